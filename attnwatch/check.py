@@ -1,0 +1,91 @@
+"""`attnwatch check`: everything that is wrong with a batch, in the words of whoever wrote it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from attnwatch.config import Settings
+from attnwatch.discover import find_manifests
+from attnwatch.documents import BatchCompleteDocument, BatchDocument
+from attnwatch.errors import AttnwatchError, ConfigError, ContractError
+from attnwatch.manifest import BATCH_FILE, Manifest, read_document, read_manifest, verify
+from attnwatch.names import BATCH_COMPLETE_FILE
+from attnwatch.render.source import VideoSource
+from attnwatch.tensors import AttentionReader
+
+_BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
+    BATCH_FILE: BatchDocument,
+    BATCH_COMPLETE_FILE: BatchCompleteDocument,
+}
+
+
+def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each document at or below a path with its problems; an empty list means that it is right.
+
+    Reads every tensor and decodes every video to its end.
+    """
+    for document in sorted(_batch_documents(path)):
+        yield document, _problems(partial(read_document, document, _BATCH_DOCUMENTS[document.name]))
+    identifiers: dict[tuple[Path, str], Path] = {}
+    for manifest_path in find_manifests(path):
+        yield manifest_path, _manifest_problems(manifest_path, identifiers)
+
+
+def _batch_documents(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        for name in _BATCH_DOCUMENTS:
+            yield from path.rglob(name)
+
+
+def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:
+    problems: list[str] = []
+    try:
+        manifest = read_manifest(path)
+    except (AttnwatchError, OSError) as error:
+        return _messages(error)
+    other = identifiers.setdefault((path.parent, manifest.video_id), path)
+    if other != path:
+        problems.append(
+            f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected one of its own; "
+            "write different ones"
+        )
+    for step in (_read_settings, _verify, _read_all_maps, _decode_all):
+        problems.extend(_problems(partial(step, manifest)))
+    return problems
+
+
+def _read_settings(manifest: Manifest) -> None:
+    _, notes = Settings().for_batch(manifest.document.visualization)
+    if notes:
+        raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see the README's table of settings")
+
+
+def _problems(action: Callable[[], object]) -> list[str]:
+    try:
+        action()
+    except (AttnwatchError, OSError) as error:
+        return _messages(error)
+    return []
+
+
+def _messages(error: AttnwatchError | OSError) -> list[str]:
+    return [str(problem) for problem in error.problems] if isinstance(error, ContractError) else [str(error)]
+
+
+def _verify(manifest: Manifest) -> None:
+    verify(manifest, video_may_be_absent=True)
+
+
+def _read_all_maps(manifest: Manifest) -> None:
+    with AttentionReader(manifest) as reader:
+        for word in reader.words.values():
+            word.frames()
+            word.aggregated()
+
+
+def _decode_all(manifest: Manifest) -> None:
+    if manifest.video.exists():
+        for _ in VideoSource(manifest.video).frames():
+            pass

@@ -1,0 +1,285 @@
+"""Command line: argv -> one call -> exit code.
+
+Exit codes: 0 all is well, 1 some video failed, 2 usage or configuration is wrong, 130 interrupted.
+"""
+
+import contextlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from attnwatch.config import Settings, load_settings, parse_value
+from attnwatch.daemon import Daemon
+from attnwatch.discover import find_manifests
+from attnwatch.documents import DOCUMENTS, json_schema
+from attnwatch.errors import AttnwatchError, ConfigError
+from attnwatch.log import console, set_up
+from attnwatch.names import MANIFEST_SUFFIX
+from attnwatch.plan import Options, Planner
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+BATCH_FOLDER = Path("outputs")
+
+app = App(
+    name="attnwatch",
+    help="Render where a text-to-video model attended for each tracked word, as soon as each video is finished.",
+    version=lambda: version("attnwatch"),
+    result_action="return_value",
+    default_parameter=Parameter(show_default=False),
+)
+
+_SETTINGS = Group("Settings", sort_key=1)
+_OUTPUT = Group("Output", sort_key=2)
+
+_Config = Annotated[Path | None, Parameter(name=["--config", "-c"], group=_SETTINGS)]
+_Workers = Annotated[int | None, Parameter(name=["--workers", "-j"], group=_SETTINGS)]
+_Tokens = Annotated[tuple[str, ...], Parameter(name="--tokens", group=_SETTINGS, consume_multiple=False, negative="")]
+_Set = Annotated[tuple[str, ...], Parameter(name="--set", group=_SETTINGS, consume_multiple=False, negative="")]
+_Force = Annotated[bool, Parameter(name="--force", negative="")]
+_Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", group=_OUTPUT)]
+_Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", group=_OUTPUT)]
+
+
+@app.default
+def watch(
+    *roots: Path,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    force: _Force = False,
+    config: _Config = None,
+    workers: _Workers = None,
+    tokens: _Tokens = (),
+    set_: _Set = (),
+    verbose: _Verbose = False,
+    quiet: _Quiet = False,
+) -> int:
+    """Render every finished video below the folders, then whatever finishes, until stopped.
+
+    Parameters
+    ----------
+    roots
+        Folders to look after: `outputs/`, a batch, or a folder of videos.
+    once
+        Render what is finished, then exit (with 1 if any video failed).
+    dry_run
+        List what would be rendered, and render nothing.
+    force
+        Render everything once more, whatever was rendered before.
+    config
+        YAML file; the one that the generator was given will do.
+    workers
+        Videos rendered at the same time (default: half of the cores).
+    tokens
+        Only these words, separated by commas.
+    set_
+        Any setting of the README's table, as NAME=VALUE; may be repeated.
+    verbose
+        Also say what is being started.
+    quiet
+        Only warnings and errors.
+
+    """
+    if not roots:
+        raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
+    settings = _settings(config, workers, set_)
+    target = _set_up(verbose=verbose, quiet=quiet)
+    for root in roots:
+        if not root.exists() and (once or dry_run):
+            raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
+    options = Options(roots=tuple(map(_absolute, roots)), once=once, force=force, tokens=_words(tokens))
+    return _list(settings, options) if dry_run else _run(settings, options, target)
+
+
+@app.command
+def render(
+    *paths: Path,
+    force: _Force = False,
+    config: _Config = None,
+    workers: _Workers = None,
+    tokens: _Tokens = (),
+    set_: _Set = (),
+    verbose: _Verbose = False,
+    quiet: _Quiet = False,
+) -> int:
+    """Render videos, folders or batches by name, then exit; also those that failed before.
+
+    Parameters
+    ----------
+    paths
+        A video, its manifest, a folder, or the name of a batch below outputs/ (the newest of that name).
+    force
+        Render also what is up to date.
+    config
+        YAML file; the one that the generator was given will do.
+    workers
+        Videos rendered at the same time (default: half of the cores).
+    tokens
+        Only these words, separated by commas.
+    set_
+        Any setting of the README's table, as NAME=VALUE; may be repeated.
+    verbose
+        Also say what is being started.
+    quiet
+        Only warnings and errors.
+
+    """
+    if not paths:
+        raise ConfigError("found no path; expected a video, a folder or the name of a batch")
+    settings = _settings(config, workers, set_)
+    target = _set_up(verbose=verbose, quiet=quiet)
+    roots = tuple(_absolute(_named(path)) for path in paths)
+    return _run(settings, Options(roots, once=True, force=force, by_name=True, tokens=_words(tokens)), target)
+
+
+@app.command
+def check(*paths: Path) -> int:
+    """Say what is wrong with a batch, a folder or a manifest, in the words of whoever wrote it.
+
+    Parameters
+    ----------
+    paths
+        What to check. Every tensor is read and every video is decoded.
+
+    """
+    from attnwatch.check import check as check_path  # noqa: PLC0415 - numpy and av, which nothing else here needs
+
+    if not paths:
+        raise ConfigError("found no path; expected a batch, a folder or a manifest")
+    documents = wrong = 0
+    for path in paths:
+        for document, problems in check_path(_absolute(_named(path))):
+            documents += 1
+            wrong += bool(problems)
+            _print(f"{'wrong' if problems else 'ok   '}  {document}")
+            for problem in problems:
+                _print(f"       {problem}")
+    if not documents:
+        raise ConfigError(
+            f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
+            "beside the videos (FORMAT.md)"
+        )
+    _print(f"{documents} documents, {wrong} wrong")
+    return FAILED if wrong else OK
+
+
+@app.command
+def schema(document: str = "manifest") -> int:
+    """Print the JSON Schema of a document of the contract.
+
+    Parameters
+    ----------
+    document
+        manifest, batch, batch-complete or receipt.
+
+    """
+    if document not in DOCUMENTS:
+        raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")
+    _print(json.dumps(json_schema(document), indent=2))
+    return OK
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        code = app(arguments, exit_on_error=False, error_console=console())
+    except CycloptsError:
+        code = USAGE
+    except AttnwatchError as error:
+        console().print(f"[red]error:[/red] {error}", soft_wrap=True, markup=True)
+        code = USAGE
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run(settings: Settings, options: Options, target: Console) -> int:
+    with _progress(target) as progress:
+        outcome = Daemon(settings, options, progress).run()
+    if outcome.signal is signal.SIGINT:
+        return INTERRUPTED
+    if outcome.signal is signal.SIGTERM:
+        return OK
+    if outcome.failed:
+        logging.getLogger(__name__).error("%d videos could not be rendered", len(outcome.failed))
+        return FAILED
+    return OK
+
+
+def _list(settings: Settings, options: Options) -> int:
+    planner = Planner(settings, options)
+    for root in options.roots:
+        for manifest in find_manifests(root):
+            if planner.plan(manifest):
+                _print(str(manifest))
+    return OK
+
+
+@contextlib.contextmanager
+def _progress(target: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for the backlog on a terminal, nothing elsewhere."""
+    if not target.is_terminal:
+        yield lambda _done, _known: None
+        return
+    columns = [
+        TextColumn("rendering"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("videos"),
+        TimeElapsedColumn(),
+    ]
+    with Progress(*columns, console=target, transient=True) as bar:
+        task = bar.add_task("", visible=False)
+        yield lambda done, known: bar.update(task, completed=done, total=known, visible=done < known)
+
+
+def _settings(config: Path | None, workers: int | None, assignments: tuple[str, ...]) -> Settings:
+    flags: dict[str, Any] = {} if workers is None else {"workers": workers}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set: found {assignment!r}; expected NAME=VALUE; for example: --set colormap=viridis")
+        flags[name.strip().replace("-", "_")] = parse_value(value)
+    return load_settings(config, flags)
+
+
+def _set_up(*, verbose: bool, quiet: bool) -> Console:
+    target = console()
+    set_up(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO, target)
+    return target
+
+
+def _words(tokens: tuple[str, ...]) -> tuple[str, ...] | None:
+    words = tuple(word.strip() for token in tokens for word in token.split(",") if word.strip())
+    return words or None
+
+
+def _named(path: Path) -> Path:
+    """Return what a path given by name stands for: itself, the manifest of a video, or a batch."""
+    if path.exists():
+        beside = path.with_name(path.stem + MANIFEST_SUFFIX)
+        return beside if path.is_file() and beside.exists() else path
+    batches = sorted([*BATCH_FOLDER.glob(f"{path}"), *BATCH_FOLDER.glob(f"{path}_[0-9]*")])
+    if not batches:
+        raise ConfigError(
+            f"found nothing at {path}, and no batch of that name in {BATCH_FOLDER}/; expected a video, a folder or "
+            "the name of a batch"
+        )
+    return batches[-1]
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
+
+
+def _print(text: str) -> None:
+    """Write data to stdout; the log goes to stderr."""
+    sys.stdout.write(f"{text}\n")

@@ -1,0 +1,230 @@
+"""Settings: flag > environment variable > YAML file > what the batch asks for > default.
+
+Every layer is validated by itself, so that an error names the place where the wrong value stands.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attnwatch.errors import ConfigError, did_you_mean
+
+ENVIRONMENT_PREFIX = "ATTNWATCH_"
+
+# Blocks and keys of the shared YAML file that the generator reads (FORMAT.md, "The shared YAML file").
+GENERATOR_BLOCKS = frozenset({"model", "video", "template", "batch_name", "output"})
+GENERATOR_ATTENTION_KEYS = frozenset(
+    {
+        "store_attention",
+        "store_aggregated_attention",
+        "compress_attention",
+        "storage_interval",
+        "storage_dtype",
+        "store_per_block",
+        "store_per_head",
+    }
+)
+ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
+
+Quality = Literal["fast", "balanced", "high"]
+
+
+class Visualization(BaseModel):
+    """What is rendered, and how it looks. A batch may ask for these in its manifests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auto_generate_per_video: bool = Field(default=True, description="render each video as soon as it is finished")
+    generate_attention_only: bool = Field(default=True, description="make `..._attention.mp4`: the map alone")
+    generate_overlay: bool = Field(default=True, description="make `..._overlay.mp4`: the map over the source video")
+    generate_aggregated: bool = Field(
+        default=True, description="make `..._static.mp4`: the mean over time, as a still picture"
+    )
+    colormap: str = Field(default="hot", description="any matplotlib colormap")
+    overlay_alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.6, description="share of the map in the overlay: 0 shows the source alone, 1 the map alone"
+    )
+    static_duration: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=3.0, description="length of the static video in seconds"
+    )
+    interpolation_steps: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None,
+        description="values between two latent frames: null is smooth, 0 holds each latent frame, n makes n in between",
+    )
+    quality: Quality = Field(default="balanced", description="encoder effort and size: `fast`, `balanced` or `high`")
+    visualization_timeout: Annotated[float, Field(gt=0)] = Field(
+        default=120.0, description="seconds that rendering one video may take"
+    )
+    fail_on_visualization_error: bool = Field(
+        default=False,
+        description="stop at the first video that cannot be rendered (exit code 1) instead of going on",
+    )
+
+
+# Settings that say how to work, not what the pictures look like: changing them asks for no new rendering.
+NOT_IN_PICTURES = frozenset({"auto_generate_per_video", "visualization_timeout", "fail_on_visualization_error"})
+
+
+def _half_the_cores() -> int:
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+class Watcher(BaseModel):
+    """How the daemon works. Only its own configuration sets these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default_factory=_half_the_cores,
+        description="videos rendered at the same time (default: half of the cores)",
+    )
+    rescan_interval: Annotated[float, Field(ge=0.1)] = Field(
+        default=60.0, description="seconds between two scans of the whole folder"
+    )
+    max_attempts: Annotated[int, Field(ge=1)] = Field(
+        default=3, description="how often a video is tried before it is left alone"
+    )
+    retry_backoff: Annotated[float, Field(ge=0)] = Field(
+        default=30.0, description="seconds before the second attempt; doubled for each further one"
+    )
+
+
+class Settings(BaseModel):
+    """All settings of one run: the watcher's own, and what it says about pictures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    watcher: Watcher = Field(default_factory=Watcher)
+    visualization: dict[str, Any] = Field(default_factory=dict)
+
+    def for_batch(self, requested: Mapping[str, Any]) -> tuple[Visualization, tuple[str, ...]]:
+        """Return the effective rendering settings for one manifest, and a note per name that is not known.
+
+        Raises:
+            ConfigError: the batch asks for a value that a setting cannot have.
+
+        """
+        known = {name: value for name, value in requested.items() if name in Visualization.model_fields}
+        notes = tuple(f"the batch asks for the unknown setting {name!r}" for name in requested if name not in known)
+        _validated(Visualization, known, "visualization in the manifest: ")
+        return Visualization(**{**known, **self.visualization}), notes
+
+
+def load_settings(
+    config: Path | None, flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """Merge the configuration file, the environment and the flags (by setting name).
+
+    Raises:
+        ConfigError: naming the place, what was found there and what was expected.
+
+    """
+    watcher: dict[str, Any] = {}
+    visualization: dict[str, Any] = {}
+    layers = [("", dict(flags)), ("environment variable ", _from_environment(environment))]
+    if config is not None:
+        file_watcher, file_visualization = _from_file(config)
+        watcher.update(file_watcher)
+        visualization.update(file_visualization)
+    for prefix, layer in reversed(layers):
+        own = {name: value for name, value in layer.items() if name in Watcher.model_fields}
+        pictures = {name: value for name, value in layer.items() if name not in own}
+        spell = _environment_name if prefix else _flag_name
+        watcher.update(_validated(Watcher, own, prefix, spell))
+        visualization.update(_validated(Visualization, pictures, prefix, spell))
+    return Settings(watcher=Watcher(**watcher), visualization=visualization)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings among the environment variables; their values are read as YAML scalars."""
+    names = {**Watcher.model_fields, **Visualization.model_fields}
+    return {name: parse_value(environment[key]) for name in names if (key := _environment_name(name)) in environment}
+
+
+def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML says
+    """Read a value as YAML does: `5`, `true`, `null`, `[12, 8]`, `viridis`."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _environment_name(name: str) -> str:
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def _flag_name(name: str) -> str:
+    return f"--{name.replace('_', '-')}" if name in Watcher.model_fields else f"--set {name}"
+
+
+def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    document = _read_yaml(path)
+    blocks = {*ATTENTION_BLOCKS, "watcher", *GENERATOR_BLOCKS}
+    for key in document:
+        if key not in blocks:
+            raise ConfigError(f"{path}: found the unknown key {key!r}; {did_you_mean(str(key), sorted(blocks))}")
+    watcher = _validated(Watcher, _block(path, document, "watcher"), f"{path}: watcher.")
+    present = [name for name in ATTENTION_BLOCKS if name in document]
+    if len(present) > 1:
+        raise ConfigError(f"{path}: found both {present[0]} and {present[1]}; expected one; keep {present[0]}")
+    return watcher, _attention_block(path, document, present[0]) if present else {}
+
+
+def _attention_block(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:
+    block = {key: value for key, value in _block(path, document, name).items() if key not in GENERATOR_ATTENTION_KEYS}
+    nested = _block(path, block, "visualization_params", f"{name}.")
+    block.pop("visualization_params", None)
+    known = [*Visualization.model_fields, *GENERATOR_ATTENTION_KEYS, "visualization_params"]
+    outer = _validated(Visualization, block, f"{path}: {name}.", known=known)
+    return {**outer, **_validated(Visualization, nested, f"{path}: {name}.visualization_params.")}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"--config: found no file {path}; expected a YAML file; check the path") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: found {type(document).__name__}; expected a mapping of blocks such as `watcher:`")
+    return document
+
+
+def _block(path: Path, parent: dict[str, Any], name: str, prefix: str = "") -> dict[str, Any]:
+    block = parent.get(name)
+    if block is None:
+        return {}
+    if not isinstance(block, dict):
+        raise ConfigError(f"{path}: {prefix}{name}: found {block!r}; expected a mapping of settings")
+    return block
+
+
+def _validated(
+    model: type[BaseModel],
+    values: dict[str, Any],
+    prefix: str,
+    spell: Any = str,  # noqa: ANN401 - a function from a field's name to how the user wrote it
+    known: list[str] | None = None,
+) -> dict[str, Any]:
+    """Return the values as they are, once the model accepts them."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        name = str(detail["loc"][0])
+        if detail["type"] == "extra_forbidden":
+            hint = did_you_mean(name, known or list(model.model_fields))
+            raise ConfigError(f"{prefix}{name}: found an unknown setting; {hint}") from None
+        expected = detail["msg"].removeprefix("Input should be ")
+        about = model.model_fields[name].description
+        raise ConfigError(
+            f"{prefix}{spell(name)}: found {detail['input']!r}; expected {expected}; this is: {about}"
+        ) from None
+    return values

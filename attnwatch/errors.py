@@ -1,0 +1,80 @@
+"""Everything that `attnwatch` raises on purpose.
+
+    AttnwatchError
+    ├── ConfigError            a flag, an environment variable or a configuration file is wrong
+    ├── ContractError          a file breaks the contract of FORMAT.md: carries one or more `Problem`s
+    │   ├── ManifestError      ... the manifest, the batch file or a path that it names
+    │   └── TensorError        ... a tensor file
+    ├── NotReadyError          files that a manifest names are not there yet, or not whole yet
+    ├── VideoError             a video that cannot be decoded, or a picture that cannot be encoded
+    ├── BusyError              another process is rendering this video right now
+    └── JobError               a rendering job crashed or ran out of time
+
+`ContractError` and `VideoError` say that the input is wrong: the same input fails again.
+The others may pass by themselves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class AttnwatchError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(AttnwatchError):
+    """A setting is unknown or has a value that it cannot have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One way in which a file breaks the contract, in the words of whoever writes such files."""
+
+    file: Path
+    field: str
+    found: str
+    expected: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.field}: found {self.found}; expected {self.expected}; {self.remedy}"
+
+
+class ContractError(AttnwatchError):
+    """A file breaks the contract of FORMAT.md."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ManifestError(ContractError):
+    """A manifest, a batch file, or a path in one of them breaks the contract."""
+
+
+class TensorError(ContractError):
+    """A tensor file breaks the contract."""
+
+
+class NotReadyError(AttnwatchError):
+    """Files that a manifest names are missing or shorter than it says, and may still be on their way."""
+
+
+class VideoError(AttnwatchError):
+    """A video cannot be decoded or encoded."""
+
+
+class BusyError(AttnwatchError):
+    """Another process holds the lock of this video."""
+
+
+class JobError(AttnwatchError):
+    """A rendering job ended without a result."""
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known name, or the list of what is known."""
+    nearest = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known))}"

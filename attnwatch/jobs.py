@@ -1,0 +1,185 @@
+"""One video = one process: render under the video's lock, move the outputs into place, write the receipt.
+
+A job that crashes or hangs takes nothing with it: outputs appear under their final names whole, the receipt last.
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from attnwatch.config import Visualization, Watcher
+from attnwatch.documents import OutputRecord, ReceiptDocument
+from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
+from attnwatch.files import move_into_place, sync
+from attnwatch.manifest import Manifest, read_manifest, verify
+from attnwatch.receipts import Fingerprint, Place, describe, failure, success
+
+if TYPE_CHECKING:
+    from attnwatch.render.video import Output
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a process needs to render one video.
+
+    Attributes:
+        place: where its receipt lies, and with it the manifest and the outputs.
+        settings: the effective settings.
+        tokens: only these words; None for all.
+        limits: for the time of the next attempt.
+        video_may_be_absent: render without overlay when the video is not there.
+        threads: outputs encoded at the same time.
+
+    """
+
+    place: Place
+    settings: Visualization
+    tokens: tuple[str, ...] | None
+    limits: Watcher
+    video_may_be_absent: bool
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended: with a receipt, or without because nothing was tried.
+
+    Attributes:
+        receipt: as written; None when nothing was tried.
+        obstacle: why nothing was tried, None when there is a receipt.
+        busy: the obstacle is another process that renders this video.
+
+    """
+
+    receipt: ReceiptDocument | None
+    obstacle: str | None = None
+    busy: bool = False
+
+
+def run_in_process(job: Job, results: "Connection[Result]") -> None:
+    """Entry point of the job's process: cut loose from the terminal, tied to the life of the watcher."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    results.send(run(job))
+
+
+def run(job: Job) -> Result:
+    """Render one video. Every error of a kind that is expected ends in a receipt, or in a reason to wait."""
+    start = time.monotonic()
+    try:
+        manifest = read_manifest(job.place.manifest)
+        fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs())
+        with _lock(job.place):
+            receipt = _attempt(job, manifest, fingerprint, start)
+            job.place.write(receipt)
+    except (AttnwatchError, OSError) as error:
+        return Result(None, describe(error), isinstance(error, BusyError))
+    return Result(receipt)
+
+
+def _attempt(job: Job, manifest: Manifest, fingerprint: Fingerprint, start: float) -> ReceiptDocument:
+    try:
+        verify(manifest, video_may_be_absent=job.video_may_be_absent)
+        outputs, notes = _render(job, manifest)
+    except NotReadyError:
+        raise
+    except (AttnwatchError, OSError, MemoryError) as error:
+        return failure(job.place, fingerprint, error, time.monotonic() - start, job.limits)
+    return success(job.place, fingerprint, outputs, notes, time.monotonic() - start)
+
+
+def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+    # Imported in the job's process only: the watcher itself stays small, without numpy and av.
+    from attnwatch.render.video import render_video  # noqa: PLC0415
+
+    directory = job.place.directory
+    with _temporary_directory(job.place) as temporary:
+        rendering = render_video(manifest, job.settings, temporary, tokens=job.tokens, threads=job.threads)
+        records = tuple(_record(output) for output in rendering.outputs)
+        for output in rendering.outputs:
+            move_into_place(output.path, directory / output.file)
+        sync(directory)
+    _remove_outdated(job.place, {record.file for record in records})
+    return records, rendering.notes
+
+
+def _record(output: "Output") -> OutputRecord:
+    return OutputRecord(
+        file=output.file,
+        kind=output.kind,
+        token=output.token,
+        bytes=output.path.stat().st_size,
+        scale=(output.scale.low, output.scale.high),
+    )
+
+
+@contextlib.contextmanager
+def _lock(place: Place) -> Iterator[None]:
+    """Hold the video's lock; the kernel frees it when the process dies, so there are no stale ones."""
+    place.directory.mkdir(exist_ok=True)
+    path = _lock_file(place)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(f"{place.video_id}: another process is rendering it") from None
+    try:
+        yield
+        # Removed while it is held: whoever opened it meanwhile finds the inode unlinked, and tries anew.
+        path.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _temporary_directory(place: Place) -> Iterator[Path]:
+    """Make the directory for unfinished outputs; what a killed job left in it goes first."""
+    path = _temporary(place)
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers(place: Place) -> None:
+    """Remove what a killed job of this video left behind; only for who knows that no other process renders it."""
+    shutil.rmtree(_temporary(place), ignore_errors=True)
+    _lock_file(place).unlink(missing_ok=True)
+
+
+def _temporary(place: Place) -> Path:
+    return place.directory / f".{place.video_id}.tmp"
+
+
+def _lock_file(place: Place) -> Path:
+    return place.directory / f".{place.video_id}.lock"
+
+
+def _remove_outdated(place: Place, current: set[str]) -> None:
+    """Remove outputs that the last receipt names and this rendering no longer makes."""
+    before = place.read()
+    for output in before.outputs if before else ():
+        if output.file not in current and Path(output.file).name == output.file:
+            (place.directory / output.file).unlink(missing_ok=True)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process with the one that started it (Linux only)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

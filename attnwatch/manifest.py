@@ -1,0 +1,243 @@
+"""Reader of the on-disk contract (FORMAT.md): manifests, and the files that they name."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from attnwatch.documents import ManifestDocument
+from attnwatch.errors import ManifestError, NotReadyError, Problem
+from attnwatch.names import MAX_ID_BYTES, default_video_id
+
+BATCH_FILE = "batch.json"
+OUTPUT_DIRECTORY = "attention_videos"
+TENSOR_DIRECTORY = "attention_maps"
+
+MAX_DOCUMENT_BYTES = 4 * 2**20
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was read, with its paths made safe.
+
+    Attributes:
+        path: the manifest itself.
+        document: its content.
+        sha256: digest of its bytes.
+        video: absolute path of the video; it may be absent.
+        attention: absolute paths of the tensor files, in step order.
+
+    """
+
+    path: Path
+    document: ManifestDocument
+    sha256: str
+    video: Path
+    attention: tuple[Path, ...]
+
+    @cached_property
+    def video_id(self) -> str:
+        """The stem of all output names."""
+        return self.document.video_id or default_video_id(self.path)
+
+    @property
+    def output_directory(self) -> Path:
+        """Where the attention videos and the receipt of this video go."""
+        return self.path.parent / OUTPUT_DIRECTORY
+
+    def inputs(self) -> dict[str, int | None]:
+        """Return the size in bytes of the video and each tensor file, None where absent, by relative path."""
+        names = (self.document.video, *self.document.attention)
+        return {name: _size(path) for name, path in zip(names, (self.video, *self.attention), strict=True)}
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and validate one manifest; the files that it names need not exist.
+
+    Raises:
+        ManifestError: for each field that is missing or malformed, and each path that is refused.
+        OSError: when the manifest itself cannot be read.
+
+    """
+    document, digest = read_document(path, ManifestDocument)
+    problems: list[Problem] = []
+    paths: list[Path] = []
+    fields = [("video", document.video), *((f"attention[{i}]", p) for i, p in enumerate(document.attention))]
+    for field, name in fields:
+        try:
+            paths.append(locate(path, field, name))
+        except ManifestError as error:
+            problems.extend(error.problems)
+    problems.extend(_inconsistencies(path, document))
+    if problems:
+        raise ManifestError(*problems)
+    return Manifest(path=path, document=document, sha256=digest, video=paths[0], attention=tuple(paths[1:]))
+
+
+def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
+    """Read one JSON document of the contract; return it with the SHA-256 of its bytes.
+
+    Raises:
+        ManifestError: naming every field that is missing or malformed.
+        OSError: when the file cannot be read.
+
+    """
+    data = _read(path)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        size = f"more than {MAX_DOCUMENT_BYTES:,} bytes"
+        raise ManifestError(_problem(path, "the file itself", size, f"at most {MAX_DOCUMENT_BYTES:,} bytes"))
+    try:
+        return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
+    except ValidationError as error:
+        raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
+
+
+def _read(path: Path) -> bytes:
+    """Read a document, up to one byte more than one may have."""
+    # Without O_NONBLOCK, opening a FIFO would wait for whoever writes to it.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ManifestError(_problem(path, "the file itself", "no regular file", "a JSON document"))
+        return file.read(MAX_DOCUMENT_BYTES + 1)
+
+
+def locate(manifest: Path, field: str, name: str) -> Path:
+    """Return the absolute path of a file that a manifest names; the file may be absent.
+
+    Raises:
+        ManifestError: the path is absolute, contains `..` or NUL, leaves the manifest's directory through a link,
+            or is not a regular file.
+
+    """
+    problem = _path_problem(manifest.parent, name)
+    if problem:
+        expected = "the path of a regular file inside the manifest's directory, relative to it"
+        raise ManifestError(
+            Problem(
+                file=manifest,
+                field=field,
+                found=f"{name!r} ({problem})",
+                expected=expected,
+                remedy=_PATH_REMEDY,
+            )
+        )
+    return manifest.parent / name
+
+
+_PATH_REMEDY = "keep the file beside the manifest and write its relative path"
+
+
+def _path_problem(directory: Path, name: str) -> str | None:
+    if "\0" in name:
+        return "contains NUL"
+    if name.startswith("/"):
+        return "absolute"
+    if ".." in name.split("/"):
+        return "contains '..'"
+    base = os.path.realpath(directory)
+    try:
+        real = os.path.realpath(directory / name)
+        if os.path.commonpath([base, real]) != base:
+            return "leaves the directory through a link"
+        mode = os.stat(real).st_mode  # noqa: PTH116 - os.path and os.stat on purpose: one resolved path
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if stat.S_ISREG(mode) else "not a regular file"
+
+
+def verify(manifest: Manifest, *, video_may_be_absent: bool) -> None:
+    """Compare the files with what the manifest says of them.
+
+    Args:
+        manifest: what to verify.
+        video_may_be_absent: accept that the video is not there; rendering goes on without an overlay.
+
+    Raises:
+        NotReadyError: a file is missing, or shorter than listed.
+        ManifestError: a listed file is longer than listed, or its digest differs.
+
+    """
+    problems = []
+    for name, size in manifest.inputs().items():
+        record = manifest.document.files.get(name)
+        if size is None:
+            if name == manifest.document.video and video_may_be_absent:
+                continue
+            raise NotReadyError(f"{manifest.path}: {name} is not there yet")
+        if record is None:
+            continue
+        if size < record.bytes:
+            raise NotReadyError(f"{manifest.path}: {name} has {size:,} of {record.bytes:,} bytes yet")
+        if size > record.bytes:
+            problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
+        elif (digest := file_digest(manifest.path.parent / name)) != record.sha256:
+            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digest}", record.sha256))
+    if problems:
+        raise ManifestError(*problems)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem]:
+    if document.video_id and len(document.video_id.encode()) > MAX_ID_BYTES:
+        found = f"{len(document.video_id.encode())} bytes"
+        yield _problem(path, "video_id", found, f"at most {MAX_ID_BYTES} bytes of UTF-8")
+    slugs = [token.slug.casefold() for token in document.tokens]
+    for index, name in enumerate(slugs):
+        if name in slugs[:index]:
+            yield _problem(path, f"tokens[{index}].slug", repr(name), "a slug that no other token of the video has")
+    for index, token in enumerate(document.tokens):
+        if token.span and token.span[0] >= token.span[1]:
+            yield _problem(path, f"tokens[{index}].span", str(list(token.span)), "[start, end] with start < end")
+
+
+def _problem_of(path: Path, model: type[BaseModel], detail: Any) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+    if detail["type"] == "json_invalid":
+        reason = detail["ctx"]["error"]
+        return _problem(path, "the file itself", f"invalid JSON ({reason})", "a JSON document in UTF-8")
+    known = model.model_fields.get(str(detail["loc"][0])) if detail["loc"] else None
+    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    if detail["type"] == "missing":
+        found, expected = "nothing", "a value (the field is required)"
+    else:
+        found = _shorten(repr(detail["input"]))
+    if field == "format":
+        expected = "'attnwatch/1' or 'attnwatch/1.N' (this reader knows major version 1)"
+    remedy = f"write there {known.description} (FORMAT.md)" if known and known.description else "see FORMAT.md"
+    return Problem(file=path, field=field or "the file itself", found=found, expected=expected, remedy=remedy)
+
+
+def _problem(path: Path, field: str, found: str, expected: str) -> Problem:
+    remedy = "see FORMAT.md and `attnwatch schema`"
+    return Problem(file=path, field=field, found=found, expected=expected, remedy=remedy)
+
+
+def _file_problem(path: Path, name: str, found: str, expected: str) -> Problem:
+    remedy = "the file changed after its manifest was written: write both again, manifest last"
+    return Problem(file=path, field=f"files[{name!r}]", found=found, expected=expected, remedy=remedy)
+
+
+def _shorten(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

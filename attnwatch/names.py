@@ -1,0 +1,57 @@
+"""Names that the contract derives from texts and paths: slugs of tracked words, identifiers of videos."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+MANIFEST_SUFFIX = ".complete.json"
+BATCH_COMPLETE_FILE = "batch.complete.json"
+MAX_ID_BYTES = 120
+MAX_SLUG_BYTES = 80
+
+
+def is_manifest(name: str) -> bool:
+    """Tell whether a file name is that of a manifest."""
+    return name.endswith(MANIFEST_SUFFIX) and not name.startswith(".") and name != BATCH_COMPLETE_FILE
+
+
+def default_video_id(manifest: Path) -> str:
+    """Derive the identifier of a video from its manifest's directory and name, as FORMAT.md says."""
+    stem = manifest.name.removesuffix(MANIFEST_SUFFIX)
+    numbered = re.fullmatch(r"video_(\d+)", stem)
+    name = f"{manifest.absolute().parent.name}_{f'vid{numbered[1]}' if numbered else stem}"
+    name = re.sub(r"[\x00-\x1f\x7f/]", "_", name)
+    # Names that are no UTF-8 reach Python as surrogates, which neither JSON nor a terminal takes.
+    name = name.encode("utf-8", "replace").decode()
+    name = f"_{name[1:]}" if name.startswith(".") else name
+    if len(name.encode()) <= MAX_ID_BYTES:
+        return name
+    return f"{_cut(name, MAX_ID_BYTES - 9)}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def slug(text: str) -> str:
+    """Turn a tracked word into the name of its outputs, as FORMAT.md says."""
+    kept = (char if unicodedata.category(char)[0] in "LNM" else "_" for char in unicodedata.normalize("NFC", text))
+    name = re.sub("_+", "_", "".join(kept)).strip("_")
+    return _cut(name, MAX_SLUG_BYTES).rstrip("_") or "word"
+
+
+def unique_slugs(texts: Iterable[str]) -> list[str]:
+    """Return one slug per text, made unique (without regard to case) by `_2`, `_3`, ..."""
+    taken: set[str] = set()
+    names = []
+    for base in map(slug, texts):
+        name, number = base, 1
+        while name.casefold() in taken:
+            number += 1
+            ending = f"_{number}"
+            name = _cut(base, MAX_SLUG_BYTES - len(ending)) + ending
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode("utf-8", "ignore")

@@ -1,0 +1,169 @@
+"""What was rendered, what failed, and when to try again: one receipt per video, beside its outputs.
+
+Receipts are the whole memory of the watcher. Desired state = every manifest whose receipt is missing, stale or due.
+"""
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from attnwatch.config import NOT_IN_PICTURES, Visualization, Watcher
+from attnwatch.documents import Attempt, OutputRecord, ReceiptDocument
+from attnwatch.errors import ConfigError, ContractError, VideoError
+from attnwatch.files import write_atomically
+from attnwatch.render import RENDERER_VERSION
+
+_DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
+_LONGEST_WAIT = 3600.0
+_JITTER = 0.1
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """All that the pictures of a video depend on. A receipt with another one is stale."""
+
+    manifest_sha256: str
+    settings: dict[str, Any]
+    inputs: dict[str, int | None]
+
+    @classmethod
+    def of(
+        cls,
+        manifest_sha256: str,
+        settings: Visualization,
+        tokens: tuple[str, ...] | None,
+        inputs: dict[str, int | None],
+    ) -> "Fingerprint":
+        """Take the settings that shape pictures, and the choice of words."""
+        shaping = settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+        return cls(manifest_sha256, {**shaping, "tokens": sorted(tokens) if tokens is not None else None}, inputs)
+
+    @property
+    def settings_sha256(self) -> str:
+        """Digest of the settings as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+
+    def matches(self, receipt: ReceiptDocument) -> bool:
+        """Tell whether a receipt speaks of the same manifest, settings, inputs and renderer."""
+        return (receipt.manifest_sha256, receipt.settings_sha256, receipt.inputs, receipt.renderer) == (
+            self.manifest_sha256,
+            self.settings_sha256,
+            self.inputs,
+            RENDERER_VERSION,
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the receipt of a video lies."""
+
+    manifest: Path
+    video_id: str
+    directory: Path
+
+    @property
+    def path(self) -> Path:
+        """The receipt."""
+        return self.directory / f"{self.video_id}.rendered.json"
+
+    def read(self) -> ReceiptDocument | None:
+        """Return the receipt, or None where there is none or one that cannot be read: both ask for a rendering."""
+        try:
+            return ReceiptDocument.model_validate_json(self.path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def write(self, receipt: ReceiptDocument) -> None:
+        """Write the receipt, whole or not at all."""
+        self.directory.mkdir(exist_ok=True)
+        text = receipt.model_dump_json(indent=2)
+        write_atomically(self.path, text.encode() + b"\n")
+
+
+def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint) -> float | None:
+    """Return in how many seconds a video is to be rendered: 0 for now, None for not at all."""
+    if receipt is None or not fingerprint.matches(receipt):
+        return 0.0
+    if receipt.status != "failed" or receipt.next_attempt is None:
+        return None
+    try:
+        due = datetime.fromisoformat(receipt.next_attempt)
+        return min(_LONGEST_WAIT, max(0.0, (due - datetime.now(UTC)).total_seconds()))
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def success(
+    place: Place,
+    fingerprint: Fingerprint,
+    outputs: tuple[OutputRecord, ...],
+    notes: tuple[str, ...],
+    seconds: float,
+) -> ReceiptDocument:
+    """Make the receipt of a video that was rendered, or had nothing to render."""
+    attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3))
+    return _receipt(
+        place,
+        fingerprint,
+        status="rendered" if outputs else "skipped",
+        outputs=outputs,
+        notes=notes,
+        attempts=(*_failed_attempts(place, fingerprint), attempt),
+    )
+
+
+def failure(
+    place: Place, fingerprint: Fingerprint, error: BaseException, seconds: float, limits: Watcher
+) -> ReceiptDocument:
+    """Make the receipt of an attempt that failed, with the time of the next one, if there is to be one."""
+    attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3), error=describe(error))
+    attempts = (*_failed_attempts(place, fingerprint), attempt)
+    most = min(limits.max_attempts, _DETERMINISTIC_ATTEMPTS) if is_deterministic(error) else limits.max_attempts
+    due = None
+    if len(attempts) < most:
+        wait = min(_LONGEST_WAIT, limits.retry_backoff * 2 ** (len(attempts) - 1))
+        jitter = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads retries, keeps no secret
+        due = (_now() + timedelta(seconds=wait * jitter)).isoformat()
+    return _receipt(place, fingerprint, status="failed", attempts=attempts, next_attempt=due)
+
+
+def is_deterministic(error: BaseException) -> bool:
+    """Tell whether the same input would fail the same way."""
+    return isinstance(error, (ConfigError, ContractError, VideoError))
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's message, with its kind where the message alone says too little."""
+    text = str(error) or "no message"
+    return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
+
+
+def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDocument:  # noqa: ANN401 - model fields
+    return ReceiptDocument(
+        video_id=place.video_id,
+        manifest=place.manifest.name,
+        manifest_sha256=fingerprint.manifest_sha256,
+        settings_sha256=fingerprint.settings_sha256,
+        settings=fingerprint.settings,
+        renderer=RENDERER_VERSION,
+        inputs=fingerprint.inputs,
+        **fields,
+    )
+
+
+def _failed_attempts(place: Place, fingerprint: Fingerprint) -> tuple[Attempt, ...]:
+    """Return the failed attempts at the very same rendering: other input starts anew."""
+    before = place.read()
+    if before is None or before.status != "failed" or not fingerprint.matches(before):
+        return ()
+    return before.attempts
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

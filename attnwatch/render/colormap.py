@@ -1,0 +1,64 @@
+"""Colormaps as tables from 8-bit grey to the Y, U and V of a video: no RGB frame is ever made."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Colorspace
+
+from attnwatch.errors import ConfigError
+
+LEVELS = 256
+
+# Luma coefficients (red, blue) of the two matrices: ITU-R BT.601-7 section 2.5.1, BT.709-6 section 3.2.
+_LUMA = {Colorspace.ITU601: (0.299, 0.114), Colorspace.ITU709: (0.2126, 0.0722)}
+
+
+@dataclass(frozen=True)
+class YuvTables:
+    """For each grey level, the 8-bit limited-range Y, U and V: 256 bytes each, for `bytes.translate`."""
+
+    y: bytes
+    u: bytes
+    v: bytes
+
+    @property
+    def planes(self) -> tuple[bytes, bytes, bytes]:
+        """The three tables in the order of a frame's planes."""
+        return self.y, self.u, self.v
+
+
+@lru_cache(maxsize=32)
+def yuv_tables(colormap: str, matrix: Colorspace) -> YuvTables:
+    """Return the tables of a matplotlib colormap in the given matrix.
+
+    Raises:
+        ConfigError: matplotlib has no colormap of that name.
+
+    """
+    rgb = colormap_rgb(colormap)
+    red_weight, blue_weight = _LUMA[matrix]
+    red, green, blue = rgb.T
+    luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
+    y = 16 + 219 * luma
+    u = 128 + 224 * (blue - luma) / (2 * (1 - blue_weight))
+    v = 128 + 224 * (red - luma) / (2 * (1 - red_weight))
+    return YuvTables(*(np.rint(plane).astype(np.uint8).tobytes() for plane in (y, u, v)))
+
+
+def colormap_rgb(name: str) -> npt.NDArray[np.float64]:
+    """Return matplotlib's 256 colours of a colormap: `[256, 3]`, 0..1.
+
+    Raises:
+        ConfigError: matplotlib has no colormap of that name; the nearest names are given.
+
+    """
+    from matplotlib import colormaps  # noqa: PLC0415 - 0.2 s that only rendering needs
+
+    if name not in colormaps:
+        near = get_close_matches(name, list(colormaps), n=3, cutoff=0.4)
+        hint = f"nearest: {', '.join(near)}" if near else "see matplotlib's list of colormaps"
+        raise ConfigError(f"colormap: found {name!r}; expected the name of a matplotlib colormap; {hint}")
+    return np.asarray(colormaps[name](np.arange(LEVELS) / (LEVELS - 1)))[:, :3].astype(np.float64)

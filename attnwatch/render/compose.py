@@ -1,0 +1,98 @@
+"""Frames: a small 16-bit map -> a colour picture, alone or over the source's own picture, in YUV 4:2:0."""
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.plane import VideoPlane
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from attnwatch.render.colormap import YuvTables
+from attnwatch.render.maps import UInt16Array
+
+UInt8Array = npt.NDArray[np.uint8]
+
+PIXEL_FORMAT = "yuv420p"
+
+_UNIT = 256  # weights of the blend are fixed-point with 8 fractional bits
+
+
+class HeatPainter:
+    """Paints maps at one size with one colormap. Not for use by several threads at once.
+
+    Args:
+        width: pixels of the picture, even.
+        height: rows of the picture, even.
+        tables: the colormap.
+
+    """
+
+    def __init__(self, width: int, height: int, tables: YuvTables) -> None:
+        self._size = (width, height)
+        self._tables = tables
+        self._luma, self._chroma = VideoReformatter(), VideoReformatter()
+
+    def paint(self, values: UInt16Array) -> av.VideoFrame:
+        """Scale a map (`[height, width]`, 0..65535) bilinearly to the picture and colour it."""
+        width, height = self._size
+        small = av.VideoFrame.from_ndarray(np.ascontiguousarray(values), format="gray16le")
+        luma = _enlarge(self._luma, small, width, height)
+        chroma = _enlarge(self._chroma, small, width // 2, height // 2)
+        picture = av.VideoFrame(width, height, PIXEL_FORMAT)
+        for plane, grey, table in zip(picture.planes, (luma, chroma, chroma), self._tables.planes, strict=True):
+            plane.update(_rows(grey.planes[0], plane).translate(table))
+        return picture
+
+
+class Blender:
+    """Mixes a heat picture over the source: `(1 - alpha) * source + alpha * heat`, per plane.
+
+    Not for use by several threads at once.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        self._heat_weight = np.uint16(round(alpha * _UNIT))
+        self._source_weight = np.uint16(_UNIT - self._heat_weight)
+        self._buffers: dict[int, tuple[UInt16Array, UInt16Array]] = {}
+
+    def blend(self, source: av.VideoFrame, heat: av.VideoFrame) -> av.VideoFrame:
+        """Return a new frame; both inputs are YUV 4:2:0 of the same size and matrix."""
+        result = av.VideoFrame(heat.width, heat.height, PIXEL_FORMAT)
+        for below, above, target in zip(source.planes, heat.planes, result.planes, strict=True):
+            self._blend(_pixels(below, target), _flat(above), _flat(target))
+        return result
+
+    def _blend(self, source: UInt8Array, heat: UInt8Array, target: UInt8Array) -> None:
+        if target.size not in self._buffers:
+            self._buffers[target.size] = (np.empty(target.size, np.uint16), np.empty(target.size, np.uint16))
+        mixed, part = self._buffers[target.size]
+        np.multiply(source, self._source_weight, out=mixed, dtype=np.uint16)
+        np.multiply(heat, self._heat_weight, out=part, dtype=np.uint16)
+        mixed += part
+        mixed += np.uint16(_UNIT // 2)
+        np.right_shift(mixed, 8, out=target, casting="unsafe")
+
+
+def _enlarge(scaler: VideoReformatter, small: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    return scaler.reformat(small, width, height, format="gray", interpolation=Interpolation.BILINEAR, threads=1)
+
+
+def _rows(plane: VideoPlane, like: VideoPlane) -> bytes:
+    """Return a plane's bytes laid out as in `like`, a plane of the same size."""
+    return bytes(plane) if plane.line_size == like.line_size else _pixels(plane, like).tobytes()
+
+
+def _pixels(plane: VideoPlane, like: VideoPlane) -> UInt8Array:
+    """Return a plane as a flat array laid out as in `like`, which may be a row or a column smaller."""
+    flat = _flat(plane)
+    if plane.line_size == like.line_size:
+        return flat[: like.buffer_size]
+    width = min(plane.line_size, like.line_size)
+    rows = np.zeros((like.height, like.line_size), np.uint8)
+    rows[:, :width] = flat[: like.height * plane.line_size].reshape(-1, plane.line_size)[:, :width]
+    packed: UInt8Array = rows.ravel()
+    return packed
+
+
+def _flat(plane: VideoPlane) -> UInt8Array:
+    """Return the plane's memory as it is, not copied, rows with their padding."""
+    return np.frombuffer(memoryview(plane), np.uint8)

@@ -1,0 +1,148 @@
+"""The picture side of a video: its frames and timestamps, or a stand-in where the video is absent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from attnwatch.documents import ManifestDocument
+from attnwatch.errors import VideoError
+from attnwatch.render.compose import PIXEL_FORMAT
+
+# By the numbers of ITU-T H.273, table 4; 5 (BT.470BG) and 6 (SMPTE 170M) are both the matrix of BT.601.
+_TAGGED_MATRIX = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
+_HD_LINES = 720
+_DEFAULT_RATE = Fraction(16)
+_LATENT_CELL = 16  # pixels per latent token where nothing says it better
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What all outputs of a video have in common.
+
+    Attributes:
+        width: pixels, even.
+        height: rows, even.
+        frames: number of frames.
+        rate: frames per second.
+        time_base: seconds per unit of `pts`.
+        matrix: colour matrix of the source, and so of the outputs.
+
+    """
+
+    width: int
+    height: int
+    frames: int
+    rate: Fraction
+    time_base: Fraction
+    matrix: Colorspace
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One moment of a video; `picture` is yuv420p of the timeline's size, or None where the video is absent."""
+
+    pts: int
+    duration: int
+    picture: av.VideoFrame | None
+
+
+class AbsentSource:
+    """Timestamps for a video that is not there: size and rate from the manifest, else from the latent grid."""
+
+    def __init__(self, document: ManifestDocument, grid: tuple[int, int, int]) -> None:
+        made = document.generation
+        width, height = made.width or grid[2] * _LATENT_CELL, made.height or grid[1] * _LATENT_CELL
+        rate = Fraction(made.fps).limit_denominator(1001) if made.fps else _DEFAULT_RATE
+        frames = made.frames or _video_frames(document, grid[0])
+        self.timeline = Timeline(
+            width=_even(width),
+            height=_even(height),
+            frames=frames,
+            rate=rate,
+            time_base=1 / rate,
+            matrix=_default_matrix(height),
+        )
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield the timestamps, one unit of the time base apart."""
+        return (SourceFrame(index, 1, None) for index in range(self.timeline.frames))
+
+
+class VideoSource:
+    """A video file, decoded once from its first frame to its last.
+
+    Raises:
+        VideoError: the file holds no video that can be decoded.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with av.open(str(path)) as container:
+                self.timeline = self._timeline(container)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(self._message(f"nothing that FFmpeg can read ({error})")) from error
+
+    def _timeline(self, container: "av.container.InputContainer") -> Timeline:
+        if not container.streams.video:
+            raise VideoError(self._message("no video stream"))
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        frames = sum(1 for packet in container.demux(stream) if packet.size)
+        if frames == 0:
+            raise VideoError(self._message("a video stream of 0 frames"))
+        rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+        return Timeline(
+            width=_even(context.width),
+            height=_even(context.height),
+            frames=frames,
+            rate=Fraction(rate),
+            time_base=Fraction(stream.time_base or 1 / rate),
+            matrix=_TAGGED_MATRIX.get(context.colorspace, _default_matrix(context.height)),
+        )
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Decode and yield all frames as yuv420p in limited range."""
+        timeline, converter = self.timeline, VideoReformatter()
+        usual = max(1, round(1 / (timeline.rate * timeline.time_base)))
+        with av.open(str(self._path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            try:
+                for index, frame in enumerate(container.decode(stream)):
+                    pts = index * usual if frame.pts is None else frame.pts
+                    yield SourceFrame(pts, frame.duration or usual, _limited_yuv420(frame, converter))
+            except av.FFmpegError as error:
+                raise VideoError(self._message(f"damaged data ({error})")) from error
+
+    def _message(self, found: str) -> str:
+        return f"{self._path}: found {found}; expected a video from its first frame to its last; generate it again"
+
+
+def _limited_yuv420(frame: av.VideoFrame, converter: VideoReformatter) -> av.VideoFrame:
+    if frame.format.name == PIXEL_FORMAT and frame.color_range != ColorRange.JPEG:
+        return frame
+    return converter.reformat(frame, format=PIXEL_FORMAT, dst_color_range=ColorRange.MPEG, threads=1)
+
+
+def _video_frames(document: ManifestDocument, latent_frames: int) -> int:
+    grid = document.grid
+    if grid is None:
+        return latent_frames
+    if grid.causal_first_frame:
+        return grid.temporal_stride * (latent_frames - 1) + 1
+    return grid.temporal_stride * latent_frames
+
+
+def _default_matrix(height: int) -> Colorspace:
+    return Colorspace.ITU601 if height < _HD_LINES else Colorspace.ITU709
+
+
+def _even(size: int) -> int:
+    """Round down: 4:2:0 has no odd sizes, and leaving out one row moves nothing."""
+    return max(2, size // 2 * 2)
