@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from typing import Any
+from typing import Any, TypeAlias
 
 from attnwatch.errors import JobError
 from attnwatch.jobs import Job, Result, run_in_process
@@ -19,7 +19,7 @@ _KILL_AFTER = 5.0  # seconds between TERM and KILL
 _EXIT_TIME = 1.0  # seconds that a process may take to exit after its result
 
 
-Waitable = Connection[Any, Any] | socket.socket
+Waitable: TypeAlias = "Connection[Any, Any] | socket.socket"
 
 
 @dataclass(frozen=True)
