@@ -1,0 +1,53 @@
+# make demo   both programs at work, in about a minute after installation
+# make test   everything that a change must pass
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.PHONY: help demo test lint types imports unit schema lock clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: $(VENV)/.generator
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/demo.sh
+
+test: lint types imports unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# The committed schemas are generated from the reader's models; a test fails when they are not.
+schema: $(VENV)/.dev
+	for name in manifest batch batch-complete receipt; do \
+	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
+	done
+
+# Pins for the targets above; `pip-compile` is in pip-tools.
+lock:
+	for target in "generator:--extra generator" "dev:--extra generator --extra dev"; do \
+	  pip-compile -q --upgrade --no-emit-index-url --no-emit-find-links --no-annotate --no-header --strip-extras \
+	    $${target#*:} -c requirements/constraints.in -o requirements/$${target%%:*}.txt pyproject.toml; \
+	done
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

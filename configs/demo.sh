@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The demonstration of `make demo`: the watcher and the generator side by side, as two processes that share a folder.
+set -euo pipefail
+
+template='a romantic (kiss) between [two men|two women|a man and woman]'
+
+mkdir -p outputs
+attnwatch outputs/ > >(sed -u 's/^/[attnwatch] /') 2>&1 &
+watcher=$!
+trap 'kill "$watcher" 2>/dev/null || true' EXIT
+
+echo "\$ attnwatch outputs/ &"
+echo "\$ python -m generator --config configs/attention_visualization_demo.yaml --template \"$template\"" \
+  "--videos-per-variation 2 --batch-name demo"
+python -m generator --config configs/attention_visualization_demo.yaml --template "$template" \
+  --videos-per-variation 2 --batch-name demo > >(sed -u 's/^/[generator] /') 2>&1
+
+# Renders what the watcher has not got to yet, and returns when nothing is left.
+attnwatch outputs/ --once --quiet
+kill "$watcher"
+wait "$watcher" || true
+trap - EXIT
+
+batch=$(ls -d outputs/demo_* | tail -n 1)
+echo
+echo "Attention videos of $batch:"
+find "$batch" -path '*/attention_videos/*.mp4' | sort
