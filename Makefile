@@ -34,12 +34,13 @@ schema: $(VENV)/.dev
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
 
-# Pins for the targets above; `pip-compile` is in pip-tools.
+# Pins for the targets above; `pip-compile` is in pip-tools. A local build's tag (`+cpu`) is no part of a version.
 lock:
 	for target in "generator:--extra generator" "dev:--extra generator --extra dev"; do \
 	  pip-compile -q --upgrade --no-emit-index-url --no-emit-find-links --no-annotate --no-header --strip-extras \
 	    $${target#*:} -c requirements/constraints.in -o requirements/$${target%%:*}.txt pyproject.toml; \
 	done
+	sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements/*.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
