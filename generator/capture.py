@@ -137,9 +137,7 @@ class Recorder:
         self._refuse_unexpected(query, key, mask)
         self._call.seen[self._layer] += 1
         if self.keep.aggregated or self.keep.keeps_step(self._call.step):
-            self._add(
-                self._call, self._layer, self._probabilities(self._call, self._layer, query[0], key[0], scale)
-            )
+            self._add(self._call, self._layer, self._probabilities(self._call, self._layer, query[0], key[0], scale))
 
     def enter(self, layer: str) -> None:
         """Attribute what is seen from now on to ``layer``."""
@@ -164,9 +162,7 @@ class Recorder:
                 "Wan model of diffusers 0.42. Use such a pipeline, or do without capture"
             )
 
-    def _probabilities(
-        self, call: _Call, layer: str, query: Tensor, key: Tensor, scale: float | None
-    ) -> Tensor:
+    def _probabilities(self, call: _Call, layer: str, query: Tensor, key: Tensor, scale: float | None) -> Tensor:
         """Compute ``[word, head, latent token]``, over few keys where repeats have been counted before."""
         if self._columns is None:
             self._columns = Columns.of([word.positions for word in self.words], query.device)
@@ -275,9 +271,7 @@ def _layers_by_denoiser(model: VideoModel) -> dict[str, list[str]]:
         layers.setdefault(layer.denoiser, []).append(layer.name)
     if len({len(names) for names in layers.values()}) != 1:
         counts = ", ".join(f"{name} {len(names)}" for name, names in layers.items()) or "none at all"
-        raise CaptureError(
-            f"layers of text attention: found {counts}; expected the same number in each network"
-        )
+        raise CaptureError(f"layers of text attention: found {counts}; expected the same number in each network")
     return layers
 
 

@@ -209,8 +209,7 @@ class _Parser:
         if not self._next:
             raise self._error(
                 opened.offset,
-                f"`{opened.bracket}` is never closed: add `{bracket}`, "
-                f"or write `\\{opened.bracket}` for the character",
+                f"`{opened.bracket}` is never closed: add `{bracket}`, or write `\\{opened.bracket}` for the character",
             )
         self.at += 1
         self.stack.pop()
@@ -219,9 +218,7 @@ class _Parser:
         found = self._next
         if self.stack:
             wanted = "]" if self.stack[-1].bracket == "[" else ")"
-            problem = (
-                f"`{found}` stands where `{wanted}` has to close the `{self.stack[-1].bracket}` before it"
-            )
+            problem = f"`{found}` stands where `{wanted}` has to close the `{self.stack[-1].bracket}` before it"
         else:
             problem = f"`{found}` closes nothing: add `{'[' if found == ']' else '('}` before it"
         return self._error(self.at, f"{problem}, or write `\\{found}` for the character")

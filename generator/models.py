@@ -281,9 +281,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"device {name} cannot be used: {_first_line(error)}. Try `cpu` or `auto`"
-        ) from error
+        raise ModelError(f"device {name} cannot be used: {_first_line(error)}. Try `cpu` or `auto`") from error
     return device
 
 

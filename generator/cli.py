@@ -1,0 +1,174 @@
+"""Command line: argv -> plan -> batch -> exit code.
+
+Exit codes: 0 the batch is complete, 1 some video failed, 2 usage, configuration or template is wrong,
+130 stopped by Ctrl+C, 143 stopped by SIGTERM.
+
+What needs torch is imported only when a batch really begins, so that help, preview and errors come at once.
+"""
+
+import os
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+
+from generator.config import Settings, load_settings
+from generator.errors import GeneratorError, SettingsError, UsageError
+from generator.plan import Plan, plan_batch, plan_resumption, read_template
+from generator.prompts import Template, Variation
+from generator.progress import set_up_logging
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+PREVIEW_AT_MOST = 100
+"""Variations shown of a template that has more; --max-variations shows as many as it says."""
+
+app = App(
+    name="python -m generator",
+    help="Generate videos from a prompt template and record the attention to its tracked words.",
+    version=lambda: version("attnwatch"),
+    result_action="return_value",
+    default_parameter=Parameter(show_default=False, negative=""),
+)
+
+_WHAT = Group("What to generate", sort_key=1)
+_VIDEO = Group("Videos (default: what the model recommends)", sort_key=2)
+_MODEL = Group("Model", sort_key=3)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Flags that are settings: each has a key in the configuration file and an environment variable too."""
+
+    template: Annotated[
+        str | None, Parameter(group=_WHAT, help="Prompt template: `[a|b]` are alternatives, `(word)` is tracked.")
+    ] = None
+    videos_per_variation: Annotated[
+        int | None, Parameter(group=_WHAT, help="Videos of each prompt, with seeds counting up (default: 1).")
+    ] = None
+    max_variations: Annotated[int | None, Parameter(group=_WHAT, help="Only the first N prompts of the template.")] = (
+        None
+    )
+    batch_name: Annotated[
+        str | None, Parameter(group=_WHAT, help="How the batch's folder begins (default: batch).")
+    ] = None
+    output: Annotated[str | None, Parameter(group=_WHAT, help="Folder that holds batches (default: outputs).")] = None
+    seed: Annotated[int | None, Parameter(group=_VIDEO, help="Seed of each prompt's first video (default: 42).")] = None
+    steps: Annotated[int | None, Parameter(group=_VIDEO, help="Denoising steps.")] = None
+    guidance_scale: Annotated[float | None, Parameter(group=_VIDEO, help="Classifier-free guidance.")] = None
+    negative_prompt: Annotated[str | None, Parameter(group=_VIDEO, help="What to guide away from.")] = None
+    width: Annotated[int | None, Parameter(group=_VIDEO, help="Pixels.")] = None
+    height: Annotated[int | None, Parameter(group=_VIDEO, help="Pixels.")] = None
+    frames: Annotated[int | None, Parameter(group=_VIDEO, help="Frames of each video.")] = None
+    fps: Annotated[float | None, Parameter(group=_VIDEO, help="Frames per second.")] = None
+    model: Annotated[
+        str | None,
+        Parameter(group=_MODEL, help="`tiny` (default), a folder, or a model on the Hugging Face hub."),
+    ] = None
+    revision: Annotated[str | None, Parameter(group=_MODEL, help="Version of a model on the hub.")] = None
+    device: Annotated[str | None, Parameter(group=_MODEL, help="`auto` (default), `cpu`, `cuda` or `cuda:1`.")] = None
+    dtype: Annotated[
+        str | None,
+        Parameter(group=_MODEL, help="`auto` (default: bfloat16 on a GPU), `float32`, `bfloat16` or `float16`."),
+    ] = None
+
+
+@app.default
+def generate(
+    *,
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
+    resume: Path | None = None,
+    preview: bool = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"])] = False,
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 - frozen, and what cyclopts reads
+) -> int:
+    """Generate videos from a prompt template and record the attention to its tracked words.
+
+    Each flag below is also a key of the configuration file and an environment variable (GENERATOR_STEPS).
+    Ctrl+C stops after the running denoising step and keeps every complete video; twice stops at once.
+
+    Parameters
+    ----------
+    config
+        YAML file with settings.
+    resume
+        Folder of a batch to go on with; nothing else is needed then.
+    preview
+        Print the prompts and the number of videos, and generate nothing.
+    verbose
+        Say more.
+
+    """
+    settings = load_settings(asdict(flags), os.environ, config)
+    if preview:
+        return _preview(settings if resume is None else plan_resumption(resume, settings).settings)
+    plan = plan_batch(settings) if resume is None else plan_resumption(resume, settings)
+    return _run(plan, verbose=verbose)
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    console = Console(stderr=True)
+    try:
+        code: int = app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _complain(console, error, USAGE)
+    except UsageError as error:
+        return _complain(console, error, USAGE)
+    except GeneratorError as error:
+        return _complain(console, error, FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _run(plan: Plan, *, verbose: bool) -> int:
+    console = Console(stderr=True)
+    set_up_logging(console, verbose=verbose)
+    try:
+        from generator.run import run  # noqa: PLC0415 - imports torch and diffusers, which takes seconds
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"the module {error.name} is missing, which generating needs: pip install 'attnwatch[generator]'"
+        ) from error
+    return run(plan, console)
+
+
+def _preview(settings: Settings) -> int:
+    """Print each prompt with its tracked words in brackets, its choices, and how many videos there will be."""
+    template = read_template(settings)
+    limit = settings.video.max_variations
+    total = min(template.count, limit or template.count)
+    shown = min(total, limit or PREVIEW_AT_MOST)
+    for variation in template.variations(shown):
+        _print(_describe(variation))
+    if shown < total:
+        _print(f"... and {total - shown:,} more")
+    each = settings.video.videos_per_variation
+    _print(f"{_counted(total, 'prompt')} x {_counted(each, 'video')} = {_counted(total * each, 'video')}")
+    return 0
+
+
+def _describe(variation: Variation) -> str:
+    marked = variation.prompt
+    for span in sorted(variation.spans, key=lambda span: span.start, reverse=True):
+        marked = f"{marked[: span.start]}({marked[span.start : span.end]}){marked[span.end :]}"
+    choices = ", ".join(f"{slot}: {text or 'nothing'}" for slot, text in variation.choices.items())
+    return f"prompt_{variation.number:03}  {marked}" + (f"  [{choices}]" if choices else "")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _print(line: str) -> None:
+    """Write data to standard output, the only place that does."""
+    sys.stdout.write(f"{line}\n")
+
+
+def _complain(console: Console, error: Exception, code: int) -> int:
+    console.print(f"error: {error}", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return code

@@ -1,0 +1,127 @@
+"""The documents of FORMAT.md that a generator writes, and the order in which they appear."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+from generator.files import fingerprint, write_bytes, write_json
+from generator.plan import BATCH_FILE, Plan, PlannedVideo
+from generator.tokens import TrackedWord
+
+FORMAT = "attnwatch/1"
+COMPLETE_FILE = "batch.complete.json"
+
+Document = dict[str, object]
+
+
+def describe_words(words: Sequence[TrackedWord]) -> list[Document]:
+    """Describe tracked words as FORMAT.md's ``tokens``."""
+    return [{field.name: _plain(getattr(word, field.name)) for field in fields(word)} for word in words]
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class FinishedVideo:
+    """What is known of a video whose files are all written, for its manifest."""
+
+    planned: PlannedVideo
+    video: Path
+    attention: tuple[Path, ...]
+    words: tuple[TrackedWord, ...]
+    grid: Mapping[str, object]
+    denoising: Sequence[Document]
+    generation: Mapping[str, object]
+
+
+def write_manifest(folder: Path, finished: FinishedVideo, visualization: Mapping[str, object]) -> Path:
+    """Write the manifest, the last file of a video: from now on the video is complete.
+
+    Args:
+        folder: the batch's folder
+        finished: what the manifest tells; all files must be written already
+        visualization: what the batch asks of the watcher
+
+    """
+    path = folder / finished.planned.manifest
+    files = {_relative(file, path): fingerprint(file) for file in (finished.video, *finished.attention)}
+    document = {
+        "format": FORMAT,
+        "video": _relative(finished.video, path),
+        "attention": [_relative(file, path) for file in finished.attention],
+        "video_id": finished.planned.video_id,
+        "files": files,
+        "tokens": describe_words(finished.words),
+        "grid": dict(finished.grid),
+        "denoising": list(finished.denoising),
+        "generation": dict(finished.generation),
+        "visualization": dict(visualization),
+    }
+    write_json(path, document)
+    return path
+
+
+def _relative(file: Path, manifest: Path) -> str:
+    return file.relative_to(manifest.parent).as_posix()
+
+
+def write_prompt(folder: Path, prompt: str) -> None:
+    """Write ``prompt.txt``, one line."""
+    write_bytes(folder / "prompt.txt", f"{prompt}\n".encode())
+
+
+def write_batch(
+    folder: Path, plan: Plan, words: Mapping[int, Sequence[TrackedWord]], model_revision: str | None
+) -> None:
+    """Write the first file of a batch: what it is going to be.
+
+    ``words`` are the tracked words of each variation, by its number.
+    """
+    settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
+    document = {
+        "format": FORMAT,
+        "batch": folder.name,
+        "created": _now(),
+        "template": plan.template,
+        "variations": [
+            {
+                "prompt_id": f"prompt_{variation.number:03}",
+                "prompt": variation.prompt,
+                "tokens": describe_words(words[variation.number]),
+                "choices": list(variation.choices.values()),
+            }
+            for variation in plan.variations
+        ],
+        "videos": [
+            {
+                "video_id": video.video_id,
+                "prompt_id": video.prompt_id,
+                "seed": video.seed,
+                "manifest": video.manifest,
+            }
+            for video in plan.videos
+        ],
+        "settings": settings,
+        "model_revision": model_revision,
+        "visualization": plan.settings.visualization,
+    }
+    write_json(folder / BATCH_FILE, document)
+
+
+def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: int) -> None:
+    """Write the last file of a batch: how it ended."""
+    document = {
+        "format": FORMAT,
+        "status": "complete" if complete == expected else "interrupted",
+        "finished": _now(),
+        "counts": {"expected": expected, "complete": complete, "failed": failed},
+    }
+    write_json(folder / COMPLETE_FILE, document)
+
+
+def _now() -> str:
+    """Tell the time by RFC 3339, with the local offset."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
