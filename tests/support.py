@@ -1,0 +1,337 @@
+"""Small real things for tests: videos, tensor files, manifests, whole batches, and the watcher as a process."""
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import zstandard
+from safetensors.numpy import save
+
+WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 9, 16
+GRID = (3, 6, 8)  # latent frames, rows, columns: a causal stride of 4, 8 pixels per cell
+BATCH = "demo_20260102_030405"
+
+Maps = npt.NDArray[np.float32]
+
+
+def write_source_video(
+    path: Path,
+    *,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    frames: int = FRAMES,
+    fps: int | Fraction = FPS,
+    pix_fmt: str = "yuv420p",
+    colour: tuple[int, int, int] | None = None,
+    gop: int = 12,
+) -> Path:
+    """Encode a video: one colour, or else a grey ramp that gets brighter with every frame."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "preset": "ultrafast", "g": str(gop)})
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        ramp = np.linspace(0, 180, width, dtype=np.uint8)
+        for index in range(frames):
+            picture = np.empty((height, width, 3), np.uint8)
+            picture[:] = colour if colour else (ramp + 60 * index // max(1, frames))[None, :, None]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def decode(path: Path) -> list[av.VideoFrame]:
+    """Decode every frame of a video."""
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def blob_centre(frame: int, grid: tuple[int, int, int] = GRID) -> tuple[float, float]:
+    """Return the row and column, on the latent grid, where the blob of a latent frame stands."""
+    frames, height, width = grid
+    done = frame / max(1, frames - 1)
+    return (height - 1) * (0.25 + 0.5 * done), (width - 1) * (0.1 + 0.8 * done)
+
+
+def blob_maps(
+    grid: tuple[int, int, int] = GRID,
+    *,
+    steps: int = 2,
+    layers: int = 1,
+    heads: int = 1,
+    dtype: npt.DTypeLike = np.float32,
+    peak: float = 0.5,
+) -> npt.NDArray[Any]:
+    """Return `[step, layer, head, frame, height, width]`: a blob that moves from the upper left to the lower right."""
+    frames, height, width = grid
+    rows, columns = np.mgrid[:height, :width]
+    blobs = np.empty(grid)
+    for frame in range(frames):
+        row, column = blob_centre(frame, grid)
+        blobs[frame] = peak * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 3)
+    share = np.linspace(0.5, 1.5, steps * layers * heads).reshape(steps, layers, heads, 1, 1, 1)
+    return (blobs * share).astype(dtype)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str] | None = None) -> Path:
+    """Write a safetensors file; compressed when its name ends in `.zst`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    path.write_bytes(zstandard.ZstdCompressor().compress(data) if path.name.endswith(".zst") else data)
+    return path
+
+
+def write_manifest(path: Path, **fields: Any) -> Path:
+    """Write a manifest in one step, as the contract wants it; a field that is None is left out."""
+    stem = path.name.removesuffix(".complete.json")
+    document = {"format": "attnwatch/1", "video": f"{stem}.mp4", "attention": ["maps.safetensors"], **fields}
+    return write_json(path, {name: value for name, value in document.items() if value is not None})
+
+
+def write_json(path: Path, content: Any) -> Path:
+    """Write any JSON under a hidden name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    return temporary.rename(path)
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Return the `files` entry of a file."""
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch folder that grows video by video: `outputs/<batch>/videos/prompt_001/...`."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, outputs: Path, name: str = BATCH) -> "Batch":
+        """Make an empty batch."""
+        folder = outputs / name
+        (folder / "videos").mkdir(parents=True, exist_ok=True)
+        return cls(folder)
+
+    def prompt(self, number: int = 1) -> Path:
+        """Return the folder of a prompt."""
+        return self.folder / "videos" / f"prompt_{number:03d}"
+
+    def add(
+        self,
+        video: int = 1,
+        *,
+        prompt: int = 1,
+        words: Sequence[str] = ("kiss",),
+        tensors: Mapping[str, npt.NDArray[Any]] | None = None,
+        source: bool = True,
+        frames: int = FRAMES,
+        **fields: Any,
+    ) -> Path:
+        """Write one finished video and return its manifest; further fields go into the manifest."""
+        maps, manifest = self.write_data(
+            video, prompt=prompt, words=words, tensors=tensors, source=source, frames=frames
+        )
+        return write_manifest(manifest, **{"attention": [str(maps.relative_to(manifest.parent))], **fields})
+
+    def add_full(self, video: int = 1, *, prompt: int = 1, words: Sequence[str] = ("kiss",), **fields: Any) -> Path:
+        """Write one finished video whose manifest has every field of the contract."""
+        maps, manifest = self.write_data(video, prompt=prompt, words=words)
+        source = manifest.with_name(f"video_{video:03d}.mp4")
+        files = {str(path.relative_to(manifest.parent)): file_record(path) for path in (source, maps)}
+        return write_manifest(manifest, **{**full_fields(video, prompt, words, files), **fields})
+
+    def write_data(
+        self,
+        video: int = 1,
+        *,
+        prompt: int = 1,
+        words: Sequence[str] = ("kiss",),
+        tensors: Mapping[str, npt.NDArray[Any]] | None = None,
+        source: bool = True,
+        frames: int = FRAMES,
+    ) -> tuple[Path, Path]:
+        """Write all of a video but its manifest; return the tensor file, and where the manifest belongs."""
+        folder = self.prompt(prompt)
+        if source:
+            write_source_video(folder / f"video_{video:03d}.mp4", frames=frames)
+        maps = folder / "attention_maps" / f"vid{video:03d}.safetensors"
+        write_tensors(maps, tensors if tensors is not None else {word: blob_maps() for word in words})
+        return maps, folder / f"video_{video:03d}.complete.json"
+
+
+def full_fields(
+    video: int, prompt: int, words: Sequence[str], files: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return every field of a manifest, with values that are true of what `Batch` writes: `files` video first."""
+    names = list(files)
+    text = f"a {' and a '.join(words)}"
+    spans = [text.index(f"a {word}") + 2 for word in words]
+    return {
+        "video_id": f"prompt_{prompt:03d}_vid{video:03d}",
+        "video": names[0],
+        "attention": names[1:],
+        "files": files,
+        "tokens": [
+            {
+                "slug": word,
+                "text": word,
+                "span": [start, start + len(word)],
+                "positions": [2 * index + 1],
+                "ids": [index + 7],
+                "slot": None,
+            }
+            for index, (word, start) in enumerate(zip(words, spans, strict=True))
+        ],
+        "grid": {
+            "frames": GRID[0],
+            "height": GRID[1],
+            "width": GRID[2],
+            "temporal_stride": 4,
+            "causal_first_frame": True,
+        },
+        "denoising": [
+            {"index": step, "timestep": 999.0 - 500 * step, "sigma": 0.99, "model": "transformer", "branch": "cond"}
+            for step in range(2)
+        ],
+        "generation": {
+            "prompt": text,
+            "negative_prompt": "",
+            "template": text.replace(words[0], f"({words[0]})", 1),
+            "prompt_id": f"prompt_{prompt:03d}",
+            "variation": prompt,
+            "choices": [],
+            "seed": 41 + video,
+            "model": "tiny",
+            "model_revision": None,
+            "width": WIDTH,
+            "height": HEIGHT,
+            "frames": FRAMES,
+            "fps": float(FPS),
+            "steps": 2,
+            "guidance_scale": 5.0,
+            "scheduler": "UniPCMultistepScheduler",
+            "versions": {"diffusers": "0.42.1"},
+            "capture": {"calls": 4},
+        },
+        "visualization": {"colormap": "viridis"},
+    }
+
+
+def read_receipt(manifest: Path) -> dict[str, Any] | None:
+    """Return the receipt of a video by its manifest, or None."""
+    for path in sorted((manifest.parent / "attention_videos").glob("*.rendered.json")):
+        receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if receipt["manifest"] == manifest.name:
+            return receipt
+    return None
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 20.0, about: str = "") -> Any:
+    """Ask again and again until the answer is true, and return it; fail after so many seconds."""
+    limit = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > limit:
+            raise AssertionError(f"not within {seconds:g} s: {about or condition}")
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without settings of the two programs, and with some variables more."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ATTNWATCH_", "GENERATOR_"))}
+    return {**kept, **variables}
+
+
+def attnwatch(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `attnwatch` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "attnwatch", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+class Watcher:
+    """The daemon as a process of its own, its log in a file."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """Everything that it has said."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, text: str, seconds: float = 20.0) -> None:
+        """Wait until the log has a text."""
+
+        def said() -> bool:
+            if text in self.log:
+                return True
+            assert self.process.poll() is None, f"ended with {self.process.returncode} before {text!r}:\n{self.log}"
+            return False
+
+        wait_until(said, seconds, f"{text!r} in the log")
+
+    def stop(self, number: int, seconds: float = 20.0) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+
+@contextmanager
+def watching(*arguments: object, log: Path, cwd: Path | None = None, **variables: str) -> Iterator[Watcher]:
+    """Start the daemon for the time of the context."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attnwatch", *map(str, arguments)],
+            cwd=cwd,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Watcher(process, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def brightest(picture: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the row and column of the centre of mass of what is bright in a grey picture."""
+    weights = np.clip(picture.astype(float) - picture.mean(), 0, None)
+    total = weights.sum() or math.nan
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    return float((rows * weights).sum() / total), float((columns * weights).sum() / total)
