@@ -2,8 +2,8 @@
 
     P[i, c] = exp(s q_i.k_c - LSE_i),    LSE_i = log of the sum over all keys k of exp(s q_i.k)
 
-in float32, whatever the model computes in. The full map of [rows, keys] never exists: rows are taken in chunks
-whose scores fit into ``CHUNK_BYTES``.
+in float32, whatever the model computes in. The full map of [rows, keys] never exists: rows are taken in
+chunks whose scores fit into ``CHUNK_BYTES``.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ CHUNK_BYTES = 32 * 2**20
 class Columns:
     """Which keys are tracked, and which of them add up to which word.
 
-    ``keys`` are the tracked positions; ``words`` is ``[tracked key, word]``, 1 where the key belongs to the word.
+    ``keys`` are the tracked positions. ``words`` is ``[tracked key, word]``: 1 where the key belongs to the
+    word.
     """
 
     keys: Tensor
@@ -58,15 +59,15 @@ def word_probabilities(
     scale = dim**-0.5 if scale is None else scale
     bytes_per_row = 4 * heads * (dim + 2 * len(key))
     found = query.new_empty((columns.words.shape[1], heads, rows), dtype=torch.float32)
-    start = 0
-    for chunk in query.split(max(CHUNK_BYTES // bytes_per_row, 1)):
-        scores = torch.bmm(chunk.float().transpose(0, 1), keys).mul_(scale)
+    size = max(CHUNK_BYTES // bytes_per_row, 1)
+    for start in range(0, rows, size):
+        chunk = query[start : start + size].float()
+        scores = torch.bmm(chunk.transpose(0, 1), keys).mul_(scale)
         if repeats > 1:
             scores[..., -1] += log(repeats)
         total = scores.logsumexp(-1, keepdim=True)
         tracked = scores.index_select(-1, columns.keys).sub_(total).exp_()
         found[:, :, start : start + len(chunk)] = (tracked @ columns.words).permute(2, 0, 1)
-        start += len(chunk)
     return found
 
 

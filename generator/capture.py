@@ -1,33 +1,30 @@
 """Recording how much attention a model pays to the tracked words while it makes a video.
 
-The model's own query and key are seen where its attention processor hands them to the attention function: after
-normalisation and rotary embedding, whatever the kernel behind it. The function's result is passed on untouched,
-so the video is the same to the last bit. What is recorded are the probabilities of the tracked columns, by the
-arithmetic in `generator.attention`.
+The model's own query and key are seen where its attention processor hands them to the attention function
+(`generator.taps`): after normalisation and rotary embedding, whatever the kernel. Nothing of the network is
+changed or computed again, so the video is the same to the last bit. What is recorded are the probabilities of
+the tracked columns, by the arithmetic in `generator.attention`.
 
-Padding takes part in the softmax, because no model of the Wan family masks it. Its keys are mostly equal, bit for
-bit; then one key and the logarithm of their number replace them. How many are equal is counted in the first
-denoising step, in which all of them are summed, and proven again in each later one. The device is read back
-once per denoising step, never per layer.
+Padding takes part in the softmax, because no model of the Wan family masks it. Its keys are mostly equal, bit
+for bit; then one key and the logarithm of their number replace them. How many are equal is counted in the
+first denoising step, in which all of them are summed, and proven again in each later one. The device is read
+back once per denoising step, never per layer.
 
 Every call of every text attention layer is counted. A layer that was not seen, or seen twice, is an error.
 """
 
-import inspect
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from generator.attention import Columns, repeats_differ, trailing_repeats, without_repeats, word_probabilities
 from generator.errors import CaptureError
-from generator.models import LatentGrid, TextAttention, VideoModel
+from generator.families.contract import LatentGrid, VideoModel
+from generator.taps import tapped
 from generator.tokens import TrackedWord
 
 CONDITIONAL = "cond"
@@ -109,6 +106,18 @@ class Recorder:
         """Mean over all steps, layers and heads: ``[word, frame, height, width]``, float32, on the CPU."""
         return None if self._sum is None else self._on_grid(self._sum / self.steps_seen).cpu()
 
+    def summary(self) -> dict[str, object]:
+        """Tell what was measured about the capture itself, for the manifest."""
+        return {
+            "layers": self.layers,
+            "heads": self.heads,
+            "steps": self.steps_seen,
+            "calls": self.calls,
+            "expected_calls": self.steps_seen * self.layers,
+            "branch_source": self.branch_source,
+            "padding_keys": min(self.padding_keys.values(), default=0),
+        }
+
     @contextmanager
     def denoising(self, denoiser: str, branch: str, step: int | None) -> Iterator[None]:
         """Record what one call of ``denoiser`` does, if it belongs to the conditional branch."""
@@ -120,11 +129,11 @@ class Recorder:
             if self._call is not None:
                 self._finish(self._call)
         finally:
-            self._branch = self._call = None
+            self._branch, self._call = None, None
 
     @torch.no_grad()
     def see(self, query: Tensor, key: Tensor, mask: Tensor | None, scale: float | None) -> None:
-        """Record one call of the attention function, ``query`` and ``key`` being ``[1, tokens, heads, dim]``."""
+        """Record one call of the attention function, if it is one of text in the conditional branch."""
         if self._layer is None or key.shape[1] != self._text_keys:
             return  # self-attention, or the image keys of an image-to-video model
         if self._branch is None:
@@ -137,7 +146,8 @@ class Recorder:
         self._refuse_unexpected(query, key, mask)
         self._call.seen[self._layer] += 1
         if self.keep.aggregated or self.keep.keeps_step(self._call.step):
-            self._add(self._call, self._layer, self._probabilities(self._call, self._layer, query[0], key[0], scale))
+            found = self._probabilities(self._call, self._layer, query[0], key[0], scale)
+            self._add(self._call, self._layer, found)
 
     def enter(self, layer: str) -> None:
         """Attribute what is seen from now on to ``layer``."""
@@ -171,14 +181,14 @@ class Recorder:
             call.repeats[layer] = trailing_repeats(key)
             return word_probabilities(query, key, self._columns, scale=scale)
         repeats = min(counted, len(key) - 1 - self._columns.last)
-        if repeats < 2:
+        if repeats <= 1:
             return word_probabilities(query, key, self._columns, scale=scale)
         call.differ.append(repeats_differ(key, repeats))
         few = without_repeats(key, repeats)
         return word_probabilities(query, few, self._columns, scale=scale, repeats=repeats)
 
     def _add(self, call: _Call, layer: str, found: Tensor) -> None:
-        """Add one layer's ``[word, head, latent token]`` to the maps of the step, ``[word, layer, head, token]``."""
+        """Add one layer's ``[word, head, token]`` to the maps of the step, ``[word, layer, head, token]``."""
         words, self.heads, tokens = found.shape
         if not self.keep.per_head:
             found = found.mean(1, keepdim=True)
@@ -233,7 +243,7 @@ class Recorder:
 
     def _on_grid(self, maps: Tensor) -> Tensor:
         """Unfold the last axis, latent tokens, into frame, height and width."""
-        return maps.unflatten(-1, (self.grid.frames, self.grid.height, self.grid.width))
+        return maps.reshape(*maps.shape[:-1], self.grid.frames, self.grid.height, self.grid.width)
 
 
 @contextmanager
@@ -249,14 +259,7 @@ def capture(
 
     """
     recorder = Recorder(model, words, grid, keep or Keep())
-    with ExitStack() as stack:
-        layers = model.text_attention()
-        for layer in layers:
-            _follow(layer, recorder, stack)
-        for site in {_call_site(layer.module): None for layer in layers}:
-            stack.enter_context(_attention_tapped(site, model.attention_function, recorder))
-        for name, denoiser in model.denoisers().items():
-            stack.enter_context(_calls_announced(name, denoiser, recorder))
+    with tapped(model, recorder):
         yield recorder
     if not recorder.steps_seen:
         raise CaptureError(
@@ -273,69 +276,3 @@ def _layers_by_denoiser(model: VideoModel) -> dict[str, list[str]]:
         counts = ", ".join(f"{name} {len(names)}" for name, names in layers.items()) or "none at all"
         raise CaptureError(f"layers of text attention: found {counts}; expected the same number in each network")
     return layers
-
-
-def _follow(layer: TextAttention, recorder: Recorder, stack: ExitStack) -> None:
-    """Tell the recorder when ``layer`` is entered and left."""
-
-    def enter(_module: nn.Module, _inputs: Any) -> None:
-        recorder.enter(layer.name)
-
-    def leave(_module: nn.Module, _inputs: Any, _output: Any) -> None:
-        recorder.leave()
-
-    stack.callback(layer.module.register_forward_pre_hook(enter).remove)
-    stack.callback(layer.module.register_forward_hook(leave, always_call=True).remove)
-
-
-def _call_site(module: nn.Module) -> ModuleType:
-    """Find the Python module in whose names the attention processor looks up the attention function."""
-    return sys.modules[type(module.processor).__module__]
-
-
-@contextmanager
-def _attention_tapped(site: ModuleType, name: str, recorder: Recorder) -> Iterator[None]:
-    """Let the recorder see what the attention function is given; its result is passed on untouched."""
-    function: Callable[..., Tensor] | None = getattr(site, name, None)
-    if function is None:
-        raise CaptureError(
-            f"the attention processors of {site.__name__} do not call `{name}`, so nothing can be captured. "
-            "Use the processors that come with diffusers 0.42, or do without capture"
-        )
-    signature = inspect.signature(function)
-
-    def tapped(*args: Any, **kwargs: Any) -> Tensor:
-        output = function(*args, **kwargs)
-        given = signature.bind(*args, **kwargs).arguments
-        recorder.see(given["query"], given["key"], given.get("attn_mask"), given.get("scale"))
-        return output
-
-    with _replaced(site, name, tapped):
-        yield
-
-
-def _calls_announced(name: str, denoiser: Any, recorder: Recorder) -> AbstractContextManager[None]:
-    """Let the recorder know when ``denoiser`` runs, in which guidance branch and denoising step."""
-    cache_context = denoiser.cache_context
-
-    @contextmanager
-    def announced(branch: str, **where: Any) -> Iterator[None]:
-        with cache_context(branch, **where), recorder.denoising(name, branch, where.get("step_index")):
-            yield
-
-    return _replaced(denoiser, "cache_context", announced)
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, replacement: Any) -> Iterator[None]:
-    """Set an attribute of ``owner`` itself, and restore or remove it afterwards."""
-    absent = object()
-    before = vars(owner).get(name, absent)
-    setattr(owner, name, replacement)
-    try:
-        yield
-    finally:
-        if before is absent:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)

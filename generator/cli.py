@@ -19,8 +19,8 @@ from rich.console import Console
 from generator.config import Settings, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.plan import Plan, plan_batch, plan_resumption, read_template
-from generator.prompts import Template, Variation
 from generator.progress import set_up_logging
+from generator.prompts import Variation
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 PREVIEW_AT_MOST = 100
@@ -28,7 +28,6 @@ PREVIEW_AT_MOST = 100
 
 app = App(
     name="python -m generator",
-    help="Generate videos from a prompt template and record the attention to its tracked words.",
     version=lambda: version("attnwatch"),
     result_action="return_value",
     default_parameter=Parameter(show_default=False, negative=""),
@@ -83,7 +82,7 @@ def generate(
     resume: Path | None = None,
     preview: bool = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"])] = False,
-    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008 - frozen, and what cyclopts reads
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),
 ) -> int:
     """Generate videos from a prompt template and record the attention to its tracked words.
 
@@ -100,6 +99,8 @@ def generate(
         Print the prompts and the number of videos, and generate nothing.
     verbose
         Say more.
+    flags
+        Flags that are settings.
 
     """
     settings = load_settings(asdict(flags), os.environ, config)

@@ -23,14 +23,39 @@ ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
 """Names of the block about attention; the second is the one of older files."""
 WATCHER_BLOCK = "watcher"
 
+MAX_NAME_BYTES = 200
+
 VISUALIZATION_SWITCHES = frozenset({"auto_generate_per_video", "auto_generate_videos"})
 VISUALIZATION_PARAMS = frozenset(
-    """
-    figsize colormap overlay_alpha static_duration fps interpolation_steps include_colorbar
-    generate_attention_only generate_overlay generate_aggregated generate_step_evolution steps layers heads
-    quality per_video_fps per_video_quality batch_fps batch_quality normalization vmin vmax clip invert threshold
-    fail_on_visualization_error visualization_timeout
-    """.split()
+    {
+        "figsize",
+        "colormap",
+        "overlay_alpha",
+        "static_duration",
+        "fps",
+        "interpolation_steps",
+        "include_colorbar",
+        "generate_attention_only",
+        "generate_overlay",
+        "generate_aggregated",
+        "generate_step_evolution",
+        "steps",
+        "layers",
+        "heads",
+        "quality",
+        "per_video_fps",
+        "per_video_quality",
+        "batch_fps",
+        "batch_quality",
+        "normalization",
+        "vmin",
+        "vmax",
+        "clip",
+        "invert",
+        "threshold",
+        "fail_on_visualization_error",
+        "visualization_timeout",
+    }
 )
 """Keys of ``visualization_params``. They belong to the watcher: only the names are checked here."""
 
@@ -44,8 +69,10 @@ def _no_boolean(value: object) -> object:
 
 def _folder_name(name: str) -> str:
     """Refuse what cannot be the beginning of a folder's name, or would hide it."""
-    if not name or name.startswith(".") or len(name.encode()) > 200 or re.search(r"[/\x00-\x1f\x7f]", name):
-        raise ValueError("expected a name of 1 to 200 bytes without `/`, control characters and a leading `.`")
+    if not re.fullmatch(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*", name) or len(name.encode()) > MAX_NAME_BYTES:
+        raise ValueError(
+            f"expected a name of 1 to {MAX_NAME_BYTES} bytes without `/`, control characters and a leading `.`"
+        )
     return name
 
 

@@ -81,7 +81,7 @@ def write_batch(
     ``words`` are the tracked words of each variation, by its number.
     """
     settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
-    document = {
+    document: Document = {
         "format": FORMAT,
         "batch": folder.name,
         "created": _now(),

@@ -147,7 +147,8 @@ def _read_batch(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ResumeError(
-            f"{path} cannot be read: {error.strerror}. Expected the folder of one batch, such as outputs/demo_20250101_120000"
+            f"{path} cannot be read: {error.strerror}. Expected the folder of one batch, such as "
+            "outputs/demo_20250101_120000"
         ) from error
     except ValueError as error:
         raise ResumeError(f"{path} is not JSON: {error}") from error

@@ -21,7 +21,7 @@ kiss hug smile dance dancing run running walk walking sit sitting stand standing
 flower flowers tree trees house city street beach sea river mountain forest garden sky sun moon star rain snow
 red blue green yellow black white pink golden big small old young happy sad romantic beautiful bright dark
 slow fast video film scene close up light night day morning evening car boat ball hat umbrella
-""".split()
+"""
 ENDINGS = ("ing", "ed", "er", "ly")
 
 TEXT_ENCODER: dict[str, Any] = {"d_model": 48, "d_kv": 12, "d_ff": 96, "num_layers": 2, "num_heads": 4}
@@ -90,9 +90,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _vocabulary() -> list[tuple[str, float]]:
-    """Pieces and their log-probabilities: the likeliest split is the one with the fewest and longest pieces."""
+    """List pieces and their log-probabilities, by which few long pieces are likelier than many short ones."""
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    words = [(f"▁{word}", -5.0) for word in WORDS]
+    words = [(f"▁{word}", -5.0) for word in WORDS.split()]
     endings = [(ending, -6.0) for ending in ENDINGS]
     letters = [(letter, -8.0) for letter in "▁abcdefghijklmnopqrstuvwxyz,."]
     single_bytes = [(f"<0x{byte:02X}>", -12.0) for byte in range(256)]

@@ -1,0 +1,91 @@
+"""What the rest of the generator has to know of a model: everything that differs between families.
+
+A new family is one more module here, and one more line in ``generator.models.FAMILIES``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from diffusers import DiffusionPipeline
+from torch import nn
+
+from generator.config import Sampling
+from generator.tokens import TokenSequence
+
+OnStep = Callable[[int, int], None]
+"""Called after each denoising step with the number of steps done and of all steps."""
+
+
+@dataclass(frozen=True)
+class LatentGrid:
+    """The grid of latent tokens of a video, and how it maps to video frames (FORMAT.md, ``grid``)."""
+
+    frames: int
+    height: int
+    width: int
+    temporal_stride: int
+    causal_first_frame: bool
+
+    @property
+    def size(self) -> int:
+        """Number of latent tokens of a video, which is the number of queries in its attention."""
+        return self.frames * self.height * self.width
+
+
+@dataclass(frozen=True)
+class TextAttention:
+    """An attention module whose keys are the prompt's tokens."""
+
+    denoiser: str
+    name: str
+    module: nn.Module
+
+
+class VideoModel(Protocol):
+    """A loaded text-to-video pipeline, and all that differs between families."""
+
+    pipe: DiffusionPipeline
+    name: str
+    revision: str | None
+    recommended: Sampling
+    text_keys: int
+    """Number of keys in its text attention, padding included."""
+    attention_function: str
+    """Name by which the attention processors look up the function that takes query and key."""
+
+    @property
+    def device(self) -> str:
+        """Name of the device that it denoises on."""
+
+    @property
+    def dtype(self) -> str:
+        """Name of the type that it denoises in."""
+
+    def clean(self, prompt: str) -> str:
+        """Clean a prompt as the pipeline does before it tokenises it."""
+
+    def tokenise(self, text: str) -> TokenSequence:
+        """Tokenise a cleaned prompt as the pipeline does."""
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise ModelError for a size or a number of frames that the pipeline would round."""
+
+    def grid(self, sampling: Sampling) -> LatentGrid:
+        """Return the latent grid of a video."""
+
+    def denoisers(self) -> dict[str, nn.Module]:
+        """Return the networks that denoise, by their names in the pipeline."""
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return the attention modules whose keys are text, in the order in which they are called."""
+
+    def schedule(self) -> list[tuple[float, float | None]]:
+        """Return timestep and sigma of each denoising step of the last call."""
+
+    def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
+        """Make a video: float frames ``[frame, height, width, 3]`` from 0 to 1.
+
+        The noise is drawn on the CPU, so that a seed means the same on any device.
+        """
