@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnwatch.documents import Grid
-from attnwatch.tensors import Float32Array
+from attnwatch.tensorfile import Float32Array
 
 UInt16Array = npt.NDArray[np.uint16]
 Float64Array = npt.NDArray[np.float64]
