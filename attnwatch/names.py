@@ -22,9 +22,8 @@ def default_video_id(manifest: Path) -> str:
     stem = manifest.name.removesuffix(MANIFEST_SUFFIX)
     numbered = re.fullmatch(r"video_(\d+)", stem)
     name = f"{manifest.absolute().parent.name}_{f'vid{numbered[1]}' if numbered else stem}"
-    name = re.sub(r"[\x00-\x1f\x7f/]", "_", name)
     # Names that are no UTF-8 reach Python as surrogates, which neither JSON nor a terminal takes.
-    name = name.encode("utf-8", "replace").decode()
+    name = re.sub(r"[\x00-\x1f\x7f/\ud800-\udfff]", "_", name)
     name = f"_{name[1:]}" if name.startswith(".") else name
     if len(name.encode()) <= MAX_ID_BYTES:
         return name
