@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES
 
 _FORMAT_PATTERN = r"^attnwatch/1(\.[0-9]+)?$"
-_PATH_PATTERN = r"^(?!/)(?!(.*/)?\.\.(/|$))[^\x00]+$"
+_PATH_PATTERN = r"^(?!/)(?!([^\x00]*/)?\.\.(/|$))[^\x00]+$"
 _ID_PATTERN = r"^[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
 _COUNT = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _INDEX = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -27,7 +27,7 @@ _PathField = Annotated[
 class _Document(BaseModel):
     """Strict about the types of known fields, indifferent to unknown ones."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class FileRecord(_Document):
@@ -71,7 +71,8 @@ class DenoisingStep(_Document):
 class Generation(BaseModel):
     """How the video was made. Any further field is kept as it is."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+    # "model_revision" is a field's name, whatever pydantic's older versions keep "model_" for.
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False, protected_namespaces=())
 
     prompt: str | None = None
     negative_prompt: str | None = None

@@ -13,13 +13,14 @@ from pydantic import BaseModel, ValidationError
 
 from attnwatch.documents import ManifestDocument
 from attnwatch.errors import ManifestError, NotReadyError, Problem
-from attnwatch.names import MAX_ID_BYTES, default_video_id
+from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
 
 BATCH_FILE = "batch.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
 
 MAX_DOCUMENT_BYTES = 4 * 2**20
+_MOST_PROBLEMS = 100
 
 _Document = TypeVar("_Document", bound=BaseModel)
 
@@ -97,13 +98,16 @@ def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
     try:
         return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
+        if error.error_count() > _MOST_PROBLEMS:  # a list of them would be longer than any document
+            found = f"{error.error_count():,} wrong values"
+            raise ManifestError(_problem(path, "the file itself", found, "a document of the contract")) from None
         raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
 
 
 def _read(path: Path) -> bytes:
     """Read a document, up to one byte more than one may have."""
     # Without O_NONBLOCK, opening a FIFO would wait for whoever writes to it.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ManifestError(_problem(path, "the file itself", "no regular file", "a JSON document"))
         return file.read(MAX_DOCUMENT_BYTES + 1)
@@ -167,23 +171,33 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> None:
         ManifestError: a listed file is longer than listed, or its digest differs.
 
     """
+    present = _whole(manifest, video_may_be_absent=video_may_be_absent)
     problems = []
+    for name, size in present.items():
+        record = manifest.document.files.get(name)
+        if record is None:
+            continue
+        if size != record.bytes:
+            problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
+        elif (digest := file_digest(manifest.path.parent / name)) != record.sha256:
+            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digest}", record.sha256))
+    if problems:
+        raise ManifestError(*problems)
+
+
+def _whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
+    """Return the sizes of the files that are there; refuse, before any is read, if one is still to come."""
+    present = {}
     for name, size in manifest.inputs().items():
         record = manifest.document.files.get(name)
         if size is None:
             if name == manifest.document.video and video_may_be_absent:
                 continue
             raise NotReadyError(f"{manifest.path}: {name} is not there yet")
-        if record is None:
-            continue
-        if size < record.bytes:
+        if record and size < record.bytes:
             raise NotReadyError(f"{manifest.path}: {name} has {size:,} of {record.bytes:,} bytes yet")
-        if size > record.bytes:
-            problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
-        elif (digest := file_digest(manifest.path.parent / name)) != record.sha256:
-            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digest}", record.sha256))
-    if problems:
-        raise ManifestError(*problems)
+        present[name] = size
+    return present
 
 
 def file_digest(path: Path) -> str:
@@ -205,6 +219,9 @@ def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem
         yield _problem(path, "video_id", found, f"at most {MAX_ID_BYTES} bytes of UTF-8")
     slugs = [token.slug.casefold() for token in document.tokens]
     for index, name in enumerate(slugs):
+        if len(document.tokens[index].slug.encode()) > MAX_SLUG_BYTES:
+            found = f"{len(document.tokens[index].slug.encode())} bytes"
+            yield _problem(path, f"tokens[{index}].slug", found, f"at most {MAX_SLUG_BYTES} bytes of UTF-8")
         if name in slugs[:index]:
             yield _problem(path, f"tokens[{index}].slug", repr(name), "a slug that no other token of the video has")
     for index, token in enumerate(document.tokens):
