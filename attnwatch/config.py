@@ -6,12 +6,13 @@ Every layer is validated by itself, so that an error names the place where the w
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attnwatch.errors import ConfigError, did_you_mean
+from attnwatch.settings import Visualization, Watcher
 
 ENVIRONMENT_PREFIX = "ATTNWATCH_"
 
@@ -29,68 +30,6 @@ GENERATOR_ATTENTION_KEYS = frozenset(
     }
 )
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
-
-Quality = Literal["fast", "balanced", "high"]
-
-
-class Visualization(BaseModel):
-    """What is rendered, and how it looks. A batch may ask for these in its manifests."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    auto_generate_per_video: bool = Field(default=True, description="render each video as soon as it is finished")
-    generate_attention_only: bool = Field(default=True, description="make `..._attention.mp4`: the map alone")
-    generate_overlay: bool = Field(default=True, description="make `..._overlay.mp4`: the map over the source video")
-    generate_aggregated: bool = Field(
-        default=True, description="make `..._static.mp4`: the mean over time, as a still picture"
-    )
-    colormap: str = Field(default="hot", description="any matplotlib colormap")
-    overlay_alpha: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.6, description="share of the map in the overlay: 0 shows the source alone, 1 the map alone"
-    )
-    static_duration: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=3.0, description="length of the static video in seconds"
-    )
-    interpolation_steps: Annotated[int, Field(ge=0, le=1000)] | None = Field(
-        default=None,
-        description="values between two latent frames: null is smooth, 0 holds each latent frame, n makes n in between",
-    )
-    quality: Quality = Field(default="balanced", description="encoder effort and size: `fast`, `balanced` or `high`")
-    visualization_timeout: Annotated[float, Field(gt=0)] = Field(
-        default=120.0, description="seconds that rendering one video may take"
-    )
-    fail_on_visualization_error: bool = Field(
-        default=False,
-        description="stop at the first video that cannot be rendered (exit code 1) instead of going on",
-    )
-
-
-# Settings that say how to work, not what the pictures look like: changing them asks for no new rendering.
-NOT_IN_PICTURES = frozenset({"auto_generate_per_video", "visualization_timeout", "fail_on_visualization_error"})
-
-
-def _half_the_cores() -> int:
-    return max(1, (os.cpu_count() or 1) // 2)
-
-
-class Watcher(BaseModel):
-    """How the daemon works. Only its own configuration sets these."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    workers: Annotated[int, Field(ge=1, le=256)] = Field(
-        default_factory=_half_the_cores,
-        description="videos rendered at the same time (default: half of the cores)",
-    )
-    rescan_interval: Annotated[float, Field(ge=0.1)] = Field(
-        default=60.0, description="seconds between two scans of the whole folder"
-    )
-    max_attempts: Annotated[int, Field(ge=1)] = Field(
-        default=3, description="how often a video is tried before it is left alone"
-    )
-    retry_backoff: Annotated[float, Field(ge=0)] = Field(
-        default=30.0, description="seconds before the second attempt; doubled for each further one"
-    )
 
 
 class Settings(BaseModel):
@@ -218,13 +157,15 @@ def _validated(
         model.model_validate(values)
     except ValidationError as error:
         detail = error.errors()[0]
+        if not detail["loc"]:
+            raise ConfigError(f"{prefix or 'flags: '}expected {detail['msg']}") from None
         name = str(detail["loc"][0])
         if detail["type"] == "extra_forbidden":
             hint = did_you_mean(name, known or list(model.model_fields))
             raise ConfigError(f"{prefix}{name}: found an unknown setting; {hint}") from None
-        expected = detail["msg"].removeprefix("Input should be ")
         about = model.model_fields[name].description
-        raise ConfigError(
-            f"{prefix}{spell(name)}: found {detail['input']!r}; expected {expected}; this is: {about}"
-        ) from None
+        is_one_of_several = len({entry["loc"] for entry in error.errors() if entry["loc"][:1] == (name,)}) > 1
+        expected = "" if is_one_of_several else f"expected {detail['msg'].removeprefix('Input should be ')}; "
+        found = repr(values.get(name, detail["input"]))
+        raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}it is: {about}") from None
     return values

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from attnwatch.config import Visualization, Watcher
 from attnwatch.documents import OutputRecord, ReceiptDocument
 from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.files import move_into_place, sync
 from attnwatch.manifest import Manifest, read_manifest, verify
 from attnwatch.receipts import Fingerprint, Place, describe, failure, success
+from attnwatch.settings import Visualization, Watcher
 
 if TYPE_CHECKING:
     from attnwatch.render.video import Output

@@ -6,11 +6,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnwatch.config import Settings, Visualization
+from attnwatch.config import Settings
 from attnwatch.errors import AttnwatchError
 from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
 from attnwatch.names import default_video_id
 from attnwatch.receipts import Fingerprint, Place, describe, failure, seconds_until_due
+from attnwatch.settings import Visualization
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Planner:
             self.say(f"{manifest.path}: {note}; it is ignored")
         if not settings.auto_generate_per_video and not self._options.by_name:
             return None
-        return self._task(manifest, settings)
+        return self._task(manifest, settings.per_video())
 
     def note_rendered(self, task: Task) -> None:
         """Remember what this run has rendered.

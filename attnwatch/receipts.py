@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from attnwatch.config import NOT_IN_PICTURES, Visualization, Watcher
 from attnwatch.documents import Attempt, OutputRecord, ReceiptDocument
 from attnwatch.errors import ConfigError, ContractError, VideoError
 from attnwatch.files import write_atomically
 from attnwatch.render import RENDERER_VERSION
+from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 
 _DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
 _LONGEST_WAIT = 3600.0

@@ -8,9 +8,9 @@ from typing import Self
 import av
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from attnwatch.config import Quality
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import PIXEL_FORMAT
+from attnwatch.settings import Quality
 
 KEYFRAME_INTERVAL = 16  # frames: seeking stays instant, and for smooth maps it costs nothing
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import av
 
-from attnwatch.config import Visualization
 from attnwatch.errors import Problem, TensorError
 from attnwatch.manifest import Manifest
 from attnwatch.render.colormap import YuvTables, yuv_tables
@@ -17,6 +16,7 @@ from attnwatch.render.compose import Blender, HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.maps import Scale, TimeMapping, UInt16Array, resample_in_time
 from attnwatch.render.source import AbsentSource, SourceFrame, Timeline, VideoSource
+from attnwatch.settings import Visualization
 from attnwatch.tensors import AttentionReader, WordMaps
 
 UNFINISHED_SUFFIX = ".partial"
