@@ -1,6 +1,6 @@
 """The arithmetic of capture: attention probabilities of a few columns, exactly and in little memory.
 
-    P[i, c] = exp(s q_i.k_c - LSE_i),    LSE_i = log of the sum over all keys k of exp(s q_i.k)
+    P[i, c] = exp(s q_i.k_c) / sum over all keys k of exp(s q_i.k)
 
 in float32, whatever the model computes in. The full map of [rows, keys] never exists: rows are taken in
 chunks whose scores fit into ``CHUNK_BYTES``.
@@ -65,8 +65,9 @@ def word_probabilities(
         scores = torch.bmm(chunk.transpose(0, 1), keys).mul_(scale)
         if repeats > 1:
             scores[..., -1] += log(repeats)
-        total = scores.logsumexp(-1, keepdim=True)
-        tracked = scores.index_select(-1, columns.keys).sub_(total).exp_()
+        # Softmax takes the row's largest score away first. Rounding a sum of exponentials as large as the scores
+        # themselves would cost a digit.
+        tracked = scores.softmax(-1).index_select(-1, columns.keys)
         found[:, :, start : start + len(chunk)] = (tracked @ columns.words).permute(2, 0, 1)
     return found
 

@@ -1,0 +1,313 @@
+"""Capture on the real pipeline, against a softmax in float64 from separately computed queries and keys."""
+
+import copy
+import math
+from contextlib import ExitStack
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from diffusers.models.transformers import transformer_wan
+
+from generator.capture import Keep, capture
+from generator.errors import CaptureError
+
+EVERYTHING = Keep(per_block=True, per_head=True, dtype=torch.float32)
+
+
+def generate(model, prompt, sampling, seed=1):
+    return model.generate(prompt, sampling, seed, lambda done, total: None)
+
+
+class Reference:
+    """Computes every layer's whole attention map in float64, from the inputs of its projections.
+
+    The text attention of Wan is two linear projections and two RMS norms; they are written out here once more,
+    so nothing of capture's own path is shared but the inputs of ``attn2``.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.maps = []  # conditional and unconditional calls alternate, each with all layers in order
+
+    def __enter__(self):
+        self._stack = ExitStack()
+        for layer in self.model.text_attention():
+            handle = layer.module.register_forward_pre_hook(self._hear)
+            self._stack.callback(handle.remove)
+        return self
+
+    def __exit__(self, *error):
+        self._stack.close()
+
+    def _hear(self, attn, inputs):
+        hidden, text = (tensor.double() for tensor in inputs[:2])
+        query = self._project(hidden, attn.to_q, attn.norm_q, attn.heads)
+        key = self._project(text, attn.to_k, attn.norm_k, attn.heads)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        self.maps.append(torch.exp(scores - scores.amax(-1, keepdim=True)))
+        self.maps[-1] /= self.maps[-1].sum(-1, keepdim=True)
+
+    @staticmethod
+    def _project(states, linear, norm, heads):
+        projected = states @ linear.weight.double().T + linear.bias.double()
+        mean_square = projected.square().mean(-1, keepdim=True)
+        normed = projected / torch.sqrt(mean_square + norm.eps) * norm.weight.double()
+        return normed.unflatten(-1, (heads, -1)).transpose(1, 2)[0]  # [heads, tokens, dim]
+
+    def conditional(self, steps, words, grid):
+        """Maps of the conditional calls: [step, word, layer, head, frame, height, width]."""
+        layers = len(self.model.text_attention())
+        calls = torch.stack(self.maps).unflatten(0, (steps, 2, layers))[:, 0]
+        columns = [calls[..., list(word.positions)].sum(-1) for word in words]
+        return torch.stack(columns, 1).unflatten(-1, (grid.frames, grid.height, grid.width))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "a (kiss)",
+        "(kissing) between (two men) and a (吻)",
+        "dog " * 60 + "(kiss)",
+        "(kiss) (kiss) (" + "dog " * 40 + ")",
+    ],
+)
+def test_probabilities_agree_with_a_softmax_in_float64(model, sampling, words, template):
+    sampling = replace(sampling, steps=3)
+    tracked, grid = words(template), model.grid(sampling)
+    with Reference(model) as reference, capture(model, tracked, grid, EVERYTHING) as recorder:
+        generate(model, template.replace("(", "").replace(")", ""), sampling)
+    expected = reference.conditional(3, tracked, grid)
+    found = torch.stack([step.maps for step in recorder.steps])
+    assert found.shape == expected.shape
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() <= 1e-6
+    assert (recorder.aggregated - expected.mean((0, 2, 3))).abs().max() <= 1e-6
+    assert expected.std() > 1e-5  # the maps are not all the same, so agreeing says something
+
+
+@pytest.mark.parametrize(("per_block", "per_head"), [(False, False), (True, False), (False, True)])
+def test_layers_and_heads_are_averaged_unless_they_are_kept(model, sampling, words, per_block, per_head):
+    tracked, grid = words("a (kiss) and (two men)"), model.grid(sampling)
+    keep = replace(EVERYTHING, per_block=per_block, per_head=per_head)
+    with Reference(model) as reference, capture(model, tracked, grid, keep) as recorder:
+        generate(model, "a kiss and two men", sampling)
+    expected = reference.conditional(2, tracked, grid)
+    expected = expected if per_block else expected.mean(2, keepdim=True)
+    expected = expected if per_head else expected.mean(3, keepdim=True)
+    found = torch.stack([step.maps for step in recorder.steps])
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() <= 1e-6
+
+
+def test_padding_carries_mass_and_is_replaced_by_one_key(model, sampling, words):
+    tracked = words("a (kiss)")
+    with Reference(model) as reference, capture(model, tracked, model.grid(sampling)) as recorder:
+        generate(model, "a kiss", sampling)
+    padding = reference.maps[0][..., 3:].sum(-1)
+    assert padding.min() > 0.5
+    assert set(recorder.padding_keys.values()) == {512 - 3}
+
+
+def test_keys_that_are_not_equal_are_all_summed(model, sampling, words, monkeypatch):
+    """Without the zeroing that the pipeline does, every padding key is another one."""
+
+    def embeds(prompt, max_sequence_length, device, dtype=None, num_videos_per_prompt=1):
+        generator = torch.Generator().manual_seed(len(str(prompt)))
+        return torch.randn(1, max_sequence_length, 48, generator=generator)
+
+    monkeypatch.setattr(model.pipe, "_get_t5_prompt_embeds", embeds)
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+    with Reference(model) as reference, capture(model, tracked, grid, EVERYTHING) as recorder:
+        generate(model, "a kiss", sampling)
+    expected = reference.conditional(2, tracked, grid)
+    found = torch.stack([step.maps for step in recorder.steps])
+    assert set(recorder.padding_keys.values()) == {1}
+    assert (found - expected).abs().max() <= 1e-6
+
+
+def test_padding_that_changes_meanwhile_is_an_error(model, sampling, words, monkeypatch):
+    embedder = model.pipe.transformer.condition_embedder.text_embedder
+    calls = []
+
+    def disturbed(_module, _inputs, output):
+        calls.append(None)
+        if len(calls) == 3:  # the conditional call of the second step
+            output[:, 300] += 1.0
+        return output
+
+    handle = embedder.register_forward_hook(disturbed)
+    try:
+        with pytest.raises(CaptureError, match="step 1: the keys of the padding changed"):
+            with capture(model, words("a (kiss)"), model.grid(sampling)):
+                generate(model, "a kiss", sampling)
+    finally:
+        handle.remove()
+
+
+def test_the_video_is_the_same_to_the_last_bit_with_capture_without_it_and_after_it(model, sampling, words):
+    without = generate(model, "a kiss", sampling)
+    with capture(model, words("a (kiss)"), model.grid(sampling), EVERYTHING):
+        during = generate(model, "a kiss", sampling)
+    after = generate(model, "a kiss", sampling)
+    assert np.array_equal(without, during)
+    assert np.array_equal(without, after)
+    assert not np.array_equal(without, generate(model, "a kiss", sampling, seed=2))
+
+
+def attributes(model):
+    """Everything that capture could leave behind."""
+    hooks = [
+        (dict(layer.module._forward_pre_hooks), dict(layer.module._forward_hooks), layer.module.processor)
+        for layer in model.text_attention()
+    ]
+    always = [dict(layer.module._forward_hooks_always_called) for layer in model.text_attention()]
+    return hooks, always, dict(vars(model.pipe.transformer)), transformer_wan.dispatch_attention_fn
+
+
+def test_the_model_is_left_as_it_was(model, sampling, words):
+    before = attributes(model)
+    with capture(model, words("a (kiss)"), model.grid(sampling)):
+        assert transformer_wan.dispatch_attention_fn is not before[-1]
+        generate(model, "a kiss", sampling)
+    assert attributes(model) == before
+
+
+def test_the_model_is_left_as_it_was_after_an_exception(model, sampling, words):
+    before = attributes(model)
+
+    def interrupt(done, total):
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError), capture(model, words("a (kiss)"), model.grid(sampling)):
+        model.generate("a kiss", sampling, 1, interrupt)
+    assert attributes(model) == before
+
+
+def test_an_exception_inside_a_layer_is_passed_on_and_leaves_nothing_behind(model, sampling, words, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(transformer_wan, "dispatch_attention_fn", fail)
+    before = attributes(model)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        with capture(model, words("a (kiss)"), model.grid(sampling)):
+            generate(model, "a kiss", sampling)
+    assert attributes(model) == before
+
+
+def test_only_every_nth_step_is_stored_but_all_are_aggregated(model, sampling, words):
+    sampling = replace(sampling, steps=5)
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+    with capture(model, tracked, grid, Keep(dtype=torch.float32)) as all_steps:
+        generate(model, "a kiss", sampling)
+    with capture(model, tracked, grid, Keep(interval=2, dtype=torch.float32)) as some:
+        generate(model, "a kiss", sampling)
+    assert [step.index for step in all_steps.steps] == [0, 1, 2, 3, 4]
+    assert [step.index for step in some.steps] == [0, 2, 4]
+    assert torch.equal(some.steps[1].maps, all_steps.steps[2].maps)
+    assert torch.equal(some.aggregated, all_steps.aggregated)
+
+
+def test_what_is_not_kept_is_not_there(model, sampling, words):
+    with capture(model, words("a (kiss)"), model.grid(sampling), Keep(aggregated=False)) as recorder:
+        generate(model, "a kiss", sampling)
+    assert recorder.aggregated is None
+    assert len(recorder.steps) == 2
+    with capture(model, words("a (kiss)"), model.grid(sampling), Keep(steps=False)) as recorder:
+        generate(model, "a kiss", sampling)
+    assert recorder.aggregated is not None
+    assert recorder.steps == []
+
+
+def test_every_call_is_counted(model, sampling, words):
+    with capture(model, words("a (kiss)"), model.grid(sampling)) as recorder:
+        generate(model, "a kiss", sampling)
+    assert recorder.summary() == {
+        "layers": 4,
+        "heads": 4,
+        "steps": 2,
+        "calls": 8,
+        "expected_calls": 8,
+        "branch_source": "cache_context",
+        "padding_keys": 509,
+    }
+
+
+def test_a_layer_that_is_skipped_is_named(model, sampling, words, monkeypatch):
+    block = model.pipe.transformer.blocks[2]
+    monkeypatch.setattr(block, "forward", lambda hidden_states, *inputs: hidden_states)
+    with pytest.raises(CaptureError, match=r"step 0: expected one call .* blocks\.2\.attn2 \(0 times\)"):
+        with capture(model, words("a (kiss)"), model.grid(sampling)):
+            generate(model, "a kiss", sampling)
+
+
+def test_a_processor_that_calls_another_function_is_noticed(model, sampling, words, monkeypatch):
+    class Processor(transformer_wan.WanAttnProcessor):
+        pass  # defined in this module, which has no dispatch_attention_fn
+
+    monkeypatch.setattr(model.pipe.transformer.blocks[1].attn2, "processor", Processor())
+    with pytest.raises(CaptureError, match="do not call `dispatch_attention_fn`"):
+        with capture(model, words("a (kiss)"), model.grid(sampling)):
+            generate(model, "a kiss", sampling)
+
+
+def test_a_block_in_which_nothing_is_generated_is_an_error(model, sampling, words):
+    with pytest.raises(CaptureError, match="no denoising step was captured"):
+        with capture(model, words("a (kiss)"), model.grid(sampling)):
+            pass
+
+
+def test_a_call_whose_branch_is_not_told_is_an_error(model, sampling, words):
+    transformer = model.pipe.transformer
+    inputs = {
+        "hidden_states": torch.zeros(1, 16, 2, 6, 8),
+        "timestep": torch.tensor([1.0]),
+        "encoder_hidden_states": torch.zeros(1, 512, 48),
+    }
+    with pytest.raises(CaptureError, match="outside of `cache_context`"):
+        with torch.no_grad(), capture(model, words("a (kiss)"), model.grid(sampling)):
+            transformer(**inputs)
+
+
+def test_a_video_of_another_size_than_told_is_an_error(model, sampling, words):
+    with pytest.raises(CaptureError, match="1 videos x 24 latent tokens .* expected 1 x 12"):
+        with capture(model, words("a (kiss)"), model.grid(replace(sampling, frames=1))):
+            generate(model, "a kiss", sampling)
+
+
+def test_attention_that_is_not_a_number_is_an_error(model, sampling, words, monkeypatch):
+    norm = model.pipe.transformer.blocks[3].attn2.norm_q
+    monkeypatch.setattr(norm, "forward", lambda query: torch.full_like(query, math.inf))
+    with pytest.raises(CaptureError, match="step 0: attention is not a number"):
+        with capture(model, words("a (kiss)"), model.grid(sampling)):
+            generate(model, "a kiss", sampling)
+
+
+def test_without_guidance_there_is_only_the_conditional_call(model, sampling, words):
+    sampling = replace(sampling, guidance_scale=1.0)
+    with capture(model, words("a (kiss)"), model.grid(sampling)) as recorder:
+        generate(model, "a kiss", sampling)
+    assert recorder.steps_seen == 2
+
+
+def test_each_of_two_networks_is_recorded_by_its_name(model, sampling, words):
+    """Wan 2.2 denoises with another network at low noise; here it is a copy of the first."""
+    second = copy.deepcopy(model.pipe.transformer)
+    pipe = type(model.pipe)(**{**model.pipe.components, "transformer_2": second}, boundary_ratio=0.9)
+    pipe.set_progress_bar_config(disable=True)
+    both = type(model)(pipe, "two", None, model.recommended)
+    sampling = replace(sampling, steps=4)
+    with capture(both, words("a (kiss)"), both.grid(sampling), EVERYTHING) as recorder:
+        generate(both, "a kiss", sampling)
+    assert [step.denoiser for step in recorder.steps] == [
+        "transformer",
+        "transformer",
+        "transformer_2",
+        "transformer_2",
+    ]
+    with capture(model, words("a (kiss)"), model.grid(sampling), EVERYTHING) as single:
+        generate(model, "a kiss", sampling)
+    for one, other in zip(recorder.steps, single.steps, strict=True):
+        assert (one.maps - other.maps).abs().max() <= 1e-6
