@@ -37,13 +37,14 @@ class StoredTensor:
         path: the file.
         name: as in the file.
         shape: as in the file.
+        kind: element type; only `F16` and `F32` can be read.
 
     """
 
     path: Path
     name: str
     shape: tuple[int, ...]
-    _halves: bool
+    kind: str
     _bytes: memoryview = field(repr=False)
 
     def read(self, *index: int) -> Float32Array:
@@ -56,7 +57,7 @@ class StoredTensor:
         shape = self.shape[len(index) :]
         count = prod(shape)
         first = int(np.ravel_multi_index(index, self.shape[: len(index)])) * count if index else 0
-        values = self._halves_from(first, count) if self._halves else self._singles_from(first, count)
+        values = self._halves_from(first, count) if self.kind == "F16" else self._singles_from(first, count)
         return values.reshape(shape)
 
     def _halves_from(self, first: int, count: int) -> Float32Array:
@@ -82,7 +83,8 @@ def open_tensors(path: Path, stack: contextlib.ExitStack) -> list[StoredTensor]:
     """Map a `.safetensors` or `.safetensors.zst` file for as long as the stack lives; tensors sorted by name.
 
     Raises:
-        TensorError: the file is not whole, or holds element types other than F16 and F32.
+        TensorError: the file is not whole.
+        OSError: the file cannot be read.
 
     """
     plain = _decompressed(path, stack) if path.name.endswith(".zst") else path
@@ -92,8 +94,8 @@ def open_tensors(path: Path, stack: contextlib.ExitStack) -> list[StoredTensor]:
             pass
         with plain.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (SafetensorError, OSError, ValueError) as error:
-        found = f"{path.stat().st_size:,} bytes that cannot be read ({error})" if path.exists() else "no file"
+    except (SafetensorError, ValueError) as error:
+        found = f"{path.stat().st_size:,} bytes that cannot be read ({error})"
         raise TensorError(problem(path, None, found, "a whole safetensors file")) from error
     return _tensors(path, mapped)
 
@@ -105,11 +107,9 @@ def _tensors(path: Path, mapped: mmap.mmap) -> list[StoredTensor]:
     header.pop("__metadata__", None)
     tensors = []
     for name, entry in sorted(header.items()):
-        kind, (begin, end) = entry["dtype"], entry["data_offsets"]
-        if kind not in ("F16", "F32"):
-            raise TensorError(problem(path, name, f"element type {kind}", "F16 or F32"))
+        begin, end = entry["data_offsets"]
         data = memoryview(mapped)[start + begin : start + end]
-        tensors.append(StoredTensor(path, name, tuple(entry["shape"]), kind == "F16", data))
+        tensors.append(StoredTensor(path, name, tuple(entry["shape"]), entry["dtype"], data))
     return tensors
 
 

@@ -181,7 +181,7 @@ class AttentionReader:
             for tensor in open_tensors(path, self._stack):
                 if tensor.name.startswith((RESERVED_PREFIX, UNCONDITIONAL_PREFIX)):
                     continue
-                _check_rank(tensor)
+                _check_kind_and_rank(tensor)
                 name = tensor.name.removesuffix(AGGREGATED_SUFFIX)
                 if name == tensor.name:
                     steps.setdefault(name, []).append(tensor)
@@ -219,7 +219,9 @@ class AttentionReader:
         return numbers if len(numbers) == count else tuple(range(count))
 
 
-def _check_rank(tensor: StoredTensor) -> None:
+def _check_kind_and_rank(tensor: StoredTensor) -> None:
+    if tensor.kind not in ("F16", "F32"):
+        raise TensorError(problem(tensor.path, tensor.name, f"element type {tensor.kind}", "F16 or F32"))
     is_aggregated = tensor.name.endswith(AGGREGATED_SUFFIX)
     rank, axes = (_FRAME_RANK, _FRAME_AXES) if is_aggregated else (_STEP_RANK, _STEP_AXES)
     if len(tensor.shape) != rank or 0 in tensor.shape:
