@@ -57,7 +57,7 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
 
 
 def _read_settings(manifest: Manifest) -> None:
-    _, notes = Settings().for_batch(manifest.document.visualization)
+    _, notes = Settings().for_batch(manifest.document.visualization, manifest.path)
     if notes:
         raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see the README's table of settings")
 

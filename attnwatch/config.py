@@ -5,6 +5,7 @@ Every layer is validated by itself, so that an error names the place where the w
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,20 @@ class Settings(BaseModel):
     watcher: Watcher = Field(default_factory=Watcher)
     visualization: dict[str, Any] = Field(default_factory=dict)
 
-    def for_batch(self, requested: Mapping[str, Any]) -> tuple[Visualization, tuple[str, ...]]:
+    def for_batch(self, requested: Mapping[str, Any], manifest: Path) -> tuple[Visualization, tuple[str, ...]]:
         """Return the effective rendering settings for one manifest, and a note per name that is not known.
 
         Raises:
-            ConfigError: the batch asks for a value that a setting cannot have.
+            ConfigError: the batch asks for a value that a setting cannot have, by itself or beside the watcher's own.
 
         """
         known = {name: value for name, value in requested.items() if name in Visualization.model_fields}
         notes = tuple(f"the batch asks for the unknown setting {name!r}" for name in requested if name not in known)
-        _validated(Visualization, known, "visualization in the manifest: ")
-        return Visualization(**{**known, **self.visualization}), notes
+        _validated(Visualization, known, f"{manifest}: visualization.")
+        merged = _validated(
+            Visualization, {**known, **self.visualization}, f"{manifest}: visualization, with the watcher's settings: "
+        )
+        return Visualization(**merged), notes
 
 
 def load_settings(
@@ -80,8 +84,13 @@ def load_settings(
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings among the environment variables; their values are read as YAML scalars."""
-    names = {**Watcher.model_fields, **Visualization.model_fields}
-    return {name: parse_value(environment[key]) for name in names if (key := _environment_name(name)) in environment}
+    names = {_environment_name(name): name for name in (*Watcher.model_fields, *Visualization.model_fields)}
+    for variable in environment:
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in names:
+            nearest = get_close_matches(variable, names, n=1, cutoff=0.85)
+            if nearest:
+                raise ConfigError(f"environment variable {variable}: found no such setting; did you mean {nearest[0]}?")
+    return {name: parse_value(environment[variable]) for variable, name in names.items() if variable in environment}
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML says
@@ -97,7 +106,7 @@ def _environment_name(name: str) -> str:
 
 
 def _flag_name(name: str) -> str:
-    return f"--{name.replace('_', '-')}" if name in Watcher.model_fields else f"--set {name}"
+    return "--workers" if name == "workers" else f"--set {name}"
 
 
 def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

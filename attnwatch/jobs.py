@@ -25,7 +25,7 @@ from attnwatch.receipts import Fingerprint, Place, describe, failure, success
 from attnwatch.settings import Visualization, Watcher
 
 if TYPE_CHECKING:
-    from attnwatch.render.video import Output
+    from attnwatch.render.output import Output
 
 _PR_SET_PDEATHSIG = 1
 
@@ -104,11 +104,11 @@ def _attempt(job: Job, manifest: Manifest, fingerprint: Fingerprint, start: floa
 
 def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
     # Imported in the job's process only: the watcher itself stays small, without numpy and av.
-    from attnwatch.render.video import render_video  # noqa: PLC0415
+    from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
     directory = job.place.directory
     with _temporary_directory(job.place) as temporary:
-        rendering = render_video(manifest, job.settings, temporary, tokens=job.tokens, threads=job.threads)
+        rendering = render_outputs(manifest, job.settings, temporary, tokens=job.tokens, threads=job.threads)
         records = tuple(_record(output) for output in rendering.outputs)
         for output in rendering.outputs:
             move_into_place(output.path, directory / output.file)

@@ -71,7 +71,7 @@ class Planner:
         self.given_up.discard(path)
         try:
             manifest = read_manifest(path)
-            settings, notes = self._settings.for_batch(manifest.document.visualization)
+            settings, notes = self._settings.for_batch(manifest.document.visualization, path)
         except FileNotFoundError:
             return None
         except (AttnwatchError, OSError) as error:

@@ -2,9 +2,9 @@
 
 import os
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 Quality = Literal["fast", "balanced", "high"]
@@ -18,10 +18,20 @@ Rate = Annotated[float, Field(gt=0, le=240)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Visualization(BaseModel):
-    """What is rendered, and how it looks. A batch may ask for these in its manifests."""
-
+class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_boolean(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - whatever was given
+        """Refuse true and false where something else is expected; Python takes them for 1 and 0."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise PydanticCustomError("boolean", "a value that is not true or false")
+        return value
+
+
+class Visualization(_Settings):
+    """What is rendered, and how it looks. A batch may ask for these in its manifests."""
 
     auto_generate_per_video: bool = Field(default=True, description="render each video as soon as it is finished")
     auto_generate_videos: bool = Field(
@@ -132,10 +142,8 @@ def _half_the_cores() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
-class Watcher(BaseModel):
+class Watcher(_Settings):
     """How the daemon works. Only its own configuration sets these."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         default_factory=_half_the_cores,

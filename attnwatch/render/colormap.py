@@ -1,14 +1,13 @@
 """Colormaps as tables from 8-bit grey to the Y, U and V of a video: no RGB frame is ever made."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
 
-from attnwatch.errors import ConfigError
+UInt8Array = npt.NDArray[np.uint8]
 
 LEVELS = 256
 
@@ -32,33 +31,27 @@ class YuvTables:
 
 @lru_cache(maxsize=32)
 def yuv_tables(colormap: str, matrix: Colorspace) -> YuvTables:
-    """Return the tables of a matplotlib colormap in the given matrix.
+    """Return the tables of a matplotlib colormap in the given matrix."""
+    return YuvTables(*(plane.tobytes() for plane in rgb_to_yuv(colormap_rgb(colormap), matrix)))
 
-    Raises:
-        ConfigError: matplotlib has no colormap of that name.
 
-    """
-    rgb = colormap_rgb(colormap)
+def rgb_to_yuv(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+    """Convert colours (`[..., 3]`, 0..1) to 8-bit limited-range Y, U and V, each `[...]` (ITU-T H.273, section 8.3)."""
     red_weight, blue_weight = _LUMA[matrix]
-    red, green, blue = rgb.T
+    red, green, blue = np.moveaxis(rgb, -1, 0)
     luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
     y = 16 + 219 * luma
     u = 128 + 224 * (blue - luma) / (2 * (1 - blue_weight))
     v = 128 + 224 * (red - luma) / (2 * (1 - red_weight))
-    return YuvTables(*(np.rint(plane).astype(np.uint8).tobytes() for plane in (y, u, v)))
+    return _rounded(y), _rounded(u), _rounded(v)
+
+
+def _rounded(plane: npt.NDArray[np.float64]) -> UInt8Array:
+    return np.rint(plane).astype(np.uint8)
 
 
 def colormap_rgb(name: str) -> npt.NDArray[np.float64]:
-    """Return matplotlib's 256 colours of a colormap: `[256, 3]`, 0..1.
-
-    Raises:
-        ConfigError: matplotlib has no colormap of that name; the nearest names are given.
-
-    """
+    """Return the 256 colours of a matplotlib colormap: `[256, 3]`, 0..1."""
     from matplotlib import colormaps  # noqa: PLC0415 - 0.2 s that only rendering needs
 
-    if name not in colormaps:
-        near = get_close_matches(name, list(colormaps), n=3, cutoff=0.4)
-        hint = f"nearest: {', '.join(near)}" if near else "see matplotlib's list of colormaps"
-        raise ConfigError(f"colormap: found {name!r}; expected the name of a matplotlib colormap; {hint}")
     return np.asarray(colormaps[name](np.arange(LEVELS) / (LEVELS - 1)))[:, :3].astype(np.float64)

@@ -2,14 +2,11 @@
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from attnwatch.render.colormap import YuvTables
+from attnwatch.render.colormap import UInt8Array, YuvTables
 from attnwatch.render.maps import UInt16Array
-
-UInt8Array = npt.NDArray[np.uint8]
 
 PIXEL_FORMAT = "yuv420p"
 
@@ -39,7 +36,7 @@ class HeatPainter:
         chroma = _enlarge(self._chroma, small, width // 2, height // 2)
         picture = av.VideoFrame(width, height, PIXEL_FORMAT)
         for plane, grey, table in zip(picture.planes, (luma, chroma, chroma), self._tables.planes, strict=True):
-            plane.update(_rows(grey.planes[0], plane).translate(table))
+            _colour(grey.planes[0], plane, table)
         return picture
 
 
@@ -52,19 +49,21 @@ class Blender:
     def __init__(self, alpha: float) -> None:
         self._heat_weight = np.uint16(round(alpha * _UNIT))
         self._source_weight = np.uint16(_UNIT - self._heat_weight)
-        self._buffers: dict[int, tuple[UInt16Array, UInt16Array]] = {}
+        self._buffers: dict[tuple[int, ...], tuple[UInt16Array, UInt16Array]] = {}
 
     def blend(self, source: av.VideoFrame, heat: av.VideoFrame) -> av.VideoFrame:
-        """Return a new frame; both inputs are YUV 4:2:0 of the same size and matrix."""
+        """Return a new frame; both are YUV 4:2:0 of the same matrix, the source at least as large."""
         result = av.VideoFrame(heat.width, heat.height, PIXEL_FORMAT)
         for below, above, target in zip(source.planes, heat.planes, result.planes, strict=True):
-            self._blend(_pixels(below, target), _flat(above), _flat(target))
+            mixed = pixels(target)
+            height, width = mixed.shape
+            self._blend(pixels(below)[:height, :width], pixels(above), mixed)
         return result
 
     def _blend(self, source: UInt8Array, heat: UInt8Array, target: UInt8Array) -> None:
-        if target.size not in self._buffers:
-            self._buffers[target.size] = (np.empty(target.size, np.uint16), np.empty(target.size, np.uint16))
-        mixed, part = self._buffers[target.size]
+        if target.shape not in self._buffers:
+            self._buffers[target.shape] = (np.empty(target.shape, np.uint16), np.empty(target.shape, np.uint16))
+        mixed, part = self._buffers[target.shape]
         np.multiply(source, self._source_weight, out=mixed, dtype=np.uint16)
         np.multiply(heat, self._heat_weight, out=part, dtype=np.uint16)
         mixed += part
@@ -72,27 +71,19 @@ class Blender:
         np.right_shift(mixed, 8, out=target, casting="unsafe")
 
 
+def pixels(plane: VideoPlane) -> UInt8Array:
+    """Return the memory of a plane as `[height, width]`, not copied and without the padding of its rows."""
+    rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
+    return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
 def _enlarge(scaler: VideoReformatter, small: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     return scaler.reformat(small, width, height, format="gray", interpolation=Interpolation.BILINEAR, threads=1)
 
 
-def _rows(plane: VideoPlane, like: VideoPlane) -> bytes:
-    """Return a plane's bytes laid out as in `like`, a plane of the same size."""
-    return bytes(plane) if plane.line_size == like.line_size else _pixels(plane, like).tobytes()
-
-
-def _pixels(plane: VideoPlane, like: VideoPlane) -> UInt8Array:
-    """Return a plane as a flat array laid out as in `like`, which may be a row or a column smaller."""
-    flat = _flat(plane)
-    if plane.line_size == like.line_size:
-        return flat[: like.buffer_size]
-    width = min(plane.line_size, like.line_size)
-    rows = np.zeros((like.height, like.line_size), np.uint8)
-    rows[:, :width] = flat[: like.height * plane.line_size].reshape(-1, plane.line_size)[:, :width]
-    packed: UInt8Array = rows.ravel()
-    return packed
-
-
-def _flat(plane: VideoPlane) -> UInt8Array:
-    """Return the plane's memory as it is, not copied, rows with their padding."""
-    return np.frombuffer(memoryview(plane), np.uint8)
+def _colour(grey: VideoPlane, target: VideoPlane, table: bytes) -> None:
+    if grey.line_size == target.line_size:
+        target.update(bytes(grey).translate(table))
+    else:
+        coloured = pixels(grey).tobytes().translate(table)
+        pixels(target)[:] = np.frombuffer(coloured, np.uint8).reshape(target.height, target.width)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnwatch.documents import Grid
+from attnwatch.settings import Visualization
 from attnwatch.tensorfile import Float32Array
 
 UInt16Array = npt.NDArray[np.uint16]
@@ -21,24 +22,60 @@ _ROUNDING = 1e-9  # a stride may be a fraction
 
 @dataclass(frozen=True)
 class Scale:
-    """The attention values that the two ends of the colormap stand for."""
+    """The attention values that the two ends of the colormap stand for; the first is the larger when inverted."""
 
     low: float
     high: float
 
-    @classmethod
-    def of(cls, maps: Float32Array) -> "Scale":
-        """Return the range of the maps."""
-        return cls(float(maps.min()), float(maps.max()))
 
-    def apply(self, maps: Float32Array) -> UInt16Array:
-        """Map low..high to 0..65535. Maps without any contrast are all 0."""
-        span = self.high - self.low
-        if span <= 0:
-            return np.zeros(maps.shape, dtype=np.uint16)
-        scaled = (maps - np.float32(self.low)) * np.float32(FULL_SCALE / span)
-        levels: UInt16Array = np.clip(np.rint(scaled), 0, FULL_SCALE).astype(np.uint16)
-        return levels
+@dataclass(frozen=True)
+class Levels:
+    """Maps as 16-bit levels of the colormap, and the scale that they were made with.
+
+    Attributes:
+        values: `[frame, height, width]`, 0..65535.
+        scale: of all frames; with one scale per frame, the extremes of these.
+
+    """
+
+    values: UInt16Array
+    scale: Scale
+
+
+def to_levels(maps: Float32Array, settings: Visualization) -> Levels:
+    """Turn attention into levels of the colormap.
+
+    The ends are measured (over all frames, or each), unless `vmin` or `vmax` set them. What lies below
+    `threshold` of the scale becomes 0; `invert` comes last. Maps without any contrast are all 0.
+
+    Args:
+        maps: `[frame, height, width]`.
+        settings: `normalization`, `vmin`, `vmax`, `clip`, `threshold`, `invert`.
+
+    """
+    per_frame = settings.normalization == "frame"
+    low, high = _ends(maps.reshape(len(maps) if per_frame else 1, -1), settings)
+    span = np.where(high > low, high - low, np.inf)
+    share = (maps - low[:, None, None]) / span[:, None, None].astype(np.float32)
+    share = np.clip(share, 0, 1)
+    share[share < settings.threshold] = 0
+    scale = Scale(float(low.min()), float(high.max()))
+    if settings.invert:
+        share, scale = 1 - share, Scale(scale.high, scale.low)
+    return Levels(np.rint(share * np.float32(FULL_SCALE)).astype(np.uint16), scale)
+
+
+def _ends(values: Float32Array, settings: Visualization) -> tuple[Float32Array, Float32Array]:
+    """Return the lower and the upper end of each row."""
+    if settings.clip is None:
+        low, high = values.min(axis=1), values.max(axis=1)
+    else:
+        low, high = np.percentile(values, settings.clip, axis=1).astype(np.float32)
+    if settings.vmin is not None:
+        low = np.full_like(low, settings.vmin)
+    if settings.vmax is not None:
+        high = np.full_like(high, settings.vmax)
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -72,6 +109,20 @@ class TimeMapping:
         """Return the last video frame that each latent frame covers."""
         return self.stride * latent if self.causal else self.stride * (latent + 1) - 1
 
+    def at(self, maps: Float32Array, frames: Float64Array, steps: int | None = None) -> Float32Array:
+        """Interpolate latent frames at some video frames; see `resample_in_time`."""
+        latent = np.arange(len(maps), dtype=np.float64)
+        if steps == 0:
+            covering = np.searchsorted(self.last(latent) + _ROUNDING, frames)
+            return maps[np.minimum(covering, len(maps) - 1)]
+        position = np.interp(frames, self.middle(latent), latent)
+        if steps is not None:
+            position = np.rint(position * (steps + 1)) / (steps + 1)
+        first = position.astype(np.intp)
+        second = np.minimum(first + 1, len(maps) - 1)
+        weight = (position - first).astype(np.float32)[:, None, None]
+        return maps[first] * (1 - weight) + maps[second] * weight
+
 
 def resample_in_time(maps: Float32Array, mapping: TimeMapping, video_frames: int, steps: int | None) -> Float32Array:
     """Interpolate latent frames to video frames.
@@ -88,15 +139,4 @@ def resample_in_time(maps: Float32Array, mapping: TimeMapping, video_frames: int
         last, their maps are held.
 
     """
-    latent = np.arange(len(maps), dtype=np.float64)
-    frame = np.arange(video_frames, dtype=np.float64)
-    if steps == 0:
-        covering = np.searchsorted(mapping.last(latent) + _ROUNDING, frame)
-        return maps[np.minimum(covering, len(maps) - 1)]
-    position = np.interp(frame, mapping.middle(latent), latent)
-    if steps is not None:
-        position = np.rint(position * (steps + 1)) / (steps + 1)
-    first = position.astype(np.intp)
-    second = np.minimum(first + 1, len(maps) - 1)
-    weight = (position - first).astype(np.float32)[:, None, None]
-    return maps[first] * (1 - weight) + maps[second] * weight
+    return mapping.at(maps, np.arange(video_frames, dtype=np.float64), steps)

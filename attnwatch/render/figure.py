@@ -1,0 +1,239 @@
+"""Pages around pictures: title, colorbar and a counter, drawn once with matplotlib and pasted into every frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Colorspace
+
+from attnwatch.render.colormap import UInt8Array, rgb_to_yuv
+from attnwatch.render.compose import PIXEL_FORMAT, pixels
+from attnwatch.render.maps import Scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 100
+_TEXT_SIZE = 11  # points
+_DIGIT_CELL = (20, 12)  # rows and pixels of one digit of the counter
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels with even edges, so that it has whole samples of chroma."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Page:
+    """A drawn page with places for pictures, and one for a number that counts.
+
+    Args:
+        rgb: the page, `[height, width, 3]`, 0..1; both sizes even.
+        boxes: the places for pictures.
+        matrix: colour matrix of the frames.
+        counter: left and top of the counter's first digit, None for no counter.
+        digits: how many digits the counter has.
+
+    """
+
+    def __init__(
+        self,
+        rgb: npt.NDArray[np.float64],
+        boxes: Sequence[Box],
+        matrix: Colorspace,
+        *,
+        counter: tuple[int, int] | None = None,
+        digits: int = 0,
+    ) -> None:
+        self.boxes = tuple(boxes)
+        self._planes = _subsampled(rgb, matrix)
+        self._counter = counter
+        self._digits = digits
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self._planes[0].shape
+        return width, height
+
+    def compose(self, pictures: Sequence[av.VideoFrame], number: int | None = None) -> av.VideoFrame:
+        """Return the page with a picture in each box, and the counter at `number`."""
+        width, height = self.size
+        frame = av.VideoFrame(width, height, PIXEL_FORMAT)
+        for plane, drawn in zip(frame.planes, self._planes, strict=True):
+            pixels(plane)[:] = drawn
+        for box, picture in zip(self.boxes, pictures, strict=True):
+            _paste(frame, box, picture)
+        if self._counter is not None and number is not None:
+            self._count(pixels(frame.planes[0]), str(number).rjust(self._digits))
+        return frame
+
+    def _count(self, luma: UInt8Array, text: str) -> None:
+        assert self._counter is not None  # noqa: S101 - for the type checker: the caller has looked
+        left, top = self._counter
+        rows, columns = _DIGIT_CELL
+        for place, digit in enumerate(text):
+            if digit != " ":
+                start = left + place * columns
+                luma[top : top + rows, start : start + columns] = _digit_luma()[int(digit)]
+
+
+def attention_page(
+    size: tuple[float, float],
+    title: str,
+    aspect: float,
+    matrix: Colorspace,
+    *,
+    colormap: str,
+    scale: Scale,
+    scale_label: str,
+    colorbar: bool,
+    frames: int | None,
+) -> Page:
+    """Draw the page of one word: title, place for the map, colorbar in attention units, frame counter.
+
+    Args:
+        size: width and height in inches.
+        title: text above the map.
+        aspect: width over height of the map.
+        matrix: colour matrix of the frames.
+        colormap: matplotlib's name.
+        scale: attention at the colormap's ends.
+        scale_label: what the colorbar says of its unit.
+        colorbar: draw it.
+        frames: number of frames, for the counter; None for no counter.
+
+    """
+    figure = _figure(size)
+    axes = figure.add_axes((0.06, 0.12, 0.76 if colorbar else 0.88, 0.76))
+    axes.set_xlim(0, aspect)
+    axes.set_ylim(0, 1)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=_TEXT_SIZE + 2, wrap=True)
+    figure.canvas.draw()
+    if colorbar:
+        _draw_colorbar(figure, axes.get_position().bounds, colormap, scale, scale_label)
+    counter = _draw_counter(figure, "frame", frames) if frames is not None else None
+    rgb = _drawn(figure)
+    box = _even_box(axes.get_window_extent().bounds, rgb.shape[0])
+    return Page(rgb, [box], matrix, counter=counter, digits=len(str(frames)) if frames else 0)
+
+
+def grid_page(
+    size: tuple[int, int],
+    boxes: Sequence[Box],
+    labels: Sequence[str],
+    *,
+    title: str,
+    matrix: Colorspace,
+    steps: int,
+) -> Page:
+    """Draw a page of given pixels with labelled boxes, and a counter that goes up to `steps` beside the title."""
+    figure = _figure((size[0] / DPI, size[1] / DPI))
+    width, height = size
+    for box, label in zip(boxes, labels, strict=True):
+        x, y = (box.left + box.width / 2) / width, 1 - (box.top + box.height + 3) / height
+        figure.text(x, y, label, ha="center", va="top", fontsize=_TEXT_SIZE - 3)
+    figure.text(6 / width, 1 - 6 / height, title, ha="left", va="top", fontsize=_TEXT_SIZE)
+    counter = _draw_counter(figure, "", steps, top=True)
+    return Page(_drawn(figure), boxes, matrix, counter=counter, digits=len(str(steps)))
+
+
+def _figure(size: tuple[float, float]) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only for figures
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    width, height = (round(side * DPI / 2) * 2 / DPI for side in size)
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _drawn(figure: "Figure") -> npt.NDArray[np.float64]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only for figures
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    rgb = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    return rgb.astype(np.float64) / 255
+
+
+def _draw_colorbar(
+    figure: "Figure", bounds: tuple[float, float, float, float], colormap: str, scale: Scale, label: str
+) -> None:
+    from matplotlib.cm import ScalarMappable  # noqa: PLC0415 - only for figures
+    from matplotlib.colors import Normalize  # noqa: PLC0415
+
+    left, bottom, width, height = bounds
+    axes = figure.add_axes((left + width + 0.015, bottom, 0.025, height))
+    low, high = (scale.low, scale.high) if scale.low != scale.high else (scale.low, scale.low + 1e-12)
+    bar = figure.colorbar(ScalarMappable(Normalize(low, high), colormap), cax=axes)
+    bar.set_label(label, fontsize=_TEXT_SIZE)
+    axes.ticklabel_format(axis="y", scilimits=(-2, 3))
+
+
+def _draw_counter(figure: "Figure", name: str, last: int, *, top: bool = False) -> tuple[int, int]:
+    """Write what is counted, and `/last` after the counter; return the left and top of the counter's first digit."""
+    width, height = (round(side * DPI) for side in figure.get_size_inches())
+    rows, columns = _DIGIT_CELL
+    digits = len(str(last))
+    from_top = 4 if top else height - rows - 8
+    right = width - 12 - columns * (digits + 2)
+    for place, char in enumerate(f"/{last}"):
+        _write_cell(figure, char, right + place * columns, from_top)
+    left = right - digits * columns - columns // 2
+    for place, char in enumerate(reversed(name)):
+        _write_cell(figure, char, left - (place + 2) * columns, from_top)
+    return left, from_top
+
+
+def _write_cell(figure: "Figure", char: str, left: int, top: int) -> None:
+    width, height = figure.get_size_inches() * DPI
+    rows, columns = _DIGIT_CELL
+    x, y = (left + columns / 2) / width, 1 - (top + rows / 2) / height
+    figure.text(x, y, char, ha="center", va="center_baseline", fontsize=_TEXT_SIZE, family="monospace")
+
+
+@lru_cache(maxsize=1)
+def _digit_luma() -> UInt8Array:
+    """Return the ten digits, black on white: `[10, rows, columns]` of luma."""
+    rows, columns = _DIGIT_CELL
+    figure = _figure((10 * columns / DPI, rows / DPI))
+    for digit in range(10):
+        _write_cell(figure, str(digit), digit * columns, 0)
+    luma = rgb_to_yuv(_drawn(figure), Colorspace.ITU601)[0]
+    return luma[:rows].reshape(rows, 10, columns).swapaxes(0, 1)
+
+
+def _even_box(bounds: tuple[float, float, float, float], page_height: int) -> Box:
+    """Turn matplotlib's bounds (from the lower left) into a box (from the upper left) on even pixels."""
+    left, bottom, width, height = bounds
+    top = page_height - bottom - height
+    return Box(round(left / 2) * 2, round(top / 2) * 2, max(2, round(width / 2) * 2), max(2, round(height / 2) * 2))
+
+
+def _paste(frame: av.VideoFrame, box: Box, picture: av.VideoFrame) -> None:
+    for plane, source in zip(frame.planes, picture.planes, strict=True):
+        shrink = frame.width // plane.width
+        left, top = box.left // shrink, box.top // shrink
+        part = pixels(source)[: box.height // shrink, : box.width // shrink]
+        pixels(plane)[top : top + part.shape[0], left : left + part.shape[1]] = part
+
+
+def _subsampled(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+    """Convert a page to YUV 4:2:0, chroma as the mean of four pixels."""
+    height, width = rgb.shape[0] // 2 * 2, rgb.shape[1] // 2 * 2
+    rgb = rgb[:height, :width]
+    luma, _, _ = rgb_to_yuv(rgb, matrix)
+    quarters = rgb.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
+    _, blue, red = rgb_to_yuv(quarters, matrix)
+    return luma, blue, red

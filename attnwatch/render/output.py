@@ -1,0 +1,114 @@
+"""What all outputs of one video share: names, encoders, painters and pages."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from attnwatch.manifest import Manifest
+from attnwatch.render.colormap import YuvTables, yuv_tables
+from attnwatch.render.compose import HeatPainter
+from attnwatch.render.encode import Encoder
+from attnwatch.render.figure import Page, attention_page
+from attnwatch.render.maps import Scale
+from attnwatch.render.source import Timeline
+from attnwatch.settings import Visualization
+from attnwatch.tensors import Part, WordMaps
+
+UNFINISHED_SUFFIX = ".partial"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file that was rendered.
+
+    Attributes:
+        path: where it is, under its final name and `.partial`, which no search for videos finds.
+        kind: `attention`, `overlay`, `static` or `evolution`.
+        token: slug of the tracked word.
+        scale: the attention values at the two ends of the colormap.
+
+    """
+
+    path: Path
+    kind: str
+    token: str
+    scale: Scale
+
+    @property
+    def file(self) -> str:
+        """The final file name."""
+        return self.path.name.removesuffix(UNFINISHED_SUFFIX)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The video, how it is to look, and where its outputs go."""
+
+    manifest: Manifest
+    settings: Visualization
+    directory: Path
+    timeline: Timeline
+
+    @property
+    def part(self) -> Part:
+        """The denoising steps, layers and heads that are averaged."""
+        return Part(self.settings.steps, self.settings.layers, self.settings.heads)
+
+    @property
+    def tables(self) -> YuvTables:
+        """The colormap."""
+        return yuv_tables(self.settings.colormap, self.timeline.matrix)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the source."""
+        return self.timeline.width, self.timeline.height
+
+    def output(self, word: WordMaps, kind: str, scale: Scale) -> Output:
+        """Name an output."""
+        path = self.directory / f"{self.manifest.video_id}_{word.slug}_{kind}.mp4{UNFINISHED_SUFFIX}"
+        return Output(path, kind, word.slug, scale)
+
+    def painter(self, size: tuple[int, int]) -> HeatPainter:
+        """Return a painter for pictures of a size."""
+        return HeatPainter(*size, self.tables)
+
+    def page(self, word: WordMaps, scale: Scale, frames: int | None) -> Page | None:
+        """Draw the figure around the maps of a word, or return None where the plain map is asked for."""
+        settings = self.settings
+        if settings.figsize is None:
+            return None
+        unit = "attention probability"
+        return attention_page(
+            settings.figsize,
+            self._title(word),
+            self.timeline.width / self.timeline.height,
+            self.timeline.matrix,
+            colormap=settings.colormap,
+            scale=scale,
+            scale_label=f"{unit}, extremes of all frames" if settings.normalization == "frame" else unit,
+            colorbar=settings.include_colorbar,
+            frames=frames,
+        )
+
+    def encoder(
+        self, path: Path, size: tuple[int, int], rate: Fraction | None = None, time_base: Fraction | None = None
+    ) -> Encoder:
+        """Open the file of an output; rate and time base are the timeline's unless they are given."""
+        timeline = self.timeline
+        return Encoder(
+            path,
+            width=size[0],
+            height=size[1],
+            rate=rate or timeline.rate,
+            time_base=time_base or timeline.time_base,
+            matrix=timeline.matrix,
+            quality=self.settings.quality,
+        )
+
+    def _title(self, word: WordMaps) -> str:
+        texts = {token.slug: token.text for token in self.manifest.document.tokens}
+        prompt = self.manifest.document.generation.prompt
+        text = f"“{texts.get(word.slug, word.name)}”"
+        title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
+        return title.replace("$", r"\$")  # matplotlib would read it as mathematics

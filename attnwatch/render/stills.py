@@ -1,0 +1,93 @@
+"""Outputs that do not follow the video's frames: the static mean, and the walk through the denoising steps."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from attnwatch.render.compose import Blender
+from attnwatch.render.figure import Box, Page, grid_page
+from attnwatch.render.maps import TimeMapping, to_levels
+from attnwatch.render.output import Context, Output
+from attnwatch.render.source import SourceFrame
+from attnwatch.tensorfile import Float32Array
+from attnwatch.tensors import WordMaps
+
+_EVOLUTION_RATE = Fraction(4)  # denoising steps per second
+_COLUMNS = 5  # moments of the video below the picture
+_MARGIN, _LABEL = 8, 22  # pixels around and below a box
+_TITLE = 30  # pixels above the first box
+
+
+def write_static(context: Context, word: WordMaps) -> Output:
+    """Write the mean over time as a still picture, `static_duration` seconds long."""
+    maps = word.aggregated() if context.part.is_everything else word.frames(context.part)
+    levels = to_levels(maps.mean(axis=0, keepdims=True), context.settings)
+    output = context.output(word, "static", levels.scale)
+    page = context.page(word, levels.scale, frames=None)
+    picture = context.painter(_size(page, context)).paint(levels.values[0])
+    if page is not None:
+        picture = page.compose([picture])
+    rate = context.timeline.rate if context.settings.fps is None else Fraction(context.settings.fps)
+    rate = rate.limit_denominator(1001)
+    with context.encoder(output.path, (picture.width, picture.height), rate, 1 / rate) as encoder:
+        for index in range(max(1, round(context.settings.static_duration * rate))):
+            encoder.write(picture, index, 1)
+    return output
+
+
+def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Output:
+    """Write one frame per denoising step: the map over the video's middle frame, and a row of moments below it.
+
+    Args:
+        context: of the video.
+        word: with a map per denoising step.
+        middle: the source's middle frame; without a picture where the video is absent.
+
+    """
+    steps = list(word.steps(context.part))
+    maps = np.stack([_moments(step.mean(), context) for step in steps])
+    levels = to_levels(maps.reshape(-1, *maps.shape[-2:]), context.settings)
+    values = levels.values.reshape(maps.shape)
+    output = context.output(word, "evolution", levels.scale)
+    page = _evolution_page(context, word, last=steps[-1].number + 1)
+    painters = [context.painter((box.width, box.height)) for box in page.boxes]
+    blender = Blender(context.settings.overlay_alpha)
+    with context.encoder(output.path, page.size, _EVOLUTION_RATE, 1 / _EVOLUTION_RATE) as encoder:
+        for index, (step, moments) in enumerate(zip(steps, values, strict=True)):
+            pictures = [painter.paint(moment) for painter, moment in zip(painters, moments, strict=True)]
+            pictures[0] = _over(middle.picture, pictures[0], blender)
+            encoder.write(page.compose(pictures, step.number + 1), index, 1)
+    return output
+
+
+def _moments(frames: Float32Array, context: Context) -> Float32Array:
+    """Return the maps at the middle of the video, and at evenly spread moments: `[1 + columns, height, width]`."""
+    mapping = TimeMapping.of(len(frames), context.timeline.frames, context.manifest.document.grid)
+    spread = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS))
+    moments = np.concatenate([[context.timeline.frames // 2], spread])
+    return mapping.at(frames, moments)
+
+
+def _evolution_page(context: Context, word: WordMaps, last: int) -> Page:
+    width, height = context.size
+    small_width = (width - (_COLUMNS - 1) * _MARGIN) // _COLUMNS // 2 * 2
+    small_height = max(2, round(small_width * height / width / 2) * 2)
+    below = _TITLE + height + _LABEL
+    boxes = [Box(_MARGIN, _TITLE, width, height)]
+    boxes += [
+        Box(_MARGIN + column * (small_width + _MARGIN), below, small_width, small_height) for column in range(_COLUMNS)
+    ]
+    frames = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS)).astype(int) + 1
+    labels = [f"frame {context.timeline.frames // 2 + 1}", *(f"{frame}" for frame in frames)]
+    size = (width + 2 * _MARGIN, below + small_height + _LABEL)
+    title = f"“{word.name}”: denoising step"
+    return grid_page(size, boxes, labels, title=title, matrix=context.timeline.matrix, steps=last)
+
+
+def _over(source: av.VideoFrame | None, heat: av.VideoFrame, blender: Blender) -> av.VideoFrame:
+    return heat if source is None else blender.blend(source, heat)
+
+
+def _size(page: Page | None, context: Context) -> tuple[int, int]:
+    return context.size if page is None else (page.boxes[0].width, page.boxes[0].height)
