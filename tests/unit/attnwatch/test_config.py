@@ -1,0 +1,276 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from attnwatch.config import (
+    ATTENTION_BLOCKS,
+    ENVIRONMENT_PREFIX,
+    GENERATOR_ATTENTION_KEYS,
+    Settings,
+    load_settings,
+    parse_value,
+)
+from attnwatch.errors import ConfigError
+from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
+
+WHERE = Path("/x/v.complete.json")
+
+
+def file(folder, content):
+    path = folder / "settings.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def loaded(config=None, flags=None, environment=None):
+    return load_settings(config, flags or {}, environment or {})
+
+
+def effective(settings, requested=None):
+    visualization, _ = settings.for_batch(requested or {}, WHERE)
+    return visualization
+
+
+def refused(*arguments, **keywords):
+    with pytest.raises(ConfigError) as caught:
+        loaded(*arguments, **keywords)
+    return str(caught.value)
+
+
+def test_without_anything_all_settings_have_their_defaults():
+    assert effective(loaded()) == Visualization()
+    assert loaded().watcher == Watcher()
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ("", "hot"),
+        ("batch", "bone"),
+        ("batch yaml", "cool"),
+        ("batch yaml env", "gray"),
+        ("batch yaml env flag", "pink"),
+        ("batch env", "gray"),
+        ("batch flag", "pink"),
+        ("yaml flag", "pink"),
+    ],
+)
+def test_a_flag_beats_the_environment_beats_yaml_beats_the_batch_beats_the_default(tmp_path, layers, expected):
+    settings = loaded(
+        file(tmp_path, {"attention_analysis": {"colormap": "cool"}}) if "yaml" in layers else None,
+        {"colormap": "pink"} if "flag" in layers else {},
+        {"ATTNWATCH_COLORMAP": "gray"} if "env" in layers else {},
+    )
+    assert effective(settings, {"colormap": "bone"} if "batch" in layers else {}).colormap == expected
+
+
+def test_a_layer_that_says_the_default_beats_a_batch_that_says_otherwise():
+    assert effective(loaded(flags={"colormap": "hot"}), {"colormap": "bone"}).colormap == "hot"
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"), [("yaml", 2), ("yaml env", 3), ("yaml env flag", 4), ("yaml flag", 4), ("env", 3)]
+)
+def test_the_watchers_own_settings_follow_the_same_order(tmp_path, layers, expected):
+    settings = loaded(
+        file(tmp_path, {"watcher": {"workers": 2}}) if "yaml" in layers else None,
+        {"workers": 4} if "flag" in layers else {},
+        {"ATTNWATCH_WORKERS": "3"} if "env" in layers else {},
+    )
+    assert settings.watcher.workers == expected
+
+
+def test_layers_are_merged_setting_by_setting(tmp_path):
+    settings = loaded(
+        file(tmp_path, {"attention_analysis": {"visualization_params": {"quality": "high", "colormap": "cool"}}}),
+        {"overlay_alpha": 0.5},
+        {"ATTNWATCH_COLORMAP": "gray"},
+    )
+    got = effective(settings, {"static_duration": 1.5, "quality": "fast"})
+    assert (got.quality, got.colormap, got.overlay_alpha, got.static_duration) == ("high", "gray", 0.5, 1.5)
+
+
+@pytest.mark.parametrize("block", ATTENTION_BLOCKS)
+def test_both_names_of_the_block_about_attention_are_read(tmp_path, block):
+    config = file(tmp_path, {block: {"auto_generate_per_video": False, "visualization_params": {"quality": "fast"}}})
+    got = effective(loaded(config))
+    assert (got.auto_generate_per_video, got.quality) == (False, "fast")
+
+
+def test_both_names_at_once_are_refused(tmp_path):
+    config = file(tmp_path, {name: {"colormap": "hot"} for name in ATTENTION_BLOCKS})
+    assert "found both attention_analysis and attention_analysis_settings" in refused(config)
+
+
+def test_what_belongs_to_the_generator_is_accepted_and_not_looked_at(tmp_path):
+    config = file(
+        tmp_path,
+        {
+            "model": {"id": "tiny", "anything": [1]},
+            "video": {"steps": "many"},
+            "template": "a (kiss)",
+            "batch_name": "demo",
+            "output": "outputs",
+            "attention_analysis": dict.fromkeys(GENERATOR_ATTENTION_KEYS, "anything"),
+        },
+    )
+    assert effective(loaded(config)) == Visualization()
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "watcher:\n", "attention_analysis:\n  visualization_params:\n"])
+def test_empty_files_and_blocks_set_nothing(tmp_path, content):
+    assert loaded(file(tmp_path, content)) == Settings(watcher=Watcher())
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "hint"),
+    [
+        ({"wacher": {}}, "'wacher'", "'watcher'"),
+        ({"watcher": {"worker": 2}}, "watcher.worker:", "'workers'"),
+        ({"watcher": {"colormap": "hot"}}, "watcher.colormap:", "known: "),
+        ({"attention_analysis": {"colourmap": "hot"}}, "attention_analysis.colourmap:", "'colormap'"),
+        ({"attention_analysis": {"store_atention": True}}, "attention_analysis.store_atention:", "'store_attention'"),
+        (
+            {"attention_analysis": {"visualization_param": {}}},
+            "attention_analysis.visualization_param:",
+            "'visualization_params'",
+        ),
+        (
+            {"attention_analysis_settings": {"visualization_params": {"overlay_alhpa": 1}}},
+            "attention_analysis_settings.visualization_params.overlay_alhpa:",
+            "'overlay_alpha'",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, content, place, hint):
+    config = file(tmp_path, content)
+    message = refused(config)
+    assert message.startswith(f"{config}: ")
+    assert place in message
+    assert hint in message
+
+
+def test_an_unknown_flag_is_refused_with_the_nearest_one():
+    message = refused(flags={"colour_map": "hot"})
+    assert "colour_map" in message
+    assert "'colormap'" in message
+
+
+def test_an_environment_variable_that_is_nearly_a_setting_is_refused():
+    message = refused(environment={"ATTNWATCH_COLOURMAP": "hot"})
+    assert "ATTNWATCH_COLOURMAP" in message
+    assert "ATTNWATCH_COLORMAP" in message
+
+
+def test_other_environment_variables_are_nobodys_business():
+    assert loaded(environment={"ATTNWATCH_HOME": "/x", "COLORMAP": "x", "PATH": ""}).visualization == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("workers", 0),
+        ("workers", "many"),
+        ("workers", 1.5),
+        ("workers", True),
+        ("workers", None),
+        ("rescan_interval", 0),
+        ("rescan_interval", [60]),
+        ("max_attempts", 0),
+        ("retry_backoff", -1),
+        ("retry_backoff", float("nan")),
+        ("colormap", 5),
+        ("colormap", None),
+        ("overlay_alpha", 1.1),
+        ("overlay_alpha", True),
+        ("overlay_alpha", float("nan")),
+        ("static_duration", 0),
+        ("interpolation_steps", -1),
+        ("interpolation_steps", "smooth"),
+        ("quality", "best"),
+        ("visualization_timeout", 0),
+        ("visualization_timeout", float("inf")),
+        ("generate_overlay", "perhaps"),
+        ("generate_overlay", 2),
+    ],
+)
+def test_a_value_that_a_setting_cannot_have_is_refused_wherever_it_stands(tmp_path, name, value):
+    own = name in Watcher.model_fields
+    config = file(tmp_path, {"watcher" if own else "attention_analysis": {name: value}})
+    about = (Watcher if own else Visualization).model_fields[name].description
+    places = {
+        f"{config}: {'watcher' if own else 'attention_analysis'}.{name}": refused(config),
+        f"environment variable ATTNWATCH_{name.upper()}": refused(environment=variable(name, value)),
+        "--workers" if name == "workers" else f"--set {name}": refused(flags={name: value}),
+    }
+    for place, message in places.items():
+        assert f"{place}: found {value!r}" in message
+        assert about in message
+
+
+def variable(name, value):
+    return {f"{ENVIRONMENT_PREFIX}{name.upper()}": yaml.safe_dump(value).removesuffix("...\n").strip()}
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "text", "5", "watcher: 5", "attention_analysis: [hot]"])
+def test_a_file_of_another_shape_is_refused(tmp_path, content):
+    config = file(tmp_path, content)
+    message = refused(config)
+    assert str(config) in message
+    assert "expected a mapping" in message
+
+
+@pytest.mark.parametrize("content", ["a: [", "a: b: c", "\t", "!!python/object:os.system {}"])
+def test_what_is_no_yaml_is_refused_with_the_file(tmp_path, content):
+    config = file(tmp_path, content)
+    assert refused(config).startswith(f"{config}: cannot be read as YAML")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    assert "found no file" in refused(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5", 5), ("0.5", 0.5), ("true", True), ("null", None), ("viridis", "viridis"), ("[12, 8]", [12, 8]), ("{", "{")],
+)
+def test_values_of_flags_and_variables_are_read_as_in_yaml(text, value):
+    assert parse_value(text) == value
+
+
+def test_a_batch_may_ask_for_names_that_nobody_knows_and_they_are_noted():
+    settings, notes = Settings().for_batch({"glitter": 3, "colormap": "bone"}, WHERE)
+    assert settings.colormap == "bone"
+    (note,) = notes
+    assert "'glitter'" in note
+
+
+def test_a_batch_may_not_set_what_is_the_watchers_own():
+    _, notes = Settings().for_batch({"workers": 100}, WHERE)
+    assert "'workers'" in notes[0]
+
+
+def test_a_batch_that_asks_for_an_impossible_value_is_refused_by_name_and_file():
+    with pytest.raises(ConfigError, match=r"/x/v\.complete\.json: visualization\.overlay_alpha: found 7") as caught:
+        Settings().for_batch({"overlay_alpha": 7}, WHERE)
+    assert "less than or equal to 1" in str(caught.value)
+
+
+def test_values_that_cannot_stand_beside_the_watchers_own_are_refused():
+    with pytest.raises(ConfigError, match=r"/x/v\.complete\.json: .*vmin and vmax in ascending order"):
+        loaded(flags={"vmax": 0.1}).for_batch({"vmin": 0.5}, WHERE)
+
+
+def test_an_impossible_value_of_the_batch_is_refused_even_where_another_layer_wins():
+    with pytest.raises(ConfigError, match="overlay_alpha"):
+        loaded(flags={"overlay_alpha": 0.5}).for_batch({"overlay_alpha": 7}, WHERE)
+
+
+def test_every_setting_is_described():
+    for model in (Watcher, Visualization):
+        assert all(field.description for field in model.model_fields.values())
+
+
+def test_settings_that_shape_no_picture_are_settings():
+    assert set(Visualization.model_fields) >= NOT_IN_PICTURES
