@@ -1,0 +1,177 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from generator.config import (
+    AttentionSettings,
+    ModelSettings,
+    Sampling,
+    Settings,
+    VideoSettings,
+    load_settings,
+)
+from generator.errors import SettingsError
+
+DEMO = Path(__file__).parents[3] / "configs" / "attention_visualization_demo.yaml"
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "batch.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refused(flags=None, environment=None, file=None):
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags or {}, environment or {}, file)
+    return str(caught.value)
+
+
+def test_nothing_given_means_defaults():
+    assert load_settings({}, {}, None) == Settings()
+
+
+def test_flag_over_environment_over_file_over_default(written):
+    file = written("video: {steps: 10, seed: 10, frames: 10}")
+    environment = {"GENERATOR_STEPS": "20", "GENERATOR_SEED": "20"}
+    video = load_settings({"steps": 30, "seed": None}, environment, file).video
+    assert (video.steps, video.seed, video.frames, video.videos_per_variation) == (30, 20, 10, 1)
+
+
+def test_every_setting_has_an_environment_variable():
+    environment = {
+        "GENERATOR_MODEL": "some/model",
+        "GENERATOR_DEVICE": "cpu",
+        "GENERATOR_GUIDANCE_SCALE": "3.5",
+        "GENERATOR_STORE_PER_HEAD": "true",
+        "GENERATOR_STORAGE_DTYPE": "float32",
+        "GENERATOR_TEMPLATE": "a (dog)",
+        "GENERATOR_BATCH_NAME": "dogs",
+        "GENERATOR_OUTPUT": "elsewhere",
+    }
+    settings = load_settings({}, environment, None)
+    assert settings.model == ModelSettings(id="some/model", device="cpu")
+    assert settings.video.guidance_scale == 3.5
+    assert settings.attention_analysis == AttentionSettings(store_per_head=True, storage_dtype="float32")
+    assert (settings.template, settings.batch_name, settings.output) == ("a (dog)", "dogs", "elsewhere")
+
+
+def test_the_demo_configuration_is_valid_and_holds_the_defaults():
+    settings = load_settings({}, {}, DEMO)
+    assert settings.model == ModelSettings()
+    assert settings.video == VideoSettings()
+    assert settings.attention_analysis == AttentionSettings()
+    assert settings.visualization["colormap"] == "hot"
+
+
+def test_the_demo_configuration_shows_every_setting():
+    shown = yaml.safe_load(DEMO.read_text())
+    assert set(shown["model"]) == set(ModelSettings.model_fields)
+    assert set(shown["video"]) == set(VideoSettings.model_fields)
+    assert set(AttentionSettings.model_fields) < set(shown["attention_analysis"])
+
+
+def test_the_older_name_of_the_block_is_understood(written):
+    file = written("attention_analysis_settings: {storage_interval: 5}")
+    assert load_settings({}, {}, file).attention_analysis.storage_interval == 5
+
+
+def test_both_names_at_once_are_refused(written):
+    message = refused(file=written("attention_analysis: {}\nattention_analysis_settings: {}"))
+    assert "found both" in message
+
+
+def test_what_belongs_to_the_watcher_is_passed_on_as_it_is(written):
+    file = written("""
+        attention_analysis:
+          auto_generate_per_video: false
+          visualization_params: {figsize: [12, 8], colormap: 5, quality: nonsense}
+        watcher: {anything: goes}
+        """)
+    assert load_settings({}, {}, file).visualization == {
+        "auto_generate_per_video": False,
+        "figsize": [12, 8],
+        "colormap": 5,
+        "quality": "nonsense",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("video: {step: 5}", "video.step: there is no such setting. Did you mean `steps`?"),
+        ("vidoe: {steps: 5}", "vidoe: there is no such setting. Did you mean `video`?"),
+        ("model: {xyzzy: 1}", "model.xyzzy: there is no such setting. There are: device, dtype, id, revision"),
+        (
+            "attention_analysis: {store_atention: true}",
+            "attention_analysis.store_atention: there is no such setting. Did you mean `store_attention`?",
+        ),
+        (
+            "attention_analysis_settings: {visualization_params: {colourmap: hot}}",
+            "attention_analysis_settings.visualization_params.colourmap: there is no such setting. "
+            "Did you mean `colormap`?",
+        ),
+        ("attention_analysis: {stepz: 1}", "there is no such setting"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(written, text, complaint):
+    file = written(text)
+    message = refused(file=file)
+    assert message.startswith(f"{file}: ")
+    assert complaint in message
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("video: {steps: many}", "video.steps: found 'many'; expected a valid integer"),
+        ("video: {steps: true}", "video.steps: found True; expected a number"),
+        ("video: {steps: 0}", "video.steps: found 0; expected greater than or equal to 1"),
+        ("video: {fps: .nan}", "video.fps: found nan; expected a finite number"),
+        ("video: {seed: -1}", "video.seed: found -1; expected greater than or equal to 0"),
+        ("model: {dtype: int8}", "model.dtype: found 'int8'; expected 'auto', 'float32', 'bfloat16' or 'float16'"),
+        ("attention_analysis: {store_attention: 7}", "attention_analysis.store_attention: found 7; expected"),
+        ("batch_name: a/b", "batch_name: found 'a/b'; expected a name"),
+        ("batch_name: .hidden", "batch_name: found '.hidden'; expected a name"),
+        ("video: 5", "video: found 5; expected `key: value` lines"),
+        ("- a list", "the file: found ['a list']; expected `key: value` lines"),
+        ("attention_analysis: {visualization_params: hot}", "visualization_params: found 'hot'; expected"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(written, text, complaint):
+    file = written(text)
+    message = refused(file=file)
+    assert message.startswith(f"{file}: ")
+    assert complaint in message
+
+
+def test_the_source_of_a_wrong_value_is_named():
+    assert refused(environment={"GENERATOR_STEPS": "x"}).startswith("environment variable GENERATOR_STEPS: found 'x'")
+    assert refused(flags={"batch_name": "a/b"}).startswith("--batch-name: found 'a/b'")
+
+
+def test_a_slip_in_an_environment_variable_is_noticed_and_a_foreign_one_is_not():
+    assert "Did you mean GENERATOR_STEPS?" in refused(environment={"GENERATOR_STEP": "5"})
+    assert load_settings({}, {"GENERATOR_HOME_OF_ANOTHER_PROGRAM": "x"}, None) == Settings()
+
+
+def test_null_means_as_if_it_were_not_there(written):
+    settings = load_settings({}, {}, written("video: {steps: null, seed: null}\ntemplate: null\nmodel:\n"))
+    assert settings == Settings()
+    assert settings.video.model_fields_set == set()
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, written):
+    assert "No such file" in refused(file=tmp_path / "absent.yaml")
+    assert "is not YAML" in refused(file=written("a: [b"))
+
+
+def test_what_is_null_takes_what_the_model_recommends():
+    recommended = Sampling(832, 480, 81, 16.0, 50, 5.0)
+    video = VideoSettings(steps=7, guidance_scale=0.0, negative_prompt="blurry").over(recommended)
+    assert video.sampling() == Sampling(832, 480, 81, 16.0, 7, 0.0, "blurry")

@@ -1,0 +1,368 @@
+"""Whole batches with the embedded model, in this process."""
+
+import json
+import os
+import signal
+
+import av
+import numpy as np
+import pytest
+import zstandard
+from rich.console import Console
+from safetensors import safe_open
+from safetensors.numpy import load as load_tensors
+
+from generator import models, video
+from generator.config import AttentionSettings, Settings, VideoSettings, load_settings
+from generator.errors import CaptureError, ModelError, OutputError, ResumeError, TokenError
+from generator.files import fingerprint
+from generator.plan import plan_batch, plan_resumption
+from generator.run import LOCK_FILE, run
+
+TEMPLATE = "a romantic (kiss) between [(two men)|two women]"
+SMALL = {"width": 64, "height": 48, "frames": 5, "steps": 3}
+
+
+@pytest.fixture(autouse=True)
+def _loaded(model, monkeypatch):
+    monkeypatch.setattr(models, "load", lambda settings: model)
+
+
+@pytest.fixture
+def console():
+    return Console(stderr=True, force_terminal=False)
+
+
+@pytest.fixture
+def make(tmp_path, console):
+    """Run a batch and return its exit code and its folder."""
+
+    def run_batch(template=TEMPLATE, attention=None, **settings):
+        sampling = {**SMALL, **settings}
+        plan = plan_batch(
+            Settings(
+                template=template,
+                video=VideoSettings(**sampling),
+                attention_analysis=attention or AttentionSettings(),
+                output=str(tmp_path),
+                batch_name="demo",
+                visualization={"colormap": "hot"},
+            )
+        )
+        code = run(plan, console)
+        (folder,) = tmp_path.glob("demo_*")
+        return code, folder
+
+    return run_batch
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def resume(folder, console, **flags):
+    return run(plan_resumption(folder, load_settings(flags, {}, None)), console)
+
+
+def visible(folder):
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not path.startswith("."))
+
+
+def test_the_layout_of_a_batch(make):
+    code, folder = make(videos_per_variation=2)
+    assert code == 0
+    per_prompt = ["attention_maps/vid001.safetensors", "attention_maps/vid002.safetensors", "prompt.txt"]
+    per_prompt += ["video_001.complete.json", "video_001.mp4", "video_002.complete.json", "video_002.mp4"]
+    assert visible(folder) == [
+        "batch.complete.json",
+        "batch.json",
+        *(f"videos/prompt_{number:03}/{name}" for number in (1, 2) for name in per_prompt),
+    ]
+    assert (folder / "videos/prompt_002/prompt.txt").read_text() == "a romantic kiss between two women\n"
+
+
+def test_a_manifest_tells_everything(make, model):
+    _, folder = make()
+    place = folder / "videos/prompt_001"
+    manifest = read(place / "video_001.complete.json")
+    assert manifest["format"] == "attnwatch/1"
+    assert (manifest["video"], manifest["video_id"]) == ("video_001.mp4", "prompt_001_vid001")
+    assert manifest["attention"] == ["attention_maps/vid001.safetensors"]
+    assert manifest["files"] == {
+        name: fingerprint(place / name) for name in ("video_001.mp4", "attention_maps/vid001.safetensors")
+    }
+    assert manifest["tokens"] == [
+        {"slug": "kiss", "text": "kiss", "span": [11, 15], "positions": [2], "ids": [45], "slot": None},
+        {"slug": "two_men", "text": "two men", "span": [24, 31], "positions": [4, 5], "ids": [23, 30], "slot": 1},
+    ]
+    assert manifest["grid"] == {
+        "frames": 2,
+        "height": 3,
+        "width": 4,
+        "temporal_stride": 4,
+        "causal_first_frame": True,
+    }
+    assert [step["index"] for step in manifest["denoising"]] == [0, 1, 2]
+    assert manifest["denoising"][0] == {
+        "index": 0,
+        "timestep": 999.0,
+        "sigma": pytest.approx(1.0, abs=1e-5),
+        "model": "transformer",
+        "branch": "cond",
+    }
+    generation = manifest["generation"]
+    assert {key: generation[key] for key in ("prompt", "template", "prompt_id", "variation", "choices", "seed")} == {
+        "prompt": "a romantic kiss between two men",
+        "template": TEMPLATE,
+        "prompt_id": "prompt_001",
+        "variation": 1,
+        "choices": ["two men"],
+        "seed": 42,
+    }
+    assert {key: generation[key] for key in SMALL} == SMALL
+    assert (generation["model"], generation["model_revision"]) == ("tiny", model.revision)
+    assert generation["capture"]["calls"] == generation["capture"]["expected_calls"] == 12
+    assert manifest["visualization"] == {"colormap": "hot"}
+
+
+def test_the_tensors_have_the_names_shapes_and_metadata_of_the_format(make):
+    _, folder = make()
+    path = folder / "videos/prompt_001/attention_maps/vid001.safetensors"
+    with safe_open(path, "np") as file:
+        assert {name: (file.get_tensor(name).shape, file.get_tensor(name).dtype.name) for name in file.keys()} == {
+            "kiss": ((3, 1, 1, 2, 3, 4), "float16"),
+            "kiss.aggregated": ((2, 3, 4), "float32"),
+            "two_men": ((3, 1, 1, 2, 3, 4), "float16"),
+            "two_men.aggregated": ((2, 3, 4), "float32"),
+        }
+        mean = file.get_tensor("kiss").astype(np.float64).mean((0, 1, 2))
+        assert np.abs(file.get_tensor("kiss.aggregated") - mean).max() < 1e-5
+        assert mean.min() > 0
+        metadata = file.metadata()
+    assert metadata["format"] == "attnwatch/1"
+    assert metadata["axes"] == "step,layer,head,frame,height,width"
+    assert json.loads(metadata["steps"]) == [0, 1, 2]
+    assert json.loads(metadata["grid"])["width"] == 4
+    assert [word["slug"] for word in json.loads(metadata["tokens"])] == ["kiss", "two_men"]
+    assert metadata["prompt"] == "a romantic kiss between two men"
+
+
+@pytest.mark.parametrize(
+    ("attention", "shapes"),
+    [
+        ({"store_attention": False}, {"kiss.aggregated": (2, 3, 4)}),
+        ({"store_aggregated_attention": False}, {"kiss": (3, 1, 1, 2, 3, 4)}),
+        ({"store_per_block": True, "store_per_head": True}, {"kiss": (3, 4, 4, 2, 3, 4), "kiss.aggregated": (2, 3, 4)}),
+        ({"storage_interval": 2}, {"kiss": (2, 1, 1, 2, 3, 4), "kiss.aggregated": (2, 3, 4)}),
+    ],
+)
+def test_what_is_stored_is_what_was_asked_for(make, attention, shapes):
+    _, folder = make(template="a (kiss)", attention=AttentionSettings(**attention, storage_dtype="float32"))
+    place = folder / "videos/prompt_001"
+    with safe_open(place / "attention_maps/vid001.safetensors", "np") as file:
+        assert {name: file.get_tensor(name).shape for name in file.keys()} == shapes
+        assert {file.get_tensor(name).dtype.name for name in file.keys()} == {"float32"}
+        stored = json.loads(file.metadata()["steps"])
+    assert [step["index"] for step in read(place / "video_001.complete.json")["denoising"]] == stored
+
+
+def test_compressed_tensors_are_one_frame_that_tells_its_size(make):
+    _, folder = make(template="a (kiss)", attention=AttentionSettings(compress_attention=True))
+    content = (folder / "videos/prompt_001/attention_maps/vid001.safetensors.zst").read_bytes()
+    plain = zstandard.decompress(content)
+    assert zstandard.get_frame_parameters(content).content_size == len(plain)
+    assert set(load_tensors(plain)) == {"kiss", "kiss.aggregated"}
+
+
+def test_a_video_without_tracked_words_has_no_attention(make):
+    _, folder = make(template="a dog")
+    manifest = read(folder / "videos/prompt_001/video_001.complete.json")
+    assert (manifest["attention"], manifest["tokens"], manifest["denoising"]) == ([], [], [])
+    assert not (folder / "videos/prompt_001/attention_maps").exists()
+
+
+def test_storing_nothing_of_tracked_words_is_allowed_with_a_warning(make, caplog):
+    attention = AttentionSettings(store_attention=False, store_aggregated_attention=False)
+    code, folder = make(template="a (dog)", attention=attention)
+    assert code == 0
+    assert read(folder / "videos/prompt_001/video_001.complete.json")["attention"] == []
+    assert "made without their attention" in caplog.text
+
+
+def test_the_video_has_the_size_rate_and_frames_that_were_asked_for(make):
+    _, folder = make(fps=12.0)
+    with av.open(str(folder / "videos/prompt_001/video_001.mp4")) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        assert stream.average_rate == 12
+    assert np.stack(frames).shape == (5, 48, 64, 3)
+
+
+def test_tracking_words_does_not_change_the_video(make, tmp_path):
+    _, folder = make(template="a (kiss)")
+    tracked = (folder / "videos/prompt_001/video_001.mp4").read_bytes()
+    folder.rename(tmp_path / "other")
+    _, folder = make(template="a kiss")
+    assert (folder / "videos/prompt_001/video_001.mp4").read_bytes() == tracked
+
+
+def test_the_batch_files_say_what_it_is_going_to_be_and_how_it_ended(make):
+    _, folder = make(videos_per_variation=2)
+    begun, ended = read(folder / "batch.json"), read(folder / "batch.complete.json")
+    assert begun["batch"] == folder.name
+    assert [entry["prompt_id"] for entry in begun["variations"]] == ["prompt_001", "prompt_002"]
+    assert [word["slug"] for word in begun["variations"][0]["tokens"]] == ["kiss", "two_men"]
+    assert begun["videos"][3] == {
+        "video_id": "prompt_002_vid002",
+        "prompt_id": "prompt_002",
+        "seed": 43,
+        "manifest": "videos/prompt_002/video_002.complete.json",
+    }
+    assert all((folder / entry["manifest"]).is_file() for entry in begun["videos"])
+    assert begun["settings"]["video"]["guidance_scale"] == 5.0  # what the model recommends
+    assert begun["settings"]["model"]["dtype"] == "float32"
+    assert ended["status"] == "complete"
+    assert ended["counts"] == {"expected": 4, "complete": 4, "failed": 0}
+
+
+def test_the_order_in_which_files_appear(make, monkeypatch):
+    order = []
+    replace = os.replace
+    import pathlib
+
+    original = pathlib.Path.replace
+    monkeypatch.setattr(pathlib.Path, "replace", lambda self, to: order.append(to.name) or original(self, to))
+    make(template="a (kiss)")
+    assert order[0] == "batch.json"
+    assert order[-2:] == ["video_001.complete.json", "batch.complete.json"]
+    assert set(order[1:-2]) == {"prompt.txt", "video_001.mp4", "vid001.safetensors"}
+
+
+def test_each_video_has_one_line_in_the_log(make, caplog):
+    caplog.set_level("INFO", "generator")
+    make(videos_per_variation=2)
+    lines = [message for message in caplog.messages if message.startswith("video ")]
+    assert len(lines) == 4
+    assert lines[1].startswith('video 2/4 prompt_001_vid002 seed 43 "a romantic kiss between two men" ')
+
+
+@pytest.fixture
+def fail_at(monkeypatch):
+    """Let the making of one video raise."""
+
+    def arrange(video_id, error):
+        make_video = video.make_video
+
+        def failing(batch, folder, planned, on_step):
+            if planned.video_id == video_id:
+                raise error
+            make_video(batch, folder, planned, on_step)
+
+        monkeypatch.setattr("generator.run.make_video", failing)
+
+    return arrange
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), CaptureError("layers missed")])
+def test_a_video_that_fails_does_not_end_the_batch(make, fail_at, console, caplog, monkeypatch, error):
+    fail_at("prompt_001_vid001", error)
+    code, folder = make()
+    assert code == 1
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 1, "failed": 1}
+    assert read(folder / "batch.complete.json")["status"] == "interrupted"
+    assert f"prompt_001_vid001 seed 42" in caplog.text
+    assert str(error) in caplog.text
+    monkeypatch.undo()
+
+
+def test_a_failed_video_is_made_when_the_batch_is_resumed(make, fail_at, console, model):
+    with pytest.MonkeyPatch.context():
+        fail_at("prompt_001_vid001", RuntimeError("once"))
+        _, folder = make()
+    fail_at("none", RuntimeError())
+    kept = (folder / "videos/prompt_002/video_001.complete.json").stat().st_mtime_ns
+    assert resume(folder, console) == 0
+    assert (folder / "videos/prompt_001/video_001.complete.json").is_file()
+    assert (folder / "videos/prompt_002/video_001.complete.json").stat().st_mtime_ns == kept
+    assert read(folder / "batch.complete.json")["status"] == "complete"
+
+
+def test_a_mistake_in_the_program_is_not_taken_for_a_failed_video(make, fail_at):
+    fail_at("prompt_001_vid001", AssertionError("a mistake"))
+    with pytest.raises(AssertionError):
+        make()
+
+
+def test_a_full_disk_ends_the_batch(make, fail_at):
+    fail_at("prompt_002_vid001", OutputError("no space left"))
+    with pytest.raises(OutputError):
+        make()
+
+
+def test_a_stop_during_denoising_abandons_the_video_and_one_after_it_keeps_it(make, monkeypatch):
+    for step, complete in ((1, 0), (3, 1)):
+        generate = models.load(None).generate
+
+        def stopping(prompt, sampling, seed, on_step, at=step, generate=generate):
+            def signalling(done, total):
+                if done == at:
+                    os.kill(os.getpid(), signal.SIGINT)
+                on_step(done, total)
+
+            return generate(prompt, sampling, seed, signalling)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(models.load(None), "generate", stopping, raising=False)
+            code, folder = make()
+        assert code == 130
+        assert read(folder / "batch.complete.json")["status"] == "interrupted"
+        assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": complete, "failed": 0}
+        assert (folder / "videos/prompt_001/video_001.complete.json").exists() == bool(complete)
+        folder.rename(folder.with_name(f"done_{step}"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_resumed_batch_that_is_complete_stays_so(make, console):
+    _, folder = make()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.complete.json") if "video_" in path.name}
+    assert resume(folder, console) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert read(folder / "batch.complete.json")["counts"]["complete"] == 2
+
+
+def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
+    _, folder = make()
+    begun = read(folder / "batch.json")
+    (folder / "batch.json").write_text(json.dumps({**begun, "model_revision": "0ld"}))
+    with pytest.raises(ResumeError, match="begun with tiny in version 0ld; found is version"):
+        resume(folder, console)
+
+
+def test_two_generators_do_not_work_in_one_batch(make, console):
+    from filelock import FileLock
+
+    _, folder = make()
+    with FileLock(folder / LOCK_FILE), pytest.raises(ResumeError, match="another generator is at work"):
+        resume(folder, console)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [({"width": 100}, ModelError), ({"template": "a (\x07) b"}, TokenError)],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, make, settings, error):
+    with pytest.raises(error):
+        make(**settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_never_takes_a_folder_that_is_there(make, tmp_path, monkeypatch):
+    names = iter(["demo_1", "demo_1", "demo_2"])
+    monkeypatch.setattr("generator.run.new_folder_name", lambda settings: next(names))
+    (tmp_path / "demo_1").mkdir()
+    (tmp_path / "demo_1" / "mine").touch()
+    with pytest.raises(ValueError, match="too many values"):  # two folders now
+        make(template="a dog")
+    assert os.listdir(tmp_path / "demo_1") == ["mine"]
+    assert (tmp_path / "demo_2" / "batch.json").is_file()
