@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from attnwatch.documents import Attempt, OutputRecord, ReceiptDocument
-from attnwatch.errors import ConfigError, ContractError, VideoError
+from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
 from attnwatch.files import write_atomically
+from attnwatch.manifest import read_document
 from attnwatch.render import RENDERER_VERSION
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 
 _DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
 _LONGEST_WAIT = 3600.0
+_MOST_DOUBLINGS = 60  # more would only lead out of what a float can hold
 _JITTER = 0.1
 
 
@@ -75,8 +75,8 @@ class Place:
     def read(self) -> ReceiptDocument | None:
         """Return the receipt, or None where there is none or one that cannot be read: both ask for a rendering."""
         try:
-            return ReceiptDocument.model_validate_json(self.path.read_bytes())
-        except (OSError, ValidationError):
+            return read_document(self.path, ReceiptDocument)[0]
+        except (OSError, ManifestError):
             return None
 
     def write(self, receipt: ReceiptDocument) -> None:
@@ -127,7 +127,8 @@ def failure(
     most = min(limits.max_attempts, _DETERMINISTIC_ATTEMPTS) if is_deterministic(error) else limits.max_attempts
     due = None
     if len(attempts) < most:
-        wait = min(_LONGEST_WAIT, limits.retry_backoff * 2 ** (len(attempts) - 1))
+        doubled = min(len(attempts) - 1, _MOST_DOUBLINGS)
+        wait = min(_LONGEST_WAIT, limits.retry_backoff * 2**doubled)
         jitter = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads retries, keeps no secret
         due = (_now() + timedelta(seconds=wait * jitter)).isoformat()
     return _receipt(place, fingerprint, status="failed", attempts=attempts, next_attempt=due)
@@ -140,14 +141,19 @@ def is_deterministic(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """Return an error's message, with its kind where the message alone says too little."""
-    text = str(error) or "no message"
+    text = _printable(str(error)) or "no message"
     return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
+
+
+def _printable(text: str) -> str:
+    """Escape what JSON cannot hold: bytes of file names that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDocument:  # noqa: ANN401 - model fields
     return ReceiptDocument(
         video_id=place.video_id,
-        manifest=place.manifest.name,
+        manifest=_printable(place.manifest.name),
         manifest_sha256=fingerprint.manifest_sha256,
         settings_sha256=fingerprint.settings_sha256,
         settings=fingerprint.settings,
