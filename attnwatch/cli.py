@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from attnwatch.config import Settings, load_settings, parse_value
@@ -95,7 +96,9 @@ def watch(
     for root in roots:
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
-    options = Options(roots=tuple(map(_absolute, roots)), once=once, force=force, tokens=_words(tokens))
+    options = Options(
+        roots=tuple(map(_absolute, roots)), once=once, force=force, dry_run=dry_run, tokens=_words(tokens)
+    )
     return _list(settings, options) if dry_run else _run(settings, options, target)
 
 
@@ -194,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError:
         code = USAGE
     except AttnwatchError as error:
-        console().print(f"[red]error:[/red] {error}", soft_wrap=True, markup=True)
+        console().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         code = USAGE
     except KeyboardInterrupt:
         code = INTERRUPTED

@@ -12,7 +12,7 @@ from signal import signal as set_handler
 from types import FrameType
 
 from attnwatch.config import Settings
-from attnwatch.discover import find_manifests
+from attnwatch.discover import find_manifests, is_searched
 from attnwatch.documents import ReceiptDocument
 from attnwatch.engine import Finished, LocalEngine
 from attnwatch.errors import JobError
@@ -126,7 +126,8 @@ class Daemon:
             self._next_scan = float("inf") if self._options.once else now + self._settings.watcher.rescan_interval
         else:
             for path in sorted(self._hints.take()):
-                self._consider(path)
+                if any(is_searched(path, root) for root in self._options.roots):
+                    self._consider(path)
 
     def _consider(self, path: Path) -> None:
         """Queue everything at or below a path that is to be rendered."""
@@ -136,9 +137,15 @@ class Daemon:
             task = self._planner.plan(manifest)
             if task is None:
                 self._waiting.pop(manifest, None)
-            elif manifest not in self._waiting:
-                self._waiting[manifest] = _Waiting(due=time.monotonic() + task.wait)
+            else:
+                self._queue(manifest, task)
         self._report()
+
+    def _queue(self, manifest: Path, task: Task) -> None:
+        due = time.monotonic() + task.wait
+        waiting = self._waiting.setdefault(manifest, _Waiting(due=due))
+        if waiting.since is None:  # else its files are looked at again in their own rhythm
+            waiting.due = min(waiting.due, due)
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -149,7 +156,9 @@ class Daemon:
             waiting = self._waiting.pop(path)
             # Planned again: since it was queued, another process may have rendered it, or its files have changed.
             task = self._planner.plan(path)
-            if task is not None:
+            if task is not None and task.wait > 0:
+                self._queue(path, task)
+            elif task is not None:
                 self._start(task, waiting)
 
     def _start(self, task: Task, waiting: _Waiting) -> None:
@@ -157,6 +166,7 @@ class Daemon:
         workers = self._settings.watcher.workers
         job = Job(
             place=task.place,
+            seen=task.receipt,
             settings=task.settings,
             tokens=self._options.tokens,
             limits=self._settings.watcher,
@@ -177,6 +187,10 @@ class Daemon:
     def _take_results(self, finished: list[Finished]) -> None:
         for job in finished:
             task, waiting = self._running.pop(job.job.place.manifest)
+            if isinstance(job.outcome, JobError):
+                remove_leftovers(task.place)
+                if self._outcome.signal is not None:
+                    continue  # whoever stops the watcher may end its jobs with it: that is no failure of theirs
             result = self._record_crash(task, job, job.outcome) if isinstance(job.outcome, JobError) else job.outcome
             if result.receipt is not None:
                 self._take_receipt(task, result.receipt)
@@ -207,11 +221,12 @@ class Daemon:
             _log.info("✅ Generated attention video: %s", output.file)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
-        _log.info("%s: %d videos in %.1f s%s", receipt.video_id, len(receipt.outputs), seconds, notes)
+        _log.info("%s: %d outputs in %.1f s%s", receipt.video_id, len(receipt.outputs), seconds, notes)
 
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
         path = task.place.manifest
         self._outcome.failed.add(path)
+        self._planner.note_failed(task)
         tried = f"attempt {len(receipt.attempts)}"
         if receipt.next_attempt is None or self._options.once:
             then = f"`attnwatch render {path.parent}` tries again"

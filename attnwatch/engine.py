@@ -110,7 +110,7 @@ def _collect(running: _Running) -> Finished:
     outcome: Result | JobError
     try:
         outcome = running.results.recv()
-    except EOFError:
+    except (EOFError, OSError):  # ended before its result, or in the middle of it
         running.process.join()
         outcome = JobError(_ending(running))
     running.results.close()

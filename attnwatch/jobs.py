@@ -36,6 +36,7 @@ class Job:
 
     Attributes:
         place: where its receipt lies, and with it the manifest and the outputs.
+        seen: the receipt when this job was planned; with another one there now, it has to be planned again.
         settings: the effective settings.
         tokens: only these words; None for all.
         limits: for the time of the next attempt.
@@ -45,6 +46,7 @@ class Job:
     """
 
     place: Place
+    seen: ReceiptDocument | None
     settings: Visualization
     tokens: tuple[str, ...] | None
     limits: Watcher
@@ -84,6 +86,8 @@ def run(job: Job) -> Result:
         manifest = read_manifest(job.place.manifest)
         fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs())
         with _lock(job.place):
+            if job.place.read() != job.seen:
+                raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             receipt = _attempt(job, manifest, fingerprint, start)
             job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
@@ -113,7 +117,8 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
         for output in rendering.outputs:
             move_into_place(output.path, directory / output.file)
         sync(directory)
-    _remove_outdated(job.place, {record.file for record in records})
+    if job.tokens is None:  # a choice of words says nothing about the outputs of the others
+        _remove_outdated(job.place, {record.file for record in records})
     return records, rendering.notes
 
 
@@ -158,9 +163,10 @@ def _temporary_directory(place: Place) -> Iterator[Path]:
 
 
 def remove_leftovers(place: Place) -> None:
-    """Remove what a killed job of this video left behind; only for who knows that no other process renders it."""
-    shutil.rmtree(_temporary(place), ignore_errors=True)
-    _lock_file(place).unlink(missing_ok=True)
+    """Remove what a killed job of this video left behind, unless another process renders it meanwhile."""
+    if _temporary(place).exists() or _lock_file(place).exists():
+        with contextlib.suppress(BusyError, OSError), _lock(place):
+            shutil.rmtree(_temporary(place), ignore_errors=True)
 
 
 def _temporary(place: Place) -> Path:
