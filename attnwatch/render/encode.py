@@ -77,7 +77,9 @@ class Encoder:
         try:
             self._container.mux(self._stream.encode(frame))
         except av.FFmpegError as error:
-            raise VideoError(f"{self._path.name}: frame at {pts} cannot be encoded: {error}") from error
+            what = f"a frame of {frame.width} x {frame.height} pixels that x264 does not take ({error.strerror})"
+            expected = "even sizes from 2 x 2 to 16384 x 16384"
+            raise VideoError(f"{self._path.name}: found {what}; expected {expected}; check the video") from error
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""

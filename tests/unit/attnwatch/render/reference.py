@@ -1,0 +1,46 @@
+"""An independent way to the same pictures, in float64: numpy bilinear interpolation, matplotlib colours."""
+
+import matplotlib
+import numpy as np
+
+
+def bilinear(maps, height, width):
+    """Enlarge `[rows, columns]` with half-pixel centres and held edges."""
+    rows, columns = maps.shape
+    y = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
+    x = np.clip((np.arange(width) + 0.5) * columns / width - 0.5, 0, columns - 1)
+    top, left = np.minimum(y.astype(int), rows - 2), np.minimum(x.astype(int), columns - 2)
+    fy, fx = (y - top)[:, None], (x - left)[None, :]
+    upper = maps[top][:, left] * (1 - fx) + maps[top][:, left + 1] * fx
+    lower = maps[top + 1][:, left] * (1 - fx) + maps[top + 1][:, left + 1] * fx
+    return upper * (1 - fy) + lower * fy
+
+
+def coloured(share, colormap):
+    """Return RGB levels 0..255 of values 0..1."""
+    return matplotlib.colormaps[colormap](share)[..., :3] * 255
+
+
+def rgb_of(frame):
+    """Decode a frame to RGB by the matrix that it is tagged with, in float64: nearest chroma, limited range."""
+    kr, kb = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}[int(frame.colorspace)]
+    planes = []
+    for plane in frame.planes:
+        flat = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        planes.append(flat[: plane.height, : plane.width].astype(np.float64))
+    luma = (planes[0] - 16) / 219
+    blue, red = (upsample((plane - 128) / 224, luma.shape) for plane in planes[1:])
+    r = luma + 2 * (1 - kr) * red
+    b = luma + 2 * (1 - kb) * blue
+    g = (luma - kr * r - kb * b) / (1 - kr - kb)
+    return np.clip(np.stack([r, g, b], axis=-1) * 255, 0, 255)
+
+
+def upsample(plane, shape):
+    """Enlarge chroma bilinearly."""
+    return bilinear(plane, *shape)
+
+
+def psnr(picture, expected):
+    """Return the peak signal-to-noise ratio in dB for 8-bit levels."""
+    return 10 * np.log10(255**2 / np.mean((picture - expected) ** 2))

@@ -1,0 +1,39 @@
+import matplotlib
+import numpy as np
+import pytest
+from av.video.reformatter import Colorspace
+
+from attnwatch.render.colormap import rgb_to_yuv, yuv_tables
+
+INVERSE = {  # ITU-R BT.601 and BT.709, from limited-range YUV, written out independently of the code
+    Colorspace.ITU601: (1.402, 0.344136, 0.714136, 1.772),
+    Colorspace.ITU709: (1.5748, 0.187324, 0.468124, 1.8556),
+}
+
+
+def to_rgb(y, u, v, matrix):
+    red, green_u, green_v, blue = INVERSE[matrix]
+    luma, u, v = (y - 16.0) / 219, (u - 128.0) / 224, (v - 128.0) / 224
+    return 255 * np.stack([luma + red * v, luma - green_u * u - green_v * v, luma + blue * u], axis=-1)
+
+
+@pytest.mark.parametrize("matrix", INVERSE)
+@pytest.mark.parametrize("name", ["hot", "viridis", "inferno", "magma", "turbo", "gray"])
+def test_every_level_has_matplotlibs_colour_within_rounding(name, matrix):
+    tables = yuv_tables(name, matrix)
+    planes = [np.frombuffer(plane, np.uint8) for plane in tables.planes]
+    expected = matplotlib.colormaps[name](np.arange(256))[:, :3] * 255
+    assert np.abs(to_rgb(*planes, matrix) - expected).max() < 2.0
+    assert np.abs(to_rgb(*planes, matrix) - expected).mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("rgb", "yuv"), [((0, 0, 0), (16, 128, 128)), ((1, 1, 1), (235, 128, 128)), ((1, 0, 0), (63, 102, 240))]
+)
+def test_primary_colours_have_the_values_of_the_standard(rgb, yuv):
+    planes = rgb_to_yuv(np.array(rgb, dtype=float), Colorspace.ITU709)
+    assert tuple(int(plane) for plane in planes) == yuv
+
+
+def test_a_colormap_with_fewer_colours_than_levels_is_accepted():
+    assert len(set(yuv_tables("tab10", Colorspace.ITU709).y)) <= 10

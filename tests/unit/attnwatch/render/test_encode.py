@@ -1,0 +1,93 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import Colorspace
+
+from attnwatch.errors import VideoError
+from attnwatch.render.compose import pixels
+from attnwatch.render.encode import KEYFRAME_INTERVAL, Encoder
+
+QUALITIES = ["fast", "balanced", "high"]
+
+
+def grey(level, width=64, height=48):
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, value in zip(frame.planes, (level, 128, 128), strict=True):
+        pixels(plane)[:] = value
+    return frame
+
+
+def encode(path, times, *, quality="fast", matrix=Colorspace.ITU601, time_base=Fraction(1, 16000), size=(64, 48)):
+    rate = Fraction(16)
+    with Encoder(
+        path, width=size[0], height=size[1], rate=rate, time_base=time_base, matrix=matrix, quality=quality
+    ) as encoder:
+        for index, (pts, duration) in enumerate(times):
+            encoder.write(grey(16 + index % 200, *size), pts, duration)
+    return path
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_file_is_what_every_player_takes(tmp_path, quality):
+    path = encode(tmp_path / "a.mp4", [(i * 1000, 1000) for i in range(40)], quality=quality)
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.profile, context.pix_fmt) == ("h264", "High", "yuv420p")
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "tags"), [(Colorspace.ITU601, (5, 6, 6)), (Colorspace.ITU709, (1, 1, 1))], ids=["601", "709"]
+)
+def test_range_matrix_primaries_and_transfer_are_tagged(tmp_path, matrix, tags):
+    path = encode(tmp_path / "a.mp4", [(0, 1000)], matrix=matrix)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert int(frame.color_range) == 1
+        assert (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc)) == tags
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_times_are_kept_exactly_also_uneven_ones(tmp_path, quality):
+    times = [(0, 500), (500, 1700), (2200, 333), (2533, 3000), (5533, 1000), (6533, 1), (6534, 2000)]
+    path = encode(tmp_path / "a.mp4", times, quality=quality)
+    with av.open(str(path)) as container:
+        decoded = [frame.time for frame in container.decode(video=0)]
+    assert decoded == pytest.approx([pts / 16000 for pts, _ in times], abs=1e-9)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_a_keyframe_is_never_far(tmp_path, quality):
+    path = encode(tmp_path / "a.mp4", [(i * 1000, 1000) for i in range(60)], quality=quality)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    keys = [index for index, frame in enumerate(frames) if frame.key_frame]
+    assert keys[0] == 0
+    assert max(b - a for a, b in zip(keys, [*keys[1:], len(frames)], strict=True)) <= KEYFRAME_INTERVAL
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_seeking_lands_on_the_frame_that_was_asked_for(tmp_path, quality):
+    path = encode(tmp_path / "a.mp4", [(i * 1000, 1000) for i in range(60)], quality=quality)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        for index in np.random.default_rng(0).permutation(60)[:20]:
+            wanted = Fraction(int(index) * 1000, 16000)
+            container.seek(int(wanted / stream.time_base), stream=stream, backward=True)
+            found = next(frame for frame in container.decode(stream) if frame.pts * stream.time_base >= wanted)
+            assert found.pts * stream.time_base == wanted
+            assert abs(int(pixels(found.planes[0]).mean()) - (16 + index)) <= 1
+
+
+def test_one_frame_makes_a_video(tmp_path):
+    path = encode(tmp_path / "a.mp4", [(0, 1000)])
+    with av.open(str(path)) as container:
+        assert len(list(container.decode(video=0))) == 1
+
+
+def test_a_size_that_x264_refuses_is_a_clear_error(tmp_path):
+    with pytest.raises(VideoError, match=r"a\.mp4.*63 x 48"):
+        encode(tmp_path / "a.mp4", [(0, 1000)], size=(63, 48))

@@ -1,0 +1,359 @@
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+import numpy as np
+import pytest
+
+from attnwatch.errors import ConfigError, TensorError
+from attnwatch.manifest import read_manifest
+from attnwatch.render.compose import pixels
+from attnwatch.render.video import render_outputs
+from attnwatch.settings import Visualization
+from tests.support import FRAMES, Batch, blob_maps, brightest, write_source_video, write_tensors
+from tests.unit.attnwatch.render.reference import bilinear, coloured, psnr, rgb_of
+
+GRID = (3, 30, 52)
+SIZE = (832, 480)
+
+
+def render(manifest, directory, **settings):
+    """Render and return the decoded frames of each output by kind, and the rendering itself."""
+    directory.mkdir(exist_ok=True)
+    options = {name: settings.pop(name) for name in ("tokens", "threads") if name in settings}
+    rendering = render_outputs(read_manifest(manifest), Visualization(**settings), directory, **options)
+    frames = {}
+    for output in rendering.outputs:
+        with av.open(str(output.path)) as container:
+            frames[output.kind] = list(container.decode(video=0))
+    return frames, rendering
+
+
+def luma(frame):
+    return pixels(frame.planes[0]).astype(float)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A video of a size that people make, with a moving blob."""
+    batch = Batch.make(tmp_path_factory.mktemp("large"))
+    tensors = {"kiss": blob_maps(GRID, dtype=np.float16)}
+    manifest = batch.add(tensors=tensors, frames=9)
+    write_source_video(manifest.with_name("video_001.mp4"), width=SIZE[0], height=SIZE[1], frames=9)
+    return manifest
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    return Batch.make(tmp_path / "outputs").add()
+
+
+def expected_shares(steps=None):
+    """Return the normalised maps of each video frame of `large`, computed independently: float64."""
+    maps = blob_maps(GRID, dtype=np.float16).astype(np.float64).mean(axis=(0, 1, 2))
+    middles = [0, 2.5, 6.5]
+    frames = np.stack(
+        [
+            np.array([[np.interp(t, middles, maps[:, y, x]) for x in range(GRID[2])] for y in range(GRID[1])])
+            for t in range(9)
+        ]
+    )
+    return (frames - frames.min()) / (frames.max() - frames.min())
+
+
+@pytest.fixture(scope="module")
+def shares():
+    return expected_shares()
+
+
+class TestAgainstAnIndependentReference:
+    @pytest.mark.parametrize("colormap", ["hot", "viridis", "inferno", "magma", "turbo", "gray"])
+    def test_attention_has_matplotlibs_colours_within_one_level(self, large, shares, tmp_path, colormap):
+        frames, _ = render(large, tmp_path / "out", colormap=colormap, generate_overlay=False)
+        for index in (0, 4, 8):
+            expected = coloured(bilinear(shares[index], SIZE[1], SIZE[0]), colormap)
+            assert np.abs(rgb_of(frames["attention"][index]) - expected).mean() <= 1.0
+
+    @pytest.mark.parametrize("alpha", [0.3, 0.6])
+    def test_the_overlay_is_the_blend_of_source_and_map(self, large, shares, tmp_path, alpha):
+        frames, _ = render(large, tmp_path / "out", overlay_alpha=alpha, generate_attention_only=False)
+        with av.open(str(large.with_name("video_001.mp4"))) as container:
+            sources = list(container.decode(video=0))
+        for index in (0, 4, 8):
+            heat = coloured(bilinear(shares[index], SIZE[1], SIZE[0]), "hot")
+            heat_luma = 16 + 219 / 255 * (heat @ [0.299, 0.587, 0.114])
+            expected = (1 - alpha) * luma(sources[index]) + alpha * heat_luma
+            assert psnr(luma(frames["overlay"][index]), expected) >= 42
+
+    def test_the_hottest_spot_is_within_half_a_latent_cell_in_every_frame(self, large, shares, tmp_path):
+        frames, _ = render(large, tmp_path / "out", colormap="gray", generate_overlay=False)
+        for frame, share in zip(frames["attention"], shares, strict=True):
+            y, x = np.unravel_index(luma(frame).argmax(), (SIZE[1], SIZE[0]))
+            # The highest level may be a plateau: its middle counts.
+            top = np.argwhere(luma(frame) >= luma(frame).max() - 1)
+            y, x = top.mean(axis=0)
+            row, column = np.argwhere(share >= share.max() - 1 / 255).mean(axis=0)
+            assert abs((y + 0.5) / 16 - 0.5 - row) <= 0.5
+            assert abs((x + 0.5) / 16 - 0.5 - column) <= 0.5
+
+
+class TestOutputs:
+    def test_there_are_three_per_word_with_the_names_of_the_contract(self, manifest, tmp_path):
+        _, rendering = render(manifest, tmp_path / "out")
+        assert [output.file for output in rendering.outputs] == [
+            "prompt_001_vid001_kiss_attention.mp4",
+            "prompt_001_vid001_kiss_overlay.mp4",
+            "prompt_001_vid001_kiss_static.mp4",
+        ]
+        assert rendering.notes == ()
+
+    def test_frames_size_and_times_are_those_of_the_source(self, manifest, tmp_path):
+        frames, _ = render(manifest, tmp_path / "out")
+        for kind in ("attention", "overlay"):
+            assert [frame.time for frame in frames[kind]] == pytest.approx([i / 16 for i in range(FRAMES)])
+            assert {(frame.width, frame.height) for frame in frames[kind]} == {(64, 48)}
+
+    def test_the_static_one_lasts_as_long_as_asked_and_stands_still(self, manifest, tmp_path):
+        frames, _ = render(manifest, tmp_path / "out", static_duration=2.0)
+        assert len(frames["static"]) == 32
+        assert np.abs(luma(frames["static"][0]) - luma(frames["static"][-1])).mean() < 1
+
+    @pytest.mark.parametrize(
+        ("setting", "missing"),
+        [
+            ("generate_attention_only", "attention"),
+            ("generate_overlay", "overlay"),
+            ("generate_aggregated", "static"),
+        ],
+    )
+    def test_each_kind_can_be_left_out(self, manifest, tmp_path, setting, missing):
+        frames, _ = render(manifest, tmp_path / "out", **{setting: False})
+        assert set(frames) == {"attention", "overlay", "static"} - {missing}
+
+    def test_only_the_words_that_are_asked_for_are_rendered(self, tmp_path):
+        manifest = Batch.make(tmp_path / "outputs").add(words=("kiss", "flowers"))
+        _, rendering = render(manifest, tmp_path / "out", tokens=("flowers",))
+        assert {output.token for output in rendering.outputs} == {"flowers"}
+        _, rendering = render(manifest, tmp_path / "none", tokens=("dog",))
+        assert rendering.outputs == ()
+        assert rendering.notes == ("none of the words flowers, kiss was asked for",)
+
+    def test_several_threads_make_the_same_files(self, tmp_path):
+        manifest = Batch.make(tmp_path / "outputs").add(words=("one", "two", "three"))
+        render(manifest, tmp_path / "a")
+        render(manifest, tmp_path / "b", threads=3)
+        names = sorted(path.name for path in (tmp_path / "a").iterdir())
+        assert len(names) == 9
+        assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
+
+    def test_without_the_video_there_is_attention_alone_and_a_note(self, manifest, tmp_path):
+        manifest.with_name("video_001.mp4").unlink()
+        frames, rendering = render(manifest, tmp_path / "out")
+        assert set(frames) == {"attention", "static"}
+        assert rendering.notes == ("no overlay: the video video_001.mp4 is absent",)
+
+    @pytest.mark.parametrize("size", [(64, 48), (66, 50), (63, 47), (130, 34)])
+    def test_any_size_of_video_and_grid_goes_together(self, tmp_path, size):
+        manifest = Batch.make(tmp_path / "outputs").add()
+        source = manifest.with_name("video_001.mp4")
+        write_source_video(source, width=size[0], height=size[1], pix_fmt="yuv444p", frames=5)
+        frames, _ = render(manifest, tmp_path / "out")
+        expected = (size[0] // 2 * 2, size[1] // 2 * 2)
+        assert {(frame.width, frame.height) for kind in frames.values() for frame in kind} == {expected}
+
+    def test_a_video_of_one_frame_is_rendered(self, tmp_path):
+        manifest = Batch.make(tmp_path / "outputs").add(frames=1)
+        frames, _ = render(manifest, tmp_path / "out")
+        assert (len(frames["attention"]), len(frames["overlay"])) == (1, 1)
+
+
+class TestSettings:
+    """Each setting has an effect that can be seen in the decoded pictures."""
+
+    def test_colormap(self, manifest, tmp_path):
+        hot, _ = render(manifest, tmp_path / "a", colormap="hot")
+        gray, _ = render(manifest, tmp_path / "b", colormap="gray")
+        assert np.ptp(pixels(gray["attention"][4].planes[2]).astype(int)) <= 2
+        assert np.ptp(pixels(hot["attention"][4].planes[2]).astype(int)) > 50
+
+    @pytest.mark.parametrize("quality", ["fast", "balanced", "high"])
+    def test_quality(self, manifest, tmp_path, quality):
+        frames, rendering = render(manifest, tmp_path / "out", quality=quality)
+        assert len(frames["overlay"]) == FRAMES
+        settings = {"fast": "subme=0", "balanced": "subme=2", "high": "subme=8"}
+        assert settings[quality].encode() in rendering.outputs[0].path.read_bytes()
+
+    @pytest.mark.parametrize(("fps", "count"), [(8, 5), (4, 3), (16, 9), (32, 18), (5, 3)])
+    def test_fps_changes_the_number_of_frames_and_not_the_duration(self, manifest, tmp_path, fps, count):
+        frames, _ = render(manifest, tmp_path / "out", fps=fps)
+        for kind in ("attention", "overlay"):
+            assert len(frames[kind]) == count
+            assert [frame.time for frame in frames[kind]] == pytest.approx([i / fps for i in range(count)])
+
+    def test_a_lower_fps_shows_the_frames_that_are_on_screen_then(self, manifest, tmp_path):
+        every, _ = render(manifest, tmp_path / "a", quality="high")
+        half, _ = render(manifest, tmp_path / "b", fps=8, quality="high")
+        for index, frame in enumerate(half["overlay"]):
+            assert np.abs(luma(frame) - luma(every["overlay"][2 * index])).mean() < 2
+
+    def test_interpolation_steps_0_holds_each_latent_frame(self, manifest, tmp_path):
+        frames, _ = render(manifest, tmp_path / "out", interpolation_steps=0, quality="high")
+        pictures = [luma(frame) for frame in frames["attention"]]
+        changes = [np.abs(b - a).mean() > 1 for a, b in pairwise(pictures)]
+        assert changes == [True, False, False, False, True, False, False, False]
+
+    def test_smooth_interpolation_changes_every_frame_between_latent_times(self, manifest, tmp_path):
+        frames, _ = render(manifest, tmp_path / "out", quality="high")
+        pictures = [luma(frame) for frame in frames["attention"]]
+        assert all(np.abs(b - a).mean() > 0.5 for a, b in pairwise(pictures[:7]))
+
+    def test_normalization_and_scale_are_reported(self, manifest, tmp_path):
+        _, video = render(manifest, tmp_path / "a")
+        _, fixed = render(manifest, tmp_path / "b", vmin=0.0, vmax=2.0, normalization="batch")
+        maps = blob_maps().mean(axis=(0, 1, 2))
+        assert video.outputs[0].scale.high == pytest.approx(maps.max(), rel=1e-3)
+        assert (fixed.outputs[0].scale.low, fixed.outputs[0].scale.high) == (0.0, 2.0)
+
+    def test_threshold_and_invert(self, manifest, tmp_path):
+        plain, _ = render(manifest, tmp_path / "a", colormap="gray")
+        cut, _ = render(manifest, tmp_path / "b", colormap="gray", threshold=0.9)
+        inverted, _ = render(manifest, tmp_path / "c", colormap="gray", invert=True)
+        assert luma(cut["attention"][4]).mean() < luma(plain["attention"][4]).mean() - 5
+        total = luma(plain["attention"][4]) + luma(inverted["attention"][4])
+        assert np.abs(total - (16 + 235)).mean() < 3
+
+    def test_figures_have_their_size_and_leave_the_overlay_alone(self, manifest, tmp_path):
+        frames, _ = render(manifest, tmp_path / "out", figsize=(6, 4))
+        assert {(f.width, f.height) for f in frames["attention"] + frames["static"]} == {(600, 400)}
+        assert (frames["overlay"][0].width, frames["overlay"][0].height) == (64, 48)
+
+    def test_include_colorbar(self, manifest, tmp_path):
+        with_bar, _ = render(manifest, tmp_path / "a", figsize=(6, 4))
+        without, _ = render(manifest, tmp_path / "b", figsize=(6, 4), include_colorbar=False)
+        right = slice(520, None)
+        assert luma(with_bar["attention"][0])[:340, right].std() > 10
+        assert luma(without["attention"][0])[:340, right].std() < 3
+
+
+class TestStepsLayersAndHeads:
+    """Four steps, two layers, two heads; each has its blob in a row of its own, so the picture tells what was taken."""
+
+    GRID = (3, 16, 8)
+
+    @pytest.fixture
+    def rows(self, tmp_path):
+        maps = np.full((4, 2, 2, *self.GRID), 0.01, np.float32)
+        for step in range(4):
+            for layer in range(2):
+                for head in range(2):
+                    maps[step, layer, head, :, 4 * step + 2 * layer + head, :] = 0.9
+        steps = [{"index": 10 * step} for step in range(4)]
+        return Batch.make(tmp_path / "outputs").add(tensors={"kiss": maps}, denoising=steps)
+
+    def bright_rows(self, manifest, directory, **settings):
+        frames, _ = render(manifest, directory, colormap="gray", generate_overlay=False, **settings)
+        picture = luma(frames["attention"][0]).mean(axis=1).reshape(16, 3).mean(axis=1)
+        return np.flatnonzero(picture > 120).tolist()
+
+    @pytest.mark.parametrize(
+        ("settings", "expected"),
+        [
+            ({}, list(range(16))),
+            ({"steps": 20}, [8, 9, 10, 11]),
+            ({"steps": -1}, [12, 13, 14, 15]),
+            ({"steps": "0-10"}, list(range(8))),
+            ({"steps": [0, 30]}, [0, 1, 2, 3, 12, 13, 14, 15]),
+            ({"steps": 0, "layers": 1}, [2, 3]),
+            ({"steps": 0, "heads": 1}, [1, 3]),
+            ({"steps": 10, "layers": 0, "heads": -1}, [5]),
+        ],
+    )
+    def test_the_mean_is_over_what_was_chosen(self, rows, tmp_path, settings, expected):
+        found = self.bright_rows(rows, tmp_path / "out", vmin=0, vmax=0.9 / max(1, len(expected)), **settings)
+        assert found == expected
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"steps": 5}, r"steps: found 5; expected some of 0, 10, 20, 30, which are stored"),
+            ({"layers": "4-9"}, r"layers: found '4-9'; expected some of 0-1"),
+            ({"heads": [0, 2]}, r"heads: found \(0, 2\); expected some of 0-1"),
+        ],
+    )
+    def test_what_is_not_stored_is_refused_with_what_is(self, rows, tmp_path, settings, message):
+        with pytest.raises(ConfigError, match=message):
+            render(rows, tmp_path / "out", **settings)
+
+    def test_steps_cannot_be_chosen_from_an_aggregated_map(self, tmp_path):
+        tensors = {"kiss.aggregated": blob_maps()[0, 0, 0]}
+        manifest = Batch.make(tmp_path / "outputs").add(tensors=tensors)
+        render(manifest, tmp_path / "a")
+        with pytest.raises(ConfigError, match="only the aggregated map"):
+            render(manifest, tmp_path / "b", steps=0)
+
+
+class TestStepEvolution:
+    def test_there_is_one_frame_per_step_and_the_blob_moves_with_the_steps(self, tmp_path):
+        maps = np.full((4, 1, 1, 3, 6, 8), 0.01, np.float32)
+        for step in range(4):
+            maps[step, ..., :, 2 * step : 2 * step + 2] = 0.5
+        manifest = Batch.make(tmp_path / "outputs").add(tensors={"kiss": maps})
+        write_source_video(manifest.with_name("video_001.mp4"), width=320, height=240)
+        frames, _ = render(manifest, tmp_path / "out", generate_step_evolution=True, colormap="gray")
+        assert len(frames["evolution"]) == 4
+        columns = [brightest(luma(frame)[30:270, 8:328])[1] for frame in frames["evolution"]]
+        assert columns == sorted(columns)
+        assert columns[-1] - columns[0] > 100
+
+    def test_it_is_left_out_with_a_note_where_no_steps_are_stored(self, tmp_path):
+        tensors = {"kiss.aggregated": blob_maps()[0, 0, 0]}
+        manifest = Batch.make(tmp_path / "outputs").add(tensors=tensors)
+        frames, rendering = render(manifest, tmp_path / "out", generate_step_evolution=True)
+        assert "evolution" not in frames
+        assert rendering.notes == ("no step evolution where only the aggregated map is stored",)
+
+
+def test_a_grid_that_is_not_that_of_the_tensors_is_refused(tmp_path):
+    grid = {"frames": 3, "height": 8, "width": 6}
+    manifest = Batch.make(tmp_path / "outputs").add(grid=grid)
+    with pytest.raises(TensorError, match=r"grid: found 3 x 8 x 6; expected 3 x 6 x 8"):
+        render(manifest, tmp_path / "out")
+
+
+def test_aggregated_and_stepwise_maps_make_the_same_attention_video(tmp_path):
+    maps = blob_maps(steps=4)
+    both = []
+    for name, tensors in (("a", {"kiss": maps}), ("b", {"kiss.aggregated": maps.mean(axis=(0, 1, 2))})):
+        manifest = Batch.make(tmp_path / name).add(tensors=tensors)
+        frames, _ = render(manifest, tmp_path / f"out_{name}", generate_overlay=False)
+        both.append([luma(frame) for frame in frames["attention"]])
+    assert np.abs(np.array(both[0]) - np.array(both[1])).max() <= 2
+
+
+def test_an_uneven_source_keeps_its_times(tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add()
+    times = [0, 500, 2000, 2100, 4000]
+    with av.open(str(manifest.with_name("video_001.mp4")), "w") as container:
+        stream = container.add_stream("libx264", rate=16)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 16000)
+        for pts in times:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 16000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, _ = render(manifest, tmp_path / "out")
+    for kind in ("attention", "overlay"):
+        assert [frame.time for frame in frames[kind]] == pytest.approx([t / 16000 for t in times], abs=1e-6)
+
+
+def test_large_step_tensors_are_joined_over_files(tmp_path):
+    maps = blob_maps(steps=4)
+    batch = Batch.make(tmp_path / "outputs")
+    manifest = batch.add(attention=[f"attention_maps/vid001/step_{i:03d}.safetensors" for i in range(2)])
+    for index in range(2):
+        folder = manifest.parent / "attention_maps" / "vid001"
+        write_tensors(folder / f"step_{index:03d}.safetensors", {"kiss": maps[2 * index : 2 * index + 2]})
+    split, _ = render(manifest, tmp_path / "a", generate_overlay=False)
+    whole, _ = render(batch.add(2, tensors={"kiss": maps}), tmp_path / "b", generate_overlay=False)
+    assert all((luma(a) == luma(b)).all() for a, b in zip(split["attention"], whole["attention"], strict=True))
