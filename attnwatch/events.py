@@ -84,11 +84,17 @@ class RootWatcher:
         changed = False
         for root, known in self._identities.items():
             identity = _identity(root)
-            if identity != known:
+            if identity != known or self._is_deaf(root):
                 self._identities[root] = identity
                 self._watch_again(root, present=identity is not None)
                 changed = True
         return changed
+
+    def _is_deaf(self, root: Path) -> bool:
+        """Tell whether the events of a folder have ended: it was removed, and made again under the same number."""
+        watch = self._watches[root]
+        alive = (emitter.watch for emitter in self._observer.emitters if emitter.is_alive())
+        return watch is not None and watch not in alive
 
     def _watch_again(self, root: Path, *, present: bool) -> None:
         old = self._watches[root]

@@ -144,9 +144,9 @@ def _lock(place: Place) -> Iterator[None]:
         raise BusyError(f"{place.video_id}: another process is rendering it") from None
     try:
         yield
+    finally:
         # Removed while it is held: whoever opened it meanwhile finds the inode unlinked, and tries anew.
         path.unlink(missing_ok=True)
-    finally:
         lock.release()
 
 

@@ -133,7 +133,8 @@ class Batch:
 
     def add(
         self,
-        video: int = 1,
+        number: int = 1,
+        /,
         *,
         prompt: int = 1,
         words: Sequence[str] = ("kiss",),
@@ -144,20 +145,21 @@ class Batch:
     ) -> Path:
         """Write one finished video and return its manifest; further fields go into the manifest."""
         maps, manifest = self.write_data(
-            video, prompt=prompt, words=words, tensors=tensors, source=source, frames=frames
+            number, prompt=prompt, words=words, tensors=tensors, source=source, frames=frames
         )
         return write_manifest(manifest, **{"attention": [str(maps.relative_to(manifest.parent))], **fields})
 
-    def add_full(self, video: int = 1, *, prompt: int = 1, words: Sequence[str] = ("kiss",), **fields: Any) -> Path:
+    def add_full(self, number: int = 1, /, *, prompt: int = 1, words: Sequence[str] = ("kiss",), **fields: Any) -> Path:
         """Write one finished video whose manifest has every field of the contract."""
-        maps, manifest = self.write_data(video, prompt=prompt, words=words)
-        source = manifest.with_name(f"video_{video:03d}.mp4")
+        maps, manifest = self.write_data(number, prompt=prompt, words=words)
+        source = manifest.with_name(f"video_{number:03d}.mp4")
         files = {str(path.relative_to(manifest.parent)): file_record(path) for path in (source, maps)}
-        return write_manifest(manifest, **{**full_fields(video, prompt, words, files), **fields})
+        return write_manifest(manifest, **{**full_fields(number, prompt, words, files), **fields})
 
     def write_data(
         self,
-        video: int = 1,
+        number: int = 1,
+        /,
         *,
         prompt: int = 1,
         words: Sequence[str] = ("kiss",),
@@ -168,21 +170,21 @@ class Batch:
         """Write all of a video but its manifest; return the tensor file, and where the manifest belongs."""
         folder = self.prompt(prompt)
         if source:
-            write_source_video(folder / f"video_{video:03d}.mp4", frames=frames)
-        maps = folder / "attention_maps" / f"vid{video:03d}.safetensors"
+            write_source_video(folder / f"video_{number:03d}.mp4", frames=frames)
+        maps = folder / "attention_maps" / f"vid{number:03d}.safetensors"
         write_tensors(maps, tensors if tensors is not None else {word: blob_maps() for word in words})
-        return maps, folder / f"video_{video:03d}.complete.json"
+        return maps, folder / f"video_{number:03d}.complete.json"
 
 
 def full_fields(
-    video: int, prompt: int, words: Sequence[str], files: Mapping[str, Mapping[str, Any]]
+    number: int, prompt: int, words: Sequence[str], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return every field of a manifest, with values that are true of what `Batch` writes: `files` video first."""
     names = list(files)
     text = f"a {' and a '.join(words)}"
     spans = [text.index(f"a {word}") + 2 for word in words]
     return {
-        "video_id": f"prompt_{prompt:03d}_vid{video:03d}",
+        "video_id": f"prompt_{prompt:03d}_vid{number:03d}",
         "video": names[0],
         "attention": names[1:],
         "files": files,
@@ -215,7 +217,7 @@ def full_fields(
             "prompt_id": f"prompt_{prompt:03d}",
             "variation": prompt,
             "choices": [],
-            "seed": 41 + video,
+            "seed": 41 + number,
             "model": "tiny",
             "model_revision": None,
             "width": WIDTH,

@@ -1,0 +1,181 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from attnwatch.engine import LocalEngine
+from attnwatch.errors import JobError
+from attnwatch.jobs import Job, Result
+from attnwatch.receipts import Place
+from attnwatch.settings import Visualization, Watcher
+from tests.support import Batch, is_running, wait_until
+
+
+@dataclass(frozen=True)
+class Trap(Place):
+    """A place that does something to the process that renders, in the moment when it reads the receipt."""
+
+    behaviour: str = "none"
+
+    def read(self):
+        if self.behaviour != "none":
+            pid_file = self.manifest.with_suffix(".pid")
+            pid_file.with_suffix(".new").write_text(f"{os.getpid()} {self._misbehave() or 0}")
+            pid_file.with_suffix(".new").rename(pid_file)
+            while self.behaviour != "sleep briefly":
+                time.sleep(60)
+        return super().read()
+
+    def _misbehave(self):
+        if self.behaviour == "kill itself":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.behaviour == "exit":
+            os._exit(3)
+        if self.behaviour == "crash":
+            raise RuntimeError("nobody expects this")
+        if self.behaviour == "ignore TERM":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.behaviour == "have a child":
+            return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
+        return None
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return Batch.make(tmp_path_factory.mktemp("engine")).add()
+
+
+@pytest.fixture
+def engine():
+    with LocalEngine() as engine:
+        yield engine
+
+
+def job(manifest, behaviour="none", timeout=60.0):
+    place = Trap(manifest, f"video_{behaviour.replace(' ', '_')}", manifest.parent / "attention_videos", behaviour)
+    place.path.unlink(missing_ok=True)
+    manifest.with_suffix(".pid").unlink(missing_ok=True)
+    settings = Visualization(visualization_timeout=timeout, static_duration=0.1, quality="fast")
+    return Job(place, None, settings, None, Watcher(), video_may_be_absent=False)
+
+
+def pids(manifest):
+    """Return the process ids of the job and of its child, once they are known."""
+    path = manifest.with_suffix(".pid")
+    return [int(pid) for pid in wait_until(lambda: path.exists() and path.read_text().split(), about="the job runs")]
+
+
+def finished(engine, count=1, seconds=30.0):
+    ended = []
+    limit = time.monotonic() + seconds
+    while len(ended) < count:
+        assert time.monotonic() < limit
+        ended += engine.wait(1.0)
+    return ended
+
+
+def test_a_job_comes_back_with_its_receipt(engine, manifest):
+    engine.start(job(manifest))
+    assert engine.running == 1
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, Result)
+    assert done.outcome.receipt.status == "rendered"
+    assert done.job.place.video_id == "video_none"
+    assert done.seconds > 0
+    assert engine.running == 0
+
+
+def test_without_jobs_waiting_lasts_as_long_as_asked(engine):
+    start = time.monotonic()
+    assert engine.wait(0.1) == []
+    assert 0.05 < time.monotonic() - start < 5
+
+
+def test_waiting_ends_when_something_else_is_readable(engine):
+    reader, writer = os.pipe()
+    os.write(writer, b".")
+    start = time.monotonic()
+    engine.wait(30, [reader])
+    assert time.monotonic() - start < 5
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_job_runs_in_a_session_of_its_own(engine, manifest):
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    assert os.getsid(pid) == pid != os.getsid(0)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("kill itself", "was ended by SIGKILL"),
+        ("exit", "exited with code 3"),
+        ("crash", "exited with code 1"),
+    ],
+)
+def test_a_job_that_ends_without_a_result_is_an_error_that_says_how(engine, manifest, behaviour, said):
+    engine.start(job(manifest, behaviour))
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, JobError)
+    assert said in str(done.outcome)
+
+
+def test_a_job_that_crashes_takes_no_other_with_it(engine, manifest):
+    engine.start(job(manifest, "kill itself"))
+    engine.start(job(manifest))
+    outcomes = {done.job.place.behaviour: done.outcome for done in finished(engine, 2)}
+    assert isinstance(outcomes["kill itself"], JobError)
+    assert outcomes["none"].receipt.status == "rendered"
+
+
+def test_a_job_that_is_late_is_ended(engine, manifest):
+    engine.start(job(manifest, "hang", timeout=1.0))
+    pid, _ = pids(manifest)
+    (done,) = finished(engine)
+    assert "not finished after 1 s; raise visualization_timeout" in str(done.outcome)
+    assert not is_running(pid)
+
+
+def test_a_job_that_does_not_listen_is_killed(engine, manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.engine._KILL_AFTER", 0.2)
+    engine.start(job(manifest, "ignore TERM", timeout=1.0))
+    pid, _ = pids(manifest)
+    (done,) = finished(engine)
+    assert "not finished after 1 s" in str(done.outcome)
+    assert not is_running(pid)
+
+
+def test_the_children_of_a_late_job_end_with_it(engine, manifest):
+    engine.start(job(manifest, "have a child", timeout=2.0))
+    pid, child = pids(manifest)
+    assert is_running(child)
+    finished(engine)
+    wait_until(lambda: not is_running(pid) and not is_running(child), 5)
+
+
+def test_stopping_leaves_no_process(manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.engine._KILL_AFTER", 0.2)
+    with LocalEngine() as engine:
+        processes = []
+        for behaviour in ("hang", "ignore TERM", "have a child"):
+            engine.start(job(manifest, behaviour))
+            processes += [pid for pid in pids(manifest) if pid]
+        assert all(map(is_running, processes))
+    assert engine.running == 0
+    wait_until(lambda: not any(map(is_running, processes)), 5)
+
+
+def test_a_lock_is_free_again_when_its_job_was_killed(engine, manifest):
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    os.kill(pid, signal.SIGKILL)
+    finished(engine)
+    engine.start(job(manifest, "sleep briefly"))
+    (done,) = finished(engine)
+    assert done.outcome.receipt.status == "rendered"

@@ -1,0 +1,268 @@
+import json
+
+import jsonschema
+import pytest
+from filelock import FileLock
+
+from attnwatch.config import Settings
+from attnwatch.documents import json_schema
+from attnwatch.jobs import Job, remove_leftovers, run
+from attnwatch.plan import Options, Planner
+from attnwatch.settings import Watcher
+from tests.support import FRAMES, Batch, blob_maps, decode, read_receipt, write_manifest
+
+OUTPUTS = [f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")]
+RECEIPT = "prompt_001_vid001.rendered.json"
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path)
+
+
+def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
+    """Plan a video as the watcher does, and return its job."""
+    settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
+    task = Planner(settings, Options(roots=(manifest.parent,), by_name=True, force=True, tokens=tokens)).plan(manifest)
+    return Job(
+        place=task.place,
+        seen=task.receipt,
+        settings=task.settings,
+        tokens=tokens,
+        limits=Watcher(),
+        video_may_be_absent=video_may_be_absent,
+    )
+
+
+def names(manifest):
+    """Return all names beside the receipt, hidden ones too."""
+    return sorted(path.name for path in (manifest.parent / "attention_videos").iterdir())
+
+
+def test_a_job_leaves_its_outputs_and_its_receipt_and_nothing_else(batch):
+    manifest = batch.add()
+    result = run(job(manifest))
+    assert result.obstacle is None
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    for name in OUTPUTS[:2]:
+        assert len(decode(manifest.parent / "attention_videos" / name)) == FRAMES
+
+
+def test_the_receipt_names_the_outputs_as_they_are(batch):
+    manifest = batch.add()
+    result = run(job(manifest))
+    receipt = read_receipt(manifest)
+    jsonschema.validate(receipt, json_schema("receipt"))
+    assert receipt == json.loads(result.receipt.model_dump_json())
+    assert receipt["status"] == "rendered"
+    assert [output["file"] for output in receipt["outputs"]] == OUTPUTS
+    for output in receipt["outputs"]:
+        assert output["bytes"] == (manifest.parent / "attention_videos" / output["file"]).stat().st_size
+    assert receipt["inputs"] == {
+        name: (manifest.parent / name).stat().st_size for name in ("video_001.mp4", "attention_maps/vid001.safetensors")
+    }
+
+
+def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
+    manifest = batch.add(attention=[])
+    run(job(manifest))
+    receipt = read_receipt(manifest)
+    assert receipt["status"] == "skipped"
+    assert receipt["notes"] == ["no word was tracked"]
+    assert names(manifest) == [RECEIPT]
+
+
+def test_a_video_that_another_process_renders_is_left_to_it(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    todo.place.directory.mkdir()
+    with FileLock(todo.place.directory / ".prompt_001_vid001.lock"):
+        result = run(todo)
+        assert result.busy
+        assert result.receipt is None
+        assert names(manifest) == [".prompt_001_vid001.lock"]
+    assert run(todo).receipt.status == "rendered"
+
+
+def test_a_video_that_another_process_has_rendered_meanwhile_is_not_rendered_again(batch):
+    manifest = batch.add()
+    first, second = job(manifest), job(manifest)
+    assert run(first).receipt
+    before = read_receipt(manifest)
+    result = run(second)
+    assert result.busy
+    assert read_receipt(manifest) == before
+
+
+def test_what_a_killed_job_left_behind_is_removed_by_the_next(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    leftover = todo.place.directory / ".prompt_001_vid001.tmp"
+    leftover.mkdir(parents=True)
+    (leftover / f"{OUTPUTS[0]}.partial").write_bytes(b"half of it")
+    (todo.place.directory / ".prompt_001_vid001.lock").touch()
+    run(todo)
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+def test_what_a_killed_job_left_behind_can_be_removed_at_once(batch):
+    place = job(batch.add()).place
+    (place.directory / ".prompt_001_vid001.tmp").mkdir(parents=True)
+    (place.directory / ".prompt_001_vid001.lock").touch()
+    remove_leftovers(place)
+    assert list(place.directory.iterdir()) == []
+
+
+def test_what_a_running_job_makes_is_not_taken_for_left_behind(batch):
+    place = job(batch.add()).place
+    unfinished = place.directory / ".prompt_001_vid001.tmp" / "x.mp4.partial"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()
+    with FileLock(place.directory / ".prompt_001_vid001.lock"):
+        remove_leftovers(place)
+        assert unfinished.exists()
+
+
+def test_nothing_is_made_where_nothing_was_left_behind(batch):
+    place = job(batch.add()).place
+    remove_leftovers(place)
+    assert not place.directory.exists()
+
+
+def test_outputs_that_are_no_longer_asked_for_are_removed(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    mine = manifest.parent / "attention_videos" / "my_favourite.mp4"
+    mine.touch()
+    run(job(manifest, generate_overlay=False))
+    assert names(manifest) == sorted([OUTPUTS[0], OUTPUTS[2], RECEIPT, mine.name])
+
+
+def test_a_choice_of_words_leaves_the_outputs_of_the_others(batch):
+    manifest = batch.add(words=("dog", "kiss"))
+    run(job(manifest))
+    before = names(manifest)
+    run(job(manifest, tokens=("kiss",)))
+    assert names(manifest) == before
+    run(job(manifest, tokens=("typo",)))
+    assert names(manifest) == before
+
+
+def test_a_receipt_from_elsewhere_removes_nothing_outside(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    path = manifest.parent / "attention_videos" / RECEIPT
+    receipt = json.loads(path.read_text())
+    receipt["outputs"].append({**receipt["outputs"][0], "file": "../video_001.mp4"})
+    path.write_text(json.dumps(receipt))
+    assert run(job(manifest)).receipt.status == "rendered"
+    assert (manifest.parent / "video_001.mp4").exists()
+
+
+def test_tensors_that_are_not_there_yet_are_waited_for_without_a_receipt(batch):
+    manifest = batch.add()
+    (manifest.parent / "attention_maps" / "vid001.safetensors").unlink()
+    result = run(job(manifest))
+    assert result.receipt is None
+    assert not result.busy
+    assert "vid001.safetensors is not there yet" in result.obstacle
+    assert names(manifest) == []
+
+
+def test_a_video_that_is_not_there_yet_is_waited_for(batch):
+    manifest = batch.add(source=False)
+    assert "video_001.mp4 is not there yet" in run(job(manifest)).obstacle
+
+
+def test_a_video_that_will_not_come_costs_the_overlay_only(batch):
+    manifest = batch.add(source=False)
+    run(job(manifest, video_may_be_absent=True))
+    receipt = read_receipt(manifest)
+    assert [output["kind"] for output in receipt["outputs"]] == ["attention", "static"]
+    assert receipt["notes"] == ["no overlay: the video video_001.mp4 is absent"]
+    assert receipt["inputs"]["video_001.mp4"] is None
+
+
+def test_a_video_that_came_after_all_asks_for_the_overlay(batch):
+    manifest = batch.add(source=False)
+    run(job(manifest, video_may_be_absent=True))
+    batch.write_data()
+    run(job(manifest))
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+def broken_video(manifest):
+    (manifest.parent / "video_001.mp4").write_bytes(b"no video at all" * 100)
+
+
+def broken_tensors(manifest):
+    (manifest.parent / "attention_maps" / "vid001.safetensors").write_bytes(b"no tensors")
+
+
+def broken_digest(manifest):
+    files = {"video_001.mp4": {"bytes": (manifest.parent / "video_001.mp4").stat().st_size, "sha256": "0" * 64}}
+    write_manifest(manifest, attention=["attention_maps/vid001.safetensors"], files=files)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (broken_video, "video_001.mp4"),
+        (broken_tensors, "whole safetensors file"),
+        (broken_digest, "SHA-256"),
+    ],
+)
+def test_what_is_wrong_with_the_input_stands_in_the_receipt(batch, damage, said):
+    manifest = batch.add()
+    damage(manifest)
+    assert run(job(manifest)).receipt.status == "failed"
+    receipt = read_receipt(manifest)
+    jsonschema.validate(receipt, json_schema("receipt"))
+    assert said in receipt["attempts"][0]["error"]
+    assert receipt["next_attempt"]
+    assert names(manifest) == [RECEIPT]
+
+
+def test_a_failed_rendering_keeps_the_outputs_of_the_last_good_one(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    contents = {name: (manifest.parent / "attention_videos" / name).read_bytes() for name in OUTPUTS}
+    broken_tensors(manifest)
+    assert run(job(manifest)).receipt.status == "failed"
+    assert contents == {name: (manifest.parent / "attention_videos" / name).read_bytes() for name in OUTPUTS}
+
+
+def test_an_attempt_that_succeeds_keeps_the_history_of_those_that_failed(batch):
+    manifest = batch.add()
+    good = (manifest.parent / "video_001.mp4").read_bytes()
+    (manifest.parent / "video_001.mp4").write_bytes(b"x" * len(good))
+    run(job(manifest))
+    (manifest.parent / "video_001.mp4").write_bytes(good)
+    run(job(manifest))
+    errors = [attempt["error"] is None for attempt in read_receipt(manifest)["attempts"]]
+    assert errors == [False, True]
+
+
+def test_a_manifest_that_was_damaged_after_planning_is_planned_again(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    manifest.write_text("{")
+    result = run(todo)
+    assert result.receipt is None
+    assert "invalid JSON" in result.obstacle
+
+
+def test_a_place_where_nothing_can_be_written_is_an_obstacle(batch):
+    manifest = batch.add()
+    (manifest.parent / "attention_videos").touch()
+    result = run(job(manifest))
+    assert result.receipt is None
+    assert "attention_videos" in result.obstacle
+
+
+def test_values_that_are_no_probabilities_are_refused(batch):
+    maps = blob_maps()
+    maps[0, 0, 0, 1, 2, 3] = -1
+    manifest = batch.add(tensors={"kiss": maps})
+    run(job(manifest))
+    assert "negative" in read_receipt(manifest)["attempts"][0]["error"]
