@@ -8,6 +8,7 @@ What needs torch is imported only when a batch really begins, so that help, prev
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -110,11 +111,11 @@ def generate(
     return _run(plan, verbose=verbose)
 
 
-def main() -> int:
-    """Run the command line and return the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of the process, and return the exit code."""
     console = Console(stderr=True)
     try:
-        code: int = app(exit_on_error=False, print_error=False)
+        code: int = app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _complain(console, error, USAGE)
     except UsageError as error:

@@ -33,12 +33,17 @@ def set_up_logging(console: Console, *, verbose: bool) -> None:
     logging.getLogger("generator").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
+def restore_terminal(console: Console) -> None:
+    """Bring back what bars hide, before the process ends abruptly."""
+    if console.is_terminal:
+        console.show_cursor()
+
+
 class BatchProgress:
     """The bars of a batch and of the video that is being denoised; a context manager."""
 
     def __init__(self, console: Console, total: int, done: int) -> None:
         """Show ``done`` of ``total`` videos."""
-        self._console = console
         self._total = total
         self._number = done
         self._began = time.monotonic()
@@ -65,11 +70,6 @@ class BatchProgress:
     ) -> None:
         """Take the bars away."""
         self._bars.stop()
-
-    def restore_terminal(self) -> None:
-        """Bring back what the bars hid, before the process ends abruptly."""
-        if self._console.is_terminal:
-            self._console.show_cursor()
 
     def begin(self, video: PlannedVideo) -> None:
         """Turn to the next video."""

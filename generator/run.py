@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,7 +17,7 @@ from generator.files import make_folder, remove_leftovers
 from generator.interrupt import Stopped, StopRequest, stop_on_signals
 from generator.outputs import COMPLETE_FILE, write_batch, write_batch_complete
 from generator.plan import Plan, PlannedVideo, new_folder_name
-from generator.progress import BatchProgress
+from generator.progress import BatchProgress, restore_terminal
 from generator.tokens import locate
 from generator.video import PreparedBatch, make_video
 
@@ -41,13 +42,13 @@ def run(plan: Plan, console: Console) -> int:
 
     """
     batch = prepare(plan)
-    with _batch_folder(batch.plan) as folder:
+    with stop_on_signals(partial(restore_terminal, console)) as stop, _batch_folder(batch.plan) as folder:
         if plan.resumed is None:
             write_batch(folder, batch.plan, batch.words, batch.model.revision)
         else:
             (folder / COMPLETE_FILE).unlink(missing_ok=True)
             remove_leftovers(folder)
-        return _make_videos(batch, folder, console)
+        return _make_videos(batch, folder, console, stop)
 
 
 def prepare(plan: Plan) -> PreparedBatch:
@@ -115,19 +116,15 @@ class _Outcome:
     failed: int
 
 
-def _make_videos(batch: PreparedBatch, folder: Path, console: Console) -> int:
+def _make_videos(batch: PreparedBatch, folder: Path, console: Console, stop: StopRequest) -> int:
     videos = batch.plan.videos
     missing = [video for video in videos if not (folder / video.manifest).exists()]
     log.info("%s: %d of %d videos to be made with %s", folder, len(missing), len(videos), batch.model.name)
-    with (
-        BatchProgress(console, len(videos), len(videos) - len(missing)) as progress,
-        stop_on_signals(progress.restore_terminal) as stop,
-    ):
+    with BatchProgress(console, len(videos), len(videos) - len(missing)) as progress:
         failed = sum(not _try(batch, folder, video, progress, stop) for video in _until_stopped(missing, stop))
-        complete = sum((folder / video.manifest).exists() for video in videos)
-        outcome = _Outcome(len(videos), complete, failed)
-        write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
-    return _conclude(folder, outcome, stop)
+    complete = sum((folder / video.manifest).exists() for video in videos)
+    write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
+    return _conclude(folder, _Outcome(len(videos), complete, failed), stop)
 
 
 def _until_stopped(videos: Sequence[PlannedVideo], stop: StopRequest) -> Iterator[PlannedVideo]:

@@ -28,7 +28,7 @@ def save_attention(folder: Path, stem: str, recorder: Recorder, prompt: str, set
         OutputError: if it cannot be written.
 
     """
-    content = safetensors.torch.save(_tensors(recorder), _metadata(recorder, prompt))
+    content = _with_sorted_header(safetensors.torch.save(_tensors(recorder), _metadata(recorder, prompt)))
     if not settings.compress_attention:
         path = folder / f"{stem}.safetensors"
         write_bytes(path, content)
@@ -60,3 +60,15 @@ def _metadata(recorder: Recorder, prompt: str) -> dict[str, str]:
         "grid": json.dumps(asdict(recorder.grid)),
         "tokens": json.dumps(describe_words(recorder.words), ensure_ascii=False),
     }
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """Sort the header of a safetensors file, whose order differs from process to process otherwise.
+
+    The file is the header's length in 8 bytes, the header in JSON, padded with blanks to a multiple of 8 bytes,
+    and the tensors, whose places are counted from the end of the header.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]

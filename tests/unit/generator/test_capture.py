@@ -20,6 +20,13 @@ def generate(model, prompt, sampling, seed=1):
     return model.generate(prompt, sampling, seed, lambda done, total: None)
 
 
+def record(model, sampling, tracked, keep=None):
+    """Make "a kiss" with capture, and return what was recorded."""
+    with capture(model, tracked, model.grid(sampling), keep) as recorder:
+        generate(model, "a kiss", sampling)
+    return recorder
+
+
 class Reference:
     """Computes every layer's whole attention map in float64, from the inputs of its projections.
 
@@ -140,8 +147,7 @@ def test_padding_that_changes_meanwhile_is_an_error(model, sampling, words, monk
     handle = embedder.register_forward_hook(disturbed)
     try:
         with pytest.raises(CaptureError, match="step 1: the keys of the padding changed"):
-            with capture(model, words("a (kiss)"), model.grid(sampling)):
-                generate(model, "a kiss", sampling)
+            record(model, sampling, words("a (kiss)"))
     finally:
         handle.remove()
 
@@ -192,18 +198,15 @@ def test_an_exception_inside_a_layer_is_passed_on_and_leaves_nothing_behind(mode
     monkeypatch.setattr(transformer_wan, "dispatch_attention_fn", fail)
     before = attributes(model)
     with pytest.raises(RuntimeError, match="out of memory"):
-        with capture(model, words("a (kiss)"), model.grid(sampling)):
-            generate(model, "a kiss", sampling)
+        record(model, sampling, words("a (kiss)"))
     assert attributes(model) == before
 
 
 def test_only_every_nth_step_is_stored_but_all_are_aggregated(model, sampling, words):
     sampling = replace(sampling, steps=5)
-    tracked, grid = words("a (kiss)"), model.grid(sampling)
-    with capture(model, tracked, grid, Keep(dtype=torch.float32)) as all_steps:
-        generate(model, "a kiss", sampling)
-    with capture(model, tracked, grid, Keep(interval=2, dtype=torch.float32)) as some:
-        generate(model, "a kiss", sampling)
+    tracked = words("a (kiss)")
+    all_steps = record(model, sampling, tracked, Keep(dtype=torch.float32))
+    some = record(model, sampling, tracked, Keep(interval=2, dtype=torch.float32))
     assert [step.index for step in all_steps.steps] == [0, 1, 2, 3, 4]
     assert [step.index for step in some.steps] == [0, 2, 4]
     assert torch.equal(some.steps[1].maps, all_steps.steps[2].maps)
@@ -211,19 +214,16 @@ def test_only_every_nth_step_is_stored_but_all_are_aggregated(model, sampling, w
 
 
 def test_what_is_not_kept_is_not_there(model, sampling, words):
-    with capture(model, words("a (kiss)"), model.grid(sampling), Keep(aggregated=False)) as recorder:
-        generate(model, "a kiss", sampling)
+    recorder = record(model, sampling, words("a (kiss)"), Keep(aggregated=False))
     assert recorder.aggregated is None
     assert len(recorder.steps) == 2
-    with capture(model, words("a (kiss)"), model.grid(sampling), Keep(steps=False)) as recorder:
-        generate(model, "a kiss", sampling)
+    recorder = record(model, sampling, words("a (kiss)"), Keep(steps=False))
     assert recorder.aggregated is not None
     assert recorder.steps == []
 
 
 def test_every_call_is_counted(model, sampling, words):
-    with capture(model, words("a (kiss)"), model.grid(sampling)) as recorder:
-        generate(model, "a kiss", sampling)
+    recorder = record(model, sampling, words("a (kiss)"))
     assert recorder.summary() == {
         "layers": 4,
         "heads": 4,
@@ -239,8 +239,7 @@ def test_a_layer_that_is_skipped_is_named(model, sampling, words, monkeypatch):
     block = model.pipe.transformer.blocks[2]
     monkeypatch.setattr(block, "forward", lambda hidden_states, *inputs: hidden_states)
     with pytest.raises(CaptureError, match=r"step 0: expected one call .* blocks\.2\.attn2 \(0 times\)"):
-        with capture(model, words("a (kiss)"), model.grid(sampling)):
-            generate(model, "a kiss", sampling)
+        record(model, sampling, words("a (kiss)"))
 
 
 def test_a_processor_that_calls_another_function_is_noticed(model, sampling, words, monkeypatch):
@@ -249,46 +248,43 @@ def test_a_processor_that_calls_another_function_is_noticed(model, sampling, wor
 
     monkeypatch.setattr(model.pipe.transformer.blocks[1].attn2, "processor", Processor())
     with pytest.raises(CaptureError, match="do not call `dispatch_attention_fn`"):
-        with capture(model, words("a (kiss)"), model.grid(sampling)):
-            generate(model, "a kiss", sampling)
+        record(model, sampling, words("a (kiss)"))
 
 
 def test_a_block_in_which_nothing_is_generated_is_an_error(model, sampling, words):
-    with pytest.raises(CaptureError, match="no denoising step was captured"):
-        with capture(model, words("a (kiss)"), model.grid(sampling)):
-            pass
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+    with pytest.raises(CaptureError, match="no denoising step was captured"), capture(model, tracked, grid):
+        pass
 
 
 def test_a_call_whose_branch_is_not_told_is_an_error(model, sampling, words):
-    transformer = model.pipe.transformer
     inputs = {
         "hidden_states": torch.zeros(1, 16, 2, 6, 8),
         "timestep": torch.tensor([1.0]),
         "encoder_hidden_states": torch.zeros(1, 512, 48),
     }
-    with pytest.raises(CaptureError, match="outside of `cache_context`"):
-        with torch.no_grad(), capture(model, words("a (kiss)"), model.grid(sampling)):
-            transformer(**inputs)
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+    with pytest.raises(CaptureError, match="outside of `cache_context`"), capture(model, tracked, grid):
+        model.pipe.transformer(**inputs)
 
 
 def test_a_video_of_another_size_than_told_is_an_error(model, sampling, words):
-    with pytest.raises(CaptureError, match="1 videos x 24 latent tokens .* expected 1 x 12"):
-        with capture(model, words("a (kiss)"), model.grid(replace(sampling, frames=1))):
-            generate(model, "a kiss", sampling)
+    told = model.grid(replace(sampling, frames=1))
+    expected = r"1 videos x 24 latent tokens .* expected 1 x 12"
+    with pytest.raises(CaptureError, match=expected), capture(model, words("a (kiss)"), told):
+        generate(model, "a kiss", sampling)
 
 
 def test_attention_that_is_not_a_number_is_an_error(model, sampling, words, monkeypatch):
     norm = model.pipe.transformer.blocks[3].attn2.norm_q
     monkeypatch.setattr(norm, "forward", lambda query: torch.full_like(query, math.inf))
     with pytest.raises(CaptureError, match="step 0: attention is not a number"):
-        with capture(model, words("a (kiss)"), model.grid(sampling)):
-            generate(model, "a kiss", sampling)
+        record(model, sampling, words("a (kiss)"))
 
 
 def test_without_guidance_there_is_only_the_conditional_call(model, sampling, words):
     sampling = replace(sampling, guidance_scale=1.0)
-    with capture(model, words("a (kiss)"), model.grid(sampling)) as recorder:
-        generate(model, "a kiss", sampling)
+    recorder = record(model, sampling, words("a (kiss)"))
     assert recorder.steps_seen == 2
 
 
@@ -307,7 +303,6 @@ def test_each_of_two_networks_is_recorded_by_its_name(model, sampling, words):
         "transformer_2",
         "transformer_2",
     ]
-    with capture(model, words("a (kiss)"), model.grid(sampling), EVERYTHING) as single:
-        generate(model, "a kiss", sampling)
+    single = record(model, sampling, words("a (kiss)"), EVERYTHING)
     for one, other in zip(recorder.steps, single.steps, strict=True):
         assert (one.maps - other.maps).abs().max() <= 1e-6

@@ -113,8 +113,7 @@ def test_what_belongs_to_the_watcher_is_passed_on_as_it_is(written):
         ),
         (
             "attention_analysis_settings: {visualization_params: {colourmap: hot}}",
-            "attention_analysis_settings.visualization_params.colourmap: there is no such setting. "
-            "Did you mean `colormap`?",
+            "visualization_params.colourmap: there is no such setting. Did you mean `colormap`?",
         ),
         ("attention_analysis: {stepz: 1}", "there is no such setting"),
     ],

@@ -19,7 +19,7 @@ def stripes(frames=5):
 def decode(path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return stream, [frame for frame in container.decode(stream)]
+        return stream, list(container.decode(stream))
 
 
 def test_every_frame_comes_back_in_its_colours_and_at_its_time(tmp_path):

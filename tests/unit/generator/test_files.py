@@ -1,12 +1,19 @@
 import errno
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
 from generator import files
 from generator.errors import OutputError
 from generator.files import atomic_write, fingerprint, make_folder, remove_leftovers, write_bytes, write_json
+
+
+def write_half(path, error):
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
 
 
 def test_a_file_is_hidden_until_it_is_whole(tmp_path):
@@ -17,7 +24,7 @@ def test_a_file_is_hidden_until_it_is_whole(tmp_path):
         assert temporary.name.startswith(".")
         assert not path.exists()
     assert path.read_bytes() == b"half"
-    assert os.listdir(tmp_path) == ["video.mp4"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_file_is_flushed_before_it_has_its_name_and_the_folder_after(tmp_path, monkeypatch):
@@ -26,53 +33,51 @@ def test_the_file_is_flushed_before_it_has_its_name_and_the_folder_after(tmp_pat
     fsync = os.fsync
 
     def spy(descriptor):
-        flushed.append((os.readlink(f"/proc/self/fd/{descriptor}"), path.exists()))
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.exists()))
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", spy)
     write_json(path, {"a": "é"})
     (file, named_before), (folder, named_after) = flushed
-    assert os.path.dirname(file) == str(tmp_path)
+    assert file.parent == tmp_path
     assert not named_before
-    assert (folder, named_after) == (str(tmp_path), True)
+    assert (folder, named_after) == (tmp_path, True)
 
 
 def test_after_an_exception_what_was_there_is_still_there(tmp_path):
     path = tmp_path / "a.txt"
     write_bytes(path, b"old")
-    with pytest.raises(KeyError), atomic_write(path) as temporary:
-        temporary.write_bytes(b"new")
-        raise KeyError
+    with pytest.raises(KeyError):
+        write_half(path, KeyError())
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
     path = tmp_path / "a.txt"
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(OutputError, match=r"a\.txt cannot be written: No space left on device.*--resume"):
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(b"half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert os.listdir(tmp_path) == []
+        write_half(path, full)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="the folder .*file/below cannot be made: Not a directory"):
+    with pytest.raises(OutputError, match=r"the folder .*file/below cannot be made: Not a directory"):
         make_folder(tmp_path / "file" / "below")
 
 
 def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
     below = tmp_path / "videos" / "prompt_001"
     below.mkdir(parents=True)
-    with pytest.raises(KeyError), atomic_write(below / "video_001.mp4") as temporary:
-        leftover = temporary
-        raise KeyError
-    leftover.touch()
-    for name in (".hidden", "video_001.mp4", ".other.tmp"):
+    names = [".hidden", ".other.tmp", "video_001.mp4"]
+    for name in names:
         (below / name).touch()
-    remove_leftovers(tmp_path)
-    assert sorted(os.listdir(below)) == [".hidden", ".other.tmp", "video_001.mp4"]
+    with atomic_write(below / "video_002.mp4") as leftover:
+        leftover.touch()
+        remove_leftovers(tmp_path)
+        assert sorted(path.name for path in below.iterdir()) == names
+        leftover.touch()
 
 
 def test_a_fingerprint_is_size_and_digest(tmp_path, monkeypatch):

@@ -39,12 +39,14 @@ def test_a_half_precision_model_keeps_its_vae_in_float32(model, sampling, words)
 
 def test_a_pipeline_of_no_known_family_is_refused_before_it_is_loaded(tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "MochiPipeline"}))
-    with pytest.raises(ModelError, match="is a MochiPipeline, .* Known are: WanPipeline"):
+    with pytest.raises(ModelError, match=r"is a MochiPipeline, .* Known are: WanPipeline"):
         models.load(ModelSettings(id=str(tmp_path)))
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="found no pipeline there .* Expected `tiny`, a folder with a model_index.json"):
+    with pytest.raises(
+        ModelError, match=r"found no pipeline there .* Expected `tiny`, a folder with a model_index.json"
+    ):
         models.load(ModelSettings(id=str(tmp_path)))
 
 

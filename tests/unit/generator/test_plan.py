@@ -109,10 +109,10 @@ def test_a_batch_file_that_was_changed_is_refused(batch):
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\ufffd"])
 def test_a_batch_file_that_is_none_is_refused(tmp_path, content):
     (tmp_path / "batch.json").write_text(content)
-    with pytest.raises(ResumeError, match="batch.json"):
+    with pytest.raises(ResumeError, match=r"batch\.json"):
         plan_resumption(tmp_path, Settings())
 
 
 def test_a_folder_that_is_no_batch_is_refused(tmp_path):
-    with pytest.raises(ResumeError, match="No such file.*Expected the folder of one batch"):
+    with pytest.raises(ResumeError, match=r"No such file.*Expected the folder of one batch"):
         plan_resumption(tmp_path, Settings())

@@ -3,21 +3,25 @@
 import json
 import os
 import signal
+from contextlib import contextmanager
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import zstandard
+from filelock import FileLock
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
 
-from generator import models, video
+from generator import models
 from generator.config import AttentionSettings, Settings, VideoSettings, load_settings
 from generator.errors import CaptureError, ModelError, OutputError, ResumeError, TokenError
 from generator.files import fingerprint
 from generator.plan import plan_batch, plan_resumption
 from generator.run import LOCK_FILE, run
+from generator.video import make_video
 
 TEMPLATE = "a romantic (kiss) between [(two men)|two women]"
 SMALL = {"width": 64, "height": 48, "frames": 5, "steps": 3}
@@ -58,6 +62,11 @@ def make(tmp_path, console):
 
 def read(path):
     return json.loads(path.read_text())
+
+
+def read_tensors(path):
+    with safe_open(path, "np") as file:
+        return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata()
 
 
 def resume(folder, console, **flags):
@@ -129,17 +138,16 @@ def test_a_manifest_tells_everything(make, model):
 def test_the_tensors_have_the_names_shapes_and_metadata_of_the_format(make):
     _, folder = make()
     path = folder / "videos/prompt_001/attention_maps/vid001.safetensors"
-    with safe_open(path, "np") as file:
-        assert {name: (file.get_tensor(name).shape, file.get_tensor(name).dtype.name) for name in file.keys()} == {
-            "kiss": ((3, 1, 1, 2, 3, 4), "float16"),
-            "kiss.aggregated": ((2, 3, 4), "float32"),
-            "two_men": ((3, 1, 1, 2, 3, 4), "float16"),
-            "two_men.aggregated": ((2, 3, 4), "float32"),
-        }
-        mean = file.get_tensor("kiss").astype(np.float64).mean((0, 1, 2))
-        assert np.abs(file.get_tensor("kiss.aggregated") - mean).max() < 1e-5
-        assert mean.min() > 0
-        metadata = file.metadata()
+    tensors, metadata = read_tensors(path)
+    assert {name: (tensor.shape, tensor.dtype.name) for name, tensor in tensors.items()} == {
+        "kiss": ((3, 1, 1, 2, 3, 4), "float16"),
+        "kiss.aggregated": ((2, 3, 4), "float32"),
+        "two_men": ((3, 1, 1, 2, 3, 4), "float16"),
+        "two_men.aggregated": ((2, 3, 4), "float32"),
+    }
+    mean = tensors["kiss"].astype(np.float64).mean((0, 1, 2))
+    assert np.abs(tensors["kiss.aggregated"] - mean).max() < 1e-5
+    assert mean.min() > 0
     assert metadata["format"] == "attnwatch/1"
     assert metadata["axes"] == "step,layer,head,frame,height,width"
     assert json.loads(metadata["steps"]) == [0, 1, 2]
@@ -160,10 +168,10 @@ def test_the_tensors_have_the_names_shapes_and_metadata_of_the_format(make):
 def test_what_is_stored_is_what_was_asked_for(make, attention, shapes):
     _, folder = make(template="a (kiss)", attention=AttentionSettings(**attention, storage_dtype="float32"))
     place = folder / "videos/prompt_001"
-    with safe_open(place / "attention_maps/vid001.safetensors", "np") as file:
-        assert {name: file.get_tensor(name).shape for name in file.keys()} == shapes
-        assert {file.get_tensor(name).dtype.name for name in file.keys()} == {"float32"}
-        stored = json.loads(file.metadata()["steps"])
+    tensors, metadata = read_tensors(place / "attention_maps/vid001.safetensors")
+    assert {name: tensor.shape for name, tensor in tensors.items()} == shapes
+    assert {tensor.dtype.name for tensor in tensors.values()} == {"float32"}
+    stored = json.loads(metadata["steps"])
     assert [step["index"] for step in read(place / "video_001.complete.json")["denoising"]] == stored
 
 
@@ -228,11 +236,8 @@ def test_the_batch_files_say_what_it_is_going_to_be_and_how_it_ended(make):
 
 def test_the_order_in_which_files_appear(make, monkeypatch):
     order = []
-    replace = os.replace
-    import pathlib
-
-    original = pathlib.Path.replace
-    monkeypatch.setattr(pathlib.Path, "replace", lambda self, to: order.append(to.name) or original(self, to))
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, to: order.append(to.name) or replace(self, to))
     make(template="a (kiss)")
     assert order[0] == "batch.json"
     assert order[-2:] == ["video_001.complete.json", "batch.complete.json"]
@@ -249,38 +254,36 @@ def test_each_video_has_one_line_in_the_log(make, caplog):
 
 @pytest.fixture
 def fail_at(monkeypatch):
-    """Let the making of one video raise."""
+    """Let the making of one video raise, for a while."""
 
-    def arrange(video_id, error):
-        make_video = video.make_video
-
-        def failing(batch, folder, planned, on_step):
-            if planned.video_id == video_id:
+    @contextmanager
+    def failing_at(video_id, error):
+        def failing(batch, folder, video, on_step):
+            if video.video_id == video_id:
                 raise error
-            make_video(batch, folder, planned, on_step)
+            make_video(batch, folder, video, on_step)
 
-        monkeypatch.setattr("generator.run.make_video", failing)
+        with monkeypatch.context() as patch:
+            patch.setattr("generator.run.make_video", failing)
+            yield
 
-    return arrange
+    return failing_at
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), CaptureError("layers missed")])
-def test_a_video_that_fails_does_not_end_the_batch(make, fail_at, console, caplog, monkeypatch, error):
-    fail_at("prompt_001_vid001", error)
-    code, folder = make()
+def test_a_video_that_fails_does_not_end_the_batch(make, fail_at, caplog, error):
+    with fail_at("prompt_001_vid001", error):
+        code, folder = make()
     assert code == 1
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 1, "failed": 1}
     assert read(folder / "batch.complete.json")["status"] == "interrupted"
-    assert f"prompt_001_vid001 seed 42" in caplog.text
+    assert "prompt_001_vid001 seed 42" in caplog.text
     assert str(error) in caplog.text
-    monkeypatch.undo()
 
 
-def test_a_failed_video_is_made_when_the_batch_is_resumed(make, fail_at, console, model):
-    with pytest.MonkeyPatch.context():
-        fail_at("prompt_001_vid001", RuntimeError("once"))
+def test_a_failed_video_is_made_when_the_batch_is_resumed(make, fail_at, console):
+    with fail_at("prompt_001_vid001", RuntimeError("once")):
         _, folder = make()
-    fail_at("none", RuntimeError())
     kept = (folder / "videos/prompt_002/video_001.complete.json").stat().st_mtime_ns
     assert resume(folder, console) == 0
     assert (folder / "videos/prompt_001/video_001.complete.json").is_file()
@@ -289,37 +292,35 @@ def test_a_failed_video_is_made_when_the_batch_is_resumed(make, fail_at, console
 
 
 def test_a_mistake_in_the_program_is_not_taken_for_a_failed_video(make, fail_at):
-    fail_at("prompt_001_vid001", AssertionError("a mistake"))
-    with pytest.raises(AssertionError):
+    with fail_at("prompt_001_vid001", AssertionError("a mistake")), pytest.raises(AssertionError):
         make()
 
 
 def test_a_full_disk_ends_the_batch(make, fail_at):
-    fail_at("prompt_002_vid001", OutputError("no space left"))
-    with pytest.raises(OutputError):
+    with fail_at("prompt_002_vid001", OutputError("no space left")), pytest.raises(OutputError):
         make()
 
 
-def test_a_stop_during_denoising_abandons_the_video_and_one_after_it_keeps_it(make, monkeypatch):
-    for step, complete in ((1, 0), (3, 1)):
-        generate = models.load(None).generate
+@pytest.mark.parametrize(("step", "complete"), [(1, 0), (3, 1)])
+def test_a_stop_abandons_a_video_that_is_denoised_and_keeps_one_whose_last_step_is_done(
+    *, make, model, monkeypatch, step, complete
+):
+    generate = model.generate
 
-        def stopping(prompt, sampling, seed, on_step, at=step, generate=generate):
-            def signalling(done, total):
-                if done == at:
-                    os.kill(os.getpid(), signal.SIGINT)
-                on_step(done, total)
+    def stopping(prompt, sampling, seed, on_step):
+        def signalling(done, total):
+            if done == step:
+                os.kill(os.getpid(), signal.SIGINT)
+            on_step(done, total)
 
-            return generate(prompt, sampling, seed, signalling)
+        return generate(prompt, sampling, seed, signalling)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(models.load(None), "generate", stopping, raising=False)
-            code, folder = make()
-        assert code == 130
-        assert read(folder / "batch.complete.json")["status"] == "interrupted"
-        assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": complete, "failed": 0}
-        assert (folder / "videos/prompt_001/video_001.complete.json").exists() == bool(complete)
-        folder.rename(folder.with_name(f"done_{step}"))
+    monkeypatch.setattr(model, "generate", stopping)
+    code, folder = make()
+    assert code == 130
+    assert read(folder / "batch.complete.json")["status"] == "interrupted"
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": complete, "failed": 0}
+    assert (folder / "videos/prompt_001/video_001.complete.json").exists() == bool(complete)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -340,8 +341,6 @@ def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
 
 
 def test_two_generators_do_not_work_in_one_batch(make, console):
-    from filelock import FileLock
-
     _, folder = make()
     with FileLock(folder / LOCK_FILE), pytest.raises(ResumeError, match="another generator is at work"):
         resume(folder, console)
@@ -358,11 +357,11 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, make, 
 
 
 def test_a_batch_never_takes_a_folder_that_is_there(make, tmp_path, monkeypatch):
-    names = iter(["demo_1", "demo_1", "demo_2"])
+    names = iter(["taken", "taken", "demo_2"])
     monkeypatch.setattr("generator.run.new_folder_name", lambda settings: next(names))
-    (tmp_path / "demo_1").mkdir()
-    (tmp_path / "demo_1" / "mine").touch()
-    with pytest.raises(ValueError, match="too many values"):  # two folders now
-        make(template="a dog")
-    assert os.listdir(tmp_path / "demo_1") == ["mine"]
-    assert (tmp_path / "demo_2" / "batch.json").is_file()
+    mine = tmp_path / "taken" / "mine"
+    mine.parent.mkdir()
+    mine.touch()
+    _, folder = make(template="a dog")
+    assert folder.name == "demo_2"
+    assert list(mine.parent.iterdir()) == [mine]

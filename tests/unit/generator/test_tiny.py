@@ -1,6 +1,5 @@
 import json
 import multiprocessing
-import os
 
 import pytest
 import torch
@@ -65,7 +64,7 @@ def test_it_is_built_once_and_then_found_in_the_cache(cache):
     made = (place / "model_index.json").stat().st_mtime_ns
     assert tiny.folder() == place
     assert (place / "model_index.json").stat().st_mtime_ns == made
-    assert os.listdir(cache) == [place.name]
+    assert list(cache.iterdir()) == [place]
 
 
 def test_processes_that_build_it_at_the_same_time_do_not_disturb_each_other(cache):
@@ -76,7 +75,7 @@ def test_processes_that_build_it_at_the_same_time_do_not_disturb_each_other(cach
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert os.listdir(cache) == [tiny.folder().name]
+    assert list(cache.iterdir()) == [tiny.folder()]
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path, monkeypatch):

@@ -1,0 +1,134 @@
+"""The generator as a process: its command, its signals, its death and its resumption."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.generator_support import (
+    assert_whole,
+    batch_below,
+    contents,
+    generate,
+    generating,
+    manifests,
+    read,
+    wait_for,
+)
+
+TEMPLATE = "a (kiss) between [two men|two women|a man and woman]"
+DEMO = Path(__file__).parents[2] / "configs" / "attention_visualization_demo.yaml"
+BATCH = ["--template", TEMPLATE, "--videos-per-variation", "2", "--batch-name", "demo", "--config", DEMO]
+# 40 steps of each small video give time to send a signal between two of them.
+SLOW = [*BATCH, "--width", "64", "--height", "48", "--frames", "5", "--steps", "40"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cache, tmp_path_factory):
+    """A batch that was made in one go."""
+    output = tmp_path_factory.mktemp("uninterrupted")
+    result = generate(cache, *SLOW, "--output", output)
+    assert result.returncode == 0, result.stderr
+    return batch_below(output), result
+
+
+def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
+    folder, result = uninterrupted
+    assert len(manifests(folder)) == 6
+    assert_whole(folder)
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 8
+    assert lines[1].startswith('INFO video 1/6 prompt_001_vid001 seed 42 "a kiss between two men" ')
+    assert lines[-1] == f"INFO {folder} is complete, 6 of 6 videos"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(cache, tmp_path, number, code):
+    with generating(cache, *SLOW, "--output", tmp_path) as process:
+        wait_for(lambda: manifests(tmp_path))
+        process.send_signal(number)
+        assert process.wait(timeout=30) == code
+        log = process.stderr.read()
+    folder = batch_below(tmp_path)
+    ended = read(folder / "batch.complete.json")
+    assert ended["status"] == "interrupted"
+    assert ended["counts"] == {"expected": 6, "complete": len(manifests(folder)), "failed": 0}
+    assert 1 <= len(manifests(folder)) < 6
+    assert f"--resume {folder}" in log
+    assert "Traceback" not in log
+    assert_whole(folder)
+
+
+def test_a_second_signal_ends_at_once(cache, tmp_path):
+    with generating(cache, *BATCH, "--steps", "2000", "--output", tmp_path) as process:
+        wait_for(lambda: "to be made" in process.stderr.readline())
+        # Stopped, both signals wait until it runs again: no step can end between them.
+        process.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(timeout=30) in {130, 143}
+    assert not (batch_below(tmp_path) / "batch.complete.json").exists()
+
+
+def test_a_killed_batch_is_resumed_to_the_same_videos(cache, tmp_path, uninterrupted):
+    with generating(cache, *SLOW, "--output", tmp_path) as process:
+        wait_for(lambda: len(manifests(tmp_path)) >= 2)
+        process.kill()
+        assert process.wait(timeout=30) == -signal.SIGKILL
+    folder = batch_below(tmp_path)
+    assert not (folder / "batch.complete.json").exists()
+    assert_whole(folder)
+    kept = {path: path.stat().st_mtime_ns for path in manifests(folder)}
+    assert len(kept) < 6
+    leave_what_a_kill_can_leave(folder)
+
+    result = generate(cache, "--resume", folder)
+    assert result.returncode == 0, result.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
+    assert contents(folder) == contents(uninterrupted[0])
+    assert_whole(folder)
+    assert [path for path in folder.rglob(".*") if path.name != ".generator.lock"] == []
+
+
+def leave_what_a_kill_can_leave(folder):
+    """Half a temporary file, and a video whose manifest was never written."""
+    place = folder / "videos" / "prompt_003"
+    place.mkdir(exist_ok=True)
+    (place / ".generator-1-video_002.mp4.tmp").write_bytes(b"half")
+    (place / "video_002.mp4").write_bytes(b"not whole")
+
+
+def test_a_resumed_batch_refuses_another_template(cache, uninterrupted):
+    result = generate(cache, "--resume", uninterrupted[0], "--template", "a (dog)")
+    assert result.returncode == 2
+    assert "was begun with template" in result.stderr
+    assert "a (dog)" in result.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 160 KiB, where one may be mounted."""
+    output = tmp_path / "small"
+    output.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(output)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a file system cannot be mounted here")
+    yield output
+    subprocess.run(["umount", str(output)], check=True)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing_torn(cache, small_disk):
+    result = generate(cache, *BATCH, "--steps", "2", "--output", small_disk)
+    assert result.returncode == 1
+    assert "No space left on device" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert_whole(small_disk)

@@ -1,0 +1,56 @@
+import io
+import logging
+
+from rich.console import Console
+
+from generator.plan import PlannedVideo
+from generator.progress import BatchProgress, restore_terminal, set_up_logging
+from generator.prompts import Template
+
+VIDEO = PlannedVideo(Template("a :dog: [red] [red|blue] " + "long " * 60).variation(1), number=1, seed=42)
+
+
+def run(*, terminal):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=60)
+    set_up_logging(console, verbose=False)
+    with BatchProgress(console, total=6, done=2) as progress:
+        progress.begin(VIDEO)
+        progress.step(1, 8)
+        progress._bars.refresh()
+        progress.finished(VIDEO)
+        progress.failed(VIDEO, RuntimeError("no memory [left]"))
+    return stream.getvalue()
+
+
+def test_elsewhere_than_on_a_terminal_there_are_whole_plain_lines_only():
+    lines = run(terminal=False).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith('INFO video 3/6 prompt_001_vid001 seed 42 "a :dog: red red long long')
+    assert lines[0].endswith(" s")
+    assert lines[1].endswith("failed: RuntimeError: no memory [left]")
+    assert "\x1b" not in "".join(lines)
+
+
+def test_on_a_terminal_there_are_two_bars():
+    shown = run(terminal=True)
+    assert "2/6" in shown
+    assert "1/8" in shown
+    assert "prompt_001_vid001" in shown
+
+
+def test_only_the_generators_own_notes_are_shown():
+    stream = io.StringIO()
+    set_up_logging(Console(file=stream), verbose=False)
+    logging.getLogger("generator.run").info("own")
+    logging.getLogger("generator.run").debug("detail")
+    logging.getLogger("diffusers").info("foreign")
+    assert stream.getvalue() == "INFO own\n"
+
+
+def test_the_cursor_comes_back_before_an_abrupt_end():
+    stream = io.StringIO()
+    restore_terminal(Console(file=stream, force_terminal=True))
+    assert stream.getvalue() == "\x1b[?25h"
+    restore_terminal(Console(file=stream, force_terminal=False))
+    assert stream.getvalue() == "\x1b[?25h"
