@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from attnwatch.config import Settings
-from attnwatch.discover import find_manifests
+from attnwatch.discover import find_files, find_manifests
 from attnwatch.documents import BatchCompleteDocument, BatchDocument
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
 from attnwatch.manifest import BATCH_FILE, Manifest, read_document, read_manifest, verify
@@ -34,9 +34,7 @@ def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _batch_documents(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        for name in _BATCH_DOCUMENTS:
-            yield from path.rglob(name)
+    return find_files(path, _BATCH_DOCUMENTS.__contains__)
 
 
 def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:

@@ -4,8 +4,11 @@ Exit codes: 0 all is well, 1 some video failed, 2 usage or configuration is wron
 """
 
 import contextlib
+import io
 import json
 import logging
+import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +27,7 @@ from attnwatch.discover import find_manifests
 from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.errors import AttnwatchError, ConfigError
 from attnwatch.log import console, set_up
-from attnwatch.names import MANIFEST_SUFFIX
+from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.plan import Options, Planner
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -96,9 +99,7 @@ def watch(
     for root in roots:
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
-    options = Options(
-        roots=tuple(map(_absolute, roots)), once=once, force=force, dry_run=dry_run, tokens=_words(tokens)
-    )
+    options = Options(roots=tuple(map(_root, roots)), once=once, force=force, dry_run=dry_run, tokens=_words(tokens))
     return _list(settings, options) if dry_run else _run(settings, options, target)
 
 
@@ -139,7 +140,7 @@ def render(
         raise ConfigError("found no path; expected a video, a folder or the name of a batch")
     settings = _settings(config, workers, set_)
     target = _set_up(verbose=verbose, quiet=quiet)
-    roots = tuple(_absolute(_named(path)) for path in paths)
+    roots = tuple(_root(_named(path)) for path in paths)
     return _run(settings, Options(roots, once=True, force=force, by_name=True, tokens=_words(tokens)), target)
 
 
@@ -159,7 +160,7 @@ def check(*paths: Path) -> int:
         raise ConfigError("found no path; expected a batch, a folder or a manifest")
     documents = wrong = 0
     for path in paths:
-        for document, problems in check_path(_absolute(_named(path))):
+        for document, problems in check_path(_named(path).absolute()):
             documents += 1
             wrong += bool(problems)
             _print(f"{'wrong' if problems else 'ok   '}  {document}")
@@ -192,13 +193,19 @@ def schema(document: str = "manifest") -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no UTF-8 are printed as they are
     try:
         code = app(arguments, exit_on_error=False, error_console=console())
+        sys.stdout.flush()
     except CycloptsError:
         code = USAGE
     except AttnwatchError as error:
         console().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         code = USAGE
+    except BrokenPipeError:  # whoever reads the data has had enough of it: `attnwatch outputs --dry-run | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = OK
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
@@ -268,9 +275,9 @@ def _words(tokens: tuple[str, ...]) -> tuple[str, ...] | None:
 def _named(path: Path) -> Path:
     """Return what a path given by name stands for: itself, the manifest of a video, or a batch."""
     if path.exists():
-        beside = path.with_name(path.stem + MANIFEST_SUFFIX)
-        return beside if path.is_file() and beside.exists() else path
-    batches = sorted([*BATCH_FOLDER.glob(f"{path}"), *BATCH_FOLDER.glob(f"{path}_[0-9]*")])
+        return _manifest_of(path) if path.is_file() else path
+    stamped = re.compile(rf"{re.escape(str(path))}(_\d{{8}}_\d{{6}})?")
+    batches = sorted(folder for folder in BATCH_FOLDER.glob("*") if stamped.fullmatch(folder.name))
     if not batches:
         raise ConfigError(
             f"found nothing at {path}, and no batch of that name in {BATCH_FOLDER}/; expected a video, a folder or "
@@ -279,7 +286,17 @@ def _named(path: Path) -> Path:
     return batches[-1]
 
 
-def _absolute(path: Path) -> Path:
+def _manifest_of(path: Path) -> Path:
+    """Return the manifest that stands beside a video; any other file stands for itself."""
+    beside = path.with_name(path.stem + MANIFEST_SUFFIX)
+    return beside if beside.exists() else path
+
+
+def _root(path: Path) -> Path:
+    """Return the absolute path of a folder or of a manifest."""
+    if path.is_file() and not is_manifest(path.name):
+        beside = path.stem + MANIFEST_SUFFIX
+        raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md says what is in it")
     return path.absolute()
 
 

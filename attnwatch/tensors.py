@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from attnwatch.errors import ConfigError, TensorError
+from attnwatch.errors import ConfigError, Problem, TensorError
 from attnwatch.manifest import Manifest
 from attnwatch.names import unique_slugs
 from attnwatch.tensorfile import Float32Array, StoredTensor, open_tensors, problem
@@ -210,6 +210,7 @@ class AttentionReader:
         _check_same("latent grid", tensors, slice(-_FRAME_RANK, None))
         _check_same("numbers of layers and heads", list(steps), slice(1, -_FRAME_RANK))
         frames, height, width = tensors[0].shape[-_FRAME_RANK:]
+        _check_grid(self._manifest, name, (frames, height, width))
         numbers = self._step_numbers(sum(tensor.shape[0] for tensor in steps))
         return WordMaps(name, slug, (frames, height, width), numbers, tuple(steps), aggregated)
 
@@ -227,6 +228,20 @@ def _check_kind_and_rank(tensor: StoredTensor) -> None:
     if len(tensor.shape) != rank or 0 in tensor.shape:
         found, expected = f"shape {list(tensor.shape)}", f"shape {axes}, no axis empty"
         raise TensorError(problem(tensor.path, tensor.name, found, expected))
+
+
+def _check_grid(manifest: Manifest, name: str, found: tuple[int, int, int]) -> None:
+    grid = manifest.document.grid
+    if grid is not None and (grid.frames, grid.height, grid.width) != found:
+        raise TensorError(
+            Problem(
+                file=manifest.path,
+                field="grid",
+                found=f"{grid.frames} x {grid.height} x {grid.width}",
+                expected=f"{' x '.join(map(str, found))}, as the tensors of {name!r} have it",
+                remedy="write the grid of the tensors, or leave the field out",
+            )
+        )
 
 
 def _check_same(what: str, tensors: Sequence[StoredTensor], axes: slice) -> None:
