@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES
 
@@ -13,7 +14,22 @@ _COUNT = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _INDEX = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 _FormatField = Annotated[str, Field(pattern=_FORMAT_PATTERN, description="the version of the contract, 'attnwatch/1'")]
-# The negative lookaheads are in the schema only (pydantic's regex engine has none): `locate` refuses such paths.
+
+
+def _inside(path: str) -> str:
+    """Refuse what the pattern refuses and say why; pydantic's regular expressions have no lookahead."""
+    reasons = {
+        "absolute": path.startswith("/"),
+        "a way up ('..')": ".." in path.split("/"),
+        "no text (NUL)": "\0" in path,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            expected = "the path of a file inside the manifest's directory, relative to it; this one is {reason}"
+            raise PydanticCustomError("path", expected, {"reason": reason})
+    return path
+
+
 _PathField = Annotated[
     str,
     Field(
@@ -21,6 +37,7 @@ _PathField = Annotated[
         min_length=1,
         json_schema_extra={"pattern": _PATH_PATTERN},
     ),
+    AfterValidator(_inside),
 ]
 
 

@@ -71,6 +71,11 @@ def test_a_document_of_a_batch_can_be_checked_by_itself(batch, name):
     [
         ("batch.json", {**BATCH_JSON, "videos": {}}, "videos"),
         ("batch.json", {**BATCH_JSON, "variations": [{"prompt_id": 1, "prompt": "a"}]}, "variations[0].prompt_id"),
+        (
+            "batch.json",
+            {**BATCH_JSON, "videos": [{**BATCH_JSON["videos"][0], "manifest": "../x"}]},
+            "videos[0].manifest",
+        ),
         ("batch.complete.json", {**COMPLETE, "status": "done"}, "status"),
         ("batch.complete.json", {**COMPLETE, "counts": {"expected": 1, "complete": 1}}, "counts.failed"),
         ("batch.complete.json", {**COMPLETE, "counts": {**COMPLETE["counts"], "failed": -1}}, "counts.failed"),
@@ -102,7 +107,7 @@ def test_a_malformed_manifest_is_reported_field_by_field(batch):
 
 def test_a_path_that_is_refused_is_reported(batch):
     batch.add(video="../video_001.mp4")
-    assert "video: found '../video_001.mp4' (contains '..')" in problem(batch.folder)
+    assert "video: found '../video_001.mp4'; expected the path of a file inside" in problem(batch.folder)
 
 
 def test_a_tensor_file_that_is_missing_is_reported(batch):

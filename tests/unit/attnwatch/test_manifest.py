@@ -255,7 +255,7 @@ def test_paths_that_are_refused(folder, field, name, reason, monkeypatch):
         fields = {"video": name} if field == "video" else {"attention": [name]}
         problem = refused_once(written(folder, **fields))
     assert problem.field == field
-    assert reason.lower() in problem.found.lower()
+    assert reason.lower() in str(problem).lower()
     assert "inside the manifest's directory" in problem.expected
 
 
@@ -269,6 +269,8 @@ def test_a_device_is_refused(folder):
 
 def test_all_refused_paths_are_named_at_once(folder):
     problems = refused(written(folder, video="/v.mp4", attention=["ok.safetensors", "../x"]))
+    assert [problem.field for problem in problems] == ["video", "attention[1]"]
+    problems = refused(written(folder, video=".", attention=["ok.safetensors", "."]))
     assert [problem.field for problem in problems] == ["video", "attention[1]"]
 
 
