@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from generator import models
 from generator.config import ModelSettings, Sampling
@@ -97,6 +98,21 @@ def test_steps_are_reported_one_by_one(model, sampling):
     seen = []
     model.generate("a kiss", replace(sampling, steps=3), 1, lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_video_is_what_the_pipeline_makes_of_the_same_arguments(model, sampling):
+    sampling = replace(sampling, negative_prompt="dark", guidance_scale=3.0)
+    expected = model.pipe(
+        prompt="a kiss",
+        negative_prompt="dark",
+        width=64,
+        height=48,
+        num_frames=5,
+        num_inference_steps=2,
+        guidance_scale=3.0,
+        generator=torch.Generator("cpu").manual_seed(7),
+    ).frames[0]
+    assert np.array_equal(model.generate("a kiss", sampling, 7, lambda done, total: None), expected)
 
 
 def test_the_same_seed_makes_the_same_video(model, sampling):

@@ -111,6 +111,15 @@ def test_a_tokenizer_that_drops_a_word_is_noticed():
         locate(Template("a (b)").variation(1), str, tokenise)
 
 
+def test_a_token_that_stands_for_a_blank_between_two_words_belongs_to_neither():
+    def tokenise(text):
+        offsets = ((0, 3), (3, 4), (4, 7), (0, 0))
+        return TokenSequence(text, (5, 6, 7, 1), offsets, ("two", "<0x20>", "men", "</s>"), 4, 4)
+
+    (word,) = locate(Template("(two men)").variation(1), str, tokenise)
+    assert word.positions == (0, 2)
+
+
 def test_cleaning_that_looks_across_the_borders_of_a_word_is_aligned():
     def clean(text):
         return unicodedata.normalize("NFC", text)
