@@ -1,17 +1,22 @@
-"""Frames: a small 16-bit map -> a colour picture, alone or over the source's own picture, in YUV 4:2:0."""
+"""Frames: a small map -> a colour picture, alone or over the source's own picture, in YUV 4:2:0."""
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from attnwatch.render.colormap import UInt8Array, YuvTables
-from attnwatch.render.maps import UInt16Array
+from attnwatch.tensorfile import Float32Array
+
+UInt16Array = npt.NDArray[np.uint16]
 
 PIXEL_FORMAT = "yuv420p"
 
-# swscale rounds 16-bit grey to 8 bits with a dither that makes it 0.45 levels brighter on average (measured).
-_DITHER_BIAS = np.uint16(0.45 * 257)
+
+# swscale takes grey floats as limited range, 16..235 of 8 bits, in 16-bit steps (1.0 is 65535); it makes full-range
+# grey bytes of them. From 16-bit grey it would dither, and that noise costs the encoder more than half of the file.
+_FLOAT_SPAN, _FLOAT_START = np.float32(219 * 256 / 65535), np.float32(16 * 256 / 65535)
 _UNIT = 256  # weights of the blend are fixed-point with 8 fractional bits
 
 
@@ -30,11 +35,10 @@ class HeatPainter:
         self._tables = tables
         self._luma, self._chroma = VideoReformatter(), VideoReformatter()
 
-    def paint(self, values: UInt16Array) -> av.VideoFrame:
-        """Scale a map (`[height, width]`, 0..65535) bilinearly to the picture and colour it."""
+    def paint(self, shares: Float32Array) -> av.VideoFrame:
+        """Scale a map (`[height, width]`, 0..1) bilinearly to the picture and colour it."""
         width, height = self._size
-        unbiased = np.maximum(values, _DITHER_BIAS) - _DITHER_BIAS
-        small = av.VideoFrame.from_ndarray(unbiased, format="gray16le")
+        small = av.VideoFrame.from_ndarray(shares * _FLOAT_SPAN + _FLOAT_START, format="grayf32le")
         luma = _enlarge(self._luma, small, width, height)
         chroma = _enlarge(self._chroma, small, width // 2, height // 2)
         picture = av.VideoFrame(width, height, PIXEL_FORMAT)

@@ -14,6 +14,7 @@ from attnwatch.settings import Quality
 
 KEYFRAME_INTERVAL = 16  # frames: seeking stays instant, and for smooth maps it costs nothing
 
+# Without mbtree the same frames make the same file: with it, x264 (core 165) varies from run to run at some widths.
 # `fast` adds to ultrafast just what pays for smooth heat maps: the quality of `medium` at a quarter of its time.
 _X264: dict[Quality, dict[str, str]] = {
     "fast": {
@@ -21,8 +22,8 @@ _X264: dict[Quality, dict[str, str]] = {
         "crf": "20",
         "x264-params": "cabac=1:8x8dct=1:no-deblock=0:bframes=3:b-adapt=0:weightb=1:scenecut=0",
     },
-    "balanced": {"preset": "veryfast", "crf": "18"},
-    "high": {"preset": "slow", "crf": "14"},
+    "balanced": {"preset": "veryfast", "crf": "20", "x264-params": "mbtree=0"},
+    "high": {"preset": "slow", "crf": "16", "x264-params": "mbtree=0"},
 }
 
 _PRIMARIES = {Colorspace.ITU601: ColorPrimaries.SMPTE170M, Colorspace.ITU709: ColorPrimaries.BT709}

@@ -23,7 +23,7 @@ class Lane:
     def __init__(self, context: Context, word: WordMaps, stack: contextlib.ExitStack, *, overlay: bool) -> None:
         levels = _levels(context, word)
         self.outputs: list[Output] = []
-        self._values = levels.values
+        self._shares = levels.shares
         self._painter = context.painter(context.size)
         self._overlay: Encoder | None = None
         self._attention: Encoder | None = None
@@ -44,13 +44,13 @@ class Lane:
 
     def write(self, index: int, frame: SourceFrame) -> None:
         """Add one frame to each output; `index` is its place in the source."""
-        values = self._values[min(index, len(self._values) - 1)]
-        heat = self._painter.paint(values) if self._overlay is not None or self._page is None else None
+        shares = self._shares[min(index, len(self._shares) - 1)]
+        heat = self._painter.paint(shares) if self._overlay is not None or self._page is None else None
         if self._overlay is not None and frame.picture is not None and heat is not None:
             self._overlay.write(self._blender.blend(frame.picture, heat), frame.pts, frame.duration)
         if self._attention is not None:
             if self._page is not None:
-                heat = self._page.compose([self._page_painter.paint(values)], index + 1)
+                heat = self._page.compose([self._page_painter.paint(shares)], index + 1)
             if heat is not None:
                 self._attention.write(heat, frame.pts, frame.duration)
 

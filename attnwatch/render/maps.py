@@ -12,10 +12,7 @@ from attnwatch.documents import Grid
 from attnwatch.settings import Visualization
 from attnwatch.tensorfile import Float32Array
 
-UInt16Array = npt.NDArray[np.uint16]
 Float64Array = npt.NDArray[np.float64]
-
-FULL_SCALE = 65535
 
 _ROUNDING = 1e-9  # a stride may be a fraction
 
@@ -30,20 +27,20 @@ class Scale:
 
 @dataclass(frozen=True)
 class Levels:
-    """Maps as 16-bit levels of the colormap, and the scale that they were made with.
+    """Maps as places in the colormap, and the scale that they were made with.
 
     Attributes:
-        values: `[frame, height, width]`, 0..65535.
+        shares: `[frame, height, width]`, 0..1.
         scale: of all frames; with one scale per frame, the extremes of these.
 
     """
 
-    values: UInt16Array
+    shares: Float32Array
     scale: Scale
 
 
 def to_levels(maps: Float32Array, settings: Visualization) -> Levels:
-    """Turn attention into levels of the colormap.
+    """Turn attention into places in the colormap.
 
     The ends are measured (over all frames, or each), unless `vmin` or `vmax` set them. What lies below
     `threshold` of the scale becomes 0; `invert` comes last. Maps without any contrast are all 0.
@@ -56,13 +53,14 @@ def to_levels(maps: Float32Array, settings: Visualization) -> Levels:
     per_frame = settings.normalization == "frame"
     low, high = _ends(maps.reshape(len(maps) if per_frame else 1, -1), settings)
     span = np.where(high > low, high - low, np.inf)
-    share = (maps - low[:, None, None]) / span[:, None, None].astype(np.float32)
-    share = np.clip(share, 0, 1)
+    share = np.asarray((maps - low[:, None, None]) / span[:, None, None], dtype=np.float32)
+    np.clip(share, 0, 1, out=share)
     share[share < settings.threshold] = 0
     scale = Scale(float(low.min()), float(high.max()))
     if settings.invert:
-        share, scale = 1 - share, Scale(scale.high, scale.low)
-    return Levels(np.rint(share * np.float32(FULL_SCALE)).astype(np.uint16), scale)
+        np.subtract(1, share, out=share)
+        scale = Scale(scale.high, scale.low)
+    return Levels(share, scale)
 
 
 def _ends(values: Float32Array, settings: Visualization) -> tuple[Float32Array, Float32Array]:

@@ -25,7 +25,7 @@ def write_static(context: Context, word: WordMaps) -> Output:
     levels = to_levels(maps.mean(axis=0, keepdims=True), context.settings)
     output = context.output(word, "static", levels.scale)
     page = context.page(word, levels.scale, frames=None)
-    picture = context.painter(_size(page, context)).paint(levels.values[0])
+    picture = context.painter(_size(page, context)).paint(levels.shares[0])
     if page is not None:
         picture = page.compose([picture])
     rate = context.timeline.rate if context.settings.fps is None else Fraction(context.settings.fps)
@@ -48,13 +48,13 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     steps = list(word.steps(context.part))
     maps = np.stack([_moments(step.mean(), context) for step in steps])
     levels = to_levels(maps.reshape(-1, *maps.shape[-2:]), context.settings)
-    values = levels.values.reshape(maps.shape)
+    shares = levels.shares.reshape(maps.shape)
     output = context.output(word, "evolution", levels.scale)
     page = _evolution_page(context, word, last=steps[-1].number + 1)
     painters = [context.painter((box.width, box.height)) for box in page.boxes]
     blender = Blender(context.settings.overlay_alpha)
     with context.encoder(output.path, page.size, _EVOLUTION_RATE, 1 / _EVOLUTION_RATE) as encoder:
-        for index, (step, moments) in enumerate(zip(steps, values, strict=True)):
+        for index, (step, moments) in enumerate(zip(steps, shares, strict=True)):
             pictures = [painter.paint(moment) for painter, moment in zip(painters, moments, strict=True)]
             pictures[0] = _over(middle.picture, pictures[0], blender)
             encoder.write(page.compose(pictures, step.number + 1), index, 1)

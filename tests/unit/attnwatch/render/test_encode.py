@@ -91,3 +91,26 @@ def test_one_frame_makes_a_video(tmp_path):
 def test_a_size_that_x264_refuses_is_a_clear_error(tmp_path):
     with pytest.raises(VideoError, match=r"a\.mp4.*63 x 48"):
         encode(tmp_path / "a.mp4", [(0, 1000)], size=(63, 48))
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_same_frames_make_the_same_file(tmp_path, quality):
+    shade = np.add.outer(np.arange(96), np.arange(160)) * 215 // 255
+    files = set()
+    for run in range(12):
+        path = tmp_path / f"{run}.mp4"
+        with Encoder(
+            path,
+            width=160,
+            height=96,
+            rate=Fraction(16),
+            time_base=Fraction(1, 16),
+            matrix=Colorspace.ITU601,
+            quality=quality,
+        ) as encoder:
+            for index in range(9):
+                frame = grey(0, 160, 96)
+                pixels(frame.planes[0])[:] = np.roll(shade, 2 * index, axis=1)
+                encoder.write(frame, index, 1)
+        files.add(path.read_bytes())
+    assert len(files) == 1

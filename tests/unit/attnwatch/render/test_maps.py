@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnwatch.documents import Grid
-from attnwatch.render.maps import FULL_SCALE, TimeMapping, resample_in_time, to_levels
+from attnwatch.render.maps import TimeMapping, resample_in_time, to_levels
 from attnwatch.settings import Visualization
 
 RAMP = np.linspace(0.1, 0.9, 3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
@@ -88,24 +88,24 @@ class TestResampling:
 class TestLevels:
     def test_the_scale_spans_the_whole_video(self):
         levels = to_levels(RAMP, Visualization())
-        assert levels.values[0, 0, 0] == 0
-        assert levels.values[-1, -1, -1] == FULL_SCALE
+        assert levels.shares[0, 0, 0] == 0
+        assert levels.shares[-1, -1, -1] == 1
         assert (levels.scale.low, levels.scale.high) == (pytest.approx(0.1), pytest.approx(0.9))
 
     def test_levels_are_proportional_to_attention(self):
-        levels = to_levels(RAMP, Visualization()).values / FULL_SCALE
+        levels = to_levels(RAMP, Visualization()).shares
         assert levels == pytest.approx((RAMP - 0.1) / 0.8, abs=1e-5)
 
     def test_normalization_frame_spans_each_frame(self):
         levels = to_levels(RAMP, Visualization(normalization="frame"))
-        assert levels.values.min(axis=(1, 2)).tolist() == [0, 0, 0]
-        assert levels.values.max(axis=(1, 2)).tolist() == [FULL_SCALE] * 3
+        assert levels.shares.min(axis=(1, 2)).tolist() == [0, 0, 0]
+        assert levels.shares.max(axis=(1, 2)).tolist() == [1] * 3
 
     def test_vmin_and_vmax_set_the_ends(self):
         levels = to_levels(RAMP, Visualization(vmin=0.0, vmax=0.5))
         assert (levels.scale.low, levels.scale.high) == (0.0, 0.5)
-        assert levels.values[0, 0, 0] == round(0.1 / 0.5 * FULL_SCALE)
-        assert levels.values[-1, -1, -1] == FULL_SCALE
+        assert levels.shares[0, 0, 0] == pytest.approx(0.2)
+        assert levels.shares[-1, -1, -1] == 1
 
     def test_clip_takes_percentiles(self):
         levels = to_levels(RAMP, Visualization(clip=(10, 90)))
@@ -114,15 +114,15 @@ class TestLevels:
 
     def test_invert_swaps_the_ends(self):
         plain, inverted = to_levels(RAMP, Visualization()), to_levels(RAMP, Visualization(invert=True))
-        assert np.abs(FULL_SCALE - plain.values.astype(int) - inverted.values).max() <= 1
+        assert plain.shares + inverted.shares == pytest.approx(1)
         assert (inverted.scale.low, inverted.scale.high) == (plain.scale.high, plain.scale.low)
 
     def test_threshold_hides_what_lies_below_and_leaves_the_rest(self):
-        plain, cut = to_levels(RAMP, Visualization()).values, to_levels(RAMP, Visualization(threshold=0.5)).values
+        plain, cut = to_levels(RAMP, Visualization()).shares, to_levels(RAMP, Visualization(threshold=0.5)).shares
         share = (RAMP - 0.1) / 0.8
         assert (cut[share < 0.49] == 0).all()
         assert (cut[share > 0.51] == plain[share > 0.51]).all()
 
     @pytest.mark.parametrize("value", [0.0, 0.3])
     def test_maps_without_contrast_are_all_lowest(self, value):
-        assert not to_levels(np.full((2, 3, 3), value, np.float32), Visualization()).values.any()
+        assert not to_levels(np.full((2, 3, 3), value, np.float32), Visualization()).shares.any()
