@@ -1,0 +1,66 @@
+"""The README says the truth: every setting with its default, and an example that works."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from attnwatch.settings import Visualization, Watcher
+from generator.config import BLOCKS, Settings
+from tests.support import attnwatch, write_source_video
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(name):
+    """Return the rows of a settings table: name -> default as written."""
+    text = README.partition(f"<!-- settings: {name} -->")[2].partition("<!-- end -->")[0]
+    rows = [line.strip("|").split("|") for line in text.strip().splitlines()[2:]]
+    return {cells[0].strip().strip("`"): [cell.strip() for cell in cells[1:]] for cells in rows}
+
+
+def written(value):
+    if value is None:
+        return "`null`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def expected_rows(model):
+    return {
+        name: ["half of the cores" if field.default_factory else written(field.default), field.description]
+        for name, field in model.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "model"), [("pictures", Visualization), ("watcher", Watcher)])
+def test_every_setting_of_the_watcher_is_there_with_its_default_and_meaning(name, model):
+    assert section(name) == expected_rows(model)
+
+
+def test_every_setting_of_the_generator_is_there_with_its_default():
+    defaults = {
+        f"{block}.{key}": written(field.default)
+        for block, model in BLOCKS.items()
+        for key, field in model.model_fields.items()
+    }
+    defaults |= {key: written(Settings.model_fields[key].default) for key in ("template", "batch_name", "output")}
+    assert {name: cells[0] for name, cells in section("generator").items()} == defaults
+
+
+def test_the_example_of_a_foreign_writer_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    folder = tmp_path / "outputs/mine/videos/prompt_001"
+    write_source_video(folder / "video_001.mp4", frames=17)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    run = attnwatch("outputs", "--once", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert {path.name for path in (folder / "attention_videos").glob("*.mp4")} == {
+        f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")
+    }
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
+def test_what_the_readme_links_to_exists(target):
+    assert (ROOT / target).exists()
