@@ -32,6 +32,11 @@ GENERATOR_ATTENTION_KEYS = frozenset(
 )
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
 
+# The watcher's keys of that block stand on two levels.
+SWITCHES = frozenset({"auto_generate_per_video", "auto_generate_videos"})
+_PARAMS = "visualization_params"
+_PARAM_NAMES = frozenset(Visualization.model_fields) - SWITCHES
+
 
 class Settings(BaseModel):
     """All settings of one run: the watcher's own, and what it says about pictures."""
@@ -123,12 +128,24 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _attention_block(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:
-    block = {key: value for key, value in _block(path, document, name).items() if key not in GENERATOR_ATTENTION_KEYS}
-    nested = _block(path, block, "visualization_params", f"{name}.")
-    block.pop("visualization_params", None)
-    known = [*Visualization.model_fields, *GENERATOR_ATTENTION_KEYS, "visualization_params"]
-    outer = _validated(Visualization, block, f"{path}: {name}.", known=known)
-    return {**outer, **_validated(Visualization, nested, f"{path}: {name}.visualization_params.")}
+    """Take the watcher's part of the block: the switches, and all other settings one level below them."""
+    block = _block(path, document, name)
+    params = _block(path, block, _PARAMS, f"{name}.")
+    own = {key: value for key, value in block.items() if key not in GENERATOR_ATTENTION_KEYS and key != _PARAMS}
+    known = [*SWITCHES, *GENERATOR_ATTENTION_KEYS, _PARAMS]
+    switches = _placed(own, SWITCHES, known, f"{path}: {name}.", f"expected in {name}.{_PARAMS}")
+    prefix = f"{path}: {name}.{_PARAMS}."
+    return {**switches, **_placed(params, _PARAM_NAMES, [*_PARAM_NAMES], prefix, f"expected in {name}")}
+
+
+def _placed(
+    values: dict[str, Any], names: frozenset[str], known: list[str], prefix: str, elsewhere: str
+) -> dict[str, Any]:
+    """Return the values, if all of them are settings and stand where FORMAT.md has them."""
+    for name in values:
+        if name not in names and name in Visualization.model_fields:
+            raise ConfigError(f"{prefix}{name}: found in this place; {elsewhere}; move it there")
+    return _validated(Visualization, values, prefix, known=known)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -161,7 +178,8 @@ def _validated(
     spell: Any = str,  # noqa: ANN401 - a function from a field's name to how the user wrote it
     known: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the values as they are, once the model accepts them."""
+    """Return the values as they are, once the model accepts them; without null where it is as good as absent."""
+    values = {name: value for name, value in values.items() if value is not None or _means_something(model, name)}
     try:
         model.model_validate(values)
     except ValidationError as error:
@@ -178,3 +196,8 @@ def _validated(
         found = repr(values.get(name, detail["input"]))
         raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}it is: {about}") from None
     return values
+
+
+def _means_something(model: type[BaseModel], name: str) -> bool:
+    """Tell whether null is a value of a setting, or the name is not known at all."""
+    return name not in model.model_fields or model.model_fields[name].default is None

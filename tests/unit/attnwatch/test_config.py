@@ -23,6 +23,10 @@ def file(folder, content):
     return path
 
 
+def params(**settings):
+    return {"attention_analysis": {"visualization_params": settings}}
+
+
 def loaded(config=None, flags=None, environment=None):
     return load_settings(config, flags or {}, environment or {})
 
@@ -58,7 +62,7 @@ def test_without_anything_all_settings_have_their_defaults():
 )
 def test_a_flag_beats_the_environment_beats_yaml_beats_the_batch_beats_the_default(tmp_path, layers, expected):
     settings = loaded(
-        file(tmp_path, {"attention_analysis": {"colormap": "cool"}}) if "yaml" in layers else None,
+        file(tmp_path, params(colormap="cool")) if "yaml" in layers else None,
         {"colormap": "pink"} if "flag" in layers else {},
         {"ATTNWATCH_COLORMAP": "gray"} if "env" in layers else {},
     )
@@ -99,7 +103,7 @@ def test_both_names_of_the_block_about_attention_are_read(tmp_path, block):
 
 
 def test_both_names_at_once_are_refused(tmp_path):
-    config = file(tmp_path, {name: {"colormap": "hot"} for name in ATTENTION_BLOCKS})
+    config = file(tmp_path, {name: {} for name in ATTENTION_BLOCKS})
     assert "found both attention_analysis and attention_analysis_settings" in refused(config)
 
 
@@ -123,13 +127,26 @@ def test_empty_files_and_blocks_set_nothing(tmp_path, content):
     assert loaded(file(tmp_path, content)) == Settings(watcher=Watcher())
 
 
+def test_null_is_as_good_as_absent(tmp_path):
+    config = file(tmp_path, {"watcher": {"workers": None}, **params(colormap=None, quality="high")})
+    settings = loaded(config, environment={"ATTNWATCH_QUALITY": "null"})
+    assert settings.watcher == Watcher()
+    got = effective(settings, {"colormap": "bone", "overlay_alpha": None})
+    assert (got.colormap, got.quality, got.overlay_alpha) == ("bone", "high", 0.6)
+
+
+def test_null_counts_where_it_means_something():
+    settings = loaded(flags={"interpolation_steps": None})
+    assert effective(settings, {"interpolation_steps": 4}).interpolation_steps is None
+
+
 @pytest.mark.parametrize(
     ("content", "place", "hint"),
     [
         ({"wacher": {}}, "'wacher'", "'watcher'"),
         ({"watcher": {"worker": 2}}, "watcher.worker:", "'workers'"),
         ({"watcher": {"colormap": "hot"}}, "watcher.colormap:", "known: "),
-        ({"attention_analysis": {"colourmap": "hot"}}, "attention_analysis.colourmap:", "'colormap'"),
+        (params(colourmap="hot"), "attention_analysis.visualization_params.colourmap:", "'colormap'"),
         ({"attention_analysis": {"store_atention": True}}, "attention_analysis.store_atention:", "'store_attention'"),
         (
             {"attention_analysis": {"visualization_param": {}}},
@@ -147,6 +164,27 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, content, plac
     config = file(tmp_path, content)
     message = refused(config)
     assert message.startswith(f"{config}: ")
+    assert place in message
+    assert hint in message
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "hint"),
+    [
+        (
+            {"attention_analysis": {"colormap": "hot"}},
+            "attention_analysis.colormap:",
+            "attention_analysis.visualization_params",
+        ),
+        (
+            params(auto_generate_videos=True),
+            "visualization_params.auto_generate_videos:",
+            "expected in attention_analysis;",
+        ),
+    ],
+)
+def test_a_setting_on_the_wrong_level_is_refused_with_the_right_one(tmp_path, content, place, hint):
+    message = refused(file(tmp_path, content))
     assert place in message
     assert hint in message
 
@@ -174,14 +212,12 @@ def test_other_environment_variables_are_nobodys_business():
         ("workers", "many"),
         ("workers", 1.5),
         ("workers", True),
-        ("workers", None),
         ("rescan_interval", 0),
         ("rescan_interval", [60]),
         ("max_attempts", 0),
         ("retry_backoff", -1),
         ("retry_backoff", float("nan")),
         ("colormap", 5),
-        ("colormap", None),
         ("overlay_alpha", 1.1),
         ("overlay_alpha", True),
         ("overlay_alpha", float("nan")),
@@ -197,10 +233,10 @@ def test_other_environment_variables_are_nobodys_business():
 )
 def test_a_value_that_a_setting_cannot_have_is_refused_wherever_it_stands(tmp_path, name, value):
     own = name in Watcher.model_fields
-    config = file(tmp_path, {"watcher" if own else "attention_analysis": {name: value}})
+    config = file(tmp_path, {"watcher": {name: value}} if own else params(**{name: value}))
     about = (Watcher if own else Visualization).model_fields[name].description
     places = {
-        f"{config}: {'watcher' if own else 'attention_analysis'}.{name}": refused(config),
+        f"{config}: {'watcher' if own else 'attention_analysis.visualization_params'}.{name}": refused(config),
         f"environment variable ATTNWATCH_{name.upper()}": refused(environment=variable(name, value)),
         "--workers" if name == "workers" else f"--set {name}": refused(flags={name: value}),
     }

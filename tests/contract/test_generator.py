@@ -1,0 +1,230 @@
+"""What the generator writes is what the watcher reads: the two share no code, so a test holds them together."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnwatch import config as watcher_config
+from attnwatch import names as watcher_names
+from attnwatch.check import check
+from attnwatch.discover import find_manifests
+from attnwatch.documents import json_schema
+from attnwatch.manifest import read_manifest
+from attnwatch.settings import Visualization
+from attnwatch.tensors import AttentionReader
+from generator import config as generator_config
+from generator import tokens as generator_tokens
+from tests.integration.generator_support import generate
+from tests.support import attnwatch, read_receipt
+
+TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"
+SMALL = ["--steps", "2", "--frames", "5", "--width", "32", "--height", "32", "--template", TEMPLATE]
+
+PLAIN = {"attention_analysis": {"visualization_params": {"colormap": "viridis", "static_duration": 0.5}}}
+EVERYTHING = {
+    "attention_analysis": {
+        "compress_attention": True,
+        "store_per_block": True,
+        "store_per_head": True,
+        "storage_dtype": "float32",
+        "storage_interval": 2,
+    }
+}
+
+
+@pytest.fixture(scope="session", params=[PLAIN, EVERYTHING], ids=["plain", "everything"])
+def batch(request, tmp_path_factory):
+    """A batch that the generator has written as a process of its own."""
+    folder = tmp_path_factory.mktemp("generated")
+    (folder / "settings.yaml").write_text(yaml.safe_dump(request.param), encoding="utf-8")
+    output = folder / "outputs"
+    done = generate(folder, "--config", folder / "settings.yaml", "--output", output, "--batch-name", "x", *SMALL)
+    assert done.returncode == 0, done.stderr
+    (batch,) = output.iterdir()
+    return batch
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_generated_batch_passes_the_check(batch):
+    documents = dict(check(batch))
+    assert len(documents) == 4
+    assert [problem for problems in documents.values() for problem in problems] == []
+
+
+def test_every_generated_document_validates(batch):
+    jsonschema.validate(read(batch / "batch.json"), json_schema("batch"))
+    jsonschema.validate(read(batch / "batch.complete.json"), json_schema("batch-complete"))
+    for manifest in find_manifests(batch):
+        jsonschema.validate(read(manifest), json_schema("manifest"))
+
+
+def test_a_generated_batch_is_named_and_laid_out_as_the_contract_says(batch):
+    assert re.fullmatch(r"x_\d{8}_\d{6}", batch.name)
+    assert read(batch / "batch.json")["batch"] == batch.name
+    visible = {str(path.relative_to(batch)) for path in batch.rglob("*") if path.is_file() and path.name[0] != "."}
+    for prompt in ("prompt_001", "prompt_002"):
+        visible -= {f"videos/{prompt}/{name}" for name in ("prompt.txt", "video_001.mp4", "video_001.complete.json")}
+    visible = {name for name in visible if "/attention_maps/vid001" not in name}
+    assert visible == {"batch.json", "batch.complete.json"}
+
+
+def test_every_planned_video_is_there_under_its_planned_name(batch):
+    for planned in read(batch / "batch.json")["videos"]:
+        manifest = read_manifest(batch / planned["manifest"])
+        assert manifest.video_id == planned["video_id"]
+        assert manifest.document.generation.seed == planned["seed"]
+
+
+def test_the_name_of_a_generated_video_is_the_one_that_the_watcher_would_give_it(batch):
+    for path in find_manifests(batch):
+        assert read_manifest(path).video_id == watcher_names.default_video_id(path)
+
+
+def test_generated_words_are_found_under_their_slugs_in_the_order_of_the_prompt(batch):
+    for path, last in zip(find_manifests(batch), ("red_rose", "ÄÖ"), strict=True):
+        with AttentionReader(read_manifest(path)) as attention:
+            assert list(attention.words) == ["kiss", "Kiss_2", last]
+
+
+def test_the_spans_of_generated_words_are_those_of_their_texts(batch):
+    for path in find_manifests(batch):
+        document = read_manifest(path).document
+        for token in document.tokens:
+            start, end = token.span
+            assert document.generation.prompt[start:end] == token.text
+
+
+def test_the_stored_steps_are_those_that_the_manifest_lists(batch):
+    for path in find_manifests(batch):
+        manifest = read_manifest(path)
+        with AttentionReader(manifest) as attention:
+            for word in attention.words.values():
+                assert word.step_numbers == tuple(step.index for step in manifest.document.denoising)
+                assert word.shape[0] == len(manifest.document.denoising)
+
+
+def test_every_file_that_a_generated_manifest_names_is_listed_with_its_digest(batch):
+    for path in find_manifests(batch):
+        manifest = read_manifest(path)
+        assert set(manifest.document.files) == set(manifest.inputs())
+
+
+def test_a_generated_batch_is_rendered_whole(batch):
+    done = attnwatch(batch, "--once")
+    assert done.returncode == 0, done.stderr
+    for manifest in find_manifests(batch):
+        receipt = read_receipt(manifest)
+        assert len(receipt["outputs"]) == 9
+        assert receipt["notes"] == []
+        jsonschema.validate(receipt, json_schema("receipt"))
+
+
+def test_what_the_batch_asks_for_reaches_the_watcher(batch):
+    asked = read(batch / "batch.json")["visualization"]
+    for manifest in find_manifests(batch):
+        assert read(manifest)["visualization"] == asked
+        settings_, notes = watcher_config.Settings().for_batch(asked, manifest)
+        assert notes == ()
+        assert settings_.colormap == asked.get("colormap", "hot")
+
+
+bounded = settings(max_examples=200, deadline=None)
+
+
+@bounded
+@given(st.text(max_size=100) | st.text(st.characters(categories=["L", "N", "M", "P", "Z"]), max_size=200))
+def test_both_programs_make_the_same_slug_of_any_text(text):
+    assert generator_tokens.slug(text) == watcher_names.slug(text)
+
+
+@bounded
+@given(
+    st.lists(
+        st.sampled_from(["kiss", "Kiss", "kiss_2", "straße", "STRASSE", "a" * 90, "あ" * 40, ""]) | st.text(max_size=9),
+        max_size=14,
+    )
+)
+def test_both_programs_tell_words_apart_in_the_same_way(texts):
+    assert generator_tokens.unique_slugs(texts) == watcher_names.unique_slugs(texts)
+
+
+def test_the_watcher_knows_the_generators_blocks_of_the_shared_file():
+    own = {*generator_config.BLOCKS, *generator_config.TOP_LEVEL_KEYS} - {*generator_config.ATTENTION_BLOCKS}
+    assert own == watcher_config.GENERATOR_BLOCKS
+
+
+def test_both_programs_know_the_same_names_of_the_block_about_attention():
+    assert tuple(watcher_config.ATTENTION_BLOCKS) == tuple(generator_config.ATTENTION_BLOCKS)
+
+
+def test_the_watcher_knows_what_the_generator_stores():
+    own = set(generator_config.AttentionSettings.model_fields)
+    assert own == watcher_config.GENERATOR_ATTENTION_KEYS
+
+
+def test_the_generator_knows_every_setting_that_a_batch_may_ask_for():
+    known = generator_config.VISUALIZATION_SWITCHES | generator_config.VISUALIZATION_PARAMS
+    assert known == set(Visualization.model_fields)
+
+
+def accepted_by_watcher(path):
+    try:
+        watcher_config.load_settings(path, {}, {})
+    except watcher_config.ConfigError:
+        return False
+    return True
+
+
+def accepted_by_generator(path):
+    try:
+        generator_config.load_settings({}, {}, path)
+    except generator_config.SettingsError:
+        return False
+    return True
+
+
+VALUES = {
+    name: field.default
+    for name, field in Visualization.model_fields.items()
+    if field.default is not None or name == "interpolation_steps"
+}
+FILES = [
+    {},
+    {"watcher": {"workers": 2}},
+    {"watchr": {}},
+    {"model": {"id": "tiny"}, "video": {"steps": 2}, "template": "a (kiss)", "batch_name": "b", "output": "o"},
+    {"templte": "a (kiss)"},
+    *({block: PLAIN["attention_analysis"]} for block in watcher_config.ATTENTION_BLOCKS),
+    {block: {} for block in watcher_config.ATTENTION_BLOCKS},
+    {"attention_analysis": {"store_attention": True, "compress_attention": False}},
+    {"attention_analysis": {"store_atention": True}},
+    {"watcher": None, "model": None, "video": None, "attention_analysis": None, "template": None},
+    {"attention_analysis": {"auto_generate_videos": None, "visualization_params": {"colormap": None, "steps": None}}},
+    {"attention_analysis": {"visualization_params": {"colourmap": "hot"}}},
+    *({"attention_analysis": {"visualization_params": {name: value}}} for name, value in VALUES.items()),
+    *({"attention_analysis": {name: value}} for name, value in VALUES.items()),
+]
+
+
+@pytest.mark.parametrize("content", FILES, ids=str)
+def test_one_file_is_accepted_by_both_programs_or_by_none(tmp_path, content):
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert accepted_by_watcher(path) == accepted_by_generator(path)
+
+
+def test_the_committed_configurations_are_accepted_by_both_programs():
+    paths = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        assert accepted_by_watcher(path)
+        assert accepted_by_generator(path)
