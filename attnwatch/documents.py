@@ -168,6 +168,7 @@ class BatchDocument(_Document):
     template: str
     variations: tuple[VariationRecord, ...]
     videos: tuple[PlannedVideo, ...]
+    model_revision: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     visualization: dict[str, Any] = Field(default_factory=dict)
 
