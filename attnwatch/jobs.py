@@ -4,10 +4,11 @@ A job that crashes or hangs takes nothing with it: outputs appear under their fi
 """
 
 import contextlib
-import ctypes
 import os
+import select
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,8 +27,6 @@ from attnwatch.settings import Visualization, Watcher
 
 if TYPE_CHECKING:
     from attnwatch.render.output import Output
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def run_in_process(job: Job, results: "Connection[Result]") -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    threading.Thread(target=_end_with_watcher, args=(results,), daemon=True).start()
     results.send(run(job))
 
 
@@ -185,7 +184,12 @@ def _remove_outdated(place: Place, current: set[str]) -> None:
             (place.directory / output.file).unlink(missing_ok=True)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process with the one that started it (Linux only)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_with_watcher(results: "Connection[Result]") -> None:
+    """End this process and all that it started as soon as nobody is left to take its result.
+
+    The kernel's signal for a dead parent would not do: the parent is the fork server, which lives as long as its jobs.
+    """
+    hang_up = select.poll()
+    hang_up.register(results.fileno(), 0)
+    hang_up.poll()
+    os.killpg(0, signal.SIGKILL)

@@ -1,0 +1,107 @@
+"""The watcher works where nothing of the generator is installed."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+from tests.support import Batch, attnwatch, environment, read_receipt
+
+HEAVY = ("torch", "diffusers", "transformers", "accelerate", "tokenizers", "ftfy", "generator")
+DEVELOPMENT = ("hypothesis", "pytest", "mypy", "ruff", "jsonschema")
+
+SITECUSTOMIZE = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY + DEVELOPMENT!r}:
+            with open(__file__ + ".asked", "a") as file:
+                file.write(name + "\\n")
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+@pytest.fixture
+def without(tmp_path):
+    """Return the variables of an environment in which nothing of the generator can be imported, in any process."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    return {"PYTHONPATH": f"{folder}"}
+
+
+def python(program, variables):
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment(**variables), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_the_environment_of_these_tests_has_none_of_it(without, name):
+    done = python(f"import {name}", without)
+    assert done.returncode == 1
+    assert f"No module named '{name}'" in done.stderr
+
+
+def test_the_whole_path_works_without_it_in_every_process(without, tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add_full()
+    done = attnwatch(tmp_path / "outputs", "--once", **without)
+    assert done.returncode == 0, done.stderr
+    assert [output["kind"] for output in read_receipt(manifest)["outputs"]] == ["attention", "overlay", "static"]
+    assert attnwatch("check", tmp_path / "outputs", **without).returncode == 0
+    assert json.loads(attnwatch("schema", **without).stdout)
+    assert not (tmp_path / "site" / "sitecustomize.py.asked").exists(), "something was asked for, and done without"
+
+
+def test_no_module_of_the_watcher_imports_any_of_it(without):
+    program = """
+import pkgutil, importlib, attnwatch
+for module in pkgutil.walk_packages(attnwatch.__path__, "attnwatch."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+    done = python(program, without)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_plain_installation_requires_none_of_it():
+    names = {
+        re.match(r"[\w.-]+", requirement)[0].lower()
+        for requirement in requires("attnwatch")
+        if "extra ==" not in requirement
+    }
+    assert names
+    assert not names & {*HEAVY, *DEVELOPMENT}
+
+
+def test_the_extra_for_the_generator_requires_what_it_needs():
+    extra = {
+        re.match(r"[\w.-]+", requirement)[0].lower()
+        for requirement in requires("attnwatch")
+        if re.search(r"extra == .generator.", requirement)
+    }
+    assert {"torch", "diffusers", "transformers", "accelerate"} <= extra
+
+
+def test_help_comes_without_numpy_av_and_matplotlib(tmp_path):
+    program = """
+import sys
+from attnwatch.cli import main
+try:
+    main(["--help"])
+finally:
+    print([name for name in ("numpy", "av", "matplotlib") if name in sys.modules], file=sys.stderr)
+"""
+    done = python(program, {})
+    assert done.stderr.strip() == "[]"
+
+
+def test_types_are_shipped():
+    import attnwatch as package
+
+    assert (Path(package.__file__).parent / "py.typed").exists()
