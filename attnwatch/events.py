@@ -18,6 +18,8 @@ from attnwatch.names import is_manifest
 
 _log = logging.getLogger(__name__)
 
+_NEVER_LOOKED = (-1, -1)
+
 
 class Hints(FileSystemEventHandler):
     """Collects, from watchdog's thread, the paths that the daemon should look at.
@@ -65,7 +67,7 @@ class RootWatcher:
     def __init__(self, roots: Iterable[Path], hints: Hints) -> None:
         self._hints = hints
         self._watches: dict[Path, ObservedWatch | None] = dict.fromkeys(roots)
-        self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches)
+        self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
         # It prints one for every folder that vanishes while it adds a watch: hundreds of megabytes under a storm.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         self._observer = Observer()

@@ -124,7 +124,8 @@ def test_a_root_that_stays_the_same_is_nothing_new(root, hints):
 
 def test_a_root_that_appears_later_is_watched_from_then_on(root, hints, caplog):
     root.rmdir()
-    with RootWatcher([root], hints) as watcher:
+    with caplog.at_level("INFO"), RootWatcher([root], hints) as watcher:
+        assert f"{root} is not there: waiting for it" in caplog.messages
         assert not watcher.refresh()
         root.mkdir()
         assert watcher.refresh()
