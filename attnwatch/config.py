@@ -4,7 +4,7 @@ Every layer is validated by itself, so that an error names the place where the w
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,24 @@ class Settings(BaseModel):
         return Visualization(**merged), notes
 
 
+def _flag_name(name: str) -> str:
+    return "--workers" if name == "workers" else f"--set {name}"
+
+
 def load_settings(
-    config: Path | None, flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+    config: Path | None,
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    spell_flag: Callable[[str], str] = _flag_name,
 ) -> Settings:
     """Merge the configuration file, the environment and the flags (by setting name).
+
+    Args:
+        config: the file; None for none.
+        flags: what was asked for in this run.
+        environment: variables, the settings among them.
+        spell_flag: from a setting's name to how the user wrote its flag, for errors.
 
     Raises:
         ConfigError: naming the place, what was found there and what was expected.
@@ -81,7 +95,7 @@ def load_settings(
     for prefix, layer in reversed(layers):
         own = {name: value for name, value in layer.items() if name in Watcher.model_fields}
         pictures = {name: value for name, value in layer.items() if name not in own}
-        spell = _environment_name if prefix else _flag_name
+        spell = _environment_name if prefix else spell_flag
         watcher.update(_validated(Watcher, own, prefix, spell))
         visualization.update(_validated(Visualization, pictures, prefix, spell))
     return Settings(watcher=Watcher(**watcher), visualization=visualization)
@@ -108,10 +122,6 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML says
 
 def _environment_name(name: str) -> str:
     return f"{ENVIRONMENT_PREFIX}{name.upper()}"
-
-
-def _flag_name(name: str) -> str:
-    return "--workers" if name == "workers" else f"--set {name}"
 
 
 def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

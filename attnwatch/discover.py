@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from attnwatch.manifest import OUTPUT_DIRECTORY, TENSOR_DIRECTORY
-from attnwatch.names import is_manifest
+from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 
 _NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY})
 
@@ -31,6 +31,12 @@ def find_files(root: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
         files, folders = _entries(folder, wanted)
         yield from (Path(folder, name) for name in files)
         pending.extend(os.path.join(folder, name) for name in reversed(folders))  # noqa: PTH118 - Path costs 10 x
+
+
+def manifest_of(path: Path) -> Path:
+    """Return the manifest that stands beside a video; any other file stands for itself."""
+    beside = path.with_name(path.stem + MANIFEST_SUFFIX)
+    return beside if beside.exists() else path
 
 
 def is_searched(path: Path, root: Path) -> bool:

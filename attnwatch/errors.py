@@ -8,7 +8,8 @@
     ├── NotReadyError          files that a manifest names are not there yet, or not whole yet
     ├── VideoError             a video that cannot be decoded, or a picture that cannot be encoded
     ├── BusyError              another process is rendering this video right now
-    └── JobError               a rendering job crashed or ran out of time
+    ├── JobError               a rendering job crashed, ran out of time or failed
+    └── UnknownNameError       no video or word has this name; a `KeyError` too
 
 `ContractError` and `VideoError` say that the input is wrong: the same input fails again.
 The others may pass by themselves.
@@ -72,6 +73,12 @@ class BusyError(AttnwatchError):
 
 class JobError(AttnwatchError):
     """A rendering job ended without a result."""
+
+
+class UnknownNameError(AttnwatchError, KeyError):
+    """A batch has no video of this name, or a video no word."""
+
+    __str__ = Exception.__str__  # KeyError's own would quote the message
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
