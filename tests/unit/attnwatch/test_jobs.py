@@ -23,7 +23,8 @@ def batch(tmp_path):
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Plan a video as the watcher does, and return its job."""
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
-    task = Planner(settings, Options(roots=(manifest.parent,), by_name=True, force=True, tokens=tokens)).plan(manifest)
+    planner = Planner(settings, Options(roots=(manifest.parent,), by_name=True, force=True, tokens=tokens))
+    task = planner.plan(manifest)
     return Job(
         place=task.place,
         seen=task.receipt,

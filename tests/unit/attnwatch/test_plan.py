@@ -28,6 +28,11 @@ def planner(manifest, *, settings=None, **options):
     return Planner(settings or Settings(), Options(roots=(manifest.parent,), **options))
 
 
+def planned(mine, manifest):
+    """Plan the rendering beside a video."""
+    return mine.plan(manifest)
+
+
 def render(task):
     task.place.write(success(task.place, task.fingerprint, (OUTPUT,), (), 1.0))
 
@@ -37,96 +42,96 @@ def fail(task, **limits):
 
 
 def test_a_video_without_a_receipt_is_to_be_rendered_now(manifest):
-    task = planner(manifest).plan(manifest)
+    task = planned(planner(manifest), manifest)
     assert task.wait == 0
     assert task.receipt is None
     assert task.place.path == manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
 
 
 def test_a_rendered_video_is_up_to_date(manifest):
-    render(planner(manifest).plan(manifest))
+    render(planned(planner(manifest), manifest))
     afterwards = planner(manifest)
-    assert afterwards.plan(manifest) is None
+    assert planned(afterwards, manifest) is None
     assert afterwards.up_to_date == 1
 
 
 def test_a_video_whose_inputs_changed_is_to_be_rendered_again(manifest):
-    render(planner(manifest).plan(manifest))
+    render(planned(planner(manifest), manifest))
     (manifest.parent / "video_001.mp4").unlink()
-    assert planner(manifest).plan(manifest).wait == 0
+    assert planned(planner(manifest), manifest).wait == 0
 
 
 def test_force_asks_for_what_is_up_to_date(manifest):
-    render(planner(manifest).plan(manifest))
-    assert planner(manifest, force=True).plan(manifest).wait == 0
+    render(planned(planner(manifest), manifest))
+    assert planned(planner(manifest, force=True), manifest).wait == 0
 
 
 def test_force_gives_a_failing_video_one_turn_and_then_lets_it_wait(manifest):
     forcing = planner(manifest, force=True)
-    task = forcing.plan(manifest)
+    task = planned(forcing, manifest)
     fail(task)
     forcing.note_failed(task)
-    assert forcing.plan(manifest).wait > 1
+    assert planned(forcing, manifest).wait > 1
 
 
 def test_what_this_run_rendered_is_not_rendered_again_because_of_another_watchers_settings(manifest):
     mine = planner(manifest)
-    task = mine.plan(manifest)
+    task = planned(mine, manifest)
     render(task)
     mine.note_rendered(task)
     other = planner(manifest, settings=Settings(visualization={"colormap": "bone"}))
-    render(other.plan(manifest))
-    assert mine.plan(manifest) is None
+    render(planned(other, manifest))
+    assert planned(mine, manifest) is None
 
 
 def test_what_this_run_rendered_is_rendered_again_when_its_receipt_is_deleted(manifest):
     mine = planner(manifest)
-    task = mine.plan(manifest)
+    task = planned(mine, manifest)
     render(task)
     mine.note_rendered(task)
     task.place.path.unlink()
-    assert mine.plan(manifest).wait == 0
+    assert planned(mine, manifest).wait == 0
 
 
 def test_a_failed_video_waits(manifest):
-    fail(planner(manifest).plan(manifest))
-    task = planner(manifest).plan(manifest)
+    fail(planned(planner(manifest), manifest))
+    task = planned(planner(manifest), manifest)
     assert 20 < task.wait < 40
     assert task.receipt.status == "failed"
 
 
 @pytest.mark.parametrize("options", [{"once": True}, {"once": True, "by_name": True}])
 def test_whoever_asks_now_does_not_wait(manifest, options):
-    fail(planner(manifest).plan(manifest))
-    assert planner(manifest, **options).plan(manifest).wait == 0
+    fail(planned(planner(manifest), manifest))
+    assert planned(planner(manifest, **options), manifest).wait == 0
 
 
 def test_a_video_that_was_given_up_is_tried_again_only_by_name(manifest):
-    fail(planner(manifest).plan(manifest), max_attempts=1)
+    fail(planned(planner(manifest), manifest), max_attempts=1)
     watching = planner(manifest, once=True)
-    assert watching.plan(manifest) is None
+    assert planned(watching, manifest) is None
     assert watching.given_up == {manifest}
-    assert planner(manifest, once=True, by_name=True).plan(manifest).wait == 0
+    assert planned(planner(manifest, once=True, by_name=True), manifest).wait == 0
 
 
 def test_a_batch_may_ask_for_no_rendering_per_video(batch):
     manifest = batch.add(visualization={"auto_generate_per_video": False})
-    assert planner(manifest).plan(manifest) is None
-    assert planner(manifest, once=True, by_name=True).plan(manifest).wait == 0
+    assert planned(planner(manifest), manifest) is None
+    assert planned(planner(manifest, once=True, by_name=True), manifest).wait == 0
 
 
 def test_the_watchers_own_settings_win_over_those_of_the_batch(batch):
     manifest = batch.add(visualization={"auto_generate_per_video": False, "colormap": "bone", "quality": "high"})
     own = Settings(visualization={"auto_generate_per_video": True, "colormap": "cool"})
-    task = planner(manifest, settings=own).plan(manifest)
+    task = planned(planner(manifest, settings=own), manifest)
     assert (task.settings.colormap, task.settings.quality) == ("cool", "high")
 
 
 def test_a_setting_that_nobody_knows_is_said_once_and_does_not_matter(batch, caplog):
     manifest = batch.add(visualization={"glitter": 1})
     mine = planner(manifest)
-    assert mine.plan(manifest)
-    assert mine.plan(manifest)
+    assert planned(mine, manifest)
+    assert planned(mine, manifest)
     (record,) = caplog.records
     assert str(manifest) in record.message
     assert "'glitter'" in record.message
@@ -139,7 +144,7 @@ REFUSED = [{"video": "../v.mp4"}, {"format": "attnwatch/2"}, {"visualization": {
 def test_a_manifest_that_is_refused_gets_a_receipt_that_says_why(batch, fields):
     manifest = batch.add(**fields)
     mine = planner(manifest)
-    assert mine.plan(manifest) is None
+    assert planned(mine, manifest) is None
     assert mine.given_up == {manifest}
     receipt = read_receipt(manifest)
     assert receipt["status"] == "failed"
@@ -151,10 +156,10 @@ def test_a_manifest_that_is_refused_gets_a_receipt_that_says_why(batch, fields):
 def test_a_refused_manifest_is_complained_about_once(batch, fields, caplog):
     manifest = batch.add(**fields)
     mine = planner(manifest)
-    mine.plan(manifest)
+    planned(mine, manifest)
     before = read_receipt(manifest)
-    mine.plan(manifest)
-    planner(manifest).plan(manifest)
+    planned(mine, manifest)
+    planned(planner(manifest), manifest)
     assert read_receipt(manifest) == before
     complaints = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(complaints) == 2  # two planners, once each
@@ -164,22 +169,22 @@ def test_a_refused_manifest_is_complained_about_once(batch, fields, caplog):
 def test_a_refused_manifest_that_was_mended_is_rendered(batch):
     manifest = batch.add(video="../v.mp4")
     mine = planner(manifest)
-    mine.plan(manifest)
+    planned(mine, manifest)
     batch.add()
-    assert mine.plan(manifest).wait == 0
+    assert planned(mine, manifest).wait == 0
     assert mine.given_up == set()
 
 
 def test_a_dry_run_writes_nothing(batch):
     manifest = batch.add(video="../v.mp4")
-    assert planner(manifest, once=True, dry_run=True).plan(manifest) is None
+    assert planned(planner(manifest, once=True, dry_run=True), manifest) is None
     assert not (manifest.parent / "attention_videos").exists()
 
 
 def test_a_manifest_that_vanished_is_nothing_to_complain_about(manifest, caplog):
     manifest.unlink()
     mine = planner(manifest)
-    assert mine.plan(manifest) is None
+    assert planned(mine, manifest) is None
     assert mine.given_up == set()
     assert caplog.records == []
 
@@ -187,7 +192,7 @@ def test_a_manifest_that_vanished_is_nothing_to_complain_about(manifest, caplog)
 def test_a_receipt_that_cannot_be_written_does_not_stop_the_planner(batch):
     manifest = batch.add(video="../v.mp4")
     (manifest.parent / "attention_videos").touch()
-    assert planner(manifest).plan(manifest) is None
+    assert planned(planner(manifest), manifest) is None
 
 
 def test_two_refused_manifests_do_not_share_a_receipt(batch):
@@ -195,12 +200,12 @@ def test_two_refused_manifests_do_not_share_a_receipt(batch):
     second = write_manifest(first.with_name("dog.complete.json"), video="../v.mp4")
     mine = planner(first)
     for manifest in (first, second):
-        mine.plan(manifest)
+        planned(mine, manifest)
     assert read_receipt(first)["video_id"] == "prompt_001_vid001"
     assert read_receipt(second)["video_id"] == "prompt_001_dog"
 
 
 def test_what_is_said_of_a_video_in_a_folder_whose_name_is_no_utf8_can_be_written(tmp_path):
     manifest = write_manifest(tmp_path / "\udcff" / "v.complete.json", video="../v.mp4")
-    planner(manifest).plan(manifest)
+    planned(planner(manifest), manifest)
     assert json.loads((manifest.parent / "attention_videos" / "__v.rendered.json").read_text())["status"] == "failed"
