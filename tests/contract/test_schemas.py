@@ -166,6 +166,26 @@ def test_the_schema_and_the_reader_agree_on_any_change_of_a_document(name, data)
     assert SCHEMA[name].is_valid(document) == accepts(name, document)
 
 
+PATHS = ["/abs", "..", "../x", "a/..", "a/../b", "a\n/../b", "a\0b", "", ".a", "..a", "a..", "a/..b/c", "a b/ü"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_schema_and_the_reader_agree_on_paths_wherever_they_stand(path):
+    manifest = {"format": "attnwatch/1", "video": "v", "attention": ["maps"]}
+    batch = copy.deepcopy(VALID["batch"])
+    batch["videos"][0]["manifest"] = path
+    verdicts = {
+        verdict
+        for name, document in (
+            ("manifest", {**manifest, "video": path}),
+            ("manifest", {**manifest, "attention": ["maps", path]}),
+            ("batch", batch),
+        )
+        for verdict in (SCHEMA[name].is_valid(document), accepts(name, document))
+    }
+    assert verdicts == {PATHS.index(path) > PATHS.index("")}
+
+
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
     return Batch.make(tmp_path_factory.mktemp("schema")).add_full(words=("kiss", "dog"))

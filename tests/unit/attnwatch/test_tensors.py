@@ -1,4 +1,5 @@
 import json
+import resource
 import struct
 import tracemalloc
 
@@ -301,6 +302,20 @@ def test_a_compressed_file_that_lies_about_its_size_is_refused(tmp_path, differe
     data = save({"kiss": blob_maps((8, 64, 64), steps=4)})
     (tmp_path / "maps.safetensors.zst").write_bytes(lying(data, len(data) + difference))
     assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
+
+
+def test_a_file_that_grows_beyond_its_declared_size_is_given_up_there(tmp_path):
+    """Nothing may write more than a megabyte here, and the file declares less than that and holds 64."""
+    data = save({"kiss": blob_maps((64, 256, 256), steps=4)})
+    (tmp_path / "maps.safetensors.zst").write_bytes(lying(data, 500_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    manifest = read_manifest(write_manifest(tmp_path / "v.complete.json", attention=["maps.safetensors.zst"]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    try:
+        with pytest.raises(TensorError, match="the file itself"):
+            AttentionReader(manifest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_bomb_is_refused_by_the_size_that_it_declares(tmp_path):
