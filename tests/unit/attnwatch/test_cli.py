@@ -1,7 +1,6 @@
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 
@@ -307,13 +306,3 @@ def test_the_module_can_be_run(tmp_path):
     done = attnwatch("schema", cwd=tmp_path)
     assert done.returncode == 0
     assert json.loads(done.stdout)["title"] == "attnwatch manifest, version 1"
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_an_interruption_before_anything_has_begun_is_one_too(batch, capsys, monkeypatch, number, code):
-    def interrupt(*_):
-        os.kill(os.getpid(), number)
-        return iter(())
-
-    monkeypatch.setattr("attnwatch.daemon.find_manifests", interrupt)
-    assert called(capsys, "outputs")[0] == code
