@@ -1,1 +1,32 @@
-"""Watch a folder of generated videos and render where the model attended for each tracked word."""
+"""Watch a folder of generated videos and render where the model attended for each tracked word.
+
+As a library:
+
+    batch = attnwatch.open("outputs/demo_20260102_030405")
+    video = batch["prompt_001_vid001"]
+    video.attention("kiss", step=-1)  # numpy float32 [frame, y, x]
+    video.overlay("kiss")  # a notebook shows it
+"""
+
+from typing import TYPE_CHECKING
+
+from attnwatch.errors import AttnwatchError
+
+if TYPE_CHECKING:
+    from attnwatch.library import Batch, Clip, Video, open, render_video  # noqa: A004 - read as `attnwatch.open`
+else:
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - type checkers read the imports above
+        """Import the library when it is asked for: the watcher does without numpy and av."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from attnwatch import library  # noqa: PLC0415
+
+        return getattr(library, name)
+
+
+__all__ = ["AttnwatchError", "Batch", "Clip", "Video", "open", "render_video"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,13 +1,14 @@
-"""The README says the truth: every setting with its default, and an example that works."""
+"""The README says the truth: every setting with its default, and examples that work."""
 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attnwatch.settings import Visualization, Watcher
 from generator.config import BLOCKS, Settings
-from tests.support import attnwatch, write_source_video
+from tests.support import Batch, attnwatch, blob_maps, write_source_video
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +25,15 @@ def written(value):
     if value is None:
         return "`null`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def run_example(heading):
+    """Run the Python example below a heading, and return the names that it defines."""
+    text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    return names
 
 
 def expected_rows(model):
@@ -49,16 +59,29 @@ def test_every_setting_of_the_generator_is_there_with_its_default():
 
 
 def test_the_example_of_a_foreign_writer_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     folder = tmp_path / "outputs/mine/videos/prompt_001"
     write_source_video(folder / "video_001.mp4", frames=17)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    run_example("The contract")
     run = attnwatch("outputs", "--once", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert {path.name for path in (folder / "attention_videos").glob("*.mp4")} == {
         f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")
     }
+
+
+def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch):
+    manifest = Batch.make(tmp_path / "outputs").add_full(words=("kiss", "cat"))
+    monkeypatch.chdir(tmp_path)
+    names = run_example("In a notebook")
+    assert list(names["batch"]) == ["prompt_001_vid001"]
+    np.testing.assert_array_equal(names["last"], blob_maps()[-1, 0, 0])
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
+        f"prompt_001_vid001_{word}_{kind}.mp4"
+        for word in ("kiss", "cat")
+        for kind in ("attention", "overlay", "static")
+    }
+    assert not (manifest.parent / "attention_videos").exists()
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))

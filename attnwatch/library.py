@@ -1,0 +1,292 @@
+"""Batches in a notebook or a script: attention as numpy arrays, overlays to look at, renderings on request."""
+
+import logging
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+
+from attnwatch.config import load_settings
+from attnwatch.discover import find_manifests, manifest_of
+from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError
+from attnwatch.files import move_into_place, sync, write_atomically
+from attnwatch.jobs import Job, run
+from attnwatch.manifest import Manifest, read_document, read_manifest, verify
+from attnwatch.names import default_video_id, is_manifest
+from attnwatch.receipts import Place
+from attnwatch.render.video import render_outputs
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.tensorfile import Float32Array
+from attnwatch.tensors import AttentionReader, Part, WordMaps
+
+PathName: TypeAlias = str | PathLike[str]
+Choice: TypeAlias = int | str | Sequence[int] | None  # one, a range with both ends such as "0-9", several, or all
+
+_AXES = {"steps": "step", "layers": "layer", "heads": "head"}
+_NOT_OVERLAY = ("generate_attention_only", "generate_aggregated", "generate_step_evolution")
+_log = logging.getLogger(__name__)
+
+
+def open(folder: PathName) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
+    """Find what is finished at or below a folder now; nothing is read yet. Raises `ConfigError` where nothing is."""
+    path = Path(folder).absolute()
+    if not path.exists():
+        raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
+    return Batch(path)
+
+
+class Batch(Mapping[str, "Video"]):
+    """Finished videos by `video_id`, in the order of their paths. A manifest is read when its video is asked for.
+
+    One that cannot be read is listed under its default name, and raises `ManifestError` when it is asked for.
+
+    Raises:
+        UnknownNameError: (a `KeyError`) no video has this name; says which are nearest.
+        ConfigError: two videos have the same name, as in a folder of several batches.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names: dict[Path, str | None] = dict.fromkeys(find_manifests(folder))
+        self._likely: dict[str, list[Path]] = {}
+        for path in self._names:
+            self._likely.setdefault(default_video_id(path), []).append(path)
+
+    def __repr__(self) -> str:
+        return f"<Batch {str(self.folder)!r}: {len(self):,} videos>"
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        seen: dict[str, Path] = {}
+        for path in self._names:
+            name = self._name(path)
+            if seen.setdefault(name, path) != path:
+                raise self._ambiguous(name, seen[name], path)
+            yield name
+
+    def __contains__(self, video_id: object) -> bool:
+        return bool(self._find(video_id))
+
+    def __getitem__(self, video_id: str) -> "Video":
+        paths = self._find(video_id)
+        if not paths:
+            names = [self._name(path) for path in self._names]
+            nearest = ", ".join(get_close_matches(str(video_id), names, cutoff=0))
+            expected = f"one of {len(names):,}, nearest: {nearest}" if names else "some, but none is finished"
+            raise UnknownNameError(f"{self.folder}: found no video {video_id!r}; expected {expected}")
+        if len(paths) > 1:
+            raise self._ambiguous(video_id, *paths[:2])
+        return Video(read_manifest(paths[0]))
+
+    def _find(self, video_id: object) -> list[Path]:
+        """Look where the default name leads, and at all videos only if it leads nowhere."""
+        likely = [path for path in self._likely.get(str(video_id), ()) if self._name(path) == video_id]
+        return likely or [path for path in self._names if self._name(path) == video_id]
+
+    def _name(self, path: Path) -> str:
+        name = self._names[path]
+        if name is None:
+            name = self._names[path] = _video_id(path)
+        return name
+
+    def _ambiguous(self, name: str, *paths: Path) -> ConfigError:
+        places = " and ".join(str(path.relative_to(self.folder)) for path in paths)
+        return ConfigError(f"{self.folder}: found {name!r} twice, in {places}; expected one batch; open one of them")
+
+
+class _Identity(BaseModel):
+    video_id: str | None = None
+
+
+def _video_id(path: Path) -> str:
+    """Read nothing but the name, in a fifth of the time of a whole manifest."""
+    try:
+        return read_document(path, _Identity)[0].video_id or default_video_id(path)
+    except (ManifestError, OSError):
+        return default_video_id(path)
+
+
+@dataclass(frozen=True, repr=False)
+class Video:
+    """One finished video; `manifest.document` has every field of FORMAT.md."""
+
+    manifest: Manifest
+
+    def __repr__(self) -> str:
+        return f"<Video {self.video_id!r}>"
+
+    @property
+    def video_id(self) -> str:
+        """Its name in the batch."""
+        return self.manifest.video_id
+
+    @property
+    def prompt(self) -> str | None:
+        """What it was generated from, if the manifest says so."""
+        return self.manifest.document.generation.prompt
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Slugs of the tracked words, in the order of the prompt. Raises `NotReadyError` and `TensorError`."""
+        with _reader(self.manifest) as reader:
+            return tuple(reader.words)
+
+    def attention(self, word: str, *, step: Choice = None, layer: Choice = None, head: Choice = None) -> Float32Array:
+        """Return a word's attention, float32 `[frame, y, x]` on the latent grid: the mean over what is chosen.
+
+        Args:
+            word: its slug, or its text where no other word has the same.
+            step: denoising steps by the manifest's numbers; negative: from the end; None: the mean over all.
+            layer: by its place, where layers are stored.
+            head: by its place, where heads are stored.
+
+        Raises:
+            UnknownNameError: (a `KeyError`) no word has this name; says which there are.
+            ConfigError: this step, layer or head is not stored.
+            NotReadyError: a tensor file is missing.
+            TensorError: a tensor file breaks the contract.
+
+        """
+        part = _part(step, layer, head)
+        with _reader(self.manifest) as reader:
+            maps = self._select(reader, word)
+            # A map that is stored as it is comes as a read-only view of the file: the caller gets an array of its own.
+            return (maps.aggregated() if part.is_everything else maps.frames(part)).copy()
+
+    def overlay(self, word: str, **settings: Any) -> "Clip":  # noqa: ANN401 - see `render_video`
+        """Render a word's attention over the video, for a notebook to show; nothing is written beside the video.
+
+        Takes the settings of `render_video`. Raises what `attention` and `render_video` raise.
+        """
+        with _reader(self.manifest) as reader:
+            slug = self._select(reader, word).slug
+        pictures, watcher = _effective(self.manifest, settings)
+        pictures = pictures.model_copy(update={**dict.fromkeys(_NOT_OVERLAY, False), "generate_overlay": True})
+        verify(self.manifest, video_may_be_absent=False)
+        with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
+            rendering = render_outputs(self.manifest, pictures, Path(folder), tokens=(slug,), threads=watcher.workers)
+            (output,) = (output for output in rendering.outputs if output.token == slug)
+            return Clip(output.file, output.path.read_bytes())
+
+    def _select(self, reader: AttentionReader, word: str) -> WordMaps:
+        if word in reader.words:
+            return reader.words[word]
+        names = {token.slug for token in self.manifest.document.tokens if token.text == word}
+        found = {slug: maps for slug, maps in reader.words.items() if maps.name in names}
+        if len(found) == 1:
+            return found.popitem()[1]
+        expected = f"one of: {', '.join(found or reader.words)}" if reader.words else "nothing: no word was tracked"
+        raise UnknownNameError(f"{self.video_id}: found {len(found) or 'no'} words {word!r}; expected {expected}")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A rendered video in memory: `data` is H.264 in MP4, `name` that of the watcher's file. A notebook shows it."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        source = f"data:video/mp4;base64,{b64encode(self.data).decode()}"
+        return f'<video controls loop title="{escape(self.name)}" style="max-width: 100%" src="{source}"></video>'
+
+    def save(self, path: PathName) -> Path:
+        """Write the file, whole or not at all, and return its path."""
+        write_atomically(Path(path), self.data)
+        return Path(path)
+
+
+def render_video(
+    video: Video | Manifest | PathName,
+    directory: PathName | None = None,
+    **settings: Any,  # noqa: ANN401 - a setting's own type
+) -> tuple[Path, ...]:
+    """Render all words of a video in this process, whatever was rendered before, and return the paths of the outputs.
+
+    Args:
+        video: itself, its manifest, or the path of either.
+        directory: for the outputs. None: the video's own `attention_videos`, with lock and receipt as the watcher
+            does it; a watcher with other settings renders its own again.
+        settings: by the names of the README's table; they win over environment variables, and those over what the
+            batch asks for. `workers` words are encoded at the same time; `visualization_timeout` is not watched.
+
+    Raises:
+        ConfigError: there is no such video, or a setting is unknown or cannot have this value.
+        BusyError: another process is rendering this video right now (its own outputs).
+        JobError: its own outputs cannot be rendered, and why; into another directory, the error itself:
+        NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
+
+    """
+    manifest = _manifest(video)
+    pictures, watcher = _effective(manifest, settings)
+    if directory is None or Path(directory).resolve() == manifest.output_directory.resolve():
+        return _render_beside(manifest, pictures, watcher)
+    return _render_into(Path(directory), manifest, pictures, watcher)
+
+
+def _render_beside(manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
+    place = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    result = run(Job(place, place.read(), pictures, None, watcher, video_may_be_absent=True, threads=watcher.workers))
+    if result.receipt is None:
+        raise (BusyError if result.busy else JobError)(result.obstacle)
+    if result.receipt.status == "failed":
+        raise JobError(f"{manifest.video_id}: not rendered: {result.receipt.attempts[-1].error}")
+    _log_notes(manifest, result.receipt.notes)
+    return tuple(place.directory / output.file for output in result.receipt.outputs)
+
+
+def _render_into(directory: Path, manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
+    verify(manifest, video_may_be_absent=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".attnwatch-", dir=directory) as temporary:
+        rendering = render_outputs(manifest, pictures, Path(temporary), threads=watcher.workers)
+        for output in rendering.outputs:
+            move_into_place(output.path, directory / output.file)
+    sync(directory)
+    _log_notes(manifest, rendering.notes)
+    return tuple(directory / output.file for output in rendering.outputs)
+
+
+def _manifest(video: Video | Manifest | PathName) -> Manifest:
+    if isinstance(video, (Video, Manifest)):
+        return video.manifest if isinstance(video, Video) else video
+    path = manifest_of(Path(video).absolute())
+    if not is_manifest(path.name) or not path.is_file():
+        raise ConfigError(f"found no manifest for {path}; expected a finished video or its manifest; check the path")
+    return read_manifest(path)
+
+
+def _effective(manifest: Manifest, chosen: Mapping[str, Any]) -> tuple[Visualization, Watcher]:
+    settings = load_settings(None, chosen, spell_flag=str)
+    pictures, notes = settings.for_batch(manifest.document.visualization, manifest.path)
+    _log_notes(manifest, notes)
+    return pictures.per_video(), settings.watcher
+
+
+def _part(*choices: Choice) -> Part:
+    chosen = dict(zip(_AXES, choices, strict=True))
+    valid = Visualization(**load_settings(None, chosen, {}, spell_flag=_AXES.__getitem__).visualization)
+    return Part(valid.steps, valid.layers, valid.heads)
+
+
+def _reader(manifest: Manifest) -> AttentionReader:
+    for path in manifest.attention:
+        if not path.exists():
+            raise NotReadyError(f"{manifest.path}: found no {path.name}; expected the tensor file there; restore it")
+    return AttentionReader(manifest)
+
+
+def _log_notes(manifest: Manifest, notes: Sequence[str]) -> None:
+    for note in notes:
+        _log.warning("%s: %s", manifest.video_id, note)
