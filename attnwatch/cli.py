@@ -23,12 +23,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.daemon import Daemon
-from attnwatch.discover import find_manifests, manifest_of
+from attnwatch.discover import manifest_of
 from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.errors import AttnwatchError, ConfigError
-from attnwatch.log import console, set_up
+from attnwatch.log import console, counted, set_up
 from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.plan import Options, Planner
+from attnwatch.targets import find_targets
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 BATCH_FOLDER = Path("outputs")
@@ -145,6 +146,51 @@ def render(
 
 
 @app.command
+def collect(
+    *batches: Path,
+    force: _Force = False,
+    config: _Config = None,
+    workers: _Workers = None,
+    tokens: _Tokens = (),
+    set_: _Set = (),
+    verbose: _Verbose = False,
+    quiet: _Quiet = False,
+) -> int:
+    """Collect all attention videos of a batch in its attention_videos/, with a contact sheet per word, then exit.
+
+    Parameters
+    ----------
+    batches
+        Folder of a batch, or its name below outputs/ (the newest of that name). It need not have ended.
+    force
+        Make also what is up to date.
+    config
+        YAML file; the one that the generator was given will do.
+    workers
+        Videos rendered at the same time (default: half of the cores).
+    tokens
+        Only these words, separated by commas.
+    set_
+        Any setting of the README's table, as NAME=VALUE; may be repeated.
+    verbose
+        Also say what is being started.
+    quiet
+        Only warnings and errors.
+
+    """
+    if not batches:
+        raise ConfigError("found no batch; expected a batch's folder or name; for example: attnwatch collect demo")
+    settings = _settings(config, workers, set_)
+    target = _set_up(verbose=verbose, quiet=quiet)
+    roots = tuple(_root(_named(batch)) for batch in batches)
+    for root in roots:
+        if not root.is_dir():
+            raise ConfigError(f"found the file {root}; expected the folder of a batch")
+    options = Options(roots, once=True, force=force, by_name=True, collect=True, tokens=_words(tokens))
+    return _run(settings, options, target)
+
+
+@app.command
 def check(*paths: Path) -> int:
     """Say what is wrong with a batch, a folder or a manifest, in the words of whoever wrote it.
 
@@ -171,7 +217,7 @@ def check(*paths: Path) -> int:
             f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
             "beside the videos (FORMAT.md)"
         )
-    _print(f"{documents} documents, {wrong} wrong")
+    _print(f"{counted(documents, 'document')}, {wrong} wrong")
     return FAILED if wrong else OK
 
 
@@ -219,17 +265,16 @@ def _run(settings: Settings, options: Options, target: Console) -> int:
     if outcome.signal is signal.SIGTERM:
         return OK
     if outcome.failed:
-        logging.getLogger(__name__).error("%d videos could not be rendered", len(outcome.failed))
+        logging.getLogger(__name__).error("%s could not be rendered", counted(len(outcome.failed), "video"))
         return FAILED
     return OK
 
 
 def _list(settings: Settings, options: Options) -> int:
     planner = Planner(settings, options)
-    for root in options.roots:
-        for manifest in find_manifests(root):
-            if planner.plan(manifest):
-                _print(str(manifest))
+    targets = (target for root in options.roots for target in find_targets(root))
+    for manifest in dict.fromkeys(target.manifest for target in targets if planner.plan(target)):
+        _print(str(manifest))
     return OK
 
 

@@ -4,22 +4,25 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals, set_wakeup_fd
-from signal import signal as set_handler
+from signal import Signals
 from types import FrameType
 
 from attnwatch.config import Settings
-from attnwatch.discover import find_manifests, is_searched
+from attnwatch.discover import is_searched
 from attnwatch.documents import ReceiptDocument
 from attnwatch.engine import Finished, LocalEngine
 from attnwatch.errors import JobError
 from attnwatch.events import Hints, RootWatcher
 from attnwatch.jobs import Job, Result, remove_leftovers
+from attnwatch.log import counted
 from attnwatch.plan import Options, Planner, Task
 from attnwatch.receipts import failure
+from attnwatch.sheets import SheetJob, SheetResult, is_due
+from attnwatch.signals import drain, handling
+from attnwatch.targets import Target, find_targets
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +74,10 @@ class Daemon:
         self._options = options
         self._progress = progress
         self._planner = Planner(settings, options)
-        self._waiting: dict[Path, _Waiting] = {}
-        self._running: dict[Path, tuple[Task, _Waiting]] = {}
+        self._waiting: dict[Target, _Waiting] = {}
+        self._running: dict[Target, tuple[Task, _Waiting]] = {}
+        self._unchecked: set[Path] = set()  # batches whose contact sheets may be out of date
+        self._drawing: set[Path] = set()
         self._engine = LocalEngine()
         self._hints = Hints()
         self._outcome = Outcome()
@@ -84,12 +89,12 @@ class Daemon:
 
     def run(self) -> Outcome:
         """Run until everything is done (`once`), a signal comes, or a failure is not to be survived."""
-        with _signals(self._ask_to_stop) as woken, self._engine, self._watcher() as watcher:
+        with handling(self._ask_to_stop) as woken, self._engine, self._watcher() as watcher:
             while not self._stop_asked:
                 self._look_around(watcher)
                 self._say_hello()
                 self._start_due()
-                if self._options.once and not self._waiting and not self._running:
+                if self._options.once and not (self._waiting or self._engine.running or self._unchecked):
                     break
                 self._take_results(self._engine.wait(self._idle_seconds(), [self._hints.readable, woken]))
             self._finish_running(woken)
@@ -103,7 +108,7 @@ class Daemon:
         self._greeted = True
         where = ", ".join(map(str, self._options.roots))
         verb = "rendering" if self._options.once else "watching"
-        counts = f"{len(self._waiting)} videos to render, {self._planner.up_to_date} up to date"
+        counts = f"{counted(len(self._waiting), 'video')} to render, {self._planner.up_to_date} up to date"
         _log.info("%s %s: %s, %d at a time", verb, where, counts, self._settings.watcher.workers)
 
     def _watcher(self) -> contextlib.AbstractContextManager[RootWatcher | None]:
@@ -131,35 +136,49 @@ class Daemon:
 
     def _consider(self, path: Path) -> None:
         """Queue everything at or below a path that is to be rendered."""
-        for manifest in find_manifests(path):
-            if manifest in self._running or self._stop_asked:
+        for target in find_targets(path, collect=self._options.collect):
+            if target in self._running or self._stop_asked:
                 continue
-            task = self._planner.plan(manifest)
+            task = self._planner.plan(target)
+            if target.batch in self._planner.collections:
+                self._unchecked.add(target.batch)
             if task is None:
-                self._waiting.pop(manifest, None)
+                self._waiting.pop(target, None)
             else:
-                self._queue(manifest, task)
+                self._queue(task)
         self._report()
 
-    def _queue(self, manifest: Path, task: Task) -> None:
+    def _queue(self, task: Task) -> None:
         due = time.monotonic() + task.wait
-        waiting = self._waiting.setdefault(manifest, _Waiting(due=due))
+        waiting = self._waiting.setdefault(task.target, _Waiting(due=due))
         if waiting.since is None:  # else its files are looked at again in their own rhythm
             waiting.due = min(waiting.due, due)
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        due = [path for path, waiting in self._waiting.items() if waiting.due <= now]
-        for path in due:
+        due = [target for target, waiting in self._waiting.items() if waiting.due <= now]
+        for target in due:
             if self._engine.running >= self._settings.watcher.workers:
                 return
-            waiting = self._waiting.pop(path)
+            waiting = self._waiting.pop(target)
             # Planned again: since it was queued, another process may have rendered it, or its files have changed.
-            task = self._planner.plan(path)
+            task = self._planner.plan(target)
             if task is not None and task.wait > 0:
-                self._queue(path, task)
+                self._queue(task)
             elif task is not None:
                 self._start(task, waiting)
+        self._start_sheets()
+
+    def _start_sheets(self) -> None:
+        """Draw the contact sheets of batches whose collection is complete and has changed."""
+        unfinished = {target.batch for target in (*self._waiting, *self._running)} | self._drawing
+        for batch in sorted(self._unchecked - unfinished):
+            if self._engine.running >= self._settings.watcher.workers:
+                return
+            self._unchecked.discard(batch)
+            if is_due(batch):
+                self._drawing.add(batch)
+                self._engine.start(SheetJob(batch, self._planner.collections[batch]))
 
     def _start(self, task: Task, waiting: _Waiting) -> None:
         patient = waiting.since is not None and time.monotonic() - waiting.since >= _PATIENCE
@@ -172,8 +191,10 @@ class Daemon:
             limits=self._settings.watcher,
             video_may_be_absent=patient or self._options.once,
             threads=max(1, workers // (len(self._waiting) + len(self._running) + 1)),
+            batch=task.target.batch,
+            batch_sha256=task.batch_sha256,
         )
-        self._running[task.place.manifest] = (task, waiting)
+        self._running[task.target] = (task, waiting)
         self._engine.start(job)
         _log.debug("started %s", task.place.video_id)
 
@@ -185,23 +206,41 @@ class Daemon:
         return max(0.0, min(times) - now)
 
     def _take_results(self, finished: list[Finished]) -> None:
-        for job in finished:
-            task, waiting = self._running.pop(job.job.place.manifest)
-            if isinstance(job.outcome, JobError):
-                remove_leftovers(task.place)
-                if self._outcome.signal is not None:
-                    continue  # whoever stops the watcher may end its jobs with it: that is no failure of theirs
-            result = self._record_crash(task, job, job.outcome) if isinstance(job.outcome, JobError) else job.outcome
-            if result.receipt is not None:
-                self._take_receipt(task, result.receipt)
-            else:
-                self._put_back(task, waiting, result)
+        for ended in finished:
+            if isinstance(ended.job, SheetJob):
+                self._take_sheets(ended.job.batch, ended.outcome)
+            elif isinstance(ended.job, Job):
+                self._take_result(ended.job, ended)
         if finished:
             self._report()
 
-    def _record_crash(self, task: Task, job: Finished, error: JobError) -> Result:
+    def _take_sheets(self, batch: Path, outcome: object) -> None:
+        self._drawing.discard(batch)
+        error = outcome.error if isinstance(outcome, SheetResult) else str(outcome)
+        if error is not None and self._outcome.signal is None:
+            self._outcome.failed.add(batch)
+            self._planner.say(f"{batch}: no contact sheets: {error}")
+        for file in outcome.files if isinstance(outcome, SheetResult) else ():
+            _log.info("✅ Generated contact sheet: %s", file)
+
+    def _take_result(self, job: Job, ended: Finished) -> None:
+        task, waiting = self._running.pop(Target(job.place.manifest, job.batch))
+        result = ended.outcome
+        if isinstance(result, JobError):
+            remove_leftovers(task.place)
+            if self._outcome.signal is not None:
+                return  # whoever stops the watcher may end its jobs with it: that is no failure of theirs
+            result = self._record_crash(task, ended.seconds, result)
+        if not isinstance(result, Result):
+            return
+        if result.receipt is not None:
+            self._take_receipt(task, result.receipt)
+        else:
+            self._put_back(task, waiting, result)
+
+    def _record_crash(self, task: Task, seconds: float, error: JobError) -> Result:
         """Write the receipt for a job that could not write one itself."""
-        receipt = failure(task.place, task.fingerprint, error, job.seconds, self._settings.watcher)
+        receipt = failure(task.place, task.fingerprint, error, seconds, self._settings.watcher)
         try:
             task.place.write(receipt)
         except OSError as problem:
@@ -221,7 +260,8 @@ class Daemon:
             _log.info("✅ Generated attention video: %s", output.file)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
-        _log.info("%s: %d outputs in %.1f s%s", receipt.video_id, len(receipt.outputs), seconds, notes)
+        outputs = counted(len(receipt.outputs), "output")
+        _log.info("%s: %s in %.1f s%s", receipt.video_id, outputs, seconds, notes)
 
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
         path = task.place.manifest
@@ -250,16 +290,16 @@ class Daemon:
         if now - since >= _PATIENCE:
             self._planner.say(f"still waiting for {task.place.video_id}: {result.obstacle}")
         delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2**waiting.looks)
-        self._waiting[path] = _Waiting(due=now + delay, since=since, looks=waiting.looks + 1)
+        self._waiting[task.target] = _Waiting(due=now + delay, since=since, looks=waiting.looks + 1)
 
     def _finish_running(self, woken: socket.socket) -> None:
         """Let running jobs finish for a while; what is not finished then is abandoned and done at the next start."""
         if self._outcome.signal is not None:
-            count = len(self._running)
-            _log.info("stopping%s", f": {count} running jobs get {_STOP_TIME:g} s to finish" if count else "")
+            jobs = counted(len(self._running), "running job")
+            _log.info("stopping%s", f": {jobs} may take {_STOP_TIME:g} s to finish" if self._running else "")
         limit = time.monotonic() + _STOP_TIME
         while self._engine.running and time.monotonic() < limit and not self._patience_over:
-            _drain(woken)
+            drain(woken)
             self._take_results(self._engine.wait(limit - time.monotonic(), [woken]))
         self._engine.stop()
         for task, _ in self._running.values():
@@ -267,25 +307,3 @@ class Daemon:
 
     def _report(self) -> None:
         self._progress(self._done, self._done + len(self._waiting) + len(self._running))
-
-
-@contextlib.contextmanager
-def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[socket.socket]:
-    """Handle TERM and INT for the time of the context; the socket is readable after one came."""
-    woken, waker = socket.socketpair()
-    woken.setblocking(False)
-    waker.setblocking(False)
-    before = {number: set_handler(number, handler) for number in (SIGTERM, SIGINT)}
-    descriptor = set_wakeup_fd(waker.fileno())
-    try:
-        with woken, waker:
-            yield woken
-    finally:
-        set_wakeup_fd(descriptor)
-        for number, previous in before.items():
-            set_handler(number, previous)
-
-
-def _drain(woken: socket.socket) -> None:
-    with contextlib.suppress(BlockingIOError):
-        woken.recv(64)

@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any, TypeAlias
 
 from attnwatch.errors import JobError
-from attnwatch.jobs import Job, Result, run_in_process
+from attnwatch.jobs import Work, run_in_process
 
 _PRELOADED = ["attnwatch.jobs", "attnwatch.render.video", "matplotlib.colors"]
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
@@ -26,16 +26,16 @@ Waitable: TypeAlias = "Connection[Any, Any] | socket.socket"
 class Finished:
     """A job that ended, with its result or the error that took its process."""
 
-    job: Job
-    outcome: Result | JobError
+    job: Work
+    outcome: object
     seconds: float
 
 
 @dataclass
 class _Running:
-    job: Job
+    job: Work
     process: ForkServerProcess
-    results: "Connection[Result]"
+    results: "Connection[Any]"
     started: float
     deadline: float
     timed_out: bool = False
@@ -64,14 +64,14 @@ class LocalEngine:
         """Number of jobs under way."""
         return len(self._running)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Work) -> None:
         """Start a job's process."""
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=run_in_process, args=(job, sender), daemon=True)
         process.start()
         sender.close()
         now = time.monotonic()
-        self._running.append(_Running(job, process, receiver, now, now + job.settings.visualization_timeout))
+        self._running.append(_Running(job, process, receiver, now, now + job.timeout))
 
     def wait(self, timeout: float | None, others: Sequence[Waitable] = ()) -> list[Finished]:
         """Wait until a job ends, another connection is readable, or the time is over; return what ended."""
@@ -107,7 +107,7 @@ class LocalEngine:
 
 
 def _collect(running: _Running) -> Finished:
-    outcome: Result | JobError
+    outcome: object
     try:
         outcome = running.results.recv()
     except (EOFError, OSError):  # ended before its result, or in the middle of it
@@ -122,7 +122,7 @@ def _collect(running: _Running) -> Finished:
 
 
 def _ending(running: _Running) -> str:
-    limit = running.job.settings.visualization_timeout
+    limit = running.job.timeout
     if running.timed_out:
         return f"not finished after {limit:g} s; raise visualization_timeout (now {limit:g}) if it needs longer"
     code = running.process.exitcode or 0

@@ -14,7 +14,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
-from attnwatch.names import is_manifest
+from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +35,14 @@ class Hints(FileSystemEventHandler):
         self.readable, self._writer = Pipe(duplex=False)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note a marker that appeared, or a folder that came with whatever is in it."""
+        """Note a marker that appeared, a batch that ended, or a folder that came with whatever is in it."""
         if event.event_type not in ("created", "moved", "closed"):
             return
-        path = os.fsdecode(event.dest_path or event.src_path)
-        if event.is_directory or is_manifest(os.path.basename(path)):  # noqa: PTH119 - a string is enough here
-            self.add(Path(path))
+        path = Path(os.fsdecode(event.dest_path or event.src_path))
+        if event.is_directory or is_manifest(path.name):
+            self.add(path)
+        elif path.name == BATCH_COMPLETE_FILE:
+            self.add(path.parent)  # the batch has ended: its videos may now be collected
 
     def add(self, path: Path) -> None:
         """Note a path."""

@@ -1,6 +1,7 @@
 """Files that are whole under their final name, whatever happens: temporary name, fsync, rename, fsync."""
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -23,6 +24,21 @@ def move_into_place(path: Path, target: Path) -> None:
     """Rename a finished file on the same file system; the caller syncs the directory, once for many files."""
     sync(path)
     path.replace(target)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file appear under a second name: as a link, or as a copy where the file system has none.
+
+    Raises:
+        FileNotFoundError: there is no such source.
+
+    """
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def sync(path: Path) -> None:

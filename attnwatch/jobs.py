@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock, Timeout
 
+from attnwatch.discover import find_manifests
 from attnwatch.documents import OutputRecord, ReceiptDocument
 from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
-from attnwatch.files import move_into_place, sync
+from attnwatch.files import link_or_copy, move_into_place, sync
 from attnwatch.manifest import Manifest, read_manifest, verify
 from attnwatch.receipts import Fingerprint, Place, describe, failure, success
 from attnwatch.settings import Visualization, Watcher
 
 if TYPE_CHECKING:
+    from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
 
 
@@ -41,6 +43,8 @@ class Job:
         limits: for the time of the next attempt.
         video_may_be_absent: render without overlay when the video is not there.
         threads: outputs encoded at the same time.
+        batch: folder of the batch whose collection this is for; None for the rendering beside the video.
+        batch_sha256: how that batch ended, where its colour scale is that of the whole batch; else None.
 
     """
 
@@ -51,6 +55,17 @@ class Job:
     limits: Watcher
     video_may_be_absent: bool
     threads: int = 1
+    batch: Path | None = None
+    batch_sha256: str | None = None
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that the job may take."""
+        return self.settings.visualization_timeout
+
+    def run(self) -> "Result":
+        """Do it, in this process."""
+        return run(self)
 
 
 @dataclass(frozen=True)
@@ -69,13 +84,24 @@ class Result:
     busy: bool = False
 
 
-def run_in_process(job: Job, results: "Connection[Result]") -> None:
+class Work(Protocol):
+    """What a process is started for; it and its answer are picklable."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that it may take."""
+
+    def run(self) -> object:
+        """Do it; called in the process."""
+
+
+def run_in_process(work: Work, results: "Connection[Any]") -> None:
     """Entry point of the job's process: cut loose from the terminal, tied to the life of the watcher."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_watcher, args=(results,), daemon=True).start()
-    results.send(run(job))
+    results.send(work.run())
 
 
 def run(job: Job) -> Result:
@@ -83,7 +109,7 @@ def run(job: Job) -> Result:
     start = time.monotonic()
     try:
         manifest = read_manifest(job.place.manifest)
-        fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs())
+        fingerprint = _fingerprint(job, manifest)
         with _lock(job.place):
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
@@ -97,12 +123,16 @@ def run(job: Job) -> Result:
 def _attempt(job: Job, manifest: Manifest, fingerprint: Fingerprint, start: float) -> ReceiptDocument:
     try:
         verify(manifest, video_may_be_absent=job.video_may_be_absent)
-        outputs, notes = _render(job, manifest)
+        outputs, notes = _linked(job, manifest) or _render(job, manifest)
     except NotReadyError:
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
         return failure(job.place, fingerprint, error, time.monotonic() - start, job.limits)
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start)
+
+
+def _fingerprint(job: Job, manifest: Manifest) -> Fingerprint:
+    return Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs(), job.batch_sha256)
 
 
 def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
@@ -111,7 +141,10 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
 
     directory = job.place.directory
     with _temporary_directory(job.place) as temporary:
-        rendering = render_outputs(manifest, job.settings, temporary, tokens=job.tokens, threads=job.threads)
+        scales = _batch_scales(job)
+        rendering = render_outputs(
+            manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
+        )
         records = tuple(_record(output) for output in rendering.outputs)
         for output in rendering.outputs:
             move_into_place(output.path, directory / output.file)
@@ -119,6 +152,36 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
     if job.tokens is None:  # a choice of words says nothing about the outputs of the others
         _remove_outdated(job.place, {record.file for record in records})
     return records, rendering.notes
+
+
+def _linked(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
+    """Put the outputs that lie beside the video into the collection, if they are the very same."""
+    if job.batch is None:
+        return None
+    beside = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    receipt = beside.read()
+    if receipt is None or receipt.status != "rendered" or not _fingerprint(job, manifest).matches(receipt):
+        return None
+    with _temporary_directory(job.place) as temporary:
+        try:
+            for output in receipt.outputs:
+                link_or_copy(beside.directory / output.file, temporary / output.file)
+        except FileNotFoundError:
+            return None
+        for output in receipt.outputs:
+            move_into_place(temporary / output.file, job.place.directory / output.file)
+        sync(job.place.directory)
+    return receipt.outputs, receipt.notes
+
+
+def _batch_scales(job: Job) -> "dict[str, Scale] | None":
+    if job.batch is None or job.batch_sha256 is None:
+        return None
+    from attnwatch.render.scales import batch_scales  # noqa: PLC0415 - see `_render`
+
+    settings_sha256 = Fingerprint.of("", job.settings, None, {}).settings_sha256
+    cache = job.place.directory / f".scales_{job.batch_sha256[:16]}_{settings_sha256[:16]}.json"
+    return batch_scales(list(find_manifests(job.batch)), job.settings, cache)
 
 
 def _record(output: "Output") -> OutputRecord:
@@ -184,7 +247,7 @@ def _remove_outdated(place: Place, current: set[str]) -> None:
             (place.directory / output.file).unlink(missing_ok=True)
 
 
-def _end_with_watcher(results: "Connection[Result]") -> None:
+def _end_with_watcher(results: "Connection[Any]") -> None:
     """End this process and all that it started as soon as nobody is left to take its result.
 
     The kernel's signal for a dead parent would not do: the parent is the fork server, which lives as long as its jobs.

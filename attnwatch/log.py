@@ -28,3 +28,8 @@ def set_up(level: int, target: Console) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 video`, `2 videos`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
 from attnwatch.names import default_video_id
 from attnwatch.receipts import Fingerprint, Place, describe, failure, seconds_until_due
 from attnwatch.settings import Visualization
+from attnwatch.targets import Target, ending_sha256
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Options:
         dry_run: write nothing, not even why a manifest is refused.
         by_name: the user named these videos: render them even if their batch asks for no per-video rendering, and
             also those that were given up.
+        collect: make the collections of the batches that the roots are, and nothing else.
         tokens: only these words; None for all.
 
     """
@@ -37,16 +39,30 @@ class Options:
     force: bool = False
     dry_run: bool = False
     by_name: bool = False
+    collect: bool = False
     tokens: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """A video that is to be rendered, `wait` seconds from now, and the receipt that says so, if there is one."""
+    """A rendering that is to be made, `wait` seconds from now.
 
+    Attributes:
+        target: what it is made for.
+        place: where its receipt lies.
+        fingerprint: what its pictures depend on.
+        settings: the effective ones.
+        batch_sha256: how the batch ended, where its colour scale is that of the whole batch; else None.
+        wait: seconds until it is due.
+        receipt: the present one, which says that there is something to do.
+
+    """
+
+    target: Target
     place: Place
     fingerprint: Fingerprint
     settings: Visualization
+    batch_sha256: str | None
     wait: float
     receipt: ReceiptDocument | None
 
@@ -57,22 +73,25 @@ class Planner:
     def __init__(self, settings: Settings, options: Options) -> None:
         self._settings = settings
         self._options = options
-        self._rendered: dict[Path, tuple[str, dict[str, int | None]]] = {}
-        self._failed: set[Path] = set()
+        self._rendered: dict[Target, tuple[str, dict[str, int | None]]] = {}
+        self._failed: set[Target] = set()
         self._said: set[str] = set()
         self.given_up: set[Path] = set()
-        self._settled: set[Path] = set()
+        self._settled: set[Target] = set()
+        self.collections: dict[Path, Visualization] = {}
+        """Settings of each batch whose videos are collected."""
 
     @property
     def up_to_date(self) -> int:
         """Number of videos that were found with a receipt that still holds."""
         return len(self._settled)
 
-    def plan(self, path: Path) -> Task | None:
-        """Return what is to be done for a manifest, or None when there is nothing.
+    def plan(self, target: Target) -> Task | None:
+        """Return what is to be done for a target, or None when there is nothing.
 
         A manifest that cannot be rendered at all gets its receipt here, and is in `given_up` from then on.
         """
+        path = target.manifest
         self.given_up.discard(path)
         try:
             manifest = read_manifest(path)
@@ -85,9 +104,9 @@ class Planner:
             return None
         for note in notes:
             self.say(f"{manifest.path}: {note}; it is ignored")
-        if not settings.auto_generate_per_video and not self._options.by_name:
+        if not self._wanted(target, settings):
             return None
-        return self._task(manifest, settings.per_video(), inputs)
+        return self._task(target, manifest, settings, inputs)
 
     def note_rendered(self, task: Task) -> None:
         """Remember what this run has rendered.
@@ -95,11 +114,11 @@ class Planner:
         It is not rendered again when another watcher with other settings has replaced the receipt: two watchers on
         one folder would go on for ever.
         """
-        self._rendered[task.place.manifest] = (task.fingerprint.manifest_sha256, task.fingerprint.inputs)
+        self._rendered[task.target] = (task.fingerprint.manifest_sha256, task.fingerprint.inputs)
 
     def note_failed(self, task: Task) -> None:
         """Remember that a video had its turn in this run: its receipt says when the next one is, also with `force`."""
-        self._failed.add(task.place.manifest)
+        self._failed.add(task.target)
 
     def say(self, message: str) -> None:
         """Log a complaint, once."""
@@ -107,13 +126,25 @@ class Planner:
             self._said.add(message)
             _log.warning("%s", message)
 
-    def _task(self, manifest: Manifest, settings: Visualization, inputs: dict[str, int | None]) -> Task | None:
-        place = Place(manifest.path, manifest.video_id, manifest.output_directory)
-        fingerprint = Fingerprint.of(manifest.sha256, settings, self._options.tokens, inputs)
+    def _wanted(self, target: Target, settings: Visualization) -> bool:
+        if target.batch is not None:
+            return settings.auto_generate_videos or self._options.collect
+        return settings.auto_generate_per_video or self._options.by_name
+
+    def _task(
+        self, target: Target, manifest: Manifest, requested: Visualization, inputs: dict[str, int | None]
+    ) -> Task | None:
+        settings = requested.per_video() if target.batch is None else requested.for_collection()
+        directory = (target.batch or manifest.path.parent) / OUTPUT_DIRECTORY
+        place = Place(manifest.path, manifest.video_id, directory)
+        if target.batch is not None:
+            self.collections[target.batch] = settings
+        batch_sha256 = ending_sha256(target.batch) if target.batch and settings.measures_batch else None
+        fingerprint = Fingerprint.of(manifest.sha256, settings, self._options.tokens, inputs, batch_sha256)
         receipt = place.read()
-        if receipt is not None and self._rendered.get(manifest.path) == (manifest.sha256, inputs):
+        if receipt is not None and self._rendered.get(target) == (manifest.sha256, inputs):
             return None
-        force = self._options.force and manifest.path not in self._failed
+        force = self._options.force and target not in self._failed
         wait = 0.0 if force else seconds_until_due(receipt, fingerprint)
         if receipt is not None and receipt.status == "failed":
             if self._options.by_name or (self._options.once and wait is not None):
@@ -121,10 +152,10 @@ class Planner:
             elif wait is None:
                 self.given_up.add(manifest.path)
         if wait is None:
-            self._settled.add(manifest.path)
+            self._settled.add(target)
             return None
-        self._settled.discard(manifest.path)
-        return Task(place, fingerprint, settings, wait, receipt)
+        self._settled.discard(target)
+        return Task(target, place, fingerprint, settings, batch_sha256, wait, receipt)
 
     def _refuse(self, path: Path, error: AttnwatchError | OSError) -> None:
         self.given_up.add(path)

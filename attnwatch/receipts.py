@@ -39,10 +39,14 @@ class Fingerprint:
         settings: Visualization,
         tokens: tuple[str, ...] | None,
         inputs: dict[str, int | None],
+        batch_sha256: str | None = None,
     ) -> "Fingerprint":
-        """Take the settings that shape pictures, and the choice of words."""
+        """Take the settings that shape pictures, the choice of words, and how the batch ended if its scale counts."""
         shaping = settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
-        return cls(manifest_sha256, {**shaping, "tokens": sorted(tokens) if tokens is not None else None}, inputs)
+        shaping["tokens"] = sorted(tokens) if tokens is not None else None
+        if batch_sha256 is not None:
+            shaping["batch_sha256"] = batch_sha256
+        return cls(manifest_sha256, shaping, inputs)
 
     @property
     def settings_sha256(self) -> str:

@@ -118,6 +118,11 @@ class Visualization(_Settings):
                 raise PydanticCustomError("order", message, {"name": name, "low": low, "high": high})
         return self
 
+    @property
+    def measures_batch(self) -> bool:
+        """Whether the colour scale has an end that is measured over the whole batch."""
+        return self.normalization == "batch" and None in (self.vmin, self.vmax)
+
     def per_video(self) -> "Visualization":
         """Return what holds for rendering per video."""
         return self._resolved(self.per_video_fps, self.per_video_quality)

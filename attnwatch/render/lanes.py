@@ -59,7 +59,7 @@ def _levels(context: Context, word: WordMaps) -> Levels:
     maps = word.frames(context.part)
     mapping = TimeMapping.of(len(maps), context.timeline.frames, context.manifest.document.grid)
     frames = resample_in_time(maps, mapping, context.timeline.frames, context.settings.interpolation_steps)
-    return to_levels(frames, context.settings)
+    return to_levels(frames, context.settings, context.scales.get(word.slug))
 
 
 def output_clock(timeline: Timeline, fps: float | None) -> tuple[Fraction, Fraction]:

@@ -39,7 +39,7 @@ class Levels:
     scale: Scale
 
 
-def to_levels(maps: Float32Array, settings: Visualization) -> Levels:
+def to_levels(maps: Float32Array, settings: Visualization, scale: Scale | None = None) -> Levels:
     """Turn attention into places in the colormap.
 
     The ends are measured (over all frames, or each), unless `vmin` or `vmax` set them. What lies below
@@ -48,10 +48,11 @@ def to_levels(maps: Float32Array, settings: Visualization) -> Levels:
     Args:
         maps: `[frame, height, width]`.
         settings: `normalization`, `vmin`, `vmax`, `clip`, `threshold`, `invert`.
+        scale: ends that were measured elsewhere, such as over a whole batch.
 
     """
     per_frame = settings.normalization == "frame"
-    low, high = _ends(maps.reshape(len(maps) if per_frame else 1, -1), settings)
+    low, high = _ends(maps.reshape(len(maps) if per_frame else 1, -1), settings, scale)
     span = np.where(high > low, high - low, np.inf)
     share = np.asarray((maps - low[:, None, None]) / span[:, None, None], dtype=np.float32)
     np.clip(share, 0, 1, out=share)
@@ -63,9 +64,17 @@ def to_levels(maps: Float32Array, settings: Visualization) -> Levels:
     return Levels(share, scale)
 
 
-def _ends(values: Float32Array, settings: Visualization) -> tuple[Float32Array, Float32Array]:
+def ends(maps: Float32Array, settings: Visualization) -> Scale:
+    """Return the ends of one video's colour scale."""
+    low, high = _ends(maps.reshape(1, -1), settings, None)
+    return Scale(float(low[0]), float(high[0]))
+
+
+def _ends(values: Float32Array, settings: Visualization, scale: Scale | None) -> tuple[Float32Array, Float32Array]:
     """Return the lower and the upper end of each row."""
-    if settings.clip is None:
+    if scale is not None:
+        low, high = (np.full(len(values), end, np.float32) for end in (scale.low, scale.high))
+    elif settings.clip is None:
         low, high = values.min(axis=1), values.max(axis=1)
     else:
         low, high = np.percentile(values, settings.clip, axis=1).astype(np.float32)

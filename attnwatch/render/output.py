@@ -1,5 +1,6 @@
 """What all outputs of one video share: names, encoders, painters and pages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -48,6 +49,8 @@ class Context:
     settings: Visualization
     directory: Path
     timeline: Timeline
+    scales: Mapping[str, Scale]
+    """Ends measured over a whole batch, by word; empty where each video has its own."""
 
     @property
     def part(self) -> Part:

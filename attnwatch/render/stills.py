@@ -22,7 +22,7 @@ _TITLE = 30  # pixels above the first box
 def write_static(context: Context, word: WordMaps) -> Output:
     """Write the mean over time as a still picture, `static_duration` seconds long."""
     maps = word.aggregated() if context.part.is_everything else word.frames(context.part)
-    levels = to_levels(maps.mean(axis=0, keepdims=True), context.settings)
+    levels = to_levels(maps.mean(axis=0, keepdims=True), context.settings, context.scales.get(word.slug))
     output = context.output(word, "static", levels.scale)
     page = context.page(word, levels.scale, frames=None)
     picture = context.painter(_size(page, context)).paint(levels.shares[0])
@@ -47,7 +47,7 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     """
     steps = list(word.steps(context.part))
     maps = np.stack([_moments(step.mean(), context) for step in steps])
-    levels = to_levels(maps.reshape(-1, *maps.shape[-2:]), context.settings)
+    levels = to_levels(maps.reshape(-1, *maps.shape[-2:]), context.settings, context.scales.get(word.slug))
     shares = levels.shares.reshape(maps.shape)
     output = context.output(word, "evolution", levels.scale)
     page = _evolution_page(context, word, last=steps[-1].number + 1)

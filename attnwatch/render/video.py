@@ -1,7 +1,7 @@
 """All attention videos of one generated video, in one pass over its frames."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -10,6 +10,7 @@ from pathlib import Path
 from attnwatch.errors import Problem, TensorError
 from attnwatch.manifest import Manifest
 from attnwatch.render.lanes import Lane, at_rate
+from attnwatch.render.maps import Scale
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import write_evolution, write_static
@@ -31,6 +32,7 @@ def render_outputs(
     directory: Path,
     *,
     tokens: Collection[str] | None = None,
+    scales: Mapping[str, Scale] | None = None,
     threads: int = 1,
 ) -> Rendering:
     """Render every tracked word of one video.
@@ -40,6 +42,7 @@ def render_outputs(
         settings: what to render, and how.
         directory: where the files go, under names that end in `.partial`; it exists.
         tokens: only words whose slug or text is one of these; None for all.
+        scales: ends of the colour scale that were measured over a whole batch, by word.
         threads: outputs of this many words are encoded at the same time.
 
     Raises:
@@ -56,7 +59,9 @@ def render_outputs(
         source = _source(manifest, words[0], notes)
         for word in words:
             _check_grid(manifest, word)
-        context = Context(manifest, settings, directory, source.timeline)
+        if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
+            notes.append("the scale is this video's own: that of the batch is known when it has ended")
+        context = Context(manifest, settings, directory, source.timeline, scales or {})
         outputs = [*_stills(context, words, source, notes), *_follow(context, words, source, threads)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
 

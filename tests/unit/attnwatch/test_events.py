@@ -6,7 +6,7 @@ import pytest
 from watchdog.observers import Observer
 
 from attnwatch.events import Hints, RootWatcher
-from tests.support import Batch, wait_until, write_manifest
+from tests.support import Batch, wait_until, write_json, write_manifest
 
 
 @pytest.fixture
@@ -101,11 +101,17 @@ def test_a_hidden_folder_that_is_renamed_is_hinted_at_by_its_new_name(root, hint
 
 def test_other_files_are_no_hints(root, hints):
     with RootWatcher([root], hints):
-        for name in ("v.mp4", "maps.safetensors", "batch.json", "batch.complete.json", ".v.complete.json"):
+        for name in ("v.mp4", "maps.safetensors", "batch.json", ".v.complete.json"):
             (root / name).write_text("{}")
         (root / "v.mp4").unlink()
         last = write_manifest(root / "last.complete.json")
         assert hinted(hints, last) == {last}
+
+
+def test_a_batch_that_ended_is_a_hint_at_its_folder(root, hints):
+    with RootWatcher([root], hints):
+        write_json(root / "batch.complete.json", {})
+        assert hinted(hints, root) == {root}
 
 
 def test_several_folders_are_watched(tmp_path, hints):

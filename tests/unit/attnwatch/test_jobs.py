@@ -9,6 +9,7 @@ from attnwatch.documents import json_schema
 from attnwatch.jobs import Job, remove_leftovers, run
 from attnwatch.plan import Options, Planner
 from attnwatch.settings import Watcher
+from attnwatch.targets import Target
 from tests.support import FRAMES, Batch, blob_maps, decode, read_receipt, write_manifest
 
 OUTPUTS = [f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")]
@@ -24,7 +25,7 @@ def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Plan a video as the watcher does, and return its job."""
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
     planner = Planner(settings, Options(roots=(manifest.parent,), by_name=True, force=True, tokens=tokens))
-    task = planner.plan(manifest)
+    task = planner.plan(Target(manifest))
     return Job(
         place=task.place,
         seen=task.receipt,

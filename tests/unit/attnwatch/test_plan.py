@@ -9,6 +9,7 @@ from attnwatch.errors import JobError
 from attnwatch.plan import Options, Planner
 from attnwatch.receipts import failure, success
 from attnwatch.settings import Watcher
+from attnwatch.targets import Target
 from tests.support import Batch, read_receipt, write_manifest
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
@@ -30,7 +31,7 @@ def planner(manifest, *, settings=None, **options):
 
 def planned(mine, manifest):
     """Plan the rendering beside a video."""
-    return mine.plan(manifest)
+    return mine.plan(Target(manifest))
 
 
 def render(task):

@@ -1,0 +1,51 @@
+"""One colour scale per word for a whole batch, so that prompts can be compared."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from attnwatch.errors import AttnwatchError
+from attnwatch.files import write_atomically
+from attnwatch.manifest import read_manifest
+from attnwatch.render.maps import Scale, ends
+from attnwatch.settings import Visualization
+from attnwatch.tensors import AttentionReader, Part
+
+
+def batch_scales(manifests: Sequence[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
+    """Return, per word, the lowest lower and the highest upper end of all videos.
+
+    Args:
+        manifests: of the batch; those that cannot be read are passed over, they fail by themselves.
+        settings: `clip` and the choice of steps, layers and heads shape the ends.
+        cache: a file that keeps the result, if one is given.
+
+    """
+    known = _read(cache) if cache is not None else None
+    found = _measure(manifests, settings) if known is None else known
+    if known is None and cache is not None:
+        text = json.dumps({slug: [scale.low, scale.high] for slug, scale in found.items()}, sort_keys=True)
+        write_atomically(cache, text.encode())
+    return found
+
+
+def _measure(manifests: Sequence[Path], settings: Visualization) -> dict[str, Scale]:
+    scales: dict[str, Scale] = {}
+    part = Part(settings.steps, settings.layers, settings.heads)
+    for path in manifests:
+        try:
+            with AttentionReader(read_manifest(path)) as reader:
+                measured = {slug: ends(word.frames(part), settings) for slug, word in reader.words.items()}
+        except (AttnwatchError, OSError):
+            continue
+        for slug, scale in measured.items():
+            known = scales.get(slug, scale)
+            scales[slug] = Scale(min(known.low, scale.low), max(known.high, scale.high))
+    return scales
+
+
+def _read(cache: Path) -> dict[str, Scale] | None:
+    try:
+        return {slug: Scale(low, high) for slug, (low, high) in json.loads(cache.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,113 @@
+"""Contact sheets: a whole batch in one picture per word. Rows are prompts, columns are moments, one colour scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill, shorten
+
+import av
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+from attnwatch.manifest import Manifest
+from attnwatch.render.maps import Scale, TimeMapping
+from attnwatch.render.source import AbsentSource, VideoSource
+from attnwatch.settings import Visualization
+from attnwatch.tensorfile import Float32Array
+from attnwatch.tensors import AttentionReader, Part
+
+ROWS_PER_SHEET = 40
+_MOMENTS = 6
+_CELL, _LABEL, _BAR, _HEAD = 1.7, 2.2, 0.9, 0.5  # inches
+_DPI = 100
+_LABEL_WIDTH, _LABEL_LENGTH = 26, 150  # characters
+_SMALL = 8  # points
+_NO_CONTRAST = 1e-12
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one video shows: times in seconds, frames as RGB, maps `[moment, height, width]`."""
+
+    label: str
+    times: list[float]
+    frames: list[Picture]
+    maps: Float32Array
+
+
+def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Scale, settings: Visualization) -> None:
+    """Draw one row per video: the map of a word over its frames at six moments.
+
+    Args:
+        path: the PNG to write.
+        manifests: of videos that have the word, one per prompt, at most `ROWS_PER_SHEET`.
+        slug: of the word.
+        scale: attention at the colormap's ends.
+        settings: colormap, alpha, and the choice of steps, layers and heads.
+
+    """
+    rows = [_row(manifest, slug, settings) for manifest in manifests]
+    cell_height = _CELL * rows[0].frames[0].shape[0] / rows[0].frames[0].shape[1]
+    width, height = _LABEL + _MOMENTS * _CELL + _BAR, _HEAD + len(rows) * cell_height
+    figure = Figure(figsize=(width, height), dpi=_DPI)
+    left, right, top = _LABEL / width, 1 - _BAR / width, 1 - _HEAD / height
+    shape = {"left": left, "right": right, "top": top, "bottom": 0.0, "wspace": 0.02, "hspace": 0.04}
+    grid = GridSpec(len(rows), _MOMENTS, figure, **shape)
+    norm = Normalize(scale.low, scale.high if scale.high > scale.low else scale.low + _NO_CONTRAST)
+    for index, row in enumerate(rows):
+        for column in range(_MOMENTS):
+            _draw_cell(figure.add_subplot(grid[index, column]), row, column, norm, settings)
+        middle = top - (index + 0.5) * cell_height / height
+        figure.text(0.08 / width, middle, row.label, va="center", fontsize=_SMALL)
+    figure.text(0.08 / width, 1 - 0.1 / height, f"“{slug}”", va="top", fontsize=_SMALL + 4)
+    for axes, seconds in zip(figure.axes[:_MOMENTS], rows[0].times, strict=True):
+        axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
+    bar = figure.add_axes((right + 0.12 / width, top * 0.1, 0.12 / width, top * 0.8))
+    figure.colorbar(ScalarMappable(norm, settings.colormap), cax=bar).ax.tick_params(labelsize=_SMALL)
+    FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
+
+
+def _draw_cell(axes: Axes, row: _Row, column: int, norm: Normalize, settings: Visualization) -> None:
+    axes.set_axis_off()
+    height, width = row.frames[column].shape[:2]
+    extent = (0.0, float(width), float(height), 0.0)
+    axes.imshow(row.frames[column], extent=extent)
+    colormap, alpha = settings.colormap, settings.overlay_alpha
+    axes.imshow(row.maps[column], cmap=colormap, norm=norm, alpha=alpha, extent=extent, interpolation="bilinear")
+
+
+def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
+    with AttentionReader(manifest) as reader:
+        word = reader.words[slug]
+        maps = word.frames(Part(settings.steps, settings.layers, settings.heads))
+    source = VideoSource(manifest.video) if manifest.video.exists() else AbsentSource(manifest.document, word.grid)
+    timeline = source.timeline
+    moments = np.rint(np.linspace(0, timeline.frames - 1, _MOMENTS)).astype(int).tolist()
+    frames = {index: frame for index, frame in enumerate(source.frames()) if index in moments}
+    shown = [frames[min(moment, max(frames))] for moment in moments]
+    black = np.zeros((timeline.height, timeline.width, 3), np.uint8)
+    mapping = TimeMapping.of(len(maps), timeline.frames, manifest.document.grid)
+    return _Row(
+        label=_label(manifest),
+        times=[float(frame.pts * timeline.time_base) for frame in shown],
+        frames=[black if frame.picture is None else _rgb(frame.picture) for frame in shown],
+        maps=mapping.at(maps, np.array(moments, dtype=np.float64)),
+    )
+
+
+def _rgb(picture: av.VideoFrame) -> Picture:
+    return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def _label(manifest: Manifest) -> str:
+    prompt = manifest.document.generation.prompt or manifest.video_id
+    # matplotlib reads dollar signs as mathematics.
+    return fill(shorten(prompt, _LABEL_LENGTH, placeholder=" …"), _LABEL_WIDTH).replace("$", r"\$")

@@ -1,0 +1,121 @@
+"""The contact sheets of a batch: made anew when its collection has changed."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnwatch.discover import find_manifests
+from attnwatch.documents import ReceiptDocument
+from attnwatch.errors import AttnwatchError
+from attnwatch.files import move_into_place, sync, write_atomically
+from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
+from attnwatch.receipts import Place, describe
+from attnwatch.settings import Visualization
+
+_RECORD = "contact_sheets.json"
+
+
+@dataclass(frozen=True)
+class SheetResult:
+    """What came of a sheet job.
+
+    Attributes:
+        files: the sheets that were made.
+        error: why there are none, else None.
+
+    """
+
+    files: tuple[Path, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class SheetJob:
+    """Draws the contact sheets of one batch: one picture per word, a row per prompt.
+
+    Attributes:
+        batch: its folder.
+        settings: colormap, scale and so on; the timeout counts per video.
+
+    """
+
+    batch: Path
+    settings: Visualization
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that the job may take."""
+        return self.settings.visualization_timeout * (1 + len(_collected(self.batch)))
+
+    def run(self) -> SheetResult:
+        """Draw the sheets, in this process."""
+        try:
+            return SheetResult(_draw(self))
+        except (AttnwatchError, OSError, MemoryError) as error:
+            return SheetResult(error=describe(error))
+
+
+def is_due(batch: Path) -> bool:
+    """Tell whether the collection of a batch has changed since its sheets were drawn."""
+    key = _key(batch)
+    return key is not None and _recorded(batch) != key
+
+
+def _key(batch: Path) -> str | None:
+    """Return a digest of what is collected, None if nothing is."""
+    receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in _collected(batch))
+    return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
+
+
+def _recorded(batch: Path) -> str | None:
+    try:
+        record = json.loads((batch / OUTPUT_DIRECTORY / _RECORD).read_bytes())
+        return str(record["collection_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _collected(batch: Path) -> list[ReceiptDocument]:
+    directory = batch / OUTPUT_DIRECTORY
+    places = (
+        Place(batch, path.name.removesuffix(".rendered.json"), directory)
+        for path in sorted(directory.glob("*.rendered.json"))
+    )
+    receipts = (place.read() for place in places)
+    return [receipt for receipt in receipts if receipt is not None and receipt.status == "rendered"]
+
+
+def _draw(job: SheetJob) -> tuple[Path, ...]:
+    # Imported in the job's process only: the watcher itself stays small, without numpy and matplotlib.
+    from attnwatch.render.scales import batch_scales  # noqa: PLC0415
+    from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
+
+    key, directory = _key(job.batch), job.batch / OUTPUT_DIRECTORY
+    collected = {receipt.video_id: receipt for receipt in _collected(job.batch)}
+    manifests = [m for m in map(read_manifest, find_manifests(job.batch)) if m.video_id in collected]
+    scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
+    words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
+    files = []
+    for word in words:
+        having = [m for m in manifests if any(o.token == word for o in collected[m.video_id].outputs)]
+        rows = _one_per_prompt(having)
+        for page, start in enumerate(range(0, len(rows), ROWS_PER_SHEET), start=1):
+            target = directory / f"contact_sheet_{word}{f'_{page}' if page > 1 else ''}.png"
+            unfinished = directory / f".{target.name}.tmp"
+            write_sheet(unfinished, rows[start : start + ROWS_PER_SHEET], word, scales[word], job.settings)
+            move_into_place(unfinished, target)
+            files.append(target)
+    sync(directory)
+    record = {"format": "attnwatch/1", "collection_sha256": key, "files": [file.name for file in files]}
+    write_atomically(directory / _RECORD, json.dumps(record, indent=2).encode() + b"\n")
+    return tuple(files)
+
+
+def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Take the first video of each prompt."""
+    first: dict[Path, Manifest] = {}
+    for manifest in manifests:
+        first.setdefault(manifest.path.parent, manifest)
+    return list(first.values())

@@ -1,0 +1,31 @@
+"""Signals that wake the reconcile loop."""
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from signal import SIGINT, SIGTERM, set_wakeup_fd
+from signal import signal as set_handler
+from types import FrameType
+
+
+@contextlib.contextmanager
+def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[socket.socket]:
+    """Handle TERM and INT for the time of the context; the socket is readable after one came."""
+    woken, waker = socket.socketpair()
+    woken.setblocking(False)
+    waker.setblocking(False)
+    before = {number: set_handler(number, handler) for number in (SIGTERM, SIGINT)}
+    descriptor = set_wakeup_fd(waker.fileno())
+    try:
+        with woken, waker:
+            yield woken
+    finally:
+        set_wakeup_fd(descriptor)
+        for number, previous in before.items():
+            set_handler(number, previous)
+
+
+def drain(woken: socket.socket) -> None:
+    """Take what a signal left in the socket."""
+    with contextlib.suppress(BlockingIOError):
+        woken.recv(64)

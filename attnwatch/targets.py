@@ -1,0 +1,63 @@
+"""What there should be a receipt for: each video beside itself, and once more in the collection of its batch."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnwatch.discover import find_manifests
+from attnwatch.names import BATCH_COMPLETE_FILE
+
+_LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """One rendering of one video.
+
+    Attributes:
+        manifest: of the video.
+        batch: folder of the batch whose collection it belongs to; None for the rendering beside the video.
+
+    """
+
+    manifest: Path
+    batch: Path | None = None
+
+
+def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
+    """Yield the targets at or below a path: the videos, and the collections of the batches that have ended.
+
+    Args:
+        root: a folder or a manifest.
+        collect: yield collections only, and take the root for a batch that has ended.
+
+    """
+    ended: dict[Path, Path | None] = {}
+    for manifest in find_manifests(root):
+        folder = manifest.parent
+        if collect:
+            yield Target(manifest, root)
+            continue
+        yield Target(manifest)
+        if folder not in ended:
+            ended[folder] = ended_batch(manifest)
+        batch = ended[folder]
+        if batch is not None:
+            yield Target(manifest, batch)
+
+
+def ended_batch(manifest: Path) -> Path | None:
+    """Return the folder of the batch that a manifest belongs to, if that batch has ended."""
+    for folder in manifest.parents[:_LEVELS]:
+        if (folder / BATCH_COMPLETE_FILE).exists():
+            return folder
+    return None
+
+
+def ending_sha256(batch: Path) -> str:
+    """Return the digest of how a batch ended; it changes when the batch was gone on with. Empty if it has not ended."""
+    try:
+        return hashlib.sha256((batch / BATCH_COMPLETE_FILE).read_bytes()).hexdigest()
+    except OSError:
+        return ""

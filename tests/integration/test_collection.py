@@ -1,0 +1,164 @@
+"""Batch-end collection, through the real program."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support import Batch, attnwatch, blob_maps, decode, read_receipt, wait_until, watching, write_json
+
+KINDS = ("attention", "overlay", "static")
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Two prompts with two videos each; the second prompt's attention is twice as strong."""
+    batch = Batch.make(tmp_path / "outputs")
+    for prompt in (1, 2):
+        for video in (1, 2):
+            generation = {"prompt": f"prompt number {prompt}"}
+            tensors = {"kiss": blob_maps(peak=0.2 * prompt)}
+            batch.add(video, prompt=prompt, tensors=tensors, generation=generation)
+    return batch
+
+
+def end(batch, status="complete"):
+    counts = {"expected": 4, "complete": 4, "failed": 0}
+    finished = "2026-01-02T03:04:05+00:00"
+    document = {"format": "attnwatch/1", "status": status, "finished": finished, "counts": counts}
+    return write_json(batch.folder / "batch.complete.json", document)
+
+
+def collected(batch):
+    return {path.name for path in (batch.folder / "attention_videos").glob("*.mp4")}
+
+
+def names(prompts=(1, 2), videos=(1, 2)):
+    return {
+        f"prompt_{prompt:03d}_vid{video:03d}_kiss_{kind}.mp4"
+        for prompt in prompts
+        for video in videos
+        for kind in KINDS
+    }
+
+
+def brightest_level(path):
+    return max(int(frame.to_ndarray(format="gray").max()) for frame in decode(path))
+
+
+def output(batch, prompt, kind="attention"):
+    return batch.folder / "attention_videos" / f"prompt_{prompt:03d}_vid001_kiss_{kind}.mp4"
+
+
+def test_nothing_is_collected_unless_it_is_asked_for(batch):
+    end(batch)
+    assert attnwatch(batch.folder, "--once").returncode == 0
+    assert not (batch.folder / "attention_videos").exists()
+
+
+def test_a_batch_that_ended_is_collected_with_a_contact_sheet(batch):
+    end(batch)
+    run = attnwatch(batch.folder, "--once", "--set", "auto_generate_videos=true")
+    assert run.returncode == 0, run.stderr
+    assert collected(batch) == names()
+    sheet = np.asarray(Image.open(batch.folder / "attention_videos" / "contact_sheet_kiss.png").convert("RGB"))
+    assert sheet.shape[1] > 1000
+    assert "contact_sheet_kiss.png" in run.stderr
+
+
+def test_what_is_equal_is_linked_and_not_rendered_again(batch):
+    end(batch)
+    attnwatch(batch.folder, "--once")
+    attnwatch(batch.folder, "--once", "--set", "auto_generate_videos=true")
+    for path in (batch.folder / "attention_videos").glob("*.mp4"):
+        beside = next(batch.folder.glob(f"videos/*/attention_videos/{path.name}"))
+        assert path.samefile(beside)
+
+
+def test_the_collection_has_its_own_frame_rate_and_quality(batch):
+    end(batch)
+    settings = ("auto_generate_videos=true", "per_video_fps=4", "batch_fps=16", "batch_quality=high")
+    run = attnwatch(batch.folder, "--once", *(word for setting in settings for word in ("--set", setting)))
+    assert run.returncode == 0, run.stderr
+    assert len(decode(output(batch, 1))) == 9
+    beside = batch.prompt(1) / "attention_videos" / "prompt_001_vid001_kiss_attention.mp4"
+    assert len(decode(beside)) == 3
+    assert b"subme=8" in output(batch, 1).read_bytes()
+
+
+def test_one_scale_for_the_whole_batch_makes_prompts_comparable(batch):
+    end(batch)
+    options = ("--once", "--set", "auto_generate_videos=true", "--set", "colormap=gray")
+    brightness = {}
+    for normalization in ("video", "batch"):
+        run = attnwatch(batch.folder, *options, "--set", f"normalization={normalization}")
+        assert run.returncode == 0, run.stderr
+        brightness[normalization] = [brightest_level(output(batch, prompt)) for prompt in (1, 2)]
+    assert brightness["video"] == pytest.approx([255, 255], abs=25)
+    assert brightness["batch"][0] == pytest.approx(brightness["batch"][1] / 2, abs=15)
+
+
+def test_the_scale_of_the_batch_is_in_every_receipt(batch):
+    end(batch)
+    attnwatch(batch.folder, "--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
+    scales = {
+        tuple(out["scale"])
+        for path in (batch.folder / "attention_videos").glob("*.rendered.json")
+        for out in json.loads(path.read_text())["outputs"]
+    }
+    assert len(scales) == 1
+    beside = read_receipt(next(batch.prompt(1).glob("video_001.complete.json")))
+    assert beside["notes"] == ["the scale is this video's own: that of the batch is known when it has ended"]
+
+
+def test_a_batch_is_collected_by_hand_also_when_it_has_not_ended(batch):
+    run = attnwatch("collect", batch.folder)
+    assert run.returncode == 0, run.stderr
+    assert collected(batch) == names()
+    assert not list(batch.folder.glob("videos/*/attention_videos"))
+    again = attnwatch("collect", batch.folder)
+    assert "Generated" not in again.stderr
+
+
+def test_a_video_that_cannot_be_rendered_is_left_out_and_said(batch):
+    (batch.prompt(1) / "video_001.mp4").write_bytes(b"no video")
+    run = attnwatch("collect", batch.folder)
+    assert run.returncode == 1
+    assert collected(batch) == names() - names(prompts=(1,), videos=(1,))
+
+
+def test_the_watcher_collects_when_the_batch_ends(batch, tmp_path):
+    arguments = (batch.folder.parent, "--set", "auto_generate_videos=true", "--set", "rescan_interval=600")
+    with watching(*arguments, log=tmp_path / "log") as watcher:
+        watcher.wait_for("prompt_002_vid002: 3 outputs")
+        assert not collected(batch)
+        end(batch, "interrupted")
+        wait_until(lambda: collected(batch) == names(), about="the collection")
+        watcher.wait_for("Generated contact sheet")
+        assert watcher.stop(signal.SIGTERM) == 0
+
+
+def test_a_batch_that_was_gone_on_with_is_collected_again(batch):
+    settings = ("--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
+    end(batch, "interrupted")
+    attnwatch(batch.folder, *settings)
+    sheet = batch.folder / "attention_videos" / "contact_sheet_kiss.png"
+    before = sheet.stat().st_mtime_ns
+    batch.add(1, prompt=3, tensors={"kiss": blob_maps(peak=0.9)})
+    end(batch, "complete")
+    run = attnwatch(batch.folder, *settings)
+    assert run.returncode == 0, run.stderr
+    assert collected(batch) == names() | names(prompts=(3,), videos=(1,))
+    assert sheet.stat().st_mtime_ns > before
+
+
+def test_deleting_the_contact_sheets_record_draws_them_again(batch):
+    end(batch)
+    settings = ("--once", "--set", "auto_generate_videos=true")
+    attnwatch(batch.folder, *settings)
+    (batch.folder / "attention_videos" / "contact_sheets.json").unlink()
+    run = attnwatch(batch.folder, *settings)
+    assert "Generated contact sheet" in run.stderr
+    assert "Generated attention video" not in run.stderr

@@ -1,0 +1,47 @@
+from attnwatch.targets import Target, ended_batch, ending_sha256, find_targets
+from tests.support import Batch, write_json
+
+
+def end(batch, status="complete"):
+    counts = {"expected": 1, "complete": 1, "failed": 0}
+    return write_json(
+        batch.folder / "batch.complete.json",
+        {"format": "attnwatch/1", "status": status, "finished": "2026-01-02T03:04:05+00:00", "counts": counts},
+    )
+
+
+def test_a_running_batch_has_one_target_per_video(tmp_path):
+    batch = Batch.make(tmp_path)
+    manifests = [batch.add(1), batch.add(2)]
+    assert list(find_targets(tmp_path)) == [Target(manifest) for manifest in manifests]
+
+
+def test_a_batch_that_ended_has_each_video_in_its_collection_too(tmp_path):
+    running, ended = Batch.make(tmp_path, "a_running"), Batch.make(tmp_path, "b_ended")
+    first, second = running.add(), ended.add()
+    end(ended, "interrupted")
+    assert list(find_targets(tmp_path)) == [Target(first), Target(second), Target(second, ended.folder)]
+
+
+def test_a_collection_by_hand_needs_no_end(tmp_path):
+    batch = Batch.make(tmp_path)
+    manifest = batch.add()
+    assert list(find_targets(batch.folder, collect=True)) == [Target(manifest, batch.folder)]
+
+
+def test_the_batch_of_a_manifest_is_looked_for_not_too_far_up(tmp_path):
+    batch = Batch.make(tmp_path / "outputs")
+    manifest = batch.add()
+    write_json(tmp_path / "batch.complete.json", {})
+    assert ended_batch(manifest) is None
+    end(batch)
+    assert ended_batch(manifest) == batch.folder
+
+
+def test_the_ending_changes_when_a_batch_is_gone_on_with(tmp_path):
+    batch = Batch.make(tmp_path)
+    assert ending_sha256(batch.folder) == ""
+    end(batch, "interrupted")
+    interrupted = ending_sha256(batch.folder)
+    end(batch)
+    assert ending_sha256(batch.folder) not in ("", interrupted)
