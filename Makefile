@@ -1,11 +1,12 @@
 # make demo   both programs at work, in about a minute after installation
+# make bench  what rendering costs over its floor
 # make test   everything that a change must pass
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo test lint types imports unit schema lock clean
+.PHONY: help demo bench test lint types imports unit schema lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -27,6 +28,9 @@ imports: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench.render bench.json
 
 # The committed schemas are generated from the reader's models; a test fails when they are not.
 schema: $(VENV)/.dev

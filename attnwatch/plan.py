@@ -78,6 +78,8 @@ class Planner:
         self._said: set[str] = set()
         self.given_up: set[Path] = set()
         self._settled: set[Target] = set()
+        self._owners: dict[Path, Path] = {}
+        """Receipt -> the manifest that it belongs to."""
         self.collections: dict[Path, Visualization] = {}
         """Settings of each batch whose videos are collected."""
 
@@ -141,6 +143,11 @@ class Planner:
             self.collections[target.batch] = settings
         batch_sha256 = ending_sha256(target.batch) if target.batch and settings.measures_batch else None
         fingerprint = Fingerprint.of(manifest.sha256, settings, self._options.tokens, inputs, batch_sha256)
+        owner = self._owners.setdefault(place.path, manifest.path)
+        if owner != manifest.path and owner.exists():
+            self._refuse_twin(manifest, owner)
+            return None
+        self._owners[place.path] = manifest.path
         receipt = place.read()
         if receipt is not None and self._rendered.get(target) == (manifest.sha256, inputs):
             return None
@@ -156,6 +163,14 @@ class Planner:
             return None
         self._settled.discard(target)
         return Task(target, place, fingerprint, settings, batch_sha256, wait, receipt)
+
+    def _refuse_twin(self, manifest: Manifest, owner: Path) -> None:
+        """Leave alone a video whose outputs would overwrite those of another."""
+        self.given_up.add(manifest.path)
+        found = f"{manifest.video_id!r}, which {owner} has too"
+        self.say(
+            f"not rendered: {manifest.path}: video_id: found {found}; expected one of its own; write different ones"
+        )
 
     def _refuse(self, path: Path, error: AttnwatchError | OSError) -> None:
         self.given_up.add(path)

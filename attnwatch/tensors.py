@@ -137,13 +137,7 @@ class Step:
 
     def mean(self) -> Float32Array:
         """Return the mean over layers and heads: float32 `[frame, height, width]`."""
-        total = np.zeros(self._tensor.shape[3:], dtype=np.float32)
-        everything = len(self._heads) == self._tensor.shape[2]
-        for layer in self._layers:
-            maps = self._tensor.read(self._index, layer)
-            for head in maps if everything else maps[list(self._heads)]:
-                total += head
-        return total / np.float32(len(self._layers) * len(self._heads))
+        return self._tensor.mean([(self._index, layer, head) for layer in self._layers for head in self._heads])
 
 
 class AttentionReader:

@@ -1,19 +1,48 @@
-"""The outputs that follow the video's frames: one lane per word, fed frame by frame."""
+"""The outputs that follow the video's frames: one lane per word."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import islice
 
-from attnwatch.render.compose import Blender
+import av
+
+from attnwatch.render.compose import Blender, HeatPainter
 from attnwatch.render.encode import Encoder
+from attnwatch.render.figure import Page
 from attnwatch.render.maps import Levels, TimeMapping, resample_in_time, to_levels
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import SourceFrame, Timeline
+from attnwatch.tensorfile import Float32Array
 from attnwatch.tensors import WordMaps
+
+_CHUNK_FRAMES, _CHUNK_BYTES = 6, 6 * 2**20
+
+Chunk = Sequence[tuple[int, SourceFrame]]
+"""Frames that follow each other, each with its place in the source."""
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """A chunk of frames, with the maps of one word (`[height, width]`, 0..1) at these moments."""
+
+    chunk: Chunk
+    shares: list[Float32Array]
+    painter: HeatPainter
+
+    @cached_property
+    def heats(self) -> list[av.VideoFrame]:
+        """The maps in colour, at the size of the source."""
+        return [self.painter.paint(share) for share in self.shares]
+
+
+Pictures = Callable[[_Moments], Iterator[av.VideoFrame]]
 
 
 class Lane:
-    """Paints one word's map for each frame, and encodes it alone and over the source.
+    """The outputs of one word that follow the video's frames, fed chunk by chunk.
 
     Attributes:
         outputs: the files that are being written.
@@ -22,37 +51,64 @@ class Lane:
 
     def __init__(self, context: Context, word: WordMaps, stack: contextlib.ExitStack, *, overlay: bool) -> None:
         levels = _levels(context, word)
-        self.outputs: list[Output] = []
         self._shares = levels.shares
         self._painter = context.painter(context.size)
-        self._overlay: Encoder | None = None
-        self._attention: Encoder | None = None
-        self._page = None
-        rate, time_base = output_clock(context.timeline, context.settings.fps)
-        if overlay:
-            self._blender = Blender(context.settings.overlay_alpha)
-            self.outputs.append(context.output(word, "overlay", levels.scale))
-            self._overlay = stack.enter_context(context.encoder(self.outputs[-1].path, context.size, rate, time_base))
-        if context.settings.generate_attention_only:
-            self._page = context.page(word, levels.scale, context.timeline.frames)
-            size = context.size
-            if self._page is not None:
-                size, box = self._page.size, self._page.boxes[0]
-                self._page_painter = context.painter((box.width, box.height))
-            self.outputs.append(context.output(word, "attention", levels.scale))
-            self._attention = stack.enter_context(context.encoder(self.outputs[-1].path, size, rate, time_base))
+        self.outputs: list[Output] = []
+        self._tracks: list[tuple[Pictures, Encoder]] = []
+        clock = output_clock(context.timeline, context.settings.fps)
 
-    def write(self, index: int, frame: SourceFrame) -> None:
-        """Add one frame to each output; `index` is its place in the source."""
-        shares = self._shares[min(index, len(self._shares) - 1)]
-        heat = self._painter.paint(shares) if self._overlay is not None or self._page is None else None
-        if self._overlay is not None and frame.picture is not None and heat is not None:
-            self._overlay.write(self._blender.blend(frame.picture, heat), frame.pts, frame.duration)
-        if self._attention is not None:
-            if self._page is not None:
-                heat = self._page.compose([self._page_painter.paint(shares)], index + 1)
-            if heat is not None:
-                self._attention.write(heat, frame.pts, frame.duration)
+        def add(kind: str, pictures: Pictures, size: tuple[int, int]) -> None:
+            output = context.output(word, kind, levels.scale)
+            self.outputs.append(output)
+            self._tracks.append((pictures, stack.enter_context(context.encoder(output.path, size, *clock))))
+
+        if overlay:
+            add("overlay", _over_source(context), context.size)
+        if context.settings.generate_attention_only:
+            page = context.page(word, levels.scale, context.timeline.frames)
+            if page is None:
+                add("attention", lambda moments: iter(moments.heats), context.size)
+            else:
+                add("attention", _on_page(page, context), page.size)
+
+    def write(self, chunk: Chunk) -> None:
+        """Add some frames to each output.
+
+        One output after the other, and not both for each frame: an encoder then finds its own data in the cache.
+        """
+        last = len(self._shares) - 1
+        moments = _Moments(chunk, [self._shares[min(index, last)] for index, _ in chunk], self._painter)
+        for pictures, encoder in self._tracks:
+            for picture, (_, frame) in zip(pictures(moments), chunk, strict=True):
+                encoder.write(picture, frame.pts, frame.duration)
+
+
+def _over_source(context: Context) -> Pictures:
+    blender = Blender(context.settings.overlay_alpha)
+
+    def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
+        for (_, frame), heat in zip(moments.chunk, moments.heats, strict=True):
+            yield heat if frame.picture is None else blender.blend(frame.picture, heat)
+
+    return pictures
+
+
+def _on_page(page: Page, context: Context) -> Pictures:
+    painter = context.painter((page.boxes[0].width, page.boxes[0].height))
+
+    def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
+        for (index, _), share in zip(moments.chunk, moments.shares, strict=True):
+            yield page.compose([painter.paint(share)], index + 1)
+
+    return pictures
+
+
+def chunks(frames: Iterator[tuple[int, SourceFrame]], timeline: Timeline) -> Iterator[Chunk]:
+    """Group frames, as many as pay for large pictures without taking much memory."""
+    size = timeline.width * timeline.height * 3 // 2
+    count = max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // size))
+    while chunk := list(islice(frames, count)):
+        yield chunk
 
 
 def _levels(context: Context, word: WordMaps) -> Levels:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
-from attnwatch.errors import Problem, TensorError
 from attnwatch.manifest import Manifest
-from attnwatch.render.lanes import Lane, at_rate
+from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import write_evolution, write_static
 from attnwatch.settings import Visualization
 from attnwatch.tensors import AttentionReader, WordMaps
+
+_WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding costs little beside eight encoders
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,6 @@ def render_outputs(
         if not words:
             return Rendering((), tuple(notes))
         source = _source(manifest, words[0], notes)
-        for word in words:
-            _check_grid(manifest, word)
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
             notes.append("the scale is this video's own: that of the batch is known when it has ended")
         context = Context(manifest, settings, directory, source.timeline, scales or {})
@@ -87,21 +86,6 @@ def _source(manifest: Manifest, word: WordMaps, notes: list[str]) -> VideoSource
     return AbsentSource(manifest.document, word.grid)
 
 
-def _check_grid(manifest: Manifest, word: WordMaps) -> None:
-    grid = manifest.document.grid
-    if grid is None or (grid.frames, grid.height, grid.width) == word.grid:
-        return
-    raise TensorError(
-        Problem(
-            file=manifest.path,
-            field="grid",
-            found=f"{grid.frames} x {grid.height} x {grid.width}",
-            expected=f"{' x '.join(map(str, word.grid))}, as the tensors of {word.name!r} have it",
-            remedy="write the grid of the tensors, or leave the field out",
-        )
-    )
-
-
 def _stills(
     context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, notes: list[str]
 ) -> list[Output]:
@@ -128,14 +112,29 @@ def _middle(source: VideoSource | AbsentSource) -> SourceFrame:
 
 
 def _follow(context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int) -> list[Output]:
-    """Decode the source once and hand each frame to all words."""
+    """Make the outputs that follow the video's frames, some words at a time: memory does not grow with their number."""
     settings = context.settings
     overlay = settings.generate_overlay and isinstance(source, VideoSource)
     if not overlay and not settings.generate_attention_only:
         return []
-    with ThreadPoolExecutor(threads) as pool, contextlib.ExitStack() as stack:
+    outputs = []
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(words), _WORDS_PER_PASS):
+            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, pool, overlay=overlay)
+    return outputs
+
+
+def _pass(
+    context: Context,
+    words: list[WordMaps],
+    source: VideoSource | AbsentSource,
+    pool: ThreadPoolExecutor,
+    *,
+    overlay: bool,
+) -> list[Output]:
+    """Decode the source once and hand its frames to these words."""
+    with contextlib.ExitStack() as stack:
         lanes = [Lane(context, word, stack, overlay=overlay) for word in words]
-        over_lanes = pool.map if threads > 1 and len(lanes) > 1 else map
-        for index, frame in at_rate(source.frames(), context.timeline, settings.fps):
-            list(over_lanes(Lane.write, lanes, repeat(index), repeat(frame)))
+        for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
+            list(pool.map(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]

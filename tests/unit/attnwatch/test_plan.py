@@ -210,3 +210,15 @@ def test_what_is_said_of_a_video_in_a_folder_whose_name_is_no_utf8_can_be_writte
     manifest = write_manifest(tmp_path / "\udcff" / "v.complete.json", video="../v.mp4")
     planned(planner(manifest), manifest)
     assert json.loads((manifest.parent / "attention_videos" / "__v.rendered.json").read_text())["status"] == "failed"
+
+
+def test_two_videos_of_one_name_do_not_overwrite_each_other(batch, caplog):
+    first, second = (batch.add(number, video_id="same") for number in (1, 2))
+    mine = planner(first)
+    render(planned(mine, first))
+    assert planned(mine, second) is None
+    assert mine.given_up == {second}
+    assert "video_id: found 'same', which" in caplog.text
+    first.unlink()
+    assert planned(mine, second) is not None
+    assert not mine.given_up

@@ -1,0 +1,88 @@
+"""Other ways to the same pictures, for comparison: a matplotlib figure per frame, and RGB as with OpenCV."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from attnwatch.manifest import read_manifest
+from attnwatch.render.encode import Encoder
+from attnwatch.render.maps import TimeMapping, resample_in_time, to_levels
+from attnwatch.render.source import VideoSource
+from attnwatch.settings import Visualization
+from attnwatch.tensors import AttentionReader
+
+
+def _prepared(manifest_path: Path):
+    manifest = read_manifest(manifest_path)
+    source = VideoSource(manifest.video)
+    with AttentionReader(manifest) as reader:
+        (word,) = reader.words.values()
+        maps = word.frames()
+    frames = source.timeline.frames
+    mapped = resample_in_time(maps, TimeMapping.of(len(maps), frames, None), frames, None)
+    return source, to_levels(mapped, Visualization()).shares
+
+
+def _encoder(path: Path, source: VideoSource, width: int, height: int) -> Encoder:
+    timeline = source.timeline
+    return Encoder(
+        path,
+        width=width,
+        height=height,
+        rate=timeline.rate,
+        time_base=timeline.time_base,
+        matrix=timeline.matrix,
+        quality="fast",
+    )
+
+
+def figure_per_frame(manifest: Path, folder: Path) -> None:
+    """Draw, for each frame, a figure with the map and one with the overlay, as the older form of the system did."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    source, shares = _prepared(manifest)
+    timeline = source.timeline
+    size = (timeline.width / 100, timeline.height / 100)
+    with (
+        _encoder(folder / "a.mp4", source, timeline.width, timeline.height) as attention,
+        _encoder(folder / "o.mp4", source, timeline.width, timeline.height) as overlay,
+    ):
+        for share, frame in zip(shares, source.frames(), strict=False):
+            for encoder, below in ((attention, None), (overlay, frame.picture)):
+                figure = Figure(figsize=size, dpi=100)
+                axes = figure.add_axes((0, 0, 1, 1))
+                axes.set_axis_off()
+                extent = (0, timeline.width, timeline.height, 0)
+                if below is not None:
+                    axes.imshow(below.to_ndarray(format="rgb24"), extent=extent)
+                alpha = 1.0 if below is None else 0.6
+                axes.imshow(share, cmap="hot", vmin=0, vmax=1, alpha=alpha, extent=extent, interpolation="bilinear")
+                canvas = FigureCanvasAgg(figure)
+                canvas.draw()
+                rgb = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+                picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+                encoder.write(picture, frame.pts, frame.duration)
+
+
+def rgb_frames(manifest: Path, folder: Path) -> None:
+    """Resize the map, colour it by a table, blend in RGB, convert: the usual way with OpenCV, here with swscale."""
+    from matplotlib import colormaps
+
+    source, shares = _prepared(manifest)
+    timeline = source.timeline
+    table = (colormaps["hot"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    with (
+        _encoder(folder / "a.mp4", source, timeline.width, timeline.height) as attention,
+        _encoder(folder / "o.mp4", source, timeline.width, timeline.height) as overlay,
+    ):
+        for share, frame in zip(shares, source.frames(), strict=False):
+            small = av.VideoFrame.from_ndarray((share * 255).astype(np.uint8), format="gray")
+            grey = small.reformat(timeline.width, timeline.height).to_ndarray()
+            heat = table[grey]
+            below = frame.picture.to_ndarray(format="rgb24").astype(np.float32)
+            mixed = (0.4 * below + 0.6 * heat).astype(np.uint8)
+            for encoder, rgb in ((attention, heat), (overlay, mixed)):
+                picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+                encoder.write(picture, frame.pts, frame.duration)

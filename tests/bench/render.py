@@ -1,0 +1,241 @@
+"""`make bench`: what rendering costs over its floor, as a table and as JSON. Nothing here passes or fails."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from attnwatch.manifest import read_manifest
+from attnwatch.render.encode import Encoder
+from attnwatch.render.source import Timeline, VideoSource
+from attnwatch.render.video import render_outputs
+from attnwatch.settings import Quality, Visualization
+from attnwatch.tensors import AttentionReader
+from tests.bench.baselines import figure_per_frame, rgb_frames
+from tests.bench.material import attention, write_case
+from tests.bench.measure import Ratio, alternate, cpu_seconds, peak_megabytes, program_cpu_seconds, wall_seconds
+from tests.support import write_manifest, write_tensors
+
+SD, HD, FRAMES = (832, 480), (1280, 720), 81
+Frames = dict[str, list[tuple[av.VideoFrame, int, int]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `bar` is what is aimed at, None where a figure is only reported."""
+
+    what: str
+    found: float
+    bar: float | None
+    unit: str = "x"
+    detail: str = ""
+
+
+def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> None:
+    """Render attention and overlay, in this process."""
+    settings = Visualization(quality=quality, generate_aggregated=False)
+    render_outputs(read_manifest(manifest), settings, folder, threads=threads)
+
+
+@contextmanager
+def recorded(frames: Frames) -> Iterator[None]:
+    """Keep every frame that is encoded inside."""
+    write = Encoder.write
+
+    def keep(self: Encoder, frame: av.VideoFrame, pts: int, duration: int) -> None:
+        frames.setdefault(self._path.name, []).append((frame, pts, duration))
+        write(self, frame, pts, duration)
+
+    Encoder.write = keep  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Encoder.write = write  # type: ignore[method-assign]
+
+
+def floor(video: Path, frames: Frames, folder: Path, quality: Quality) -> None:
+    """Do what cannot be avoided: decode the source once and encode the very same frames."""
+    source = VideoSource(video)
+    for _ in source.frames():
+        pass
+    for name, pictures in frames.items():
+        encode(folder / name, source.timeline, pictures, quality)
+
+
+def encode(path: Path, timeline: Timeline, pictures: list[tuple[av.VideoFrame, int, int]], quality: Quality) -> None:
+    """Encode pictures with the settings of the renderer."""
+    with Encoder(
+        path,
+        width=timeline.width,
+        height=timeline.height,
+        rate=timeline.rate,
+        time_base=timeline.time_base,
+        matrix=timeline.matrix,
+        quality=quality,
+    ) as encoder:
+        for frame, pts, duration in pictures:
+            encoder.write(frame, pts, duration)
+
+
+def over_floor(manifest: Path, folder: Path, quality: Quality, runs: int = 5) -> Ratio:
+    """Compare rendering with its floor, in CPU seconds."""
+    frames: Frames = {}
+    with recorded(frames):
+        render(manifest, folder, quality)
+    video = manifest.with_name("video_001.mp4")
+    return alternate(
+        lambda: cpu_seconds(lambda: render(manifest, folder, quality)),
+        lambda: cpu_seconds(lambda: floor(video, frames, folder, quality)),
+        runs,
+    )
+
+
+def qualities(folder: Path) -> Iterator[Row]:
+    """One word at every quality, and at 720p."""
+    bars: dict[Quality, float] = {"fast": 1.20, "balanced": 1.10, "high": 1.10}
+    (manifest,) = write_case(folder / "sd", SD, FRAMES, words=1)
+    for quality, bar in bars.items():
+        yield row(
+            f"832x480, {quality}, 1 word: over floor",
+            over_floor(manifest, folder, quality, 3 if quality == "high" else 5),
+            bar,
+        )
+    (manifest,) = write_case(folder / "hd", HD, FRAMES, words=1)
+    yield row("1280x720, fast, 1 word: over floor", over_floor(manifest, folder, "fast"), 1.20)
+
+
+def parallel(folder: Path) -> Iterator[Row]:
+    """Eight words with two workers against one with one: wall time per word."""
+    (eight,) = write_case(folder / "eight", SD, FRAMES, words=8)
+    (one,) = write_case(folder / "one", SD, FRAMES, words=1)
+    ratio = alternate(
+        lambda: wall_seconds(lambda: render(eight, folder, "fast", threads=2)) / 8,
+        lambda: wall_seconds(lambda: render(one, folder, "fast")),
+    )
+    yield row("8 words, 2 workers: wall per word over 1 word, 1 worker", ratio, 0.60)
+
+
+def whole_program(folder: Path) -> Iterator[Row]:
+    """`attnwatch ROOT --once`, start-up and all processes included, over the floor of its outputs."""
+    root = folder / "program"
+    manifests = write_case(root, SD, FRAMES, words=2, videos=3)
+    frames: Frames = {}
+    with recorded(frames):
+        render(manifests[0], folder, "fast")
+    options = ("--once", "--force", "--quiet", "--set", "quality=fast", "--set", "generate_aggregated=false")
+
+    def floors() -> None:
+        for manifest in manifests:
+            floor(manifest.with_name("video_001.mp4"), frames, folder, "fast")
+
+    ratio = alternate(lambda: program_cpu_seconds(["attnwatch", str(root), *options]), lambda: cpu_seconds(floors))
+    yield row("attnwatch ROOT --once, 3 videos x 2 words: over floor", ratio, 1.35)
+
+
+REDUCE = """
+import sys
+from pathlib import Path
+from attnwatch.manifest import read_manifest
+from attnwatch.tensors import AttentionReader
+with AttentionReader(read_manifest(Path(sys.argv[1]))) as reader:
+    for word in reader.words.values():
+        word.frames()
+"""
+
+RENDER = """
+import sys
+from pathlib import Path
+from attnwatch.manifest import read_manifest
+from attnwatch.render.video import render_outputs
+from attnwatch.settings import Visualization
+import matplotlib.colors
+for path in sys.argv[2:]:
+    render_outputs(read_manifest(Path(path)), Visualization(quality="fast"), Path(sys.argv[1]), threads=2)
+"""
+
+
+def per_head(folder: Path) -> Iterator[Row]:
+    """Reduce 30 layers x 12 heads x 20 steps, against reading the file through once."""
+    path = folder / "heads" / "maps.safetensors"
+    write_tensors(path, {"word": attention(*SD, FRAMES, layers=30, heads=12, steps=20)})
+    manifest = write_manifest(path.with_name("video_001.complete.json"))
+    buffer = bytearray(2**20)
+
+    def read_through() -> None:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+    def reduce() -> None:
+        with AttentionReader(read_manifest(manifest)) as reader:
+            reader.words["word"].frames()
+
+    ratio = alternate(lambda: cpu_seconds(reduce), lambda: cpu_seconds(read_through))
+    size = path.stat().st_size / 1e6
+    yield row(f"per-head tensors ({size:.0f} MB): reduce over reading through", ratio, 1.5)
+    yield Row("per-head tensors: peak memory", peak_megabytes(REDUCE, str(manifest)), 250, "MB")
+    path.unlink()
+
+
+def memory(folder: Path) -> Iterator[Row]:
+    """Peak memory of a worker, with few and many words and videos."""
+    for name, words, videos in (("1 word", 1, 1), ("8 words", 8, 1), ("4 videos", 1, 4)):
+        manifests = write_case(folder / f"memory_{words}_{videos}", SD, FRAMES, words, videos)
+        found = peak_megabytes(RENDER, str(folder), *map(str, manifests))
+        yield Row(f"peak memory of a worker, {name}", found, 300, "MB")
+
+
+def baselines(folder: Path) -> Iterator[Row]:
+    """The same two outputs by other ways, over this one."""
+    (manifest,) = write_case(folder / "baseline", SD, FRAMES, words=1)
+    ways: dict[str, Callable[[Path, Path], None]] = {
+        "a matplotlib figure per frame": figure_per_frame,
+        "RGB colormap and blend": rgb_frames,
+    }
+    for name, way in ways.items():
+        ratio = alternate(
+            lambda way=way: cpu_seconds(lambda: way(manifest, folder)),  # type: ignore[misc]
+            lambda: cpu_seconds(lambda: render(manifest, folder, "fast")),
+            runs=3,
+        )
+        yield row(f"{name}: over attnwatch", ratio, None)
+
+
+def row(what: str, ratio: Ratio, bar: float | None) -> Row:
+    """Make a line from a ratio."""
+    return Row(what, ratio.value, bar, detail=f"{ratio.work:.3f} s / {ratio.reference:.3f} s")
+
+
+PARTS = (qualities, parallel, whole_program, per_head, memory, baselines)
+
+
+def main() -> None:
+    """Print the table line by line, and write the JSON: `render.py [bench.json [part ...]]`."""
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json")
+    parts = [part for part in PARTS if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]
+    rows = []
+    out = sys.stdout
+    out.write(
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, av {av.__version__}\n"
+    )
+    out.write(f"{'work':<58} {'found':>9} {'at most':>9}\n")
+    with tempfile.TemporaryDirectory(prefix="attnwatch-bench-") as name:
+        for part in parts:
+            for line in part(Path(name)):
+                rows.append(line)
+                bar = "" if line.bar is None else f"{line.bar:.2f} {line.unit}"
+                out.write(f"{line.what:<58} {line.found:>6.2f} {line.unit:<2} {bar:>9}  {line.detail}\n")
+                out.flush()
+    target.write_text(json.dumps({"cores": os.cpu_count(), "rows": [asdict(line) for line in rows]}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
