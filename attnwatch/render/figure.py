@@ -1,6 +1,8 @@
 """Pages around pictures: title, colorbar and a counter, drawn once with matplotlib and pasted into every frame."""
 
-from collections.abc import Sequence
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -119,7 +121,7 @@ def attention_page(
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.set_title(title, fontsize=_TEXT_SIZE + 2, wrap=True)
-    figure.canvas.draw()
+    axes.apply_aspect()
     if colorbar:
         _draw_colorbar(figure, axes.get_position().bounds, colormap, scale, scale_label)
     counter = _draw_counter(figure, "frame", frames) if frames is not None else None
@@ -148,6 +150,14 @@ def grid_page(
     return Page(_drawn(figure), boxes, matrix, counter=counter, digits=len(str(steps)))
 
 
+@contextlib.contextmanager
+def missing_glyphs_allowed() -> Iterator[None]:
+    """Say nothing of scripts that no installed font has: they are drawn as boxes, and the maps are what counts."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def _figure(size: tuple[float, float]) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only for figures
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -162,7 +172,8 @@ def _drawn(figure: "Figure") -> npt.NDArray[np.float64]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only for figures
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
+    with missing_glyphs_allowed():
+        canvas.draw()  # type: ignore[no-untyped-call]
     rgb = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     return rgb.astype(np.float64) / 255
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from textwrap import shorten
 
 from attnwatch.manifest import Manifest
 from attnwatch.render.colormap import YuvTables, yuv_tables
@@ -16,6 +17,8 @@ from attnwatch.settings import Visualization
 from attnwatch.tensors import Part, WordMaps
 
 UNFINISHED_SUFFIX = ".partial"
+
+_LONGEST_TITLE = 120  # characters
 
 
 @dataclass(frozen=True)
@@ -114,4 +117,5 @@ class Context:
         prompt = self.manifest.document.generation.prompt
         text = f"“{texts.get(word.slug, word.name)}”"
         title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
-        return title.replace("$", r"\$")  # matplotlib would read it as mathematics
+        # matplotlib would read dollar signs as mathematics.
+        return shorten(title, _LONGEST_TITLE, placeholder=" …").replace("$", r"\$")

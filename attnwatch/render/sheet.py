@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from attnwatch.manifest import Manifest
+from attnwatch.render.figure import missing_glyphs_allowed
 from attnwatch.render.maps import Scale, TimeMapping
 from attnwatch.render.source import AbsentSource, VideoSource
 from attnwatch.settings import Visualization
@@ -72,7 +73,8 @@ def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Sca
         axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
     bar = figure.add_axes((right + 0.12 / width, top * 0.1, 0.12 / width, top * 0.8))
     figure.colorbar(ScalarMappable(norm, settings.colormap), cax=bar).ax.tick_params(labelsize=_SMALL)
-    FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
+    with missing_glyphs_allowed():
+        FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
 
 
 def _draw_cell(axes: Axes, row: _Row, column: int, norm: Normalize, settings: Visualization) -> None:

@@ -115,10 +115,17 @@ class VideoSource:
             stream.thread_type = "NONE"
             try:
                 for index, frame in enumerate(container.decode(stream)):
+                    if frame.rotation:
+                        raise VideoError(self._rotated(frame.rotation))
                     pts = index * usual if frame.pts is None else frame.pts
                     yield SourceFrame(pts, frame.duration or usual, _limited_yuv420(frame, converter))
             except av.FFmpegError as error:
                 raise VideoError(self._message(f"damaged data ({error})")) from error
+
+    def _rotated(self, degrees: int) -> str:
+        # Nothing tells whether the maps belong to the picture as it is stored or as it is shown.
+        found = f"a header that turns the picture by {degrees} degrees"
+        return f"{self._path}: found {found}; expected a video that is stored upright; encode it again without rotation"
 
     def _message(self, found: str) -> str:
         return f"{self._path}: found {found}; expected a video from its first frame to its last; generate it again"

@@ -109,6 +109,21 @@ def test_a_long_title_and_dollar_signs_do_no_harm():
     assert drawn.size == (600, 400)
 
 
+def test_a_script_that_no_font_has_is_no_reason_to_complain():
+    drawn = attention_page(
+        (6, 4),
+        "“吻” in “一个浪漫的吻”",
+        1.5,
+        Colorspace.ITU709,
+        colormap="hot",
+        scale=Scale(0.0, 1.0),
+        scale_label="",
+        colorbar=False,
+        frames=None,
+    )
+    assert drawn.size == (600, 400)
+
+
 def test_a_grid_page_labels_its_boxes():
     boxes = [Box(8, 30, 200, 100), Box(8, 160, 60, 30)]
     drawn = grid_page((220, 220), boxes, ["frame 5", "1"], title="“kiss”", matrix=Colorspace.ITU601, steps=50)

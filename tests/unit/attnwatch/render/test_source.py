@@ -1,3 +1,4 @@
+import struct
 from fractions import Fraction
 
 import av
@@ -103,6 +104,20 @@ def test_a_video_without_frames_is_a_clear_error(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(VideoError, match=r"0 frames|nothing that FFmpeg"):
         VideoSource(path)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "matrix"), [(-90, (0, 1, -1, 0)), (180, (-1, 0, 0, -1)), (90, (0, -1, 1, 0))], ids=str
+)
+def test_a_rotated_video_is_refused_because_nothing_tells_how_its_maps_lie(tmp_path, degrees, matrix):
+    path = write_source_video(tmp_path / "a.mp4", frames=3)
+    data = bytearray(path.read_bytes())
+    a, b, c, d = (value << 16 for value in matrix)
+    start = data.index(b"tkhd") + 44  # ISO/IEC 14496-12, section 8.3.2: the matrix of the track header
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match=rf"turns the picture by -?{abs(degrees)} degrees; expected .* upright"):
+        list(VideoSource(path).frames())
 
 
 def test_sound_alone_is_no_video(tmp_path):
