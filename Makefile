@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .PHONY: help demo bench test lint types imports unit schema lock clean
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: $(VENV)/.generator
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/demo.sh

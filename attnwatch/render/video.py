@@ -1,7 +1,7 @@
 """All attention videos of one generated video, in one pass over its frames."""
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -118,9 +118,12 @@ def _follow(context: Context, words: list[WordMaps], source: VideoSource | Absen
     if not overlay and not settings.generate_attention_only:
         return []
     outputs = []
-    with ThreadPoolExecutor(threads) as pool:
+    with contextlib.ExitStack() as stack:
+        over: Callable[..., Iterable[None]] = map
+        if min(threads, len(words)) > 1:
+            over = stack.enter_context(ThreadPoolExecutor(threads)).map
         for start in range(0, len(words), _WORDS_PER_PASS):
-            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, pool, overlay=overlay)
+            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, over, overlay=overlay)
     return outputs
 
 
@@ -128,13 +131,13 @@ def _pass(
     context: Context,
     words: list[WordMaps],
     source: VideoSource | AbsentSource,
-    pool: ThreadPoolExecutor,
+    over: Callable[..., Iterable[None]],
     *,
     overlay: bool,
 ) -> list[Output]:
-    """Decode the source once and hand its frames to these words."""
+    """Decode the source once and hand its frames to these words, by a function like `map`."""
     with contextlib.ExitStack() as stack:
         lanes = [Lane(context, word, stack, overlay=overlay) for word in words]
         for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
-            list(pool.map(Lane.write, lanes, repeat(chunk)))
+            list(over(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]
