@@ -27,6 +27,7 @@ from attnwatch.discover import manifest_of
 from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.errors import AttnwatchError, ConfigError
 from attnwatch.log import console, counted, set_up
+from attnwatch.manifest import BATCH_FILE
 from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.plan import Options, Planner
 from attnwatch.targets import find_targets
@@ -186,6 +187,8 @@ def collect(
     for root in roots:
         if not root.is_dir():
             raise ConfigError(f"found the file {root}; expected the folder of a batch")
+        if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
+            raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
     options = Options(roots, once=True, force=force, by_name=True, collect=True, tokens=_words(tokens))
     return _run(settings, options, target)
 
@@ -228,7 +231,7 @@ def schema(document: str = "manifest") -> int:
     Parameters
     ----------
     document
-        manifest, batch, batch-complete or receipt.
+        manifest, batch, batch-complete, receipt or contact-sheets.
 
     """
     if document not in DOCUMENTS:
@@ -265,7 +268,9 @@ def _run(settings: Settings, options: Options, target: Console) -> int:
     if outcome.signal is signal.SIGTERM:
         return OK
     if outcome.failed:
-        logging.getLogger(__name__).error("%s could not be rendered", counted(len(outcome.failed), "video"))
+        logging.getLogger(__name__).error(
+            "%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video")
+        )
         return FAILED
     return OK
 

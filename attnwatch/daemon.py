@@ -18,7 +18,8 @@ from attnwatch.errors import JobError
 from attnwatch.events import Hints, RootWatcher
 from attnwatch.jobs import Job, Result, remove_leftovers
 from attnwatch.log import counted
-from attnwatch.plan import Options, Planner, Task
+from attnwatch.names import BATCH_COMPLETE_FILE
+from attnwatch.plan import Options, Planner, Task, retry_command
 from attnwatch.receipts import failure
 from attnwatch.sheets import SheetJob, SheetResult, is_due
 from attnwatch.signals import drain, handling
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _ROOT_CHECK = 2.0  # seconds between looks whether the folders are still the same
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between looks at a video that is not whole yet
+_MOST_DOUBLINGS = 6
 _PATIENCE = 30.0  # seconds after which a missing video is taken as absent for good
 _STOP_TIME = 6.0  # seconds that running jobs get to finish after a signal
 
@@ -40,13 +42,13 @@ class Outcome:
 
     Attributes:
         rendered: number of videos rendered in this run.
-        failed: manifests of videos that could not be rendered, in this run or before.
+        failed: what could not be rendered, in this run or before.
         signal: the signal that ended the run, if one did.
 
     """
 
     rendered: int = 0
-    failed: set[Path] = field(default_factory=set)
+    failed: set[Target] = field(default_factory=set)
     signal: Signals | None = None
 
 
@@ -108,7 +110,8 @@ class Daemon:
         self._greeted = True
         where = ", ".join(map(str, self._options.roots))
         verb = "rendering" if self._options.once else "watching"
-        counts = f"{counted(len(self._waiting), 'video')} to render, {self._planner.up_to_date} up to date"
+        videos = len({target.manifest for target in self._waiting})
+        counts = f"{counted(videos, 'video')} to render, {self._planner.up_to_date} up to date"
         _log.info("%s %s: %s, %d at a time", verb, where, counts, self._settings.watcher.workers)
 
     def _watcher(self) -> contextlib.AbstractContextManager[RootWatcher | None]:
@@ -156,7 +159,7 @@ class Daemon:
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        due = [target for target, waiting in self._waiting.items() if waiting.due <= now]
+        due = [target for target, waiting in self._waiting.items() if waiting.due <= now and not self._blocked(target)]
         for target in due:
             if self._engine.running >= self._settings.watcher.workers:
                 return
@@ -169,9 +172,19 @@ class Daemon:
                 self._start(task, waiting)
         self._start_sheets()
 
+    def _blocked(self, target: Target) -> bool:
+        """Tell whether a video is just being rendered beside itself: its collection may then only need a link."""
+        if target.batch is None:
+            return False
+        beside = Target(target.manifest)
+        waiting = self._waiting.get(beside)
+        return beside in self._running or (waiting is not None and waiting.due <= time.monotonic())
+
     def _start_sheets(self) -> None:
         """Draw the contact sheets of batches whose collection is complete and has changed."""
-        unfinished = {target.batch for target in (*self._waiting, *self._running)} | self._drawing
+        now = time.monotonic()
+        soon = [target for target, waiting in self._waiting.items() if waiting.since is None and waiting.due <= now]
+        unfinished = {target.batch for target in (*soon, *self._running)} | self._drawing
         for batch in sorted(self._unchecked - unfinished):
             if self._engine.running >= self._settings.watcher.workers:
                 return
@@ -202,7 +215,7 @@ class Daemon:
         now = time.monotonic()
         times = [self._next_scan, now + _ROOT_CHECK]
         if self._engine.running < self._settings.watcher.workers:
-            times.extend(waiting.due for waiting in self._waiting.values())
+            times.extend(waiting.due for target, waiting in self._waiting.items() if not self._blocked(target))
         return max(0.0, min(times) - now)
 
     def _take_results(self, finished: list[Finished]) -> None:
@@ -218,7 +231,7 @@ class Daemon:
         self._drawing.discard(batch)
         error = outcome.error if isinstance(outcome, SheetResult) else str(outcome)
         if error is not None and self._outcome.signal is None:
-            self._outcome.failed.add(batch)
+            self._outcome.failed.add(Target(batch / BATCH_COMPLETE_FILE, batch))
             self._planner.say(f"{batch}: no contact sheets: {error}")
         for file in outcome.files if isinstance(outcome, SheetResult) else ():
             _log.info("✅ Generated contact sheet: %s", file)
@@ -248,12 +261,11 @@ class Daemon:
         return Result(receipt)
 
     def _take_receipt(self, task: Task, receipt: ReceiptDocument) -> None:
-        path = task.place.manifest
         if receipt.status == "failed":
             self._take_failure(task, receipt)
             return
         self._done += 1
-        self._outcome.failed.discard(path)
+        self._outcome.failed.discard(task.target)
         self._outcome.rendered += receipt.status == "rendered"
         self._planner.note_rendered(task)
         for output in receipt.outputs:
@@ -261,35 +273,34 @@ class Daemon:
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
         outputs = counted(len(receipt.outputs), "output")
-        _log.info("%s: %s in %.1f s%s", receipt.video_id, outputs, seconds, notes)
+        where = "" if task.target.batch is None else f" in the collection of {task.target.batch.name}"
+        _log.info("%s: %s%s in %.1f s%s", receipt.video_id, outputs, where, seconds, notes)
 
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
-        path = task.place.manifest
-        self._outcome.failed.add(path)
+        self._outcome.failed.add(task.target)
         self._planner.note_failed(task)
         tried = f"attempt {len(receipt.attempts)}"
         if receipt.next_attempt is None or self._options.once:
-            then = f"`attnwatch render {path.parent}` tries again"
+            then = f"{retry_command(task.target)} tries again"
         else:
             then = f"next attempt at {receipt.next_attempt}"
         _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, receipt.attempts[-1].error, then)
         if task.settings.fail_on_visualization_error:
             self._stop_asked = True
         elif not self._options.once:
-            self._consider(path)
+            self._consider(task.place.manifest)
 
     def _put_back(self, task: Task, waiting: _Waiting, result: Result) -> None:
         """Look again later at a video whose files are not whole, or that another process renders."""
-        path = task.place.manifest
         if self._options.once and not result.busy:
-            self._outcome.failed.add(path)
+            self._outcome.failed.add(task.target)
             _log.error("❌ %s: %s", task.place.video_id, result.obstacle)
             return
         now = time.monotonic()
         since = waiting.since or now
         if now - since >= _PATIENCE:
             self._planner.say(f"still waiting for {task.place.video_id}: {result.obstacle}")
-        delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2**waiting.looks)
+        delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waiting.looks, _MOST_DOUBLINGS))
         self._waiting[task.target] = _Waiting(due=now + delay, since=since, looks=waiting.looks + 1)
 
     def _finish_running(self, woken: socket.socket) -> None:

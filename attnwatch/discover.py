@@ -21,7 +21,7 @@ def find_files(root: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
     Folders that vanish or cannot be read during the walk are passed over: the next walk sees what is there then.
     Links to folders are not followed, so a walk ends.
     """
-    if root.is_file():
+    if os.path.isfile(root):  # noqa: PTH113 - Path's raises where it may not look
         if wanted(root.name):
             yield root
         return

@@ -230,11 +230,22 @@ class ReceiptDocument(_Document):
     next_attempt: str | None = None
 
 
+class ContactSheetsDocument(_Document):
+    """Which collection the contact sheets beside it show."""
+
+    model_config = ConfigDict(title="attnwatch contact sheets, version 1")
+
+    format: _FormatField = "attnwatch/1"
+    collection_sha256: str = Field(description="the digest of what was collected when they were drawn")
+    files: tuple[str, ...] = ()
+
+
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "manifest": ManifestDocument,
     "batch": BatchDocument,
     "batch-complete": BatchCompleteDocument,
     "receipt": ReceiptDocument,
+    "contact-sheets": ContactSheetsDocument,
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from attnwatch.errors import JobError
 from attnwatch.jobs import Work, run_in_process
 
-_PRELOADED = ["attnwatch.jobs", "attnwatch.render.video", "matplotlib.colors"]
+_PRELOADED = ["attnwatch.cli", "attnwatch.jobs", "attnwatch.render.video", "matplotlib.colors"]
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
 _EXIT_TIME = 1.0  # seconds that a process may take to exit after its result
 

@@ -16,12 +16,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from filelock import FileLock, Timeout
-
 from attnwatch.discover import find_manifests
 from attnwatch.documents import OutputRecord, ReceiptDocument
-from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
+from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError
 from attnwatch.files import link_or_copy, move_into_place, sync
+from attnwatch.locks import exclusive, lock_file
 from attnwatch.manifest import Manifest, read_manifest, verify
 from attnwatch.receipts import Fingerprint, Place, describe, failure, success
 from attnwatch.settings import Visualization, Watcher
@@ -29,6 +28,8 @@ from attnwatch.settings import Visualization, Watcher
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
+
+_SCALES = ".scales_"  # begins the names of files that keep the scale of a batch
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,12 @@ def run_in_process(work: Work, results: "Connection[Any]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_watcher, args=(results,), daemon=True).start()
-    results.send(work.run())
+    try:
+        results.send(work.run())
+    except Exception as error:
+        # Nobody expected it: its text goes into the receipt, its traceback to stderr.
+        results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
+        raise
 
 
 def run(job: Job) -> Result:
@@ -110,7 +116,7 @@ def run(job: Job) -> Result:
     try:
         manifest = read_manifest(job.place.manifest)
         fingerprint = _fingerprint(job, manifest)
-        with _lock(job.place):
+        with exclusive(job.place.directory, job.place.video_id):
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             receipt = _attempt(job, manifest, fingerprint, start)
@@ -171,6 +177,7 @@ def _linked(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
         for output in receipt.outputs:
             move_into_place(temporary / output.file, job.place.directory / output.file)
         sync(job.place.directory)
+    _remove_outdated(job.place, {output.file for output in receipt.outputs})
     return receipt.outputs, receipt.notes
 
 
@@ -180,7 +187,10 @@ def _batch_scales(job: Job) -> "dict[str, Scale] | None":
     from attnwatch.render.scales import batch_scales  # noqa: PLC0415 - see `_render`
 
     settings_sha256 = Fingerprint.of("", job.settings, None, {}).settings_sha256
-    cache = job.place.directory / f".scales_{job.batch_sha256[:16]}_{settings_sha256[:16]}.json"
+    cache = job.place.directory / f"{_SCALES}{job.batch_sha256[:16]}_{settings_sha256[:16]}.json"
+    for outdated in job.place.directory.glob(f"{_SCALES}*"):
+        if not outdated.name.startswith(f"{_SCALES}{job.batch_sha256[:16]}"):
+            outdated.unlink(missing_ok=True)
     return batch_scales(list(find_manifests(job.batch)), job.settings, cache)
 
 
@@ -192,24 +202,6 @@ def _record(output: "Output") -> OutputRecord:
         bytes=output.path.stat().st_size,
         scale=(output.scale.low, output.scale.high),
     )
-
-
-@contextlib.contextmanager
-def _lock(place: Place) -> Iterator[None]:
-    """Hold the video's lock; the kernel frees it when the process dies, so there are no stale ones."""
-    place.directory.mkdir(exist_ok=True)
-    path = _lock_file(place)
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError(f"{place.video_id}: another process is rendering it") from None
-    try:
-        yield
-    finally:
-        # Removed while it is held: whoever opened it meanwhile finds the inode unlinked, and tries anew.
-        path.unlink(missing_ok=True)
-        lock.release()
 
 
 @contextlib.contextmanager
@@ -226,17 +218,13 @@ def _temporary_directory(place: Place) -> Iterator[Path]:
 
 def remove_leftovers(place: Place) -> None:
     """Remove what a killed job of this video left behind, unless another process renders it meanwhile."""
-    if _temporary(place).exists() or _lock_file(place).exists():
-        with contextlib.suppress(BusyError, OSError), _lock(place):
+    if _temporary(place).exists() or lock_file(place.directory, place.video_id).exists():
+        with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id):
             shutil.rmtree(_temporary(place), ignore_errors=True)
 
 
 def _temporary(place: Place) -> Path:
     return place.directory / f".{place.video_id}.tmp"
-
-
-def _lock_file(place: Place) -> Path:
-    return place.directory / f".{place.video_id}.lock"
 
 
 def _remove_outdated(place: Place, current: set[str]) -> None:

@@ -178,6 +178,9 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> None:
         raise ManifestError(*problems)
 
 
+_TO_COME = "expected all of it before the manifest; wait, or write both again"
+
+
 def _whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
     """Return the sizes of the files that are there; refuse, before any is read, if one is still to come."""
     present = {}
@@ -186,9 +189,9 @@ def _whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
         if size is None:
             if name == manifest.document.video and video_may_be_absent:
                 continue
-            raise NotReadyError(f"{manifest.path}: {name} is not there yet")
+            raise NotReadyError(f"{manifest.path}: {name} is not there yet; {_TO_COME}")
         if record and size < record.bytes:
-            raise NotReadyError(f"{manifest.path}: {name} has {size:,} of {record.bytes:,} bytes yet")
+            raise NotReadyError(f"{manifest.path}: {name} has {size:,} of {record.bytes:,} bytes yet; {_TO_COME}")
         present[name] = size
     return present
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,11 @@ class Task:
     receipt: ReceiptDocument | None
 
 
+def retry_command(target: Target) -> str:
+    """Return the command that tries a target again, whatever its receipt says."""
+    return f"`attnwatch collect {target.batch}`" if target.batch else f"`attnwatch render {target.manifest}`"
+
+
 class Planner:
     """Decides what is to be done. Says each complaint once."""
 
@@ -76,7 +82,8 @@ class Planner:
         self._rendered: dict[Target, tuple[str, dict[str, int | None]]] = {}
         self._failed: set[Target] = set()
         self._said: set[str] = set()
-        self.given_up: set[Path] = set()
+        self._endings: dict[Path, str] = {}
+        self.given_up: set[Target] = set()
         self._settled: set[Target] = set()
         self._owners: dict[Path, Path] = {}
         """Receipt -> the manifest that it belongs to."""
@@ -86,7 +93,7 @@ class Planner:
     @property
     def up_to_date(self) -> int:
         """Number of videos that were found with a receipt that still holds."""
-        return len(self._settled)
+        return len({target.manifest for target in self._settled})
 
     def plan(self, target: Target) -> Task | None:
         """Return what is to be done for a target, or None when there is nothing.
@@ -94,7 +101,7 @@ class Planner:
         A manifest that cannot be rendered at all gets its receipt here, and is in `given_up` from then on.
         """
         path = target.manifest
-        self.given_up.discard(path)
+        self.given_up.discard(target)
         try:
             manifest = read_manifest(path)
             settings, notes = self._settings.for_batch(manifest.document.visualization, path)
@@ -102,7 +109,7 @@ class Planner:
         except FileNotFoundError:
             return None
         except (AttnwatchError, OSError) as error:
-            self._refuse(path, error)
+            self._refuse(target, error)
             return None
         for note in notes:
             self.say(f"{manifest.path}: {note}; it is ignored")
@@ -141,11 +148,11 @@ class Planner:
         place = Place(manifest.path, manifest.video_id, directory)
         if target.batch is not None:
             self.collections[target.batch] = settings
-        batch_sha256 = ending_sha256(target.batch) if target.batch and settings.measures_batch else None
+        batch_sha256 = self._ending(target.batch) if target.batch and settings.measures_batch else None
         fingerprint = Fingerprint.of(manifest.sha256, settings, self._options.tokens, inputs, batch_sha256)
         owner = self._owners.setdefault(place.path, manifest.path)
-        if owner != manifest.path and owner.exists():
-            self._refuse_twin(manifest, owner)
+        if owner != manifest.path and os.path.exists(owner):  # noqa: PTH110 - Path's raises where it may not look
+            self._refuse_twin(target, manifest, owner)
             return None
         self._owners[place.path] = manifest.path
         receipt = place.read()
@@ -157,23 +164,32 @@ class Planner:
             if self._options.by_name or (self._options.once and wait is not None):
                 wait = 0.0  # whoever asks now does not want to wait for the next attempt
             elif wait is None:
-                self.given_up.add(manifest.path)
+                self.given_up.add(target)
+                last = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
+                self.say(f"given up: {manifest.path}: {last}; {retry_command(target)} tries again")
         if wait is None:
             self._settled.add(target)
             return None
         self._settled.discard(target)
         return Task(target, place, fingerprint, settings, batch_sha256, wait, receipt)
 
-    def _refuse_twin(self, manifest: Manifest, owner: Path) -> None:
+    def _ending(self, batch: Path) -> str:
+        """Return what the scale of a batch depends on; by hand, a batch is collected as it is when the run begins."""
+        if not self._options.collect:
+            return ending_sha256(batch)
+        return self._endings.setdefault(batch, ending_sha256(batch))
+
+    def _refuse_twin(self, target: Target, manifest: Manifest, owner: Path) -> None:
         """Leave alone a video whose outputs would overwrite those of another."""
-        self.given_up.add(manifest.path)
+        self.given_up.add(target)
         found = f"{manifest.video_id!r}, which {owner} has too"
         self.say(
             f"not rendered: {manifest.path}: video_id: found {found}; expected one of its own; write different ones"
         )
 
-    def _refuse(self, path: Path, error: AttnwatchError | OSError) -> None:
-        self.given_up.add(path)
+    def _refuse(self, target: Target, error: AttnwatchError | OSError) -> None:
+        path = target.manifest
+        self.given_up.add(target)
         self.say(f"not rendered: {describe(error)}")
         if self._options.dry_run:
             return

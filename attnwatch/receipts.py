@@ -135,7 +135,9 @@ def failure(
         wait = min(_LONGEST_WAIT, limits.retry_backoff * 2**doubled)
         jitter = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads retries, keeps no secret
         due = (_now() + timedelta(seconds=wait * jitter)).isoformat()
-    return _receipt(place, fingerprint, status="failed", attempts=attempts, next_attempt=due)
+    before = place.read()  # what it names is still there, and may have to be removed one day
+    outputs = before.outputs if before is not None else ()
+    return _receipt(place, fingerprint, status="failed", outputs=outputs, attempts=attempts, next_attempt=due)
 
 
 def is_deterministic(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ Percentile = Annotated[float, Field(ge=0, le=100)]
 
 # Which of an axis: one number, a range with both ends such as "0-9", or a list.
 Choice = Annotated[int, Field(strict=True)] | Annotated[str, Field(pattern=r"^\d+-\d+$")] | tuple[int, ...]
-Rate = Annotated[float, Field(gt=0, le=240)]
+Rate = Annotated[float, Field(ge=0.1, le=240)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from attnwatch.discover import find_manifests
-from attnwatch.documents import ReceiptDocument
-from attnwatch.errors import AttnwatchError
+from attnwatch.documents import ContactSheetsDocument, ReceiptDocument
+from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.files import move_into_place, sync, write_atomically
+from attnwatch.locks import exclusive
 from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
 from attnwatch.receipts import Place, describe
 from attnwatch.settings import Visualization
@@ -52,7 +55,10 @@ class SheetJob:
     def run(self) -> SheetResult:
         """Draw the sheets, in this process."""
         try:
-            return SheetResult(_draw(self))
+            with exclusive(self.batch / OUTPUT_DIRECTORY, _RECORD):
+                return SheetResult(_draw(self) if is_due(self.batch) else ())
+        except BusyError:
+            return SheetResult()  # another process draws them
         except (AttnwatchError, OSError, MemoryError) as error:
             return SheetResult(error=describe(error))
 
@@ -71,10 +77,10 @@ def _key(batch: Path) -> str | None:
 
 def _recorded(batch: Path) -> str | None:
     try:
-        record = json.loads((batch / OUTPUT_DIRECTORY / _RECORD).read_bytes())
-        return str(record["collection_sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        record = ContactSheetsDocument.model_validate_json((batch / OUTPUT_DIRECTORY / _RECORD).read_bytes())
+    except (OSError, ValidationError):
         return None
+    return record.collection_sha256
 
 
 def _collected(batch: Path) -> list[ReceiptDocument]:
@@ -108,14 +114,15 @@ def _draw(job: SheetJob) -> tuple[Path, ...]:
             move_into_place(unfinished, target)
             files.append(target)
     sync(directory)
-    record = {"format": "attnwatch/1", "collection_sha256": key, "files": [file.name for file in files]}
-    write_atomically(directory / _RECORD, json.dumps(record, indent=2).encode() + b"\n")
+    record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(file.name for file in files))
+    write_atomically(directory / _RECORD, record.model_dump_json(indent=2).encode() + b"\n")
     return tuple(files)
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Take the first video of each prompt."""
-    first: dict[Path, Manifest] = {}
+    """Take the first video of each prompt; where prompts are not known, of each folder."""
+    first: dict[object, Manifest] = {}
     for manifest in manifests:
-        first.setdefault(manifest.path.parent, manifest)
+        made = manifest.document.generation
+        first.setdefault(made.prompt_id or made.prompt or manifest.path.parent, manifest)
     return list(first.values())

@@ -1,6 +1,8 @@
 """What there should be a receipt for: each video beside itself, and once more in the collection of its batch."""
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,14 +52,21 @@ def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
 def ended_batch(manifest: Path) -> Path | None:
     """Return the folder of the batch that a manifest belongs to, if that batch has ended."""
     for folder in manifest.parents[:_LEVELS]:
-        if (folder / BATCH_COMPLETE_FILE).exists():
-            return folder
+        # Not Path.exists, which raises where it may not look.
+        if os.path.exists(folder / BATCH_COMPLETE_FILE):  # noqa: PTH110
+            return folder if folder != manifest.parent else None  # a flat batch is its own collection
     return None
 
 
 def ending_sha256(batch: Path) -> str:
-    """Return the digest of how a batch ended; it changes when the batch was gone on with. Empty if it has not ended."""
+    """Return the digest of how a batch ended, or of its manifests if it has not: it changes when videos are added."""
     try:
         return hashlib.sha256((batch / BATCH_COMPLETE_FILE).read_bytes()).hexdigest()
     except OSError:
-        return ""
+        pass
+    digest = hashlib.sha256()
+    for manifest in find_manifests(batch):
+        with contextlib.suppress(OSError):
+            digest.update(f"{manifest.relative_to(batch)}\0{manifest.stat().st_size}\0".encode(errors="replace"))
+            digest.update(manifest.read_bytes() if manifest.is_file() else b"")
+    return digest.hexdigest()

@@ -5,7 +5,7 @@ import json
 import mmap
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -135,21 +135,24 @@ def _unscaled(bits: npt.NDArray[np.uint16], buffer: npt.NDArray[np.uint32]) -> F
     return buffer.view(np.float32)
 
 
-def open_tensors(path: Path, stack: contextlib.ExitStack) -> list[StoredTensor]:
-    """Map a `.safetensors` or `.safetensors.zst` file for as long as the stack lives; tensors sorted by name.
+def open_tensors(path: Path) -> list[StoredTensor]:
+    """Map a `.safetensors` or `.safetensors.zst` file; tensors sorted by name.
+
+    The mapping lives as long as the tensors do. What was decompressed has no name any more by then, so that nothing
+    of it is left behind, however this process ends.
 
     Raises:
         TensorError: the file is not whole.
         OSError: the file cannot be read.
 
     """
-    plain = _decompressed(path, stack) if path.name.endswith(".zst") else path
     try:
-        # The library checks the header: sizes, names, that all parts lie inside the file and fill it.
-        with safe_open(plain, framework="numpy"):
-            pass
-        with plain.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with _decompressed(path) if path.name.endswith(".zst") else contextlib.nullcontext(path) as plain:
+            # The library checks the header: sizes, names, that all parts lie inside the file and fill it.
+            with safe_open(plain, framework="numpy"):
+                pass
+            with plain.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (SafetensorError, ValueError) as error:
         found = f"{path.stat().st_size:,} bytes that cannot be read ({error})"
         raise TensorError(problem(path, None, found, "a whole safetensors file")) from error
@@ -175,7 +178,8 @@ def problem(path: Path, name: str | None, found: str, expected: str) -> Problem:
     return Problem(file=path, field=where, found=found, expected=expected, remedy=remedy)
 
 
-def _decompressed(path: Path, stack: contextlib.ExitStack) -> Path:
+@contextlib.contextmanager
+def _decompressed(path: Path) -> Iterator[Path]:
     """Decompress into a temporary file: memory stays flat, and the size is known before a byte is written."""
     with path.open("rb") as source:
         try:
@@ -188,9 +192,9 @@ def _decompressed(path: Path, stack: contextlib.ExitStack) -> Path:
             expected = f"a decompressed size in the frame header, at most {limit:,} bytes (free for temporary files)"
             raise TensorError(problem(path, None, found, expected))
         source.seek(0)
-        target = stack.enter_context(tempfile.NamedTemporaryFile(prefix="attnwatch-"))  # noqa: SIM115
-        _decompress(path, source, target, size)
-    return Path(target.name)
+        with tempfile.NamedTemporaryFile(prefix="attnwatch-") as target:
+            _decompress(path, source, target, size)
+            yield Path(target.name)
 
 
 def _decompress(path: Path, source: BinaryIO, target: IO[bytes], size: int) -> None:

@@ -3,7 +3,6 @@
 Nothing here holds more than one layer of one denoising step in memory, whatever the size of the files.
 """
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -153,12 +152,7 @@ class AttentionReader:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._stack = contextlib.ExitStack()
-        try:
-            self.words = self._read_words()
-        except BaseException:
-            self._stack.close()
-            raise
+        self.words = self._read_words()
 
     def __enter__(self) -> Self:
         return self
@@ -166,13 +160,13 @@ class AttentionReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self.words = {}  # with them go the mappings of the files
 
     def _read_words(self) -> dict[str, WordMaps]:
         steps: dict[str, list[StoredTensor]] = {}
         aggregated: dict[str, StoredTensor] = {}
         for path in self._manifest.attention:
-            for tensor in open_tensors(path, self._stack):
+            for tensor in open_tensors(path):
                 if tensor.name.startswith((RESERVED_PREFIX, UNCONDITIONAL_PREFIX)):
                     continue
                 _check_kind_and_rank(tensor)

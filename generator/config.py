@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -74,6 +75,15 @@ def _folder_name(name: str) -> str:
             f"expected a name of 1 to {MAX_NAME_BYTES} bytes without `/`, control characters and a leading `.`"
         )
     return name
+
+
+def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse NaN and infinities, which JSON cannot hold."""
+    for key, value in values.items():
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(number, float) and not isfinite(number) for number in numbers):
+            raise ValueError(f"{key}: expected a finite number")
+    return values
 
 
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
@@ -157,7 +167,7 @@ class Settings(_Block):
     template: str | None = None
     batch_name: Annotated[str, AfterValidator(_folder_name)] = "batch"
     output: str = "outputs"
-    visualization: dict[str, JsonValue] = {}
+    visualization: Annotated[dict[str, JsonValue], AfterValidator(_finite)] = {}
 
 
 class Place(NamedTuple):

@@ -57,7 +57,7 @@ class Page:
     ) -> None:
         self.boxes = tuple(boxes)
         self._planes = _subsampled(rgb, matrix)
-        self._counter = counter
+        self._counter = counter if counter is not None and counter[0] >= 0 else None  # where it has room
         self._digits = digits
 
     @property

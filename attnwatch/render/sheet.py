@@ -8,6 +8,7 @@ from textwrap import fill, shorten
 import av
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -28,6 +29,7 @@ _MOMENTS = 6
 _CELL, _LABEL, _BAR, _HEAD = 1.7, 2.2, 0.9, 0.5  # inches
 _DPI = 100
 _LABEL_WIDTH, _LABEL_LENGTH = 26, 150  # characters
+_CELL_PIXELS = 340  # twice what a cell is drawn with
 _SMALL = 8  # points
 _NO_CONTRAST = 1e-12
 
@@ -63,27 +65,30 @@ def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Sca
     shape = {"left": left, "right": right, "top": top, "bottom": 0.0, "wspace": 0.02, "hspace": 0.04}
     grid = GridSpec(len(rows), _MOMENTS, figure, **shape)
     norm = Normalize(scale.low, scale.high if scale.high > scale.low else scale.low + _NO_CONTRAST)
+    colormap = colormaps[settings.colormap].reversed() if settings.invert else colormaps[settings.colormap]
     for index, row in enumerate(rows):
         for column in range(_MOMENTS):
-            _draw_cell(figure.add_subplot(grid[index, column]), row, column, norm, settings)
+            _draw_cell(figure.add_subplot(grid[index, column]), row, column, ScalarMappable(norm, colormap), settings)
         middle = top - (index + 0.5) * cell_height / height
         figure.text(0.08 / width, middle, row.label, va="center", fontsize=_SMALL)
     figure.text(0.08 / width, 1 - 0.1 / height, f"“{slug}”", va="top", fontsize=_SMALL + 4)
     for axes, seconds in zip(figure.axes[:_MOMENTS], rows[0].times, strict=True):
         axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
     bar = figure.add_axes((right + 0.12 / width, top * 0.1, 0.12 / width, top * 0.8))
-    figure.colorbar(ScalarMappable(norm, settings.colormap), cax=bar).ax.tick_params(labelsize=_SMALL)
+    figure.colorbar(ScalarMappable(norm, colormap), cax=bar).ax.tick_params(labelsize=_SMALL)
     with missing_glyphs_allowed():
         FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
 
 
-def _draw_cell(axes: Axes, row: _Row, column: int, norm: Normalize, settings: Visualization) -> None:
+def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, settings: Visualization) -> None:
     axes.set_axis_off()
     height, width = row.frames[column].shape[:2]
     extent = (0.0, float(width), float(height), 0.0)
     axes.imshow(row.frames[column], extent=extent)
-    colormap, alpha = settings.colormap, settings.overlay_alpha
-    axes.imshow(row.maps[column], cmap=colormap, norm=norm, alpha=alpha, extent=extent, interpolation="bilinear")
+    share = np.clip(colours.norm(row.maps[column]), 0, 1)
+    share[share < settings.threshold] = 0
+    alpha, cmap = settings.overlay_alpha, colours.cmap
+    axes.imshow(share, cmap=cmap, vmin=0, vmax=1, alpha=alpha, extent=extent, interpolation="bilinear")
 
 
 def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
@@ -93,20 +98,27 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
     source = VideoSource(manifest.video) if manifest.video.exists() else AbsentSource(manifest.document, word.grid)
     timeline = source.timeline
     moments = np.rint(np.linspace(0, timeline.frames - 1, _MOMENTS)).astype(int).tolist()
-    frames = {index: frame for index, frame in enumerate(source.frames()) if index in moments}
+    width = min(timeline.width, _CELL_PIXELS)
+    size = (width, max(1, round(width * timeline.height / timeline.width)))
+    black = np.zeros((size[1], size[0], 3), np.uint8)
+    frames: dict[int, tuple[float, Picture]] = {}
+    for index, frame in enumerate(source.frames()):
+        if index in moments:
+            picture = black if frame.picture is None else _rgb(frame.picture, size)
+            frames[index] = float(frame.pts * timeline.time_base), picture
     shown = [frames[min(moment, max(frames))] for moment in moments]
-    black = np.zeros((timeline.height, timeline.width, 3), np.uint8)
     mapping = TimeMapping.of(len(maps), timeline.frames, manifest.document.grid)
     return _Row(
         label=_label(manifest),
-        times=[float(frame.pts * timeline.time_base) for frame in shown],
-        frames=[black if frame.picture is None else _rgb(frame.picture) for frame in shown],
+        times=[seconds for seconds, _ in shown],
+        frames=[picture for _, picture in shown],
         maps=mapping.at(maps, np.array(moments, dtype=np.float64)),
     )
 
 
-def _rgb(picture: av.VideoFrame) -> Picture:
-    return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)
+def _rgb(picture: av.VideoFrame, size: tuple[int, int]) -> Picture:
+    small = picture.reformat(*size, format="rgb24", threads=1)
+    return np.asarray(small.to_ndarray(), dtype=np.uint8)
 
 
 def _label(manifest: Manifest) -> str:

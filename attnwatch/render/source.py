@@ -15,7 +15,7 @@ from attnwatch.render.compose import PIXEL_FORMAT
 # By the numbers of ITU-T H.273, table 4; 5 (BT.470BG) and 6 (SMPTE 170M) are both the matrix of BT.601.
 _TAGGED_MATRIX = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
 _HD_LINES = 720
-_DEFAULT_RATE = Fraction(16)
+_DEFAULT_RATE, _LOWEST_RATE = Fraction(16), Fraction(1, 1000)
 _LATENT_CELL = 16  # pixels per latent token where nothing says it better
 
 
@@ -56,7 +56,7 @@ class AbsentSource:
     def __init__(self, document: ManifestDocument, grid: tuple[int, int, int]) -> None:
         made = document.generation
         width, height = made.width or grid[2] * _LATENT_CELL, made.height or grid[1] * _LATENT_CELL
-        rate = Fraction(made.fps).limit_denominator(1001) if made.fps else _DEFAULT_RATE
+        rate = max(_LOWEST_RATE, Fraction(made.fps).limit_denominator(1001)) if made.fps else _DEFAULT_RATE
         frames = made.frames or _video_frames(document, grid[0])
         self.timeline = Timeline(
             width=_even(width),
@@ -118,7 +118,7 @@ class VideoSource:
                     if frame.rotation:
                         raise VideoError(self._rotated(frame.rotation))
                     pts = index * usual if frame.pts is None else frame.pts
-                    yield SourceFrame(pts, frame.duration or usual, _limited_yuv420(frame, converter))
+                    yield SourceFrame(pts, frame.duration or usual, _limited_yuv420(frame, converter, timeline.matrix))
             except av.FFmpegError as error:
                 raise VideoError(self._message(f"damaged data ({error})")) from error
 
@@ -131,10 +131,13 @@ class VideoSource:
         return f"{self._path}: found {found}; expected a video from its first frame to its last; generate it again"
 
 
-def _limited_yuv420(frame: av.VideoFrame, converter: VideoReformatter) -> av.VideoFrame:
+def _limited_yuv420(frame: av.VideoFrame, converter: VideoReformatter, matrix: Colorspace) -> av.VideoFrame:
     if frame.format.name == PIXEL_FORMAT and frame.color_range != ColorRange.JPEG:
         return frame
-    return converter.reformat(frame, format=PIXEL_FORMAT, dst_color_range=ColorRange.MPEG, threads=1)
+    target = matrix if frame.format.is_rgb else None
+    return converter.reformat(
+        frame, format=PIXEL_FORMAT, dst_colorspace=target, dst_color_range=ColorRange.MPEG, threads=1
+    )
 
 
 def _video_frames(document: ManifestDocument, latent_frames: int) -> int:

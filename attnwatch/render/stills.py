@@ -13,6 +13,8 @@ from attnwatch.render.source import SourceFrame
 from attnwatch.tensorfile import Float32Array
 from attnwatch.tensors import WordMaps
 
+MIN_EVOLUTION_WIDTH = 48  # pixels: below, five moments have no room
+
 _EVOLUTION_RATE = Fraction(4)  # denoising steps per second
 _COLUMNS = 5  # moments of the video below the picture
 _MARGIN, _LABEL = 8, 22  # pixels around and below a box

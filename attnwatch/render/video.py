@@ -12,7 +12,7 @@ from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
-from attnwatch.render.stills import write_evolution, write_static
+from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.settings import Visualization
 from attnwatch.tensors import AttentionReader, WordMaps
 
@@ -96,6 +96,9 @@ def _stills(
         stepwise = [word for word in words if word.shape is not None]
         if len(stepwise) < len(words):
             notes.append("no step evolution where only the aggregated map is stored")
+        if stepwise and context.timeline.width < MIN_EVOLUTION_WIDTH:
+            stepwise = []
+            notes.append(f"no step evolution of a video less than {MIN_EVOLUTION_WIDTH} pixels wide")
         middle = _middle(source) if stepwise else None
         outputs += [write_evolution(context, word, middle) for word in stepwise if middle is not None]
     return outputs

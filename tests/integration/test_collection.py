@@ -72,9 +72,51 @@ def test_what_is_equal_is_linked_and_not_rendered_again(batch):
     end(batch)
     attnwatch(batch.folder, "--once")
     attnwatch(batch.folder, "--once", "--set", "auto_generate_videos=true")
+    assert collected(batch) == names()
     for path in (batch.folder / "attention_videos").glob("*.mp4"):
         beside = next(batch.folder.glob(f"videos/*/attention_videos/{path.name}"))
         assert path.samefile(beside)
+
+
+def test_a_backlog_is_rendered_once_and_linked(batch):
+    end(batch)
+    run = attnwatch(batch.folder, "--once", "--workers", "2", "--set", "auto_generate_videos=true")
+    assert run.returncode == 0, run.stderr
+    assert collected(batch) == names()
+    assert all(path.stat().st_nlink == 2 for path in (batch.folder / "attention_videos").glob("*.mp4"))
+
+
+def test_outputs_that_are_no_longer_asked_for_leave_the_collection_too(batch):
+    end(batch)
+    settings = ("--once", "--set", "auto_generate_videos=true")
+    attnwatch(batch.folder, *settings)
+    attnwatch(batch.folder, *settings, "--set", "generate_overlay=false")
+    assert collected(batch) == {name for name in names() if "overlay" not in name}
+
+
+def test_a_batch_that_has_not_ended_has_the_scale_of_what_is_there(batch):
+    settings = ("--set", "normalization=batch", "--set", "colormap=gray")
+    attnwatch("collect", batch.folder, *settings)
+    before = json.loads((batch.folder / "attention_videos/prompt_001_vid001.rendered.json").read_text())
+    batch.add(3, prompt=2, tensors={"kiss": blob_maps(peak=0.9)})
+    run = attnwatch("collect", batch.folder, *settings)
+    assert run.returncode == 0, run.stderr
+    after = json.loads((batch.folder / "attention_videos/prompt_001_vid001.rendered.json").read_text())
+    assert after["outputs"][0]["scale"][1] > 2 * before["outputs"][0]["scale"][1]
+
+
+def test_the_folder_of_several_batches_is_not_collected_as_one(batch):
+    write_json(batch.folder / "batch.json", {})
+    run = attnwatch("collect", batch.folder.parent)
+    assert run.returncode == 2
+    assert "several batches" in run.stderr
+
+
+def test_a_video_that_is_not_whole_does_not_hold_up_the_contact_sheets(batch):
+    batch.add(9, prompt=1, attention=["attention_maps/missing.safetensors"])
+    run = attnwatch("collect", batch.folder)
+    assert run.returncode == 1
+    assert (batch.folder / "attention_videos" / "contact_sheet_kiss.png").exists()
 
 
 def test_the_collection_has_its_own_frame_rate_and_quality(batch):

@@ -116,7 +116,7 @@ def test_a_job_runs_in_a_session_of_its_own(engine, manifest):
     [
         ("kill itself", "was ended by SIGKILL"),
         ("exit", "exited with code 3"),
-        ("crash", "exited with code 1"),
+        ("crash", "failed with RuntimeError: nobody expects this"),
     ],
 )
 def test_a_job_that_ends_without_a_result_is_an_error_that_says_how(engine, manifest, behaviour, said):

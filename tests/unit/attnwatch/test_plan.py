@@ -111,7 +111,7 @@ def test_a_video_that_was_given_up_is_tried_again_only_by_name(manifest):
     fail(planned(planner(manifest), manifest), max_attempts=1)
     watching = planner(manifest, once=True)
     assert planned(watching, manifest) is None
-    assert watching.given_up == {manifest}
+    assert watching.given_up == {Target(manifest)}
     assert planned(planner(manifest, once=True, by_name=True), manifest).wait == 0
 
 
@@ -146,7 +146,7 @@ def test_a_manifest_that_is_refused_gets_a_receipt_that_says_why(batch, fields):
     manifest = batch.add(**fields)
     mine = planner(manifest)
     assert planned(mine, manifest) is None
-    assert mine.given_up == {manifest}
+    assert mine.given_up == {Target(manifest)}
     receipt = read_receipt(manifest)
     assert receipt["status"] == "failed"
     assert receipt["next_attempt"] is None
@@ -217,7 +217,7 @@ def test_two_videos_of_one_name_do_not_overwrite_each_other(batch, caplog):
     mine = planner(first)
     render(planned(mine, first))
     assert planned(mine, second) is None
-    assert mine.given_up == {second}
+    assert mine.given_up == {Target(second)}
     assert "video_id: found 'same', which" in caplog.text
     first.unlink()
     assert planned(mine, second) is not None

@@ -1,0 +1,37 @@
+"""Locks that keep other processes out; the kernel frees them when a process dies, so there are no stale ones."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from attnwatch.errors import BusyError
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path, name: str) -> Iterator[None]:
+    """Hold the lock of what has this name in a folder of outputs, which is made if need be.
+
+    Raises:
+        BusyError: another process holds it.
+
+    """
+    directory.mkdir(exist_ok=True)
+    path = lock_file(directory, name)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(f"{name}: another process is rendering it") from None
+    try:
+        yield
+    finally:
+        # Removed while it is held: whoever opened it meanwhile finds the inode unlinked, and tries anew.
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def lock_file(directory: Path, name: str) -> Path:
+    """Return the file that the lock is on."""
+    return directory / f".{name}.lock"

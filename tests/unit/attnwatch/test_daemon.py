@@ -1,0 +1,34 @@
+"""What the process tests cannot wait for."""
+
+import pytest
+
+from attnwatch.config import Settings
+from attnwatch.daemon import Daemon
+from attnwatch.jobs import Result
+from attnwatch.plan import Options, Planner
+from attnwatch.targets import Target
+from tests.support import Batch
+
+
+@pytest.fixture
+def task(tmp_path):
+    manifest = Batch.make(tmp_path).add()
+    task = Planner(Settings(), Options((tmp_path,))).plan(Target(manifest))
+    assert task is not None
+    return task
+
+
+def test_a_video_is_waited_for_as_long_as_it_takes(task, tmp_path):
+    daemon = Daemon(Settings(), Options((tmp_path,)), lambda _done, _known: None)
+    waiting = daemon._waiting
+    daemon._put_back(task, type("First", (), {"since": None, "looks": 0})(), Result(None, "not there yet"))
+    for _ in range(5000):
+        daemon._put_back(task, waiting.pop(task.target), Result(None, "not there yet"))
+    assert waiting[task.target].looks == 5001
+
+
+def test_a_failure_of_the_collection_is_not_one_of_the_video_beside(task, tmp_path):
+    planner = Planner(Settings(), Options((tmp_path,)))
+    planner.given_up.add(task.target)
+    planner.plan(Target(task.target.manifest, tmp_path))
+    assert planner.given_up == {task.target}
