@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,6 +100,9 @@ def watch(
     settings = _settings(config, workers, set_)
     target = _set_up(verbose=verbose, quiet=quiet)
     for root in roots:
+        commands = ("render", "collect", "check", "schema")
+        if not root.exists() and (meant := get_close_matches(str(root), commands, n=1, cutoff=0.75)):
+            raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
     options = Options(roots=tuple(map(_root, roots)), once=once, force=force, dry_run=dry_run, tokens=_words(tokens))

@@ -53,8 +53,9 @@ class Settings(BaseModel):
             ConfigError: the batch asks for a value that a setting cannot have, by itself or beside the watcher's own.
 
         """
-        known = {name: value for name, value in requested.items() if name in Visualization.model_fields}
-        notes = tuple(f"the batch asks for the unknown setting {name!r}" for name in requested if name not in known)
+        fields = Visualization.model_fields
+        notes = tuple(f"the batch asks for the unknown setting {name!r}" for name in requested if name not in fields)
+        known = {name: value for name, value in requested.items() if name in fields and name not in self.visualization}
         _validated(Visualization, known, f"{manifest}: visualization.")
         merged = _validated(
             Visualization, {**known, **self.visualization}, f"{manifest}: visualization, with the watcher's settings: "

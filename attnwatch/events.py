@@ -107,7 +107,7 @@ class RootWatcher:
                 self._observer.unschedule(old)
         self._watches[root] = None
         if not present:
-            _log.info("%s is not there: waiting for it", root)
+            _log.warning("%s is not there: waiting for it", root)
             return
         try:
             self._watches[root] = self._observer.schedule(self._hints, str(root), recursive=True)

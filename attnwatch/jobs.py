@@ -120,7 +120,9 @@ def run(job: Job) -> Result:
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             receipt = _attempt(job, manifest, fingerprint, start)
-            job.place.write(receipt)
+            # A choice of words that this video has none of says nothing against what was rendered before.
+            if job.seen is None or job.tokens is None or receipt.status != "skipped":
+                job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
         return Result(None, describe(error), isinstance(error, BusyError))
     return Result(receipt)

@@ -161,7 +161,7 @@ class Planner:
         force = self._options.force and target not in self._failed
         wait = 0.0 if force else seconds_until_due(receipt, fingerprint)
         if receipt is not None and receipt.status == "failed":
-            if self._options.by_name or (self._options.once and wait is not None):
+            if self._options.by_name or ((self._options.once or self._options.dry_run) and wait is not None):
                 wait = 0.0  # whoever asks now does not want to wait for the next attempt
             elif wait is None:
                 self.given_up.add(target)
@@ -169,6 +169,9 @@ class Planner:
                 self.say(f"given up: {manifest.path}: {last}; {retry_command(target)} tries again")
         if wait is None:
             self._settled.add(target)
+            if receipt is not None and receipt.status != "failed":
+                # Good when this run began: whoever renders it otherwise meanwhile, by name, wants it so.
+                self._rendered[target] = (manifest.sha256, inputs)
             return None
         self._settled.discard(target)
         return Task(target, place, fingerprint, settings, batch_sha256, wait, receipt)

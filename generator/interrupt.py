@@ -32,6 +32,8 @@ class StopRequest:
             self._before_exit()
             os._exit(128 + number)
         self.signal = number
+        # Written past the log, which a signal handler must not enter.
+        os.write(2, b"\nstopping after this denoising step; once more stops at once\n")
 
     def raise_if_stopped(self) -> None:
         """Raise Stopped if a signal came."""

@@ -65,6 +65,8 @@ def prepare(plan: Plan) -> PreparedBatch:
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
+    if not any(words.values()):
+        log.warning("no word of the template is in (parentheses): the videos are made, and no attention is recorded")
     if any(words.values()) and not plan.settings.attention_analysis.stores_anything:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 DPI = 100
 _TEXT_SIZE = 11  # points
-_DIGIT_CELL = (20, 12)  # rows and pixels of one digit of the counter
+_TITLE_ADVANCE = 9  # pixels that a character of a title takes, about
+_DIGIT_CELL = (20, 9)  # rows and pixels of one digit of the counter
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,10 @@ def grid_page(
     for box, label in zip(boxes, labels, strict=True):
         x, y = (box.left + box.width / 2) / width, 1 - (box.top + box.height + 3) / height
         figure.text(x, y, label, ha="center", va="top", fontsize=_TEXT_SIZE - 3)
-    figure.text(6 / width, 1 - 6 / height, title, ha="left", va="top", fontsize=_TEXT_SIZE)
-    counter = _draw_counter(figure, "", steps, top=True)
+    counter = _draw_counter(figure, "step", steps, top=True)
+    room = max(1, (counter[0] - 60) // _TITLE_ADVANCE)  # characters, beside the counter and its name
+    text = title if len(title) <= room else f"{title[: room - 1]}…"
+    figure.text(6 / width, 1 - 6 / height, text, ha="left", va="top", fontsize=_TEXT_SIZE)
     return Page(_drawn(figure), boxes, matrix, counter=counter, digits=len(str(steps)))
 
 
@@ -198,12 +201,11 @@ def _draw_counter(figure: "Figure", name: str, last: int, *, top: bool = False) 
     rows, columns = _DIGIT_CELL
     digits = len(str(last))
     from_top = 4 if top else height - rows - 8
-    right = width - 12 - columns * (digits + 2)
-    for place, char in enumerate(f"/{last}"):
-        _write_cell(figure, char, right + place * columns, from_top)
-    left = right - digits * columns - columns // 2
-    for place, char in enumerate(reversed(name)):
-        _write_cell(figure, char, left - (place + 2) * columns, from_top)
+    right = width - 12 - columns * (digits + 3)
+    left = right - digits * columns
+    y = 1 - (from_top + rows / 2) / height
+    for x, text, side in (((right + 4) / width, f"/ {last}", "left"), ((left - 4) / width, name, "right")):
+        figure.text(x, y, text, ha=side, va="center_baseline", fontsize=_TEXT_SIZE, family="monospace")
     return left, from_top
 
 

@@ -71,11 +71,13 @@ def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Sca
             _draw_cell(figure.add_subplot(grid[index, column]), row, column, ScalarMappable(norm, colormap), settings)
         middle = top - (index + 0.5) * cell_height / height
         figure.text(0.08 / width, middle, row.label, va="center", fontsize=_SMALL)
-    figure.text(0.08 / width, 1 - 0.1 / height, f"“{slug}”", va="top", fontsize=_SMALL + 4)
+    figure.text(0.08 / width, 1 - 0.1 / height, _title(manifests[0], slug), va="top", fontsize=_SMALL + 4)
     for axes, seconds in zip(figure.axes[:_MOMENTS], rows[0].times, strict=True):
         axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
     bar = figure.add_axes((right + 0.12 / width, top * 0.1, 0.12 / width, top * 0.8))
-    figure.colorbar(ScalarMappable(norm, colormap), cax=bar).ax.tick_params(labelsize=_SMALL)
+    drawn = figure.colorbar(ScalarMappable(norm, colormap), cax=bar)
+    drawn.ax.tick_params(labelsize=_SMALL)
+    drawn.ax.set_title("attention\nprobability", fontsize=_SMALL, loc="left")
     with missing_glyphs_allowed():
         FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
 
@@ -121,7 +123,14 @@ def _rgb(picture: av.VideoFrame, size: tuple[int, int]) -> Picture:
     return np.asarray(small.to_ndarray(), dtype=np.uint8)
 
 
+def _title(manifest: Manifest, slug: str) -> str:
+    texts = {token.slug: token.text for token in manifest.document.tokens}
+    return f"“{texts.get(slug, slug)}”".replace("$", r"\$")
+
+
 def _label(manifest: Manifest) -> str:
     prompt = manifest.document.generation.prompt or manifest.video_id
+    seed = manifest.document.generation.seed
+    text = fill(shorten(prompt, _LABEL_LENGTH, placeholder=" …"), _LABEL_WIDTH)
     # matplotlib reads dollar signs as mathematics.
-    return fill(shorten(prompt, _LABEL_LENGTH, placeholder=" …"), _LABEL_WIDTH).replace("$", r"\$")
+    return (text if seed is None else f"{text}\nseed {seed}").replace("$", r"\$")

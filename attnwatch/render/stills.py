@@ -83,7 +83,7 @@ def _evolution_page(context: Context, word: WordMaps, last: int) -> Page:
     frames = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS)).astype(int) + 1
     labels = [f"frame {context.timeline.frames // 2 + 1}", *(f"{frame}" for frame in frames)]
     size = (width + 2 * _MARGIN, below + small_height + _LABEL)
-    title = f"“{word.name}”: denoising step"
+    title = f"“{word.name}” while denoising"
     return grid_page(size, boxes, labels, title=title, matrix=context.timeline.matrix, steps=last)
 
 

@@ -298,9 +298,11 @@ def test_values_that_cannot_stand_beside_the_watchers_own_are_refused():
         loaded(flags={"vmax": 0.1}).for_batch({"vmin": 0.5}, WHERE)
 
 
-def test_an_impossible_value_of_the_batch_is_refused_even_where_another_layer_wins():
+def test_an_impossible_value_of_the_batch_does_no_harm_where_the_watcher_has_its_own():
+    settings, _ = loaded(flags={"overlay_alpha": 0.5}).for_batch({"overlay_alpha": 7}, WHERE)
+    assert settings.overlay_alpha == 0.5
     with pytest.raises(ConfigError, match="overlay_alpha"):
-        loaded(flags={"overlay_alpha": 0.5}).for_batch({"overlay_alpha": 7}, WHERE)
+        loaded().for_batch({"overlay_alpha": 7}, WHERE)
 
 
 def test_every_setting_is_described():

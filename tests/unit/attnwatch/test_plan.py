@@ -222,3 +222,13 @@ def test_two_videos_of_one_name_do_not_overwrite_each_other(batch, caplog):
     first.unlink()
     assert planned(mine, second) is not None
     assert not mine.given_up
+
+
+def test_a_good_rendering_that_was_replaced_by_name_meanwhile_is_left_alone(manifest):
+    render(planned(planner(manifest), manifest))
+    watching = planner(manifest)
+    assert planned(watching, manifest) is None
+    other = planner(manifest, settings=Settings(visualization={"colormap": "viridis"}), by_name=True)
+    render(planned(other, manifest))
+    assert planned(watching, manifest) is None
+    assert planned(planner(manifest), manifest) is not None  # one that starts anew has its own settings
