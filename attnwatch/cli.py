@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
@@ -47,13 +48,53 @@ app = App(
 _SETTINGS = Group("Settings", sort_key=1)
 _OUTPUT = Group("Output", sort_key=2)
 
-_Config = Annotated[Path | None, Parameter(name=["--config", "-c"], group=_SETTINGS)]
-_Workers = Annotated[int | None, Parameter(name=["--workers", "-j"], group=_SETTINGS)]
-_Tokens = Annotated[tuple[str, ...], Parameter(name="--tokens", group=_SETTINGS, consume_multiple=False, negative="")]
-_Set = Annotated[tuple[str, ...], Parameter(name="--set", group=_SETTINGS, consume_multiple=False, negative="")]
-_Force = Annotated[bool, Parameter(name="--force", negative="")]
-_Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", group=_OUTPUT)]
-_Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", group=_OUTPUT)]
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Flags:
+    """What every command that renders can be told."""
+
+    force: Annotated[bool, Parameter(negative="", help="Render also what is up to date.")] = False
+    config: Annotated[
+        Path | None,
+        Parameter(
+            name=["--config", "-c"], group=_SETTINGS, help="YAML file; the one that the generator was given will do."
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Parameter(
+            name=["--workers", "-j"],
+            group=_SETTINGS,
+            help="Videos rendered at the same time (default: half of the cores).",
+        ),
+    ] = None
+    tokens: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--tokens",
+            group=_SETTINGS,
+            consume_multiple=False,
+            negative="",
+            help="Only these words, separated by commas.",
+        ),
+    ] = ()
+    assignments: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set",
+            group=_SETTINGS,
+            consume_multiple=False,
+            negative="",
+            help="Any setting of the README's table, as NAME=VALUE; may be repeated.",
+        ),
+    ] = ()
+    verbose: Annotated[
+        bool, Parameter(name=["--verbose", "-v"], negative="", group=_OUTPUT, help="Also say what is being started.")
+    ] = False
+    quiet: Annotated[
+        bool, Parameter(name=["--quiet", "-q"], negative="", group=_OUTPUT, help="Only warnings and errors.")
+    ] = False
 
 
 @app.default
@@ -61,13 +102,7 @@ def watch(
     *roots: Path,
     once: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
-    force: _Force = False,
-    config: _Config = None,
-    workers: _Workers = None,
-    tokens: _Tokens = (),
-    set_: _Set = (),
-    verbose: _Verbose = False,
-    quiet: _Quiet = False,
+    flags: Flags = Flags(),
 ) -> int:
     """Render every finished video below the folders, then whatever finishes, until stopped.
 
@@ -79,46 +114,30 @@ def watch(
         Render what is finished, then exit (with 1 if any video failed).
     dry_run
         List what would be rendered, and render nothing.
-    force
-        Render everything once more, whatever was rendered before.
-    config
-        YAML file; the one that the generator was given will do.
-    workers
-        Videos rendered at the same time (default: half of the cores).
-    tokens
-        Only these words, separated by commas.
-    set_
-        Any setting of the README's table, as NAME=VALUE; may be repeated.
-    verbose
-        Also say what is being started.
-    quiet
-        Only warnings and errors.
+    flags
+        What every command that renders can be told.
 
     """
     if not roots:
         raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
-    settings = _settings(config, workers, set_)
-    target = _set_up(verbose=verbose, quiet=quiet)
+    settings = _settings(flags)
+    target = _set_up(flags)
     for root in roots:
         commands = ("render", "collect", "check", "schema")
         if not root.exists() and (meant := get_close_matches(str(root), commands, n=1, cutoff=0.75)):
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
-    options = Options(roots=tuple(map(_root, roots)), once=once, force=force, dry_run=dry_run, tokens=_words(tokens))
+    options = Options(
+        roots=tuple(map(_root, roots)), once=once, force=flags.force, dry_run=dry_run, tokens=_words(flags.tokens)
+    )
     return _list(settings, options) if dry_run else _run(settings, options, target)
 
 
 @app.command
 def render(
     *paths: Path,
-    force: _Force = False,
-    config: _Config = None,
-    workers: _Workers = None,
-    tokens: _Tokens = (),
-    set_: _Set = (),
-    verbose: _Verbose = False,
-    quiet: _Quiet = False,
+    flags: Flags = Flags(),
 ) -> int:
     """Render videos, folders or batches by name, then exit; also those that failed before.
 
@@ -126,40 +145,24 @@ def render(
     ----------
     paths
         A video, its manifest, a folder, or the name of a batch below outputs/ (the newest of that name).
-    force
-        Render also what is up to date.
-    config
-        YAML file; the one that the generator was given will do.
-    workers
-        Videos rendered at the same time (default: half of the cores).
-    tokens
-        Only these words, separated by commas.
-    set_
-        Any setting of the README's table, as NAME=VALUE; may be repeated.
-    verbose
-        Also say what is being started.
-    quiet
-        Only warnings and errors.
+    flags
+        What every command that renders can be told.
 
     """
     if not paths:
         raise ConfigError("found no path; expected a video, a folder or the name of a batch")
-    settings = _settings(config, workers, set_)
-    target = _set_up(verbose=verbose, quiet=quiet)
+    settings = _settings(flags)
+    target = _set_up(flags)
     roots = tuple(_root(_named(path)) for path in paths)
-    return _run(settings, Options(roots, once=True, force=force, by_name=True, tokens=_words(tokens)), target)
+    return _run(
+        settings, Options(roots, once=True, force=flags.force, by_name=True, tokens=_words(flags.tokens)), target
+    )
 
 
 @app.command
 def collect(
     *batches: Path,
-    force: _Force = False,
-    config: _Config = None,
-    workers: _Workers = None,
-    tokens: _Tokens = (),
-    set_: _Set = (),
-    verbose: _Verbose = False,
-    quiet: _Quiet = False,
+    flags: Flags = Flags(),
 ) -> int:
     """Collect all attention videos of a batch in its attention_videos/, with a contact sheet per word, then exit.
 
@@ -167,33 +170,21 @@ def collect(
     ----------
     batches
         Folder of a batch, or its name below outputs/ (the newest of that name). It need not have ended.
-    force
-        Make also what is up to date.
-    config
-        YAML file; the one that the generator was given will do.
-    workers
-        Videos rendered at the same time (default: half of the cores).
-    tokens
-        Only these words, separated by commas.
-    set_
-        Any setting of the README's table, as NAME=VALUE; may be repeated.
-    verbose
-        Also say what is being started.
-    quiet
-        Only warnings and errors.
+    flags
+        What every command that renders can be told.
 
     """
     if not batches:
         raise ConfigError("found no batch; expected a batch's folder or name; for example: attnwatch collect demo")
-    settings = _settings(config, workers, set_)
-    target = _set_up(verbose=verbose, quiet=quiet)
+    settings = _settings(flags)
+    target = _set_up(flags)
     roots = tuple(_root(_named(batch)) for batch in batches)
     for root in roots:
         if not root.is_dir():
             raise ConfigError(f"found the file {root}; expected the folder of a batch")
         if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
             raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
-    options = Options(roots, once=True, force=force, by_name=True, collect=True, tokens=_words(tokens))
+    options = Options(roots, once=True, force=flags.force, by_name=True, collect=True, tokens=_words(flags.tokens))
     return _run(settings, options, target)
 
 
@@ -305,19 +296,19 @@ def _progress(target: Console) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, known: bar.update(task, completed=done, total=known, visible=done < known)
 
 
-def _settings(config: Path | None, workers: int | None, assignments: tuple[str, ...]) -> Settings:
-    flags: dict[str, Any] = {} if workers is None else {"workers": workers}
-    for assignment in assignments:
+def _settings(flags: Flags) -> Settings:
+    given: dict[str, Any] = {} if flags.workers is None else {"workers": flags.workers}
+    for assignment in flags.assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set: found {assignment!r}; expected NAME=VALUE; for example: --set colormap=viridis")
-        flags[name.strip().replace("-", "_")] = parse_value(value)
-    return load_settings(config, flags)
+        given[name.strip().replace("-", "_")] = parse_value(value)
+    return load_settings(flags.config, given)
 
 
-def _set_up(*, verbose: bool, quiet: bool) -> Console:
+def _set_up(flags: Flags) -> Console:
     target = console()
-    set_up(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO, target)
+    set_up(logging.DEBUG if flags.verbose else logging.WARNING if flags.quiet else logging.INFO, target)
     return target
 
 
