@@ -5,19 +5,28 @@ import shutil
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that its name never stands for half of it, also after a loss of power."""
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file so that its name never stands for half of it, also after a loss of power.
+
+    Args:
+        path: the final name.
+        data: all of its content.
+        durable: flush it to the disk; without, it is whole for every reader, and a loss of power may take it away.
+
+    """
     temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def move_into_place(path: Path, target: Path) -> None:
