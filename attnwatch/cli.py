@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,15 +28,18 @@ from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.daemon import Daemon
 from attnwatch.discover import manifest_of
 from attnwatch.documents import DOCUMENTS, json_schema
-from attnwatch.errors import AttnwatchError, ConfigError
+from attnwatch.engine import LocalEngine
+from attnwatch.errors import AttnwatchError, ConfigError, EngineError
 from attnwatch.log import console, counted, set_up
 from attnwatch.manifest import BATCH_FILE
 from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.plan import Options, Planner
+from attnwatch.report import Report
 from attnwatch.targets import find_targets
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 BATCH_FOLDER = Path("outputs")
+_BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60
 
 app = App(
     name="attnwatch",
@@ -120,7 +124,6 @@ def watch(
     """
     if not roots:
         raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
-    settings = _settings(flags)
     target = _set_up(flags)
     for root in roots:
         commands = ("render", "collect", "check", "schema")
@@ -131,7 +134,7 @@ def watch(
     options = Options(
         roots=tuple(map(_root, roots)), once=once, force=flags.force, dry_run=dry_run, tokens=_words(flags.tokens)
     )
-    return _list(settings, options) if dry_run else _run(settings, options, target)
+    return _list(_settings(flags), options) if dry_run else _run(flags, options, target)
 
 
 @app.command
@@ -151,12 +154,10 @@ def render(
     """
     if not paths:
         raise ConfigError("found no path; expected a video, a folder or the name of a batch")
-    settings = _settings(flags)
     target = _set_up(flags)
     roots = tuple(_root(_named(path)) for path in paths)
-    return _run(
-        settings, Options(roots, once=True, force=flags.force, by_name=True, tokens=_words(flags.tokens)), target
-    )
+    options = Options(roots, once=True, force=flags.force, by_name=True, tokens=_words(flags.tokens))
+    return _run(flags, options, target)
 
 
 @app.command
@@ -176,7 +177,6 @@ def collect(
     """
     if not batches:
         raise ConfigError("found no batch; expected a batch's folder or name; for example: attnwatch collect demo")
-    settings = _settings(flags)
     target = _set_up(flags)
     roots = tuple(_root(_named(batch)) for batch in batches)
     for root in roots:
@@ -185,7 +185,7 @@ def collect(
         if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
             raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
     options = Options(roots, once=True, force=flags.force, by_name=True, collect=True, tokens=_words(flags.tokens))
-    return _run(settings, options, target)
+    return _run(flags, options, target)
 
 
 @app.command
@@ -255,9 +255,14 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(settings: Settings, options: Options, target: Console) -> int:
-    with _progress(target) as progress:
-        outcome = Daemon(settings, options, progress).run()
+def _run(flags: Flags, options: Options, target: Console) -> int:
+    settings = _settings(flags)
+    try:
+        # The engine first: it forks, so there may be no threads yet.
+        with LocalEngine() as engine, _progress(target) as progress:
+            outcome = Daemon(settings, options, engine, Report(progress), reload=lambda: _settings(flags)).run()
+    except EngineError as error:
+        return _begin_again(error)
     if outcome.signal is signal.SIGINT:
         return INTERRUPTED
     if outcome.signal is signal.SIGTERM:
@@ -268,6 +273,18 @@ def _run(settings: Settings, options: Options, target: Console) -> int:
         )
         return FAILED
     return OK
+
+
+def _begin_again(error: EngineError) -> int:
+    """Become a new process of the same kind: all that has to be known is in the receipts. Returns where it may not."""
+    log = logging.getLogger(__name__)
+    now = time.time()
+    if now - float(os.environ.get(_BEGUN_AGAIN, "0")) < _TOO_SOON:
+        log.error("%s, again within %d s; `dmesg` may say why", error, _TOO_SOON)
+        return FAILED
+    log.error("%s; beginning again", error)
+    os.environ[_BEGUN_AGAIN] = str(now)
+    return os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command that the user gave
 
 
 def _list(settings: Settings, options: Options) -> int:

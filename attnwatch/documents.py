@@ -210,6 +210,14 @@ class Attempt(_Document):
     error: str | None = None
 
 
+class ContentRecord(_Document):
+    """A file as it was read: when its times are others, its digest tells whether it is another one."""
+
+    modified: int = Field(description="time of the last change of its content, in nanoseconds since 1970")
+    changed: int = Field(description="time of the last change of its inode, likewise")
+    sha256: str | None = Field(default=None, description="its digest; null where it was not read to its end")
+
+
 class ReceiptDocument(_Document):
     """The receipt: what `attnwatch` made of one video, written after the outputs that it names."""
 
@@ -224,6 +232,7 @@ class ReceiptDocument(_Document):
     settings: dict[str, Any] = Field(default_factory=dict)
     renderer: int
     inputs: dict[str, int | None] = Field(default_factory=dict)
+    content: dict[str, ContentRecord] = Field(default_factory=dict)
     outputs: tuple[OutputRecord, ...] = ()
     notes: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()

@@ -1,23 +1,23 @@
-"""Where jobs run: processes of this machine, forked from a server that has already imported what rendering needs."""
+"""Where jobs run: processes of this machine, each with a deadline."""
 
-import multiprocessing
-import os
-import signal
+import contextlib
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
-from typing import Any, TypeAlias
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Any, NoReturn, TypeAlias
 
-from attnwatch.errors import JobError
+from attnwatch.errors import EngineError, JobError
+from attnwatch.forkserver import ForkServer
 from attnwatch.jobs import Work, run_in_process
+from attnwatch.limits import SINGLE_THREADED
 
-_PRELOADED = ["attnwatch.cli", "attnwatch.jobs", "attnwatch.render.video", "matplotlib.colors"]
+_PRELOADED = ("attnwatch.render.video", "attnwatch.sheets", "matplotlib.colors")
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
-_EXIT_TIME = 1.0  # seconds that a process may take to exit after its result
-
+_LEFT_AFTER = 5.0  # seconds between KILL and giving up on a process that the kernel cannot end
+_STOP_AFTER = 2.0  # seconds of each, when everything is stopped
 
 Waitable: TypeAlias = "Connection[Any, Any] | socket.socket"
 
@@ -34,11 +34,12 @@ class Finished:
 @dataclass
 class _Running:
     job: Work
-    process: ForkServerProcess
-    results: "Connection[Any]"
+    results: "Connection[Any, Any] | None"
     started: float
     deadline: float
-    timed_out: bool = False
+    outcome: object = None
+    sent: Signals | None = None
+    """The last signal that it was sent for being late."""
 
     @property
     def seconds(self) -> float:
@@ -46,14 +47,17 @@ class _Running:
 
 
 class LocalEngine:
-    """Runs jobs in processes of their own, each with a deadline; a context manager that leaves none behind."""
+    """Runs jobs in processes of their own; a context manager that leaves none behind.
+
+    Enter it before there are threads: the server of the processes is forked then.
+    """
 
     def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOADED)
-        self._running: list[_Running] = []
+        self._running: dict[int, _Running] = {}
+        self._server: ForkServer | None = None
 
     def __enter__(self) -> "LocalEngine":
+        self._server = ForkServer(run_in_process, _PRELOADED, SINGLE_THREADED)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -64,78 +68,125 @@ class LocalEngine:
         """Number of jobs under way."""
         return len(self._running)
 
+    @property
+    def server(self) -> ForkServer:
+        """The server of the processes.
+
+        Raises:
+            EngineError: outside of the context, or after it has ended.
+
+        """
+        if self._server is None:
+            raise EngineError("the process that starts renderings is not there")
+        return self._server
+
     def start(self, job: Work) -> None:
-        """Start a job's process."""
-        receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=run_in_process, args=(job, sender), daemon=True)
-        process.start()
-        sender.close()
+        """Start a job's process.
+
+        Raises:
+            OSError: this process has no file descriptors left.
+            EngineError: there is nothing to start it from.
+
+        """
+        try:
+            number, results = self.server.start(job)
+        except BrokenPipeError:
+            self._lose_server()
         now = time.monotonic()
-        self._running.append(_Running(job, process, receiver, now, now + job.timeout))
+        self._running[number] = _Running(job, results, now, now + job.limits.seconds)
 
     def wait(self, timeout: float | None, others: Sequence[Waitable] = ()) -> list[Finished]:
-        """Wait until a job ends, another connection is readable, or the time is over; return what ended."""
-        until = [running.deadline for running in self._running]
+        """Wait until a job ends, another connection is readable, or the time is over; return what ended.
+
+        Raises:
+            EngineError: the processes' server has ended, and every job with it.
+
+        """
+        until = [running.deadline for running in self._running.values()]
         if timeout is not None:
             until.append(time.monotonic() + timeout)
         seconds = max(0.0, min(until) - time.monotonic()) if until else None
-        wait([*others, *(running.results for running in self._running)], seconds)
-        self._end_overdue()
-        ended = [running for running in self._running if running.results.poll()]
-        self._running = [running for running in self._running if running not in ended]
-        return [_collect(running) for running in ended]
+        results = [running.results for running in self._running.values() if running.results is not None]
+        wait([self.server.connection, *results, *others], seconds)
+        return self._ended()
 
     def stop(self) -> None:
         """End all jobs: TERM, then KILL for what is still there; whatever they were making is left unfinished."""
-        for running in self._running:
-            _signal_group(running.process, signal.SIGTERM)
-        limit = time.monotonic() + _KILL_AFTER
-        for running in self._running:
-            running.process.join(max(0.0, limit - time.monotonic()))
-            _signal_group(running.process, signal.SIGKILL)
-            running.process.join()
+        if self._server is None:
+            return
+        try:
+            for signal in (SIGTERM, SIGKILL):
+                limit = time.monotonic() + _STOP_AFTER
+                for number in self._running:
+                    self.server.signal(number, signal)
+                while self._running and time.monotonic() < limit:
+                    self.wait(limit - time.monotonic())
+        except EngineError:
+            return
+        self._server.close()
+        self._forget_all()
+
+    def _ended(self) -> list[Finished]:
+        for running in self._running.values():
+            _take_outcome(running)
+        try:
+            ended = self.server.ended()
+        except EOFError:
+            self._lose_server()
+        found = [self._finish(number, code) for number, code in ended if number in self._running]
+        return found + [self._finish(number, None) for number in self._hurry()]
+
+    def _hurry(self) -> list[int]:
+        """Signal what is past its deadline; return what even KILL did not end."""
+        now, immortal = time.monotonic(), []
+        for number, running in self._running.items():
+            if now < running.deadline:
+                continue
+            if running.sent is SIGKILL:
+                immortal.append(number)
+                continue
+            running.deadline = now + (_KILL_AFTER if running.sent is None else _LEFT_AFTER)
+            running.sent = SIGTERM if running.sent is None else SIGKILL
+            self.server.signal(number, running.sent)
+        return immortal
+
+    def _finish(self, number: int, code: int | None) -> Finished:
+        running = self._running.pop(number)
+        _take_outcome(running)
+        if running.results is not None:
             running.results.close()
+        outcome = JobError(_ending(running, code)) if running.outcome is None else running.outcome
+        return Finished(running.job, outcome, running.seconds)
+
+    def _lose_server(self) -> NoReturn:
+        server, self._server = self.server, None
+        server.close()
+        self._forget_all()
+        raise EngineError("the process that starts renderings has ended, and the renderings with it")
+
+    def _forget_all(self) -> None:
+        for running in self._running.values():
+            if running.results is not None:
+                running.results.close()
         self._running.clear()
-
-    def _end_overdue(self) -> None:
-        now = time.monotonic()
-        for running in self._running:
-            if now >= running.deadline and not running.results.poll():
-                _signal_group(running.process, signal.SIGKILL if running.timed_out else signal.SIGTERM)
-                running.timed_out = True
-                running.deadline = now + _KILL_AFTER
+        self._server = None
 
 
-def _collect(running: _Running) -> Finished:
-    outcome: object
-    try:
-        outcome = running.results.recv()
-    except (EOFError, OSError):  # ended before its result, or in the middle of it
-        running.process.join()
-        outcome = JobError(_ending(running))
-    running.results.close()
-    running.process.join(_EXIT_TIME)
-    # Whatever the job started goes with it: its session has the job's process id.
-    _signal_group(running.process, signal.SIGKILL)
-    running.process.join()
-    return Finished(running.job, outcome, running.seconds)
-
-
-def _ending(running: _Running) -> str:
-    limit = running.job.timeout
-    if running.timed_out:
-        return f"not finished after {limit:g} s; raise visualization_timeout (now {limit:g}) if it needs longer"
-    code = running.process.exitcode or 0
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-    return f"the rendering process {how} without a result; `attnwatch check` on the video may say why"
-
-
-def _signal_group(process: ForkServerProcess, number: signal.Signals) -> None:
-    if process.pid is None:
+def _take_outcome(running: _Running) -> None:
+    """Read the result of a job as soon as there is one: a long one does not fit into the connection."""
+    if running.results is None or not running.results.poll():
         return
-    try:
-        os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):
-        # No such group: it has ended, or has not made its own session yet.
-        if process.exitcode is None:
-            process.kill() if number == signal.SIGKILL else process.terminate()
+    with contextlib.suppress(EOFError, OSError):  # ended before its result, or in the middle of it
+        running.outcome = running.results.recv()
+    running.results.close()
+    running.results = None
+
+
+def _ending(running: _Running, code: int | None) -> str:
+    limit = running.job.limits.seconds
+    if running.sent is not None:
+        late = f"not finished after {limit:g} s; raise visualization_timeout (now {limit:g}) if it needs longer"
+        return late if code is not None else f"{late}; its process cannot be ended, perhaps a network mount is gone"
+    code = code or 0
+    how = f"was ended by {Signals(-code).name}" if code < 0 else f"exited with code {code}"
+    return f"the rendering process {how} without a result; `attnwatch check` on the video may say why"

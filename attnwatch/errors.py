@@ -9,6 +9,7 @@
     ├── VideoError             a video that cannot be decoded, or a picture that cannot be encoded
     ├── BusyError              another process is rendering this video right now
     ├── JobError               a rendering job crashed, ran out of time or failed
+    ├── EngineError            renderings can no longer be started
     └── UnknownNameError       no video or word has this name; a `KeyError` too
 
 `ContractError` and `VideoError` say that the input is wrong: the same input fails again.
@@ -73,6 +74,10 @@ class BusyError(AttnwatchError):
 
 class JobError(AttnwatchError):
     """A rendering job ended without a result."""
+
+
+class EngineError(AttnwatchError):
+    """What rendering jobs are started from is gone."""
 
 
 class UnknownNameError(AttnwatchError, KeyError):

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Self
@@ -14,11 +14,12 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
-from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest
+from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest, is_receipt
 
 _log = logging.getLogger(__name__)
 
 _NEVER_LOOKED = (-1, -1)
+_APPEARED = frozenset({"created", "moved", "closed"})
 
 
 class Hints(FileSystemEventHandler):
@@ -32,14 +33,17 @@ class Hints(FileSystemEventHandler):
     def __init__(self) -> None:
         self._paths: set[Path] = set()
         self._lock = threading.Lock()
+        self._is_awake = False
         self.readable, self._writer = Pipe(duplex=False)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note a marker that appeared, a batch that ended, or a folder that came with whatever is in it."""
-        if event.event_type not in ("created", "moved", "closed"):
+        """Note a marker or a receipt, a batch that ended, or a folder that came with whatever is in it."""
+        if event.event_type == "deleted" and is_receipt(os.fsdecode(event.src_path)):
+            self.add(Path(os.fsdecode(event.src_path)))
+        if event.event_type not in _APPEARED:
             return
         path = Path(os.fsdecode(event.dest_path or event.src_path))
-        if event.is_directory or is_manifest(path.name):
+        if event.is_directory or is_manifest(path.name) or is_receipt(path.name):
             self.add(path)
         elif path.name == BATCH_COMPLETE_FILE:
             self.add(path.parent)  # the batch has ended: its videos may now be collected
@@ -47,15 +51,22 @@ class Hints(FileSystemEventHandler):
     def add(self, path: Path) -> None:
         """Note a path."""
         with self._lock:
-            if not self._paths:
-                self._writer.send_bytes(b".")
             self._paths.add(path)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the daemon look around, also where no path is known."""
+        with self._lock:
+            if not self._is_awake:
+                self._writer.send_bytes(b".")
+            self._is_awake = True
 
     def take(self) -> set[Path]:
         """Return the paths noted since the last call."""
         with self._lock:
-            while self.readable.poll():
+            if self._is_awake:
                 self.readable.recv_bytes()
+            self._is_awake = False
             paths, self._paths = self._paths, set()
             return paths
 
@@ -64,28 +75,44 @@ class RootWatcher:
     """Feeds hints from file events below some folders, also when a folder appears late or is replaced.
 
     A context manager. Where events cannot be had it says so once, and scanning goes on without them.
+
+    Attributes:
+        overflows: how often the kernel has dropped events because there were too many.
+        failures: folders without events, with the reason.
+
     """
 
     def __init__(self, roots: Iterable[Path], hints: Hints) -> None:
         self._hints = hints
         self._watches: dict[Path, ObservedWatch | None] = dict.fromkeys(roots)
         self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
-        # It prints one for every folder that vanishes while it adds a watch: hundreds of megabytes under a storm.
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         self._observer = Observer()
+        self._overflows_seen = 0
+        self.overflows = 0
+        self.failures: dict[Path, str] = {}
 
     def __enter__(self) -> Self:
-        self._observer.start()
+        self._exits = contextlib.ExitStack()
+        self._exits.enter_context(_watchdog_calmed(self._note_overflow))
+        try:
+            self._observer.start()
+        except OSError as error:  # no inotify instances or file descriptors left
+            _log.warning("no file events (%s): new videos are found by scanning only", error.strerror or error)
+            self.failures = dict.fromkeys(self._watches, str(error.strerror or error))
+            return self
+        self._exits.callback(self._observer.join)
+        self._exits.callback(self._observer.stop)
         self.refresh()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._observer.stop()
-        self._observer.join()
+        self._exits.close()
 
     def refresh(self) -> bool:
-        """Watch the folders that are there now; tell whether one is new since the last call."""
-        changed = False
+        """Watch the folders that are there now; tell whether events may have been missed since the last call."""
+        overflows = self.overflows
+        changed = overflows != self._overflows_seen
+        self._overflows_seen = overflows
         for root, known in self._identities.items():
             identity = _identity(root)
             if identity != known or self._is_deaf(root):
@@ -93,6 +120,21 @@ class RootWatcher:
                 self._watch_again(root, present=identity is not None)
                 changed = True
         return changed
+
+    def watched_folders(self) -> int | None:
+        """Return how many folders the kernel watches for this process, None where it does not say."""
+        count = 0
+        try:
+            for info in Path("/proc/self/fdinfo").iterdir():
+                with contextlib.suppress(OSError), info.open("rb") as lines:
+                    count += sum(line.startswith(b"inotify ") for line in lines)
+        except OSError:
+            return None
+        return count
+
+    def _note_overflow(self) -> None:
+        self.overflows += 1
+        self._hints.wake()
 
     def _is_deaf(self, root: Path) -> bool:
         """Tell whether the events of a folder have ended: it was removed, and made again under the same number."""
@@ -111,9 +153,43 @@ class RootWatcher:
             return
         try:
             self._watches[root] = self._observer.schedule(self._hints, str(root), recursive=True)
+            self.failures.pop(root, None)
         except OSError as error:
-            reason = error.strerror or error
-            _log.warning("no file events for %s (%s): new videos are found by scanning only", root, reason)
+            reason = str(error.strerror or error)
+            if self.failures.get(root) != reason:
+                _log.warning("no file events for %s (%s): new videos are found by scanning only", root, reason)
+            self.failures[root] = reason
+
+
+class _OverflowListener(logging.Handler):
+    """Hears from watchdog's own log that events were lost; there is no other sign of it."""
+
+    def __init__(self, heard: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflow" in record.getMessage():
+            self._heard()
+        else:
+            _log.debug("watchdog: %s", record.getMessage())
+
+
+@contextlib.contextmanager
+def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
+    """Hear what watchdog logs, and let nothing of it reach stderr."""
+    theirs, listener = logging.getLogger("watchdog"), _OverflowListener(overflowed)
+    propagated = theirs.propagate
+    theirs.addHandler(listener)
+    theirs.propagate = False
+    with warnings.catch_warnings():
+        # One for every folder that vanishes while its watch is added: hundreds of megabytes under a storm.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
+        try:
+            yield
+        finally:
+            theirs.removeHandler(listener)
+            theirs.propagate = propagated
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

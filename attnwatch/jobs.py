@@ -1,29 +1,40 @@
 """One video = one process: render under the video's lock, move the outputs into place, write the receipt.
 
 A job that crashes or hangs takes nothing with it: outputs appear under their final names whole, the receipt last.
+It works in the folder of its video or batch, by paths relative to it, so a folder that is renamed meanwhile takes
+the job with it, and nothing ever appears where the folder was.
 """
 
 import contextlib
+import errno
 import os
-import select
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from attnwatch.discover import find_manifests
 from attnwatch.documents import OutputRecord, ReceiptDocument
 from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError
 from attnwatch.files import link_or_copy, move_into_place, sync
+from attnwatch.limits import Limits
 from attnwatch.locks import exclusive, lock_file
-from attnwatch.manifest import Manifest, read_manifest, verify
-from attnwatch.receipts import Fingerprint, Place, describe, failure, success
+from attnwatch.manifest import Manifest, read_manifest, sizes, verify
+from attnwatch.receipts import (
+    Content,
+    Fingerprint,
+    Place,
+    describe,
+    failure,
+    is_same_content,
+    record_content,
+    success,
+)
 from attnwatch.settings import Visualization, Watcher
+from attnwatch.shortage import Shortage, free_space, shortage_behind
 
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
@@ -41,11 +52,12 @@ class Job:
         seen: the receipt when this job was planned; with another one there now, it has to be planned again.
         settings: the effective settings.
         tokens: only these words; None for all.
-        limits: for the time of the next attempt.
+        watcher: how often a video is tried, and what a rendering may use.
         video_may_be_absent: render without overlay when the video is not there.
         threads: outputs encoded at the same time.
         batch: folder of the batch whose collection this is for; None for the rendering beside the video.
         batch_sha256: how that batch ended, where its colour scale is that of the whole batch; else None.
+        recheck: the receipt holds but for the times of the files: render only if their content is another one.
 
     """
 
@@ -53,16 +65,24 @@ class Job:
     seen: ReceiptDocument | None
     settings: Visualization
     tokens: tuple[str, ...] | None
-    limits: Watcher
+    watcher: Watcher
     video_may_be_absent: bool
     threads: int = 1
     batch: Path | None = None
     batch_sha256: str | None = None
+    recheck: bool = False
 
     @property
-    def timeout(self) -> float:
-        """Seconds that the job may take."""
-        return self.settings.visualization_timeout
+    def limits(self) -> Limits:
+        """What its process may use."""
+        watcher = self.watcher
+        return Limits(self.settings.visualization_timeout, self.threads, watcher.memory_limit, watcher.nice)
+
+    def at_home(self) -> Self:
+        """Change into the folder of the video or the batch, and return this job with paths relative to it."""
+        home = self.batch or self.place.manifest.parent
+        os.chdir(home)
+        return replace(self, place=self.place.seen_from(home), batch=self.batch and Path())
 
     def run(self) -> "Result":
         """Do it, in this process."""
@@ -77,33 +97,44 @@ class Result:
         receipt: as written; None when nothing was tried.
         obstacle: why nothing was tried, None when there is a receipt.
         busy: the obstacle is another process that renders this video.
+        shortage: the obstacle is that something has run out.
+        unchanged: the receipt is the former one, its files were only touched.
 
     """
 
     receipt: ReceiptDocument | None
     obstacle: str | None = None
     busy: bool = False
+    shortage: Shortage | None = None
+    unchanged: bool = False
+
+
+def obstructed(error: BaseException) -> Result:
+    """Return the result for an error that says nothing about the video."""
+    return Result(None, describe(error), isinstance(error, BusyError), shortage_behind(error))
 
 
 class Work(Protocol):
     """What a process is started for; it and its answer are picklable."""
 
     @property
-    def timeout(self) -> float:
-        """Seconds that it may take."""
+    def limits(self) -> Limits:
+        """What its process may use."""
+
+    def at_home(self) -> Self:
+        """Change into the folder where it works; return it with paths as seen from there."""
 
     def run(self) -> object:
         """Do it; called in the process."""
 
 
-def run_in_process(work: Work, results: "Connection[Any]") -> None:
-    """Entry point of the job's process: cut loose from the terminal, tied to the life of the watcher."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_watcher, args=(results,), daemon=True).start()
+def run_in_process(work: Work, results: "Connection[Any, Any]") -> None:
+    """Entry point of the job's process."""
+    work.limits.impose()
     try:
-        results.send(work.run())
+        results.send(work.at_home().run())
+    except OSError as error:  # the folder is gone, or nobody reads the result
+        results.send(obstructed(error))
     except Exception as error:
         # Nobody expected it: its text goes into the receipt, its traceback to stderr.
         results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
@@ -115,32 +146,61 @@ def run(job: Job) -> Result:
     start = time.monotonic()
     try:
         manifest = read_manifest(job.place.manifest)
-        fingerprint = _fingerprint(job, manifest)
         with exclusive(job.place.directory, job.place.video_id):
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
-            receipt = _attempt(job, manifest, fingerprint, start)
+            if job.recheck and job.seen is not None and (receipt := _same_as_before(manifest, job.seen)) is not None:
+                with contextlib.suppress(OSError):  # it held before, and does so now
+                    job.place.write(receipt)
+                return Result(receipt, unchanged=True)
+            receipt = _attempt(job, manifest, start)
             # A choice of words that this video has none of says nothing against what was rendered before.
             if job.seen is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
-        return Result(None, describe(error), isinstance(error, BusyError))
+        return obstructed(error)
     return Result(receipt)
 
 
-def _attempt(job: Job, manifest: Manifest, fingerprint: Fingerprint, start: float) -> ReceiptDocument:
+def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocument | None:
+    """Return the receipt with the files' new times, if their content is what the receipt speaks of."""
+    stamps = manifest.stamps()
     try:
-        verify(manifest, video_may_be_absent=job.video_may_be_absent)
-        outputs, notes = _linked(job, manifest) or _render(job, manifest)
+        digests = verify(manifest, video_may_be_absent=True)
+    except AttnwatchError:
+        return None
+    if not is_same_content(seen, digests):
+        return None
+    return seen.model_copy(update={"content": record_content(stamps, digests)})
+
+
+def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
+    stamps = manifest.stamps()
+    fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
+    digests: dict[str, str] = {}
+    try:
+        digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
+        content = record_content(stamps, digests)
+        outputs, notes = _linked(job, manifest, fingerprint, content) or _render(job, manifest)
     except NotReadyError:
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
-        return failure(job.place, fingerprint, error, time.monotonic() - start, job.limits)
-    return success(job.place, fingerprint, outputs, notes, time.monotonic() - start)
+        _raise_if_short(job, error)
+        seconds = time.monotonic() - start
+        content = record_content(stamps, digests)
+        return failure(job.place, fingerprint, error, seconds, job.watcher, content=content)
+    return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
 
 
-def _fingerprint(job: Job, manifest: Manifest) -> Fingerprint:
-    return Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs(), job.batch_sha256)
+def _raise_if_short(job: Job, error: BaseException) -> None:
+    """Raise an error again if something ran out; a codec does not always pass on that the disk was full."""
+    if shortage_behind(error) is not None:
+        raise error
+    left = free_space(job.place.directory)
+    if left is not None and left < job.watcher.min_free_space:
+        raise OSError(
+            errno.ENOSPC, f"{error}; {left:,} bytes are left on the disk", str(job.place.directory)
+        ) from error
 
 
 def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
@@ -162,13 +222,17 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
     return records, rendering.notes
 
 
-def _linked(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
+def _linked(
+    job: Job, manifest: Manifest, fingerprint: Fingerprint, content: Content
+) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
     """Put the outputs that lie beside the video into the collection, if they are the very same."""
     if job.batch is None:
         return None
     beside = Place(manifest.path, manifest.video_id, manifest.output_directory)
     receipt = beside.read()
-    if receipt is None or receipt.status != "rendered" or not _fingerprint(job, manifest).matches(receipt):
+    if receipt is None or receipt.status != "rendered" or not fingerprint.matches(receipt):
+        return None
+    if receipt.content != content:
         return None
     with _temporary_directory(job.place) as temporary:
         try:
@@ -235,14 +299,3 @@ def _remove_outdated(place: Place, current: set[str]) -> None:
     for output in before.outputs if before else ():
         if output.file not in current and Path(output.file).name == output.file:
             (place.directory / output.file).unlink(missing_ok=True)
-
-
-def _end_with_watcher(results: "Connection[Any]") -> None:
-    """End this process and all that it started as soon as nobody is left to take its result.
-
-    The kernel's signal for a dead parent would not do: the parent is the fork server, which lives as long as its jobs.
-    """
-    hang_up = select.poll()
-    hang_up.register(results.fileno(), 0)
-    hang_up.poll()
-    os.killpg(0, signal.SIGKILL)

@@ -3,11 +3,11 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -23,6 +23,14 @@ MAX_DOCUMENT_BYTES = 4 * 2**20
 _MOST_PROBLEMS = 100
 
 _Document = TypeVar("_Document", bound=BaseModel)
+
+
+class Stamp(NamedTuple):
+    """What tells cheaply that a file may be another one: its size in bytes, and its times in nanoseconds."""
+
+    bytes: int
+    modified: int
+    changed: int
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,18 @@ class Manifest:
         """Where the attention videos and the receipt of this video go."""
         return self.path.parent / OUTPUT_DIRECTORY
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Paths of the video and the tensor files, as the manifest gives them."""
+        return (self.document.video, *self.document.attention)
+
+    def stamps(self) -> dict[str, Stamp | None]:
+        """Return the stamps of the video and each tensor file, None where absent, by relative path."""
+        return {name: _stamp(path) for name, path in zip(self.names, (self.video, *self.attention), strict=True)}
+
     def inputs(self) -> dict[str, int | None]:
         """Return the size in bytes of the video and each tensor file, None where absent, by relative path."""
-        names = (self.document.video, *self.document.attention)
-        return {name: _size(path) for name, path in zip(names, (self.video, *self.attention), strict=True)}
+        return sizes(self.stamps())
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -152,8 +168,13 @@ def _path_problem(directory: Path, name: str) -> str | None:
     return None if stat.S_ISREG(mode) else "not a regular file"
 
 
-def verify(manifest: Manifest, *, video_may_be_absent: bool) -> None:
-    """Compare the files with what the manifest says of them.
+def sizes(stamps: Mapping[str, Stamp | None]) -> dict[str, int | None]:
+    """Return the sizes in bytes, None where a file is absent."""
+    return {name: stamp and stamp.bytes for name, stamp in stamps.items()}
+
+
+def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
+    """Compare the files with what the manifest says of them; return the SHA-256 of each that is there.
 
     Args:
         manifest: what to verify.
@@ -164,25 +185,30 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> None:
         ManifestError: a listed file is longer than listed, or its digest differs.
 
     """
-    present = _whole(manifest, video_may_be_absent=video_may_be_absent)
-    problems = []
-    for name, size in present.items():
+    digests, problems = {}, []
+    for name, size in require_whole(manifest, video_may_be_absent=video_may_be_absent).items():
         record = manifest.document.files.get(name)
-        if record is None:
-            continue
-        if size != record.bytes:
+        if record is not None and size != record.bytes:
             problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
-        elif (digest := file_digest(manifest.path.parent / name)) != record.sha256:
-            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digest}", record.sha256))
+            continue
+        digests[name] = file_digest(manifest.path.parent / name)
+        if record is not None and digests[name] != record.sha256:
+            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digests[name]}", record.sha256))
     if problems:
         raise ManifestError(*problems)
+    return digests
 
 
 _TO_COME = "expected all of it before the manifest; wait, or write both again"
 
 
-def _whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
-    """Return the sizes of the files that are there; refuse, before any is read, if one is still to come."""
+def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
+    """Return the sizes of the files that are there; refuse, without reading any, if one is still to come.
+
+    Raises:
+        NotReadyError: a file is missing, or shorter than listed.
+
+    """
     present = {}
     for name, size in manifest.inputs().items():
         record = manifest.document.files.get(name)
@@ -202,11 +228,20 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _size(path: Path) -> int | None:
+def stamp_of(path: Path | str) -> Stamp | None:
+    """Return the stamp of a file, None where there is none that could be looked at."""
     try:
-        return path.stat().st_size
+        return _stamp(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _stamp(path: Path | str) -> Stamp | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a path of any kind: this is called for every file in every scan
     except FileNotFoundError:
         return None
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MANIFEST_SUFFIX = ".complete.json"
+RECEIPT_SUFFIX = ".rendered.json"
 BATCH_COMPLETE_FILE = "batch.complete.json"
 MAX_ID_BYTES = 120
 MAX_SLUG_BYTES = 80
@@ -15,6 +16,11 @@ MAX_SLUG_BYTES = 80
 def is_manifest(name: str) -> bool:
     """Tell whether a file name is that of a manifest."""
     return name.endswith(MANIFEST_SUFFIX) and not name.startswith(".") and name != BATCH_COMPLETE_FILE
+
+
+def is_receipt(name: str) -> bool:
+    """Tell whether a file name, or a path, is that of a receipt."""
+    return name.endswith(RECEIPT_SUFFIX)
 
 
 def default_video_id(manifest: Path) -> str:

@@ -4,15 +4,16 @@ import contextlib
 import hashlib
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnwatch.config import Settings
 from attnwatch.documents import ReceiptDocument
-from attnwatch.errors import AttnwatchError
-from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
+from attnwatch.errors import AttnwatchError, NotReadyError
+from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, read_manifest, require_whole, sizes, stamp_of
+from attnwatch.memory import Memory, origins
 from attnwatch.names import default_video_id
-from attnwatch.receipts import Fingerprint, Place, describe, failure, seconds_until_due
+from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.targets import Target, ending_sha256
 
@@ -51,21 +52,37 @@ class Task:
     Attributes:
         target: what it is made for.
         place: where its receipt lies.
+        manifest: what is rendered.
+        origins: stamps of the manifest, and of the ending of the batch, before they were read.
+        stamps: of the files that the manifest names.
         fingerprint: what its pictures depend on.
         settings: the effective ones.
         batch_sha256: how the batch ended, where its colour scale is that of the whole batch; else None.
         wait: seconds until it is due.
         receipt: the present one, which says that there is something to do.
+        recheck: the receipt holds but for the times of the files: their content decides.
 
     """
 
     target: Target
     place: Place
+    manifest: Manifest
+    origins: tuple[Stamp | None, ...]
+    stamps: dict[str, Stamp | None]
     fingerprint: Fingerprint
     settings: Visualization
     batch_sha256: str | None
-    wait: float
-    receipt: ReceiptDocument | None
+    wait: float = 0.0
+    receipt: ReceiptDocument | None = None
+    recheck: bool = False
+
+    def obstacle(self, *, video_may_be_absent: bool) -> str | None:
+        """Return what is missing before it can be started, None if nothing is."""
+        try:
+            require_whole(self.manifest, video_may_be_absent=video_may_be_absent)
+        except (NotReadyError, OSError) as error:
+            return describe(error)
+        return None
 
 
 def retry_command(target: Target) -> str:
@@ -79,43 +96,60 @@ class Planner:
     def __init__(self, settings: Settings, options: Options) -> None:
         self._settings = settings
         self._options = options
-        self._rendered: dict[Target, tuple[str, dict[str, int | None]]] = {}
+        self._memory = Memory()
         self._failed: set[Target] = set()
         self._said: set[str] = set()
         self._endings: dict[Path, str] = {}
         self.given_up: set[Target] = set()
-        self._settled: set[Target] = set()
-        self._owners: dict[Path, Path] = {}
-        """Receipt -> the manifest that it belongs to."""
         self.collections: dict[Path, Visualization] = {}
         """Settings of each batch whose videos are collected."""
 
     @property
     def up_to_date(self) -> int:
-        """Number of videos that were found with a receipt that still holds."""
-        return len({target.manifest for target in self._settled})
+        """Number of videos with nothing left to do."""
+        return self._memory.videos
+
+    def reload(self, settings: Settings) -> None:
+        """Decide everything anew with other settings."""
+        self._settings = settings
+        self._memory.forget_settled()
+        self._said.clear()
+
+    def target_of(self, receipt: Path) -> Target | None:
+        """Return whose receipt this is, if this run has met its manifest."""
+        manifest = self._memory.owner(receipt)
+        if manifest is None:
+            return None
+        beside = receipt.parent.parent
+        return Target(manifest, None if beside == manifest.parent else beside)
+
+    def is_settled(self, target: Target) -> bool:
+        """Tell cheaply whether nothing is to be done for a target, because nothing has changed since that was so."""
+        return self._memory.is_settled(target)
 
     def plan(self, target: Target) -> Task | None:
         """Return what is to be done for a target, or None when there is nothing.
 
         A manifest that cannot be rendered at all gets its receipt here, and is in `given_up` from then on.
         """
-        path = target.manifest
+        self._memory.unsettle(target)
         self.given_up.discard(target)
+        path, seen = target.manifest, origins(target)
         try:
             manifest = read_manifest(path)
             settings, notes = self._settings.for_batch(manifest.document.visualization, path)
-            inputs = manifest.inputs()
+            stamps = manifest.stamps()
         except FileNotFoundError:
             return None
         except (AttnwatchError, OSError) as error:
-            self._refuse(target, error)
+            self._refuse(target, error, seen)
             return None
         for note in notes:
             self.say(f"{manifest.path}: {note}; it is ignored")
         if not self._wanted(target, settings):
+            self._memory.settle(target, None, seen, stamps, None)
             return None
-        return self._task(target, manifest, settings, inputs)
+        return self._decide(replace(self._task(target, manifest, settings, stamps), origins=seen))
 
     def note_rendered(self, task: Task) -> None:
         """Remember what this run has rendered.
@@ -123,7 +157,7 @@ class Planner:
         It is not rendered again when another watcher with other settings has replaced the receipt: two watchers on
         one folder would go on for ever.
         """
-        self._rendered[task.target] = (task.fingerprint.manifest_sha256, task.fingerprint.inputs)
+        self._memory.note_rendered(task.target, task.fingerprint.manifest_sha256, task.stamps)
 
     def note_failed(self, task: Task) -> None:
         """Remember that a video had its turn in this run: its receipt says when the next one is, also with `force`."""
@@ -141,40 +175,60 @@ class Planner:
         return settings.auto_generate_per_video or self._options.by_name
 
     def _task(
-        self, target: Target, manifest: Manifest, requested: Visualization, inputs: dict[str, int | None]
-    ) -> Task | None:
+        self, target: Target, manifest: Manifest, requested: Visualization, stamps: dict[str, Stamp | None]
+    ) -> Task:
         settings = requested.per_video() if target.batch is None else requested.for_collection()
         directory = (target.batch or manifest.path.parent) / OUTPUT_DIRECTORY
-        place = Place(manifest.path, manifest.video_id, directory)
         if target.batch is not None:
             self.collections[target.batch] = settings
         batch_sha256 = self._ending(target.batch) if target.batch and settings.measures_batch else None
-        fingerprint = Fingerprint.of(manifest.sha256, settings, self._options.tokens, inputs, batch_sha256)
-        owner = self._owners.setdefault(place.path, manifest.path)
-        if owner != manifest.path and os.path.exists(owner):  # noqa: PTH110 - Path's raises where it may not look
+        tokens = self._options.tokens
+        return Task(
+            target=target,
+            place=Place(manifest.path, manifest.video_id, directory),
+            manifest=manifest,
+            origins=(),
+            stamps=stamps,
+            fingerprint=Fingerprint.of(manifest.sha256, settings, tokens, sizes(stamps), batch_sha256),
+            settings=settings,
+            batch_sha256=batch_sha256,
+        )
+
+    def _decide(self, task: Task) -> Task | None:
+        """Compare with the receipt: return the task with its time, or None where nothing is to be done."""
+        target, place, manifest = task.target, task.place, task.manifest
+        owner = self._memory.owner(place.path)
+        if owner not in (None, manifest.path) and os.path.exists(owner):  # noqa: PTH110 - Path's raises, see below
             self._refuse_twin(target, manifest, owner)
             return None
-        self._owners[place.path] = manifest.path
+        self._memory.own(place.path, manifest.path)
+        found = stamp_of(place.path)
         receipt = place.read()
-        if receipt is not None and self._rendered.get(target) == (manifest.sha256, inputs):
+        if receipt is not None and self._memory.was_rendered(target, manifest.sha256, task.stamps):
+            self._memory.settle(target, place.path, task.origins, task.stamps, found)
             return None
         force = self._options.force and target not in self._failed
-        wait = 0.0 if force else seconds_until_due(receipt, fingerprint)
+        touched = receipt is not None and not is_untouched(receipt, task.stamps)
+        wait = 0.0 if force or touched else seconds_until_due(receipt, task.fingerprint)
         if receipt is not None and receipt.status == "failed":
-            if self._options.by_name or ((self._options.once or self._options.dry_run) and wait is not None):
-                wait = 0.0  # whoever asks now does not want to wait for the next attempt
-            elif wait is None:
-                self.given_up.add(target)
-                last = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
-                self.say(f"given up: {manifest.path}: {last}; {retry_command(target)} tries again")
+            wait = self._wait_after_failure(target, receipt, wait)
         if wait is None:
-            self._settled.add(target)
+            self._memory.settle(target, place.path, task.origins, task.stamps, found)
             if receipt is not None and receipt.status != "failed":
                 # Good when this run began: whoever renders it otherwise meanwhile, by name, wants it so.
-                self._rendered[target] = (manifest.sha256, inputs)
+                self.note_rendered(task)
             return None
-        self._settled.discard(target)
-        return Task(target, place, fingerprint, settings, batch_sha256, wait, receipt)
+        holds = receipt is not None and receipt.status != "failed" and task.fingerprint.matches(receipt)
+        return replace(task, wait=wait, receipt=receipt, recheck=touched and holds and not force)
+
+    def _wait_after_failure(self, target: Target, receipt: ReceiptDocument, wait: float | None) -> float | None:
+        if self._options.by_name or ((self._options.once or self._options.dry_run) and wait is not None):
+            return 0.0  # whoever asks now does not want to wait for the next attempt
+        if wait is None:
+            self.given_up.add(target)
+            last = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
+            self.say(f"given up: {target.manifest}: {last}; {retry_command(target)} tries again")
+        return wait
 
     def _ending(self, batch: Path) -> str:
         """Return what the scale of a batch depends on; by hand, a batch is collected as it is when the run begins."""
@@ -190,7 +244,7 @@ class Planner:
             f"not rendered: {manifest.path}: video_id: found {found}; expected one of its own; write different ones"
         )
 
-    def _refuse(self, target: Target, error: AttnwatchError | OSError) -> None:
+    def _refuse(self, target: Target, error: AttnwatchError | OSError, seen: tuple[Stamp | None, ...]) -> None:
         path = target.manifest
         self.given_up.add(target)
         self.say(f"not rendered: {describe(error)}")
@@ -199,7 +253,11 @@ class Planner:
         place = Place(path, default_video_id(path), path.parent / OUTPUT_DIRECTORY)
         digest = hashlib.sha256(describe(error).encode()).hexdigest()
         fingerprint = Fingerprint(digest, {}, {})
-        if isinstance(error, AttnwatchError) and seconds_until_due(place.read(), fingerprint) == 0:
+        if isinstance(error, OSError):  # it may pass by itself
+            return
+        if seconds_until_due(place.read(), fingerprint) == 0:
             limits = self._settings.watcher.model_copy(update={"max_attempts": 1})
             with contextlib.suppress(OSError):  # read-only or full: the complaint is in the log
                 place.write(failure(place, fingerprint, error, 0.0, limits))
+        self._memory.own(place.path, path)
+        self._memory.settle(target, place.path, seen, {}, stamp_of(place.path))

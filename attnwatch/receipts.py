@@ -6,15 +6,18 @@ Receipts are the whole memory of the watcher. Desired state = every manifest who
 import hashlib
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from attnwatch.documents import Attempt, OutputRecord, ReceiptDocument
+from attnwatch.documents import Attempt, ContentRecord, OutputRecord, ReceiptDocument
 from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
 from attnwatch.files import write_atomically
-from attnwatch.manifest import read_document
+from attnwatch.manifest import Stamp, read_document
+from attnwatch.names import RECEIPT_SUFFIX
 from attnwatch.render import RENDERER_VERSION
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 
@@ -71,10 +74,14 @@ class Place:
     video_id: str
     directory: Path
 
+    def seen_from(self, folder: Path) -> "Place":
+        """Return the same place with paths relative to a folder above it."""
+        return replace(self, manifest=self.manifest.relative_to(folder), directory=self.directory.relative_to(folder))
+
     @property
     def path(self) -> Path:
         """The receipt."""
-        return self.directory / f"{self.video_id}.rendered.json"
+        return self.directory / f"{self.video_id}{RECEIPT_SUFFIX}"
 
     def read(self) -> ReceiptDocument | None:
         """Return the receipt, or None where there is none or one that cannot be read: both ask for a rendering."""
@@ -103,12 +110,41 @@ def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint)
         return 0.0
 
 
+Content = Mapping[str, ContentRecord]
+_NOTHING: Content = MappingProxyType({})
+
+
+def record_content(stamps: Mapping[str, Stamp | None], digests: Mapping[str, str]) -> Content:
+    """Describe files that are there; a digest may be missing."""
+    return {
+        name: ContentRecord(modified=stamp.modified, changed=stamp.changed, sha256=digests.get(name))
+        for name, stamp in stamps.items()
+        if stamp is not None
+    }
+
+
+def is_untouched(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -> bool:
+    """Tell whether the files are, by their times, those that the receipt speaks of."""
+    for name, record in receipt.content.items():
+        stamp = stamps.get(name)
+        if stamp is not None and (stamp.modified, stamp.changed) != (record.modified, record.changed):
+            return False
+    return True
+
+
+def is_same_content(receipt: ReceiptDocument, digests: Mapping[str, str]) -> bool:
+    """Tell whether the files are, by their digests, those that the receipt speaks of."""
+    return {name: record.sha256 for name, record in receipt.content.items()} == dict(digests)
+
+
 def success(
     place: Place,
     fingerprint: Fingerprint,
     outputs: tuple[OutputRecord, ...],
     notes: tuple[str, ...],
     seconds: float,
+    *,
+    content: Content = _NOTHING,
 ) -> ReceiptDocument:
     """Make the receipt of a video that was rendered, or had nothing to render."""
     attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3))
@@ -119,11 +155,18 @@ def success(
         outputs=outputs,
         notes=notes,
         attempts=(*_failed_attempts(place, fingerprint), attempt),
+        content=dict(content),
     )
 
 
 def failure(
-    place: Place, fingerprint: Fingerprint, error: BaseException, seconds: float, limits: Watcher
+    place: Place,
+    fingerprint: Fingerprint,
+    error: BaseException,
+    seconds: float,
+    limits: Watcher,
+    *,
+    content: Content = _NOTHING,
 ) -> ReceiptDocument:
     """Make the receipt of an attempt that failed, with the time of the next one, if there is to be one."""
     attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3), error=describe(error))
@@ -137,7 +180,15 @@ def failure(
         due = (_now() + timedelta(seconds=wait * jitter)).isoformat()
     before = place.read()  # what it names is still there, and may have to be removed one day
     outputs = before.outputs if before is not None else ()
-    return _receipt(place, fingerprint, status="failed", outputs=outputs, attempts=attempts, next_attempt=due)
+    return _receipt(
+        place,
+        fingerprint,
+        status="failed",
+        outputs=outputs,
+        attempts=attempts,
+        next_attempt=due,
+        content=dict(content),
+    )
 
 
 def is_deterministic(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ import os
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 Quality = Literal["fast", "balanced", "high"]
@@ -162,4 +162,18 @@ class Watcher(_Settings):
     )
     retry_backoff: Annotated[float, Field(ge=0)] = Field(
         default=30.0, description="seconds before the second attempt; doubled for each further one"
+    )
+    nice: Annotated[int, Field(ge=0, le=19)] = Field(
+        default=10, description="niceness of renderings: a generation on the same machine goes first"
+    )
+    memory_limit: ByteSize | None = Field(
+        default=ByteSize(2 * 2**30),
+        description="memory that rendering one video may take, such as `4GiB`; null: no limit",
+    )
+    min_free_space: ByteSize = Field(
+        default=ByteSize(100 * 2**20),
+        description="nothing is started while the disk has less left, such as `1GiB`",
+    )
+    events: Literal["auto", "off"] = Field(
+        default="auto", description="`off`: find new videos by scanning only, without file events"
     )

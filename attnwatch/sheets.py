@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -12,10 +13,13 @@ from attnwatch.discover import find_manifests
 from attnwatch.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.files import move_into_place, sync, write_atomically
+from attnwatch.limits import Limits
 from attnwatch.locks import exclusive
 from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
+from attnwatch.names import RECEIPT_SUFFIX
 from attnwatch.receipts import Place, describe
-from attnwatch.settings import Visualization
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.shortage import Shortage, shortage_behind
 
 _RECORD = "contact_sheets.json"
 
@@ -27,11 +31,13 @@ class SheetResult:
     Attributes:
         files: the sheets that were made.
         error: why there are none, else None.
+        shortage: what ran out, if that is why.
 
     """
 
     files: tuple[Path, ...] = ()
     error: str | None = None
+    shortage: Shortage | None = None
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,23 @@ class SheetJob:
     Attributes:
         batch: its folder.
         settings: colormap, scale and so on; the timeout counts per video.
+        watcher: what its process may use.
 
     """
 
     batch: Path
     settings: Visualization
+    watcher: Watcher
 
     @property
-    def timeout(self) -> float:
-        """Seconds that the job may take."""
-        return self.settings.visualization_timeout * (1 + len(_collected(self.batch)))
+    def limits(self) -> Limits:
+        """What its process may use."""
+        seconds = self.settings.visualization_timeout * (1 + len(_collected(self.batch)))
+        return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
+
+    def at_home(self) -> Self:
+        """Stay where it is: a batch that is renamed meanwhile gets its sheets under its new name."""
+        return self
 
     def run(self) -> SheetResult:
         """Draw the sheets, in this process."""
@@ -60,7 +73,7 @@ class SheetJob:
         except BusyError:
             return SheetResult()  # another process draws them
         except (AttnwatchError, OSError, MemoryError) as error:
-            return SheetResult(error=describe(error))
+            return SheetResult(error=describe(error), shortage=shortage_behind(error))
 
 
 def is_due(batch: Path) -> bool:
@@ -86,8 +99,8 @@ def _recorded(batch: Path) -> str | None:
 def _collected(batch: Path) -> list[ReceiptDocument]:
     directory = batch / OUTPUT_DIRECTORY
     places = (
-        Place(batch, path.name.removesuffix(".rendered.json"), directory)
-        for path in sorted(directory.glob("*.rendered.json"))
+        Place(batch, path.name.removesuffix(RECEIPT_SUFFIX), directory)
+        for path in sorted(directory.glob(f"*{RECEIPT_SUFFIX}"))
     )
     receipts = (place.read() for place in places)
     return [receipt for receipt in receipts if receipt is not None and receipt.status == "rendered"]

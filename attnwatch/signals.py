@@ -2,20 +2,22 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
-from signal import SIGINT, SIGTERM, set_wakeup_fd
+from collections.abc import Callable, Iterator, Sequence
+from signal import SIGINT, SIGTERM, Signals, set_wakeup_fd
 from signal import signal as set_handler
 from types import FrameType
 
 
 @contextlib.contextmanager
-def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[socket.socket]:
-    """Handle TERM and INT for the time of the context; the socket is readable after one came."""
+def handling(
+    handler: Callable[[int, FrameType | None], None], numbers: Sequence[Signals] = (SIGTERM, SIGINT)
+) -> Iterator[socket.socket]:
+    """Handle signals for the time of the context; the socket is readable after one came."""
     woken, waker = socket.socketpair()
     woken.setblocking(False)
     waker.setblocking(False)
-    before = {number: set_handler(number, handler) for number in (SIGTERM, SIGINT)}
-    descriptor = set_wakeup_fd(waker.fileno())
+    before = {number: set_handler(number, handler) for number in numbers}
+    descriptor = set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     try:
         with woken, waker:
             yield woken
@@ -26,6 +28,6 @@ def handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[socke
 
 
 def drain(woken: socket.socket) -> None:
-    """Take what a signal left in the socket."""
+    """Take what signals left in the socket."""
     with contextlib.suppress(BlockingIOError):
-        woken.recv(64)
+        woken.recv(4096)

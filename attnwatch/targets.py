@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnwatch.discover import find_manifests
+from attnwatch.discover import Folder, find_manifests, walk
 from attnwatch.names import BATCH_COMPLETE_FILE
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
@@ -35,16 +35,24 @@ def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
         collect: yield collections only, and take the root for a batch that has ended.
 
     """
-    ended: dict[Path, Path | None] = {}
-    for manifest in find_manifests(root):
-        folder = manifest.parent
-        if collect:
-            yield Target(manifest, root)
-            continue
-        yield Target(manifest)
-        if folder not in ended:
-            ended[folder] = ended_batch(manifest)
-        batch = ended[folder]
+    for folder in walk(root):
+        yield from targets_in(folder, root if collect else None)
+
+
+def targets_in(folder: Folder, collected: Path | None = None) -> Iterator[Target]:
+    """Yield the targets whose manifests lie in a folder.
+
+    Args:
+        folder: one of a walk.
+        collected: the batch whose collection alone is meant; None for the videos, and for the collection of their
+            batch if it has ended.
+
+    """
+    manifests = [Path(folder.path, name) for name in folder.files]
+    batch = collected or (ended_batch(manifests[0]) if manifests else None)
+    for manifest in manifests:
+        if collected is None:
+            yield Target(manifest)
         if batch is not None:
             yield Target(manifest, batch)
 

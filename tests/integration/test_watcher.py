@@ -117,8 +117,9 @@ def test_a_manifest_that_comes_before_its_data_waits_for_it(outputs, watch):
         manifest = write_manifest(
             batch.prompt() / "video_001.complete.json", attention=["attention_maps/vid001.safetensors"]
         )
-        watcher.wait_for("started prompt_001_vid001")
+        watcher.wait_for("not yet: prompt_001_vid001: ")
         assert status(manifest) is None
+        assert "started" not in watcher.log
         (hidden.prompt() / "video_001.mp4").rename(batch.prompt() / "video_001.mp4")
         (hidden.prompt() / "attention_maps").rename(batch.prompt() / "attention_maps")
         wait_for_rendering(manifest)
@@ -178,7 +179,7 @@ def test_a_signal_lets_the_running_job_finish(outputs, watch):
     with watch("-v") as watcher:
         watcher.wait_for("started")
         assert watcher.stop(signal.SIGTERM) == 0
-        assert "stopping: 1 running job may take 6 s to finish" in watcher.log, watcher.log
+        assert "stopping: 1 running job may take 5 s to finish" in watcher.log, watcher.log
         processes = job_processes(watcher)
     assert status(manifest) == "rendered"
     assert not unfinished(outputs)

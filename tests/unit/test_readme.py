@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ByteSize
 
 from attnwatch.settings import Visualization, Watcher
 from generator.config import BLOCKS, Settings
@@ -24,6 +25,8 @@ def section(name):
 def written(value):
     if value is None:
         return "`null`"
+    if isinstance(value, ByteSize):
+        return f"`{value.human_readable()}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

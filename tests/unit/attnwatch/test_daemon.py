@@ -2,10 +2,13 @@
 
 import pytest
 
+from attnwatch.backlog import Waiting
 from attnwatch.config import Settings
 from attnwatch.daemon import Daemon
+from attnwatch.engine import LocalEngine
 from attnwatch.jobs import Result
 from attnwatch.plan import Options, Planner
+from attnwatch.report import Report
 from attnwatch.targets import Target
 from tests.support import Batch
 
@@ -19,12 +22,12 @@ def task(tmp_path):
 
 
 def test_a_video_is_waited_for_as_long_as_it_takes(task, tmp_path):
-    daemon = Daemon(Settings(), Options((tmp_path,)), lambda _done, _known: None)
-    waiting = daemon._waiting
-    daemon._put_back(task, type("First", (), {"since": None, "looks": 0})(), Result(None, "not there yet"))
+    daemon = Daemon(Settings(), Options((tmp_path,)), LocalEngine(), Report(lambda _done, _known: None))
+    waiting = Waiting(task.target)
     for _ in range(5000):
-        daemon._put_back(task, waiting.pop(task.target), Result(None, "not there yet"))
-    assert waiting[task.target].looks == 5001
+        daemon._put_back(task, waiting, Result(None, "not there yet"))
+        waiting = daemon._backlog.get(task.target)
+    assert waiting.looks == 5000
 
 
 def test_a_failure_of_the_collection_is_not_one_of_the_video_beside(task, tmp_path):

@@ -31,7 +31,7 @@ def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
         seen=task.receipt,
         settings=task.settings,
         tokens=tokens,
-        limits=Watcher(),
+        watcher=Watcher(),
         video_may_be_absent=video_may_be_absent,
     )
 

@@ -1,0 +1,94 @@
+"""What waits to be rendered, and until when."""
+
+import heapq
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attnwatch.targets import Target
+
+
+@dataclass
+class Waiting:
+    """A target in the backlog; `since` and `looks` count from when its files were first found incomplete.
+
+    Attributes:
+        target: what is to be rendered.
+        due: monotonic time from which it may be started.
+        since: when its files were first found incomplete, None if they never were.
+        looks: how often they were.
+
+    """
+
+    target: Target
+    due: float = 0.0
+    since: float | None = None
+    looks: int = 0
+
+
+@dataclass
+class Backlog:
+    """Targets by the time when they are due; those of the same time in the order in which they came."""
+
+    _waiting: dict[Target, Waiting] = field(default_factory=dict)
+    _held: dict[Target, list[Waiting]] = field(default_factory=dict)
+    _queue: list[tuple[float, int, Waiting]] = field(default_factory=list)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __len__(self) -> int:
+        """Return the number of targets, those that are held back included."""
+        return len(self._waiting)
+
+    def __contains__(self, target: Target) -> bool:
+        """Tell whether a target waits."""
+        return target in self._waiting
+
+    def get(self, target: Target) -> Waiting | None:
+        """Return a target's entry."""
+        return self._waiting.get(target)
+
+    def videos(self) -> int:
+        """Return the number of videos among the targets."""
+        return len({target.manifest for target in self._waiting})
+
+    def put(self, waiting: Waiting) -> None:
+        """Let a target wait, instead of what is known of it now."""
+        self._waiting[waiting.target] = waiting
+        heapq.heappush(self._queue, (waiting.due, next(self._numbers), waiting))
+
+    def pop_due(self, now: float) -> Waiting | None:
+        """Take out the target that has been due for longest, None if none is due."""
+        while self._queue and self._queue[0][0] <= now:
+            waiting = heapq.heappop(self._queue)[2]
+            if self._is_queued(waiting):
+                del self._waiting[waiting.target]
+                return waiting
+        return None
+
+    def discard(self, target: Target) -> None:
+        """Let a target wait no longer."""
+        self._waiting.pop(target, None)
+
+    def hold(self, waiting: Waiting, until: Target) -> None:
+        """Keep a target back until another one is released."""
+        self._waiting[waiting.target] = waiting
+        self._held.setdefault(until, []).append(waiting)
+
+    def release(self, until: Target) -> None:
+        """Let go of what was kept back for a target."""
+        for waiting in self._held.pop(until, ()):
+            if self._is_queued(waiting):
+                self.put(waiting)
+
+    def next_due(self) -> float | None:
+        """Return when the next target is due, None if none is queued."""
+        while self._queue and not self._is_queued(self._queue[0][2]):
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def soon(self, now: float) -> set[Path]:
+        """Return the batches with a collection that can be started now, or is only kept back."""
+        return {w.target.batch for w in self._waiting.values() if w.target.batch and w.since is None and w.due <= now}
+
+    def _is_queued(self, waiting: Waiting) -> bool:
+        return self._waiting.get(waiting.target) is waiting

@@ -1,0 +1,106 @@
+"""What a run has settled already, so that looking again costs a few stats and little memory.
+
+A target is settled while nothing that its decision was made from has changed: manifest, receipt, the ending of its
+batch, and every file that the manifest names. Of all that, one number is kept.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from attnwatch.manifest import Stamp, stamp_of
+from attnwatch.names import BATCH_COMPLETE_FILE
+from attnwatch.targets import Target
+
+Stamps = Mapping[str, Stamp | None]
+
+
+class _Settled(NamedTuple):
+    receipt: str
+    inputs: str
+    signature: int
+
+
+class Memory:
+    """Remembers settled targets, which manifest each receipt belongs to, and what this run rendered."""
+
+    def __init__(self) -> None:
+        self._settled: dict[str, _Settled] = {}
+        self._owners: dict[int, str] = {}
+        self._rendered: dict[str, int] = {}
+
+    @property
+    def videos(self) -> int:
+        """Number of videos with a rendering that is settled."""
+        return len({key.removesuffix("\0") for key, known in self._settled.items() if known.receipt})
+
+    def settle(
+        self, target: Target, receipt: Path | None, origins: Sequence[Stamp | None], stamps: Stamps, found: Stamp | None
+    ) -> None:
+        """Remember that nothing is to be done for a target.
+
+        Everything must have been looked at before it was read: a change in between is then seen the next time.
+
+        Args:
+            target: what was decided.
+            receipt: path of its receipt; None for a rendering that nobody wants.
+            origins: `origins` of the target, before its manifest was read.
+            stamps: of the files that the manifest names.
+            found: stamp of the receipt, before it was read.
+
+        """
+        # Names repeat from prompt to prompt: one string for all of them.
+        inputs = sys.intern("\0".join(stamps))
+        signature = hash((*origins, found, *stamps.values()))
+        self._settled[_key(target)] = _Settled("" if receipt is None else str(receipt), inputs, signature)
+
+    def is_settled(self, target: Target) -> bool:
+        """Tell whether a target is settled, and nothing has changed since."""
+        known = self._settled.get(_key(target))
+        if known is None:
+            return False
+        folder = os.path.dirname(target.manifest)  # noqa: PTH120 - a Path for each file costs more than its stat
+        inputs = [stamp_of(f"{folder}/{name}") for name in known.inputs.split("\0") if name]
+        receipt = stamp_of(known.receipt) if known.receipt else None
+        return known.signature == hash((*origins(target), receipt, *inputs))
+
+    def unsettle(self, target: Target) -> None:
+        """Forget that a target was settled."""
+        self._settled.pop(_key(target), None)
+
+    def forget_settled(self) -> None:
+        """Forget what was settled, because it is to be decided anew."""
+        self._settled.clear()
+
+    def owner(self, receipt: Path) -> Path | None:
+        """Return the manifest that a receipt belongs to, if it is known."""
+        found = self._owners.get(hash(str(receipt)))
+        return None if found is None else Path(found)
+
+    def own(self, receipt: Path, manifest: Path) -> None:
+        """Remember which manifest a receipt belongs to."""
+        self._owners[hash(str(receipt))] = str(manifest)
+
+    def note_rendered(self, target: Target, manifest_sha256: str, stamps: Stamps) -> None:
+        """Remember what was rendered in this run, or was found rendered."""
+        self._rendered[_key(target)] = _identity(manifest_sha256, stamps)
+
+    def was_rendered(self, target: Target, manifest_sha256: str, stamps: Stamps) -> bool:
+        """Tell whether this very manifest with these very files was rendered in this run, or found rendered."""
+        return self._rendered.get(_key(target)) == _identity(manifest_sha256, stamps)
+
+
+def origins(target: Target) -> tuple[Stamp | None, ...]:
+    """Return the stamps of a target's manifest and of the ending of its batch."""
+    ending = stamp_of(f"{target.batch}/{BATCH_COMPLETE_FILE}") if target.batch is not None else None
+    return stamp_of(target.manifest), ending
+
+
+def _key(target: Target) -> str:
+    return str(target.manifest) if target.batch is None else f"{target.manifest}\0"
+
+
+def _identity(manifest_sha256: str, stamps: Stamps) -> int:
+    return hash((manifest_sha256, *stamps.items()))

@@ -1,0 +1,64 @@
+"""Starting nothing for a while, because something has run out."""
+
+import logging
+import time
+from pathlib import Path
+
+from attnwatch.shortage import Shortage, free_space
+
+_log = logging.getLogger(__name__)
+
+_FIRST, _LONGEST = 2.0, 30.0  # seconds between looks whether it is over
+
+
+class Pause:
+    """Begins when something runs out, and ends by itself when it is there again.
+
+    After a while one rendering is let through, to find out. No video's attempts are counted meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        """Why nothing is started; None while there is no pause."""
+        self._folder: Path | None = None
+        self._began = 0.0
+        self._until = 0.0
+        self._wait = 0.0
+        self._trying = False
+
+    def begin(self, shortage: Shortage, reason: str, folder: Path) -> None:
+        """Start nothing for a while, or for a longer while if that was not enough."""
+        now = time.monotonic()
+        if self.reason is None:
+            self._began, self._wait = now, _FIRST
+            _log.warning("⏸ pausing, nothing is lost: %s; goes on by itself when that is over", reason)
+        elif self._trying:
+            self._wait = min(_LONGEST, 2 * self._wait)
+        self.reason, self._trying, self._until = reason, False, now + self._wait
+        self._folder = folder if shortage is Shortage.DISK else None
+
+    def end(self) -> None:
+        """Go on, because something was rendered."""
+        if self.reason is not None:
+            _log.info("▶ going on after a pause of %.0f s", time.monotonic() - self._began)
+        self.reason, self._trying = None, False
+
+    def lets_start(self, running: int, min_free_space: int) -> bool:
+        """Tell whether a rendering may be started now, while so many are running."""
+        if self.reason is None:
+            return True
+        now = time.monotonic()
+        if self._trying:
+            return running == 0  # what was tried gave no answer
+        if now < self._until or running:
+            return False
+        left = free_space(self._folder) if self._folder is not None else None
+        if left is not None and left < min_free_space:
+            self._until = now + min(_LONGEST, self._wait)
+            return False
+        self._trying = True
+        return True
+
+    def next_look(self) -> float | None:
+        """Return the monotonic time of the next look, None while there is no pause."""
+        return None if self.reason is None or self._trying else self._until

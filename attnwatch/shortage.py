@@ -1,0 +1,46 @@
+"""What can run out on a machine. No video is to blame for that, so it costs none of them an attempt."""
+
+import errno
+import os
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+
+
+class Shortage(Enum):
+    """What has run out: what a file system takes, or what the machine gives to processes."""
+
+    DISK = "disk"
+    MACHINE = "machine"
+
+
+def shortage_behind(error: BaseException) -> Shortage | None:
+    """Return what ran out, if that is why an error was raised."""
+    for cause in _chain(error):
+        number = getattr(cause, "errno", None)
+        if number in _DISK:
+            return Shortage.DISK
+        if number in _MACHINE:
+            return Shortage.MACHINE
+    return None
+
+
+def free_space(folder: Path) -> int | None:
+    """Return the bytes that may still be written below a folder; None where the system does not say."""
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
