@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from attnwatch.config import Settings
 from attnwatch.discover import find_files, find_manifests
-from attnwatch.documents import BatchCompleteDocument, BatchDocument
+from attnwatch.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
 from attnwatch.manifest import BATCH_FILE, Manifest, read_document, read_manifest, verify
-from attnwatch.names import BATCH_COMPLETE_FILE
+from attnwatch.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
 from attnwatch.render.source import VideoSource
 from attnwatch.tensors import AttentionReader
 
@@ -26,15 +27,16 @@ def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
 
     Reads every tensor and decodes every video to its end.
     """
-    for document in sorted(_batch_documents(path)):
-        yield document, _problems(partial(read_document, document, _BATCH_DOCUMENTS[document.name]))
+    for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
+        yield document, _problems(partial(read_document, document, model))
     identifiers: dict[tuple[Path, str], Path] = {}
     for manifest_path in find_manifests(path):
         yield manifest_path, _manifest_problems(manifest_path, identifiers)
 
 
-def _batch_documents(path: Path) -> Iterator[Path]:
-    return find_files(path, _BATCH_DOCUMENTS.__contains__)
+def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
+    for document in find_files(path, lambda name: name in _BATCH_DOCUMENTS or name.endswith(FAILURE_SUFFIX)):
+        yield document, _BATCH_DOCUMENTS.get(document.name, FailureDocument)
 
 
 def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:

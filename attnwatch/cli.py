@@ -226,7 +226,7 @@ def schema(document: str = "manifest") -> int:
     Parameters
     ----------
     document
-        manifest, batch, batch-complete, receipt or contact-sheets.
+        manifest, batch, batch-complete, failure, receipt or contact-sheets.
 
     """
     if document not in DOCUMENTS:

@@ -192,6 +192,26 @@ class BatchCompleteDocument(_Document):
     counts: BatchCounts
 
 
+class Attempt(_Document):
+    """One try at making or rendering a video; `error` is None for the one that succeeded."""
+
+    at: str
+    seconds: float
+    error: str | None = None
+
+
+class FailureDocument(_Document):
+    """`<video stem>.failed.json`: why a video could not be made."""
+
+    model_config = ConfigDict(title="attnwatch failure, version 1")
+
+    format: _FormatField
+    video_id: str
+    seed: int | None = None
+    attempts: tuple[Attempt, ...]
+    traceback: str | None = None
+
+
 class OutputRecord(_Document):
     """One file that was rendered."""
 
@@ -200,14 +220,6 @@ class OutputRecord(_Document):
     token: str
     bytes: _INDEX
     scale: tuple[float, float] = Field(description="attention values at the two ends of the colormap")
-
-
-class Attempt(_Document):
-    """One try at rendering a video; `error` is None for the one that succeeded."""
-
-    at: str
-    seconds: float
-    error: str | None = None
 
 
 class ContentRecord(_Document):
@@ -253,6 +265,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "manifest": ManifestDocument,
     "batch": BatchDocument,
     "batch-complete": BatchCompleteDocument,
+    "failure": FailureDocument,
     "receipt": ReceiptDocument,
     "contact-sheets": ContactSheetsDocument,
 }

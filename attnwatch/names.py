@@ -8,6 +8,7 @@ from pathlib import Path
 
 MANIFEST_SUFFIX = ".complete.json"
 RECEIPT_SUFFIX = ".rendered.json"
+FAILURE_SUFFIX = ".failed.json"
 BATCH_COMPLETE_FILE = "batch.complete.json"
 MAX_ID_BYTES = 120
 MAX_SLUG_BYTES = 80

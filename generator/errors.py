@@ -9,11 +9,17 @@
     │   └── ResumeError       a batch that cannot be taken up again as asked
     └── RunError              generation began and something went wrong (exit code 1)
         ├── CaptureError      attention that was not captured as it should have been
+        ├── PipelineError     the pipeline itself failed, for example for lack of memory
         ├── VideoError        a video that is not one, such as frames that are not numbers
         └── OutputError       a file or a folder that cannot be written
 
 A message says what was found, what was expected and what to do about it.
 """
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception of any library says, or else its name."""
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
 
 
 class GeneratorError(Exception):
@@ -50,6 +56,10 @@ class RunError(GeneratorError):
 
 class CaptureError(RunError):
     """Attention that was not captured as it should have been."""
+
+
+class PipelineError(RunError):
+    """A pipeline raised an exception of its own while it made a video."""
 
 
 class VideoError(RunError):

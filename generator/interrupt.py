@@ -9,8 +9,11 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):  # noqa: N818 - no error: what was asked for
-    """Raised inside a pipeline call to abandon the video that is being denoised."""
+class Stopped(BaseException):
+    """Raised inside a pipeline call to abandon the video that is being denoised.
+
+    No `Exception`, so that nothing on its way takes it for a failure.
+    """
 
 
 class StopRequest:

@@ -1,5 +1,6 @@
 """Loading a diffusers pipeline: the embedded one, a folder, or one of the Hugging Face hub."""
 
+import gc
 from pathlib import Path
 
 import diffusers
@@ -9,7 +10,7 @@ import transformers
 
 from generator import tiny
 from generator.config import ModelSettings
-from generator.errors import ModelError
+from generator.errors import ModelError, first_line
 from generator.families.contract import VideoModel
 from generator.families.wan import WanModel
 
@@ -36,10 +37,18 @@ def load(settings: ModelSettings) -> VideoModel:
         )
         pipe.to(device)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise ModelError(f"model {settings.id} cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"model {settings.id} cannot be loaded: {first_line(error)}") from error
     pipe.set_progress_bar_config(disable=True)
     recommended = tiny.RECOMMENDED if settings.id == tiny.NAME else None
     return family(pipe, settings.id, _revision(settings, source), recommended)
+
+
+def recover(model: VideoModel) -> None:
+    """Free what a pipeline holds that was left by an exception, so that the next video has all memory."""
+    model.pipe.maybe_free_model_hooks()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _family(settings: ModelSettings, source: str) -> type[WanModel]:
@@ -48,7 +57,7 @@ def _family(settings: ModelSettings, source: str) -> type[WanModel]:
         index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"model {settings.id}: found no pipeline there ({_first_line(error)}). Expected `{tiny.NAME}`, a folder "
+            f"model {settings.id}: found no pipeline there ({first_line(error)}). Expected `{tiny.NAME}`, a folder "
             "with a model_index.json, or the name of a model on the Hugging Face hub and a network to reach it"
         ) from error
     found = index.get("_class_name")
@@ -67,7 +76,7 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name} cannot be used: {_first_line(error)}. Try `cpu` or `auto`") from error
+        raise ModelError(f"device {name} cannot be used: {first_line(error)}. Try `cpu` or `auto`") from error
     return device
 
 
@@ -93,7 +102,3 @@ def _quieten() -> None:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__

@@ -1,11 +1,13 @@
 """The documents of FORMAT.md that a generator writes, and the order in which they appear."""
 
+import json
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
-from generator.files import fingerprint, write_bytes, write_json
+from generator.files import fingerprint, make_folder, write_bytes, write_json
 from generator.plan import BATCH_FILE, Plan, PlannedVideo
 from generator.tokens import TrackedWord
 
@@ -61,6 +63,7 @@ def write_manifest(folder: Path, finished: FinishedVideo, visualization: Mapping
         "visualization": dict(visualization),
     }
     write_json(path, document)
+    (folder / finished.planned.failure).unlink(missing_ok=True)
     return path
 
 
@@ -109,6 +112,29 @@ def write_batch(
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
+
+
+def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:
+    """Note beside where the manifest would be why a video could not be made, after the notes of earlier attempts."""
+    path = folder / video.failure
+    make_folder(path.parent)
+    attempt = {"at": _now(), "seconds": round(seconds, 3), "error": f"{type(error).__name__}: {error}"}
+    document = {
+        "format": FORMAT,
+        "video_id": video.video_id,
+        "seed": video.seed,
+        "attempts": [*_attempts(path), attempt],
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    write_json(path, document)
+
+
+def _attempts(path: Path) -> list[Document]:
+    """Read the attempts that an earlier note lists."""
+    if not path.exists():
+        return []
+    attempts: list[Document] = json.loads(path.read_text(encoding="utf-8"))["attempts"]
+    return attempts
 
 
 def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: int) -> None:

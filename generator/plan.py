@@ -50,6 +50,11 @@ class PlannedVideo:
         return f"vid{self.number:03}"
 
     @property
+    def failure(self) -> str:
+        """Path of the note about why the video could not be made, relative to the batch."""
+        return f"videos/{self.prompt_id}/{self.stem}.failed.json"
+
+    @property
     def manifest(self) -> str:
         """Path of the manifest, relative to the batch."""
         return f"videos/{self.prompt_id}/{self.stem}.complete.json"

@@ -12,22 +12,24 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from generator import models
-from generator.errors import CaptureError, OutputError, ResumeError, VideoError
+from generator.errors import CaptureError, OutputError, PipelineError, ResumeError, VideoError
+from generator.families.contract import VideoModel
 from generator.files import make_folder, remove_leftovers
 from generator.interrupt import Stopped, StopRequest, stop_on_signals
-from generator.outputs import COMPLETE_FILE, write_batch, write_batch_complete
+from generator.outputs import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
 from generator.plan import Plan, PlannedVideo, new_folder_name
 from generator.progress import BatchProgress, restore_terminal
-from generator.tokens import locate
+from generator.tokens import cut_off, locate
 from generator.video import PreparedBatch, make_video
 
 log = logging.getLogger(__name__)
 
+MOST_WARNINGS = 5
+"""Prompts named one by one that are too long."""
 LOCK_FILE = ".generator.lock"
 
-# What a pipeline raises when a video cannot be made: the batch goes on with the next one. Running out of a GPU's
-# memory is a RuntimeError. Anything else is a mistake in this program and ends it.
-VIDEO_FAILURES = (CaptureError, VideoError, RuntimeError, ValueError, TypeError, IndexError, MemoryError)
+# When these end a video, the batch goes on with the next one. Anything else is a mistake in this program and ends it.
+VIDEO_FAILURES = (CaptureError, PipelineError, VideoError, MemoryError)
 
 
 def run(plan: Plan, console: Console) -> int:
@@ -65,6 +67,7 @@ def prepare(plan: Plan) -> PreparedBatch:
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
+    _warn_of_cut_off_prompts(plan, model)
     if not any(words.values()):
         log.warning("no word of the template is in (parentheses): the videos are made, and no attention is recorded")
     if any(words.values()) and not plan.settings.attention_analysis.stores_anything:
@@ -73,6 +76,25 @@ def prepare(plan: Plan) -> PreparedBatch:
             "made without their attention"
         )
     return PreparedBatch(plan, model, words)
+
+
+def _warn_of_cut_off_prompts(plan: Plan, model: VideoModel) -> None:
+    """Name the words that the text encoder never sees. A tracked one among them was refused before."""
+    found = 0
+    for variation in plan.variations:
+        sequence = model.tokenise(model.clean(variation.prompt))
+        if ending := cut_off(sequence):
+            found += 1
+            if found <= MOST_WARNINGS:
+                log.warning(
+                    "prompt_%03d has %d tokens and the text encoder takes %d. It never sees the end: %s",
+                    variation.number,
+                    sequence.whole_length,
+                    len(sequence.ids),
+                    ending,
+                )
+    if found > MOST_WARNINGS:
+        log.warning("... and %d more prompts are too long", found - MOST_WARNINGS)
 
 
 @contextmanager
@@ -123,8 +145,11 @@ def _make_videos(batch: PreparedBatch, folder: Path, console: Console, stop: Sto
     missing = [video for video in videos if not (folder / video.manifest).exists()]
     log.info("%s: %d of %d videos to be made with %s", folder, len(missing), len(videos), batch.model.name)
     with BatchProgress(console, len(videos), len(videos) - len(missing)) as progress:
-        failed = sum(not _try(batch, folder, video, progress, stop) for video in _until_stopped(missing, stop))
+        for video in _until_stopped(missing, stop):
+            if not _try(batch, folder, video, progress, stop):
+                models.recover(batch.model)
     complete = sum((folder / video.manifest).exists() for video in videos)
+    failed = sum((folder / video.failure).exists() and not (folder / video.manifest).exists() for video in videos)
     write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
     return _conclude(folder, _Outcome(len(videos), complete, failed), stop)
 
@@ -145,12 +170,14 @@ def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: Batc
             stop.raise_if_stopped()
 
     progress.begin(video)
+    began = time.monotonic()
     try:
         make_video(batch, folder, video, on_step)
     except Stopped:
         log.info("%s is abandoned: stopped while it was denoised", video.video_id)
     except VIDEO_FAILURES as error:
         progress.failed(video, error)
+        write_failure(folder, video, error, time.monotonic() - began)
         return False
     else:
         progress.finished(video)

@@ -76,6 +76,13 @@ def locate(
     return tuple(words)
 
 
+def cut_off(sequence: TokenSequence) -> str:
+    """Return the end of the text that does not fit into the text encoder; empty if all of it does."""
+    if sequence.whole_length <= sequence.length:
+        return ""
+    return sequence.text[max((last for _, last in sequence.offsets), default=0) :].strip()
+
+
 def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]:
     """Positions of all tokens that share a character other than white space with ``start`` to ``end``."""
     found = []

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from generator.capture import Keep, Recorder, capture
+from generator.config import Sampling
 from generator.encode import encode_video
-from generator.errors import CaptureError
+from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
 from generator.families.contract import OnStep, VideoModel
 from generator.files import atomic_write, make_folder
 from generator.outputs import Document, FinishedVideo, write_manifest, write_prompt
@@ -19,6 +21,7 @@ from generator.plan import Plan, PlannedVideo
 from generator.store import save_attention
 from generator.tokens import TrackedWord
 
+MEMORY_ADVICE = ". Make smaller or shorter videos (--width, --height, --frames), or try --dtype bfloat16"
 LIBRARIES = ("attnwatch", "torch", "diffusers", "transformers")
 
 Schedule = list[tuple[float, float | None]]
@@ -41,6 +44,7 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
 
     Raises:
         CaptureError: if its attention could not be captured as it should be.
+        PipelineError: if the pipeline failed, whatever it raised.
         VideoError: if its frames are not numbers.
         OutputError: if a file cannot be written.
 
@@ -49,7 +53,7 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
     sampling = batch.plan.settings.video.sampling()
     words = batch.words[video.variation.number]
     with _capturing(batch, words) as recorder:
-        frames = batch.model.generate(video.variation.prompt, sampling, video.seed, on_step)
+        frames = _generate(batch.model, video, sampling, on_step)
     schedule = batch.model.schedule()
     _refuse_gaps(recorder, schedule)
     place = folder / "videos" / video.prompt_id
@@ -69,6 +73,22 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
         generation=_describe_generation(batch, video, recorder, time.monotonic() - began),
     )
     write_manifest(folder, finished, batch.plan.settings.visualization)
+
+
+def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_step: OnStep) -> np.ndarray:
+    """Call the pipeline, and tell its own exceptions from mistakes of this program."""
+    try:
+        return model.generate(video.variation.prompt, sampling, video.seed, on_step)
+    except GeneratorError:
+        raise
+    except Exception as error:
+        advice = MEMORY_ADVICE if _lacks_memory(error) else ""
+        raise PipelineError(f"{type(error).__name__}: {first_line(error)}{advice}") from error
+
+
+def _lacks_memory(error: Exception) -> bool:
+    # Without a GPU torch has no class of its own for this, only a message.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _capturing(batch: PreparedBatch, words: tuple[TrackedWord, ...]) -> AbstractContextManager[Recorder | None]:

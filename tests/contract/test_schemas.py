@@ -85,6 +85,13 @@ VALID = {
         "finished": "2026-01-02T03:04:05+01:00",
         "counts": {"expected": 2, "complete": 1, "failed": 1},
     },
+    "failure": {
+        "format": "attnwatch/1",
+        "video_id": "a",
+        "seed": 42,
+        "attempts": [{"at": "2026-01-02T03:04:05+01:00", "seconds": 0.5, "error": "PipelineError: out of memory"}],
+        "traceback": "Traceback",
+    },
     "receipt": {
         "format": "attnwatch/1",
         "video_id": "a",

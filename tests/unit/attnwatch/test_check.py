@@ -80,6 +80,7 @@ def test_a_document_of_a_batch_can_be_checked_by_itself(batch, name):
         ("batch.complete.json", {**COMPLETE, "counts": {"expected": 1, "complete": 1}}, "counts.failed"),
         ("batch.complete.json", {**COMPLETE, "counts": {**COMPLETE["counts"], "failed": -1}}, "counts.failed"),
         ("batch.complete.json", [], "the file itself"),
+        ("video_002.failed.json", {"format": "attnwatch/1", "video_id": "a", "attempts": 2}, "attempts"),
     ],
 )
 def test_a_document_of_a_batch_that_is_wrong_is_reported(batch, name, content, field):

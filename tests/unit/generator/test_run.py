@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 import zstandard
 from filelock import FileLock
 from rich.console import Console
@@ -17,8 +18,9 @@ from safetensors.numpy import load as load_tensors
 
 from generator import models
 from generator.config import AttentionSettings, Settings, VideoSettings, load_settings
-from generator.errors import CaptureError, ModelError, OutputError, ResumeError, TokenError
+from generator.errors import CaptureError, ModelError, OutputError, PipelineError, ResumeError, TokenError
 from generator.files import fingerprint
+from generator.interrupt import Stopped
 from generator.plan import plan_batch, plan_resumption
 from generator.run import LOCK_FILE, run
 from generator.video import make_video
@@ -270,7 +272,7 @@ def fail_at(monkeypatch):
     return failing_at
 
 
-@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), CaptureError("layers missed")])
+@pytest.mark.parametrize("error", [PipelineError("CUDA out of memory"), CaptureError("layers missed"), MemoryError()])
 def test_a_video_that_fails_does_not_end_the_batch(make, fail_at, caplog, error):
     with fail_at("prompt_001_vid001", error):
         code, folder = make()
@@ -282,13 +284,98 @@ def test_a_video_that_fails_does_not_end_the_batch(make, fail_at, caplog, error)
 
 
 def test_a_failed_video_is_made_when_the_batch_is_resumed(make, fail_at, console):
-    with fail_at("prompt_001_vid001", RuntimeError("once")):
+    with fail_at("prompt_001_vid001", PipelineError("once")):
         _, folder = make()
     kept = (folder / "videos/prompt_002/video_001.complete.json").stat().st_mtime_ns
     assert resume(folder, console) == 0
     assert (folder / "videos/prompt_001/video_001.complete.json").is_file()
     assert (folder / "videos/prompt_002/video_001.complete.json").stat().st_mtime_ns == kept
     assert read(folder / "batch.complete.json")["status"] == "complete"
+
+
+def test_why_a_video_failed_is_noted_beside_it_until_it_is_made(make, fail_at, console):
+    with fail_at("prompt_001_vid001", PipelineError("no memory")):
+        _, folder = make()
+        assert resume(folder, console) == 1
+    note = read(folder / "videos/prompt_001/video_001.failed.json")
+    assert (note["format"], note["video_id"], note["seed"]) == ("attnwatch/1", "prompt_001_vid001", 42)
+    assert [attempt["error"] for attempt in note["attempts"]] == ["PipelineError: no memory"] * 2
+    assert "raise error" in note["traceback"]
+    assert resume(folder, console) == 0
+    assert not list(folder.rglob("*.failed.json"))
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 2, "failed": 0}
+
+
+def test_a_video_that_is_not_tried_again_still_counts_as_failed(make, fail_at, console, model, monkeypatch):
+    with fail_at("prompt_002_vid001", PipelineError("no memory")):
+        _, folder = make()
+
+    def stopped(*inputs):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise Stopped
+
+    monkeypatch.setattr(model, "generate", stopped)
+    assert resume(folder, console) == 130
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "noted"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory\nTried"),
+            "PipelineError: OutOfMemoryError: CUDA out of memory. Make",
+        ),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "can't allocate memory. Make smaller"),
+        (KeyError("timestep"), "PipelineError: KeyError: 'timestep'"),
+        (AssertionError(), "PipelineError: AssertionError: AssertionError"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_the_pipeline_raises_only_its_video_fails(make, model, monkeypatch, error, noted):
+    generate, calls = model.generate, []
+
+    def failing_at_first(*inputs):
+        calls.append(inputs)
+        if len(calls) == 1:
+            raise error
+        return generate(*inputs)
+
+    monkeypatch.setattr(model, "generate", failing_at_first)
+    code, folder = make()
+    assert code == 1
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 1, "failed": 1}
+    (attempt,) = read(folder / "videos/prompt_001/video_001.failed.json")["attempts"]
+    assert noted in attempt["error"]
+
+
+def test_frames_that_are_not_numbers_fail_their_video(make, model, monkeypatch):
+    monkeypatch.setattr(model, "generate", lambda *inputs: np.full((5, 48, 64, 3), np.nan))
+    code, folder = make(template="a dog")
+    assert code == 1
+    (attempt,) = read(folder / "videos/prompt_001/video_001.failed.json")["attempts"]
+    assert attempt["error"].startswith("VideoError: the pipeline returned frames that are not numbers")
+
+
+def test_the_words_that_do_not_fit_into_the_text_encoder_are_named(make, caplog):
+    code, _ = make(template="a (kiss) " + "dog " * 509 + "cat bird [fish|lion]")
+    assert code == 0
+    assert (
+        "prompt_001 has 515 tokens and the text encoder takes 512. It never sees the end: cat bird fish" in caplog.text
+    )
+    assert "never sees the end: cat bird lion" in caplog.text
+
+
+def test_only_some_prompts_that_are_too_long_are_named(make, caplog):
+    make(template="dog " * 512 + "[a|b|c|d|e|f|g]", steps=1)
+    assert caplog.text.count("never sees the end") == 5
+    assert "... and 2 more prompts are too long" in caplog.text
+
+
+def test_a_tracked_word_that_does_not_fit_is_refused(make, tmp_path):
+    with pytest.raises(TokenError, match=r'tracked word "bird" in prompt 1, .* it is cut off'):
+        make(template="dog " * 511 + "(bird)")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mistake_in_the_program_is_not_taken_for_a_failed_video(make, fail_at):
