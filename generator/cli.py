@@ -74,6 +74,15 @@ class Flags:
         str | None,
         Parameter(group=_MODEL, help="`auto` (default: bfloat16 on a GPU), `float32`, `bfloat16` or `float16`."),
     ] = None
+    offload: Annotated[
+        str | None,
+        Parameter(group=_MODEL, help="Keep on the device only the `model` at work, or `sequential`ly its layers."),
+    ] = None
+    vae_tiling: Annotated[bool | None, Parameter(group=_MODEL, help="Decode in tiles, in less memory.")] = None
+    vae_slicing: Annotated[bool | None, Parameter(group=_MODEL, help="Decode one sample at a time.")] = None
+    attention_backend: Annotated[
+        str | None, Parameter(group=_MODEL, help="Attention kernel by diffusers' name, such as `flash` or `sage`.")
+    ] = None
 
 
 @app.default

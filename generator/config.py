@@ -115,6 +115,10 @@ class ModelSettings(_Block):
     revision: str | None = None
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    offload: Literal["none", "model", "sequential"] = "none"
+    vae_tiling: bool = False
+    vae_slicing: bool = False
+    attention_backend: str | None = None
 
 
 class VideoSettings(_Block):

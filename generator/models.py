@@ -1,6 +1,5 @@
 """Loading a diffusers pipeline: the embedded one, a folder, or one of the Hugging Face hub."""
 
-import gc
 from pathlib import Path
 
 import diffusers
@@ -13,6 +12,7 @@ from generator.config import ModelSettings
 from generator.errors import ModelError, first_line
 from generator.families.contract import VideoModel
 from generator.families.wan import WanModel
+from generator.memory import arrange
 
 FAMILIES: dict[str, type[WanModel]] = {"WanPipeline": WanModel}
 """Pipeline class of diffusers -> adapter."""
@@ -35,20 +35,12 @@ def load(settings: ModelSettings) -> VideoModel:
         pipe = diffusers.DiffusionPipeline.from_pretrained(
             source, revision=settings.revision, dtype={"default": dtype, "vae": torch.float32}
         )
-        pipe.to(device)
+        arrange(pipe, settings, device)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelError(f"model {settings.id} cannot be loaded: {first_line(error)}") from error
     pipe.set_progress_bar_config(disable=True)
     recommended = tiny.RECOMMENDED if settings.id == tiny.NAME else None
     return family(pipe, settings.id, _revision(settings, source), recommended)
-
-
-def recover(model: VideoModel) -> None:
-    """Free what a pipeline holds that was left by an exception, so that the next video has all memory."""
-    model.pipe.maybe_free_model_hooks()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _family(settings: ModelSettings, source: str) -> type[WanModel]:

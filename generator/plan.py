@@ -18,7 +18,7 @@ MAX_VARIATIONS = 10_000
 BATCH_FILE = "batch.json"
 
 # What a resumed batch may be given anew: it does not shape the pictures, or names another place for the same.
-FREE_ON_RESUME = frozenset({"device", "output"})
+FREE_ON_RESUME = frozenset({"device", "offload", "output"})
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,8 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
     except (ValidationError, KeyError, TypeError) as error:
         raise ResumeError(f"{folder / BATCH_FILE} is not the batch file of a generator like this: {error}") from error
     _refuse_other_settings(folder, settings, given)
-    model = settings.model.model_copy(update={"revision": content.get("model_revision")})
-    if "device" in given.model.model_fields_set:
-        model = model.model_copy(update={"device": given.model.device})
+    free = {key: getattr(given.model, key) for key in FREE_ON_RESUME & given.model.model_fields_set}
+    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **free})
     settings = settings.model_copy(update={"model": model})
     variations = tuple(Template(content["template"]).variations(settings.video.max_variations))
     plan = Plan(settings, content["template"], variations, folder, content)

@@ -16,6 +16,7 @@ from generator.errors import CaptureError, OutputError, PipelineError, ResumeErr
 from generator.families.contract import VideoModel
 from generator.files import make_folder, remove_leftovers
 from generator.interrupt import Stopped, StopRequest, stop_on_signals
+from generator.memory import execution_device, recover
 from generator.outputs import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
 from generator.plan import Plan, PlannedVideo, new_folder_name
 from generator.progress import BatchProgress, restore_terminal
@@ -64,7 +65,7 @@ def prepare(plan: Plan) -> PreparedBatch:
         )
     video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
-    used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
+    used = plan.settings.model.model_copy(update={"device": execution_device(model.pipe), "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
     _warn_of_cut_off_prompts(plan, model)
@@ -147,7 +148,7 @@ def _make_videos(batch: PreparedBatch, folder: Path, console: Console, stop: Sto
     with BatchProgress(console, len(videos), len(videos) - len(missing)) as progress:
         for video in _until_stopped(missing, stop):
             if not _try(batch, folder, video, progress, stop):
-                models.recover(batch.model)
+                recover(batch.model.pipe)
     complete = sum((folder / video.manifest).exists() for video in videos)
     failed = sum((folder / video.failure).exists() and not (folder / video.manifest).exists() for video in videos)
     write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)

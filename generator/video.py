@@ -21,7 +21,7 @@ from generator.plan import Plan, PlannedVideo
 from generator.store import save_attention
 from generator.tokens import TrackedWord
 
-MEMORY_ADVICE = ". Make smaller or shorter videos (--width, --height, --frames), or try --dtype bfloat16"
+MEMORY_ADVICE = ". Try --offload model, --vae-tiling or --dtype bfloat16, or make smaller or shorter videos"
 LIBRARIES = ("attnwatch", "torch", "diffusers", "transformers")
 
 Schedule = list[tuple[float, float | None]]

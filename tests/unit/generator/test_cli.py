@@ -86,7 +86,10 @@ def test_torch_is_not_imported_before_a_batch_begins(arguments):
 def test_help_names_every_flag(call):
     _, out, _ = call("--help")
     flags = "--config --template --videos-per-variation --batch-name --output --seed --steps --guidance-scale --width "
-    flags += "--height --frames --fps --negative-prompt --model --device --dtype --resume --preview --max-variations -v"
+    flags += (
+        "--height --frames --fps --negative-prompt --model --device --dtype --resume --preview --max-variations -v "
+    )
+    flags += "--offload --vae-tiling --vae-slicing --attention-backend"
     assert [flag for flag in flags.split() if flag not in out] == []
 
 

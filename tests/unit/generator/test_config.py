@@ -106,7 +106,7 @@ def test_what_belongs_to_the_watcher_is_passed_on_as_it_is(written):
     [
         ("video: {step: 5}", "video.step: there is no such setting. Did you mean `steps`?"),
         ("vidoe: {steps: 5}", "vidoe: there is no such setting. Did you mean `video`?"),
-        ("model: {xyzzy: 1}", "model.xyzzy: there is no such setting. There are: device, dtype, id, revision"),
+        ("model: {xyzzy: 1}", "model.xyzzy: there is no such setting. There are: attention_backend, device,"),
         (
             "attention_analysis: {store_atention: true}",
             "attention_analysis.store_atention: there is no such setting. Did you mean `store_attention`?",
