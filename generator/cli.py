@@ -22,6 +22,7 @@ from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.plan import Plan, plan_batch, plan_resumption, read_template
 from generator.progress import set_up_logging
 from generator.prompts import Variation
+from generator.ranks import Rank
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 PREVIEW_AT_MOST = 100
@@ -138,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(plan: Plan, *, verbose: bool) -> int:
     console = Console(stderr=True)
-    set_up_logging(console, verbose=verbose)
+    rank = Rank.of(os.environ)
+    set_up_logging(console, verbose=verbose, prefix=f"[{rank.number}] " if rank.size > 1 else "")
     try:
         from generator.run import run  # noqa: PLC0415 - imports torch and diffusers, which takes seconds
     except ModuleNotFoundError as error:

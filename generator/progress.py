@@ -25,10 +25,13 @@ class ConsoleHandler(logging.Handler):
         self._console.print(self.format(record), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def set_up_logging(console: Console, *, verbose: bool) -> None:
-    """Log to ``console``: the generator's own notes, and only warnings of anything else."""
+def set_up_logging(console: Console, *, verbose: bool, prefix: str = "") -> None:
+    """Log to ``console``: the generator's own notes, and only warnings of anything else.
+
+    ``prefix`` tells several processes apart that write to the same place.
+    """
     handler = ConsoleHandler(console)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s: {prefix}%(message)s", "%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("generator").setLevel(logging.DEBUG if verbose else logging.INFO)
 
@@ -42,8 +45,8 @@ def restore_terminal(console: Console) -> None:
 class BatchProgress:
     """The bars of a batch and of the video that is being denoised; a context manager."""
 
-    def __init__(self, console: Console, total: int, done: int) -> None:
-        """Show ``done`` of ``total`` videos."""
+    def __init__(self, console: Console, total: int, done: int, *, bars: bool = True) -> None:
+        """Show ``done`` of ``total`` videos; without ``bars``, which several processes would draw over each other."""
         self._total = total
         self._number = done
         self._began = time.monotonic()
@@ -55,7 +58,7 @@ class BatchProgress:
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not bars or not console.is_terminal,
         )
         self._batch = self._bars.add_task("videos", total=total, completed=done)
         self._denoising = self._bars.add_task("denoising", total=None)

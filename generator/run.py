@@ -1,25 +1,30 @@
-"""Running a batch: one video after the other, each complete on the disk before the next one begins."""
+"""Running a batch: one video after the other, each complete on the disk before the next one begins.
+
+Several processes share the list of videos. The first one makes the folder, writes the batch's own files and waits
+for the others at the end.
+"""
 
 import logging
+import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from generator import models
-from generator.errors import CaptureError, OutputError, PipelineError, ResumeError, VideoError
+from generator.errors import CaptureError, PipelineError, ResumeError, VideoError
 from generator.families.contract import VideoModel
-from generator.files import make_folder, remove_leftovers
+from generator.files import remove_leftovers
+from generator.folders import batch_folder, claimed, wait_until_ended
 from generator.interrupt import Stopped, StopRequest, stop_on_signals
 from generator.memory import execution_device, recover
 from generator.outputs import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
-from generator.plan import Plan, PlannedVideo, new_folder_name
+from generator.plan import Plan, PlannedVideo
 from generator.progress import BatchProgress, restore_terminal
+from generator.ranks import Rank
 from generator.tokens import cut_off, locate
 from generator.video import PreparedBatch, make_video
 
@@ -27,7 +32,6 @@ log = logging.getLogger(__name__)
 
 MOST_WARNINGS = 5
 """Prompts named one by one that are too long."""
-LOCK_FILE = ".generator.lock"
 
 # When these end a video, the batch goes on with the next one. Anything else is a mistake in this program and ends it.
 VIDEO_FAILURES = (CaptureError, PipelineError, VideoError, MemoryError)
@@ -37,26 +41,25 @@ def run(plan: Plan, console: Console) -> int:
     """Make all videos of ``plan`` that are not there yet, and return the exit code.
 
     Returns:
-        0 if the batch is complete, 1 if a video failed, 128 plus the signal's number if it was stopped.
+        0 if the batch is complete, 1 if a video failed, 128 plus the signal's number if it was stopped. Of several
+        processes only the first one tells of failures: launchers take any other code for the end of all.
 
     Raises:
         UsageError: if the model cannot be loaded or cannot do what is asked; nothing was written then.
         OutputError: if files cannot be written; what is complete stays.
 
     """
-    batch = prepare(plan)
-    with stop_on_signals(partial(restore_terminal, console)) as stop, _batch_folder(batch.plan) as folder:
-        if plan.resumed is None:
-            write_batch(folder, batch.plan, batch.words, batch.model.revision)
-        else:
-            (folder / COMPLETE_FILE).unlink(missing_ok=True)
-            remove_leftovers(folder)
-        return _make_videos(batch, folder, console, stop)
+    rank = Rank.of(os.environ)
+    batch = prepare(plan, rank)
+    with stop_on_signals(partial(restore_terminal, console)) as stop:
+        work = _Work(batch, rank, console, stop)
+        return _lead(work) if rank.is_first else _follow(work)
 
 
-def prepare(plan: Plan) -> PreparedBatch:
+def prepare(plan: Plan, rank: Rank) -> PreparedBatch:
     """Load the model, and do all that can go wrong before something is written."""
-    model = models.load(plan.settings.model)
+    wanted = plan.settings.model
+    model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}))
     recorded = (plan.resumed or {}).get("model_revision", model.revision)
     if model.revision != recorded:
         raise ResumeError(
@@ -65,97 +68,97 @@ def prepare(plan: Plan) -> PreparedBatch:
         )
     video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
-    used = plan.settings.model.model_copy(update={"device": execution_device(model.pipe), "dtype": model.dtype})
+    used = wanted.model_copy(update={"device": execution_device(model.pipe), "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
-    _warn_of_cut_off_prompts(plan, model)
-    if not any(words.values()):
+    batch = PreparedBatch(plan, model, words)
+    if rank.is_first:
+        _warn(batch)
+    return batch
+
+
+def _warn(batch: PreparedBatch) -> None:
+    """Say what is allowed and hardly meant."""
+    is_tracking = any(batch.words.values())
+    if not is_tracking:
         log.warning("no word of the template is in (parentheses): the videos are made, and no attention is recorded")
-    if any(words.values()) and not plan.settings.attention_analysis.stores_anything:
+    if is_tracking and not batch.plan.settings.attention_analysis.stores_anything:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
             "made without their attention"
         )
-    return PreparedBatch(plan, model, words)
+    warnings = list(_cut_off_prompts(batch.plan, batch.model))
+    for warning in warnings[:MOST_WARNINGS]:
+        log.warning("%s", warning)
+    if len(warnings) > MOST_WARNINGS:
+        log.warning("... and %d more prompts are too long", len(warnings) - MOST_WARNINGS)
 
 
-def _warn_of_cut_off_prompts(plan: Plan, model: VideoModel) -> None:
+def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
     """Name the words that the text encoder never sees. A tracked one among them was refused before."""
-    found = 0
     for variation in plan.variations:
         sequence = model.tokenise(model.clean(variation.prompt))
         if ending := cut_off(sequence):
-            found += 1
-            if found <= MOST_WARNINGS:
-                log.warning(
-                    "prompt_%03d has %d tokens and the text encoder takes %d. It never sees the end: %s",
-                    variation.number,
-                    sequence.whole_length,
-                    len(sequence.ids),
-                    ending,
-                )
-    if found > MOST_WARNINGS:
-        log.warning("... and %d more prompts are too long", found - MOST_WARNINGS)
-
-
-@contextmanager
-def _batch_folder(plan: Plan) -> Iterator[Path]:
-    """Make the batch's folder, or take the one that is resumed, and keep other generators out of it."""
-    folder = plan.folder or _new_folder(plan)
-    lock = FileLock(folder / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ResumeError(
-            f"another generator is at work in {folder}. Wait until it has ended, or stop it first"
-        ) from error
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be locked: {error.strerror}. Check that it can be written") from error
-    try:
-        yield folder
-    finally:
-        lock.release()
-
-
-def _new_folder(plan: Plan) -> Path:
-    """Make a folder that was not there. Its name counts seconds, so a taken name is a free one soon."""
-    parent = Path(plan.settings.output)
-    make_folder(parent)
-    for _attempt in range(10):
-        folder = parent / new_folder_name(plan.settings)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            time.sleep(1.0 - time.time() % 1.0)
-        except OSError as error:
-            raise OutputError(f"the folder {folder} cannot be made: {error.strerror}. Give another --output") from error
-        else:
-            return folder
-    raise OutputError(f"every name tried for a new folder in {parent} is taken. Give another --batch-name")
+            yield (
+                f"prompt_{variation.number:03} has {sequence.whole_length} tokens and the text encoder takes "
+                f"{len(sequence.ids)}. It never sees the end: {ending}"
+            )
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    expected: int
-    complete: int
-    failed: int
+class _Work:
+    """What one process of a batch works with."""
+
+    batch: PreparedBatch
+    rank: Rank
+    console: Console
+    stop: StopRequest
 
 
-def _make_videos(batch: PreparedBatch, folder: Path, console: Console, stop: StopRequest) -> int:
-    videos = batch.plan.videos
-    missing = [video for video in videos if not (folder / video.manifest).exists()]
-    log.info("%s: %d of %d videos to be made with %s", folder, len(missing), len(videos), batch.model.name)
-    with BatchProgress(console, len(videos), len(videos) - len(missing)) as progress:
-        for video in _until_stopped(missing, stop):
-            if not _try(batch, folder, video, progress, stop):
-                recover(batch.model.pipe)
-    complete = sum((folder / video.manifest).exists() for video in videos)
-    failed = sum((folder / video.failure).exists() and not (folder / video.manifest).exists() for video in videos)
-    write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
-    return _conclude(folder, _Outcome(len(videos), complete, failed), stop)
+def _lead(work: _Work) -> int:
+    """Begin a batch, make this process's videos, and end the batch when all processes have ended."""
+    plan, rank = work.batch.plan, work.rank
+    folder = batch_folder(plan)
+    with claimed(folder):
+        if plan.resumed is None:
+            write_batch(folder, plan, work.batch.words, work.batch.model.revision)
+        else:
+            (folder / COMPLETE_FILE).unlink(missing_ok=True)
+            remove_leftovers(folder)
+        missing = [video for video in plan.videos if not (folder / video.manifest).exists()]
+        log.info(
+            "%s: %d of %d videos to be made with %s", folder, len(missing), len(plan.videos), work.batch.model.name
+        )
+        began = time.time()
+        rank.agree((folder, [video.video_id for video in missing]))
+        rank.meet()
+        _make_videos(work, folder, rank.share(missing), len(plan.videos) - len(missing))
+        for number in range(1, rank.size):
+            wait_until_ended(folder, number)
+            _notice_death(work, folder, rank.share(missing, number), number, began)
+        return _end(work, folder)
 
 
-def _until_stopped(videos: Sequence[PlannedVideo], stop: StopRequest) -> Iterator[PlannedVideo]:
+def _follow(work: _Work) -> int:
+    """Make this process's videos in the folder that the first one names."""
+    folder, missing = work.rank.agree((Path(), [""]))
+    with claimed(folder, work.rank.number):
+        work.rank.meet()
+        videos = [video for video in work.batch.plan.videos if video.video_id in set(missing)]
+        _make_videos(work, folder, work.rank.share(videos), 0)
+    return work.stop.exit_code if work.stop.signal is not None else 0
+
+
+def _make_videos(work: _Work, folder: Path, videos: Sequence[PlannedVideo], done: int) -> None:
+    """Make ``videos``; so many were ``done`` before, if this is the only process."""
+    done = done if work.rank.size == 1 else 0
+    with BatchProgress(work.console, len(videos) + done, done, bars=work.rank.size == 1) as progress:
+        for video in _until_stopped(videos, work.stop):
+            if not _try(work.batch, folder, video, progress, work.stop):
+                recover(work.batch.model.pipe)
+
+
+def _until_stopped(videos: Iterable[PlannedVideo], stop: StopRequest) -> Iterator[PlannedVideo]:
     for video in videos:
         if stop.signal is not None:
             return
@@ -185,16 +188,41 @@ def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: Batc
     return True
 
 
-def _conclude(folder: Path, outcome: _Outcome, stop: StopRequest) -> int:
-    if outcome.complete == outcome.expected:
-        log.info("%s is complete, %d of %d videos", folder, outcome.complete, outcome.expected)
+def _notice_death(work: _Work, folder: Path, videos: Sequence[PlannedVideo], number: int, began: float) -> None:
+    """Say so if a process ended without having made or tried all of its videos, and nobody stopped it."""
+    undone = [video for video in videos if not _was_tried(folder, video, began)]
+    if undone and work.stop.signal is None:
+        log.error(
+            "process %d of %d ended before its time: %d of its %d videos were not tried, from %s on",
+            number,
+            work.rank.size,
+            len(undone),
+            len(videos),
+            undone[0].video_id,
+        )
+
+
+def _was_tried(folder: Path, video: PlannedVideo, since: float) -> bool:
+    failure = folder / video.failure
+    return (folder / video.manifest).exists() or (failure.exists() and failure.stat().st_mtime >= since)
+
+
+def _end(work: _Work, folder: Path) -> int:
+    """Write how the batch ended, say it, and return the exit code."""
+    videos = work.batch.plan.videos
+    unmade = [video for video in videos if not (folder / video.manifest).exists()]
+    failed = sum((folder / video.failure).exists() for video in unmade)
+    complete = len(videos) - len(unmade)
+    write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
+    if not unmade:
+        log.info("%s is complete, %d of %d videos", folder, complete, len(videos))
         return 0
     log.warning(
         "%s has %d of %d videos; %d failed. Go on with: python -m generator --resume %s",
         folder,
-        outcome.complete,
-        outcome.expected,
-        outcome.failed,
+        complete,
+        len(videos),
+        failed,
         folder,
     )
-    return stop.exit_code if stop.signal is not None else 1
+    return work.stop.exit_code if work.stop.signal is not None else 1

@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 
 from rich.console import Console
 
@@ -26,7 +27,9 @@ def run(*, terminal):
 def test_elsewhere_than_on_a_terminal_there_are_whole_plain_lines_only():
     lines = run(terminal=False).splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith('INFO video 3/6 prompt_001_vid001 seed 42 "a :dog: red red long long')
+    assert re.match(
+        r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO: video 3/6 prompt_001_vid001 seed 42 "a :dog: red red long', lines[0]
+    )
     assert lines[0].endswith(" s")
     assert lines[1].endswith("failed: RuntimeError: no memory [left]")
     assert "\x1b" not in "".join(lines)
@@ -45,7 +48,15 @@ def test_only_the_generators_own_notes_are_shown():
     logging.getLogger("generator.run").info("own")
     logging.getLogger("generator.run").debug("detail")
     logging.getLogger("diffusers").info("foreign")
-    assert stream.getvalue() == "INFO own\n"
+    assert stream.getvalue().endswith(" INFO: own\n")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_processes_that_write_to_one_place_are_told_apart():
+    stream = io.StringIO()
+    set_up_logging(Console(file=stream), verbose=False, prefix="[1] ")
+    logging.getLogger("generator.run").info("own")
+    assert stream.getvalue().endswith(" INFO: [1] own\n")
 
 
 def test_the_cursor_comes_back_before_an_abrupt_end():

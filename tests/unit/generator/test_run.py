@@ -20,9 +20,10 @@ from generator import models
 from generator.config import AttentionSettings, Settings, VideoSettings, load_settings
 from generator.errors import CaptureError, ModelError, OutputError, PipelineError, ResumeError, TokenError
 from generator.files import fingerprint
+from generator.folders import LOCK_FILE
 from generator.interrupt import Stopped
 from generator.plan import plan_batch, plan_resumption
-from generator.run import LOCK_FILE, run
+from generator.run import run
 from generator.video import make_video
 
 TEMPLATE = "a romantic (kiss) between [(two men)|two women]"
@@ -427,9 +428,11 @@ def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
         resume(folder, console)
 
 
-def test_two_generators_do_not_work_in_one_batch(make, console):
+@pytest.mark.parametrize("lock", [LOCK_FILE, ".generator.1.lock"])
+def test_two_generators_do_not_work_in_one_batch(make, console, lock):
+    """Nor one beside a process that goes on although the first one of its batch has died."""
     _, folder = make()
-    with FileLock(folder / LOCK_FILE), pytest.raises(ResumeError, match="another generator is at work"):
+    with FileLock(folder / lock), pytest.raises(ResumeError, match="another generator is at work"):
         resume(folder, console)
 
 
@@ -445,7 +448,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, make, 
 
 def test_a_batch_never_takes_a_folder_that_is_there(make, tmp_path, monkeypatch):
     names = iter(["taken", "taken", "demo_2"])
-    monkeypatch.setattr("generator.run.new_folder_name", lambda settings: next(names))
+    monkeypatch.setattr("generator.folders.new_folder_name", lambda settings: next(names))
     mine = tmp_path / "taken" / "mine"
     mine.parent.mkdir()
     mine.touch()

@@ -1,0 +1,117 @@
+"""One batch, several processes: two real ones, with a launcher and without."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from tests.integration.generator_support import (
+    assert_whole,
+    batch_below,
+    command,
+    contents,
+    environment,
+    generate,
+    manifests,
+    read,
+    wait_for,
+)
+
+BATCH = ["--template", "a (kiss) between [two men|two women|a man and woman]", "--videos-per-variation", "2"]
+SMALL = [*BATCH, "--device", "cpu", "--width", "32", "--height", "32", "--frames", "5"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def alone(cache, tmp_path_factory):
+    """The batch of one process, to compare with."""
+    output = tmp_path_factory.mktemp("alone")
+    result = generate(cache, *SMALL, "--steps", "2", "--output", output)
+    assert result.returncode == 0, result.stderr
+    return batch_below(output)
+
+
+@contextmanager
+def both(cache, *arguments):
+    """Start two processes as a launcher would; whatever happens, they are gone afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {**environment(cache), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    processes = [
+        subprocess.Popen(
+            command(*arguments),
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+
+
+def test_a_launcher_has_its_processes_make_one_batch_together(cache, tmp_path, alone):
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    arguments = ["-m", "generator", *SMALL, "--steps", "2", "--output", str(tmp_path)]
+    result = subprocess.run(
+        [*launcher, *arguments], env=environment(cache), capture_output=True, text=True, timeout=240, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    folder = batch_below(tmp_path)
+    assert contents(folder) == contents(alone)
+    assert_whole(folder)
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
+    made = [line.partition("INFO: [")[2] for line in result.stderr.splitlines() if " video " in line]
+    assert sorted(line[0] for line in made) == ["0", "0", "0", "1", "1", "1"]
+    assert len({line.split()[3] for line in made}) == 6
+    assert result.stderr.count("is complete, 6 of 6 videos") == 1
+
+
+def test_a_process_that_dies_is_noticed_and_the_others_go_on(cache, tmp_path):
+    with both(cache, *SMALL, "--steps", "60", "--output", tmp_path) as (first, second):
+        wait_for(lambda: manifests(tmp_path))
+        second.kill()
+        assert first.wait(timeout=120) == 1
+        log = first.stderr.read()
+    assert "process 1 of 2 ended before its time" in log
+    folder = batch_below(tmp_path)
+    ended = read(folder / "batch.complete.json")
+    assert (ended["status"], ended["counts"]["failed"]) == ("interrupted", 0)
+    assert 3 <= ended["counts"]["complete"] < 6
+    assert_whole(folder)
+
+
+def test_a_signal_to_all_processes_ends_the_batch_in_order(cache, tmp_path):
+    with both(cache, *SMALL, "--steps", "400", "--output", tmp_path) as processes:
+        wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")))
+        wait_for(lambda: "to be made" in processes[0].stderr.readline())
+        for process in processes:
+            os.kill(process.pid, signal.SIGTERM)
+        assert [process.wait(timeout=60) for process in processes] == [143, 143]
+        log = processes[0].stderr.read()
+    assert "ended before its time" not in log
+    assert read(batch_below(tmp_path) / "batch.complete.json")["status"] == "interrupted"
+
+
+def test_failures_in_any_process_are_told_by_the_first(cache, tmp_path):
+    # A CPU has no such kernel, so each video fails.
+    with both(cache, *SMALL, "--attention-backend", "_native_cudnn", "--output", tmp_path) as processes:
+        codes = [process.wait(timeout=120) for process in processes]
+    assert codes == [1, 0]
+    counts = read(batch_below(tmp_path) / "batch.complete.json")["counts"]
+    assert counts == {"expected": 6, "complete": 0, "failed": 6}
