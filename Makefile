@@ -34,7 +34,7 @@ bench: $(VENV)/.dev
 
 # The committed schemas are generated from the reader's models; a test fails when they are not.
 schema: $(VENV)/.dev
-	for name in manifest batch batch-complete failure receipt contact-sheets; do \
+	for name in manifest batch batch-complete failure receipt contact-sheets status; do \
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
 

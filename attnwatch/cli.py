@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from attnwatch import commands
 from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.daemon import Daemon
 from attnwatch.discover import manifest_of
@@ -49,6 +50,10 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 
+app.command(commands.status)
+app.command(commands.retry)
+
+_COMMANDS = ("render", "collect", "check", "schema", "status", "retry")
 _SETTINGS = Group("Settings", sort_key=1)
 _OUTPUT = Group("Output", sort_key=2)
 
@@ -126,8 +131,7 @@ def watch(
         raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
     target = _set_up(flags)
     for root in roots:
-        commands = ("render", "collect", "check", "schema")
-        if not root.exists() and (meant := get_close_matches(str(root), commands, n=1, cutoff=0.75)):
+        if not root.exists() and (meant := get_close_matches(str(root), _COMMANDS, n=1, cutoff=0.75)):
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
@@ -226,7 +230,7 @@ def schema(document: str = "manifest") -> int:
     Parameters
     ----------
     document
-        manifest, batch, batch-complete, failure, receipt or contact-sheets.
+        manifest, batch, batch-complete, failure, receipt, contact-sheets, or status (what `status --json` prints).
 
     """
     if document not in DOCUMENTS:

@@ -24,6 +24,11 @@ def is_receipt(name: str) -> bool:
     return name.endswith(RECEIPT_SUFFIX)
 
 
+def printable(text: str) -> str:
+    """Escape what neither JSON nor a terminal takes: bytes of file names that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def default_video_id(manifest: Path) -> str:
     """Derive the identifier of a video from its manifest's directory and name, as FORMAT.md says."""
     stem = manifest.name.removesuffix(MANIFEST_SUFFIX)

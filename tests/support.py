@@ -17,8 +17,17 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+import pytest
 import zstandard
 from safetensors.numpy import save
+
+from attnwatch.cli import main
+from attnwatch.documents import OutputRecord
+from attnwatch.errors import JobError
+from attnwatch.manifest import OUTPUT_DIRECTORY, read_manifest
+from attnwatch.receipts import Fingerprint, Place, failure, success
+from attnwatch.settings import Visualization
+from attnwatch.settings import Watcher as Limits
 
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 9, 16
 GRID = (3, 6, 8)  # latent frames, rows, columns: a causal stride of 4, 8 pixels per cell
@@ -234,6 +243,20 @@ def full_fields(
     }
 
 
+def write_receipt(manifest: Path, error: str | None = None, *, attempts: int = 1, batch: Path | None = None) -> Place:
+    """Write the receipt that a watcher with default settings writes: rendered, or failed after so many attempts."""
+    read = read_manifest(manifest)
+    place = Place(manifest, read.video_id, (batch or manifest.parent) / OUTPUT_DIRECTORY)
+    fingerprint = Fingerprint.of(read.sha256, Visualization(), None, read.inputs())
+    output = OutputRecord(file=f"{read.video_id}_kiss_overlay.mp4", kind="overlay", token="kiss", bytes=7, scale=(0, 1))
+    for _ in range(attempts):
+        if error is None:
+            place.write(success(place, fingerprint, (output,), (), 1.5))
+        else:
+            place.write(failure(place, fingerprint, JobError(error), 0.5, Limits()))
+    return place
+
+
 def read_receipt(manifest: Path) -> dict[str, Any] | None:
     """Return the receipt of a video by its manifest, or None."""
     for path in sorted((manifest.parent / "attention_videos").glob("*.rendered.json")):
@@ -281,6 +304,14 @@ def attnwatch(*arguments: object, cwd: Path | None = None, **variables: str) -> 
         timeout=120,
         check=False,
     )
+
+
+def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Call `attnwatch` in this process; return the exit code, stdout and stderr."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    code = caught.value.code
+    return (code if isinstance(code, int) else 0, *capsys.readouterr())
 
 
 class Watcher:

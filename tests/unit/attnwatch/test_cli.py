@@ -8,8 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from attnwatch.cli import main
-from tests.support import Batch, attnwatch, environment, read_receipt, write_manifest
+from tests.support import Batch, attnwatch, called, environment, read_receipt, write_manifest
 
 
 @pytest.fixture
@@ -27,13 +26,6 @@ def undisturbed(monkeypatch):
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before
-
-
-def called(capsys, *arguments):
-    """Call the command line in this process; return the exit code, stdout and stderr."""
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    return (caught.value.code or 0, *capsys.readouterr())
 
 
 def rendered(manifest):
@@ -295,7 +287,7 @@ def test_check_says_so_when_there_is_nothing_to_check(batch, capsys):
     assert "*.complete.json" in err
 
 
-@pytest.mark.parametrize("document", [[], ["manifest"], ["batch"], ["batch-complete"], ["receipt"]])
+@pytest.mark.parametrize("document", [[], ["manifest"], ["batch"], ["batch-complete"], ["receipt"], ["status"]])
 def test_schema_prints_a_schema(capsys, document):
     code, out, err = called(capsys, "schema", *document)
     assert (code, err) == (0, "")

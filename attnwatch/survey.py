@@ -1,0 +1,153 @@
+"""How things stand below a folder: what became of each video, from manifests, receipts and locks alone.
+
+Reads no configuration and no tensors: it sees neither a change of settings, nor that a file was replaced by one of the
+same size. Watchers do.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Literal
+
+from pydantic_core import from_json
+
+from attnwatch.config import Settings
+from attnwatch.discover import find_manifests
+from attnwatch.documents import ReceiptHead
+from attnwatch.errors import AttnwatchError, ManifestError
+from attnwatch.locks import locked_inodes
+from attnwatch.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read_manifest
+from attnwatch.names import default_video_id, is_receipt, printable
+from attnwatch.receipts import Place
+from attnwatch.render import RENDERER_VERSION
+
+State = Literal["rendered", "skipped", "running", "waiting", "failed"]
+
+_LOCK = ".lock"
+_LEVELS = 2  # <batch>/videos/<prompt>: how far above a video's folder that of its batch may be
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What became of one video, beside itself or in the collection of its batch.
+
+    Attributes:
+        place: where its receipt lies, or will.
+        state: `running` while somebody on this machine holds its lock; `waiting` without a receipt that holds.
+        receipt: None where there is none.
+        batch: folder of the batch whose collection it is in; None beside the video.
+
+    """
+
+    place: Place
+    state: State
+    receipt: ReceiptHead | None
+    batch: Path | None = None
+
+
+def survey(root: Path) -> Iterator[Rendering]:
+    """Yield every finished video below a path, then what failed or runs in the collections of its batches."""
+    locked = locked_inodes()
+    batches: dict[Path, None] = {}
+    for folder, manifests in groupby(find_manifests(root), attrgetter("parent")):
+        batches.update(dict.fromkeys(folder.parents[:_LEVELS]))
+        outputs = _Outputs.read(folder / OUTPUT_DIRECTORY, locked)
+        by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
+        for manifest in manifests:
+            yield _beside(manifest, by_manifest.get(printable(manifest.name)), outputs)
+    for batch in batches:
+        if batch.is_relative_to(root):
+            yield from _collected(batch, locked)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What lies in a folder of outputs: its receipts, and the identifiers of the videos whose locks are held."""
+
+    directory: Path
+    receipts: tuple[ReceiptHead, ...]
+    running: frozenset[str]
+
+    @classmethod
+    def read(cls, directory: Path, locked: frozenset[int]) -> "_Outputs":
+        receipts, running = [], set()
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if is_receipt(entry.name) and not entry.name.startswith("."):
+                        receipts.append(_receipt(entry.path))
+                    elif entry.name.endswith(_LOCK) and entry.inode() in locked:
+                        running.add(entry.name[1 : -len(_LOCK)])
+        except OSError:
+            pass
+        return cls(directory, tuple(receipt for receipt in receipts if receipt), frozenset(running))
+
+
+def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> Rendering:
+    try:
+        data = read_bytes(manifest)
+    except (ManifestError, OSError):
+        data = b""
+    if receipt is None:
+        video_id, wanted = _declared(data)
+        state: State = "waiting" if wanted else "skipped"
+    else:
+        video_id = receipt.video_id
+        state = receipt.status if _holds(receipt, manifest, data) else "waiting"
+    place = Place(manifest, video_id or default_video_id(manifest), outputs.directory)
+    return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
+
+
+def _collected(batch: Path, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(batch / OUTPUT_DIRECTORY, locked)
+    for receipt in outputs.receipts:
+        state: State = "running" if receipt.video_id in outputs.running else receipt.status
+        yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)
+
+
+def _receipt(path: str) -> ReceiptHead | None:
+    try:
+        return read_document(Path(path), ReceiptHead)[0]
+    except (OSError, ManifestError):
+        return None
+
+
+def _declared(data: bytes) -> tuple[str | None, bool]:
+    """Return the identifier that a manifest gives its video, and whether it wants it rendered per video."""
+    try:
+        document = from_json(data)
+        wanted = document.get("visualization", {}).get("auto_generate_per_video", True)
+    except (ValueError, AttributeError):
+        return None, True
+    video_id = document.get("video_id")
+    return video_id if isinstance(video_id, str) else None, wanted is not False
+
+
+def _holds(receipt: ReceiptHead, manifest: Path, data: bytes) -> bool:
+    """Tell whether a receipt speaks of the manifest, the inputs and the renderer of today."""
+    if receipt.manifest_sha256 != hashlib.sha256(data).hexdigest():
+        return receipt.status == "failed" and _is_refused(manifest)
+    folder = f"{manifest.parent}/"
+    return receipt.renderer == RENDERER_VERSION and all(
+        _size(folder + name) == size for name, size in receipt.inputs.items()
+    )
+
+
+def _is_refused(manifest: Path) -> bool:
+    """Tell whether a manifest cannot be rendered at all; the receipt then has the digest of the reason."""
+    try:
+        Settings().for_batch(read_manifest(manifest).document.visualization, manifest)
+    except (AttnwatchError, OSError):
+        return True
+    return False
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - Path costs ten times as much
+    except OSError:
+        return None

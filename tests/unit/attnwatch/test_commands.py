@@ -1,0 +1,72 @@
+"""The commands that look after a folder, as they are called."""
+
+import json
+
+import pytest
+
+from tests.support import Batch, called, write_manifest, write_receipt
+
+
+@pytest.fixture
+def batch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Batch.make(tmp_path / "outputs")
+
+
+def light(batch, number=1):
+    return write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", attention=[])
+
+
+def test_status_is_for_people_and_with_json_for_programs(batch, capsys):
+    write_receipt(light(batch, 1), "crashed")
+    light(batch, 2)
+    code, out, err = called(capsys, "status", "outputs")
+    assert (code, err) == (0, "")
+    assert f"{batch.folder.parent}: 2 finished videos\n" in out
+    assert "prompt_001_vid001: crashed; 1 tried, next attempt at" in out
+    code, out, err = called(capsys, "status", "outputs", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["videos"]["waiting"] == 1
+
+
+def test_retry_says_what_it_made_due(batch, capsys):
+    place = write_receipt(light(batch), "crashed", attempts=3)
+    code, out, err = called(capsys, "retry", "outputs")
+    assert (code, out, err) == (0, "prompt_001_vid001: to be tried again\n1 video to be tried again\n", "")
+    assert place.read().attempts == ()
+
+
+def test_what_is_retried_is_rendered_by_the_next_run(batch, capsys):
+    manifest = batch.add()
+    place = write_receipt(manifest, "crashed", attempts=3)
+    assert called(capsys, "outputs", "--dry-run")[1] == ""
+    called(capsys, "retry", "outputs", "prompt_001_vid001")
+    assert called(capsys, "outputs", "--once")[0] == 0
+    assert (place.read().status, len(place.read().attempts)) == ("rendered", 1)
+
+
+def test_retry_exits_with_1_when_something_was_left_alone(batch, capsys):
+    write_receipt(light(batch))
+    code, out, _ = called(capsys, "retry", "outputs", "prompt_001_vid001")
+    assert (code, out.splitlines()[0]) == (1, "prompt_001_vid001: it is rendered")
+
+
+def test_retry_of_an_unknown_name_exits_with_2(batch, capsys):
+    write_receipt(light(batch), "crashed")
+    code, out, err = called(capsys, "retry", "outputs", "prompt_001_vid01")
+    assert (code, out) == (2, "")
+    assert "did you mean 'prompt_001_vid001'?" in err
+
+
+@pytest.mark.parametrize("command", ["status", "retry"])
+@pytest.mark.parametrize("folder", ["nowhere", "file"])
+def test_a_folder_is_needed(batch, tmp_path, capsys, command, folder):
+    (tmp_path / "file").touch()
+    code, out, err = called(capsys, command, folder)
+    assert (code, out) == (2, "")
+    assert folder in err
+
+
+@pytest.mark.parametrize("command", ["statsu", "retri"])
+def test_a_misspelt_command_is_recognised(batch, capsys, command):
+    assert "did you mean `" in called(capsys, command)[2]
