@@ -31,7 +31,7 @@ from attnwatch.discover import manifest_of
 from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.engine import LocalEngine
 from attnwatch.errors import AttnwatchError, ConfigError, EngineError
-from attnwatch.log import console, counted, set_up
+from attnwatch.log import LogFormat, console, counted, set_up
 from attnwatch.manifest import BATCH_FILE
 from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.plan import Options, Planner
@@ -104,6 +104,14 @@ class Flags:
     quiet: Annotated[
         bool, Parameter(name=["--quiet", "-q"], negative="", group=_OUTPUT, help="Only warnings and errors.")
     ] = False
+    log_format: Annotated[
+        LogFormat,
+        Parameter(
+            name="--log-format",
+            group=_OUTPUT,
+            help="`auto`: rich on a terminal, journald under systemd, else plain lines; or one of them, or json.",
+        ),
+    ] = "auto"
 
 
 @app.default
@@ -329,7 +337,9 @@ def _settings(flags: Flags) -> Settings:
 
 def _set_up(flags: Flags) -> Console:
     target = console()
-    set_up(logging.DEBUG if flags.verbose else logging.WARNING if flags.quiet else logging.INFO, target)
+    set_up(
+        logging.DEBUG if flags.verbose else logging.WARNING if flags.quiet else logging.INFO, target, flags.log_format
+    )
     return target
 
 

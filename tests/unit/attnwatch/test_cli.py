@@ -220,6 +220,14 @@ def test_quiet_says_nothing_when_all_is_well_and_verbose_says_more(batch, capsys
     assert "started prompt_001_vid001" in called(capsys, "outputs", "--once", "--force", "-v")[2]
 
 
+def test_the_log_can_be_had_as_json(batch, capsys):
+    batch.add()
+    code, out, err = called(capsys, "outputs", "--once", "--log-format", "json")
+    assert (code, out) == (0, "")
+    assert {json.loads(line)["level"] for line in err.splitlines()} == {"info"}
+    assert called(capsys, "outputs", "--once", "--log-format", "yaml")[0] == 2
+
+
 @pytest.mark.parametrize(
     "named",
     [
