@@ -1,91 +1,135 @@
 """The arithmetic of capture: attention probabilities of a few columns, exactly and in little memory.
 
-    P[i, c] = exp(s q_i.k_c) / sum over all keys k of exp(s q_i.k)
+    P[i, c] = exp(s q_i.k_c + m_ic - L_i),    L_i = log(sum over all keys k of exp(s q_i.k + m_ik))
 
-in float32, whatever the model computes in. The full map of [rows, keys] never exists: rows are taken in
-chunks whose scores fit into ``CHUNK_BYTES``.
+in float32, whatever the model computes in. Where the model's own kernel tells L (`generator.kernels`), only the
+tracked columns are formed. Elsewhere whole rows are, some rows of one head at a time. The full map never exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log
+from itertools import product
 
 import torch
 from torch import Tensor
 
-CHUNK_BYTES = 32 * 2**20
-"""Memory that one chunk of rows may take, in bytes."""
+TILE_BYTES = {"cpu": 8 * 2**20}
+"""Memory that one tile may take, by the type of device: what fits into a processor's cache."""
+TILE_BYTES_ELSEWHERE = 64 * 2**20
+"""On an accelerator larger tiles keep it busy."""
+
+
+@dataclass(frozen=True)
+class AttentionCall:
+    """What an attention function was given, by one order of axes for all models.
+
+    ``query`` is ``[sample, head, row, dim]`` and ``key`` ``[sample, head, key, dim]``. ``mask`` can be broadcast to
+    ``[sample, head, row, key]``: added to the scores, or boolean, True where a key takes part. ``scale`` is
+    the factor of the scores, ``dim ** -0.5`` if None. ``log_sum`` is L, ``[sample, head, row]``, if the kernel told it.
+    """
+
+    query: Tensor
+    key: Tensor
+    mask: Tensor | None = None
+    scale: float | None = None
+    log_sum: Tensor | None = None
+
+    @property
+    def factor(self) -> float:
+        """Factor of the scores."""
+        return float(self.query.shape[-1] ** -0.5 if self.scale is None else self.scale)
+
+    def part(self, samples: slice, rows: slice, heads: slice = slice(None)) -> "AttentionCall":
+        """Take some samples, rows and heads, with all of their keys."""
+        mask = self.mask
+        if mask is not None:
+            taken = zip(mask.shape, (samples, heads, rows), strict=False)
+            mask = mask[tuple(slice(None) if size == 1 else part for size, part in taken)]
+        log_sum = None if self.log_sum is None else self.log_sum[samples, heads, rows]
+        return AttentionCall(self.query[samples, heads, rows], self.key[samples, heads], mask, self.scale, log_sum)
+
+    def bias(self, rows: slice, keys: slice | Tensor) -> Tensor | None:
+        """Return what is added to the scores ``[sample, head, row, key]`` of some rows and keys, or None."""
+        if self.mask is None:
+            return None
+        mask = (self.mask if self.mask.shape[2] == 1 else self.mask[:, :, rows])[..., keys]
+        if mask.dtype == torch.bool:
+            return torch.zeros_like(mask, dtype=torch.float32).masked_fill_(~mask, -torch.inf)
+        return mask.float()
 
 
 @dataclass(frozen=True)
 class Columns:
     """Which keys are tracked, and which of them add up to which word.
 
-    ``keys`` are the tracked positions. ``words`` is ``[tracked key, word]``: 1 where the key belongs to the
-    word.
+    ``keys`` are the tracked positions. ``words`` is ``[tracked key, word]``: 1 where the key belongs to the word.
     """
 
     keys: Tensor
     words: Tensor
-    last: int
-    """The last tracked position."""
 
     @classmethod
     def of(cls, positions: Sequence[Sequence[int]], device: torch.device) -> "Columns":
-        """Make the columns of words that stand at ``positions``."""
+        """Make the columns of words that stand at ``positions``; a word may have none."""
         keys = sorted({position for word in positions for position in word})
         words = [[float(key in word) for word in positions] for key in keys]
-        return cls(torch.tensor(keys, device=device), torch.tensor(words, device=device), keys[-1])
+        table = torch.tensor(words, device=device).reshape(len(keys), len(positions))
+        return cls(torch.tensor(keys, dtype=torch.long, device=device), table)
 
 
-def word_probabilities(
-    query: Tensor, key: Tensor, columns: Columns, *, scale: float | None = None, repeats: int = 1
-) -> Tensor:
+def word_probabilities(call: AttentionCall, columns: Columns) -> Tensor:
     """Compute how much attention each row pays to each word.
 
-    Args:
-        query: ``[rows, heads, dim]``
-        key: ``[keys, heads, dim]``
-        columns: the tracked keys and their words
-        scale: factor of the scores; ``dim ** -0.5`` if None
-        repeats: how often the last key occurs at the end of the text; only one of them is given
-
     Returns:
-        Probabilities ``[word, heads, rows]`` in float32, the keys of a word summed.
+        Probabilities ``[word, sample, head, row]`` in float32, the keys of a word summed.
 
     """
-    rows, heads, dim = query.shape
-    keys = key.float().permute(1, 2, 0).contiguous()
-    scale = dim**-0.5 if scale is None else scale
-    bytes_per_row = 4 * heads * (dim + 2 * len(key))
-    found = query.new_empty((columns.words.shape[1], heads, rows), dtype=torch.float32)
-    size = max(CHUNK_BYTES // bytes_per_row, 1)
-    for start in range(0, rows, size):
-        chunk = query[start : start + size].float()
-        scores = torch.bmm(chunk.transpose(0, 1), keys).mul_(scale)
-        if repeats > 1:
-            scores[..., -1] += log(repeats)
-        # Softmax takes the row's largest score away first. Rounding a sum of exponentials as large as the scores
-        # themselves would cost a digit.
-        tracked = scores.softmax(-1).index_select(-1, columns.keys)
-        found[:, :, start : start + len(chunk)] = (tracked @ columns.words).permute(2, 0, 1)
+    return _by_whole_rows(call, columns) if call.log_sum is None else _by_log_sum(call, call.log_sum, columns)
+
+
+def _by_log_sum(call: AttentionCall, log_sum: Tensor, columns: Columns) -> Tensor:
+    """Form the tracked columns only. The log-sum is rounded as any number of its size: 5e-7 at 8 to 16."""
+    samples, heads, rows, dim = call.query.shape
+    keys = (call.key.index_select(2, columns.keys).float() * call.factor).transpose(2, 3)
+    found = _empty(call, columns)
+    each = 4 * samples * heads * (dim + 3 * len(columns.keys) + len(found))
+    for part in _slices(rows, _tile_bytes(call) // each):
+        scores = call.query[:, :, part].float() @ keys
+        bias = call.bias(part, columns.keys)
+        if bias is not None:
+            scores += bias
+        tracked = scores.sub_(log_sum[:, :, part, None]).exp_()
+        found[..., part] = (tracked @ columns.words).permute(3, 0, 1, 2)
     return found
 
 
-def trailing_repeats(key: Tensor) -> Tensor:
-    """Count the keys at the end of ``[keys, heads, dim]`` that equal the last one, itself included.
+def _by_whole_rows(call: AttentionCall, columns: Columns) -> Tensor:
+    """Form whole rows, head by head, and take the tracked columns of their softmax."""
+    samples, heads, rows, dim = call.query.shape
+    found = _empty(call, columns)
+    height = _tile_bytes(call) // (4 * (dim + 2 * call.key.shape[2]))
+    for sample, head in product(range(samples), range(heads)):
+        one = call.part(slice(sample, sample + 1), slice(None), slice(head, head + 1))
+        keys = (one.key[0, 0].float() * call.factor).T
+        for part in _slices(rows, height):
+            scores = one.query[0, 0, part].float() @ keys
+            bias = one.bias(part, slice(None))
+            if bias is not None:
+                scores += bias[0, 0]
+            tracked = scores.softmax(-1).index_select(-1, columns.keys)
+            found[:, sample, head, part] = (tracked @ columns.words).T
+    return found
 
-    The count stays on the device.
-    """
-    same = (key == key[-1:]).flatten(1).all(1)
-    return same.flip(0).long().cumprod(0).sum()
+
+def _empty(call: AttentionCall, columns: Columns) -> Tensor:
+    return call.query.new_empty((columns.words.shape[1], *call.query.shape[:3]), dtype=torch.float32)
 
 
-def without_repeats(key: Tensor, repeats: int) -> Tensor:
-    """Leave one of the ``repeats`` equal keys at the end of ``[keys, heads, dim]``."""
-    return key[: len(key) - repeats + 1]
+def _tile_bytes(call: AttentionCall) -> int:
+    return TILE_BYTES.get(call.query.device.type, TILE_BYTES_ELSEWHERE)
 
 
-def repeats_differ(key: Tensor, repeats: int) -> Tensor:
-    """Tell, as a flag on the device, whether the last ``repeats`` keys are not all equal."""
-    return (key[len(key) - repeats :] != key[-1:]).any()
+def _slices(length: int, size: int) -> Iterator[slice]:
+    """Cut ``length`` into pieces of ``size``, or of 1 if that is less."""
+    size = max(size, 1)
+    return (slice(start, min(start + size, length)) for start in range(0, length, size))

@@ -3,96 +3,87 @@
 The model's own query and key are seen where its attention processor hands them to the attention function
 (`generator.taps`): after normalisation and rotary embedding, whatever the kernel. Nothing of the network is
 changed or computed again, so the video is the same to the last bit. What is recorded are the probabilities of
-the tracked columns, by the arithmetic in `generator.attention`.
+the tracked columns among all keys that a row attends to, by the arithmetic in `generator.attention`. Rows are those
+of the video; padding, and the video's own keys where text and video are one sequence, take part in the softmax.
 
-Padding takes part in the softmax, because no model of the Wan family masks it. Its keys are mostly equal, bit
-for bit; then one key and the logarithm of their number replace them. How many are equal is counted in the
-first denoising step, in which all of them are summed, and proven again in each later one. The device is read
-back once per denoising step, never per layer.
-
-Every call of every text attention layer is counted. A layer that was not seen, or seen twice, is an error.
+Every call of every text attention layer is counted. A layer that was not seen, or seen twice, is an error, unless
+a cache of diffusers is on, which skips layers on purpose: then the step is a gap, recorded and never filled. The
+device is read back once per call of a denoising network, never per layer.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from generator.attention import Columns, repeats_differ, trailing_repeats, without_repeats, word_probabilities
+from generator.attention import AttentionCall, Columns, word_probabilities
 from generator.errors import CaptureError
-from generator.families.contract import LatentGrid, VideoModel
-from generator.taps import tapped
+from generator.families.contract import LatentGrid, TextPlace, VideoModel
+from generator.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.selfcheck import SelfCheck
+from generator.taps import Told, tapped
 from generator.tokens import TrackedWord
 
-CONDITIONAL = "cond"
+PADDING, END = "__padding__", "__eos__"
 
-
-@dataclass(frozen=True)
-class Keep:
-    """What is kept of a video's attention."""
-
-    steps: bool = True
-    """Maps of single denoising steps."""
-    aggregated: bool = True
-    """The mean over all denoising steps, layers and heads."""
-    interval: int = 1
-    """Every how many steps a map is kept: 3 keeps steps 0, 3, 6 and so on."""
-    per_block: bool = False
-    per_head: bool = False
-    dtype: torch.dtype = torch.float16
-
-    def keeps_step(self, step: int) -> bool:
-        """Tell whether the map of a step is kept."""
-        return self.steps and step % self.interval == 0
-
-
-@dataclass(frozen=True)
-class StepMaps:
-    """One stored denoising step; ``maps`` is ``[word, layer, head, frame, height, width]`` on the CPU."""
-
-    index: int
-    denoiser: str
-    maps: Tensor
+OnMaps = Callable[[StepMaps], None]
+"""Takes the maps of a step as soon as it is done."""
 
 
 @dataclass
 class _Call:
-    """One call of a denoising network in the conditional branch, while it runs."""
+    """One call of a denoising network while it runs; ``steps`` tells the step of each of its branches, in order."""
 
-    step: int
     denoiser: str
-    maps: Tensor | None = None
-    seen: Counter[str] = field(default_factory=Counter)
-    repeats: dict[str, Tensor] = field(default_factory=dict)
-    differ: list[Tensor] = field(default_factory=list)
+    steps: Mapping[str, int]
+    maps: Mapping[str, LayerMaps]
+    samples: Counter[str] = field(default_factory=Counter)
+    """Samples that the attention function was given, by layer."""
 
 
 class Recorder:
-    """What was captured of one video."""
+    """What was captured of one video.
 
-    branch = CONDITIONAL
-    branch_source = "cache_context"
-    """How the guidance branch of a call was determined."""
+    ``names`` are the tensors of FORMAT.md in the order of the first axis of all maps: the words' slugs, then the
+    reserved ones. ``grid`` is the grid of the kept maps.
+    """
 
-    def __init__(self, model: VideoModel, words: Sequence[TrackedWord], grid: LatentGrid, keep: Keep) -> None:
+    def __init__(
+        self,
+        model: VideoModel,
+        words: Sequence[TrackedWord],
+        grid: LatentGrid,
+        keep: Keep,
+        *,
+        prompts: Mapping[str, str],
+        on_maps: OnMaps | None,
+    ) -> None:
         self.words = tuple(words)
-        self.grid = grid
+        self.names = tuple(word.slug for word in words) + ((PADDING, END) if keep.reserved else ())
+        self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
-        self.steps_seen = 0
-        self.calls = 0
-        """Calls of text attention that were seen in the conditional branch."""
+        """Kept maps, unless they are handed on as soon as they are there."""
+        self.gaps: list[dict[str, object]] = []
+        """Steps that a cache left out, in whole or in part."""
+        self.branch_source = ""
+        """How the guidance branch of a call was determined."""
         self.heads = 0
-        self.padding_keys: dict[tuple[str, str], int] = {}
-        """Denoiser and layer -> number of equal keys at the end of the text."""
-        self._text_keys = model.text_keys
+        self._model = model
+        self._model_grid = grid
+        self._on_maps = on_maps or self.steps.append
         self._layers = _layers_by_denoiser(model)
-        self._columns: Columns | None = None
-        self._sum: Tensor | None = None
-        self._branch: str | None = None
+        self._kept = _kept_layers(keep, self.layers)
+        self._positions = {branch: _positions(model, words, keep, prompts.get(branch)) for branch in keep.branches}
+        self._columns: dict[tuple[str, int, int], Columns] = {}
+        self._means = {branch: Mean() for branch in keep.branches}
+        self._begun: Counter[str] = Counter()
+        self._seen: dict[str, set[int]] = defaultdict(set)
+        self._complete = 0
+        self._check = SelfCheck() if keep.self_check else None
         self._call: _Call | None = None
         self._layer: str | None = None
 
@@ -102,52 +93,55 @@ class Recorder:
         return len(next(iter(self._layers.values())))
 
     @property
-    def aggregated(self) -> Tensor | None:
-        """Mean over all steps, layers and heads: ``[word, frame, height, width]``, float32, on the CPU."""
-        return None if self._sum is None else self._on_grid(self._sum / self.steps_seen).cpu()
+    def steps_seen(self) -> int:
+        """Number of denoising steps in which each kept branch was seen, gaps included."""
+        return min(len(self._seen[branch]) for branch in self.keep.branches)
+
+    def aggregated(self, branch: str = CONDITIONAL) -> Tensor | None:
+        """Mean over all steps, layers and heads: ``[name, frame, height, width]``, float32, on the CPU."""
+        return self._means[branch].value
 
     def summary(self) -> dict[str, object]:
         """Tell what was measured about the capture itself, for the manifest."""
-        return {
+        calls = sum(len(steps) for steps in self._seen.values())
+        described: dict[str, object] = {
             "layers": self.layers,
+            "layers_kept": list(self._kept),
             "heads": self.heads,
             "steps": self.steps_seen,
-            "calls": self.calls,
-            "expected_calls": self.steps_seen * self.layers,
+            "calls": self._complete,
+            "expected_calls": calls * self.layers,
+            "branches": list(self.keep.branches),
             "branch_source": self.branch_source,
-            "padding_keys": min(self.padding_keys.values(), default=0),
+            "gaps": self.gaps,
         }
+        if self._check is not None:
+            described["self_check"] = self._check.summary()
+        return described
 
-    @contextmanager
-    def denoising(self, denoiser: str, branch: str, step: int | None) -> Iterator[None]:
-        """Record what one call of ``denoiser`` does, if it belongs to the conditional branch."""
-        self._branch = branch
-        if branch == CONDITIONAL:
-            self._call = _Call(self.steps_seen if step is None else step, denoiser)
-        try:
-            yield
-            if self._call is not None:
-                self._finish(self._call)
-        finally:
-            self._branch, self._call = None, None
+    def begin(self, denoiser: str, told: Told, batch: int) -> None:
+        """Find out which branches of guidance a call of ``denoiser`` computes, and get ready for it."""
+        self._layer = None
+        steps = {}
+        for branch in self._branches(told, batch):
+            steps[branch] = self._begun[branch] if told.step is None else told.step
+            self._begun[branch] += 1
+        wanted = [branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])]
+        maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._kept)) for branch in wanted}
+        self._call = _Call(denoiser, steps, maps)
 
-    @torch.no_grad()
-    def see(self, query: Tensor, key: Tensor, mask: Tensor | None, scale: float | None) -> None:
-        """Record one call of the attention function, if it is one of text in the conditional branch."""
-        if self._layer is None or key.shape[1] != self._text_keys:
-            return  # self-attention, or the image keys of an image-to-video model
-        if self._branch is None:
-            raise CaptureError(
-                f"{self._layer} was called outside of `cache_context`, by which the pipeline tells which guidance "
-                "branch it computes. Use a pipeline of diffusers 0.42"
-            )
-        if self._call is None:
+    def end(self) -> None:
+        """Check one call of a denoising network and keep what it brought."""
+        call, self._call = self._call, None
+        if call is None:
             return
-        self._refuse_unexpected(query, key, mask)
-        self._call.seen[self._layer] += 1
-        if self.keep.aggregated or self.keep.keeps_step(self._call.step):
-            found = self._probabilities(self._call, self._layer, query[0], key[0], scale)
-            self._add(self._call, self._layer, found)
+        kept = [branch for branch in call.steps if branch in self.keep.branches]
+        whole = not kept or self._is_whole(call, kept)
+        for branch in kept:
+            self._seen[branch].add(call.steps[branch])
+            if whole:
+                self._complete += self.layers
+                self._finish(call, branch)
 
     def enter(self, layer: str) -> None:
         """Attribute what is seen from now on to ``layer``."""
@@ -157,115 +151,180 @@ class Recorder:
         """Attribute what is seen from now on to no layer."""
         self._layer = None
 
-    def _refuse_unexpected(self, query: Tensor, key: Tensor, mask: Tensor | None) -> None:
-        found = (query.shape[0], query.shape[1], key.shape[2])
-        expected = (1, self.grid.size, query.shape[2])
+    @torch.no_grad()
+    def see(self, call: AttentionCall) -> None:
+        """Record one call of the attention function, if it is one of text."""
+        if self._layer is None or self._call is None or self._is_of_image(call):
+            return
+        first = self._call.samples[self._layer]
+        self._call.samples[self._layer] += len(call.query)
+        index = self._layers[self._call.denoiser].index(self._layer)
+        if index not in self._kept:
+            return
+        each = self._samples_per_video
+        for number, branch in enumerate(self._call.steps):
+            start, stop = number * each - first, (number + 1) * each - first
+            if branch in self._call.maps and stop > 0 and start < len(call.query):
+                part = self._rows_of_video(call, slice(max(start, 0), stop))
+                self.heads = self._call.maps[branch].add(self._kept.index(index), self._probabilities(branch, part))
+
+    def _branches(self, told: Told, batch: int) -> tuple[str, ...]:
+        """Tell which branches the samples of a call belong to, in order."""
+        if told.branch in BRANCHES and batch == 1:
+            self.branch_source = "cache_context"
+            return (told.branch,)
+        if self._model.guidance_in_one_batch and batch <= len(BRANCHES):
+            self.branch_source = "halves of the batch"
+            return (CONDITIONAL,) if batch == 1 else (UNCONDITIONAL, CONDITIONAL)
+        if told.branch is None:
+            raise CaptureError(
+                "a denoising network was called outside of `cache_context`, by which the pipeline tells which "
+                "guidance branch it computes. Use a pipeline of diffusers 0.42"
+            )
+        raise CaptureError(
+            f"found a batch of {batch} latent videos in a call named {told.branch!r}; expected one video and its "
+            "guidance. Make one video at a time"
+        )
+
+    @property
+    def _samples_per_video(self) -> int:
+        return self._model_grid.frames if self._model.frame_by_frame else 1
+
+    def _is_of_image(self, call: AttentionCall) -> bool:
+        """Tell whether keys are those of an image: image-to-video models have them apart from the text."""
+        return self._model.text_place is TextPlace.APART and call.key.shape[2] != self._model.text_keys
+
+    def _rows_of_video(self, call: AttentionCall, samples: slice) -> AttentionCall:
+        """Take some samples, and of them the rows of the video."""
+        rows = {
+            TextPlace.APART: slice(None),
+            TextPlace.FIRST: slice(self._model.text_keys, None),
+            TextPlace.LAST: slice(0, self._model_grid.size),
+        }[self._model.text_place]
+        part, each = call.part(samples, rows), self._samples_per_video
+        found = (part.query.shape[0], part.query.shape[2], part.key.shape[1])
+        expected = (each, self._model_grid.size // each, part.query.shape[1])
         if found != expected:
             raise CaptureError(
-                f"{self._layer}: found queries of {found[0]} videos x {found[1]} latent tokens and keys of "
-                f"{found[2]} heads; expected {expected[0]} x {expected[1]} and {expected[2]} heads. "
-                "Make one video at a time, of the size that capture was told"
+                f"{self._layer}: found {found[0]} samples x {found[1]} latent tokens and keys of {found[2]} heads; "
+                f"expected {expected[0]} x {expected[1]} and {expected[2]} heads. Make one video at a time, of the "
+                "size that capture was told"
             )
-        if mask is not None:
-            raise CaptureError(
-                f"{self._layer}: found an attention mask of shape {tuple(mask.shape)}; expected none, as in every "
-                "Wan model of diffusers 0.42. Use such a pipeline, or do without capture"
-            )
+        return part
 
-    def _probabilities(self, call: _Call, layer: str, query: Tensor, key: Tensor, scale: float | None) -> Tensor:
-        """Compute ``[word, head, latent token]``, over few keys where repeats have been counted before."""
-        if self._columns is None:
-            self._columns = Columns.of([word.positions for word in self.words], query.device)
-        counted = self.padding_keys.get((call.denoiser, layer))
-        if counted is None:
-            call.repeats[layer] = trailing_repeats(key)
-            return word_probabilities(query, key, self._columns, scale=scale)
-        repeats = min(counted, len(key) - 1 - self._columns.last)
-        if repeats <= 1:
-            return word_probabilities(query, key, self._columns, scale=scale)
-        call.differ.append(repeats_differ(key, repeats))
-        few = without_repeats(key, repeats)
-        return word_probabilities(query, few, self._columns, scale=scale, repeats=repeats)
+    def _probabilities(self, branch: str, part: AttentionCall) -> Tensor:
+        columns = self._columns_of(branch, part)
+        found = word_probabilities(part, columns)
+        if self._check is not None:
+            self._check.compare(part, columns, found)
+        return found
 
-    def _add(self, call: _Call, layer: str, found: Tensor) -> None:
-        """Add one layer's ``[word, head, token]`` to the maps of the step, ``[word, layer, head, token]``."""
-        words, self.heads, tokens = found.shape
-        if not self.keep.per_head:
-            found = found.mean(1, keepdim=True)
-        if call.maps is None:
-            layers = self.layers if self.keep.per_block else 1
-            call.maps = found.new_zeros((words, layers, found.shape[1], tokens))
-        if self.keep.per_block:
-            call.maps[:, self._layers[call.denoiser].index(layer)] = found
-        else:
-            call.maps[:, 0] += found / self.layers
+    def _columns_of(self, branch: str, part: AttentionCall) -> Columns:
+        """Find the keys of all names; a position that the keys end before has no mass."""
+        rows, keys = part.query.shape[2], part.key.shape[2]
+        wanted = (branch, rows, keys)
+        if wanted not in self._columns:
+            first = rows if self._model.text_place is TextPlace.LAST else 0
+            positions = [[first + at for at in name if first + at < keys] for name in self._positions[branch]]
+            self._columns[wanted] = Columns.of(positions, part.query.device)
+        return self._columns[wanted]
 
-    def _finish(self, call: _Call) -> None:
-        """Check one call of a denoising network and keep what it brought."""
-        expected = self._layers[call.denoiser]
-        wrong = [layer for layer in expected if call.seen[layer] != 1]
-        if wrong:
-            counts = ", ".join(f"{layer} ({call.seen[layer]} times)" for layer in wrong)
-            raise CaptureError(
-                f"denoising step {call.step}: expected one call of text attention in each of the {len(expected)} "
-                f"layers of {call.denoiser}, found otherwise: {counts}. Something skips layers or replaced their "
-                "attention processors; switch it off, or do without capture (store_attention: false and "
-                "store_aggregated_attention: false)"
-            )
-        self.steps_seen += 1
-        self.calls += sum(call.seen.values())
-        if call.maps is None:
+    def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
+        """Tell whether every layer was seen exactly once. Anything else is an error, or a gap if a cache is on."""
+        expected = len(call.steps) * self._samples_per_video
+        layers = self._layers[call.denoiser]
+        wrong = [layer for layer in layers if call.samples[layer] != expected]
+        if not wrong:
+            return True
+        denoiser = self._model.denoisers()[call.denoiser]
+        if getattr(denoiser, "is_cache_enabled", False) and all(call.samples[layer] < expected for layer in wrong):
+            self.gaps += [
+                {"index": call.steps[branch], "branch": branch, "model": call.denoiser, "layers": wrong}
+                for branch in branches
+            ]
+            return False
+        each = self._samples_per_video
+        counts = ", ".join(f"{layer} ({call.samples[layer] / len(call.steps) / each:g} times)" for layer in wrong)
+        raise CaptureError(
+            f"denoising step {call.steps[branches[0]]}: expected one call of text attention in each of the "
+            f"{len(layers)} layers of {call.denoiser}, found otherwise: {counts}. Something skips layers or replaced "
+            "their attention processors; switch it off, or do without capture (store_attention: false and "
+            "store_aggregated_attention: false)"
+        )
+
+    def _finish(self, call: _Call, branch: str) -> None:
+        """Keep the maps of one step in one branch."""
+        gathered = call.maps.get(branch)
+        maps = None if gathered is None else gathered.maps()
+        if maps is None:
             return
-        self._read_back(call, call.maps)
+        step = call.steps[branch]
+        self._read_back(step, maps)
         if self.keep.aggregated:
-            mean = call.maps.mean((1, 2))
-            self._sum = mean if self._sum is None else self._sum + mean
-        if self.keep.keeps_step(call.step):
-            maps = self._on_grid(call.maps).to(self.keep.dtype).cpu()
-            self.steps.append(StepMaps(call.step, call.denoiser, maps))
+            self._means[branch].add(maps.mean((1, 2)))
+        if self.keep.keeps_step(step):
+            self._on_maps(StepMaps(step, call.denoiser, branch, maps.to(self.keep.dtype).cpu()))
 
-    def _read_back(self, call: _Call, maps: Tensor) -> None:
-        """Fetch all that this step asked of the device, at once."""
-        flags = [torch.isfinite(maps).all(), *call.differ, *call.repeats.values()]
-        finite, *rest = torch.stack([flag.long() for flag in flags]).tolist()
-        if not finite:
+    def _read_back(self, step: int, maps: Tensor) -> None:
+        """Ask the device whether all went well, at once for all layers."""
+        if not torch.isfinite(maps).all().item():
             raise CaptureError(
-                f"denoising step {call.step}: attention is not a number. The model's own activations overflow; "
+                f"denoising step {step}: attention is not a number. The model's own activations overflow; "
                 "try another dtype or another seed"
             )
-        if any(rest[: len(call.differ)]):
-            raise CaptureError(
-                f"denoising step {call.step}: the keys of the padding changed while the video was made, so its "
-                "maps would be wrong. Keep the prompt embeddings as they are, or do without capture"
-            )
-        for layer, repeats in zip(call.repeats, rest[len(call.differ) :], strict=True):
-            self.padding_keys[call.denoiser, layer] = repeats
+        if self._check is not None:
+            self._check.read_back()
 
-    def _on_grid(self, maps: Tensor) -> Tensor:
-        """Unfold the last axis, latent tokens, into frame, height and width."""
-        return maps.reshape(*maps.shape[:-1], self.grid.frames, self.grid.height, self.grid.width)
+    def conclude(self) -> None:
+        """Raise CaptureError if what should have been recorded never came."""
+        missing = [branch for branch in self.keep.branches if not self._seen[branch]]
+        if missing == [UNCONDITIONAL] and (self._begun[CONDITIONAL] or len(self.keep.branches) > 1):
+            raise CaptureError(
+                "the unconditional branch was not computed, so its attention cannot be kept: the video was made "
+                "without guidance. Use a guidance scale above 1, or keep the conditional branch only"
+            )
+        if missing:
+            raise CaptureError(
+                "no denoising step was captured: the pipeline called none of its denoising networks. "
+                "Use a pipeline of diffusers 0.42"
+            )
+        if not self._complete:
+            raise CaptureError(
+                f"no denoising step was captured whole: the cache of the network left out layers in all of "
+                f"{self.steps_seen} steps. Switch it off with `disable_cache`, or do without capture"
+            )
 
 
 @contextmanager
 def capture(
-    model: VideoModel, words: Sequence[TrackedWord], grid: LatentGrid, keep: Keep | None = None
+    model: VideoModel,
+    words: Sequence[TrackedWord],
+    grid: LatentGrid,
+    keep: Keep | None = None,
+    *,
+    prompts: Mapping[str, str] | None = None,
+    on_maps: OnMaps | None = None,
 ) -> Iterator[Recorder]:
     """Record the attention to ``words`` of the one video that is made inside.
 
     Afterwards, also after an exception, the model is exactly as before.
 
+    Args:
+        model: what makes the video
+        words: the tracked words of its prompt
+        grid: the latent grid of the video
+        keep: what is kept
+        prompts: prompt of each branch; where the padding and the end of the text are depends on them
+        on_maps: is given the maps of each step as soon as it is done; without it they are in ``recorder.steps``
+
     Raises:
         CaptureError: on leaving, if nothing was seen; inside, as soon as a layer was not seen exactly once.
 
     """
-    recorder = Recorder(model, words, grid, keep or Keep())
+    recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps)
     with tapped(model, recorder):
         yield recorder
-    if not recorder.steps_seen:
-        raise CaptureError(
-            "no denoising step was captured: the pipeline announced none by `cache_context`. "
-            "Use a pipeline of diffusers 0.42"
-        )
+    recorder.conclude()
 
 
 def _layers_by_denoiser(model: VideoModel) -> dict[str, list[str]]:
@@ -276,3 +335,27 @@ def _layers_by_denoiser(model: VideoModel) -> dict[str, list[str]]:
         counts = ", ".join(f"{name} {len(names)}" for name, names in layers.items()) or "none at all"
         raise CaptureError(f"layers of text attention: found {counts}; expected the same number in each network")
     return layers
+
+
+def _kept_layers(keep: Keep, count: int) -> tuple[int, ...]:
+    kept = tuple(range(count)) if keep.layers is None else keep.layers
+    wrong = [layer for layer in kept if not 0 <= layer < count]
+    if wrong or not kept:
+        raise CaptureError(
+            f"layers to keep: found {', '.join(map(str, wrong)) or 'none'}; expected numbers from 0 to {count - 1}, as "
+            "the model has so many layers of text attention"
+        )
+    return kept
+
+
+def _positions(
+    model: VideoModel, words: Sequence[TrackedWord], keep: Keep, prompt: str | None
+) -> tuple[tuple[int, ...], ...]:
+    """List the text positions of all names, in their order."""
+    positions = tuple(word.positions for word in words)
+    if not keep.reserved:
+        return positions
+    if prompt is None:
+        raise CaptureError("the mass of the padding is to be kept, which needs the prompt of each branch; found none")
+    sequence = model.tokenise(model.clean(prompt))
+    return (*positions, sequence.padding, sequence.end)

@@ -41,12 +41,12 @@ def save_attention(folder: Path, stem: str, recorder: Recorder, prompt: str, set
 def _tensors(recorder: Recorder) -> dict[str, Tensor]:
     """Name the maps of each word: all stored steps joined, and the mean."""
     tensors: dict[str, Tensor] = {}
-    aggregated = recorder.aggregated
-    for index, word in enumerate(recorder.words):
+    aggregated = recorder.aggregated()
+    for index, name in enumerate(recorder.names):
         if recorder.steps:
-            tensors[word.slug] = torch.stack([step.maps[index] for step in recorder.steps])
+            tensors[name] = torch.stack([step.maps[index] for step in recorder.steps])
         if aggregated is not None:
-            tensors[f"{word.slug}.aggregated"] = aggregated[index].contiguous()
+            tensors[f"{name}.aggregated"] = aggregated[index].contiguous()
     return tensors
 
 

@@ -38,6 +38,17 @@ class TokenSequence:
     whole_length: int
     """The same if nothing had been cut off."""
 
+    @property
+    def padding(self) -> tuple[int, ...]:
+        """Positions of the padding."""
+        return tuple(range(self.length, len(self.ids)))
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """Position of the token that ends the text, if there is one: it stands for no character."""
+        last = self.length - 1
+        return (last,) if last >= 0 and self.offsets[last][0] == self.offsets[last][1] else ()
+
 
 @dataclass(frozen=True)
 class TrackedWord:

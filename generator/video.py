@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from generator.capture import Keep, Recorder, capture
+from generator.capture import Recorder, capture
 from generator.config import Sampling
 from generator.encode import encode_video
 from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
 from generator.families.contract import OnStep, VideoModel
 from generator.files import atomic_write, make_folder
+from generator.maps import Keep
 from generator.outputs import Document, FinishedVideo, write_manifest, write_prompt
 from generator.plan import Plan, PlannedVideo
 from generator.store import save_attention
@@ -136,7 +137,7 @@ def _describe_steps(recorder: Recorder | None, schedule: Schedule) -> list[Docum
             "timestep": schedule[step.index][0],
             "sigma": schedule[step.index][1],
             "model": step.denoiser,
-            "branch": recorder.branch,
+            "branch": step.branch,
         }
         for step in recorder.steps
     ]

@@ -5,6 +5,7 @@ A new family is one more module here, and one more line in ``generator.models.FA
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -36,11 +37,28 @@ class LatentGrid:
 
 @dataclass(frozen=True)
 class TextAttention:
-    """An attention module whose keys are the prompt's tokens."""
+    """An attention module among whose keys are the prompt's tokens."""
 
     denoiser: str
     name: str
     module: nn.Module
+
+    @property
+    def heads(self) -> int:
+        """Number of its attention heads."""
+        heads: int = self.module.heads  # type: ignore[assignment]
+        return heads
+
+
+class TextPlace(Enum):
+    """Where the text stands among the keys of text attention."""
+
+    APART = "apart"
+    """The keys are text only, the queries are video only."""
+    FIRST = "first"
+    """Text and video are one sequence, text first."""
+    LAST = "last"
+    """Text and video are one sequence, video first."""
 
 
 class VideoModel(Protocol):
@@ -51,9 +69,16 @@ class VideoModel(Protocol):
     revision: str | None
     recommended: Sampling
     text_keys: int
-    """Number of keys in its text attention, padding included."""
+    """Number of text tokens that it is given, padding included."""
+    text_place: TextPlace
     attention_function: str
-    """Name by which the attention processors look up the function that takes query and key."""
+    """What its processors call with query and key: ``dispatch_attention_fn`` or ``scaled_dot_product_attention``."""
+    processors: tuple[type, ...]
+    """Types of attention processors that call it as expected; any other is refused."""
+    guidance_in_one_batch: bool
+    """Whether one call of the network computes both branches of guidance, the unconditional one first."""
+    frame_by_frame: bool
+    """Whether its text attention takes each frame as a sample of its own, with the text repeated."""
 
     @property
     def device(self) -> str:

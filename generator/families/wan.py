@@ -5,11 +5,12 @@ import sys
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, WanTransformer3DModel
+from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from torch import nn
 
 from generator.config import Sampling
 from generator.errors import ModelError
-from generator.families.contract import LatentGrid, OnStep, TextAttention
+from generator.families.contract import LatentGrid, OnStep, TextAttention, TextPlace
 from generator.tokens import TokenSequence
 
 
@@ -20,7 +21,11 @@ class WanModel:
     """
 
     text_keys = 512
+    text_place = TextPlace.APART
     attention_function = "dispatch_attention_fn"
+    processors: tuple[type, ...] = (WanAttnProcessor,)
+    guidance_in_one_batch = False
+    frame_by_frame = False
     frame_rate = 16.0
 
     def __init__(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,22 +7,27 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from generator import attention
-from generator.attention import Columns, repeats_differ, trailing_repeats, without_repeats, word_probabilities
+from generator.attention import AttentionCall, Columns, word_probabilities
 
-ROWS, HEADS, DIM = 37, 3, 8
+SAMPLES, HEADS, ROWS, DIM = 2, 3, 37, 8
 
 
-def random_inputs(keys, rows=ROWS, seed=0):
+def random_call(keys, rows=ROWS, seed=0, **more):
     generator = torch.Generator().manual_seed(seed)
-    return (
-        3 * torch.randn(rows, HEADS, DIM, generator=generator),
-        3 * torch.randn(keys, HEADS, DIM, generator=generator),
+    return AttentionCall(
+        3 * torch.randn(SAMPLES, HEADS, rows, DIM, generator=generator),
+        3 * torch.randn(SAMPLES, HEADS, keys, DIM, generator=generator),
+        **more,
     )
 
 
-def in_float64(query, key, positions, scale=DIM**-0.5):
-    """The whole softmax, as the textbook has it."""
-    scores = torch.einsum("rhd,khd->hrk", query.double(), key.double()) * scale
+def in_float64(call, positions):
+    """The whole softmax, as the textbook has it: [word, sample, head, row]."""
+    scores = call.query.double() @ call.key.double().transpose(-1, -2) * call.factor
+    if call.mask is not None and call.mask.dtype == torch.bool:
+        scores = scores.masked_fill(~call.mask, -torch.inf)
+    elif call.mask is not None:
+        scores = scores + call.mask.double()
     probabilities = scores.softmax(-1)
     return torch.stack([probabilities[..., list(word)].sum(-1) for word in positions])
 
@@ -29,46 +36,87 @@ def columns(*positions):
     return Columns.of(positions, torch.device("cpu"))
 
 
+POSITIONS = [(0,), (3, 4, 19), (4,)]
+
+
 def test_probabilities_are_those_of_the_whole_softmax():
-    query, key = random_inputs(keys=20)
-    positions = [(0,), (3, 4, 19), (4,)]
-    found = word_probabilities(query, key, columns(*positions))
+    call = random_call(keys=20)
+    found = word_probabilities(call, columns(*POSITIONS))
     assert found.dtype == torch.float32
-    assert found.shape == (3, HEADS, ROWS)
-    assert (found - in_float64(query, key, positions)).abs().max() <= 1e-6
+    assert found.shape == (3, SAMPLES, HEADS, ROWS)
+    assert (found - in_float64(call, POSITIONS)).abs().max() <= 1e-6
 
 
 def test_another_scale_is_taken_into_account():
-    query, key = random_inputs(keys=20)
-    found = word_probabilities(query, key, columns((1,)), scale=0.1)
-    assert (found - in_float64(query, key, [(1,)], scale=0.1)).abs().max() <= 1e-6
+    call = random_call(keys=20, scale=0.1)
+    assert (word_probabilities(call, columns((1,))) - in_float64(call, [(1,)])).abs().max() <= 1e-6
 
 
-def test_equal_keys_at_the_end_are_replaced_by_one_without_a_difference():
-    query, key = random_inputs(keys=20)
-    key[12:] = key[12]
-    few = without_repeats(key, 8)
-    assert len(few) == 13
-    found = word_probabilities(query, few, columns((2,), (3, 11)), repeats=8)
-    assert (found - in_float64(query, key, [(2,), (3, 11)])).abs().max() <= 1e-6
+@pytest.mark.parametrize("shape", [(SAMPLES, 1, 1, 20), (1, HEADS, 1, 20), (SAMPLES, HEADS, ROWS, 20)])
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32])
+def test_a_mask_is_taken_into_account(shape, kind):
+    allowed = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.7
+    mask = allowed if kind == torch.bool else (~allowed).float() * -10_000.0
+    call = random_call(keys=20, mask=mask)
+    found = word_probabilities(call, columns(*POSITIONS))
+    assert (found - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+    assert in_float64(call, POSITIONS).min() == 0
+
+
+def test_a_part_of_a_call_is_computed_as_within_the_whole():
+    allowed = torch.rand(SAMPLES, 1, ROWS, 20, generator=torch.Generator().manual_seed(1)) < 0.7
+    call = random_call(keys=20, mask=allowed)
+    whole = word_probabilities(call, columns(*POSITIONS))
+    part = word_probabilities(call.part(slice(1, 2), slice(5, 30)), columns(*POSITIONS))
+    assert (whole[:, 1:2, :, 5:30] - part).abs().max() <= 1e-7
+
+
+def with_log_sum(call):
+    """Tell the log-sum-exp, as a kernel does."""
+    bias = 0.0 if call.mask is None else call.bias(slice(None), slice(None)).double()
+    scores = call.query.double() @ call.key.double().transpose(-1, -2) * call.factor + bias
+    return replace(call, log_sum=scores.logsumexp(-1).float())
+
+
+@pytest.mark.parametrize("mask", [None, torch.arange(20) % 3 > 0])
+def test_with_the_log_sum_of_a_kernel_probabilities_are_as_exact_as_it_is(mask):
+    call = random_call(keys=20, mask=None if mask is None else mask.reshape(1, 1, 1, 20))
+    call = with_log_sum(replace(call, query=call.query / 5))
+    assert call.log_sum.abs().max() < 16
+    assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+
+
+def test_the_log_sum_is_taken_as_told():
+    call = with_log_sum(random_call(keys=20))
+    ratio = word_probabilities(call, columns((1,))) / word_probabilities(
+        replace(call, log_sum=call.log_sum + 1.0), columns((1,))
+    )
+    assert ratio.min() == pytest.approx(torch.e, rel=1e-5)
 
 
 def test_bfloat16_inputs_are_computed_in_float32():
-    query, key = (tensor.bfloat16() for tensor in random_inputs(keys=20))
-    found = word_probabilities(query, key, columns((2, 5)))
-    assert (found - in_float64(query, key, [(2, 5)])).abs().max() <= 1e-6
+    call = random_call(keys=20)
+    call = AttentionCall(call.query.bfloat16(), call.key.bfloat16())
+    found = word_probabilities(call, columns((2, 5)))
+    assert (found - in_float64(call, [(2, 5)])).abs().max() <= 1e-6
 
 
-def test_rows_are_taken_in_chunks_that_fit(monkeypatch):
-    query, key = random_inputs(keys=20)
-    whole = word_probabilities(query, key, columns((2, 5)))
-    sizes = []
-    bmm = torch.bmm
-    monkeypatch.setattr(torch, "bmm", lambda left, right: sizes.append(left.shape[1]) or bmm(left, right))
-    monkeypatch.setattr(attention, "CHUNK_BYTES", 5 * 4 * HEADS * (DIM + 2 * 20))
-    chunked = word_probabilities(query, key, columns((2, 5)))
-    assert sizes == [5] * 7 + [2]
-    assert torch.allclose(whole, chunked, atol=1e-7)
+def test_a_word_without_a_key_has_no_mass():
+    call = random_call(keys=20)
+    found = word_probabilities(call, columns((), (2,)))
+    assert found[0].count_nonzero() == 0
+    assert (found[1] - in_float64(call, [(2,)])[0]).abs().max() <= 1e-6
+    assert word_probabilities(call, columns(())).count_nonzero() == 0
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_tiles_of_any_size_give_the_same(monkeypatch, told):
+    call = random_call(keys=20, mask=torch.rand(1, 1, ROWS, 20, generator=torch.Generator().manual_seed(1)) < 0.7)
+    call = replace(call, query=call.query / 5)
+    call = with_log_sum(call) if told else call
+    whole = word_probabilities(call, columns((2, 5)))
+    monkeypatch.setitem(attention.TILE_BYTES, "cpu", 1000)
+    assert (word_probabilities(call, columns((2, 5))) - whole).abs().max() <= 1e-6
 
 
 class LargestTensor(TorchDispatchMode):
@@ -85,45 +133,19 @@ class LargestTensor(TorchDispatchMode):
 
 
 def test_the_map_of_all_rows_and_keys_never_exists():
-    query, key = random_inputs(keys=512, rows=40_000)
-    whole_map = 4 * HEADS * len(query) * len(key)
+    generator = torch.Generator().manual_seed(0)
+    call = AttentionCall(torch.randn(1, 2, 20_000, DIM, generator=generator), torch.randn(1, 2, 1000, DIM))
+    whole_map = 4 * 2 * 20_000 * 1000
+    query = call.query.nbytes  # a view of it is a result too
     with LargestTensor() as largest:
-        word_probabilities(query, key, columns((2, 5)))
-    assert largest.bytes <= attention.CHUNK_BYTES < whole_map / 7
+        word_probabilities(call, columns((2, 5)))
+        word_probabilities(replace(call, log_sum=torch.zeros(1, 2, 20_000)), columns((2, 5)))
+    assert largest.bytes <= max(attention.TILE_BYTES["cpu"], query) < whole_map / 15
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(2, 30), st.integers(1, 29), st.integers(0, 2**32))
-def test_all_words_and_the_padding_add_up_to_one(keys, length, seed):
-    length = min(length, keys - 1)
-    query, key = random_inputs(keys, seed=seed)
-    key[length:] = key[-1]
-    words = [(position,) for position in range(length)]
-    padding = [tuple(range(length, keys))]
-    found = word_probabilities(query, key, columns(*words, *padding))
+@given(st.integers(1, 30), st.integers(0, 2**32))
+def test_all_words_add_up_to_one(keys, seed):
+    call = random_call(keys, seed=seed)
+    found = word_probabilities(call, columns(*((position,) for position in range(keys))))
     assert (found.sum(0) - 1).abs().max() <= 1e-5
-    fewer = word_probabilities(query, without_repeats(key, keys - length), columns(*words), repeats=keys - length)
-    assert (found[:-1] - fewer).abs().max() <= 1e-6
-
-
-@pytest.mark.parametrize(("equal", "found"), [(0, 1), (1, 1), (2, 2), (5, 5), (12, 12)])
-def test_repeats_are_counted_from_the_end(equal, found):
-    _, key = random_inputs(keys=12)
-    key[12 - equal :] = key[11].clone()
-    key[0] = key[11] if equal == 12 else key[0]
-    assert trailing_repeats(key).item() == found
-
-
-def test_an_equal_key_further_up_is_no_repeat():
-    _, key = random_inputs(keys=12)
-    key[3] = key[10] = key[11]
-    assert trailing_repeats(key).item() == 2
-
-
-def test_a_key_that_differs_in_its_last_bit_is_no_repeat():
-    _, key = random_inputs(keys=12)
-    key[8:] = key[11].clone()
-    assert not repeats_differ(key, 4)
-    key[9, 0, 0] = torch.nextafter(key[9, 0, 0], torch.tensor(torch.inf))
-    assert repeats_differ(key, 4)
-    assert trailing_repeats(key).item() == 2
