@@ -7,9 +7,10 @@ from accelerate import cpu_offload
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
 from generator import models
-from generator.capture import Keep, capture
+from generator.capture import capture
 from generator.config import ModelSettings
 from generator.errors import ModelError
+from generator.maps import Keep
 from generator.memory import execution_device, recover
 
 
