@@ -25,17 +25,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from attnwatch import commands
+from attnwatch.activity import Activity, Publisher
 from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.daemon import Daemon
 from attnwatch.discover import manifest_of
 from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.engine import LocalEngine
 from attnwatch.errors import AttnwatchError, ConfigError, EngineError
+from attnwatch.hooks import Hooks
 from attnwatch.log import LogFormat, console, counted, set_up
 from attnwatch.manifest import BATCH_FILE
 from attnwatch.names import MANIFEST_SUFFIX, is_manifest
+from attnwatch.notify import Notifier
 from attnwatch.plan import Options, Planner
-from attnwatch.report import Report
+from attnwatch.report import Audience, Report
 from attnwatch.targets import find_targets
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -119,6 +122,8 @@ def watch(
     *roots: Path,
     once: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    metrics_file: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    on_rendered: Annotated[str | None, Parameter(group=_OUTPUT)] = None,
     flags: Flags = Flags(),
 ) -> int:
     """Render every finished video below the folders, then whatever finishes, until stopped.
@@ -131,6 +136,10 @@ def watch(
         Render what is finished, then exit (with 1 if any video failed).
     dry_run
         List what would be rendered, and render nothing.
+    metrics_file
+        Keep this file up to date with figures for Prometheus.
+    on_rendered
+        Run this command after each video, with its receipt (JSON) on standard input.
     flags
         What every command that renders can be told.
 
@@ -146,7 +155,9 @@ def watch(
     options = Options(
         roots=tuple(map(_root, roots)), once=once, force=flags.force, dry_run=dry_run, tokens=_words(flags.tokens)
     )
-    return _list(_settings(flags), options) if dry_run else _run(flags, options, target)
+    if dry_run:
+        return _list(_settings(flags), options)
+    return _run(flags, options, target, metrics_file, on_rendered)
 
 
 @app.command
@@ -267,14 +278,24 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(flags: Flags, options: Options, target: Console) -> int:
+def _run(
+    flags: Flags,
+    options: Options,
+    target: Console,
+    metrics_file: Path | None = None,
+    on_rendered: str | None = None,
+) -> int:
     settings = _settings(flags)
+    environment = dict(os.environ)
+    activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
+    audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
         # The engine first: it forks, so there may be no threads yet.
-        with LocalEngine() as engine, _progress(target) as progress:
-            outcome = Daemon(settings, options, engine, Report(progress), reload=lambda: _settings(flags)).run()
+        with LocalEngine() as engine, _progress(target) as audience.progress, _published(options) as audience.publisher:
+            report = Report(activity, audience)
+            outcome = Daemon(settings, options, engine, report, reload=lambda: _settings(flags)).run()
     except EngineError as error:
-        return _begin_again(error)
+        return _begin_again(error, environment)
     if outcome.signal is signal.SIGINT:
         return INTERRUPTED
     if outcome.signal is signal.SIGTERM:
@@ -287,16 +308,21 @@ def _run(flags: Flags, options: Options, target: Console) -> int:
     return OK
 
 
-def _begin_again(error: EngineError) -> int:
+def _published(options: Options) -> contextlib.AbstractContextManager[Publisher | None]:
+    """Let others see what a watcher does; a run that ends by itself is not worth a file."""
+    return contextlib.nullcontext() if options.once else Publisher(options.roots)
+
+
+def _begin_again(error: EngineError, environment: dict[str, str]) -> int:
     """Become a new process of the same kind: all that has to be known is in the receipts. Returns where it may not."""
     log = logging.getLogger(__name__)
     now = time.time()
-    if now - float(os.environ.get(_BEGUN_AGAIN, "0")) < _TOO_SOON:
+    if now - float(environment.get(_BEGUN_AGAIN, "0")) < _TOO_SOON:
         log.error("%s, again within %d s; `dmesg` may say why", error, _TOO_SOON)
         return FAILED
     log.error("%s; beginning again", error)
-    os.environ[_BEGUN_AGAIN] = str(now)
-    return os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very command that the user gave
+    # With the environment as it was found, so that the service manager goes on hearing of us.
+    return os.execve(sys.executable, sys.orig_argv, {**environment, _BEGUN_AGAIN: str(now)})  # noqa: S606 - the very command that the user gave
 
 
 def _list(settings: Settings, options: Options) -> int:

@@ -17,6 +17,7 @@ from attnwatch.engine import Finished, LocalEngine
 from attnwatch.errors import ConfigError, JobError
 from attnwatch.events import Hints, RootWatcher
 from attnwatch.jobs import Job, Result, obstructed, remove_leftovers
+from attnwatch.mode import way_to_learn
 from attnwatch.names import BATCH_COMPLETE_FILE, is_receipt
 from attnwatch.pause import Pause
 from attnwatch.plan import Options, Planner, Task
@@ -90,7 +91,7 @@ class Daemon:
         self._stop_asked = False
         self._patience_over = False
         self._reload_asked = False
-        self._greeted = False
+        self._interval = None if options.once else settings.watcher.rescan_interval
 
     def run(self) -> Outcome:
         """Run until everything is done (`once`), a signal comes, or a failure is not to be survived.
@@ -101,10 +102,12 @@ class Daemon:
         """
         numbers = (SIGTERM, SIGINT) if self._options.once else (SIGTERM, SIGINT, SIGHUP)
         with handling(self._note_signal, numbers) as woken, self._watcher() as watcher:
+            self._report.ready()
             try:
                 while not self._stop_asked:
                     self._look_around(watcher)
                     self._start_due()
+                    self._tell()
                     if self._options.once and self._is_done():
                         break
                     self._take_results(self._engine.wait(self._idle_seconds(), [self._hints.readable, woken]))
@@ -113,11 +116,12 @@ class Daemon:
             finally:
                 for task, _ in self._running.values():
                     remove_leftovers(task.place)
+                self._report.close(once=self._options.once)
         self._outcome.failed |= self._planner.given_up
         return self._outcome
 
     def _watcher(self) -> contextlib.AbstractContextManager[RootWatcher | None]:
-        if self._options.once or self._settings.watcher.events == "off":
+        if self._options.once or not self._settings.watcher.file_events:
             return contextlib.nullcontext()
         return RootWatcher(self._options.roots, self._hints)
 
@@ -138,17 +142,32 @@ class Daemon:
             self._load_again()
         if watcher is not None and watcher.refresh():
             self._search.ask_for_scan()
+            self._report.activity.overflows = watcher.overflows
         self._search.follow(self._places_hinted())
-        for target in self._search.find(None if self._options.once else self._settings.watcher.rescan_interval):
+        scans = self._search.scans
+        for target in self._search.find(self._interval):
             self._consider(target)
             if self._stop_asked:
                 return
-        if self._search.scans and not self._greeted:
-            self._greeted = True
+        if self._search.scans > scans:
+            self._take_scan(watcher)
+
+    def _take_scan(self, watcher: RootWatcher | None) -> None:
+        """Tell of a scan that is done, and decide how long after it the next one comes."""
+        self._report.scanned(self._search.scans, self._search.seconds)
+        once = self._options.once
+        if self._search.scans == 1:
             videos, workers = self._backlog.videos(), self._settings.watcher.workers
-            up_to_date = self._planner.up_to_date
-            self._report.hello(self._options.roots, videos, up_to_date, workers, once=self._options.once)
-        self._report.progress(len(self._backlog) + len(self._running))
+            self._report.hello(videos, self._planner.up_to_date, workers, once=once)
+        if not once:
+            way = way_to_learn(self._options.roots, watcher, self._search.folders)
+            self._interval = way.interval(self._settings.watcher.rescan_interval)
+            self._search.wait(self._interval)
+            self._report.learns(way.mode, way.reason, self._interval)
+
+    def _tell(self) -> None:
+        self._report.runs(task for task, _ in self._running.values())
+        self._report.beat(waiting=len(self._backlog), paused=self._pause.reason)
 
     def _places_hinted(self) -> list[Path]:
         """Return where to look; what a receipt says is looked at here, because nobody walks where receipts lie."""
@@ -164,14 +183,15 @@ class Daemon:
         self._reload_asked = False
         if self._reload is None:
             return
-        try:
-            self._settings = self._reload()
-        except ConfigError as error:
-            _log.error("the new configuration is wrong, the old one stays: %s", error)
-            return
-        _log.info("the configuration was read again")
-        self._planner.reload(self._settings)
-        self._search.ask_for_scan()
+        with self._report.reloading():
+            try:
+                self._settings = self._reload()
+            except ConfigError as error:
+                _log.error("the new configuration is wrong, the old one stays: %s", error)
+                return
+            _log.info("the configuration was read again")
+            self._planner.reload(self._settings)
+            self._search.ask_for_scan()
 
     def _consider(self, target: Target) -> None:
         """Queue a target if something is to be done for it."""
@@ -278,7 +298,11 @@ class Daemon:
         if self._search.is_busy:
             return 0.0
         now = time.monotonic()
-        times = [self._search.next_scan, now + _ROOT_CHECK, self._pause.next_look()]
+        times = [
+            self._search.next_scan,
+            now + min(_ROOT_CHECK, self._report.patience or _ROOT_CHECK),
+            self._pause.next_look(),
+        ]
         if self._may_start():
             times.append(self._backlog.next_due())
         return max(0.0, min(moment for moment in times if moment is not None) - now)

@@ -4,9 +4,12 @@ import ctypes
 import platform
 import signal
 import sys
+import time
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_AUTOGROUP, _AUTOGROUP_WAIT = Path("/proc/self/autogroup"), 0.11
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _IOPRIO_WHO_PROCESS = 1
 _IOPRIO_IDLE = 3 << 13
@@ -27,6 +30,22 @@ def read_and_write_when_idle() -> None:
     number = _IOPRIO_SET.get(platform.machine())
     if sys.platform == "linux" and number is not None:
         ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_IDLE)
+
+
+def be_nice_as_a_session(niceness: int) -> None:
+    """Give this process's session a niceness, where the scheduler weighs sessions against each other, sched(7).
+
+    There, niceness counts among the processes of one session only.
+    """
+    for _ in range(2):
+        try:
+            _AUTOGROUP.write_text(str(niceness))
+        except BlockingIOError:  # at most once in a tenth of a second, for anyone but root
+            time.sleep(_AUTOGROUP_WAIT)
+        except OSError:
+            return
+        else:
+            return
 
 
 def _prctl(option: int, value: int) -> None:

@@ -6,7 +6,7 @@ import os
 import resource
 from dataclasses import dataclass
 
-from attnwatch.kernel import read_and_write_when_idle
+from attnwatch.kernel import be_nice_as_a_session, read_and_write_when_idle
 
 _LARGEST_FILE = 8 * 2**30  # bytes; an output has a few megabytes
 _SPARE_SECONDS = 10
@@ -44,6 +44,7 @@ class Limits:
             _limit(resource.RLIMIT_DATA, self.memory)
         with contextlib.suppress(OSError):
             os.nice(self.nice)
+        be_nice_as_a_session(self.nice)
         read_and_write_when_idle()
 
 

@@ -49,6 +49,10 @@ class Search:
         """Monotonic time of the next scan."""
         return self._due
 
+    def wait(self, interval: float) -> None:
+        """Put the next scan off until so many seconds from now; longer, where the last one took long."""
+        self._due = time.monotonic() + max(interval, self.seconds / _SHARE)
+
     def ask_for_scan(self) -> None:
         """Scan everything as soon as possible, after the scan that may be under way."""
         self._again = True
@@ -90,8 +94,7 @@ class Search:
         self._scan = None
         self.scans += 1
         self.seconds, self.folders = self._spent, self._seen
-        wait = float("inf") if interval is None else max(interval, self.seconds / _SHARE)
-        self._due = time.monotonic() + wait
+        self.wait(float("inf") if interval is None else interval)
 
 
 def _targets(folders: Iterable[Folder], collected: Path | None) -> Iterator[Target | None]:

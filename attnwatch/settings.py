@@ -174,6 +174,6 @@ class Watcher(_Settings):
         default=ByteSize(100 * 2**20),
         description="nothing is started while the disk has less left, such as `1GiB`",
     )
-    events: Literal["auto", "off"] = Field(
-        default="auto", description="`off`: find new videos by scanning only, without file events"
+    file_events: bool = Field(
+        default=True, description="notice new videos by file events; false: by scanning only, every 10 s at least"
     )

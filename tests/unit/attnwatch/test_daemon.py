@@ -2,13 +2,14 @@
 
 import pytest
 
+from attnwatch.activity import Activity
 from attnwatch.backlog import Waiting
 from attnwatch.config import Settings
 from attnwatch.daemon import Daemon
 from attnwatch.engine import LocalEngine
 from attnwatch.jobs import Result
 from attnwatch.plan import Options, Planner
-from attnwatch.report import Report
+from attnwatch.report import Audience, Report
 from attnwatch.targets import Target
 from tests.support import Batch
 
@@ -22,7 +23,9 @@ def task(tmp_path):
 
 
 def test_a_video_is_waited_for_as_long_as_it_takes(task, tmp_path):
-    daemon = Daemon(Settings(), Options((tmp_path,)), LocalEngine(), Report(lambda _done, _known: None))
+    daemon = Daemon(
+        Settings(), Options((tmp_path,)), LocalEngine(), Report(Activity((str(tmp_path),), "0"), Audience())
+    )
     waiting = Waiting(task.target)
     for _ in range(5000):
         daemon._put_back(task, waiting, Result(None, "not there yet"))
