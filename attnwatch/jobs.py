@@ -186,10 +186,20 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
         _raise_if_short(job, error)
+        reason = _too_large(job, manifest, error) if isinstance(error, MemoryError) else error
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
-        return failure(job.place, fingerprint, error, seconds, job.watcher, content=content)
+        return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content)
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
+
+
+def _too_large(job: Job, manifest: Manifest, error: MemoryError) -> JobError:
+    limit = job.watcher.memory_limit
+    allowed = f"memory_limit ({limit.human_readable()})" if limit is not None else "the memory of this machine"
+    return JobError(
+        f"{', '.join(manifest.names)}: found more to hold than {allowed} allows ({error or 'out of memory'}); expected "
+        "smaller maps or pictures; raise memory_limit if they are meant"
+    )
 
 
 def _raise_if_short(job: Job, error: BaseException) -> None:

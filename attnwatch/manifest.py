@@ -1,5 +1,6 @@
 """Reader of the on-disk contract (FORMAT.md): manifests, and the files that they name."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -124,16 +125,23 @@ def read_bytes(path: Path) -> bytes:
     """Read a document, up to one byte more than one may have.
 
     Raises:
-        ManifestError: it is no regular file.
+        ManifestError: it is no regular file, or a link, which may lead anywhere.
         OSError: it cannot be read.
 
     """
     # Without O_NONBLOCK, opening a FIFO would wait for whoever writes to it.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ManifestError(_problem(path, "the file itself", "no regular file", "a JSON document"))
-        return file.read(min(status.st_size, MAX_DOCUMENT_BYTES) + 1)  # all at once: a buffer for the longest is slow
+    careful = os.O_NONBLOCK | os.O_NOFOLLOW
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | careful)) as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                return file.read(min(status.st_size, MAX_DOCUMENT_BYTES) + 1)  # a buffer for the longest is slow
+            found = "no regular file"
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        found = "a link"
+    raise ManifestError(_problem(path, "the file itself", found, "a JSON document"))
 
 
 def locate(manifest: Path, field: str, name: str) -> Path:
