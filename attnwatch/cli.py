@@ -55,8 +55,9 @@ app = App(
 
 app.command(commands.status)
 app.command(commands.retry)
+app.command(commands.doctor)
 
-_COMMANDS = ("render", "collect", "check", "schema", "status", "retry")
+_COMMANDS = ("render", "collect", "check", "schema", "status", "retry", "doctor")
 _SETTINGS = Group("Settings", sort_key=1)
 _OUTPUT = Group("Output", sort_key=2)
 

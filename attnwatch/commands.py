@@ -1,11 +1,14 @@
-"""The commands that look after a folder without rendering anything: `status`, `retry`."""
+"""The commands that look after a folder without rendering anything: `status`, `retry`, `doctor`."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from attnwatch.config import load_settings
+from attnwatch.doctor import examine
 from attnwatch.errors import ConfigError
 from attnwatch.log import counted
 from attnwatch.retry import retry as make_due
@@ -51,6 +54,34 @@ def retry(root: Path, *video_ids: str) -> int:
         _print(f"{rendering.place.video_id}{where}: {retried.obstacle or 'to be tried again'}")
     _print(f"{counted(done, 'video')} to be tried again")
     return FAILED if missed else OK
+
+
+def doctor(
+    root: Path,
+    *,
+    config: Annotated[
+        Path | None, Parameter(name=["--config", "-c"], help="YAML file; the one that the watcher is given.")
+    ] = None,
+) -> int:
+    """Examine whether this machine and a folder are fit for a watcher, and say what to do. Exits with 1 if not.
+
+    Parameters
+    ----------
+    root
+        The folder: `outputs/`, a batch, or a folder of videos.
+    config
+        For `min_free_space`.
+
+    """
+    levels: Counter[str] = Counter()
+    settings = load_settings(config, {}).watcher
+    for finding in examine(_folder(root), settings):
+        levels[finding.level] += 1
+        _print(f"{finding.level:<9}{finding.text}")
+        if finding.remedy is not None:
+            _print(f"{'':<9}-> {finding.remedy}")
+    _print(f"{counted(levels['problem'], 'problem')}, {counted(levels['warning'], 'warning')}")
+    return FAILED if levels["problem"] else OK
 
 
 def _folder(path: Path) -> Path:

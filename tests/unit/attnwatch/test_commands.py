@@ -58,7 +58,7 @@ def test_retry_of_an_unknown_name_exits_with_2(batch, capsys):
     assert "did you mean 'prompt_001_vid001'?" in err
 
 
-@pytest.mark.parametrize("command", ["status", "retry"])
+@pytest.mark.parametrize("command", ["status", "retry", "doctor"])
 @pytest.mark.parametrize("folder", ["nowhere", "file"])
 def test_a_folder_is_needed(batch, tmp_path, capsys, command, folder):
     (tmp_path / "file").touch()
@@ -67,6 +67,20 @@ def test_a_folder_is_needed(batch, tmp_path, capsys, command, folder):
     assert folder in err
 
 
-@pytest.mark.parametrize("command", ["statsu", "retri"])
+@pytest.mark.parametrize("command", ["statsu", "retri", "docter"])
 def test_a_misspelt_command_is_recognised(batch, capsys, command):
     assert "did you mean `" in called(capsys, command)[2]
+
+
+def test_doctor_says_what_it_looked_at_and_exits_with_1_on_a_problem(batch, capsys, tmp_path):
+    light(batch)
+    code, out, err = called(capsys, "doctor", "outputs")
+    assert (code, err) == (0, "")
+    assert "ok       1 readable manifest\n" in out
+    assert out.splitlines()[-1].startswith("0 problems, ")
+    (tmp_path / "settings.yaml").write_text("watcher: {min_free_space: 9999TiB}")
+    code, out, err = called(capsys, "doctor", "outputs", "--config", "settings.yaml")
+    assert (code, err) == (1, "")
+    assert "problem  " in out
+    assert "\n         -> make room" in out
+    assert out.splitlines()[-1].startswith("1 problem, ")
