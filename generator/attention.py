@@ -62,19 +62,27 @@ class AttentionCall:
 class Columns:
     """Which keys are tracked, and which of them add up to which word.
 
-    ``keys`` are the tracked positions. ``words`` is ``[tracked key, word]``: 1 where the key belongs to the word.
+    ``keys`` are the tracked positions; ``words`` are, per word, the places of its keys among them.
     """
 
     keys: Tensor
-    words: Tensor
+    words: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, positions: Sequence[Sequence[int]], device: torch.device) -> "Columns":
         """Make the columns of words that stand at ``positions``; a word may have none."""
         keys = sorted({position for word in positions for position in word})
-        words = [[float(key in word) for word in positions] for key in keys]
-        table = torch.tensor(words, device=device).reshape(len(keys), len(positions))
-        return cls(torch.tensor(keys, dtype=torch.long, device=device), table)
+        words = [[place for place, key in enumerate(keys) if key in word] for word in positions]
+        return cls(_indices(keys, device), tuple(_indices(word, device) for word in words))
+
+    def sums(self, tracked: Tensor) -> Tensor:
+        """Sum the keys of each word: ``[..., tracked key]`` to ``[word, ...]``."""
+        # Not by a product of matrices: that adds hundreds of equal numbers, as padding has, one after the other.
+        return torch.stack([tracked.index_select(-1, word).sum(-1) for word in self.words])
+
+
+def _indices(values: Sequence[int], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.long, device=device)
 
 
 def word_probabilities(call: AttentionCall, columns: Columns) -> Tensor:
@@ -99,7 +107,7 @@ def _by_log_sum(call: AttentionCall, log_sum: Tensor, columns: Columns) -> Tenso
         if bias is not None:
             scores += bias
         tracked = scores.sub_(log_sum[:, :, part, None]).exp_()
-        found[..., part] = (tracked @ columns.words).permute(3, 0, 1, 2)
+        found[..., part] = columns.sums(tracked)
     return found
 
 
@@ -117,12 +125,12 @@ def _by_whole_rows(call: AttentionCall, columns: Columns) -> Tensor:
             if bias is not None:
                 scores += bias[0, 0]
             tracked = scores.softmax(-1).index_select(-1, columns.keys)
-            found[:, sample, head, part] = (tracked @ columns.words).T
+            found[:, sample, head, part] = columns.sums(tracked)
     return found
 
 
 def _empty(call: AttentionCall, columns: Columns) -> Tensor:
-    return call.query.new_empty((columns.words.shape[1], *call.query.shape[:3]), dtype=torch.float32)
+    return call.query.new_empty((len(columns.words), *call.query.shape[:3]), dtype=torch.float32)
 
 
 def _tile_bytes(call: AttentionCall) -> int:

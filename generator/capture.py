@@ -201,14 +201,13 @@ class Recorder:
             TextPlace.FIRST: slice(self._model.text_keys, None),
             TextPlace.LAST: slice(0, self._model_grid.size),
         }[self._model.text_place]
-        part, each = call.part(samples, rows), self._samples_per_video
-        found = (part.query.shape[0], part.query.shape[2], part.key.shape[1])
-        expected = (each, self._model_grid.size // each, part.query.shape[1])
-        if found != expected:
+        part, frames = call.part(samples, rows), self._model_grid.frames
+        found, tokens = len(part.query), part.query.shape[2]
+        expected = frames if self._model.frame_by_frame else 1
+        if found != expected or (not self._model.frame_by_frame and tokens != self._model_grid.size):
             raise CaptureError(
-                f"{self._layer}: found {found[0]} samples x {found[1]} latent tokens and keys of {found[2]} heads; "
-                f"expected {expected[0]} x {expected[1]} and {expected[2]} heads. Make one video at a time, of the "
-                "size that capture was told"
+                f"{self._layer}: found {found} samples x {tokens} latent tokens; expected {expected} x "
+                f"{self._model_grid.size // expected}. Make one video at a time, of the size that capture was told"
             )
         return part
 

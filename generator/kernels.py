@@ -23,6 +23,11 @@ Operator = Callable[[AttentionCall, Tensor], tuple[Tensor, Tensor]]
 AXES = 4
 """Sample, head, token and dimension."""
 
+LONG_ROW = 1024
+"""Keys from which on a CPU's kernel is asked; shorter rows are formed again, at little cost and more exactly. Measured,
+its log-sum-exp is off by 5e-7 in float32, by 1.3e-6 where most keys are equal, as padding is, and by 4e-5 in half
+precision, in which it is not asked at all."""
+
 
 class LogSumKernels:
     """Stands in for ``torch.nn.functional.scaled_dot_product_attention`` and remembers the last log-sum-exp.
@@ -85,8 +90,7 @@ def _operator(call: AttentionCall, value: Tensor) -> Operator | None:
     device = call.query.device.type
     if call.query.ndim != AXES or device not in {known for known, _ in _OPERATORS}:
         return None
-    if device == "cpu" and call.query.dtype != torch.float32:
-        # In half precision the CPU's kernel takes a fast exponential: its log-sum-exp is off by up to 4e-5.
+    if device == "cpu" and (call.query.dtype != torch.float32 or call.key.shape[2] < LONG_ROW):
         return None
     chosen = torch._fused_sdp_choice(
         call.query,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from generator.errors import CaptureError
 from generator.families.contract import LatentGrid
 
 CONDITIONAL = "cond"
@@ -77,11 +78,11 @@ class LayerMaps:
 
         Samples are frames, or there is one of all frames.
         """
-        frames, heads = found.shape[1], found.shape[2]
+        heads = found.shape[2]
         if not self._keep.per_head:
             found = found.mean(2, keepdim=True)
         found = found.transpose(1, 2).flatten(2)  # [name, head, latent token of this layer]
-        found = self._on_full_grid(found) if frames > 1 else found
+        found = found if found.shape[2] == self._grid.size else self._enlarged(found)
         if self._sum is None:
             places = self._layers if self._keep.per_block else 1
             self._sum = found.new_zeros((len(found), places, *found.shape[1:]))
@@ -103,8 +104,30 @@ class LayerMaps:
         pooled = functional.adaptive_avg_pool2d(maps.flatten(0, 3), (small.height, small.width))
         return pooled.reshape(*maps.shape[:4], small.height, small.width)
 
-    def _on_full_grid(self, found: Tensor) -> Tensor:
-        return found
+    def _enlarged(self, found: Tensor) -> Tensor:
+        """Repeat the cells of a layer that works on a coarser grid, ``[name, head, latent token]``."""
+        height, width = coarser_size(self._grid, found.shape[2])
+        cells = found.reshape(-1, self._grid.frames, height, width)
+        size = (self._grid.height, self._grid.width)
+        return functional.interpolate(cells, size, mode="nearest-exact").reshape(*found.shape[:2], -1)
+
+
+def coarser_size(grid: LatentGrid, tokens: int) -> tuple[int, int]:
+    """Find height and width of a layer with so many tokens; a UNet halves both as often as it likes, rounding up.
+
+    Raises:
+        CaptureError: if no number of halvings gives so many tokens.
+
+    """
+    height, width = grid.height, grid.width
+    while grid.frames * height * width > tokens and (height, width) != (1, 1):
+        height, width = -(-height // 2), -(-width // 2)
+    if grid.frames * height * width != tokens:
+        raise CaptureError(
+            f"found {tokens} latent tokens in a layer; expected {grid.frames} frames of {grid.height} x {grid.width}, "
+            "or both halved some times. Make a video of the size that capture was told"
+        )
+    return height, width
 
 
 @dataclass

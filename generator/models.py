@@ -10,11 +10,24 @@ import transformers
 from generator import tiny
 from generator.config import ModelSettings
 from generator.errors import ModelError, first_line
+from generator.families.animatediff import AnimateDiffModel
+from generator.families.base import PipelineModel
+from generator.families.cogvideox import CogVideoXModel
 from generator.families.contract import VideoModel
+from generator.families.hunyuan_video import HunyuanVideoModel
+from generator.families.ltx import LTXModel
+from generator.families.mochi import MochiModel
 from generator.families.wan import WanModel
 from generator.memory import arrange
 
-FAMILIES: dict[str, type[WanModel]] = {"WanPipeline": WanModel}
+FAMILIES: dict[str, type[PipelineModel]] = {
+    "AnimateDiffPipeline": AnimateDiffModel,
+    "CogVideoXPipeline": CogVideoXModel,
+    "HunyuanVideoPipeline": HunyuanVideoModel,
+    "LTXPipeline": LTXModel,
+    "MochiPipeline": MochiModel,
+    "WanPipeline": WanModel,
+}
 """Pipeline class of diffusers -> adapter."""
 
 
@@ -31,9 +44,10 @@ def load(settings: ModelSettings) -> VideoModel:
     source = str(tiny.folder()) if settings.id == tiny.NAME else settings.id
     family = _family(settings, source)
     try:
-        # A VAE in half precision shows; every family's own instructions keep it in float32.
+        # A VAE in half precision shows. Some pipelines hand it latents in the type of the rest, though.
+        vae = torch.float32 if family.float32_vae else dtype
         pipe = diffusers.DiffusionPipeline.from_pretrained(
-            source, revision=settings.revision, dtype={"default": dtype, "vae": torch.float32}
+            source, revision=settings.revision, dtype={"default": dtype, "vae": vae}
         )
         arrange(pipe, settings, device)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
@@ -43,7 +57,7 @@ def load(settings: ModelSettings) -> VideoModel:
     return family(pipe, settings.id, _revision(settings, source), recommended)
 
 
-def _family(settings: ModelSettings, source: str) -> type[WanModel]:
+def _family(settings: ModelSettings, source: str) -> type[PipelineModel]:
     """Read the pipeline's class from its index, before anything large is loaded."""
     try:
         index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision)

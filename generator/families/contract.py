@@ -68,8 +68,11 @@ class VideoModel(Protocol):
     name: str
     revision: str | None
     recommended: Sampling
-    text_keys: int
-    """Number of text tokens that it is given, padding included."""
+
+    @property
+    def text_keys(self) -> int:
+        """Number of text tokens that it is given, padding included."""
+
     text_place: TextPlace
     attention_function: str
     """What its processors call with query and key: ``dispatch_attention_fn`` or ``scaled_dot_product_attention``."""
@@ -78,7 +81,10 @@ class VideoModel(Protocol):
     guidance_in_one_batch: bool
     """Whether one call of the network computes both branches of guidance, the unconditional one first."""
     frame_by_frame: bool
-    """Whether its text attention takes each frame as a sample of its own, with the text repeated."""
+    """Whether its text attention takes each frame as a sample of its own, with the text repeated, in layers of
+    different sizes."""
+    float32_vae: bool
+    """Whether its VAE can stay in float32 when the rest is in half precision."""
 
     @property
     def device(self) -> str:

@@ -39,8 +39,8 @@ def test_a_half_precision_model_keeps_its_vae_in_float32(model, sampling, words)
 
 
 def test_a_pipeline_of_no_known_family_is_refused_before_it_is_loaded(tmp_path):
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "MochiPipeline"}))
-    with pytest.raises(ModelError, match=r"is a MochiPipeline, .* Known are: WanPipeline"):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "AllegroPipeline"}))
+    with pytest.raises(ModelError, match=r"is a AllegroPipeline, .* Known are: AnimateDiffPipeline, .* WanPipeline"):
         models.load(ModelSettings(id=str(tmp_path)))
 
 

@@ -1,0 +1,258 @@
+"""A tiny pipeline of every family: the real class of diffusers, each component built from its configuration."""
+
+import diffusers
+import torch
+import transformers
+from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+from generator.tiny.build import build as build_wan
+from generator.tiny.build import build_tokenizer
+
+CORPUS = ["a romantic kiss between two men and a dog", "kissing in the rain", "blurry, low quality"]
+CLIP_LENGTH = 77
+
+
+def _t5():
+    config = transformers.T5Config(
+        vocab_size=len(build_tokenizer()), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4
+    )
+    return transformers.T5EncoderModel(config)
+
+
+def _byte_level_tokenizer(start, end, *, others=(), starts=1, ends=1, texts=CORPUS, length):
+    """Train a byte-level tokenizer whose texts begin with some ``start`` tokens and end with some ``end`` tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=2000,
+        special_tokens=[start, end, *others],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=" ".join([start] * starts + ["$A"] + [end] * ends),
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (start, end)],
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=start, eos_token=end, pad_token=end, model_max_length=length
+    )
+
+
+def _llama_tokenizer():
+    """Make a tokenizer that cuts the words around a prompt into 95 tokens, which the pipeline takes off again."""
+    template = DEFAULT_PROMPT_TEMPLATE["template"]
+    before = template[: template.index("{}")]
+
+    def trained(starts):
+        return _byte_level_tokenizer(
+            "<|begin_of_text|>",
+            "<|eot_id|>",
+            others=["<|start_header_id|>", "<|end_header_id|>"],
+            starts=starts,
+            ends=0,
+            texts=[*CORPUS, before],
+            length=1024,
+        )
+
+    missing = DEFAULT_PROMPT_TEMPLATE["crop_start"] - len(trained(1)(before)["input_ids"])
+    return trained(1 + missing)
+
+
+def _clip(tokenizer):
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=CLIP_LENGTH,
+        projection_dim=32,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return transformers.CLIPTextModel(config)
+
+
+def _clip_tokenizer():
+    return _byte_level_tokenizer("<|startoftext|>", "<|endoftext|>", length=CLIP_LENGTH)
+
+
+def wan():
+    return build_wan()
+
+
+def wan_of_two_networks():
+    """Wan 2.2: another network denoises at low noise."""
+    pipe = build_wan()
+    second = diffusers.WanTransformer3DModel.from_config(pipe.transformer.config)
+    return diffusers.WanPipeline(**{**pipe.components, "transformer_2": second}, boundary_ratio=0.9)
+
+
+def cogvideox():
+    return diffusers.CogVideoXPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=_t5(),
+        vae=diffusers.AutoencoderKLCogVideoX(
+            down_block_types=("CogVideoXDownBlock3D",) * 4,
+            up_block_types=("CogVideoXUpBlock3D",) * 4,
+            block_out_channels=(8, 8, 8, 8),
+            latent_channels=4,
+            layers_per_block=1,
+            norm_num_groups=2,
+            temporal_compression_ratio=4,
+        ),
+        transformer=diffusers.CogVideoXTransformer3DModel(
+            num_attention_heads=4,
+            attention_head_dim=16,
+            in_channels=4,
+            out_channels=4,
+            time_embed_dim=8,
+            text_embed_dim=32,
+            num_layers=2,
+            sample_width=8,
+            sample_height=6,
+            sample_frames=9,
+            max_text_seq_length=32,
+            use_rotary_positional_embeddings=True,
+        ),
+        scheduler=diffusers.CogVideoXDDIMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True),
+    )
+
+
+def ltx():
+    return diffusers.LTXPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=_t5(),
+        vae=diffusers.AutoencoderKLLTXVideo(
+            latent_channels=8,
+            block_out_channels=(8, 8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8, 8),
+            layers_per_block=(1, 1, 1, 1, 1),
+            decoder_layers_per_block=(1, 1, 1, 1, 1),
+        ),
+        transformer=diffusers.LTXVideoTransformer3DModel(
+            in_channels=8,
+            out_channels=8,
+            num_attention_heads=4,
+            attention_head_dim=8,
+            cross_attention_dim=32,
+            num_layers=2,
+            caption_channels=32,
+        ),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
+def hunyuan_video():
+    tokenizer, clip_tokenizer = _llama_tokenizer(), _clip_tokenizer()
+    return diffusers.HunyuanVideoPipeline(
+        tokenizer=tokenizer,
+        text_encoder=transformers.LlamaModel(
+            transformers.LlamaConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=3,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+            )
+        ),
+        tokenizer_2=clip_tokenizer,
+        text_encoder_2=_clip(clip_tokenizer),
+        vae=diffusers.AutoencoderKLHunyuanVideo(
+            latent_channels=4,
+            block_out_channels=(8, 8, 8, 8),
+            layers_per_block=1,
+            norm_num_groups=4,
+            mid_block_add_attention=False,
+        ),
+        transformer=diffusers.HunyuanVideoTransformer3DModel(
+            in_channels=4,
+            out_channels=4,
+            num_attention_heads=4,
+            attention_head_dim=16,
+            num_layers=1,
+            num_single_layers=2,
+            num_refiner_layers=1,
+            text_embed_dim=32,
+            pooled_projection_dim=32,
+            rope_axes_dim=(4, 6, 6),
+        ),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+    )
+
+
+def mochi():
+    return diffusers.MochiPipeline(
+        tokenizer=build_tokenizer(),
+        text_encoder=_t5(),
+        vae=diffusers.AutoencoderKLMochi(
+            encoder_block_out_channels=(32, 32, 32, 32),
+            decoder_block_out_channels=(32, 32, 32, 32),
+            layers_per_block=(1, 1, 1, 1, 1),
+            add_attention_block=(False, False, False, False, False),
+        ),
+        transformer=diffusers.MochiTransformer3DModel(
+            num_attention_heads=4,
+            attention_head_dim=8,
+            num_layers=2,
+            pooled_projection_dim=16,
+            text_embed_dim=32,
+            time_embed_dim=8,
+        ),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+    )
+
+
+def animatediff():
+    tokenizer = _clip_tokenizer()
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16, 16),
+        layers_per_block=1,
+        norm_num_groups=2,
+        cross_attention_dim=32,
+        attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    )
+    adapter = diffusers.MotionAdapter(
+        block_out_channels=(8, 16, 16),
+        motion_layers_per_block=1,
+        motion_norm_num_groups=2,
+        motion_num_attention_heads=2,
+    )
+    return diffusers.AnimateDiffPipeline(
+        tokenizer=tokenizer,
+        text_encoder=_clip(tokenizer),
+        vae=diffusers.AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            norm_num_groups=2,
+        ),
+        unet=unet,
+        motion_adapter=adapter,
+        scheduler=diffusers.DDIMScheduler(beta_schedule="linear", steps_offset=1, clip_sample=False),
+    )
+
+
+FAMILIES = {
+    "wan": wan,
+    "wan2.2": wan_of_two_networks,
+    "cogvideox": cogvideox,
+    "ltx": ltx,
+    "hunyuan": hunyuan_video,
+    "mochi": mochi,
+    "animatediff": animatediff,
+}
+
+
+def build(name):
+    """Build the pipeline of a family, its weights from a fixed seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return FAMILIES[name]()
