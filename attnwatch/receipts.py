@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -78,7 +79,7 @@ class Place:
         """Return the same place with paths relative to a folder above it."""
         return replace(self, manifest=self.manifest.relative_to(folder), directory=self.directory.relative_to(folder))
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The receipt."""
         return self.directory / f"{self.video_id}{RECEIPT_SUFFIX}"
