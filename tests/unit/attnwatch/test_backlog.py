@@ -1,0 +1,113 @@
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from attnwatch.backlog import Backlog, Waiting
+from attnwatch.targets import Target
+
+ONE, TWO, THREE = (Target(Path(f"/outputs/{name}.complete.json")) for name in "abc")
+COLLECTED = Target(ONE.manifest, Path("/outputs"))
+
+targets = st.sampled_from([ONE, TWO, THREE, COLLECTED])
+times = st.integers(0, 5).map(float)
+
+
+class BacklogIsADictInOrder(RuleBasedStateMachine):
+    """A backlog behaves as a dict that is sorted by time, then by arrival, every time it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.backlog = Backlog()
+        self.queued: dict[Target, tuple[float, int]] = {}
+        self.held: dict[Target, tuple[Target, Waiting]] = {}
+        self.arrivals = 0
+
+    def arrive(self, target, due):
+        self.held.pop(target, None)
+        self.queued[target] = (due, self.arrivals)
+        self.arrivals += 1
+
+    @rule(one=targets, due=times)
+    def put(self, one, due):
+        self.backlog.put(Waiting(one, due))
+        self.arrive(one, due)
+
+    @rule(one=targets)
+    def discard(self, one):
+        self.backlog.discard(one)
+        self.queued.pop(one, None)
+        self.held.pop(one, None)
+
+    def first_due(self, now):
+        due = [(*when, target) for target, when in self.queued.items() if when[0] <= now]
+        return min(due)[2] if due else None
+
+    @rule(now=times)
+    def pop(self, now):
+        popped = self.backlog.pop_due(now)
+        expected = self.first_due(now)
+        assert (popped and popped.target) == expected
+        self.queued.pop(expected, None)
+
+    @rule(now=times, until=targets)
+    def hold_what_is_due(self, now, until):
+        expected = self.first_due(now)
+        waiting = self.backlog.pop_due(now)
+        if waiting is not None:
+            self.backlog.hold(waiting, until)
+            self.queued.pop(expected)
+            self.held[expected] = (until, waiting)
+
+    @rule(until=targets)
+    def release(self, until):
+        self.backlog.release(until)
+        for target, (awaited, waiting) in list(self.held.items()):
+            if awaited == until:
+                self.arrive(target, waiting.due)
+
+    @invariant()
+    def tells_what_waits(self):
+        known = {*self.queued, *self.held}
+        assert len(self.backlog) == len(known)
+        assert self.backlog.videos() == len({target.manifest for target in known})
+        for target in (ONE, TWO, THREE, COLLECTED):
+            assert (target in self.backlog) == (target in known)
+            assert (self.backlog.get(target) is not None) == (target in known)
+
+    @rule()  # no invariant: asking puts the queue in order
+    def tells_when_the_next_one_is_due(self):
+        assert self.backlog.next_due() == (min(self.queued.values())[0] if self.queued else None)
+
+
+BacklogIsADictInOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBacklogIsADictInOrder = BacklogIsADictInOrder.TestCase
+
+
+def test_targets_that_are_due_at_the_same_time_come_in_the_order_of_their_arrival():
+    backlog = Backlog()
+    for target in (TWO, ONE, THREE):
+        backlog.put(Waiting(target))
+    assert [backlog.pop_due(0.0).target for _ in range(3)] == [TWO, ONE, THREE]
+
+
+def test_what_was_found_incomplete_is_still_known_after_it_was_held_back():
+    backlog = Backlog()
+    backlog.put(Waiting(COLLECTED, due=1.0, since=0.5, looks=3))
+    backlog.hold(backlog.pop_due(1.0), ONE)
+    assert backlog.pop_due(9.0) is None
+    backlog.release(ONE)
+    waiting = backlog.pop_due(9.0)
+    assert (waiting.since, waiting.looks) == (0.5, 3)
+
+
+def test_a_batch_is_about_to_be_collected_only_by_what_is_whole_and_due():
+    backlog = Backlog()
+    backlog.put(Waiting(COLLECTED, due=5.0))
+    assert backlog.soon(4.0) == set()
+    assert backlog.soon(5.0) == {COLLECTED.batch}
+    backlog.put(Waiting(COLLECTED, due=0.0, since=1.0))
+    assert backlog.soon(5.0) == set()
+    backlog.put(Waiting(ONE))
+    assert backlog.soon(5.0) == set()
