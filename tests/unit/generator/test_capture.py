@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
 from diffusers.models.transformers import transformer_wan
 
+from generator import capture as capture_module
 from generator.capture import capture
 from generator.errors import CaptureError
 from generator.maps import Keep
@@ -121,17 +123,20 @@ def test_the_video_is_the_same_to_the_last_bit_with_capture_without_it_and_after
 
 def attributes(model):
     """Everything that capture could leave behind."""
-    hooks = [
-        (dict(layer.module._forward_pre_hooks), dict(layer.module._forward_hooks), layer.module.processor)
-        for layer in model.text_attention()
-    ]
-    always = [dict(layer.module._forward_hooks_always_called) for layer in model.text_attention()]
-    return hooks, always, dict(vars(model.pipe.transformer)), transformer_wan.dispatch_attention_fn
+    hooked = [*model.denoisers().values(), *(layer.module for layer in model.text_attention())]
+    return (
+        [(dict(module._forward_pre_hooks), dict(module._forward_hooks)) for module in hooked],
+        [layer.module.processor for layer in model.text_attention()],
+        [dict(vars(denoiser)) for denoiser in model.denoisers().values()],
+        torch.nn.functional.scaled_dot_product_attention,
+        transformer_wan.dispatch_attention_fn,
+    )
 
 
 def test_the_model_is_left_as_it_was(model, sampling, words):
     before = attributes(model)
     with capture(model, words("a (kiss)"), model.grid(sampling)):
+        assert torch.nn.functional.scaled_dot_product_attention is not before[-2]
         assert transformer_wan.dispatch_attention_fn is not before[-1]
         generate(model, "a kiss", sampling)
     assert attributes(model) == before
@@ -265,3 +270,165 @@ def test_each_of_two_networks_is_recorded_by_its_name(model, sampling, words):
     single = record(model, sampling, words("a (kiss)"), EVERYTHING)
     for one, other in zip(recorder.steps, single.steps, strict=True):
         assert (one.maps - other.maps).abs().max() <= 1e-6
+
+
+def tensors(recorder, branch="cond"):
+    return torch.stack([step.maps for step in recorder.steps if step.branch == branch])
+
+
+def test_maps_are_handed_on_as_soon_as_a_branch_of_a_step_is_done(model, sampling, words):
+    events = []
+    keep = Keep(branches=("cond", "uncond"))
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+
+    def take(step):
+        events.append((step.index, step.branch, step.maps.dtype, step.maps.device.type))
+
+    with capture(model, tracked, grid, keep, on_maps=take) as recorder:
+        model.generate("a kiss", sampling, 1, lambda done, total: events.append(done))
+    half = (torch.float16, "cpu")
+    assert events == [(0, "cond", *half), (0, "uncond", *half), 1, (1, "cond", *half), (1, "uncond", *half), 2]
+    assert recorder.steps == []
+    assert recorder.aggregated() is not None
+
+
+def test_an_exception_of_the_one_that_takes_maps_is_passed_on(model, sampling, words):
+    def full(step):
+        raise OSError("the disk is full")
+
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+    with pytest.raises(OSError, match="disk is full"), capture(model, tracked, grid, on_maps=full):
+        generate(model, "a kiss", sampling)
+
+
+def test_only_the_unconditional_branch_is_kept_when_asked(model, sampling, words):
+    tracked = words("a (kiss)")
+    both = record(model, sampling, tracked, Keep(branches=("cond", "uncond"), dtype=torch.float32))
+    one = record(model, sampling, tracked, Keep(branches=("uncond",), dtype=torch.float32))
+    assert {step.branch for step in one.steps} == {"uncond"}
+    assert torch.equal(tensors(one, "uncond"), tensors(both, "uncond"))
+    assert torch.equal(one.aggregated("uncond"), both.aggregated("uncond"))
+    assert not torch.allclose(tensors(both, "uncond"), tensors(both, "cond"))
+
+
+def test_only_the_chosen_layers_are_kept_and_averaged(model, sampling, words):
+    tracked = words("a (kiss)")
+    every = record(model, sampling, tracked, Keep(per_block=True, dtype=torch.float32))
+    some = record(model, sampling, tracked, Keep(layers=(3, 1), per_block=True, dtype=torch.float32))
+    mean = record(model, sampling, tracked, Keep(layers=(1, 3), dtype=torch.float32))
+    assert torch.equal(tensors(some), tensors(every)[:, :, [3, 1]])
+    assert torch.allclose(tensors(mean), tensors(every)[:, :, [1, 3]].mean(2, keepdim=True), atol=1e-8)
+    assert torch.allclose(mean.aggregated(), tensors(mean).mean((0, 2, 3)), atol=1e-8)
+    assert mean.summary()["layers_kept"] == [1, 3]
+    assert mean.summary()["calls"] == 8
+
+
+@pytest.mark.parametrize(("layers", "found"), [((4,), "4"), ((-1, 2), "-1"), ((), "none")])
+def test_layers_that_the_model_does_not_have_are_refused(model, sampling, words, layers, found):
+    with pytest.raises(CaptureError, match=f"layers to keep: found {found}; expected numbers from 0 to 3"):
+        record(model, sampling, words("a (kiss)"), Keep(layers=layers))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 100])
+def test_maps_are_made_smaller_by_the_mean_of_the_area_that_a_cell_covers(model, sampling, words, factor):
+    sampling = replace(sampling, height=96)
+    tracked = words("a (kiss)")
+    whole = record(model, sampling, tracked, Keep(dtype=torch.float32))
+    small = record(model, sampling, tracked, Keep(downsample=factor, dtype=torch.float32))
+    assert whole.grid == model.grid(sampling)
+    height, width = math.ceil(whole.grid.height / factor), math.ceil(whole.grid.width / factor)
+    assert small.grid == replace(whole.grid, height=height, width=width)
+    expected = areas(areas(tensors(whole), -2, height), -1, width)
+    assert tensors(small).shape == expected.shape
+    assert torch.allclose(tensors(small), expected, atol=1e-8)
+    assert torch.allclose(small.aggregated(), expected.mean((0, 2, 3)), atol=1e-8)
+
+
+def areas(maps, axis, count):
+    """Average along an axis over ``count`` equal parts of it; a cell that a part touches takes part whole."""
+    length = maps.shape[axis]
+    parts = [(number * length // count, -(-(number + 1) * length // count)) for number in range(count)]
+    return torch.stack([maps.narrow(axis, start, end - start).mean(axis) for start, end in parts], axis)
+
+
+def test_words_padding_and_the_end_of_the_text_add_up_to_one(model, sampling, words):
+    tracked = words("(a) (kiss)")
+    keep = replace(EVERYTHING, reserved=True, branches=("cond", "uncond"))
+    grid, prompts = model.grid(sampling), {"cond": "a kiss", "uncond": ""}
+    with capture(model, tracked, grid, keep, prompts=prompts) as recorder:
+        generate(model, "a kiss", sampling)
+    assert recorder.names == ("a", "kiss", "__padding__", "__eos__")
+    assert (tensors(recorder).sum(1) - 1).abs().max() <= 1e-6
+    assert tensors(recorder)[:, 2].min() > 0.5
+    # Without a negative prompt all but the first token are padding, the places of the two words among it.
+    assert (tensors(recorder, "uncond")[:, 2:].sum(1) - 1).abs().max() <= 1e-6
+
+
+def test_the_mass_of_the_padding_needs_the_prompt(model, sampling, words):
+    with pytest.raises(CaptureError, match="needs the prompt of each branch"):
+        record(model, sampling, words("a (kiss)"), Keep(reserved=True))
+
+
+def test_a_random_sample_is_computed_again_in_float64(model, sampling, words):
+    recorder = record(model, sampling, words("a (kiss)"), Keep(self_check=True))
+    found = recorder.summary()["self_check"]
+    assert found["rows"] == 2 * 4 * 8
+    assert 0 < found["max_abs_error"] <= 1e-6
+
+
+def test_the_check_finds_what_is_wrong(model, sampling, words, monkeypatch):
+    right = capture_module.word_probabilities
+    monkeypatch.setattr(capture_module, "word_probabilities", lambda call, columns: right(call, columns) + 1e-3)
+    recorder = record(model, sampling, words("a (kiss)"), Keep(self_check=True))
+    assert recorder.summary()["self_check"]["max_abs_error"] == pytest.approx(1e-3, rel=1e-2)
+
+
+@pytest.fixture
+def cached(model):
+    """Switch a cache of diffusers on, and off again."""
+    yield model.pipe.transformer.enable_cache
+    model.pipe.transformer.disable_cache()
+
+
+def test_steps_whose_layers_a_cache_skips_are_gaps_and_never_filled(model, sampling, words, cached):
+    sampling, tracked = replace(sampling, steps=4), words("a (kiss)")
+    cached(
+        PyramidAttentionBroadcastConfig(
+            cross_attention_block_skip_range=3,
+            cross_attention_timestep_skip_range=(0, 1001),
+            cross_attention_block_identifiers=("blocks",),
+            current_timestep_callback=lambda: model.pipe.current_timestep,
+        )
+    )
+    without = generate(model, "a kiss", sampling)
+    with capture(model, tracked, model.grid(sampling), Keep(dtype=torch.float32)) as recorder:
+        during = generate(model, "a kiss", sampling)
+    assert np.array_equal(without, during)
+    stored, left_out = [step.index for step in recorder.steps], [gap["index"] for gap in recorder.gaps]
+    assert left_out
+    assert stored
+    assert sorted(stored + left_out) == [0, 1, 2, 3]
+    assert recorder.gaps[0] == {
+        "index": left_out[0],
+        "branch": "cond",
+        "model": "transformer",
+        "layers": [f"blocks.{number}.attn2" for number in range(4)],
+    }
+    assert recorder.steps_seen == 4
+    summary = recorder.summary()
+    assert summary["gaps"] == recorder.gaps
+    assert (summary["calls"], summary["expected_calls"]) == (4 * len(stored), 16)
+    assert torch.allclose(recorder.aggregated(), tensors(recorder).mean((0, 2, 3)), atol=1e-8)
+
+
+def test_a_cache_of_whole_blocks_leaves_gaps_too(model, sampling, words, cached):
+    cached(FirstBlockCacheConfig(threshold=100.0))
+    recorder = record(model, replace(sampling, steps=3), words("a (kiss)"), Keep(dtype=torch.float32))
+    assert [step.index for step in recorder.steps] == [0]
+    assert [(gap["index"], gap["layers"][0]) for gap in recorder.gaps] == [(1, "blocks.1.attn2"), (2, "blocks.1.attn2")]
+
+
+def test_several_videos_at_a_time_are_refused(model, sampling, words):
+    tracked, grid = words("a (kiss)"), model.grid(sampling)
+    with pytest.raises(CaptureError, match="found a batch of 2 latent videos"), capture(model, tracked, grid):
+        model.pipe(["a kiss", "a hug"], width=64, height=48, num_frames=5, num_inference_steps=1, output_type="latent")
