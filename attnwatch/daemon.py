@@ -157,8 +157,9 @@ class Daemon:
         self._report.scanned(self._search.scans, self._search.seconds)
         once = self._options.once
         if self._search.scans == 1:
-            videos, workers = self._backlog.videos(), self._settings.watcher.workers
-            self._report.hello(videos, self._planner.up_to_date, workers, once=once)
+            videos = self._backlog.videos() + len(self._running) + self._outcome.rendered
+            self._report.hello(videos, self._planner.up_to_date, self._settings.watcher.workers, once=once)
+        self._planner.prune(self._search.found)
         if not once:
             way = way_to_learn(self._options.roots, watcher, self._search.folders)
             self._interval = way.interval(self._settings.watcher.rescan_interval)
@@ -392,6 +393,7 @@ class Daemon:
             self._planner.say(f"still waiting for {task.place.video_id}: {result.obstacle}")
         delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waiting.looks, _MOST_DOUBLINGS))
         self._backlog.put(Waiting(task.target, now + delay, since, waiting.looks + 1))
+        self._backlog.release(task.target)
 
     def _finish_running(self, woken: socket.socket) -> None:
         """Let running jobs finish for a while; what is not finished then is abandoned and done at the next start."""

@@ -20,7 +20,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe, wait
-from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from attnwatch.kernel import adopt_orphans, end_with_parent
 Target = Callable[[Any, "Connection[Any, Any]"], object]
 
 _START, _SIGNAL = "start", "signal"
+_FILLING = b"."  # descriptors travel with at least one byte
 _PATIENCE = 3.0  # seconds that the server may take to end
 _GLANCE = 0.005
 
@@ -44,7 +44,7 @@ class ForkServer:
     """
 
     def __init__(self, target: Target, preload: Sequence[str] = (), environment: dict[str, str] | None = None) -> None:
-        ours, theirs = Pipe()
+        ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
@@ -52,7 +52,8 @@ class ForkServer:
             ours.close()
             _run_and_exit(lambda: _Server(theirs, target).run(preload, environment or {}))
         theirs.close()
-        self.connection = ours
+        self._socket = ours  # for descriptors; the same stream as the connection
+        self.connection = _connection_on(ours)
         self._last = 0
 
     def start(self, work: object) -> "tuple[int, Connection[Any, Any]]":
@@ -66,7 +67,7 @@ class ForkServer:
         try:
             self._last += 1
             self.connection.send((_START, self._last, work))
-            send_handle(self.connection, sender.fileno(), self._pid)
+            socket.send_fds(self._socket, [_FILLING], [sender.fileno()])  # needs no new descriptor, so it does not fail
         except OSError:
             receiver.close()
             raise
@@ -97,6 +98,7 @@ class ForkServer:
     def close(self) -> None:
         """End the server, and every process that is still there; one that the kernel cannot end is left to it."""
         self.connection.close()
+        self._socket.close()
         limit = time.monotonic() + _PATIENCE
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(self._pid, os.WNOHANG) == (0, 0) and time.monotonic() < limit:
@@ -106,8 +108,9 @@ class ForkServer:
 class _Server:
     """The server's side: forks, passes on, reaps, in one thread."""
 
-    def __init__(self, watcher: "Connection[Any, Any]", target: Target) -> None:
-        self._watcher = watcher
+    def __init__(self, watcher: socket.socket, target: Target) -> None:
+        self._socket = watcher
+        self._watcher = _connection_on(watcher)
         self._target = target
         self._numbers: dict[int, int] = {}  # process id -> number, until the process is reaped
 
@@ -146,7 +149,8 @@ class _Server:
             _signal_session(pid, detail)
 
     def _start(self, number: int, work: object) -> None:
-        results = Connection(recv_handle(self._watcher), readable=False)
+        _, descriptors, _, _ = socket.recv_fds(self._socket, len(_FILLING), 1)
+        results: Connection[Any, Any] = Connection(descriptors[0], readable=False)
         parent = os.getpid()
         try:
             pid = os.fork()
@@ -169,6 +173,7 @@ class _Server:
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         self._watcher.close()
+        self._socket.close()
         self._target(work, results)
 
     def _reap(self) -> None:
@@ -196,6 +201,10 @@ class _Server:
             while True:
                 os.waitpid(-1, 0)
                 self._end_strays()
+
+
+def _connection_on(stream: socket.socket) -> "Connection[Any, Any]":
+    return Connection(os.dup(stream.fileno()))
 
 
 def _run_and_exit(action: Callable[[], object]) -> None:

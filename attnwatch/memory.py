@@ -16,6 +16,8 @@ from attnwatch.targets import Target
 
 Stamps = Mapping[str, Stamp | None]
 
+_SPARE, _FEW = 1.2, 100  # how much more may be remembered than is there
+
 
 class _Settled(NamedTuple):
     receipt: str
@@ -73,6 +75,15 @@ class Memory:
     def forget_settled(self) -> None:
         """Forget what was settled, because it is to be decided anew."""
         self._settled.clear()
+
+    def prune(self, found: int) -> None:
+        """Forget videos that are not there any more, if far more are remembered than were found."""
+        if len(self._rendered) <= _SPARE * found + _FEW and len(self._settled) <= _SPARE * found + _FEW:
+            return
+        for known in (self._settled, self._rendered):
+            for key in [key for key in known if stamp_of(key.removesuffix("\0")) is None]:
+                del known[key]
+        self._owners = {receipt: path for receipt, path in self._owners.items() if stamp_of(path) is not None}
 
     def owner(self, receipt: Path) -> Path | None:
         """Return the manifest that a receipt belongs to, if it is known."""

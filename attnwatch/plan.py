@@ -115,6 +115,10 @@ class Planner:
         self._memory.forget_settled()
         self._said.clear()
 
+    def prune(self, found: int) -> None:
+        """Forget what is gone, if much more is remembered than the last scan has found."""
+        self._memory.prune(found)
+
     def target_of(self, receipt: Path) -> Target | None:
         """Return whose receipt this is, if this run has met its manifest."""
         manifest = self._memory.owner(receipt)

@@ -23,6 +23,7 @@ class Search:
         scans: number of scans that are done.
         seconds: processor time of the last one.
         folders: number of folders that it came across.
+        found: number of targets that it found.
 
     """
 
@@ -35,9 +36,11 @@ class Search:
         self._due = 0.0
         self._spent = 0.0
         self._seen = 0
+        self._count = 0
         self.scans = 0
         self.seconds = 0.0
         self.folders = 0
+        self.found = 0
 
     @property
     def is_busy(self) -> bool:
@@ -76,11 +79,13 @@ class Search:
                 return
             self._hinted.popleft()
         if self._scan is None and (self._again or (interval is not None and time.monotonic() >= self._due)):
-            self._again, self._spent, self._seen = False, 0.0, len(self._roots)
+            self._again, self._spent, self._seen, self._count = False, 0.0, len(self._roots), 0
             self._scan = itertools.chain.from_iterable(map(self._everything_below, self._roots))
         if self._scan is not None:
             began = time.thread_time()
-            yield from _until(limit, self._scan)
+            for target in _until(limit, self._scan):
+                self._count += 1
+                yield target
             self._spent += time.thread_time() - began
             if time.monotonic() < limit:
                 self._finish(interval)
@@ -93,7 +98,7 @@ class Search:
     def _finish(self, interval: float | None) -> None:
         self._scan = None
         self.scans += 1
-        self.seconds, self.folders = self._spent, self._seen
+        self.seconds, self.folders, self.found = self._spent, self._seen, self._count
         self.wait(float("inf") if interval is None else interval)
 
 
