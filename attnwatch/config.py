@@ -26,8 +26,15 @@ GENERATOR_ATTENTION_KEYS = frozenset(
         "compress_attention",
         "storage_interval",
         "storage_dtype",
+        "spatial_downsample_factor",
         "store_per_block",
         "store_per_head",
+        "layers",
+        "branch",
+        "store_reserved",
+        "track",
+        "max_attention_bytes",
+        "self_check",
     }
 )
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")

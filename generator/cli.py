@@ -21,7 +21,7 @@ from generator.config import Settings, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.plan import Plan, plan_batch, plan_resumption, read_template
 from generator.progress import set_up_logging
-from generator.prompts import Variation
+from generator.prompts import Variation, track
 from generator.ranks import Rank
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -38,6 +38,7 @@ app = App(
 _WHAT = Group("What to generate", sort_key=1)
 _VIDEO = Group("Videos (default: what the model recommends)", sort_key=2)
 _MODEL = Group("Model", sort_key=3)
+_ATTENTION = Group("What is kept of the attention", sort_key=4)
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,38 @@ class Flags:
     vae_slicing: Annotated[bool | None, Parameter(group=_MODEL, help="Decode one sample at a time.")] = None
     attention_backend: Annotated[
         str | None, Parameter(group=_MODEL, help="Attention kernel by diffusers' name, such as `flash` or `sage`.")
+    ] = None
+    store_attention: Annotated[
+        bool | None,
+        Parameter(group=_ATTENTION, negative="--no-store-attention", help="Keep a map per denoising step (default)."),
+    ] = None
+    storage_interval: Annotated[int | None, Parameter(group=_ATTENTION, help="Keep every Nth denoising step.")] = None
+    storage_dtype: Annotated[str | None, Parameter(group=_ATTENTION, help="`float16` (default) or `float32`.")] = None
+    spatial_downsample_factor: Annotated[
+        int | None, Parameter(group=_ATTENTION, help="Keep maps of a Nth of the height and width.")
+    ] = None
+    store_per_block: Annotated[
+        bool | None, Parameter(group=_ATTENTION, help="Keep each layer instead of their mean.")
+    ] = None
+    store_per_head: Annotated[bool | None, Parameter(group=_ATTENTION, help="Keep each head instead of the mean.")] = (
+        None
+    )
+    layers: Annotated[str | None, Parameter(group=_ATTENTION, help="Only these layers, such as `0,14,29`.")] = None
+    branch: Annotated[
+        str | None, Parameter(group=_ATTENTION, help="Branch of guidance: `cond` (default), `uncond` or `both`.")
+    ] = None
+    store_reserved: Annotated[
+        bool | None, Parameter(group=_ATTENTION, help="Keep the mass of padding and end of text too.")
+    ] = None
+    track: Annotated[
+        list[str] | None, Parameter(group=_ATTENTION, help="Track a word that the template does not mark; repeatable.")
+    ] = None
+    compress_attention: Annotated[bool | None, Parameter(group=_ATTENTION, help="Compress with zstd.")] = None
+    max_attention_bytes: Annotated[
+        str | None, Parameter(group=_ATTENTION, help="Most bytes of one video's maps, such as `2GiB` (default: 4GiB).")
+    ] = None
+    self_check: Annotated[
+        bool | None, Parameter(group=_ATTENTION, help="Compute a sample again in float64; the manifest has the error.")
     ] = None
 
 
@@ -157,7 +190,7 @@ def _preview(settings: Settings) -> int:
     total = min(template.count, limit or template.count)
     shown = min(total, limit or PREVIEW_AT_MOST)
     for variation in template.variations(shown):
-        _print(_describe(variation))
+        _print(_describe(track(variation, settings.attention_analysis.track)))
     if shown < total:
         _print(f"... and {total - shown:,} more")
     each = settings.video.videos_per_variation
@@ -166,9 +199,10 @@ def _preview(settings: Settings) -> int:
 
 
 def _describe(variation: Variation) -> str:
+    marks = [(span.end, ")") for span in variation.spans] + [(span.start, "(") for span in variation.spans]
     marked = variation.prompt
-    for span in sorted(variation.spans, key=lambda span: span.start, reverse=True):
-        marked = f"{marked[: span.start]}({marked[span.start : span.end]}){marked[span.end :]}"
+    for place, mark in sorted(marks, reverse=True):  # from the end, so that no place moves
+        marked = f"{marked[:place]}{mark}{marked[place:]}"
     choices = ", ".join(f"{slot}: {text or 'nothing'}" for slot, text in variation.choices.items())
     return f"prompt_{variation.number:03}  {marked}" + (f"  [{choices}]" if choices else "")
 

@@ -15,8 +15,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
+from generator import visualization
 from generator.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "GENERATOR_"
@@ -25,40 +36,6 @@ ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
 WATCHER_BLOCK = "watcher"
 
 MAX_NAME_BYTES = 200
-
-VISUALIZATION_SWITCHES = frozenset({"auto_generate_per_video", "auto_generate_videos"})
-VISUALIZATION_PARAMS = frozenset(
-    {
-        "figsize",
-        "colormap",
-        "overlay_alpha",
-        "static_duration",
-        "fps",
-        "interpolation_steps",
-        "include_colorbar",
-        "generate_attention_only",
-        "generate_overlay",
-        "generate_aggregated",
-        "generate_step_evolution",
-        "steps",
-        "layers",
-        "heads",
-        "quality",
-        "per_video_fps",
-        "per_video_quality",
-        "batch_fps",
-        "batch_quality",
-        "normalization",
-        "vmin",
-        "vmax",
-        "clip",
-        "invert",
-        "threshold",
-        "fail_on_visualization_error",
-        "visualization_timeout",
-    }
-)
-"""Keys of ``visualization_params``. They belong to the watcher: only the names are checked here."""
 
 
 def _no_boolean(value: object) -> object:
@@ -86,8 +63,14 @@ def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return values
 
 
+def _listed(value: object) -> object:
+    """Split text at commas, as flags and environment variables have lists."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 Positive = Annotated[Whole, Field(ge=1, le=100_000)]
+Index = Annotated[Whole, Field(ge=0, le=100_000)]
 Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
 
 
@@ -153,8 +136,17 @@ class AttentionSettings(_Block):
     compress_attention: bool = False
     storage_interval: Positive = 1
     storage_dtype: Literal["float16", "float32"] = "float16"
+    spatial_downsample_factor: Positive = 1
     store_per_block: bool = False
     store_per_head: bool = False
+    layers: Annotated[tuple[Index, ...], Field(min_length=1), BeforeValidator(_listed)] | None = None
+    branch: Literal["cond", "uncond", "both"] = "cond"
+    store_reserved: bool = False
+    track: Annotated[
+        tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...], BeforeValidator(_listed)
+    ] = ()
+    max_attention_bytes: Annotated[ByteSize, BeforeValidator(_no_boolean), Field(ge=1)] = ByteSize(4 * 2**30)
+    self_check: bool = False
 
     @property
     def stores_anything(self) -> bool:
@@ -282,17 +274,25 @@ def _attention_layer(path: Path, block: str, value: object) -> Layer:
     """Split the block about attention into what the generator stores and what the watcher is asked for."""
     entries = _mapping(path, block, value)
     own = AttentionSettings.model_fields
-    _refuse_unknown(path, f"{block}.", entries, [*own, *VISUALIZATION_SWITCHES, "visualization_params"])
+    _refuse_unknown(path, f"{block}.", entries, [*own, *visualization.SWITCHES, "visualization_params"])
     layer = {
         Place("attention_analysis", key): Found(entry, f"{path}: {block}.{key}")
         for key, entry in entries.items()
         if key in own
     }
     params = _mapping(path, f"{block}.visualization_params", entries.get("visualization_params"))
-    _refuse_unknown(path, f"{block}.visualization_params.", params, VISUALIZATION_PARAMS)
-    switches = {key: entry for key, entry in entries.items() if key in VISUALIZATION_SWITCHES}
+    _refuse_unknown(path, f"{block}.visualization_params.", params, visualization.PARAMS)
+    switches = {key: entry for key, entry in entries.items() if key in visualization.SWITCHES}
+    _refuse_other_kinds(path, f"{block}.", switches)
+    _refuse_other_kinds(path, f"{block}.visualization_params.", params)
     layer[Place("", "visualization")] = Found({**switches, **params}, f"{path}: {block}")
     return layer
+
+
+def _refuse_other_kinds(path: Path, prefix: str, entries: Mapping[str, object]) -> None:
+    for name, value in entries.items():
+        if expected := visualization.wrong_kind(name, value):
+            raise SettingsError(f"{path}: {prefix}{name}: found {value!r}; expected {expected}")
 
 
 def _mapping(path: Path, name: str, value: object) -> dict[str, Any]:

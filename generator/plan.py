@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, Settings
 from generator.errors import ResumeError, UsageError
-from generator.prompts import Template, Variation
+from generator.prompts import Template, Variation, find_words, track
 
 MAX_VARIATIONS = 10_000
 """More are refused unless their number is limited: nobody means them."""
@@ -99,7 +100,22 @@ def plan_batch(settings: Settings) -> Plan:
             f"the template has {template.count:,} variations, more than {MAX_VARIATIONS:,}. Take the first N of them "
             "with --max-variations N, or write fewer alternatives; --preview shows how they begin"
         )
-    return Plan(settings, template.text, tuple(template.variations(limit)))
+    variations = _tracked(template.variations(limit), settings)
+    _refuse_absent(settings.attention_analysis.track, variations)
+    return Plan(settings, template.text, variations)
+
+
+def _tracked(variations: Iterable[Variation], settings: Settings) -> tuple[Variation, ...]:
+    return tuple(track(variation, settings.attention_analysis.track) for variation in variations)
+
+
+def _refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> None:
+    for word in words:
+        if not any(find_words(variation.prompt, [word]) for variation in variations):
+            raise UsageError(
+                f"track: found {word!r} in none of {len(variations)} prompts, such as {variations[0].prompt!r}. "
+                "Expected a word that is there, as it is spelt there; --preview shows all prompts"
+            )
 
 
 def read_template(settings: Settings) -> Template:
@@ -135,7 +151,7 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
     free = {key: getattr(given.model, key) for key in FREE_ON_RESUME & given.model.model_fields_set}
     model = settings.model.model_copy(update={"revision": content.get("model_revision"), **free})
     settings = settings.model_copy(update={"model": model})
-    variations = tuple(Template(content["template"]).variations(settings.video.max_variations))
+    variations = _tracked(Template(content["template"]).variations(settings.video.max_variations), settings)
     plan = Plan(settings, content["template"], variations, folder, content)
     if [(video.video_id, video.seed) for video in plan.videos] != written:
         raise ResumeError(

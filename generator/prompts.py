@@ -10,8 +10,8 @@ so no video changes by it. The language itself is described in `generator.gramma
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from generator.errors import TemplateError
@@ -82,6 +82,38 @@ class Template:
     def variations(self, limit: int | None = None) -> Iterator[Variation]:
         """Make the first ``limit`` variations (all, if None), one by one."""
         return map(self.variation, islice(_count_up(self.count), limit))
+
+
+def track(variation: Variation, words: Iterable[str]) -> Variation:
+    """Track further words wherever they occur in a prompt, as if each occurrence stood in brackets."""
+    spans = {(span.start, span.end): span for span in find_words(variation.prompt, words)}
+    spans |= {(span.start, span.end): span for span in variation.spans}  # those know their slot
+    return replace(variation, spans=tuple(spans[place] for place in sorted(spans)))
+
+
+def find_words(prompt: str, words: Iterable[str]) -> tuple[TrackedSpan, ...]:
+    """Find all occurrences of some words, or of several words in a row, in a prompt.
+
+    Upper and lower case are the same. Found are whole words, "kiss" not in "kissing"; scripts without upper and
+    lower case, many of which do not separate words, are searched for the characters.
+    """
+    found = [
+        TrackedSpan(match.group(), match.start(), match.end(), None)
+        for word in words
+        for match in re.finditer(_pattern(word), prompt, re.IGNORECASE)
+    ]
+    return tuple(sorted(found, key=lambda span: (span.start, span.end)))
+
+
+def _pattern(word: str) -> str:
+    parts = word.split()
+    before = r"(?<!\w)" if _separates_words(parts[0][0]) else ""
+    after = r"(?!\w)" if _separates_words(parts[-1][-1]) else ""
+    return before + r"\s+".join(map(re.escape, parts)) + after
+
+
+def _separates_words(character: str) -> bool:
+    return character.isdecimal() or character.upper() != character.lower()
 
 
 def escape(text: str) -> str:

@@ -6,6 +6,7 @@ for the others at the end.
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from generator import models
+from generator.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention
 from generator.errors import CaptureError, PipelineError, ResumeError, VideoError
 from generator.families.contract import VideoModel
 from generator.files import remove_leftovers
@@ -72,9 +74,18 @@ def prepare(plan: Plan, rank: Rank) -> PreparedBatch:
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
     batch = PreparedBatch(plan, model, words)
+    _check_attention(batch)
     if rank.is_first:
         _warn(batch)
     return batch
+
+
+def _check_attention(batch: PreparedBatch) -> None:
+    """Refuse what cannot be kept of the attention of any prompt."""
+    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    most = max(map(len, batch.words.values()))
+    if most and settings.stores_anything:
+        check_attention(settings, VideoShape.of(batch.model, sampling, most), sampling.guidance_scale)
 
 
 def _warn(batch: PreparedBatch) -> None:
@@ -129,6 +140,7 @@ def _lead(work: _Work) -> int:
         log.info(
             "%s: %d of %d videos to be made with %s", folder, len(missing), len(plan.videos), work.batch.model.name
         )
+        _tell_size(work.batch, folder, missing)
         began = time.time()
         rank.agree((folder, [video.video_id for video in missing]))
         rank.meet()
@@ -137,6 +149,26 @@ def _lead(work: _Work) -> int:
             wait_until_ended(folder, number)
             _notice_death(work, folder, rank.share(missing, number), number, began)
         return _end(work, folder)
+
+
+def _tell_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
+    """Say how large the attention of ``videos`` will be, and warn if the disk has not that much."""
+    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    words = [len(batch.words[video.variation.number]) for video in videos]
+    if not settings.stores_anything or not any(words):
+        return
+    shapes = [VideoShape.of(batch.model, sampling, count) for count in words]
+    sizes = [attention_bytes(settings, shape) if shape.words else 0 for shape in shapes]
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    log.info(
+        "attention: up to %s a video (%s), %s in all",
+        as_text(sizes[largest]),
+        as_kept(settings, shapes[largest]),
+        as_text(sum(sizes)),
+    )
+    free = shutil.disk_usage(folder).free
+    if sum(sizes) > free:
+        log.warning("the disk of %s has %s free, less than the attention alone will take", folder, as_text(free))
 
 
 def _follow(work: _Work) -> int:

@@ -1,8 +1,8 @@
 """Making one video: generated, its attention captured, everything written, the manifest last."""
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from generator.capture import Recorder, capture
+from generator.budget import keep_of
+from generator.capture import capture
 from generator.config import Sampling
 from generator.encode import encode_video
 from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
 from generator.families.contract import OnStep, VideoModel
 from generator.files import atomic_write, make_folder
-from generator.maps import Keep
+from generator.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.outputs import Document, FinishedVideo, write_manifest, write_prompt
 from generator.plan import Plan, PlannedVideo
-from generator.store import save_attention
+from generator.store import AttentionStore, StoredStep
 from generator.tokens import TrackedWord
 
 MEMORY_ADVICE = ". Try --offload model, --vae-tiling or --dtype bfloat16, or make smaller or shorter videos"
@@ -52,28 +53,23 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
     """
     began = time.monotonic()
     sampling = batch.plan.settings.video.sampling()
-    words = batch.words[video.variation.number]
-    with _capturing(batch, words) as recorder:
-        frames = _generate(batch.model, video, sampling, on_step)
-    schedule = batch.model.schedule()
-    _refuse_gaps(recorder, schedule)
     place = folder / "videos" / video.prompt_id
-    make_folder(place)
-    if not (place / "prompt.txt").exists():
-        write_prompt(place, video.variation.prompt)
-    path = place / f"{video.stem}.mp4"
-    with atomic_write(path) as temporary:
-        encode_video(temporary, frames, sampling.fps)
-    finished = FinishedVideo(
-        planned=video,
-        video=path,
-        attention=_write_attention(batch, place, video, recorder),
-        words=() if recorder is None else recorder.words,
-        grid=asdict(batch.model.grid(sampling)),
-        denoising=_describe_steps(recorder, schedule),
-        generation=_describe_generation(batch, video, recorder, time.monotonic() - began),
-    )
-    write_manifest(folder, finished, batch.plan.settings.visualization)
+    with ExitStack() as undo:
+        with _recording(batch, video, place, undo) as store:
+            frames = _generate(batch.model, video, sampling, on_step)
+        schedule = batch.model.schedule()
+        _refuse_gaps(store, schedule)
+        finished = FinishedVideo(
+            planned=video,
+            video=_write_video(place, video, frames, sampling.fps),
+            attention=() if store is None else store.finish(),
+            words=() if store is None else store.recorder.words,
+            grid=asdict(batch.model.grid(sampling) if store is None else store.recorder.grid),
+            denoising=[] if store is None else _describe_steps(store.steps, schedule),
+            generation=_describe_generation(batch, video, store, time.monotonic() - began),
+        )
+        write_manifest(folder, finished, batch.plan.settings.visualization)
+        undo.pop_all()
 
 
 def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_step: OnStep) -> np.ndarray:
@@ -92,45 +88,54 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _capturing(batch: PreparedBatch, words: tuple[TrackedWord, ...]) -> AbstractContextManager[Recorder | None]:
-    """Record attention, if there are words to track and it is to be stored."""
-    settings = batch.plan.settings.attention_analysis
-    if not words or not settings.stores_anything:
-        return nullcontext()
-    keep = Keep(
-        steps=settings.store_attention,
-        aggregated=settings.store_aggregated_attention,
-        interval=settings.storage_interval,
-        per_block=settings.store_per_block,
-        per_head=settings.store_per_head,
-        dtype=getattr(torch, settings.storage_dtype),
-    )
-    return capture(batch.model, words, batch.model.grid(batch.plan.settings.video.sampling()), keep)
+@contextmanager
+def _recording(
+    batch: PreparedBatch, video: PlannedVideo, place: Path, undo: ExitStack
+) -> Iterator[AttentionStore | None]:
+    """Record attention to files, if there are words to track and it is to be stored."""
+    settings, words = batch.plan.settings, batch.words[video.variation.number]
+    if not words or not settings.attention_analysis.stores_anything:
+        yield None
+        return
+    sampling, prompt = settings.video.sampling(), video.variation.prompt
+
+    def keep_maps(maps: StepMaps) -> None:
+        store.append(maps)
+
+    with capture(
+        batch.model,
+        words,
+        batch.model.grid(sampling),
+        keep_of(settings.attention_analysis),
+        prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
+        on_maps=keep_maps,
+    ) as recorder:
+        compress = settings.attention_analysis.compress_attention
+        store = AttentionStore(place / "attention_maps", video.tensors_stem, recorder, prompt, compress=compress)
+        undo.callback(store.discard)
+        yield store
 
 
-def _refuse_gaps(recorder: Recorder | None, schedule: Schedule) -> None:
-    if recorder is not None and recorder.steps_seen != len(schedule):
+def _refuse_gaps(store: AttentionStore | None, schedule: Schedule) -> None:
+    if store is not None and store.recorder.steps_seen != len(schedule):
         raise CaptureError(
-            f"captured {recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline leaves out some calls "
-            "of its network. Switch that off, or do without capture"
+            f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline leaves out some "
+            "calls of its network. Switch that off, or do without capture"
         )
 
 
-def _write_attention(
-    batch: PreparedBatch, place: Path, video: PlannedVideo, recorder: Recorder | None
-) -> tuple[Path, ...]:
-    if recorder is None:
-        return ()
-    folder = place / "attention_maps"
-    make_folder(folder)
-    settings = batch.plan.settings.attention_analysis
-    return (save_attention(folder, video.tensors_stem, recorder, video.variation.prompt, settings),)
+def _write_video(place: Path, video: PlannedVideo, frames: np.ndarray, fps: float) -> Path:
+    make_folder(place)
+    if not (place / "prompt.txt").exists():
+        write_prompt(place, video.variation.prompt)
+    path = place / f"{video.stem}.mp4"
+    with atomic_write(path) as temporary:
+        encode_video(temporary, frames, fps)
+    return path
 
 
-def _describe_steps(recorder: Recorder | None, schedule: Schedule) -> list[Document]:
+def _describe_steps(steps: Sequence[StoredStep], schedule: Schedule) -> list[Document]:
     """Describe the stored denoising steps as FORMAT.md's ``denoising``."""
-    if recorder is None:
-        return []
     return [
         {
             "index": step.index,
@@ -139,12 +144,12 @@ def _describe_steps(recorder: Recorder | None, schedule: Schedule) -> list[Docum
             "model": step.denoiser,
             "branch": step.branch,
         }
-        for step in recorder.steps
+        for step in steps
     ]
 
 
 def _describe_generation(
-    batch: PreparedBatch, video: PlannedVideo, recorder: Recorder | None, seconds: float
+    batch: PreparedBatch, video: PlannedVideo, store: AttentionStore | None, seconds: float
 ) -> Document:
     """Describe how a video was made, as FORMAT.md's ``generation``."""
     described: Document = {
@@ -163,6 +168,6 @@ def _describe_generation(
         "seconds": round(seconds, 3),
         "versions": {library: version(library) for library in LIBRARIES},
     }
-    if recorder is not None:
-        described["capture"] = recorder.summary()
+    if store is not None:
+        described["capture"] = store.recorder.summary()
     return described

@@ -17,10 +17,12 @@ from attnwatch.discover import find_manifests
 from attnwatch.documents import json_schema
 from attnwatch.manifest import read_manifest
 from attnwatch.settings import Visualization
+from attnwatch.tensorfile import open_tensors
 from attnwatch.tensors import AttentionReader
+from generator import cli as generator_cli
 from generator import config as generator_config
 from generator import tokens as generator_tokens
-from tests.integration.generator_support import generate
+from generator import visualization as generator_visualization
 from tests.support import attnwatch, read_receipt
 
 TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"
@@ -34,18 +36,33 @@ EVERYTHING = {
         "store_per_head": True,
         "storage_dtype": "float32",
         "storage_interval": 2,
+        "spatial_downsample_factor": 2,
+        "layers": [0, 3],
+        "branch": "both",
+        "store_reserved": True,
+        "track": ["red"],
+        "self_check": True,
     }
 }
+UNCONDITIONAL = {"attention_analysis": {"branch": "uncond", "store_aggregated_attention": False}}
 
 
-@pytest.fixture(scope="session", params=[PLAIN, EVERYTHING], ids=["plain", "everything"])
+BATCHES = [(PLAIN, False), (EVERYTHING, False), (EVERYTHING, True), (UNCONDITIONAL, False)]
+
+
+@pytest.fixture(scope="session", params=BATCHES, ids=["plain", "everything", "a file per step", "unconditional"])
 def batch(request, tmp_path_factory):
-    """A batch that the generator has written as a process of its own."""
+    """A batch that the generator has written, with all steps in one file or, as of large maps, in a file each."""
+    content, is_large = request.param
     folder = tmp_path_factory.mktemp("generated")
-    (folder / "settings.yaml").write_text(yaml.safe_dump(request.param), encoding="utf-8")
+    (folder / "settings.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     output = folder / "outputs"
-    done = generate(folder, "--config", folder / "settings.yaml", "--output", output, "--batch-name", "x", *SMALL)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        if is_large:
+            patch.setattr("generator.store.MOST_IN_ONE_FILE", 0)
+        arguments = ["--config", folder / "settings.yaml", "--output", output, "--batch-name", "x", *SMALL]
+        assert generator_cli.main([str(argument) for argument in arguments]) == 0
     (batch,) = output.iterdir()
     return batch
 
@@ -57,6 +74,7 @@ def read(path):
 def test_a_generated_batch_passes_the_check(batch):
     documents = dict(check(batch))
     assert len(documents) == 4
+    assert len(list(batch.rglob("*.mp4"))) == 2
     assert [problem for problems in documents.values() for problem in problems] == []
 
 
@@ -92,7 +110,8 @@ def test_the_name_of_a_generated_video_is_the_one_that_the_watcher_would_give_it
 def test_generated_words_are_found_under_their_slugs_in_the_order_of_the_prompt(batch):
     for path, last in zip(find_manifests(batch), ("red_rose", "ÄÖ"), strict=True):
         with AttentionReader(read_manifest(path)) as attention:
-            assert list(attention.words) == ["kiss", "Kiss_2", last]
+            words = list(attention.words)
+            assert (words[:2], words[-1]) == (["kiss", "Kiss_2"], last)
 
 
 def test_the_spans_of_generated_words_are_those_of_their_texts(batch):
@@ -118,12 +137,41 @@ def test_every_file_that_a_generated_manifest_names_is_listed_with_its_digest(ba
         assert set(manifest.document.files) == set(manifest.inputs())
 
 
+def test_what_was_asked_for_is_what_is_stored(batch):
+    """All at once: half the grid, two of four layers, both branches, reserved tensors, a word more, a file a step."""
+    stored = read(batch / "batch.json")["settings"]["attention_analysis"]
+    path = next(find_manifests(batch))
+    manifest, tensors = read(path), {}
+    for name in manifest["attention"]:
+        for tensor in open_tensors(path.parent / name):
+            tensors.setdefault(tensor.name, tensor.shape)
+    if stored["branch"] == "both":
+        words = ["kiss", "Kiss_2", "red", "red_rose", "__padding__", "__eos__"]
+        assert set(tensors) == {
+            f"{branch}{word}{kind}" for branch in ("", "uncond/") for word in words for kind in ("", ".aggregated")
+        }
+        assert tensors["uncond/red"] == tensors["kiss"] == (1, 2, 4, 2, 1, 1)
+        assert {step["branch"] for step in manifest["denoising"]} == {"both"}
+        assert manifest["generation"]["capture"]["self_check"]["max_abs_error"] < 1e-5
+    elif stored["branch"] == "uncond":
+        assert set(tensors) == {"kiss", "Kiss_2", "red_rose"}
+        assert [step["branch"] for step in manifest["denoising"]] == ["uncond"] * 2
+
+
+def test_large_maps_have_a_file_per_step(batch, request):
+    one = ["attention_maps/vid001.safetensors"]
+    several = ["attention_maps/vid001/step_000.safetensors.zst", "attention_maps/vid001/aggregated.safetensors.zst"]
+    expected = {"everything": [f"{one[0]}.zst"], "a file per step": several}
+    for path in find_manifests(batch):
+        assert read(path)["attention"] == expected.get(request.node.callspec.id, one)
+
+
 def test_a_generated_batch_is_rendered_whole(batch):
     done = attnwatch(batch, "--once")
     assert done.returncode == 0, done.stderr
     for manifest in find_manifests(batch):
         receipt = read_receipt(manifest)
-        assert len(receipt["outputs"]) == 9
+        assert len(receipt["outputs"]) == 3 * len(read(manifest)["tokens"])
         assert receipt["notes"] == []
         jsonschema.validate(receipt, json_schema("receipt"))
 
@@ -172,7 +220,7 @@ def test_the_watcher_knows_what_the_generator_stores():
 
 
 def test_the_generator_knows_every_setting_that_a_batch_may_ask_for():
-    known = generator_config.VISUALIZATION_SWITCHES | generator_config.VISUALIZATION_PARAMS
+    known = generator_visualization.SWITCHES | generator_visualization.PARAMS
     assert known == set(Visualization.model_fields)
 
 
@@ -210,6 +258,16 @@ FILES = [
     {"watcher": None, "model": None, "video": None, "attention_analysis": None, "template": None},
     {"attention_analysis": {"auto_generate_videos": None, "visualization_params": {"colormap": None, "steps": None}}},
     {"attention_analysis": {"visualization_params": {"colourmap": "hot"}}},
+    {"attention_analysis": {"visualization_params": {"colormap": 5}}},
+    {"attention_analysis": {"visualization_params": {"figsize": [12, "wide"]}}},
+    {
+        "attention_analysis": {
+            "visualization_params": {"figsize": ["12", 8], "fps": "5", "steps": "0-9", "invert": "no"}
+        }
+    },
+    {"attention_analysis": {"visualization_params": {"interpolation_steps": True}}},
+    {"attention_analysis": {"auto_generate_videos": "perhaps"}},
+    {"attention_analysis": {"layers": [0, 5], "branch": "both", "track": ["kiss"], "max_attention_bytes": "2 GiB"}},
     *({"attention_analysis": {"visualization_params": {name: value}}} for name, value in VALUES.items()),
     *({"attention_analysis": {name: value}} for name, value in VALUES.items()),
 ]

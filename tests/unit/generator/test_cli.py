@@ -25,6 +25,11 @@ def test_preview_prints_prompts_with_marks_choices_and_the_number_of_videos(call
     ]
 
 
+def test_preview_shows_words_that_are_tracked_besides(call):
+    _, out, _ = call("--template", "(two men) and a dog", "--track", "men", "--track", "DOG", "--preview")
+    assert out.splitlines()[0] == "prompt_001  (two (men)) and a (dog)"
+
+
 def test_preview_generates_nothing(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call("--template", DEMO, "--preview")
@@ -89,7 +94,12 @@ def test_help_names_every_flag(call):
     flags += (
         "--height --frames --fps --negative-prompt --model --device --dtype --resume --preview --max-variations -v "
     )
-    flags += "--offload --vae-tiling --vae-slicing --attention-backend"
+    flags += (
+        "--offload --vae-tiling --vae-slicing --attention-backend --store-per-block --store-per-head --layers --branch "
+    )
+    flags += (
+        "--storage-interval --spatial-downsample-factor --store-reserved --track --max-attention-bytes --self-check"
+    )
     assert [flag for flag in flags.split() if flag not in out] == []
 
 

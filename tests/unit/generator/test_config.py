@@ -61,6 +61,23 @@ def test_every_setting_has_an_environment_variable():
     assert (settings.template, settings.batch_name, settings.output) == ("a (dog)", "dogs", "elsewhere")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("layers", "0, 14,29", (0, 14, 29)),
+        ("track", "kiss,two men", ("kiss", "two men")),
+        ("max_attention_bytes", "2GiB", 2 * 2**30),
+        ("max_attention_bytes", "500 MB", 500_000_000),
+    ],
+)
+def test_lists_and_sizes_can_be_written_as_text(name, text, value):
+    for settings in (
+        load_settings({name: text}, {}, None),
+        load_settings({}, {f"GENERATOR_{name.upper()}": text}, None),
+    ):
+        assert getattr(settings.attention_analysis, name) == value
+
+
 def test_the_demo_configuration_is_valid_and_holds_the_defaults():
     settings = load_settings({}, {}, DEMO)
     assert settings.model == ModelSettings()
@@ -90,14 +107,15 @@ def test_what_belongs_to_the_watcher_is_passed_on_as_it_is(written):
     file = written("""
         attention_analysis:
           auto_generate_per_video: false
-          visualization_params: {figsize: [12, 8], colormap: 5, quality: nonsense}
+          visualization_params: {figsize: [12, 8], colormap: nonsense, fps: -5, vmin: null}
         watcher: {anything: goes}
         """)
     assert load_settings({}, {}, file).visualization == {
         "auto_generate_per_video": False,
         "figsize": [12, 8],
-        "colormap": 5,
-        "quality": "nonsense",
+        "colormap": "nonsense",
+        "fps": -5,
+        "vmin": None,
     }
 
 
@@ -140,6 +158,19 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(written, text, complain
         ("video: 5", "video: found 5; expected `key: value` lines"),
         ("- a list", "the file: found ['a list']; expected `key: value` lines"),
         ("attention_analysis: {visualization_params: hot}", "visualization_params: found 'hot'; expected"),
+        (
+            "attention_analysis: {visualization_params: {colormap: 5}}",
+            "attention_analysis.visualization_params.colormap: found 5; expected a name",
+        ),
+        ("attention_analysis: {auto_generate_videos: maybe}", "auto_generate_videos: found 'maybe'; expected true"),
+        ("attention_analysis: {visualization_params: {figsize: 12}}", "figsize: found 12; expected two numbers"),
+        ("attention_analysis: {visualization_params: {fps: true}}", "fps: found True; expected a number"),
+        ("attention_analysis: {layers: [0, -1]}", "attention_analysis.layers: found -1; expected greater than"),
+        ("attention_analysis: {layers: []}", "attention_analysis.layers: found []"),
+        ("attention_analysis: {branch: all}", "branch: found 'all'; expected 'cond', 'uncond' or 'both'"),
+        ("attention_analysis: {max_attention_bytes: 5 XB}", "max_attention_bytes: found '5 XB'"),
+        ("attention_analysis: {max_attention_bytes: true}", "max_attention_bytes: found True; expected a number"),
+        ("attention_analysis: {track: [kiss, ' ']}", "attention_analysis.track: found ' '"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place(written, text, complaint):

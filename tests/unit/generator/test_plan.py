@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from generator.config import ModelSettings, Settings, VideoSettings, load_settings
+from generator.config import AttentionSettings, ModelSettings, Settings, VideoSettings, load_settings
 from generator.errors import ResumeError, TemplateError, UsageError
 from generator.plan import plan_batch, plan_resumption
 
@@ -39,6 +39,21 @@ def test_far_too_many_variations_are_refused_at_once_unless_they_are_limited():
     with pytest.raises(UsageError, match=r"1,000,000,000,000 variations, more than 10,000.*--max-variations"):
         plan_batch(Settings(template=template))
     assert len(plan_batch(Settings(template=template, video=VideoSettings(max_variations=3))).variations) == 3
+
+
+def tracking(*words):
+    return Settings(template=TEMPLATE, attention_analysis=AttentionSettings(track=words))
+
+
+def test_words_are_tracked_in_the_prompts_that_have_them():
+    first, second = plan_batch(tracking("women", "Two")).variations
+    assert [span.text for span in first.spans] == ["kiss", "two"]
+    assert [span.text for span in second.spans] == ["kiss", "two", "women"]
+
+
+def test_a_word_that_no_prompt_has_is_refused():
+    with pytest.raises(UsageError, match="track: found 'dog' in none of 2 prompts, such as 'a kiss between two men'"):
+        plan_batch(tracking("two", "dog"))
 
 
 @pytest.fixture

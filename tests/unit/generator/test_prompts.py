@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from generator.errors import TemplateError
-from generator.prompts import Template, escape
+from generator.prompts import Template, escape, find_words, track
 
 DEMO = "a romantic (kiss) between [two men|two women|a man and woman]"
 
@@ -192,3 +192,38 @@ def test_variations_are_all_that_the_brackets_allow(template):
         assert found == [" ".join("".join(choice).split()) for choice in product(*parts)]
     assert set(found) == set(enumerate_by_hand(template))
     assert not any(mark in prompt for prompt in found for mark in "[]|")
+
+
+def tracked(variation):
+    return [(span.text, span.start, span.slot) for span in variation.spans]
+
+
+def test_words_that_the_template_does_not_mark_are_tracked_wherever_they_occur():
+    variation = Template("Men kiss (two men), kissing [(men)|women]").variation(1)
+    assert tracked(track(variation, ["men", "kiss"])) == [
+        ("Men", 0, None),
+        ("kiss", 4, None),
+        ("two men", 9, None),
+        ("men", 13, None),
+        ("men", 26, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "found"),
+    [
+        ("a red  rose", "red rose", ["red rose"]),
+        ("a KISS", "kiss", ["KISS"]),
+        ("a well-known (kiss).", "known", ["known"]),
+        ("Ünder der Brücke", "ünder", ["Ünder"]),
+        ("a kiss1", "kiss", []),
+        ("2 of 22", "2", ["2"]),
+        ("一个吻和吻", "吻", ["吻", "吻"]),
+        ("what? (no.)", "what?", ["what?"]),
+    ],
+)
+def test_whole_words_are_found_in_any_script(prompt, word, found):
+    prompt = " ".join(prompt.split())
+    assert [span.text for span in find_words(prompt, [word])] == found
+    for span in find_words(prompt, [word]):
+        assert prompt[span.start : span.end] == span.text

@@ -5,6 +5,7 @@ import os
 import signal
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -18,7 +19,16 @@ from safetensors.numpy import load as load_tensors
 
 from generator import models
 from generator.config import AttentionSettings, Settings, VideoSettings, load_settings
-from generator.errors import CaptureError, ModelError, OutputError, PipelineError, ResumeError, TokenError
+from generator.errors import (
+    CaptureError,
+    ModelError,
+    OutputError,
+    PipelineError,
+    ResumeError,
+    SettingsError,
+    TokenError,
+    VideoError,
+)
 from generator.files import fingerprint
 from generator.folders import LOCK_FILE
 from generator.interrupt import Stopped
@@ -60,6 +70,7 @@ def make(tmp_path, console):
         (folder,) = tmp_path.glob("demo_*")
         return code, folder
 
+    run_batch.output = tmp_path
     return run_batch
 
 
@@ -176,6 +187,65 @@ def test_what_is_stored_is_what_was_asked_for(make, attention, shapes):
     assert {tensor.dtype.name for tensor in tensors.values()} == {"float32"}
     stored = json.loads(metadata["steps"])
     assert [step["index"] for step in read(place / "video_001.complete.json")["denoising"]] == stored
+
+
+def test_the_size_is_told_before_the_first_video_and_is_right(make, caplog):
+    caplog.set_level("INFO", "generator")
+    _, folder = make()
+    lines = [message for message in caplog.messages if message.startswith(("attention: ", "video "))]
+    kept = "2 words, 3 steps, the mean of layers, the mean of heads"
+    assert lines[0] == f"attention: up to 480 bytes a video ({kept}), 720 bytes in all"
+    tensors, _ = read_tensors(folder / "videos/prompt_001/attention_maps/vid001.safetensors")
+    assert sum(tensor.nbytes for tensor in tensors.values()) == 480
+
+
+def test_a_disk_that_is_too_small_is_noticed_before_the_first_video(make, caplog, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=719))
+    make()
+    assert "has 719 bytes free, less than the attention alone will take" in caplog.text
+
+
+def test_too_much_attention_is_refused_before_anything_is_written(make, tmp_path):
+    with pytest.raises(SettingsError, match="one video would take 480 bytes, more than max_attention_bytes"):
+        make(attention=AttentionSettings(max_attention_bytes=479))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_maps_are_on_the_disk_before_the_video_is(make, model, monkeypatch):
+    monkeypatch.setattr("generator.store.MOST_IN_ONE_FILE", 0)
+    generate, seen = model.generate, []
+
+    def watching(prompt, sampling, seed, on_step):
+        def look(done, total):
+            seen.append(sorted(path.name for path in maps.glob("vid001/*")))
+            on_step(done, total)
+
+        (folder,) = Path(make.output).glob("demo_*")
+        maps = folder / "videos/prompt_001/attention_maps"
+        return generate(prompt, sampling, seed, look)
+
+    monkeypatch.setattr(model, "generate", watching)
+    _, folder = make(template="a (kiss)")
+    steps = [f"step_{number:03}.safetensors" for number in range(3)]
+    assert seen == [steps[:1], steps[:2], steps]
+    manifest = read(folder / "videos/prompt_001/video_001.complete.json")
+    assert manifest["attention"] == [f"attention_maps/vid001/{name}" for name in [*steps, "aggregated.safetensors"]]
+    assert set(manifest["files"]) == {"video_001.mp4", *manifest["attention"]}
+
+
+def test_of_a_video_that_fails_no_maps_are_left(make, model, monkeypatch):
+    monkeypatch.setattr("generator.store.MOST_IN_ONE_FILE", 0)
+    monkeypatch.setattr("generator.video.encode_video", raising(VideoError("no numbers")))
+    code, folder = make(template="a (kiss)")
+    assert code == 1
+    assert list(folder.rglob("*.safetensors")) == []
+
+
+def raising(error):
+    def function(*inputs):
+        raise error
+
+    return function
 
 
 def test_compressed_tensors_are_one_frame_that_tells_its_size(make):
