@@ -4,12 +4,13 @@ Nothing depends on it. It is for people, who want to know whether somebody is at
 """
 
 import contextlib
+import json
 import os
 import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
@@ -25,6 +26,7 @@ _LEAST_BETWEEN = 1.0  # seconds between two writings, however much changes
 _SILENT_AFTER = 3 * HEARTBEAT
 _STALE_AFTER = 30 * HEARTBEAT
 _MOST_BYTES = 2**20
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r".*\.\d+\.json|\..*\.tmp", re.DOTALL)
 
 Mode = Literal["events", "events and polling", "polling"]
@@ -129,7 +131,7 @@ class Publisher:
         self._time = time.monotonic()
         activity.heartbeat = now()
         self._written = replace(activity, running=list(activity.running))
-        data = _ADAPTER.dump_json(activity, indent=2) + b"\n"
+        data = _as_json(activity)
         for root in self._roots:
             with contextlib.suppress(OSError):
                 if (root / FOLDER).is_symlink():
@@ -144,6 +146,13 @@ class Publisher:
                 if self._written is not None:
                     _path(root, self._written).unlink(missing_ok=True)
                 (root / FOLDER).rmdir()  # fails while other watchers are at work here
+
+
+def _as_json(activity: Activity) -> bytes:
+    text = json.dumps(asdict(activity), indent=2, ensure_ascii=False)
+    # Bytes of file names that are no UTF-8 come as lone surrogates, which no JSON may hold.
+    text = _SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text)
+    return f"{text}\n".encode()
 
 
 def read_activities(root: Path) -> Iterator[Activity]:

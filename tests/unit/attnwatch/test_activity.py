@@ -9,6 +9,7 @@ import pytest
 
 from attnwatch.activity import FOLDER, HEARTBEAT, Activity, Publisher, Running, read_activities
 from attnwatch.discover import is_searched
+from attnwatch.names import printable
 
 
 @pytest.fixture
@@ -106,6 +107,16 @@ def test_a_root_that_cannot_be_written_is_no_error(tmp_path, activity, kind):
         publisher.publish(activity)
     assert list(read_activities(root)) == []
     assert list(tmp_path.glob("*.json")) == []
+
+
+def test_names_that_are_no_utf8_are_told_as_they_are_printed(tmp_path, activity):
+    activity.roots = ("/\udcff é",)
+    activity.running.append(Running("a", "/\udcff/a.complete.json", ago(0)))
+    with Publisher([tmp_path]) as publisher:
+        publisher.publish(activity)
+        (read,) = read_activities(tmp_path)
+    assert read.roots == ("/\\udcff é",)
+    assert read.running[0].manifest == printable("/\udcff/a.complete.json")
 
 
 def written(root, activity, **changes):
