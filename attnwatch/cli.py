@@ -32,6 +32,7 @@ from attnwatch.discover import manifest_of
 from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.engine import LocalEngine
 from attnwatch.errors import AttnwatchError, ConfigError, EngineError
+from attnwatch.fontcache import matplotlib_folder
 from attnwatch.hooks import Hooks
 from attnwatch.log import LogFormat, console, counted, set_up
 from attnwatch.manifest import BATCH_FILE
@@ -264,7 +265,8 @@ def main(arguments: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no UTF-8 are printed as they are
     try:
-        code = app(arguments, exit_on_error=False, error_console=console())
+        with matplotlib_folder():
+            code = app(arguments, exit_on_error=False, error_console=console())
         sys.stdout.flush()
     except CycloptsError:
         code = USAGE

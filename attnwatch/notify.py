@@ -4,7 +4,6 @@ Datagrams of `NAME=value` lines to the socket that NOTIFY_SOCKET names. Without 
 happens: no daemon is to end because nobody listens to it.
 """
 
-import contextlib
 import os
 import socket
 import time
@@ -12,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Self
 
 _SOCKET, _WATCHDOG, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
-_SEND_TIME = 1.0  # seconds that a full queue of the service manager may hold us up
+_SEND_TIME = 1.0  # seconds that the service manager's full queue may hold up what it has to be told
 _MICROSECONDS = 1_000_000
 
 
@@ -58,28 +57,32 @@ class Notifier:
     def status(self, text: str) -> None:
         """Show a line in `systemctl status`; the same line is sent once."""
         line = " ".join(text.split())
-        if line != self._status:
+        if line != self._status and self._send(f"STATUS={line}", patience=0):
             self._status = line
-            self._send(f"STATUS={line}")
 
     def watchdog(self) -> None:
         """Give a sign of life; call it as often as you like, it is sent twice per interval."""
         now = time.monotonic()
-        if self._watchdog_interval is not None and now >= self._next_watchdog:
-            self._next_watchdog = now + self._watchdog_interval / 2
-            self._send("WATCHDOG=1")
+        due = self._watchdog_interval is not None and now >= self._next_watchdog
+        if due and self._send("WATCHDOG=1", patience=0):
+            self._next_watchdog = now + (self._watchdog_interval or 0) / 2
 
     def extend_timeout(self, seconds: float) -> None:
         """Ask for so many seconds more, from now on, to start, reload or stop."""
         self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * _MICROSECONDS)}")
 
-    def _send(self, *lines: str) -> None:
+    def _send(self, *lines: str, patience: float = _SEND_TIME) -> bool:
+        """Send one message; tell whether it was taken."""
         if self._address is None:
-            return
+            return False
         data = "\n".join(lines).encode(errors="backslashreplace")
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.settimeout(_SEND_TIME)
-            sender.sendto(data, self._address)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(patience)
+                sender.sendto(data, self._address)
+        except OSError:
+            return False
+        return True
 
 
 def _socket_address(text: str | None) -> bytes | None:

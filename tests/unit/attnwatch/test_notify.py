@@ -120,19 +120,26 @@ def test_where_nobody_listens_nothing_happens(address):
     notifier.extend_timeout(1)
 
 
-def test_a_manager_that_does_not_listen_holds_nobody_up_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("attnwatch.notify._SEND_TIME", 0.01)
+def test_a_manager_that_does_not_listen_holds_nobody_up_and_hears_the_rest_later(tmp_path):
     address = f"{tmp_path}/notify"
     with listening(address) as received:
-        notifier = Notifier(address)
-        for _ in range(2000):  # more than a queue of datagrams holds
-            notifier.ready()
+        notifier = Notifier(address, 1000.0)
+        for number in range(2000):  # more than a queue of datagrams holds
+            notifier.status(str(number))
             if _full(address):
                 break
         else:
             pytest.fail("the queue never filled")
-        notifier.ready()
-        assert received() == ["READY=1"]
+        start = time.monotonic()
+        for _ in range(50):
+            notifier.status("last")
+            notifier.watchdog()
+        assert time.monotonic() - start < 1
+        while received() is not None:
+            pass
+        notifier.status("last")
+        notifier.watchdog()
+        assert [received(), received()] == [["STATUS=last"], ["WATCHDOG=1"]]
 
 
 def _full(address):

@@ -1,0 +1,285 @@
+"""The watcher as a service: its unit files, its word to the service manager, and its restrictions."""
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import Batch, environment, read_receipt, wait_until
+
+ROOT = Path(__file__).parents[2]
+UNITS = {"system": ROOT / "systemd/attnwatch@.service", "user": ROOT / "systemd/user/attnwatch@.service"}
+PROGRAM = Path(sys.executable).with_name("attnwatch")
+_PR_SET_MDWE, _REFUSE_EXEC_GAIN = 65, 1
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed: unit files cannot be checked"
+)
+
+
+def instance(tmp_path, kind, **changes):
+    """Write the unit as it is for one folder on this machine, with some of its lines changed."""
+    text = re.sub(
+        r"^ExecStart=\S+", f"ExecStart={PROGRAM}", UNITS[kind].read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    for old, new in changes.items():
+        assert re.search(rf"^{old}=", text, flags=re.MULTILINE), old
+        text = re.sub(rf"^{old}=.*", new, text, flags=re.MULTILINE)
+    unit = tmp_path / "attnwatch@tmp-outputs.service"
+    unit.write_text(text)
+    return unit
+
+
+def analyze(*arguments, **variables):
+    command = ["systemd-analyze", *map(str, arguments)]
+    return subprocess.run(
+        command, env=environment(**variables), capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def verified(kind, unit):
+    return analyze("verify", f"--{kind}", "--man=no", unit, XDG_RUNTIME_DIR=str(unit.parent))
+
+
+@needs_systemd
+@pytest.mark.parametrize("kind", UNITS)
+def test_systemd_has_no_complaint_about_a_unit(tmp_path, kind):
+    done = verified(kind, instance(tmp_path, kind))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_a_misspelt_line_would_be_noticed(tmp_path):
+    done = verified("system", instance(tmp_path, "system", WatchdogSec="WatchDogSec=60"))
+    assert "WatchDogSec" in done.stderr
+
+
+def exposure(unit):
+    done = analyze("security", "--offline=yes", "--no-pager", unit)
+    return float(re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)[1])
+
+
+@needs_systemd
+@pytest.mark.parametrize("kind", UNITS)
+def test_a_unit_exposes_little(tmp_path, kind):
+    assert exposure(instance(tmp_path, kind)) <= 1.5
+    assert exposure(instance(tmp_path, kind, ProtectSystem="", CapabilityBoundingSet="", SystemCallFilter="")) > 1.5
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_a_unit_is_notified_reloaded_and_restarted(kind):
+    lines = UNITS[kind].read_text(encoding="utf-8").splitlines()
+    for line in ("Type=notify", "Restart=on-failure", "ExecReload=/bin/kill -HUP $MAINPID", "BindPaths=%f"):
+        assert line in lines
+    assert any(re.fullmatch(r"WatchdogSec=\d+", line) for line in lines)
+
+
+class Manager:
+    """A service manager as far as a service sees one: a socket that it talks to."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(0.1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.messages = []
+        self.sender = None
+
+    def wait_for(self, line, seconds=20.0):
+        """Wait for a line among the notifications, and forget all until then."""
+
+        def came():
+            with contextlib.suppress(TimeoutError):
+                data, [(_, _, credentials)], *_ = self._socket.recvmsg(4096, socket.CMSG_SPACE(12))
+                self.messages.extend(data.decode().splitlines())
+                self.sender = int.from_bytes(credentials[:4], sys.byteorder)
+            return any(re.fullmatch(line, message) for message in self.messages)
+
+        wait_until(came, seconds, f"{line} among {self.messages}")
+        self.messages.clear()
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    return outputs
+
+
+@pytest.fixture
+def manager(outputs):
+    manager = Manager(outputs / ".notify")
+    yield manager
+    manager.close()
+
+
+@contextlib.contextmanager
+def service(outputs, log, *, prefix=(), arguments=(), prepare=None, **variables):
+    """Start the watcher as a service manager does."""
+    variables = {"NOTIFY_SOCKET": f"{outputs}/.notify", **variables}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "attnwatch", str(outputs), *arguments],
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            preexec_fn=prepare,  # noqa: PLW1509 - it calls the kernel and nothing else
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_service_manager_is_told_all_that_it_wants_to_know(outputs, manager, tmp_path):
+    configuration = tmp_path / "settings.yaml"
+    configuration.write_text("watcher: {workers: 1}")
+    with service(
+        outputs, tmp_path / "log", arguments=("--config", str(configuration)), WATCHDOG_USEC="1000000"
+    ) as process:
+        manager.wait_for("READY=1")
+        manager.wait_for("WATCHDOG=1")
+        Batch.make(outputs).add()
+        manager.wait_for("STATUS=1 rendered, .*")
+        process.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING=1")
+        manager.wait_for("READY=1")
+        manager.wait_for("WATCHDOG=1")
+        process.send_signal(signal.SIGTERM)
+        manager.wait_for("STOPPING=1")
+        assert process.wait(20) == 0
+
+
+def test_a_watcher_that_hangs_gives_no_sign_of_life(outputs, manager, tmp_path):
+    with service(outputs, tmp_path / "log", WATCHDOG_USEC="200000") as process:
+        manager.wait_for("WATCHDOG=1")
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        with contextlib.suppress(AssertionError):
+            manager.wait_for("nothing more", seconds=0.3)
+        manager.messages.clear()
+        with pytest.raises(AssertionError):
+            manager.wait_for("WATCHDOG=1", seconds=1)
+        process.send_signal(signal.SIGCONT)
+        manager.wait_for("WATCHDOG=1")
+
+
+READ_ONLY = """
+set -e
+mount --bind "$1" "$1"
+sed 's/^[^ ]* [^ ]* [^ ]* [^ ]* \\([^ ]*\\) .*/\\1/' /proc/self/mountinfo | sort -u | while read -r point; do
+  [ "$point" = "$1" ] || [ "$point" = /dev/shm ] || mount -o remount,bind,ro "$point" 2>/dev/null || true
+done
+shift
+exec "$@"
+"""
+
+
+def bwrap(outputs):
+    everything = ["--ro-bind", "/", "/", "--dev", "/dev", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    return ["bwrap", *everything, "--die-with-parent", "--bind", str(outputs), str(outputs)]
+
+
+def unshare(outputs):
+    return ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", READ_ONLY, "sh", str(outputs)]
+
+
+def works(prefix):
+    """Tell whether a way to restrict a program is there and allowed."""
+    if shutil.which(prefix[0]) is None:
+        return False
+    return subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=20).returncode == 0
+
+
+def refuse_new_code():
+    """Let no memory become executable that is not, as MemoryDenyWriteExecute= does; where the kernel can."""
+    ctypes.CDLL(None).prctl(_PR_SET_MDWE, _REFUSE_EXEC_GAIN, 0, 0, 0)
+
+
+@pytest.mark.parametrize("restricted", [bwrap, unshare])
+def test_the_watcher_needs_nothing_but_its_folder(outputs, manager, tmp_path, restricted):
+    """Without a network, and with everything else read-only: the home directory and the temporary one, too."""
+    prefix = restricted(outputs)
+    if not works(prefix):
+        pytest.skip(f"{prefix[0]} is not installed, or not allowed here")
+    probe = subprocess.run([*prefix, "touch", str(tmp_path / "elsewhere"), "/tmp/elsewhere"], check=False)
+    assert probe.returncode != 0
+    assert not (tmp_path / "elsewhere").exists()
+    manifest = Batch.make(outputs).add()
+    log = tmp_path / "log"
+    figures = ("--set", "figsize=[4,3]", "--set", "static_duration=0.2")
+    with service(outputs, log, prefix=prefix, arguments=figures, prepare=refuse_new_code) as process:
+        manager.wait_for("READY=1")
+        wait_until(lambda: read_receipt(manifest), 30)
+        assert read_receipt(manifest)["status"] == "rendered", log.read_text()
+        second = Batch.make(outputs).add(2)
+        wait_until(lambda: read_receipt(second), 30)
+        os.kill(manager.sender, signal.SIGTERM)
+        assert process.wait(20) == 0
+    said = log.read_text()
+    assert "matplotlib" not in said.lower()
+    assert "Traceback" not in said
+    assert all(re.match(r"\d{4}-\d\d-\d\d \S+ (INFO|WARNING): ", line) for line in said.splitlines()), said
+
+
+def test_the_example_for_slurm_generates_and_renders_to_the_end(tmp_path):
+    """With a generator of three lines in place of the real one, and without Slurm."""
+    finished = Batch.make(tmp_path / "finished")
+    finished.add(1)
+    finished.add(2)
+    fake = tmp_path / "bin" / "python"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\n[ "$*" = "-m generator --template a" ] || exit 9\nmv {finished.folder} outputs/\nexit 7\n'
+    )
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{PROGRAM.parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", str(ROOT / "configs/slurm.sbatch"), "--template", "a"],
+        cwd=tmp_path,
+        env=environment(PATH=path, SLURM_SUBMIT_DIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    for number in (1, 2):
+        manifest = tmp_path / "outputs" / finished.folder.name / f"videos/prompt_001/video_{number:03d}.complete.json"
+        assert read_receipt(manifest)["status"] == "rendered"
+
+
+def test_the_example_for_slurm_ends_the_generator_when_its_time_runs_out(tmp_path):
+    fake = tmp_path / "bin" / "python"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\ntrap 'touch stopped; exit 143' TERM\ntouch started\nwhile :; do sleep 0.1; done\n")
+    fake.chmod(0o755)
+    process = subprocess.Popen(
+        ["bash", str(ROOT / "configs/slurm.sbatch")],
+        cwd=tmp_path,
+        env=environment(PATH=f"{fake.parent}:{PROGRAM.parent}:{os.environ['PATH']}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until((tmp_path / "started").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert (tmp_path / "stopped").exists()
+    finally:
+        process.kill()
+        process.wait()
