@@ -5,10 +5,8 @@ Exit codes: 0 all is well, 1 some video failed, 2 usage or configuration is wron
 
 import contextlib
 import io
-import json
 import logging
 import os
-import re
 import signal
 import sys
 import time
@@ -26,24 +24,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from attnwatch import commands
 from attnwatch.activity import Activity, Publisher
+from attnwatch.commands import FAILED, OK
 from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.daemon import Daemon
-from attnwatch.discover import manifest_of
-from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.engine import LocalEngine
 from attnwatch.errors import AttnwatchError, ConfigError, EngineError
 from attnwatch.fontcache import matplotlib_folder
 from attnwatch.hooks import Hooks
 from attnwatch.log import LogFormat, console, counted, set_up
+from attnwatch.lookup import named, root_of
 from attnwatch.manifest import BATCH_FILE
-from attnwatch.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.notify import Notifier
 from attnwatch.plan import Options, Planner
 from attnwatch.report import Audience, Report
 from attnwatch.targets import find_targets
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-BATCH_FOLDER = Path("outputs")
+USAGE, INTERRUPTED = 2, 130
 _BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60
 
 app = App(
@@ -54,11 +50,10 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 
-app.command(commands.status)
-app.command(commands.retry)
-app.command(commands.doctor)
+_COMMANDS = ("render", "collect", *(command.__name__ for command in commands.ALL))
+for _command in commands.ALL:
+    app.command(_command)
 
-_COMMANDS = ("render", "collect", "check", "schema", "status", "retry", "doctor")
 _SETTINGS = Group("Settings", sort_key=1)
 _OUTPUT = Group("Output", sort_key=2)
 
@@ -155,7 +150,11 @@ def watch(
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
     options = Options(
-        roots=tuple(map(_root, roots)), once=once, force=flags.force, dry_run=dry_run, tokens=_words(flags.tokens)
+        roots=tuple(map(root_of, roots)),
+        once=once,
+        force=flags.force,
+        dry_run=dry_run,
+        tokens=_words(flags.tokens),
     )
     if dry_run:
         return _list(_settings(flags), options)
@@ -180,7 +179,7 @@ def render(
     if not paths:
         raise ConfigError("found no path; expected a video, a folder or the name of a batch")
     target = _set_up(flags)
-    roots = tuple(_root(_named(path)) for path in paths)
+    roots = tuple(root_of(named(path)) for path in paths)
     options = Options(roots, once=True, force=flags.force, by_name=True, tokens=_words(flags.tokens))
     return _run(flags, options, target)
 
@@ -203,7 +202,7 @@ def collect(
     if not batches:
         raise ConfigError("found no batch; expected a batch's folder or name; for example: attnwatch collect demo")
     target = _set_up(flags)
-    roots = tuple(_root(_named(batch)) for batch in batches)
+    roots = tuple(root_of(named(batch)) for batch in batches)
     for root in roots:
         if not root.is_dir():
             raise ConfigError(f"found the file {root}; expected the folder of a batch")
@@ -211,53 +210,6 @@ def collect(
             raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
     options = Options(roots, once=True, force=flags.force, by_name=True, collect=True, tokens=_words(flags.tokens))
     return _run(flags, options, target)
-
-
-@app.command
-def check(*paths: Path) -> int:
-    """Say what is wrong with a batch, a folder or a manifest, in the words of whoever wrote it.
-
-    Parameters
-    ----------
-    paths
-        What to check. Every tensor is read and every video is decoded.
-
-    """
-    from attnwatch.check import check as check_path  # noqa: PLC0415 - numpy and av, which nothing else here needs
-
-    if not paths:
-        raise ConfigError("found no path; expected a batch, a folder or a manifest")
-    documents = wrong = 0
-    for path in paths:
-        for document, problems in check_path(_named(path).absolute()):
-            documents += 1
-            wrong += bool(problems)
-            _print(f"{'wrong' if problems else 'ok   '}  {document}")
-            for problem in problems:
-                _print(f"       {problem}")
-    if not documents:
-        raise ConfigError(
-            f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
-            "beside the videos (FORMAT.md)"
-        )
-    _print(f"{counted(documents, 'document')}, {wrong} wrong")
-    return FAILED if wrong else OK
-
-
-@app.command
-def schema(document: str = "manifest") -> int:
-    """Print the JSON Schema of a document of the contract.
-
-    Parameters
-    ----------
-    document
-        manifest, batch, batch-complete, failure, receipt, contact-sheets, or status (what `status --json` prints).
-
-    """
-    if document not in DOCUMENTS:
-        raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")
-    _print(json.dumps(json_schema(document), indent=2))
-    return OK
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -332,7 +284,7 @@ def _list(settings: Settings, options: Options) -> int:
     planner = Planner(settings, options)
     targets = (target for root in options.roots for target in find_targets(root))
     for manifest in dict.fromkeys(target.manifest for target in targets if planner.plan(target)):
-        _print(str(manifest))
+        sys.stdout.write(f"{manifest}\n")
     return OK
 
 
@@ -375,30 +327,3 @@ def _set_up(flags: Flags) -> Console:
 def _words(tokens: tuple[str, ...]) -> tuple[str, ...] | None:
     words = tuple(word.strip() for token in tokens for word in token.split(",") if word.strip())
     return words or None
-
-
-def _named(path: Path) -> Path:
-    """Return what a path given by name stands for: itself, the manifest of a video, or a batch."""
-    if path.exists():
-        return manifest_of(path) if path.is_file() else path
-    stamped = re.compile(rf"{re.escape(str(path))}(_\d{{8}}_\d{{6}})?")
-    batches = sorted(folder for folder in BATCH_FOLDER.glob("*") if stamped.fullmatch(folder.name))
-    if not batches:
-        raise ConfigError(
-            f"found nothing at {path}, and no batch of that name in {BATCH_FOLDER}/; expected a video, a folder or "
-            "the name of a batch"
-        )
-    return batches[-1]
-
-
-def _root(path: Path) -> Path:
-    """Return the absolute path of a folder or of a manifest."""
-    if path.is_file() and not is_manifest(path.name):
-        beside = path.stem + MANIFEST_SUFFIX
-        raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md says what is in it")
-    return path.absolute()
-
-
-def _print(text: str) -> None:
-    """Write data to stdout; the log goes to stderr."""
-    sys.stdout.write(f"{text}\n")

@@ -1,7 +1,9 @@
-"""The commands that look after a folder without rendering anything: `status`, `retry`, `doctor`."""
+"""The commands that render nothing: they say how things stand, what is wrong, and what to do."""
 
 import sys
 from collections import Counter
+from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +11,60 @@ from cyclopts import Parameter
 
 from attnwatch.config import load_settings
 from attnwatch.doctor import examine
+from attnwatch.documents import DOCUMENTS, json_schema
 from attnwatch.errors import ConfigError
 from attnwatch.log import counted
+from attnwatch.lookup import folder, named
 from attnwatch.retry import retry as make_due
 from attnwatch.status import status as take_stock
 from attnwatch.summary import summary
 
 OK, FAILED = 0, 1
+
+
+def check(*paths: Path) -> int:
+    """Say what is wrong with a batch, a folder or a manifest, in the words of whoever wrote it.
+
+    Parameters
+    ----------
+    paths
+        What to check. Every tensor is read and every video is decoded.
+
+    """
+    from attnwatch.check import check as check_path  # noqa: PLC0415 - numpy and av, which nothing else here needs
+
+    if not paths:
+        raise ConfigError("found no path; expected a batch, a folder or a manifest")
+    documents = wrong = 0
+    for path in paths:
+        for document, problems in check_path(named(path).absolute()):
+            documents += 1
+            wrong += bool(problems)
+            _print(f"{'wrong' if problems else 'ok   '}  {document}")
+            for problem in problems:
+                _print(f"       {problem}")
+    if not documents:
+        raise ConfigError(
+            f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
+            "beside the videos (FORMAT.md)"
+        )
+    _print(f"{counted(documents, 'document')}, {wrong} wrong")
+    return FAILED if wrong else OK
+
+
+def schema(document: str = "manifest") -> int:
+    """Print the JSON Schema of a document of the contract.
+
+    Parameters
+    ----------
+    document
+        manifest, batch, batch-complete, failure, receipt, contact-sheets, or status (what `status --json` prints).
+
+    """
+    if document not in DOCUMENTS:
+        raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")
+    _print(dumps(json_schema(document), indent=2))
+    return OK
 
 
 def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -24,12 +73,12 @@ def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False)
     Parameters
     ----------
     root
-        The folder: `outputs/`, a batch, or a folder of videos.
+        A folder, or the name of a batch below outputs/ (the newest of that name).
     json
         Print a JSON document (`attnwatch schema status`).
 
     """
-    stock = take_stock(_folder(root))
+    stock = take_stock(folder(root))
     _print(stock.model_dump_json(indent=2) if json else summary(stock))
     return OK
 
@@ -40,13 +89,13 @@ def retry(root: Path, *video_ids: str) -> int:
     Parameters
     ----------
     root
-        The folder: `outputs/`, a batch, or a folder of videos.
+        A folder, or the name of a batch below outputs/ (the newest of that name).
     video_ids
         Only these videos; without, all that failed.
 
     """
     done = missed = 0
-    for retried in make_due(_folder(root), video_ids):
+    for retried in make_due(folder(root), video_ids):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -68,14 +117,14 @@ def doctor(
     Parameters
     ----------
     root
-        The folder: `outputs/`, a batch, or a folder of videos.
+        A folder, or the name of a batch below outputs/ (the newest of that name).
     config
         For `min_free_space`.
 
     """
     levels: Counter[str] = Counter()
     settings = load_settings(config, {}).watcher
-    for finding in examine(_folder(root), settings):
+    for finding in examine(folder(root), settings):
         levels[finding.level] += 1
         _print(f"{finding.level:<9}{finding.text}")
         if finding.remedy is not None:
@@ -84,11 +133,7 @@ def doctor(
     return FAILED if levels["problem"] else OK
 
 
-def _folder(path: Path) -> Path:
-    if not path.is_dir():
-        found = "the file" if path.exists() else "nothing at"
-        raise ConfigError(f"found {found} {path}; expected a folder that videos are finished in; check the path")
-    return path.absolute()
+ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor)
 
 
 def _print(text: str) -> None:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES
+from attnwatch.statusdocument import StatusDocument
 
 _FORMAT_PATTERN = r"^attnwatch/1(\.[0-9]+)?$"
 _PATH_PATTERN = r"^(?!/)(?!([^\x00]*/)?\.\.(/|$))[^\x00]+$"
@@ -264,75 +265,6 @@ class ContactSheetsDocument(_Document):
     format: _FormatField = "attnwatch/1"
     collection_sha256: str = Field(description="the digest of what was collected when they were drawn")
     files: tuple[str, ...] = ()
-
-
-class VideoCounts(_Document):
-    """How many finished videos there are, and how many of them are in which state: each is in one."""
-
-    finished: _INDEX
-    rendered: _INDEX
-    skipped: _INDEX = Field(description="nothing is to be rendered: no word was tracked, or the batch does not want it")
-    running: _INDEX
-    waiting: _INDEX = Field(description="not rendered yet, or changed since")
-    failed: _INDEX
-
-
-class RunningRecord(_Document):
-    """A video that is being rendered; `since` is known where a watcher tells."""
-
-    video_id: str
-    manifest: str
-    since: str | None = None
-
-
-class FailureRecord(_Document):
-    """A video whose last attempt failed."""
-
-    video_id: str
-    manifest: str
-    collection: str | None = Field(default=None, description="folder of the batch in whose collection it failed")
-    reason: str
-    attempts: _INDEX
-    next_attempt: str | None = Field(default=None, description="when it is tried again; null: it was given up")
-
-
-class WatcherRecord(_Document):
-    """What a running watcher tells about itself."""
-
-    host: str
-    pid: int
-    version: str
-    started: str
-    heartbeat: str
-    silent: bool = Field(description="its last sign of life is older than it should be")
-    mode: Literal["events", "events and polling", "polling"]
-    reason: str
-    rescan_interval: float
-    scans: _INDEX
-    last_scan: str | None
-    last_scan_seconds: float | None
-    overflows: _INDEX
-    rendered: _INDEX
-    failed: _INDEX
-    paused: str | None
-
-
-class StatusDocument(_Document):
-    """How things stand below a folder: what `attnwatch status --json` prints."""
-
-    model_config = ConfigDict(title="attnwatch status, version 1")
-
-    format: _FormatField = "attnwatch/1"
-    root: str
-    at: str
-    videos: VideoCounts
-    running: tuple[RunningRecord, ...] = ()
-    oldest_waiting: RunningRecord | None = Field(default=None, description="`since`: when its manifest was written")
-    failures: tuple[FailureRecord, ...] = ()
-    rendered_last_hour: _INDEX
-    mean_seconds: float | None = Field(description="mean time of rendering one video; null: none was rendered")
-    overflows: _INDEX = Field(description="how often the watchers at work here have lost file events")
-    watchers: tuple[WatcherRecord, ...] = Field(default=(), description="the watchers at work here")
 
 
 DOCUMENTS: dict[str, type[BaseModel]] = {

@@ -7,16 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attnwatch.activity import FOLDER, Activity, read_activities
-from attnwatch.documents import (
-    FailureRecord,
-    ReceiptHead,
-    RunningRecord,
-    StatusDocument,
-    VideoCounts,
-    WatcherRecord,
-)
+from attnwatch.documents import ReceiptHead
 from attnwatch.names import printable
 from attnwatch.receipts import Place
+from attnwatch.statusdocument import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
 from attnwatch.survey import Rendering, survey
 
 _NO_REASON = "no reason is recorded"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from attnwatch.documents import FailureRecord, RunningRecord, StatusDocument, WatcherRecord
+from attnwatch.statusdocument import FailureRecord, RunningRecord, StatusDocument, WatcherRecord
 
 _MOST_LISTED = 10
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))

@@ -6,16 +6,10 @@ import jsonschema
 import pytest
 
 from attnwatch.activity import Activity, Publisher, Running
-from attnwatch.documents import (
-    FailureRecord,
-    RunningRecord,
-    StatusDocument,
-    VideoCounts,
-    WatcherRecord,
-    json_schema,
-)
+from attnwatch.documents import json_schema
 from attnwatch.locks import exclusive
 from attnwatch.status import status
+from attnwatch.statusdocument import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
 from attnwatch.summary import summary
 from tests.support import Batch, write_manifest, write_receipt
 
