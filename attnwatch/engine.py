@@ -150,11 +150,13 @@ class LocalEngine:
             self.server.signal(number, running.sent)
         return immortal
 
-    def _finish(self, number: int, code: int | None) -> Finished:
+    def _finish(self, number: int, code: int | OSError | None) -> Finished:
         running = self._running.pop(number)
         _take_outcome(running)
         if running.results is not None:
             running.results.close()
+        if isinstance(code, OSError):
+            return Finished(running.job, code, running.seconds)
         outcome = JobError(_ending(running, code)) if running.outcome is None else running.outcome
         return Finished(running.job, outcome, running.seconds)
 

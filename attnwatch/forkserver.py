@@ -10,6 +10,7 @@ own fork server begins with a new interpreter, and lets go of the processes belo
 """
 
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -80,8 +81,10 @@ class ForkServer:
         with contextlib.suppress(OSError):
             self.connection.send((_SIGNAL, number, what))
 
-    def ended(self) -> list[tuple[int, int]]:
+    def ended(self) -> list[tuple[int, int | OSError]]:
         """Return number and exit code of each process that ended since the last call; negative is a signal's.
+
+        An error stands for a process that could not be started at all.
 
         Raises:
             EOFError: the server has ended, and every process with it.
@@ -150,14 +153,16 @@ class _Server:
 
     def _start(self, number: int, work: object) -> None:
         _, descriptors, _, _ = socket.recv_fds(self._socket, len(_FILLING), 1)
+        if not descriptors:  # the kernel drops what does not find room
+            self._watcher.send((number, OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+            return
         results: Connection[Any, Any] = Connection(descriptors[0], readable=False)
         parent = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:  # no memory, or too many processes
-            with contextlib.suppress(OSError), results:
-                results.send(error)
-            self._watcher.send((number, 0))
+            results.close()
+            self._watcher.send((number, error))
             return
         if pid == 0:
             _run_and_exit(lambda: self._become_job(parent, work, results))
