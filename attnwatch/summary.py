@@ -27,7 +27,7 @@ def _lines(status: StatusDocument) -> Iterator[str]:
     width = max(len(f"{getattr(videos, state):,}") for state in about)
     for state, text in about.items():
         yield f"  {state:<10}{getattr(videos, state):>{width},}   {text}".rstrip()
-    yield from (f"    {_failure(failure)}" for failure in status.failures[:_MOST_LISTED])
+    yield from (f"    {_failure(failure, status.at)}" for failure in status.failures[:_MOST_LISTED])
     if len(status.failures) > _MOST_LISTED:
         yield f"    and {len(status.failures) - _MOST_LISTED:,} more: --json has all"
     yield from (f"  {'watcher':<10}{_watcher(watcher, status.at)}" for watcher in status.watchers)
@@ -51,9 +51,9 @@ def _oldest(record: RunningRecord | None, at: str) -> str:
     return f"{record.video_id} for {_span(record.since, at)}"
 
 
-def _failure(failure: FailureRecord) -> str:
+def _failure(failure: FailureRecord, at: str) -> str:
     where = f" in the collection of {failure.collection}" if failure.collection else ""
-    then = f"next attempt at {failure.next_attempt}" if failure.next_attempt else "given up"
+    then = f"next attempt in {_span(at, failure.next_attempt)}" if failure.next_attempt else "given up"
     reason = " ".join(failure.reason.split())
     return f"{failure.video_id}{where}: {reason}; {failure.attempts} tried, {then}"
 

@@ -119,6 +119,18 @@ def test_names_that_are_no_utf8_are_told_as_they_are_printed(tmp_path, activity)
     assert read.running[0].manifest == printable("/\udcff/a.complete.json")
 
 
+def test_through_a_link_nothing_is_written_and_nothing_removed(tmp_path, activity):
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    for folder in (elsewhere, root):
+        folder.mkdir()
+    (root / FOLDER).symlink_to(elsewhere)
+    (elsewhere / "host.7.json").write_text("somebody else's")
+    os.utime(elsewhere / "host.7.json", (0, 0))
+    with Publisher([root]) as publisher:
+        publisher.publish(activity)
+        assert [path.name for path in elsewhere.iterdir()] == ["host.7.json"]
+
+
 def written(root, activity, **changes):
     """Write an activity as another process would have."""
     other = replace(activity, **changes)

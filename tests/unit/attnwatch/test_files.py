@@ -1,5 +1,6 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -17,6 +18,17 @@ def test_a_file_is_written_and_nothing_else_stays(tmp_path):
     write_atomically(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"new"
     assert names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize(("durable", "flushed"), [(True, ["regular", "folder"]), (False, [])])
+def test_what_need_not_last_is_not_flushed_to_the_disk(tmp_path, monkeypatch, durable, flushed):
+    seen = []
+    monkeypatch.setattr(
+        os, "fsync", lambda number: seen.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "regular")
+    )
+    write_atomically(tmp_path / "a.json", b"new", durable=durable)
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+    assert seen == flushed
 
 
 def test_a_file_that_is_there_is_replaced(tmp_path):

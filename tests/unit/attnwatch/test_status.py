@@ -91,6 +91,13 @@ def test_the_rate_is_that_of_the_last_hour_and_the_mean_that_of_all(batch):
     assert (stock.rendered_last_hour, stock.mean_seconds) == (2, 3.0)
 
 
+def test_a_video_that_is_collected_too_was_rendered_once(batch):
+    manifest = light(batch)
+    write_receipt(manifest)
+    write_receipt(manifest, batch=batch.folder)
+    assert status(batch.folder).rendered_last_hour == 1
+
+
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-01-01T00:00:00"])
 def test_a_time_that_cannot_be_understood_is_not_recent(batch, at):
     place = write_receipt(light(batch))
@@ -190,7 +197,7 @@ def test_a_status_in_words_is_short_and_aligned():
   failed        1
     prompt_001_vid003: video_003.mp4: no frames; 2 tried, given up
     prompt_001_vid003 in the collection of /o/demo: video_003.mp4: no frames; 1 tried, \
-next attempt at 2026-01-02T12:00:30+00:00
+next attempt in 30 s
   watcher   node7 pid 123 for 2 d; events and polling (overlay: some events are missed); 1,200 scans, \
 the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs, or was stopped"""
     )
