@@ -219,7 +219,7 @@ def _run_and_exit(action: Callable[[], object]) -> None:
         action()
         code = 0
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - nothing may return into the code that forked
         traceback.print_exc()
     finally:

@@ -1,9 +1,11 @@
 """Small real things for tests: videos, tensor files, manifests, whole batches, and the watcher as a process."""
 
+import contextlib
 import hashlib
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from safetensors.numpy import save
 from attnwatch.cli import main
 from attnwatch.documents import OutputRecord
 from attnwatch.errors import JobError
+from attnwatch.forkserver import ForkServer
 from attnwatch.manifest import OUTPUT_DIRECTORY, read_manifest
 from attnwatch.receipts import Fingerprint, Place, failure, success
 from attnwatch.settings import Visualization
@@ -285,6 +289,39 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
+
+
+def call(work: tuple[Any, ...], results: "Connection[Any, Any]") -> None:
+    """Call a function of a module in a process of the fork server's, and send what it returns."""
+    function, *arguments = work
+    results.send(function(*arguments))
+
+
+def called_in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function of a module returns in a process of its own."""
+    server = ForkServer(call)
+    try:
+        _, results = server.start((function, *arguments))
+        with results:
+            return results.recv()
+    finally:
+        server.close()
+
+
+@contextmanager
+def few_descriptors(free: int) -> Iterator[None]:
+    """Leave this process only so many more file descriptors, for the time of the context."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    with contextlib.ExitStack() as files:
+        last = -1
+        while last < highest:  # a limit is one of numbers: nothing may be free below it
+            last = files.enter_context(Path(os.devnull).open("rb")).fileno()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1 + free, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -1,18 +1,22 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from attnwatch.engine import LocalEngine
-from attnwatch.errors import JobError
+from attnwatch.engine import _PRELOADED, LocalEngine
+from attnwatch.errors import EngineError, JobError
 from attnwatch.jobs import Job, Result
+from attnwatch.limits import Limits
 from attnwatch.receipts import Place
 from attnwatch.settings import Visualization, Watcher
-from tests.support import Batch, is_running, wait_until
+from tests.support import Batch, few_descriptors, is_running, wait_until
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,13 @@ class Trap(Place):
         if self.behaviour == "have a child":
             return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
         return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preloaded():
+    """Import here what every server of processes would import anew."""
+    for name in _PRELOADED:
+        import_module(name)
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +190,127 @@ def test_a_lock_is_free_again_when_its_job_was_killed(engine, manifest):
     engine.start(job(manifest, "sleep briefly"))
     (done,) = finished(engine)
     assert done.outcome.receipt.status == "rendered"
+
+
+def server_of(manifest, engine):
+    """Start a job that hangs; return its process id and that of the server that it was forked from."""
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    return pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_when_the_server_is_killed_waiting_says_so_and_no_job_is_left(engine, manifest):
+    pid, server = server_of(manifest, engine)
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(EngineError, match="has ended, and the renderings with it"):
+        finished(engine)
+    assert engine.running == 0
+    wait_until(lambda: not is_running(pid), 5)
+    with pytest.raises(EngineError, match="is not there"):
+        engine.start(job(manifest))
+
+
+def test_when_the_server_is_killed_starting_says_so(engine, manifest):
+    _, server = server_of(manifest, engine)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not is_running(server))
+    with pytest.raises(EngineError, match="has ended"):
+        engine.start(job(manifest))
+    engine.stop()
+
+
+def test_stopping_after_the_server_was_killed_is_no_error(engine, manifest):
+    _, server = server_of(manifest, engine)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not is_running(server))
+    engine.stop()
+    assert engine.running == 0
+
+
+def test_outside_of_its_context_an_engine_starts_nothing(manifest):
+    with pytest.raises(EngineError, match="is not there"):
+        LocalEngine().start(job(manifest))
+    with LocalEngine() as engine:
+        pass
+    with pytest.raises(EngineError, match="is not there"):
+        engine.start(job(manifest))
+
+
+def test_stopping_comes_to_an_end_beside_a_job_that_ignores_it(engine, manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.engine._STOP_AFTER", 0.2)
+    engine.start(job(manifest, "ignore TERM"))
+    pid, _ = pids(manifest)
+    start = time.monotonic()
+    engine.stop()
+    assert time.monotonic() - start < 5
+    assert engine.running == 0
+    assert not is_running(pid)
+
+
+def test_a_process_that_even_the_kernel_cannot_end_is_given_up(engine, manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.engine._KILL_AFTER", 0.1)
+    monkeypatch.setattr("attnwatch.engine._LEFT_AFTER", 0.1)
+    monkeypatch.setattr(engine.server, "signal", lambda number, what: None)
+    engine.start(job(manifest, "hang", timeout=0.5))
+    (done,) = finished(engine)
+    assert "its process cannot be ended" in str(done.outcome)
+    assert engine.running == 0
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Work with a long answer."""
+
+    length: int
+
+    @property
+    def limits(self):
+        return Limits(60)
+
+    def at_home(self):
+        return self
+
+    def run(self):
+        return "x" * self.length
+
+
+def test_an_answer_that_is_longer_than_a_pipe_comes_back_whole(engine):
+    engine.start(Talk(2**20))
+    (done,) = finished(engine)
+    assert done.outcome == "x" * 2**20
+
+
+def test_a_job_whose_folder_is_gone_was_not_tried(engine, manifest, tmp_path):
+    gone = Batch.make(tmp_path).add(source=False)
+    engine.start(job(gone))
+    finished(engine)
+    todo = job(gone)
+    gone.parent.rename(tmp_path / "renamed")
+    engine.start(todo)
+    (done,) = finished(engine)
+    assert done.outcome.receipt is None
+    assert "FileNotFoundError" in done.outcome.obstacle
+    assert done.outcome.shortage is None
+    assert not gone.parent.exists()
+
+
+def test_without_file_descriptors_nothing_is_started_and_what_runs_goes_on(engine, manifest):
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    for free in range(2):
+        with few_descriptors(free), pytest.raises(OSError, match="Too many open files"):
+            engine.start(job(manifest))
+    assert engine.running == 1
+    assert is_running(pid)
+    engine.start(Talk(1))
+    assert [done.outcome for done in finished(engine)] == ["x"]
+
+
+def test_a_job_that_could_not_be_forked_comes_back_with_the_systems_error(monkeypatch, manifest):
+    with LocalEngine() as engine:
+        number, _ = started = engine.server.start(Talk(1))
+        monkeypatch.setattr(engine.server, "start", lambda work: started)
+        monkeypatch.setattr(engine.server, "ended", lambda: [(number, OSError(errno.EAGAIN, "too many processes"))])
+        engine.start(Talk(1))
+        (done,) = engine.wait(5.0)
+        assert done.outcome.errno == errno.EAGAIN
