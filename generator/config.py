@@ -226,6 +226,20 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str], f
     return _validate(merged)
 
 
+def attention_settings(values: Mapping[str, object]) -> AttentionSettings:
+    """Validate settings of the block about attention alone, by name.
+
+    Raises:
+        SettingsError: for a wrong value or an unknown name.
+
+    """
+    for name in values:
+        if name not in AttentionSettings.model_fields:
+            raise SettingsError(f"{name}: there is no such setting. {_nearest(name, AttentionSettings.model_fields)}")
+    layer = {Place("attention_analysis", name): Found(value, name) for name, value in values.items()}
+    return _validate(layer).attention_analysis
+
+
 def _from_environment(environment: Mapping[str, str]) -> Layer:
     """Take the variables that are settings, and refuse those that look like a slip of the keyboard."""
     layer: Layer = {}

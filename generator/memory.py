@@ -40,11 +40,6 @@ def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.devi
         pipe.to(device)
 
 
-def execution_device(pipe: DiffusionPipeline) -> str:
-    """Name the device that a pipeline computes on; its parts may lie elsewhere meanwhile."""
-    return str(pipe._execution_device)
-
-
 def recover(pipe: DiffusionPipeline) -> None:
     """Free what an exception left in memory, so that the next video has all of it."""
     pipe.maybe_free_model_hooks()

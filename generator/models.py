@@ -57,6 +57,26 @@ def load(settings: ModelSettings) -> VideoModel:
     return family(pipe, settings.id, _revision(settings, source), recommended)
 
 
+def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
+    """Adapt a pipeline that was loaded elsewhere.
+
+    Raises:
+        ModelError: if its family is not known.
+
+    """
+    for kind in type(pipe).__mro__:
+        if kind.__name__ in FAMILIES:
+            return FAMILIES[kind.__name__](pipe, pipe.name_or_path or kind.__name__)
+    raise _unknown(type(pipe).__name__, type(pipe).__name__)
+
+
+def _unknown(model: str, kind: str) -> ModelError:
+    return ModelError(
+        f"model {model} is a {kind}, whose attention this generator does not know. "
+        f"Known are: {', '.join(sorted(FAMILIES))}"
+    )
+
+
 def _family(settings: ModelSettings, source: str) -> type[PipelineModel]:
     """Read the pipeline's class from its index, before anything large is loaded."""
     try:
@@ -68,10 +88,7 @@ def _family(settings: ModelSettings, source: str) -> type[PipelineModel]:
         ) from error
     found = index.get("_class_name")
     if found not in FAMILIES:
-        raise ModelError(
-            f"model {settings.id} is a {found}, whose attention this generator does not know. "
-            f"Known are: {', '.join(sorted(FAMILIES))}"
-        )
+        raise _unknown(settings.id, str(found))
     return FAMILIES[found]
 
 

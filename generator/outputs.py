@@ -1,153 +1,137 @@
-"""The documents of FORMAT.md that a generator writes, and the order in which they appear."""
+"""Writing a finished video in the order that FORMAT.md asks for: the video, its tensors, and last its manifest."""
 
-import json
-import traceback
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from generator.files import fingerprint, make_folder, write_bytes, write_json
-from generator.plan import BATCH_FILE, Plan, PlannedVideo
-from generator.tokens import TrackedWord
+import numpy as np
 
-FORMAT = "attnwatch/1"
-COMPLETE_FILE = "batch.complete.json"
+from generator.documents import FORMAT, Document, write_manifest
+from generator.encode import encode_video
+from generator.errors import VideoError
+from generator.files import atomic_write, make_folder
+from generator.tensorfile import Stored, write_tensors
+from generator.tokens import unique_slugs
 
-Document = dict[str, object]
+TENSOR_FOLDER = "attention_maps"
 
-
-def describe_words(words: Sequence[TrackedWord]) -> list[Document]:
-    """Describe tracked words as FORMAT.md's ``tokens``."""
-    return [{field.name: _plain(getattr(word, field.name)) for field in fields(word)} for word in words]
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+_BRIGHTEST = 255
+_CHANNELS = 3
+_STEP_AXES = 6
 
 
 @dataclass(frozen=True)
-class FinishedVideo:
-    """What is known of a video whose files are all written, for its manifest."""
+class AttentionFiles:
+    """Tensor files of a video, in the order of denoising steps, and what its manifest tells of them."""
 
-    planned: PlannedVideo
-    video: Path
-    attention: tuple[Path, ...]
-    words: tuple[TrackedWord, ...]
-    grid: Mapping[str, object]
-    denoising: Sequence[Document]
-    generation: Mapping[str, object]
+    paths: tuple[Path, ...] = ()
+    tokens: Sequence[Document] = ()
+    grid: Document | None = None
+    denoising: Sequence[Document] = ()
+    generation: Document | None = None
 
 
-def write_manifest(folder: Path, finished: FinishedVideo, visualization: Mapping[str, object]) -> Path:
-    """Write the manifest, the last file of a video: from now on the video is complete.
+@runtime_checkable
+class Recorded(Protocol):
+    """Attention that knows how to write itself, such as that of `generator.library.capture`."""
+
+    def write(self, folder: Path, stem: str) -> AttentionFiles:
+        """Write tensor files to ``folder``, their names beginning with ``stem``."""
+
+
+Attention = Recorded | AttentionFiles | Mapping[str, np.ndarray]
+
+
+def write_video(
+    path: str | Path,
+    frames: Any,  # noqa: ANN401 - whatever numpy makes frames of
+    *,
+    fps: float,
+    attention: Attention | None = None,
+    video_id: str | None = None,
+    generation: Mapping[str, object] | None = None,
+    visualization: Mapping[str, object] | None = None,
+) -> Path:
+    """Write a video, the attention to its words, and the manifest by which ``attnwatch`` finds them.
 
     Args:
-        folder: the batch's folder
-        finished: what the manifest tells; all files must be written already
-        visualization: what the batch asks of the watcher
+        path: where the video goes, such as ``outputs/mine/videos/prompt_001/video_001.mp4``. Its folder is made; the
+            manifest is written beside it, and the tensors below ``attention_maps``
+        frames: as pipelines of diffusers return one video: ``[frame, height, width, 3]``, float from 0 to 1 or 8 bit,
+            or a list of pictures; height and width even
+        fps: frames per second
+        attention: what `generator.library.capture` recorded; or maps of one's own by word, float16 or float32
+            ``[step, layer, head, frame, height, width]``; or None
+        video_id: name of the attention videos; by default made of the names of folder and file
+        generation: how the video was made, beside what ``attention`` knows (FORMAT.md, ``generation``)
+        visualization: settings of pictures that the watcher is asked for
+
+    Returns:
+        The path of the manifest.
+
+    Raises:
+        VideoError: if the frames or the maps are not what they should be.
+        OutputError: if a file cannot be written.
 
     """
-    path = folder / finished.planned.manifest
-    files = {_relative(file, path): fingerprint(file) for file in (finished.video, *finished.attention)}
-    document = {
-        "format": FORMAT,
-        "video": _relative(finished.video, path),
-        "attention": [_relative(file, path) for file in finished.attention],
-        "video_id": finished.planned.video_id,
-        "files": files,
-        "tokens": describe_words(finished.words),
-        "grid": dict(finished.grid),
-        "denoising": list(finished.denoising),
-        "generation": dict(finished.generation),
-        "visualization": dict(visualization),
-    }
-    write_json(path, document)
-    (folder / finished.planned.failure).unlink(missing_ok=True)
-    return path
-
-
-def _relative(file: Path, manifest: Path) -> str:
-    return file.relative_to(manifest.parent).as_posix()
-
-
-def write_prompt(folder: Path, prompt: str) -> None:
-    """Write ``prompt.txt``, one line."""
-    write_bytes(folder / "prompt.txt", f"{prompt}\n".encode())
-
-
-def write_batch(
-    folder: Path, plan: Plan, words: Mapping[int, Sequence[TrackedWord]], model_revision: str | None
-) -> None:
-    """Write the first file of a batch: what it is going to be.
-
-    ``words`` are the tracked words of each variation, by its number.
-    """
-    settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
-    document: Document = {
-        "format": FORMAT,
-        "batch": folder.name,
-        "created": _now(),
-        "template": plan.template,
-        "variations": [
-            {
-                "prompt_id": f"prompt_{variation.number:03}",
-                "prompt": variation.prompt,
-                "tokens": describe_words(words[variation.number]),
-                "choices": list(variation.choices.values()),
-            }
-            for variation in plan.variations
-        ],
-        "videos": [
-            {
-                "video_id": video.video_id,
-                "prompt_id": video.prompt_id,
-                "seed": video.seed,
-                "manifest": video.manifest,
-            }
-            for video in plan.videos
-        ],
-        "settings": settings,
-        "model_revision": model_revision,
-        "visualization": plan.settings.visualization,
-    }
-    write_json(folder / BATCH_FILE, document)
-
-
-def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:
-    """Note beside where the manifest would be why a video could not be made, after the notes of earlier attempts."""
-    path = folder / video.failure
+    path = Path(path)
+    pictures = _pictures(frames)
     make_folder(path.parent)
-    attempt = {"at": _now(), "seconds": round(seconds, 3), "error": f"{type(error).__name__}: {error}"}
-    document = {
-        "format": FORMAT,
-        "video_id": video.video_id,
-        "seed": video.seed,
-        "attempts": [*_attempts(path), attempt],
-        "traceback": "".join(traceback.format_exception(error)),
+    with atomic_write(path) as temporary:
+        encode_video(temporary, pictures, fps)
+    files = _written(attention, path)
+    count, height, width = pictures.shape[:3]
+    made = {"width": width, "height": height, "frames": count, "fps": fps}
+    document: Document = {
+        "tokens": list(files.tokens),
+        "denoising": list(files.denoising),
+        "generation": {**(files.generation or {}), **made, **(generation or {})},
+        "visualization": dict(visualization or {}),
     }
-    write_json(path, document)
+    document |= {} if video_id is None else {"video_id": video_id}
+    document |= {} if files.grid is None else {"grid": files.grid}
+    return write_manifest(path, files.paths, document)
 
 
-def _attempts(path: Path) -> list[Document]:
-    """Read the attempts that an earlier note lists."""
-    if not path.exists():
-        return []
-    attempts: list[Document] = json.loads(path.read_text(encoding="utf-8"))["attempts"]
-    return attempts
+def _pictures(frames: Any) -> np.ndarray:  # noqa: ANN401
+    """Return frames as float from 0 to 1."""
+    pictures = frames if isinstance(frames, np.ndarray) else np.stack([np.asarray(frame) for frame in frames])
+    if (
+        pictures.ndim != _CHANNELS + 1
+        or pictures.shape[-1] != _CHANNELS
+        or any(side % 2 for side in pictures.shape[1:3])
+    ):
+        raise VideoError(
+            f"frames: found an array of shape {list(pictures.shape)}; expected [frame, height, width, 3] of one video, "
+            "height and width even. Of a pipeline's output take `.frames[0]`"
+        )
+    return pictures / np.float32(_BRIGHTEST) if pictures.dtype == np.uint8 else pictures
 
 
-def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: int) -> None:
-    """Write the last file of a batch: how it ended."""
-    document = {
-        "format": FORMAT,
-        "status": "complete" if complete == expected else "interrupted",
-        "finished": _now(),
-        "counts": {"expected": expected, "complete": complete, "failed": failed},
-    }
-    write_json(folder / COMPLETE_FILE, document)
+def _written(attention: Attention | None, video: Path) -> AttentionFiles:
+    """Write the attention of ``video`` unless that was done before."""
+    if attention is None:
+        return AttentionFiles()
+    if isinstance(attention, AttentionFiles):
+        return attention
+    folder, stem = video.parent / TENSOR_FOLDER, re.sub(r"^video_(?=\d+$)", "vid", video.stem)
+    make_folder(folder)
+    if isinstance(attention, Recorded):
+        return attention.write(folder, stem)
+    return _write_maps(folder / f"{stem}.safetensors", attention)
 
 
-def _now() -> str:
-    """Tell the time by RFC 3339, with the local offset."""
-    return datetime.now().astimezone().isoformat(timespec="seconds")
+def _write_maps(path: Path, maps: Mapping[str, np.ndarray]) -> AttentionFiles:
+    """Write maps that somebody else made, by word."""
+    for word, array in maps.items():
+        if array.ndim != _STEP_AXES or array.dtype not in (np.float16, np.float32):
+            raise VideoError(
+                f"attention to {word!r}: found {array.dtype} of shape {list(array.shape)}; expected float16 or float32 "
+                "[step, layer, head, frame, height, width]. Axes that were averaged have length 1"
+            )
+    slugs = unique_slugs(list(maps))
+    tensors = {slug: Stored.whole(array) for slug, array in zip(slugs, maps.values(), strict=True)}
+    write_tensors(path, tensors, {"format": FORMAT})
+    return AttentionFiles((path,), [{"slug": slug, "text": word} for slug, word in zip(slugs, maps, strict=True)])

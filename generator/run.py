@@ -17,13 +17,13 @@ from rich.console import Console
 
 from generator import models
 from generator.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention
+from generator.documents import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
 from generator.errors import CaptureError, PipelineError, ResumeError, VideoError
 from generator.families.contract import VideoModel
 from generator.files import remove_leftovers
 from generator.folders import batch_folder, claimed, wait_until_ended
 from generator.interrupt import Stopped, StopRequest, stop_on_signals
-from generator.memory import execution_device, recover
-from generator.outputs import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
+from generator.memory import recover
 from generator.plan import Plan, PlannedVideo
 from generator.progress import BatchProgress, restore_terminal
 from generator.ranks import Rank
@@ -70,7 +70,7 @@ def prepare(plan: Plan, rank: Rank) -> PreparedBatch:
         )
     video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
-    used = wanted.model_copy(update={"device": execution_device(model.pipe), "dtype": model.dtype})
+    used = wanted.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
     batch = PreparedBatch(plan, model, words)

@@ -10,30 +10,23 @@ Probabilities in float16 have a relative error of 2^-11 down to 6e-5, and below 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from generator.capture import Recorder
+from generator.describe import Schedule, StoredStep, describe_steps
+from generator.documents import FORMAT, describe_words
 from generator.files import make_folder
 from generator.maps import UNCONDITIONAL, StepMaps
-from generator.outputs import FORMAT, describe_words
+from generator.outputs import AttentionFiles
 from generator.tensorfile import Stored, write_tensors
 
 AXES = "step,layer,head,frame,height,width"
 MOST_IN_ONE_FILE = 64 * 2**20
 """Bytes of single steps above which each has a file of its own."""
-
-
-@dataclass(frozen=True)
-class StoredStep:
-    """A denoising step whose maps are kept: of one branch of guidance, or of ``both``."""
-
-    index: int
-    denoiser: str
-    branch: str
 
 
 class AttentionStore:
@@ -68,13 +61,32 @@ class AttentionStore:
         self.steps.append(StoredStep(maps.index, maps.denoiser, branch))
         self._hold(step)
 
-    def finish(self) -> tuple[Path, ...]:
-        """Write what is held and the means; return all files in the order of steps.
+    def finish(self, schedule: Schedule, described: Mapping[str, object]) -> AttentionFiles:
+        """Write what is held and the means.
+
+        Args:
+            schedule: timestep and sigma of all denoising steps
+            described: how the video was made; what was measured about the capture is added
 
         Raises:
-            OutputError: if they cannot be written.
+            OutputError: if it cannot be written.
 
         """
+        return AttentionFiles(
+            paths=self._finish(),
+            tokens=describe_words(self.recorder.words),
+            grid=asdict(self.recorder.grid),
+            denoising=describe_steps(self.steps, schedule),
+            generation={**described, "capture": self.recorder.summary()},
+        )
+
+    def discard(self) -> None:
+        """Remove every file that was written for this video."""
+        shutil.rmtree(self._single, ignore_errors=True)
+        for suffix in (".safetensors", ".safetensors.zst"):
+            self._single.with_name(f"{self._single.name}{suffix}").unlink(missing_ok=True)
+
+    def _finish(self) -> tuple[Path, ...]:
         means = self._means()
         if not self._written:
             path = self._single.with_name(f"{self._single.name}{self._suffix}")
@@ -86,12 +98,6 @@ class AttentionStore:
             self._write(path, means, [])
             self._written.append(path)
         return tuple(self._written)
-
-    def discard(self) -> None:
-        """Remove every file that was written for this video."""
-        shutil.rmtree(self._single, ignore_errors=True)
-        for suffix in (".safetensors", ".safetensors.zst"):
-            self._single.with_name(f"{self._single.name}{suffix}").unlink(missing_ok=True)
 
     @property
     def _branches(self) -> tuple[str, ...]:

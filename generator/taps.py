@@ -66,7 +66,7 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
     functional = torch.nn.functional
     kernels = LogSumKernels(functional.scaled_dot_product_attention)
     with ExitStack() as stack:
-        stack.enter_context(_replaced(functional, TORCH_ATTENTION, kernels))
+        stack.enter_context(replaced(functional, TORCH_ATTENTION, kernels))
         for layer in layers:
             _follow(layer, listener, kernels, stack)
         if model.attention_function == TORCH_ATTENTION:
@@ -75,7 +75,7 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
             sites = list({_module_of_processor(layer): None for layer in layers})
         for site in sites:
             seen = _seen(getattr(site, model.attention_function), listener, kernels)
-            stack.enter_context(_replaced(site, model.attention_function, seen))
+            stack.enter_context(replaced(site, model.attention_function, seen))
         for name, denoiser in model.denoisers().items():
             _announce(name, denoiser, listener, stack)
         yield
@@ -149,7 +149,7 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
     stack.callback(denoiser.register_forward_hook(end).remove)
     if hasattr(denoiser, "cache_context"):
         cache_context: CacheContext = denoiser.cache_context  # type: ignore[assignment]
-        stack.enter_context(_replaced(denoiser, "cache_context", _noted(cache_context, told)))
+        stack.enter_context(replaced(denoiser, "cache_context", _noted(cache_context, told)))
 
 
 def _noted(cache_context: CacheContext, told: list[Told]) -> CacheContext:
@@ -167,7 +167,7 @@ def _noted(cache_context: CacheContext, told: list[Told]) -> CacheContext:
 
 
 @contextmanager
-def _replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
+def replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
     """Set an attribute of ``owner`` itself, and restore or remove it afterwards."""
     own = vars(owner)
     was_there, before = name in own, own.get(name)

@@ -1,10 +1,9 @@
 """Making one video: generated, its attention captured, everything written, the manifest last."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,17 @@ import torch
 from generator.budget import keep_of
 from generator.capture import capture
 from generator.config import Sampling
-from generator.encode import encode_video
+from generator.describe import describe_call
+from generator.documents import Document, place_prompt
 from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
 from generator.families.contract import OnStep, VideoModel
-from generator.files import atomic_write, make_folder
 from generator.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
-from generator.outputs import Document, FinishedVideo, write_manifest, write_prompt
+from generator.outputs import TENSOR_FOLDER, AttentionFiles, write_video
 from generator.plan import Plan, PlannedVideo
-from generator.store import AttentionStore, StoredStep
+from generator.store import AttentionStore
 from generator.tokens import TrackedWord
 
 MEMORY_ADVICE = ". Try --offload model, --vae-tiling or --dtype bfloat16, or make smaller or shorter videos"
-LIBRARIES = ("attnwatch", "torch", "diffusers", "transformers")
-
-Schedule = list[tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
@@ -57,18 +53,16 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
     with ExitStack() as undo:
         with _recording(batch, video, place, undo) as store:
             frames = _generate(batch.model, video, sampling, on_step)
-        schedule = batch.model.schedule()
-        _refuse_gaps(store, schedule)
-        finished = FinishedVideo(
-            planned=video,
-            video=_write_video(place, video, frames, sampling.fps),
-            attention=() if store is None else store.finish(),
-            words=() if store is None else store.recorder.words,
-            grid=asdict(batch.model.grid(sampling) if store is None else store.recorder.grid),
-            denoising=[] if store is None else _describe_steps(store.steps, schedule),
-            generation=_describe_generation(batch, video, store, time.monotonic() - began),
+        place_prompt(place, video.variation.prompt)
+        write_video(
+            place / f"{video.stem}.mp4",
+            frames,
+            fps=sampling.fps,
+            attention=_finish(batch, sampling, store),
+            video_id=video.video_id,
+            generation=_describe(batch, video, time.monotonic() - began),
+            visualization=batch.plan.settings.visualization,
         )
-        write_manifest(folder, finished, batch.plan.settings.visualization)
         undo.pop_all()
 
 
@@ -111,63 +105,32 @@ def _recording(
         on_maps=keep_maps,
     ) as recorder:
         compress = settings.attention_analysis.compress_attention
-        store = AttentionStore(place / "attention_maps", video.tensors_stem, recorder, prompt, compress=compress)
+        store = AttentionStore(place / TENSOR_FOLDER, video.tensors_stem, recorder, prompt, compress=compress)
         undo.callback(store.discard)
         yield store
 
 
-def _refuse_gaps(store: AttentionStore | None, schedule: Schedule) -> None:
-    if store is not None and store.recorder.steps_seen != len(schedule):
+def _finish(batch: PreparedBatch, sampling: Sampling, store: AttentionStore | None) -> AttentionFiles:
+    """Write the rest of the attention, if every denoising step was seen."""
+    if store is None:
+        return AttentionFiles(grid=asdict(batch.model.grid(sampling)))
+    schedule = batch.model.schedule()
+    if store.recorder.steps_seen != len(schedule):
         raise CaptureError(
             f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline leaves out some "
             "calls of its network. Switch that off, or do without capture"
         )
+    return store.finish(schedule, {})
 
 
-def _write_video(place: Path, video: PlannedVideo, frames: np.ndarray, fps: float) -> Path:
-    make_folder(place)
-    if not (place / "prompt.txt").exists():
-        write_prompt(place, video.variation.prompt)
-    path = place / f"{video.stem}.mp4"
-    with atomic_write(path) as temporary:
-        encode_video(temporary, frames, fps)
-    return path
-
-
-def _describe_steps(steps: Sequence[StoredStep], schedule: Schedule) -> list[Document]:
-    """Describe the stored denoising steps as FORMAT.md's ``denoising``."""
-    return [
-        {
-            "index": step.index,
-            "timestep": schedule[step.index][0],
-            "sigma": schedule[step.index][1],
-            "model": step.denoiser,
-            "branch": step.branch,
-        }
-        for step in steps
-    ]
-
-
-def _describe_generation(
-    batch: PreparedBatch, video: PlannedVideo, store: AttentionStore | None, seconds: float
-) -> Document:
+def _describe(batch: PreparedBatch, video: PlannedVideo, seconds: float) -> Document:
     """Describe how a video was made, as FORMAT.md's ``generation``."""
-    described: Document = {
-        "prompt": video.variation.prompt,
+    prompt = video.variation.prompt
+    return {
+        **describe_call(batch.model, prompt, batch.plan.settings.video.sampling(), video.seed),
         "template": batch.plan.template,
         "prompt_id": video.prompt_id,
         "variation": video.variation.number,
         "choices": list(video.variation.choices.values()),
-        "seed": video.seed,
-        "model": batch.model.name,
-        "model_revision": batch.model.revision,
-        **asdict(batch.plan.settings.video.sampling()),
-        "scheduler": type(batch.model.pipe.scheduler).__name__,
-        "device": batch.plan.settings.model.device,
-        "dtype": batch.plan.settings.model.dtype,
         "seconds": round(seconds, 3),
-        "versions": {library: version(library) for library in LIBRARIES},
     }
-    if store is not None:
-        described["capture"] = store.recorder.summary()
-    return described

@@ -1,8 +1,7 @@
 """Wan 2.1 and 2.2, text to video."""
 
-import sys
-
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import nn
 
 from generator.config import Sampling
@@ -24,7 +23,7 @@ class WanModel(PipelineModel):
 
     def clean(self, prompt: str) -> str:
         """Clean a prompt with the function that the pipeline's own module calls."""
-        cleaned: str = sys.modules[type(self.pipe).__module__].prompt_clean(prompt)
+        cleaned: str = prompt_clean(prompt)
         return cleaned
 
     def denoisers(self) -> dict[str, nn.Module]:

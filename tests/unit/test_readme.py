@@ -30,10 +30,13 @@ def written(value):
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def run_example(heading):
-    """Run the Python example below a heading, and return the names that it defines."""
+def run_example(heading, replaced=None):
+    """Run the Python example below a heading, parts of it replaced, and return the names that it defines."""
     text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for part, other in (replaced or {}).items():
+        assert part in code
+        code = code.replace(part, other)
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     return names
@@ -85,6 +88,35 @@ def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch)
         for kind in ("attention", "overlay", "static")
     }
     assert not (manifest.parent / "attention_videos").exists()
+
+
+def test_the_example_of_a_script_of_ones_own_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
+    """It runs as it stands there, with the embedded model in the place of a large one, and of its size."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    from generator import tiny
+
+    small = "num_frames=5, width=64, height=48, num_inference_steps=2"
+    names = run_example(
+        "In a script of your own",
+        {
+            '"Wan-AI/Wan2.1-T2V-1.3B-Diffusers"': repr(str(tiny.folder())),
+            "torch.bfloat16": "torch.float32",
+            '"cuda"': '"cpu"',
+            "num_frames=81": small,
+        },
+    )
+    assert names["last"].shape == (1, 1, 2, 3, 4)
+    checked, rendered = (
+        attnwatch(*arguments, cwd=tmp_path) for arguments in (["check", "outputs"], ["outputs", "--once"])
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert rendered.returncode == 0, rendered.stderr
+    assert {path.name for path in (tmp_path / "outputs").rglob("attention_videos/*.mp4")} == {
+        f"prompt_001_vid001_{word}_{kind}.mp4"
+        for word in ("kiss", "flowers")
+        for kind in ("attention", "overlay", "static")
+    }
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))

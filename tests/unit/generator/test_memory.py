@@ -11,7 +11,7 @@ from generator.capture import capture
 from generator.config import ModelSettings
 from generator.errors import ModelError
 from generator.maps import Keep
-from generator.memory import execution_device, recover
+from generator.memory import recover
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_video_and_its_maps_are_the_same_when_parts_wait_outside(model, captur
     offloaded = loaded()
     offloaded.pipe.enable_model_cpu_offload(device="cpu")
     assert hasattr(offloaded.pipe.transformer, "_hf_hook")
-    assert execution_device(offloaded.pipe) == "cpu:0"
+    assert offloaded.device == "cpu:0"
     assert_same(captured(offloaded), captured(model))
 
 
@@ -71,7 +71,7 @@ def test_a_video_and_its_maps_are_the_same_when_each_layer_waits_outside(model, 
 def test_on_a_gpu_a_video_and_its_maps_are_the_same_when_parts_wait_outside(captured, offload):
     offloaded = loaded(device="cuda", offload=offload)
     assert offloaded.pipe.transformer.device.type != "cuda"
-    assert execution_device(offloaded.pipe) == "cuda:0"
+    assert offloaded.device == "cuda:0"
     assert_same(captured(offloaded), captured(loaded(device="cuda")))
 
 

@@ -235,7 +235,7 @@ def test_large_maps_are_on_the_disk_before_the_video_is(make, model, monkeypatch
 
 def test_of_a_video_that_fails_no_maps_are_left(make, model, monkeypatch):
     monkeypatch.setattr("generator.store.MOST_IN_ONE_FILE", 0)
-    monkeypatch.setattr("generator.video.encode_video", raising(VideoError("no numbers")))
+    monkeypatch.setattr("generator.outputs.encode_video", raising(VideoError("no numbers")))
     code, folder = make(template="a (kiss)")
     assert code == 1
     assert list(folder.rglob("*.safetensors")) == []

@@ -11,8 +11,11 @@ from safetensors import safe_open
 
 from generator import store as store_module
 from generator.capture import Recorder
+from generator.describe import StoredStep
 from generator.maps import BRANCHES, Keep, StepMaps
-from generator.store import AttentionStore, StoredStep
+from generator.store import AttentionStore
+
+SCHEDULE = [(1000.0 - step, 1.0 - step / 1000) for step in range(5)]
 
 
 @pytest.fixture
@@ -49,6 +52,10 @@ def read(path):
         return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata()
 
 
+def finish(storing):
+    return storing.finish(SCHEDULE, {}).paths
+
+
 def names(paths, tmp_path):
     return [path.relative_to(tmp_path / "maps").as_posix() for path in paths]
 
@@ -57,7 +64,7 @@ def test_few_steps_are_one_file(store, tmp_path):
     storing = store()
     for index in (0, 2, 4):
         storing.append(step(index))
-    (path,) = storing.finish()
+    (path,) = finish(storing)
     assert path == tmp_path / "maps" / "vid001.safetensors"
     tensors, metadata = read(path)
     assert set(tensors) == {"kiss", "dog"}
@@ -72,7 +79,7 @@ def test_many_steps_are_a_file_each_written_as_they_come(store, tmp_path, small_
         storing.append(step(index))
         expected = [] if index < 2 else [f"step_{number:03}.safetensors" for number in range(index + 1)]
         assert sorted(path.name for path in (tmp_path / "maps").glob("vid001/*")) == expected
-    paths = storing.finish()
+    paths = finish(storing)
     assert names(paths, tmp_path) == [f"vid001/step_{index:03}.safetensors" for index in range(4)]
     for index, path in enumerate(paths):
         tensors, metadata = read(path)
@@ -84,7 +91,7 @@ def test_compressed_steps_have_names_that_say_so(store, tmp_path, small_files):
     storing = store(compress=True)
     for index in range(3):
         storing.append(step(index))
-    assert names(storing.finish(), tmp_path)[-1] == "vid001/step_002.safetensors.zst"
+    assert names(finish(storing), tmp_path)[-1] == "vid001/step_002.safetensors.zst"
 
 
 def test_the_mean_of_many_steps_has_a_file_of_its_own(store, tmp_path, small_files, monkeypatch):
@@ -93,7 +100,7 @@ def test_the_mean_of_many_steps_has_a_file_of_its_own(store, tmp_path, small_fil
     storing = store()
     for index in range(3):
         storing.append(step(index))
-    paths = storing.finish()
+    paths = finish(storing)
     assert names(paths, tmp_path)[-1] == "vid001/aggregated.safetensors"
     tensors, metadata = read(paths[-1])
     assert np.array_equal(tensors["dog.aggregated"], mean[1].numpy())
@@ -105,7 +112,7 @@ def test_the_unconditional_branch_stands_beside_the_conditional_one(store):
     for index in (0, 1):
         storing.append(step(index, "cond"))
         storing.append(step(index, "uncond"))
-    tensors, _ = read(storing.finish()[0])
+    tensors, _ = read(finish(storing)[0])
     assert set(tensors) == {"kiss", "dog", "uncond/kiss", "uncond/dog"}
     assert np.array_equal(tensors["uncond/kiss"], tensors["kiss"] + 100)
     assert {each.branch for each in storing.steps} == {"both"}
@@ -114,7 +121,7 @@ def test_the_unconditional_branch_stands_beside_the_conditional_one(store):
 def test_alone_the_unconditional_branch_has_the_plain_names(store):
     storing = store(branches=("uncond",))
     storing.append(step(0, "uncond"))
-    assert set(read(storing.finish()[0])[0]) == {"kiss", "dog"}
+    assert set(read(finish(storing)[0])[0]) == {"kiss", "dog"}
     assert storing.steps == [StoredStep(0, "transformer", "uncond")]
 
 
@@ -123,7 +130,19 @@ def test_a_step_of_which_one_branch_is_missing_is_not_stored(store):
     for index, branch in [(0, "cond"), (0, "uncond"), (1, "cond"), (2, "uncond"), (2, "cond")]:
         storing.append(step(index, branch))
     assert [each.index for each in storing.steps] == [0, 2]
-    assert json.loads(read(storing.finish()[0])[1]["steps"]) == [0, 2]
+    assert json.loads(read(finish(storing)[0])[1]["steps"]) == [0, 2]
+
+
+def test_what_was_written_is_described_for_the_manifest(store):
+    storing = store(downsample=2)
+    storing.append(step(3))
+    files = storing.finish(SCHEDULE, {"seed": 7})
+    assert [token["slug"] for token in files.tokens] == ["kiss", "dog"]
+    assert files.grid == {"frames": 2, "height": 2, "width": 2, "temporal_stride": 4, "causal_first_frame": True}
+    (described,) = files.denoising
+    assert described == {"index": 3, "timestep": 997.0, "sigma": 0.997, "model": "transformer", "branch": "cond"}
+    assert files.generation["seed"] == 7
+    assert files.generation["capture"]["layers"] == 4
 
 
 def test_what_is_discarded_is_gone(store, tmp_path, small_files):
@@ -154,14 +173,15 @@ from generator.store import AttentionStore
 
 grid = LatentGrid(8, 32, 32, 4, True)
 recorder = SimpleNamespace(
-    keep=Keep(per_head=True), names=("kiss",), words=(), grid=grid, aggregated=lambda branch: torch.zeros(1, 8, 32, 32)
+    keep=Keep(per_head=True), names=("kiss",), words=(), grid=grid, aggregated=lambda branch: torch.zeros(1, 8, 32, 32),
+    summary=dict,
 )
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 store = AttentionStore(Path(sys.argv[1]), "vid001", recorder, "a kiss")
 before = peak()
 for index in range(int(sys.argv[2])):
     store.append(StepMaps(index, "transformer", "cond", torch.rand(1, 1, 512, 8, 32, 32).half()))
-store.finish()
+store.finish([(0.0, None)] * 99, {})
 print(peak() - before)
 """
 

@@ -1,0 +1,197 @@
+"""Recording attention in a script of one's own: a ``with`` block around one's own call of a diffusers pipeline.
+
+with capture(pipe, words=["kiss"]) as maps:
+    frames = pipe("a romantic kiss").frames[0]
+write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, attention=maps)
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+
+from generator import models
+from generator.budget import VideoShape, check_attention, keep_of
+from generator.capture import Recorder
+from generator.capture import capture as recording
+from generator.config import AttentionSettings, Sampling, attention_settings
+from generator.describe import Schedule, describe_call
+from generator.documents import Document
+from generator.errors import CaptureError, UsageError
+from generator.families.contract import VideoModel
+from generator.maps import CONDITIONAL, UNCONDITIONAL
+from generator.outputs import AttentionFiles
+from generator.prompts import Variation, find_words
+from generator.store import AttentionStore
+from generator.taps import replaced
+from generator.tokens import TrackedWord, locate
+
+_SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
+"""Arguments of a pipeline's call -> fields of `Sampling`, where none means what the model recommends."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of a pipeline, and what was recorded of it."""
+
+    prompt: str
+    recorder: Recorder
+    schedule: Schedule
+    described: Document
+
+
+class Maps:
+    """The attention to words in the last call of a pipeline, by their slugs (FORMAT.md, "Slugs")."""
+
+    def __init__(self, settings: AttentionSettings) -> None:
+        self.settings = settings
+        self.last: _Call | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all maps; of two branches, those of the unconditional one begin with ``uncond/``."""
+        names = self._recorder.names
+        both = len(self._recorder.keep.branches) > 1
+        return (*names, *(f"{UNCONDITIONAL}/{name}" for name in names)) if both else names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the map of a word in all kept steps: ``[step, layer, head, frame, height, width]``."""
+        branch, place = self._place(name)
+        steps = [step.maps[place].numpy() for step in self._recorder.steps if step.branch == branch]
+        if not steps:
+            raise KeyError(f"{name}: no single steps were kept, only their mean: see `aggregated`")
+        return np.stack(steps)
+
+    def aggregated(self, name: str) -> np.ndarray | None:
+        """Return the mean over all denoising steps, layers and heads, ``[frame, height, width]``, if it was kept."""
+        branch, place = self._place(name)
+        found = self._recorder.aggregated(branch)
+        return None if found is None else found[place].numpy()
+
+    def write(self, folder: Path, stem: str) -> AttentionFiles:
+        """Write tensor files to ``folder``, their names beginning with ``stem``."""
+        call = self._call
+        store = AttentionStore(folder, stem, call.recorder, call.prompt, compress=self.settings.compress_attention)
+        for step in call.recorder.steps:
+            store.append(step)
+        return store.finish(call.schedule, call.described)
+
+    @property
+    def _call(self) -> _Call:
+        if self.last is None:
+            raise CaptureError("nothing was recorded yet: call the pipeline inside of the `with` block first")
+        return self.last
+
+    @property
+    def _recorder(self) -> Recorder:
+        return self._call.recorder
+
+    def _place(self, name: str) -> tuple[str, int]:
+        """Find the branch and the number of a name."""
+        if name not in self.names:
+            raise KeyError(f"{name}: found no such map; there are: {', '.join(self.names)}")
+        branches, names = self._recorder.keep.branches, self._recorder.names
+        branch, number = divmod(self.names.index(name), len(names))
+        return branches[branch], number
+
+
+@contextmanager
+def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -> Iterator[Maps]:
+    """Record the attention to ``words`` in each call of ``pipe`` inside, one video a call.
+
+    The video is the same to the last bit, and afterwards ``pipe`` is as before.
+
+    Args:
+        pipe: a loaded text-to-video pipeline of a known family
+        words: words of the prompt, or several words in a row; every occurrence is recorded
+        settings: what is kept, by the names of ``attention_analysis`` in the README: ``store_per_head=True``
+
+    Yields:
+        The maps, which are those of the last call; `generator.outputs.write_video` takes them.
+
+    Raises:
+        UsageError: if the pipeline is of no known family, a setting is wrong, or a word is not in the prompt.
+        CaptureError: if attention could not be recorded as it should be, or the pipeline was not called.
+
+    """
+    model = models.adapt(pipe)
+    maps = Maps(attention_settings(settings))
+    call = type(pipe).__call__
+
+    @wraps(call)
+    def recorded(self: DiffusionPipeline, *args: object, **kwargs: object) -> object:
+        if self is not pipe:
+            return call(self, *args, **kwargs)
+        given = signature(call).bind(self, *args, **kwargs)
+        given.apply_defaults()
+        with _recording(model, words, maps, given.arguments):
+            return call(self, *args, **kwargs)
+
+    with replaced(type(pipe), "__call__", recorded):
+        yield maps
+    if maps.last is None:
+        raise CaptureError("the pipeline was not called inside of the `with` block, so nothing was recorded")
+
+
+@contextmanager
+def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mapping[str, Any]) -> Iterator[None]:
+    """Record one call that has the arguments ``given``, and hand it to ``maps`` when it is over."""
+    prompt, sampling = _only(given, "prompt"), _sampling(model, given)
+    model.check(sampling)
+    tracked = _tracked(model, prompt, words)
+    check_attention(maps.settings, VideoShape.of(model, sampling, len(tracked)), sampling.guidance_scale)
+    with recording(
+        model,
+        tracked,
+        model.grid(sampling),
+        keep_of(maps.settings),
+        prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
+    ) as recorder:
+        yield
+    schedule = model.schedule()
+    if recorder.steps_seen != len(schedule):
+        raise CaptureError(f"captured {recorder.steps_seen} of {len(schedule)} denoising steps")
+    maps.last = _Call(prompt, recorder, schedule, describe_call(model, prompt, sampling, _seed(given)))
+
+
+def _sampling(model: VideoModel, given: Mapping[str, Any]) -> Sampling:
+    recommended = model.recommended
+    sizes = {field: given.get(argument) or getattr(recommended, field) for argument, field in _SIZES.items()}
+    return Sampling(
+        **sizes,
+        fps=recommended.fps,
+        guidance_scale=float(given["guidance_scale"]),
+        negative_prompt=_only(given, "negative_prompt") if given.get("negative_prompt") else "",
+    )
+
+
+def _only(given: Mapping[str, Any], name: str) -> str:
+    """Return the one prompt of a call."""
+    found = given.get(name)
+    found = found[0] if isinstance(found, list) and len(found) == 1 else found
+    if not isinstance(found, str) or (given.get("num_videos_per_prompt") or 1) != 1:
+        raise UsageError(
+            f"{name}: found {found!r:.80} and num_videos_per_prompt {given.get('num_videos_per_prompt')}; expected one "
+            "text and one video. Make one video a call, of a prompt and not of its embeddings"
+        )
+    return found
+
+
+def _tracked(model: VideoModel, prompt: str, words: Sequence[str]) -> tuple[TrackedWord, ...]:
+    for word in words:
+        if not find_words(prompt, [word]):
+            raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Name words as they stand there")
+    return locate(Variation(1, prompt, find_words(prompt, words), {}), model.clean, model.tokenise)
+
+
+def _seed(given: Mapping[str, Any]) -> int | None:
+    found = given.get("generator")
+    found = found[0] if isinstance(found, list) and len(found) == 1 else found
+    return found.initial_seed() if isinstance(found, torch.Generator) else None
