@@ -144,6 +144,7 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
 def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mapping[str, Any]) -> Iterator[None]:
     """Record one call that has the arguments ``given``, and hand it to ``maps`` when it is over."""
     prompt, sampling = _only(given, "prompt"), _sampling(model, given)
+    _refuse_other_length(model, given)
     model.check(sampling)
     tracked = _tracked(model, prompt, words)
     check_attention(maps.settings, VideoShape.of(model, sampling, len(tracked)), sampling.guidance_scale)
@@ -182,6 +183,15 @@ def _only(given: Mapping[str, Any], name: str) -> str:
             "text and one video. Make one video a call, of a prompt and not of its embeddings"
         )
     return found
+
+
+def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
+    found = given.get("max_sequence_length", model.text_keys)
+    if found != model.text_keys:
+        raise UsageError(
+            f"max_sequence_length: found {found}; expected {model.text_keys}, for which {model.name} is made. Pass "
+            f"max_sequence_length={model.text_keys}"
+        )
 
 
 def _tracked(model: VideoModel, prompt: str, words: Sequence[str]) -> tuple[TrackedWord, ...]:

@@ -111,6 +111,7 @@ def test_before_the_first_call_there_is_nothing(model, tmp_path):
         ({"prompt": ["a kiss", "a kiss"]}, UsageError, "prompt: found .*; expected one text and one video"),
         ({"num_videos_per_prompt": 2}, UsageError, "num_videos_per_prompt 2; expected one text and one video"),
         ({"width": 100}, ModelError, "width 100"),
+        ({"max_sequence_length": 100}, UsageError, "max_sequence_length: found 100; expected 512"),
         ({"prompt": "dog " * 512 + "kiss"}, TokenError, "it is cut off"),
     ],
 )

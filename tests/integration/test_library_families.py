@@ -1,0 +1,72 @@
+"""A script of one's own with a pipeline of every family, as it is and with all ways of sparing memory."""
+
+import numpy as np
+import pytest
+import torch
+
+from generator.config import ModelSettings
+from generator.library import capture
+from generator.memory import arrange
+from tests import families
+
+# Mochi says so on every CPU.
+pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning")
+
+SIZES = {  # width, height, frames, and the latent grid
+    "wan": ((64, 48, 5), (2, 3, 4)),
+    "wan2.2": ((64, 48, 5), (2, 3, 4)),
+    "cogvideox": ((64, 48, 9), (3, 3, 4)),
+    "ltx": ((96, 64, 17), (3, 2, 3)),
+    "hunyuan": ((64, 48, 5), (2, 3, 4)),
+    "mochi": ((64, 48, 7), (2, 3, 4)),
+    "animatediff": ((64, 40, 3), (3, 5, 8)),
+}
+
+
+@pytest.fixture(params=SIZES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def pipe(family):
+    torch.set_num_threads(1)
+    pipe = families.build(family)
+    pipe.set_progress_bar_config(disable=True)
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()  # as `from_pretrained` leaves it: without dropout
+    return pipe
+
+
+def call(pipe, family):
+    (width, height, frames), _ = SIZES[family]
+    return pipe(
+        prompt="a romantic kiss",
+        width=width,
+        height=height,
+        num_frames=frames,
+        num_inference_steps=3,
+        generator=torch.Generator().manual_seed(1),
+        output_type="np",
+        **({"max_sequence_length": 32} if family == "cogvideox" else {}),  # what this small one was built for
+    ).frames[0]
+
+
+def test_a_call_is_recorded_and_its_video_is_the_same(pipe, family):
+    without = call(pipe, family)
+    with capture(pipe, words=["kiss"]) as maps:
+        during = call(pipe, family)
+    assert np.array_equal(without, during)
+    assert maps["kiss"].shape == (3, 1, 1, *SIZES[family][1])
+    assert maps["kiss"].std() > 0
+
+
+def test_tiles_slices_and_offloading_leave_the_maps_as_they_are(pipe, family):
+    with capture(pipe, words=["kiss"]) as maps:
+        call(pipe, family)
+        before = maps["kiss"]
+        arrange(pipe, ModelSettings(vae_tiling=True, vae_slicing=True), torch.device("cpu"))
+        pipe.enable_model_cpu_offload(device="cpu")
+        call(pipe, family)
+        assert np.array_equal(before, maps["kiss"])
