@@ -1,12 +1,13 @@
 # make demo   both programs at work, in about a minute after installation
 # make bench  what rendering costs over its floor
+# make bench-capture  what attention capture costs over the plain forward pass
 # make test   everything that a change must pass
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench test lint types imports unit schema lock clean
+.PHONY: help demo bench bench-capture test lint types imports unit schema lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -31,6 +32,9 @@ unit: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json
+
+bench-capture: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.capture bench-capture.json
 
 # The committed schemas are generated from the reader's models; a test fails when they are not.
 schema: $(VENV)/.dev

@@ -216,6 +216,9 @@ class Recorder:
         found = word_probabilities(part, columns)
         if self._check is not None:
             self._check.compare(part, columns, found)
+        if self.keep.reserved and self._model.text_place is TextPlace.APART:
+            padding = self.names.index(PADDING)
+            found[padding] = (1.0 - found[padding]).clamp_(min=0.0)
         return found
 
     def _columns_of(self, branch: str, part: AttentionCall) -> Columns:
@@ -350,11 +353,16 @@ def _kept_layers(keep: Keep, count: int) -> tuple[int, ...]:
 def _positions(
     model: VideoModel, words: Sequence[TrackedWord], keep: Keep, prompt: str | None
 ) -> tuple[tuple[int, ...], ...]:
-    """List the text positions of all names, in their order."""
+    """List the text positions of all names, in their order.
+
+    Where the keys are text only, the mass of the padding is what the other tokens leave of 1: these are listed in
+    its place. They are fewer, and the sum of hundreds of equal numbers would be less exact.
+    """
     positions = tuple(word.positions for word in words)
     if not keep.reserved:
         return positions
     if prompt is None:
         raise CaptureError("the mass of the padding is to be kept, which needs the prompt of each branch; found none")
     sequence = model.tokenise(model.clean(prompt))
-    return (*positions, sequence.padding, sequence.end)
+    apart = model.text_place is TextPlace.APART
+    return (*positions, tuple(range(sequence.length)) if apart else sequence.padding, sequence.end)

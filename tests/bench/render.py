@@ -1,13 +1,7 @@
-"""`make bench`: what rendering costs over its floor, as a table and as JSON. Nothing here passes or fails."""
+"""`make bench`: what rendering costs over its floor, as a table and as JSON."""
 
-import json
-import os
-import platform
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
@@ -22,21 +16,11 @@ from attnwatch.tensors import AttentionReader
 from tests.bench.baselines import figure_per_frame, rgb_frames
 from tests.bench.material import attention, write_case
 from tests.bench.measure import Ratio, alternate, cpu_seconds, peak_megabytes, program_cpu_seconds, wall_seconds
+from tests.bench.table import Row, print_table, row
 from tests.support import write_manifest, write_tensors
 
 SD, HD, FRAMES = (832, 480), (1280, 720), 81
 Frames = dict[str, list[tuple[av.VideoFrame, int, int]]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; `bar` is what is aimed at, None where a figure is only reported."""
-
-    what: str
-    found: float
-    bar: float | None
-    unit: str = "x"
-    detail: str = ""
 
 
 def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> None:
@@ -206,33 +190,8 @@ def baselines(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-def row(what: str, ratio: Ratio, bar: float | None) -> Row:
-    """Make a line from a ratio."""
-    return Row(what, ratio.value, bar, detail=f"{ratio.work:.3f} s / {ratio.reference:.3f} s")
-
-
 PARTS = (qualities, parallel, whole_program, per_head, memory, baselines)
 
 
-def main() -> None:
-    """Print the table line by line, and write the JSON: `render.py [bench.json [part ...]]`."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json")
-    parts = [part for part in PARTS if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]
-    rows = []
-    out = sys.stdout
-    out.write(
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}, av {av.__version__}\n"
-    )
-    out.write(f"{'work':<58} {'found':>9} {'at most':>9}\n")
-    with tempfile.TemporaryDirectory(prefix="attnwatch-bench-") as name:
-        for part in parts:
-            for line in part(Path(name)):
-                rows.append(line)
-                bar = "" if line.bar is None else f"{line.bar:.2f} {line.unit}"
-                out.write(f"{line.what:<58} {line.found:>6.2f} {line.unit:<2} {bar:>9}  {line.detail}\n")
-                out.flush()
-    target.write_text(json.dumps({"cores": os.cpu_count(), "rows": [asdict(line) for line in rows]}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    print_table(PARTS, "bench.json", f"numpy {np.__version__}, av {av.__version__}")

@@ -66,9 +66,7 @@ def test_what_is_no_plain_attention_is_left_to_torch(wanted, change):
     assert wanted.take() is None
 
 
-def test_short_rows_and_half_precision_are_left_to_torch_on_a_cpu(wanted):
-    wanted(*inputs(keys=kernels.LONG_ROW - 1))
-    assert wanted.take() is None
+def test_half_precision_is_left_to_torch_on_a_cpu(wanted):
     wanted(*inputs(dtype=torch.bfloat16))
     assert wanted.take() is None
 

@@ -1,0 +1,54 @@
+"""The tables that benchmarks print line by line, and write as JSON. Nothing in them passes or fails."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.bench.measure import Ratio
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line; `bar` is what is aimed at, None where a figure is only reported; `found` is None if not measured."""
+
+    what: str
+    found: float | None
+    bar: float | None
+    unit: str = "x"
+    detail: str = ""
+
+
+Part = Callable[[Path], Iterator[Row]]
+
+
+def row(what: str, ratio: Ratio, bar: float | None) -> Row:
+    """Make a line from a ratio."""
+    return Row(what, ratio.value, bar, detail=f"{ratio.work:.3f} s / {ratio.reference:.3f} s")
+
+
+def print_table(parts: Sequence[Part], default: str, versions: str) -> None:
+    """Print the lines of all parts, or of those that the command line names: `[bench.json [part ...]]`."""
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else default)
+    chosen = [part for part in parts if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]
+    rows = []
+    out = sys.stdout
+    out.write(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
+    out.write(f"{'work':<58} {'found':>9} {'at most':>9}\n")
+    with tempfile.TemporaryDirectory(prefix="attnwatch-bench-") as name:
+        for part in chosen:
+            for line in part(Path(name)):
+                rows.append(line)
+                out.write(f"{_written(line)}\n")
+                out.flush()
+    target.write_text(json.dumps({"cores": os.cpu_count(), "rows": [asdict(line) for line in rows]}, indent=2) + "\n")
+
+
+def _written(line: Row) -> str:
+    bar = "" if line.bar is None else f"{line.bar:.2f} {line.unit}"
+    found = "not measured" if line.found is None else f"{line.found:>6.2f} {line.unit:<2}"
+    return f"{line.what:<58} {found:>9} {bar:>9}  {line.detail}".rstrip()
