@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from attnwatch.manifest import Stamp, stamp_of
 from attnwatch.names import BATCH_COMPLETE_FILE
+from attnwatch.receipts import Fingerprint
 from attnwatch.targets import Target
 
 Stamps = Mapping[str, Stamp | None]
@@ -94,13 +95,13 @@ class Memory:
         """Remember which manifest a receipt belongs to."""
         self._owners[hash(str(receipt))] = str(manifest)
 
-    def note_rendered(self, target: Target, manifest_sha256: str, stamps: Stamps) -> None:
+    def note_rendered(self, target: Target, fingerprint: Fingerprint, stamps: Stamps) -> None:
         """Remember what was rendered in this run, or was found rendered."""
-        self._rendered[_key(target)] = _identity(manifest_sha256, stamps)
+        self._rendered[_key(target)] = _identity(fingerprint, stamps)
 
-    def was_rendered(self, target: Target, manifest_sha256: str, stamps: Stamps) -> bool:
-        """Tell whether this very manifest with these very files was rendered in this run, or found rendered."""
-        return self._rendered.get(_key(target)) == _identity(manifest_sha256, stamps)
+    def was_rendered(self, target: Target, fingerprint: Fingerprint, stamps: Stamps) -> bool:
+        """Tell whether these very pictures of these very files were rendered in this run, or found rendered."""
+        return self._rendered.get(_key(target)) == _identity(fingerprint, stamps)
 
 
 def origins(target: Target) -> tuple[Stamp | None, ...]:
@@ -113,5 +114,5 @@ def _key(target: Target) -> str:
     return str(target.manifest) if target.batch is None else f"{target.manifest}\0"
 
 
-def _identity(manifest_sha256: str, stamps: Stamps) -> int:
-    return hash((manifest_sha256, *stamps.items()))
+def _identity(fingerprint: Fingerprint, stamps: Stamps) -> int:
+    return hash((fingerprint.manifest_sha256, fingerprint.settings_sha256, *stamps.items()))

@@ -161,7 +161,7 @@ class Planner:
         It is not rendered again when another watcher with other settings has replaced the receipt: two watchers on
         one folder would go on for ever.
         """
-        self._memory.note_rendered(task.target, task.fingerprint.manifest_sha256, task.stamps)
+        self._memory.note_rendered(task.target, task.fingerprint, task.stamps)
 
     def note_failed(self, task: Task) -> None:
         """Remember that a video had its turn in this run: its receipt says when the next one is, also with `force`."""
@@ -208,7 +208,7 @@ class Planner:
         self._memory.own(place.path, manifest.path)
         found = stamp_of(place.path)
         receipt = place.read()
-        if receipt is not None and self._memory.was_rendered(target, manifest.sha256, task.stamps):
+        if receipt is not None and self._memory.was_rendered(target, task.fingerprint, task.stamps):
             self._memory.settle(target, place.path, task.origins, task.stamps, found)
             return None
         force = self._options.force and target not in self._failed

@@ -1,4 +1,10 @@
+import errno
 import json
+import os
+import resource
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -6,11 +12,24 @@ from filelock import FileLock
 
 from attnwatch.config import Settings
 from attnwatch.documents import json_schema
-from attnwatch.jobs import Job, remove_leftovers, run
+from attnwatch.errors import BusyError, VideoError
+from attnwatch.jobs import Job, obstructed, remove_leftovers, run, run_in_process
 from attnwatch.plan import Options, Planner
+from attnwatch.receipts import Place
+from attnwatch.render.video import render_outputs
 from attnwatch.settings import Watcher
+from attnwatch.shortage import Shortage
 from attnwatch.targets import Target
-from tests.support import FRAMES, Batch, blob_maps, decode, read_receipt, write_manifest
+from tests.support import (
+    FRAMES,
+    Batch,
+    blob_maps,
+    called_in_a_process,
+    decode,
+    read_receipt,
+    write_manifest,
+    write_tensors,
+)
 
 OUTPUTS = [f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")]
 RECEIPT = "prompt_001_vid001.rendered.json"
@@ -268,3 +287,199 @@ def test_values_that_are_no_probabilities_are_refused(batch):
     manifest = batch.add(tensors={"kiss": maps})
     run(job(manifest))
     assert "negative" in read_receipt(manifest)["attempts"][0]["error"]
+
+
+def touched(manifest, name="video_001.mp4"):
+    """Give a file of a rendered video another time; return the job that looks at its content."""
+    os.utime(manifest.parent / name, ns=(0, 0))
+    return recheck(manifest)
+
+
+def recheck(manifest):
+    settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
+    task = Planner(settings, Options(roots=(manifest.parent,))).plan(Target(manifest))
+    assert task.recheck
+    return replace(job(manifest), seen=task.receipt, recheck=True)
+
+
+@pytest.fixture
+def renderings(monkeypatch):
+    """The manifests that were really rendered."""
+    rendered = []
+
+    def spy(manifest, *arguments, **keywords):
+        rendered.append(manifest.path)
+        return render_outputs(manifest, *arguments, **keywords)
+
+    monkeypatch.setattr("attnwatch.render.video.render_outputs", spy)
+    return rendered
+
+
+def test_a_file_that_was_only_touched_costs_no_rendering_and_its_time_is_noted(batch, renderings):
+    manifest = batch.add()
+    run(job(manifest))
+    before = read_receipt(manifest)
+    result = run(touched(manifest))
+    assert result.unchanged
+    assert len(renderings) == 1
+    after = read_receipt(manifest)
+    assert after["content"]["video_001.mp4"]["modified"] == 0
+    assert {**after, "content": None} == {**before, "content": None}
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_size_is_rendered(batch, renderings):
+    manifest = batch.add()
+    maps = manifest.parent / "attention_maps" / "vid001.safetensors"
+    run(job(manifest))
+    before = read_receipt(manifest)
+    write_tensors(maps, {"kiss": blob_maps(peak=0.25)})
+    result = run(recheck(manifest))
+    assert not result.unchanged
+    assert len(renderings) == 2
+    name = "attention_maps/vid001.safetensors"
+    assert read_receipt(manifest)["inputs"] == before["inputs"]
+    assert read_receipt(manifest)["content"][name]["sha256"] != before["content"][name]["sha256"]
+    assert read_receipt(manifest)["outputs"][0]["scale"] != before["outputs"][0]["scale"]
+
+
+def test_a_file_that_was_replaced_by_a_broken_one_of_the_same_size_fails_and_says_why(batch):
+    manifest = batch.add_full()
+    run(job(manifest))
+    video = manifest.with_name("video_001.mp4")
+    video.write_bytes(bytes(video.stat().st_size))
+    run(recheck(manifest))
+    assert read_receipt(manifest)["status"] == "failed"
+    assert "SHA-256" in read_receipt(manifest)["attempts"][-1]["error"]
+
+
+@dataclass(frozen=True)
+class Moving(Place):
+    """A place whose folder is renamed while the job looks for a receipt there, so in the middle of it."""
+
+    old: Path = Path()
+    new: Path = Path()
+
+    def read(self):
+        if self.old.exists():
+            self.old.rename(self.new)
+        return super().read()
+
+
+def in_a_process(todo):
+    """Run a job as the engine does, in a process of its own, and return its result."""
+    return called_in_a_process(_run_as_forked, todo)
+
+
+def _run_as_forked(todo):
+    ours, theirs = Pipe()
+    run_in_process(todo, theirs)
+    return ours.recv()
+
+
+def test_a_folder_that_is_renamed_before_a_job_starts_is_an_obstacle_and_nothing_appears_where_it_was(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    batch.folder.rename(batch.folder.with_name("renamed"))
+    result = in_a_process(todo)
+    assert result.receipt is None
+    assert result.shortage is None
+    assert not result.busy
+    assert not batch.folder.exists()
+    assert not list(batch.folder.with_name("renamed").rglob("attention_videos"))
+
+
+def test_a_folder_that_is_renamed_while_it_is_rendered_gets_the_outputs_in_its_new_place(batch):
+    manifest = batch.add()
+    todo, new = job(manifest), batch.folder.with_name("renamed")
+    place = Moving(manifest, todo.place.video_id, todo.place.directory, batch.folder, new)
+    assert in_a_process(replace(todo, place=place)).receipt.status == "rendered"
+    assert not batch.folder.exists()
+    assert names(new / manifest.relative_to(batch.folder)) == sorted([*OUTPUTS, RECEIPT])
+
+
+def test_a_batch_that_is_renamed_while_it_is_collected_gets_the_collection_in_its_new_place(batch):
+    manifest = batch.add()
+    directory, new = batch.folder / "attention_videos", batch.folder.with_name("renamed")
+    place = Moving(manifest, "prompt_001_vid001", directory, batch.folder, new)
+    assert in_a_process(replace(job(manifest), place=place, batch=batch.folder)).receipt.status == "rendered"
+    assert not batch.folder.exists()
+    assert sorted(path.name for path in (new / "attention_videos").iterdir()) == sorted([*OUTPUTS, RECEIPT])
+
+
+def failing(monkeypatch, error):
+    """Let rendering write a part of an output, and then fail."""
+
+    def render(manifest, settings, directory, **keywords):
+        (directory / "half.mp4.partial").write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr("attnwatch.render.video.render_outputs", render)
+
+
+def caused_by(number, error):
+    error.__cause__ = OSError(number, "said the system")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "shortage"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Shortage.DISK),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Shortage.DISK),
+        (OSError(errno.EROFS, "Read-only file system"), Shortage.DISK),
+        (OSError(errno.EMFILE, "Too many open files"), Shortage.MACHINE),
+        (caused_by(errno.ENOSPC, VideoError("the encoder gave up")), Shortage.DISK),
+    ],
+)
+def test_what_ran_out_is_charged_to_no_video(batch, monkeypatch, error, shortage):
+    manifest = batch.add()
+    failing(monkeypatch, error)
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage, result.busy) == (None, shortage, False)
+    assert result.obstacle
+    assert names(manifest) == []
+
+
+def test_an_encoder_that_fails_on_a_full_disk_without_saying_so_is_charged_to_no_video(batch, monkeypatch):
+    manifest = batch.add()
+    failing(monkeypatch, VideoError("the encoder gave up"))
+    todo = job(manifest)
+    result = run(replace(todo, watcher=Watcher(min_free_space=2**60)))
+    assert result.shortage is Shortage.DISK
+    assert "the encoder gave up; " in result.obstacle
+    assert names(manifest) == []
+    assert run(todo).receipt.status == "failed"
+
+
+def test_what_is_in_the_way_is_told_apart():
+    full = obstructed(OSError(errno.ENOSPC, "No space left on device"))
+    assert (full.receipt, full.shortage, full.busy) == (None, Shortage.DISK, False)
+    busy = obstructed(BusyError("another process is rendering it"))
+    assert (busy.shortage, busy.busy, busy.obstacle) == (None, True, "another process is rendering it")
+    gone = obstructed(FileNotFoundError(errno.ENOENT, "No such file or directory", "maps"))
+    assert (gone.shortage, gone.busy) == (None, False)
+    assert "FileNotFoundError" in gone.obstacle
+
+
+@dataclass(frozen=True)
+class Limited(Place):
+    """A place that writes down, beside the manifest, what the process that looks at it may use."""
+
+    def read(self):
+        found = [resource.getrlimit(resource.RLIMIT_DATA)[0], resource.getrlimit(resource.RLIMIT_CPU)[0], os.nice(0)]
+        self.manifest.with_name("limits").write_text(json.dumps(found))
+        return super().read()
+
+
+def test_a_job_works_under_the_limits_of_its_settings(batch):
+    manifest = batch.add()
+    before = os.nice(0)
+    todo = job(manifest, visualization_timeout=100)
+    place = Limited(manifest, todo.place.video_id, todo.place.directory)
+    limits = Watcher(memory_limit="3GiB", nice=4)
+    result = in_a_process(replace(todo, place=place, watcher=limits, threads=2))
+    assert result.receipt.status == "rendered"
+    found = json.loads(manifest.with_name("limits").read_text())
+    assert found == [3 * 2**30, 310, min(19, before + 4)]
+    assert os.nice(0) == before

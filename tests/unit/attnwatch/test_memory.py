@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from attnwatch.manifest import stamp_of
 from attnwatch.memory import Memory, origins
+from attnwatch.receipts import Fingerprint
 from attnwatch.targets import Target
 
 INPUTS = ("video_001.mp4", "attention_maps/vid001.safetensors")
@@ -132,19 +133,40 @@ def test_a_receipt_leads_to_its_manifest(tmp_path):
     assert memory.owner(tmp_path / "v.rendered.json") == tmp_path / "v.complete.json"
 
 
-def test_what_was_rendered_is_known_by_its_manifest_and_by_its_files(tmp_path):
+def fingerprint(manifest_sha256="digest", **settings):
+    return Fingerprint(manifest_sha256, settings, {})
+
+
+def test_what_was_rendered_is_known_by_its_manifest_its_settings_and_its_files(tmp_path):
     memory, target = settled(tmp_path)
     stamps = {"v.mp4": stamp_of(tmp_path / "v.mp4")}
-    memory.note_rendered(target, "digest", stamps)
-    assert memory.was_rendered(target, "digest", stamps)
-    assert not memory.was_rendered(target, "another digest", stamps)
-    assert not memory.was_rendered(target, "digest", {"v.mp4": None})
-    assert not memory.was_rendered(target, "digest", {"w.mp4": stamps["v.mp4"]})
-    assert not memory.was_rendered(Target(target.manifest, tmp_path), "digest", stamps)
+    memory.note_rendered(target, fingerprint(), stamps)
+    assert memory.was_rendered(target, fingerprint(), stamps)
+    assert not memory.was_rendered(target, fingerprint("another digest"), stamps)
+    assert not memory.was_rendered(target, fingerprint(colormap="bone"), stamps)
+    assert not memory.was_rendered(target, fingerprint(), {"v.mp4": None})
+    assert not memory.was_rendered(target, fingerprint(), {"w.mp4": stamps["v.mp4"]})
+    assert not memory.was_rendered(Target(target.manifest, tmp_path), fingerprint(), stamps)
 
 
 def test_what_was_rendered_is_not_forgotten_with_what_was_settled(tmp_path):
     memory, target = settled(tmp_path)
-    memory.note_rendered(target, "digest", {})
+    memory.note_rendered(target, fingerprint(), {})
     memory.forget_settled()
-    assert memory.was_rendered(target, "digest", {})
+    assert memory.was_rendered(target, fingerprint(), {})
+
+
+def test_videos_that_are_gone_are_forgotten_when_far_fewer_were_found(tmp_path):
+    memory, there = settled(tmp_path)
+    targets = [Target(tmp_path / f"{number}.complete.json") for number in range(200)]
+    for target in targets:
+        memory.settle(target, tmp_path / "r.rendered.json", origins(target), {}, None)
+        memory.note_rendered(target, fingerprint(), {})
+        memory.own(target.manifest.with_suffix(".rendered.json"), target.manifest)
+    memory.prune(200)
+    assert memory.videos == 201
+    memory.prune(1)
+    assert memory.videos == 1
+    assert memory.is_settled(there)
+    assert not any(memory.was_rendered(target, fingerprint(), {}) for target in targets)
+    assert memory.owner(targets[0].manifest.with_suffix(".rendered.json")) is None

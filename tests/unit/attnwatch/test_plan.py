@@ -1,16 +1,18 @@
 import json
 import logging
+import os
 
 import pytest
 
 from attnwatch.config import Settings
 from attnwatch.documents import OutputRecord
 from attnwatch.errors import JobError
+from attnwatch.manifest import read_manifest, verify
 from attnwatch.plan import Options, Planner
-from attnwatch.receipts import failure, success
+from attnwatch.receipts import failure, record_content, success
 from attnwatch.settings import Watcher
 from attnwatch.targets import Target
-from tests.support import Batch, read_receipt, write_manifest
+from tests.support import Batch, read_receipt, write_json, write_manifest
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
 
@@ -232,3 +234,176 @@ def test_a_good_rendering_that_was_replaced_by_name_meanwhile_is_left_alone(mani
     render(planned(other, manifest))
     assert planned(watching, manifest) is None
     assert planned(planner(manifest), manifest) is not None  # one that starts anew has its own settings
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """The manifests that were read, in order."""
+    read = []
+
+    def spy(path):
+        read.append(path)
+        return read_manifest(path)
+
+    monkeypatch.setattr("attnwatch.plan.read_manifest", spy)
+    return read
+
+
+def look(mine, target):
+    """Look at a target as the watcher does in each scan; return what is to be done, if it has to be planned."""
+    return None if mine.is_settled(target) else mine.plan(target)
+
+
+@pytest.fixture
+def settled(manifest):
+    task = planned(planner(manifest), manifest)
+    content = record_content(task.stamps, verify(task.manifest, video_may_be_absent=False))
+    task.place.write(success(task.place, task.fingerprint, (OUTPUT,), (), 1.0, content=content))
+    mine = planner(manifest)
+    assert planned(mine, manifest) is None
+    return mine
+
+
+def test_a_settled_video_is_not_read_again(settled, manifest, readings):
+    for _ in range(3):
+        assert look(settled, Target(manifest)) is None
+    assert readings == []
+
+
+def test_a_video_that_is_due_is_not_settled(manifest, readings):
+    mine = planner(manifest)
+    for _ in range(2):
+        assert look(mine, Target(manifest)).wait == 0
+    assert len(readings) == 2
+
+
+def test_a_video_that_nobody_wants_is_settled_until_its_manifest_changes(batch, readings):
+    manifest = batch.add(visualization={"auto_generate_per_video": False})
+    mine = planner(manifest)
+    for _ in range(3):
+        assert look(mine, Target(manifest)) is None
+    assert len(readings) == 1
+    batch.add(visualization={"auto_generate_per_video": True})
+    assert look(mine, Target(manifest)).wait == 0
+
+
+def test_a_settled_video_whose_manifest_changed_is_rendered_again(settled, manifest, batch):
+    batch.add(visualization={"colormap": "bone"})
+    assert not look(settled, Target(manifest)).recheck
+
+
+def test_a_settled_video_whose_receipt_was_deleted_is_rendered_again(settled, manifest):
+    (manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json").unlink()
+    task = look(settled, Target(manifest))
+    assert task.wait == 0
+    assert not task.recheck
+
+
+@pytest.mark.parametrize("name", ["video_001.mp4", "attention_maps/vid001.safetensors"])
+def test_a_settled_video_whose_input_is_gone_or_longer_is_rendered_again(settled, manifest, name):
+    path = manifest.parent / name
+    with path.open("ab") as file:
+        file.write(b".")
+    assert not look(settled, Target(manifest)).recheck
+    path.unlink()
+    task = look(settled, Target(manifest))
+    assert task.fingerprint.inputs[name] is None
+    assert not task.recheck
+
+
+@pytest.mark.parametrize("name", ["video_001.mp4", "attention_maps/vid001.safetensors"])
+def test_a_settled_video_with_a_touched_file_is_to_be_looked_at_by_its_content(settled, manifest, name):
+    os.utime(manifest.parent / name, ns=(0, 0))
+    task = look(settled, Target(manifest))
+    assert task.wait == 0
+    assert task.recheck
+
+
+def test_a_settled_video_whose_file_was_replaced_by_one_of_the_same_size_is_to_be_looked_at(settled, manifest):
+    video = manifest.parent / "video_001.mp4"
+    other = video.with_name("other")
+    other.write_bytes(bytes(video.stat().st_size))
+    other.rename(video)
+    assert look(settled, Target(manifest)).recheck
+
+
+def test_a_touched_file_is_rendered_again_by_force_whatever_is_in_it(settled, manifest):
+    (manifest.parent / "video_001.mp4").touch()
+    assert not planned(planner(manifest, force=True), manifest).recheck
+
+
+def test_a_touched_file_of_a_video_that_failed_asks_for_a_new_attempt(manifest):
+    task = planned(planner(manifest), manifest)
+    content = record_content(task.stamps, {})
+    task.place.write(failure(task.place, task.fingerprint, JobError("crashed"), 1.0, Watcher(), content=content))
+    mine = planner(manifest)
+    assert look(mine, Target(manifest)).wait > 1
+    os.utime(manifest.parent / "video_001.mp4", ns=(0, 0))
+    task = look(mine, Target(manifest))
+    assert task.wait == 0
+    assert not task.recheck
+
+
+def test_a_collection_is_planned_anew_when_its_batch_ends_otherwise(batch):
+    manifest = batch.add(visualization={"auto_generate_videos": True, "normalization": "batch"})
+    ending = write_json(batch.folder / "batch.complete.json", {"status": "interrupted"})
+    target, mine = Target(manifest, batch.folder), planner(manifest)
+    task = look(mine, target)
+    render(task)
+    mine.note_rendered(task)
+    assert look(mine, target) is None
+    assert mine.is_settled(target)
+    write_json(ending, {"status": "complete"})
+    assert not mine.is_settled(target)
+    assert look(mine, target).wait == 0
+
+
+@pytest.mark.parametrize("fields", REFUSED)
+def test_a_refused_manifest_is_settled_until_it_changes(batch, fields, readings):
+    manifest = batch.add(**fields)
+    mine = planner(manifest)
+    for _ in range(3):
+        assert look(mine, Target(manifest)) is None
+    assert len(readings) == 1
+    assert Target(manifest) in mine.given_up
+    batch.add()
+    assert look(mine, Target(manifest)).wait == 0
+    assert mine.given_up == set()
+
+
+def test_a_refused_manifest_whose_receipt_is_gone_gets_another_one(batch):
+    manifest = batch.add(video="../v.mp4")
+    mine = planner(manifest)
+    planned(mine, manifest)
+    (manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json").unlink()
+    assert look(mine, Target(manifest)) is None
+    assert read_receipt(manifest)["status"] == "failed"
+
+
+def test_a_manifest_that_cannot_be_read_just_now_is_read_again_and_gets_no_receipt(batch, readings, caplog):
+    manifest = batch.prompt() / "video_001.complete.json"
+    manifest.mkdir(parents=True)
+    mine = planner(manifest)
+    for _ in range(3):
+        assert look(mine, Target(manifest)) is None
+    assert len(readings) == 3
+    assert len(caplog.records) == 1
+    assert read_receipt(manifest) is None
+    manifest.rmdir()
+    batch.add()
+    assert look(mine, Target(manifest)).wait == 0
+
+
+def test_everything_is_decided_anew_with_other_settings(settled, manifest):
+    settled.reload(Settings(visualization={"colormap": "bone"}))
+    assert look(settled, Target(manifest)).settings.colormap == "bone"
+
+
+def test_a_receipt_leads_to_the_video_or_to_the_collection(batch):
+    manifest = batch.add(visualization={"auto_generate_videos": True})
+    write_json(batch.folder / "batch.complete.json", {})
+    mine = planner(manifest)
+    for target in (Target(manifest), Target(manifest, batch.folder)):
+        task = mine.plan(target)
+        assert mine.target_of(task.place.path) == target
+    assert mine.target_of(manifest.parent / "attention_videos" / "another.rendered.json") is None
