@@ -85,6 +85,10 @@ class Sampling:
     steps: int
     guidance_scale: float
     negative_prompt: str = ""
+    guidance_scale_2: float | None = None
+    """Guidance of a second network, which denoises at low noise; None: the same."""
+    flow_shift: float | None = None
+    """Shift of the scheduler's noise levels; None: as the model comes."""
 
 
 class _Block(BaseModel):
@@ -113,7 +117,9 @@ class VideoSettings(_Block):
     fps: Annotated[Number, Field(gt=0, le=1000)] | None = None
     steps: Positive | None = None
     guidance_scale: Annotated[Number, Field(ge=0)] | None = None
-    negative_prompt: str = ""
+    guidance_scale_2: Annotated[Number, Field(ge=0)] | None = None
+    flow_shift: Annotated[Number, Field(gt=0)] | None = None
+    negative_prompt: str | None = None
     seed: Annotated[Whole, Field(ge=0, le=2**62)] = 42
     videos_per_variation: Positive = 1
     max_variations: Positive | None = None
@@ -124,7 +130,7 @@ class VideoSettings(_Block):
         return self.model_copy(update={key: getattr(recommended, key) for key in missing})
 
     def sampling(self) -> Sampling:
-        """Return what one call of the pipeline is asked for; nothing may be null any more."""
+        """Return what one call of the pipeline is asked for; what the model recommends must be filled in."""
         return Sampling(**{key: getattr(self, key) for key in Sampling.__dataclass_fields__})
 
 

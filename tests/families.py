@@ -141,7 +141,7 @@ def ltx():
             num_layers=2,
             caption_channels=32,
         ),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
     )
 
 

@@ -35,6 +35,7 @@ class AnimateDiffModel(PipelineModel):
 
     def check(self, sampling: Sampling) -> None:
         """Raise for sizes that the pipeline refuses, and for more frames than the motion modules have places for."""
+        self._refuse_unknown_settings(sampling)
         self._refuse_other_sizes(sampling, self.pipe.vae_scale_factor)
         most: int = self._network.config.motion_max_seq_length
         if sampling.frames > most:

@@ -14,6 +14,9 @@ from generator.errors import ModelError
 from generator.families.contract import LatentGrid, OnStep, TextAttention, TextPlace
 from generator.tokens import TokenSequence
 
+SHIFTS = ("flow_shift", "shift")
+"""How schedulers call the shift of their noise levels."""
+
 
 @dataclass(frozen=True)
 class Strides:
@@ -73,8 +76,9 @@ class PipelineModel(ABC):
         return self._tokenise(text, self.text_keys)
 
     def check(self, sampling: Sampling) -> None:
-        """Raise for what the pipeline would round, in silence or not: sizes and the number of frames."""
+        """Raise for what the pipeline would round, in silence or not, and for settings that it does not have."""
         strides = self._strides
+        self._refuse_unknown_settings(sampling)
         self._refuse_other_sizes(sampling, strides.space * strides.patch)
         self._refuse_other_frames(sampling.frames, strides.time * strides.patch_time)
 
@@ -113,6 +117,8 @@ class PipelineModel(ABC):
             on_step(step + 1, pipe.num_timesteps)
             return {}
 
+        if sampling.flow_shift is not None:
+            self._shift_noise(sampling.flow_shift)
         result = self.pipe(
             prompt=prompt,
             height=sampling.height,
@@ -127,6 +133,16 @@ class PipelineModel(ABC):
         )
         frames: np.ndarray = result.frames[0]
         return frames
+
+    @property
+    def _shifts(self) -> list[str]:
+        """Names of the scheduler's settings that shift its noise levels; none where it finds the shift by itself."""
+        config = self.pipe.scheduler.config
+        return [] if config.get("use_dynamic_shifting") else [name for name in SHIFTS if name in config]
+
+    def _shift_noise(self, shift: float) -> None:
+        scheduler = self.pipe.scheduler
+        self.pipe.scheduler = type(scheduler).from_config(scheduler.config, **dict.fromkeys(self._shifts, shift))
 
     @abstractmethod
     def _recommended(self) -> Sampling:
@@ -177,6 +193,17 @@ class PipelineModel(ABC):
             length=sum(found["attention_mask"]),
             whole_length=len(whole["input_ids"]),
         )
+
+    def _refuse_unknown_settings(self, sampling: Sampling) -> None:
+        if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:
+            raise ModelError(
+                f"guidance_scale_2 {sampling.guidance_scale_2:g}: {self.name} has one network only. Leave it out"
+            )
+        if sampling.flow_shift is not None and not self._shifts:
+            raise ModelError(
+                f"flow_shift {sampling.flow_shift:g}: the scheduler of {self.name}, "
+                f"{type(self.pipe.scheduler).__name__}, has none. Leave it out"
+            )
 
     def _refuse_other_sizes(self, sampling: Sampling, multiple: int) -> None:
         for what, found in (("width", sampling.width), ("height", sampling.height)):

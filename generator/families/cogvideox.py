@@ -33,6 +33,7 @@ class CogVideoXModel(PipelineModel):
         The VAE decodes latent frames in pairs, and the first frame alone only if their number is odd.
         """
         strides = self._strides
+        self._refuse_unknown_settings(sampling)
         self._refuse_other_sizes(sampling, strides.space * strides.patch)
         self._refuse_other_frames(sampling.frames, strides.time * LATENT_PAIR)
 

@@ -26,7 +26,7 @@ class LTXModel(PipelineModel):
         return self._attention_of_blocks("attn2", "transformer_blocks")
 
     def _recommended(self) -> Sampling:
-        return Sampling(704, 480, 161, 24.0, 50, 3.0, NEGATIVE_PROMPT)
+        return Sampling(704, 480, 161, 25.0, 50, 3.0, NEGATIVE_PROMPT)
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
         """Tell the frame rate too, which positions in time depend on."""

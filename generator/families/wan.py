@@ -1,5 +1,7 @@
 """Wan 2.1 and 2.2, text to video."""
 
+from typing import Any
+
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import nn
@@ -37,6 +39,9 @@ class WanModel(PipelineModel):
 
     def _recommended(self) -> Sampling:
         return Sampling(832, 480, 81, 16.0, 50, 5.0)
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        return {**super()._arguments(sampling), "guidance_scale_2": sampling.guidance_scale_2}
 
     @property
     def _strides(self) -> Strides:

@@ -332,6 +332,38 @@ def test_without_guidance_there_is_only_the_conditional_branch(model, known):
         generate(model, sampling)
 
 
+def test_the_second_network_of_wan_has_a_guidance_scale_of_its_own(load):
+    model, known = load("wan2.2"), FAMILIES["wan2.2"]
+    sampling = replace(small(model, known, steps=3), guidance_scale=5.0)
+    model.check(replace(sampling, guidance_scale_2=2.0))
+    same = generate(model, replace(sampling, guidance_scale_2=5.0))
+    assert np.array_equal(generate(model, sampling), same)
+    assert not np.array_equal(generate(model, replace(sampling, guidance_scale_2=2.0)), same)
+
+
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"wan2.2"}))
+def test_a_second_guidance_scale_is_refused_where_there_is_one_network(model, known):
+    with pytest.raises(ModelError, match=r"guidance_scale_2 2: .* has one network only"):
+        model.check(replace(small(model, known), guidance_scale_2=2.0))
+
+
+@pytest.mark.parametrize("name", ["wan", "hunyuan", "mochi"])
+def test_noise_levels_are_shifted_on_demand(folders, name, known):
+    model = models.load(ModelSettings(id=str(folders(name)), device="cpu"))
+    sampling = small(model, known)
+    model.check(replace(sampling, flow_shift=9.0))
+    generate(model, sampling)
+    before = model.schedule()
+    generate(model, replace(sampling, flow_shift=9.0))
+    assert model.schedule()[1][1] != pytest.approx(before[1][1])
+
+
+@pytest.mark.parametrize("name", ["ltx", "cogvideox", "animatediff"])
+def test_a_shift_is_refused_where_the_scheduler_has_none_or_finds_it_by_itself(load, name, known):
+    with pytest.raises(ModelError, match=r"flow_shift 9: the scheduler of .* has none"):
+        load(name).check(replace(small(load(name), known), flow_shift=9.0))
+
+
 def test_a_whole_batch_passes_the_check(folders, name, known, tmp_path):
     width, height, frames = map(str, known.size)
     size = ["--width", width, "--height", height, "--frames", frames, "--steps", "2"]

@@ -1,0 +1,61 @@
+"""The configurations that are shipped for real models, against a tiny pipeline of the same class."""
+
+from pathlib import Path
+
+import pytest
+
+from generator.config import load_settings
+from generator.models import FAMILIES
+from tests import families
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+SHIPPED = {
+    "wan2.1-1.3b": "wan",
+    "wan2.1-14b": "wan",
+    "wan2.2-a14b": "wan2.2",
+    "cogvideox-5b": "cogvideox",
+    "ltx-video": "ltx",
+    "hunyuanvideo": "hunyuan",
+    "mochi": "mochi",
+    "animatediff": "animatediff",
+}
+OF_THE_FAMILY = ["cogvideox-5b", "ltx-video", "hunyuanvideo", "mochi", "animatediff"]
+
+
+def settings_of(name):
+    return load_settings({}, {}, CONFIGS / f"{name}.yaml")
+
+
+def model_of(name):
+    pipe = families.build(SHIPPED[name])
+    return FAMILIES[type(pipe).__name__](pipe, name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_a_shipped_configuration_asks_for_can_be_made(name):
+    settings, model = settings_of(name), model_of(name)
+    sampling = settings.video.over(model.recommended).sampling()
+    model.check(sampling)
+    grid = model.grid(sampling)
+    assert 1000 < grid.size < 200_000
+    assert settings.attention_analysis.stores_anything
+
+
+@pytest.mark.parametrize("name", OF_THE_FAMILY)
+def test_a_shipped_configuration_agrees_with_what_its_family_recommends(name):
+    asked, recommended = settings_of(name).video, vars(model_of(name).recommended)
+    assert asked.width
+    for key, value in recommended.items():
+        if getattr(asked, key) is not None and value is not None:
+            assert getattr(asked, key) == value, key
+
+
+def test_there_is_a_configuration_for_every_family_and_nothing_else():
+    classes = {type(families.build(name)).__name__ for name in SHIPPED.values()}
+    assert classes == set(FAMILIES)
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*SHIPPED, "attention_visualization_demo"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_configuration_says_how_it_is_used(name):
+    assert f"--config configs/{name}.yaml" in (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")
