@@ -2,10 +2,13 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from generator.plan import PlannedVideo
@@ -40,6 +43,16 @@ def restore_terminal(console: Console) -> None:
     """Bring back what bars hide, before the process ends abruptly."""
     if console.is_terminal:
         console.show_cursor()
+
+
+@contextmanager
+def loading(console: Console, what: str, *, shown: bool = True) -> Iterator[None]:
+    """Show that ``what`` is being loaded: a spinner on a terminal, and how long it took in the log."""
+    began = time.monotonic()
+    with console.status(f"loading {escape(what)}") if shown and console.is_terminal else nullcontext():
+        yield
+    if shown:
+        log.info("loaded %s in %.1f s", what, time.monotonic() - began)
 
 
 class BatchProgress:
@@ -81,8 +94,11 @@ class BatchProgress:
         self._bars.reset(self._denoising, description=video.video_id, total=None)
 
     def step(self, done: int, total: int) -> None:
-        """Show that a denoising step is done."""
-        self._bars.update(self._denoising, completed=done, total=total)
+        """Show that a denoising step is done; after the last one the video is decoded and written."""
+        if done < total:
+            self._bars.update(self._denoising, completed=done, total=total)
+        else:
+            self._bars.reset(self._denoising, description="decoding", total=None)
 
     def finished(self, video: PlannedVideo) -> None:
         """Log a video that is complete on the disk."""

@@ -25,7 +25,7 @@ from generator.folders import batch_folder, claimed, wait_until_ended
 from generator.interrupt import Stopped, StopRequest, stop_on_signals
 from generator.memory import recover
 from generator.plan import Plan, PlannedVideo
-from generator.progress import BatchProgress, restore_terminal
+from generator.progress import BatchProgress, loading, restore_terminal
 from generator.ranks import Rank
 from generator.tokens import cut_off, locate
 from generator.video import PreparedBatch, make_video
@@ -52,14 +52,18 @@ def run(plan: Plan, console: Console) -> int:
 
     """
     rank = Rank.of(os.environ)
-    batch = prepare(plan, rank)
+    with loading(console, plan.settings.model.id, shown=rank.is_first):
+        model = load_model(plan, rank)
+    batch = prepare(plan, model)
+    if rank.is_first:
+        _warn(batch)
     with stop_on_signals(partial(restore_terminal, console)) as stop:
         work = _Work(batch, rank, console, stop)
         return _lead(work) if rank.is_first else _follow(work)
 
 
-def prepare(plan: Plan, rank: Rank) -> PreparedBatch:
-    """Load the model, and do all that can go wrong before something is written."""
+def load_model(plan: Plan, rank: Rank) -> VideoModel:
+    """Load the model of a batch: for one that is resumed, the very same version."""
     wanted = plan.settings.model
     model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}))
     recorded = (plan.resumed or {}).get("model_revision", model.revision)
@@ -68,15 +72,18 @@ def prepare(plan: Plan, rank: Rank) -> PreparedBatch:
             f"the batch was begun with {model.name} in version {recorded}; found is version {model.revision}. "
             "Install the libraries that it was begun with, or start a new batch"
         )
+    return model
+
+
+def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
+    """Do all that can go wrong before something is written."""
     video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
-    used = wanted.model_copy(update={"device": model.device, "dtype": model.dtype})
+    used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
     batch = PreparedBatch(plan, model, words)
     _check_attention(batch)
-    if rank.is_first:
-        _warn(batch)
     return batch
 
 

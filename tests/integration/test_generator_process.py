@@ -44,8 +44,10 @@ def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
     assert_whole(folder)
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert len(lines) == 8
-    assert ' INFO: video 1/6 prompt_001_vid001 seed 42 "a kiss between two men" ' in lines[1]
+    assert len(lines) == 10
+    assert " INFO: loaded tiny in " in lines[0]
+    assert " INFO: attention: up to " in lines[2]
+    assert ' INFO: video 1/6 prompt_001_vid001 seed 42 "a kiss between two men" ' in lines[3]
     assert lines[-1].endswith(f" INFO: {folder} is complete, 6 of 6 videos")
 
 

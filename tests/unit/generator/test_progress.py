@@ -1,11 +1,13 @@
 import io
 import logging
 import re
+import time
 
+import pytest
 from rich.console import Console
 
 from generator.plan import PlannedVideo
-from generator.progress import BatchProgress, restore_terminal, set_up_logging
+from generator.progress import BatchProgress, loading, restore_terminal, set_up_logging
 from generator.prompts import Template
 
 VIDEO = PlannedVideo(Template("a :dog: [red] [red|blue] " + "long " * 60).variation(1), number=1, seed=42)
@@ -40,6 +42,30 @@ def test_on_a_terminal_there_are_two_bars():
     assert "2/6" in shown
     assert "1/8" in shown
     assert "prompt_001_vid001" in shown
+
+
+def test_after_the_last_step_a_video_is_shown_to_be_decoded():
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80)
+    with BatchProgress(console, total=6, done=2) as progress:
+        progress.begin(VIDEO)
+        progress.step(8, 8)
+        progress._bars.refresh()
+        assert "decoding" in stream.getvalue()
+        progress.begin(VIDEO)
+        progress._bars.refresh()
+    assert stream.getvalue().rindex("prompt_001_vid001") > stream.getvalue().rindex("decoding")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_loading_is_shown_on_a_terminal_and_logged_everywhere(terminal):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=80)
+    set_up_logging(console, verbose=False)
+    with loading(console, "some/model"):
+        time.sleep(0.2)  # a spinner is drawn some times a second
+    assert ("loading some/model" in stream.getvalue()) == terminal
+    assert re.search(r"INFO: loaded some/model in \d+\.\d s\n", stream.getvalue())
 
 
 def test_only_the_generators_own_notes_are_shown():
