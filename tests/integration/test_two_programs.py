@@ -46,7 +46,7 @@ def test_a_killed_generator_leaves_every_finished_video_rendered_and_resuming_co
         assert len(done) < 6
         wait_until(lambda: rendered(outputs) == expected(done), 60, "every finished video is rendered")
 
-        (batch,) = outputs.iterdir()
+        (batch,) = outputs.glob("demo_*")
         second = generator(outputs, "--resume", str(batch))
         _, log = second.communicate(timeout=180)
         assert second.returncode == 0, log
