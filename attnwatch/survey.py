@@ -8,15 +8,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
 from pydantic_core import from_json
 
 from attnwatch.config import Settings
-from attnwatch.discover import find_manifests
+from attnwatch.discover import walk
 from attnwatch.documents import ReceiptHead
 from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.locks import locked_inodes
@@ -53,12 +51,15 @@ def survey(root: Path) -> Iterator[Rendering]:
     """Yield every finished video below a path, then what failed or runs in the collections of its batches."""
     locked = locked_inodes()
     batches: dict[Path, None] = {}
-    for folder, manifests in groupby(find_manifests(root), attrgetter("parent")):
+    for found in walk(root):
+        if not found.files:
+            continue
+        folder = Path(found.path)
         batches.update(dict.fromkeys(folder.parents[:_LEVELS]))
         outputs = _Outputs.read(folder / OUTPUT_DIRECTORY, locked)
         by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
-        for manifest in manifests:
-            yield _beside(manifest, by_manifest.get(printable(manifest.name)), outputs)
+        for name in found.files:
+            yield _beside(folder / name, by_manifest.get(printable(name)), outputs)
     for batch in batches:
         if batch.is_relative_to(root):
             yield from _collected(batch, locked)
@@ -79,7 +80,7 @@ class _Outputs:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if is_receipt(entry.name) and not entry.name.startswith("."):
-                        receipts.append(_receipt(entry.path))
+                        receipts.append(_receipt(directory / entry.name))
                     elif entry.name.endswith(_LOCK) and entry.inode() in locked:
                         running.add(entry.name[1 : -len(_LOCK)])
         except OSError:
@@ -109,9 +110,9 @@ def _collected(batch: Path, locked: frozenset[int]) -> Iterator[Rendering]:
         yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)
 
 
-def _receipt(path: str) -> ReceiptHead | None:
+def _receipt(path: Path) -> ReceiptHead | None:
     try:
-        return read_document(Path(path), ReceiptHead)[0]
+        return read_document(path, ReceiptHead)[0]
     except (OSError, ManifestError):
         return None
 
