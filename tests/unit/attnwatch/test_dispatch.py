@@ -5,7 +5,7 @@ import pytest
 from attnwatch.activity import Activity
 from attnwatch.backlog import Waiting
 from attnwatch.config import Settings
-from attnwatch.daemon import Daemon
+from attnwatch.dispatch import Dispatcher
 from attnwatch.engine import LocalEngine
 from attnwatch.jobs import Result
 from attnwatch.plan import Options, Planner
@@ -23,13 +23,13 @@ def task(tmp_path):
 
 
 def test_a_video_is_waited_for_as_long_as_it_takes(task, tmp_path):
-    daemon = Daemon(
-        Settings(), Options((tmp_path,)), LocalEngine(), Report(Activity((str(tmp_path),), "0"), Audience())
-    )
+    options = Options((tmp_path,))
+    report = Report(Activity((str(tmp_path),), "0"), Audience())
+    dispatcher = Dispatcher(Settings(), options, Planner(Settings(), options), LocalEngine(), report)
     waiting = Waiting(task.target)
     for _ in range(5000):
-        daemon._put_back(task, waiting, Result(None, "not there yet"))
-        waiting = daemon._backlog.get(task.target)
+        dispatcher._put_back(task, waiting, Result(None, "not there yet"))
+        waiting = dispatcher._backlog.get(task.target)
     assert waiting.looks == 5000
 
 
