@@ -7,6 +7,7 @@ tracked columns are formed. Elsewhere whole rows are, some rows of one head at a
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product
 
@@ -92,7 +93,20 @@ def word_probabilities(call: AttentionCall, columns: Columns) -> Tensor:
         Probabilities ``[word, sample, head, row]`` in float32, the keys of a word summed.
 
     """
-    return _by_whole_rows(call, columns) if call.log_sum is None else _by_log_sum(call, call.log_sum, columns)
+    with _exactly(call.query.device.type):
+        return _by_whole_rows(call, columns) if call.log_sum is None else _by_log_sum(call, call.log_sum, columns)
+
+
+@contextmanager
+def _exactly(device: str) -> Iterator[None]:
+    """Multiply in float32 inside, whatever a script has set for its model: autocasting, TF32 or bfloat16."""
+    matmuls = [backend.matmul for backend in (torch.backends.cuda, torch.backends.mkldnn)]
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast(device, enabled=False))
+        for matmul in matmuls:
+            stack.callback(setattr, matmul, "fp32_precision", matmul.fp32_precision)
+            matmul.fp32_precision = "ieee"
+        yield
 
 
 def _by_log_sum(call: AttentionCall, log_sum: Tensor, columns: Columns) -> Tensor:

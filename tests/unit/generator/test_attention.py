@@ -101,6 +101,38 @@ def test_bfloat16_inputs_are_computed_in_float32():
     assert (found - in_float64(call, [(2, 5)])).abs().max() <= 1e-6
 
 
+@pytest.fixture
+def matmul_precision():
+    before = torch.get_float32_matmul_precision()
+    yield torch.set_float32_matmul_precision
+    torch.set_float32_matmul_precision(before)
+
+
+class Precision(TorchDispatchMode):
+    """Notes by which precision matrices are multiplied, and in which type."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function in {torch.ops.aten.mm.default, torch.ops.aten.bmm.default}:
+            backends = torch.backends.cuda, torch.backends.mkldnn
+            self.seen.add((args[0].dtype, *(backend.matmul.fp32_precision for backend in backends)))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_a_script_has_set_for_its_model_makes_nothing_less_exact(matmul_precision, told):
+    call = with_log_sum(random_call(keys=20)) if told else random_call(keys=20)
+    expected = word_probabilities(call, columns((2, 5)))
+    matmul_precision("medium")
+    with torch.autocast("cpu", dtype=torch.bfloat16), Precision() as precision:
+        assert torch.equal(word_probabilities(call, columns((2, 5))), expected)
+    assert precision.seen == {(torch.float32, "ieee", "ieee")}
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
 def test_a_word_without_a_key_has_no_mass():
     call = random_call(keys=20)
     found = word_probabilities(call, columns((), (2,)))

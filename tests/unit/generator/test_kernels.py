@@ -90,6 +90,20 @@ def test_a_kernel_whose_output_differs_in_a_bit_is_not_used(wanted, monkeypatch)
     assert len(calls) == 1
 
 
+def test_a_kernel_whose_sum_is_another_thing_is_not_used(wanted, monkeypatch):
+    right = dict(kernels._OPERATORS)
+
+    def by_two(call, value):
+        output, log_sum = right["cpu", torch.nn.attention.SDPBackend.FLASH_ATTENTION](call, value)
+        return output, log_sum / torch.tensor(2.0).log()
+
+    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(right, by_two))
+    wanted(*inputs())
+    assert wanted.take() is None
+    wanted(*inputs())
+    assert wanted.take() is None
+
+
 def test_a_kernel_that_refuses_is_not_used(wanted, monkeypatch):
     def refuse(call, value):
         raise RuntimeError("no such kernel")
@@ -103,10 +117,13 @@ def test_a_kernel_that_refuses_is_not_used(wanted, monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("keys", [512, 4096])
-def test_on_a_gpu_the_output_is_the_same_to_the_last_bit_and_the_log_sum_is_told(wanted, keys):
-    query, key, value = inputs(rows=2048, keys=keys, dtype=torch.bfloat16, device="cuda")
+@pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
+@pytest.mark.parametrize("rows", [2048, 2049])
+def test_on_a_gpu_the_output_is_the_same_to_the_last_bit_and_the_log_sum_is_told(wanted, mask, rows):
+    query, key, value = inputs(rows=rows, dtype=torch.bfloat16, device="cuda")
+    mask = None if mask is None else mask.cuda() if mask.dtype == torch.bool else mask.cuda().bfloat16()
+    bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
     for _ in range(2):
-        output = wanted(query, key, value)
-        assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value))
-        assert (wanted.take() - log_sum_of(query, key)).abs().max() <= 1e-5
+        output = wanted(query, key, value, attn_mask=mask)
+        assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
+        assert (wanted.take() - log_sum_of(query, key, bias)).abs().max() <= 1e-5
