@@ -244,6 +244,21 @@ def test_the_video_is_the_same_to_the_last_bit_with_capture_without_it_and_after
     assert not np.array_equal(without, generate(model, sampling, seed=2))
 
 
+def test_a_prompt_is_found_in_the_branch_that_it_was_given_to(model, known):
+    """In the first step both branches start from the same noise, so a prompt has the same maps in either."""
+
+    def first_step(prompt, negative):
+        sampling = replace(small(model, known), negative_prompt=negative)
+        keep = replace(EVERYTHING, reserved=False, self_check=False)
+        with capture(model, words_of(model), model.grid(sampling), keep) as recorder:
+            model.generate(prompt, sampling, 1, lambda done, total: None)
+        return {step.branch: step.maps for step in recorder.steps if step.index == 0}
+
+    one, other = first_step(PROMPT, NEGATIVE), first_step("a red house", PROMPT)
+    assert (one["cond"] - other["uncond"]).abs().max() <= 1e-6
+    assert (one["cond"] - one["uncond"]).abs().max() > 1e-4
+
+
 def test_every_call_is_counted(model, known):
     recorder, _ = record(model, known, replace(EVERYTHING, self_check=False))
     assert recorder.summary() == {
@@ -265,6 +280,37 @@ def test_a_video_has_the_frames_and_the_grid_that_it_was_told(model, known):
     assert model.grid(sampling) == known.grid
     width, height, frames = known.size
     assert generate(model, sampling).shape == (frames, height, width, 3)
+
+
+def changes(model, sampling):
+    """How much each video frame changes with each latent frame, by the model's own VAE: [latent frame, video frame]."""
+    given = []
+
+    def heard(latents, *args, **kwargs):
+        given.append((latents, args, kwargs))
+        return decode(latents, *args, **kwargs)
+
+    decode = model.pipe.vae.decode
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(model.pipe.vae, "decode", heard)
+        generate(model, sampling)
+        latents, args, kwargs = given[0]
+        before = decode(latents, *args, **kwargs)[0]
+        found = []
+        for frame in range(latents.shape[2]):
+            other = latents.clone()
+            other[:, :, frame] += 1.0
+            found.append((decode(other, *args, **kwargs)[0] - before).abs().amax((0, 1, 3, 4)))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("name", ["wan", "mochi"])  # other VAEs normalise over time: random weights show nothing
+def test_a_latent_frame_begins_to_show_in_the_first_video_frame_that_it_covers(load, name, known):
+    found = changes(load(name), small(load(name), known))
+    assert len(found) == known.grid.frames
+    for frame, change in enumerate(found):
+        first = known.grid.temporal_stride * (frame - 1) + 1 if frame else 0
+        assert change.nonzero().flatten().tolist() == list(range(first, len(change)))
 
 
 def test_what_the_makers_recommend_can_be_made(model):
