@@ -10,7 +10,16 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Self
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
@@ -20,6 +29,12 @@ _log = logging.getLogger(__name__)
 
 _NEVER_LOOKED = (-1, -1)
 _APPEARED = frozenset({"created", "moved", "closed"})
+
+# Nothing that a scan itself causes, which opens and reads: in a large tree that alone would flood the kernel's queue.
+_WANTED: list[type[FileSystemEvent]] = [
+    *(DirCreatedEvent, DirMovedEvent),
+    *(FileCreatedEvent, FileMovedEvent, FileClosedEvent, FileDeletedEvent),
+]
 
 
 class Hints(FileSystemEventHandler):
@@ -88,6 +103,7 @@ class RootWatcher:
         self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
         self._observer = Observer()
         self._overflows_seen = 0
+        self._missed = False
         self.overflows = 0
         self.failures: dict[Path, str] = {}
 
@@ -121,6 +137,12 @@ class RootWatcher:
                 changed = True
         return changed
 
+    def misses_some_of(self, folders: int) -> bool:
+        """Tell whether fewer folders are watched than there are, now and at the last call: some are always new."""
+        watched = self.watched_folders()
+        missed, self._missed = self._missed, watched is not None and watched < folders
+        return missed and self._missed
+
     def watched_folders(self) -> int | None:
         """Return how many folders the kernel watches for this process, None where it does not say."""
         count = 0
@@ -152,7 +174,7 @@ class RootWatcher:
             _log.warning("%s is not there: waiting for it", root)
             return
         try:
-            self._watches[root] = self._observer.schedule(self._hints, str(root), recursive=True)
+            self._watches[root] = self._observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)
             self.failures.pop(root, None)
         except OSError as error:
             reason = str(error.strerror or error)

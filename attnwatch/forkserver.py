@@ -30,6 +30,7 @@ Target = Callable[[Any, "Connection[Any, Any]"], object]
 
 _START, _SIGNAL = "start", "signal"
 _FILLING = b"."  # descriptors travel with at least one byte
+_NOT_FOR_SERVERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 3.0  # seconds that the server may take to end
 _GLANCE = 0.005
 
@@ -121,8 +122,10 @@ class _Server:
         """Serve until the watcher is gone."""
         os.setsid()  # out of reach of what is sent to the watcher's terminal or process group
         adopt_orphans()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        # Not ignored: a job would inherit that, and miss what it is sent before it has handlers of its own.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_SERVERS)
+        for number in _NOT_FOR_SERVERS:
+            signal.signal(number, signal.SIG_DFL)
         os.environ.update(environment)
         for module in preload:
             import_module(module)
@@ -175,8 +178,9 @@ class _Server:
         if os.getppid() != parent:
             return  # it died before the kernel knew
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOT_FOR_SERVERS)
         self._watcher.close()
         self._socket.close()
         self._target(work, results)

@@ -37,10 +37,8 @@ def way_to_learn(roots: Sequence[Path], watcher: RootWatcher | None, folders: in
         return Way("polling", "file events are switched off (file_events: false)")
     if watcher.failures:
         return Way("polling", "; ".join(f"{root}: {reason}" for root, reason in watcher.failures.items()))
-    watched = watcher.watched_folders()
-    if watched is not None and watched < folders:
-        reason = f"only {watched:,} of {folders:,} folders can be watched; raise fs.inotify.max_user_watches"
-        return Way("events and polling", reason)
+    if watcher.misses_some_of(folders):
+        return Way("events and polling", "not every folder can be watched; raise fs.inotify.max_user_watches")
     mounts = parse_mountinfo(read_mountinfo())
     systems = dict.fromkeys(system for root in roots for system in file_systems_below(root, mounts) if system.polled)
     if systems:

@@ -231,7 +231,8 @@ class Planner:
         if wait is None:
             self.given_up.add(target)
             last = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
-            self.say(f"given up: {target.manifest}: {last}; {retry_command(target)} tries again")
+            if target not in self._failed:  # else that has just been said
+                self.say(f"given up: {target.manifest}: {last}; {retry_command(target)} tries again")
         return wait
 
     def _ending(self, batch: Path) -> str:

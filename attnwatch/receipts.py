@@ -18,7 +18,7 @@ from attnwatch.documents import Attempt, ContentRecord, OutputRecord, ReceiptDoc
 from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
 from attnwatch.files import write_atomically
 from attnwatch.manifest import Stamp, read_document
-from attnwatch.names import RECEIPT_SUFFIX
+from attnwatch.names import RECEIPT_SUFFIX, printable
 from attnwatch.render import RENDERER_VERSION
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 
@@ -199,19 +199,14 @@ def is_deterministic(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """Return an error's message, with its kind where the message alone says too little."""
-    text = _printable(str(error)) or "no message"
+    text = printable(str(error)) or "no message"
     return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
-
-
-def _printable(text: str) -> str:
-    """Escape what JSON cannot hold: bytes of file names that are no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDocument:  # noqa: ANN401 - model fields
     return ReceiptDocument(
         video_id=place.video_id,
-        manifest=_printable(place.manifest.name),
+        manifest=printable(place.manifest.name),
         manifest_sha256=fingerprint.manifest_sha256,
         settings_sha256=fingerprint.settings_sha256,
         settings=fingerprint.settings,

@@ -86,13 +86,16 @@ class Report:
         """Say what a video has become."""
         self._done += 1
         self.activity.rendered += receipt.status == "rendered"
+        about = _fields(task, receipt)
         for output in receipt.outputs:
-            _log.info("✅ Generated attention video: %s", output.file)
+            fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
+            _log.info("✅ Generated attention video: %s", output.file, extra=fields)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
         outputs = counted(len(receipt.outputs), "output")
         where = "" if task.target.batch is None else f" in the collection of {task.target.batch.name}"
-        _log.info("%s: %s%s in %.1f s%s", receipt.video_id, outputs, where, seconds, notes)
+        text = "%s: %s%s in %.1f s%s"
+        _log.info(text, receipt.video_id, outputs, where, seconds, notes, extra={**about, "seconds": seconds})
         self._audience.hooks.run(receipt, task.place.path)
 
     def failed(self, task: Task, receipt: ReceiptDocument, *, once: bool) -> None:
@@ -103,7 +106,9 @@ class Report:
             then = f"{retry_command(task.target)} tries again"
         else:
             then = f"next attempt at {receipt.next_attempt}"
-        _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, receipt.attempts[-1].error, then)
+        error = receipt.attempts[-1].error
+        fields = {**_fields(task, receipt), "error": error, "next_attempt": receipt.next_attempt}
+        _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
 
     def beat(self, *, waiting: int, paused: str | None) -> None:
         """Show how things stand, and that the loop is alive; called in each of its turns."""
@@ -160,3 +165,8 @@ class Report:
             if str(error) != self._metrics_complaint:
                 _log.warning("--metrics-file: %s cannot be written: %s", path, error)
             self._metrics_complaint = str(error)
+
+
+def _fields(task: Task, receipt: ReceiptDocument) -> dict[str, object]:
+    """Return what a line in JSON says beside its message."""
+    return {"video_id": receipt.video_id, "manifest": str(task.place.manifest), "status": receipt.status}

@@ -53,8 +53,12 @@ class Search:
         return self._due
 
     def wait(self, interval: float) -> None:
-        """Put the next scan off until so many seconds from now; longer, where the last one took long."""
-        self._due = time.monotonic() + max(interval, self.seconds / _SHARE)
+        """Put the next scan off until so many seconds from now; longer, where the last one took long.
+
+        The first one tells nothing about that: it reads what later ones only look at.
+        """
+        least = self.seconds / _SHARE if self.scans > 1 else 0.0
+        self._due = time.monotonic() + max(interval, least)
 
     def ask_for_scan(self) -> None:
         """Scan everything as soon as possible, after the scan that may be under way."""

@@ -90,7 +90,7 @@ def test_the_next_scan_comes_when_its_time_has_come(root):
 
 def test_a_scan_that_takes_long_comes_less_often(root):
     search = Search([root])
-    search.seconds = 3.0
+    search.scans, search.seconds = 2, 3.0
     before = time.monotonic()
     search.wait(60.0)
     assert before + 150 <= search.next_scan <= time.monotonic() + 150
@@ -185,3 +185,11 @@ def test_a_batch_that_has_ended_is_found_twice_per_video(root):
     manifest = batch.add(source=False)
     write_json(batch.folder / "batch.complete.json", {})
     assert found(Search([root])) == [Target(manifest), Target(manifest, batch.folder)]
+
+
+def test_the_first_scan_tells_nothing_about_how_long_later_ones_take(root):
+    search = Search([root])
+    search.scans, search.seconds = 1, 3.0
+    before = time.monotonic()
+    search.wait(60.0)
+    assert before + 60 <= search.next_scan <= time.monotonic() + 60
