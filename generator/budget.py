@@ -49,13 +49,15 @@ class VideoShape:
     layers: int
     heads: int
     grid: LatentGrid
+    is_guided: bool = True
+    """Whether the unconditional branch is computed too."""
 
     @classmethod
     def of(cls, model: VideoModel, sampling: Sampling, words: int) -> "VideoShape":
         """Ask a model."""
         layers = model.text_attention()
         count = sum(layer.denoiser == layers[0].denoiser for layer in layers)
-        return cls(words, sampling.steps, count, layers[0].heads, model.grid(sampling))
+        return cls(words, sampling.steps, count, layers[0].heads, model.grid(sampling), model.guides(sampling))
 
 
 def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:
@@ -69,7 +71,7 @@ def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:
     return cells * (steps * keep.steps + torch.float32.itemsize * keep.aggregated)
 
 
-def check_attention(settings: AttentionSettings, video: VideoShape, guidance_scale: float) -> None:
+def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
     """Refuse what the model cannot give, and what is larger than ``max_attention_bytes``.
 
     Raises:
@@ -83,10 +85,10 @@ def check_attention(settings: AttentionSettings, video: VideoShape, guidance_sca
             f"layers: found {', '.join(map(str, wrong))}; the model has {video.layers} layers of text attention. "
             f"Expected numbers from 0 to {video.layers - 1}"
         )
-    if settings.branch != "cond" and guidance_scale <= 1:
+    if settings.branch != "cond" and not video.is_guided:
         raise ModelError(
-            f"branch: found {settings.branch!r}, but with a guidance scale of {guidance_scale:g} the unconditional "
-            "branch is not computed. Give a scale above 1, or keep `cond`"
+            f"branch: found {settings.branch!r}, but the unconditional branch is not computed. Expected a guidance "
+            "scale above 1 (and, for HunyuanVideo, a negative prompt), or `cond`"
         )
     found = attention_bytes(settings, video)
     if found > settings.max_attention_bytes:

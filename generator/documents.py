@@ -26,6 +26,11 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
+def manifest_of(video: Path) -> Path:
+    """Return the path of a video's manifest."""
+    return video.with_name(f"{video.stem}.complete.json")
+
+
 def write_manifest(video: Path, attention: Sequence[Path], fields: Mapping[str, object]) -> Path:
     """Write the manifest of ``video``, its last file, and return its path: from now on the video is complete.
 
@@ -35,7 +40,7 @@ def write_manifest(video: Path, attention: Sequence[Path], fields: Mapping[str, 
         fields: the other fields of the manifest
 
     """
-    path = video.with_name(f"{video.stem}.complete.json")
+    path = manifest_of(video)
     document = {
         "format": FORMAT,
         "video": video.name,

@@ -147,7 +147,7 @@ def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mappi
     _refuse_other_length(model, given)
     model.check(sampling)
     tracked = _tracked(model, prompt, words)
-    check_attention(maps.settings, VideoShape.of(model, sampling, len(tracked)), sampling.guidance_scale)
+    check_attention(maps.settings, VideoShape.of(model, sampling, len(tracked)))
     with recording(
         model,
         tracked,

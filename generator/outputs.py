@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from generator.documents import FORMAT, Document, write_manifest
+from generator.documents import FORMAT, Document, manifest_of, write_manifest
 from generator.encode import encode_video
 from generator.errors import VideoError
 from generator.files import atomic_write, make_folder
@@ -79,6 +79,7 @@ def write_video(
     path = Path(path)
     pictures = _pictures(frames)
     make_folder(path.parent)
+    manifest_of(path).unlink(missing_ok=True)  # until the new one is written, the video is not complete
     with atomic_write(path) as temporary:
         encode_video(temporary, pictures, fps)
     files = _written(attention, path)

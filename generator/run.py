@@ -92,7 +92,7 @@ def _check_attention(batch: PreparedBatch) -> None:
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
     most = max(map(len, batch.words.values()))
     if most and settings.stores_anything:
-        check_attention(settings, VideoShape.of(batch.model, sampling, most), sampling.guidance_scale)
+        check_attention(settings, VideoShape.of(batch.model, sampling, most))
 
 
 def _warn(batch: PreparedBatch) -> None:

@@ -1,5 +1,6 @@
 """Making one video: generated, its attention captured, everything written, the manifest last."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from generator.budget import keep_of
-from generator.capture import capture
+from generator.capture import Recorder, capture
 from generator.config import Sampling
 from generator.describe import describe_call
 from generator.documents import Document, place_prompt
@@ -22,6 +23,10 @@ from generator.plan import Plan, PlannedVideo
 from generator.store import AttentionStore
 from generator.tokens import TrackedWord
 
+log = logging.getLogger(__name__)
+
+MOST_ERROR = 1e-5
+"""Largest error of a probability that rounding in float32 explains, also of the many keys of padding together."""
 MEMORY_ADVICE = ". Try --offload model, --vae-tiling or --dtype bfloat16, or make smaller or shorter videos"
 
 
@@ -120,7 +125,18 @@ def _finish(batch: PreparedBatch, sampling: Sampling, store: AttentionStore | No
             f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline leaves out some "
             "calls of its network. Switch that off, or do without capture"
         )
-    return store.finish(schedule, {})
+    files = store.finish(schedule, {})
+    _tell_error(store.recorder)
+    return files
+
+
+def _tell_error(recorder: Recorder) -> None:
+    """Say what the self-check found, if it was asked for."""
+    found = recorder.summary().get("self_check")
+    if isinstance(found, dict):
+        is_wrong = found["max_abs_error"] > MOST_ERROR
+        level, judged = (logging.WARNING, "more than rounding explains") if is_wrong else (logging.INFO, "rounding")
+        log.log(level, "self-check: largest error %.1e in %d rows: %s", found["max_abs_error"], found["rows"], judged)
 
 
 def _describe(batch: PreparedBatch, video: PlannedVideo, seconds: float) -> Document:

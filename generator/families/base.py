@@ -94,6 +94,10 @@ class PipelineModel(ABC):
             causal_first_frame=True,
         )
 
+    def guides(self, sampling: Sampling) -> bool:
+        """Tell by the scale: 1 is no guidance."""
+        return sampling.guidance_scale > 1
+
     def denoisers(self) -> dict[str, nn.Module]:
         """Return the one network that denoises."""
         return {"transformer": self.pipe.transformer}

@@ -106,6 +106,9 @@ class VideoModel(Protocol):
     def grid(self, sampling: Sampling) -> LatentGrid:
         """Return the latent grid of a video."""
 
+    def guides(self, sampling: Sampling) -> bool:
+        """Tell whether the unconditional branch is computed too."""
+
     def denoisers(self) -> dict[str, nn.Module]:
         """Return the networks that denoise, by their names in the pipeline."""
 

@@ -46,6 +46,10 @@ class HunyuanVideoModel(PipelineModel):
     def _recommended(self) -> Sampling:
         return Sampling(1280, 720, 129, 24.0, 50, 6.0)
 
+    def guides(self, sampling: Sampling) -> bool:
+        """Tell by the negative prompt too: without one, the scale is an input of the network."""
+        return bool(sampling.negative_prompt) and super().guides(sampling)
+
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
         arguments = super()._arguments(sampling)
         if not sampling.negative_prompt:

@@ -41,8 +41,8 @@ def test_each_word_counts():
     assert size(replace(WAN, words=3)) == 3 * size()
 
 
-def check(guidance_scale=5.0, shape=WAN, **settings):
-    check_attention(AttentionSettings(**settings), shape, guidance_scale)
+def check(shape=WAN, **settings):
+    check_attention(AttentionSettings(**settings), shape)
 
 
 def test_what_fits_is_accepted():
@@ -78,7 +78,7 @@ def test_every_offer_fits():
     ("settings", "complaint"),
     [
         ({"layers": (0, 30, 31)}, "layers: found 30, 31; the model has 30 layers .* numbers from 0 to 29"),
-        ({"branch": "both", "guidance_scale": 1.0}, "branch: found 'both', but with a guidance scale of 1 the uncond"),
+        ({"branch": "both", "shape": replace(WAN, is_guided=False)}, "branch: found 'both', but the unconditional"),
     ],
 )
 def test_what_the_model_does_not_have_is_refused(settings, complaint):
@@ -87,6 +87,7 @@ def test_what_the_model_does_not_have_is_refused(settings, complaint):
 
 
 def test_a_real_model_tells_its_shape(model, sampling):
+    assert not VideoShape.of(model, replace(sampling, guidance_scale=1.0), 2).is_guided
     shape = VideoShape.of(model, sampling, 2)
     assert shape == VideoShape(words=2, steps=2, layers=4, heads=4, grid=model.grid(sampling))
 

@@ -65,6 +65,13 @@ def test_frames_come_as_pipelines_return_them(tmp_path, convert):
     assert len(decode(tmp_path / "b.mp4")) == 5
 
 
+def test_while_a_video_is_written_anew_it_is_not_complete(tmp_path):
+    manifest = write_video(tmp_path / "a.mp4", FRAMES, fps=8)
+    with pytest.raises(VideoError):
+        write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": MAPS[0]})
+    assert not manifest.exists()
+
+
 @pytest.mark.parametrize("shape", [(1, 5, 32, 48, 3), (5, 3, 32, 48), (5, 31, 48, 3), (32, 48, 3)])
 def test_what_is_no_video_is_refused(tmp_path, shape):
     with pytest.raises(VideoError, match=r"frames: found an array of shape .*; expected \[frame, height, width, 3\]"):

@@ -241,6 +241,18 @@ def test_of_a_video_that_fails_no_maps_are_left(make, model, monkeypatch):
     assert list(folder.rglob("*.safetensors")) == []
 
 
+@pytest.mark.parametrize(("most", "level"), [(1e-5, "INFO"), (0.0, "WARNING")])
+def test_what_the_self_check_finds_is_told_and_in_the_manifest(make, caplog, monkeypatch, most, level):
+    monkeypatch.setattr("generator.video.MOST_ERROR", most)
+    caplog.set_level("INFO", "generator")
+    _, folder = make(template="a (kiss)", attention=AttentionSettings(self_check=True))
+    found = read(folder / "videos/prompt_001/video_001.complete.json")["generation"]["capture"]["self_check"]
+    assert 0 < found["max_abs_error"] < 1e-6
+    (told,) = [record for record in caplog.records if record.message.startswith("self-check: ")]
+    assert told.levelname == level
+    assert f"{found['max_abs_error']:.1e} in {found['rows']} rows" in told.message
+
+
 def raising(error):
     def function(*inputs):
         raise error
