@@ -21,7 +21,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import ObservedWatch
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest, is_receipt
 
@@ -101,7 +101,7 @@ class RootWatcher:
         self._hints = hints
         self._watches: dict[Path, ObservedWatch | None] = dict.fromkeys(roots)
         self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
-        self._observer = Observer()
+        self._observer: BaseObserver | None = None
         self._overflows_seen = 0
         self._missed = False
         self.overflows = 0
@@ -111,13 +111,15 @@ class RootWatcher:
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(_watchdog_calmed(self._note_overflow))
         try:
-            self._observer.start()
+            observer = Observer()
+            observer.start()
         except OSError as error:  # no inotify instances or file descriptors left
             _log.warning("no file events (%s): new videos are found by scanning only", error.strerror or error)
             self.failures = dict.fromkeys(self._watches, str(error.strerror or error))
             return self
-        self._exits.callback(self._observer.join)
-        self._exits.callback(self._observer.stop)
+        self._exits.callback(observer.join)
+        self._exits.callback(observer.stop)
+        self._observer = observer
         self.refresh()
         return self
 
@@ -126,14 +128,16 @@ class RootWatcher:
 
     def refresh(self) -> bool:
         """Watch the folders that are there now; tell whether events may have been missed since the last call."""
+        if self._observer is None:
+            return False
         overflows = self.overflows
         changed = overflows != self._overflows_seen
         self._overflows_seen = overflows
         for root, known in self._identities.items():
             identity = _identity(root)
-            if identity != known or self._is_deaf(root):
+            if identity != known or self._is_deaf(self._observer, root):
                 self._identities[root] = identity
-                self._watch_again(root, present=identity is not None)
+                self._watch_again(self._observer, root, present=identity is not None)
                 changed = True
         return changed
 
@@ -158,23 +162,23 @@ class RootWatcher:
         self.overflows += 1
         self._hints.wake()
 
-    def _is_deaf(self, root: Path) -> bool:
+    def _is_deaf(self, observer: BaseObserver, root: Path) -> bool:
         """Tell whether the events of a folder have ended: it was removed, and made again under the same number."""
         watch = self._watches[root]
-        alive = (emitter.watch for emitter in self._observer.emitters if emitter.is_alive())
+        alive = (emitter.watch for emitter in observer.emitters if emitter.is_alive())
         return watch is not None and watch not in alive
 
-    def _watch_again(self, root: Path, *, present: bool) -> None:
+    def _watch_again(self, observer: BaseObserver, root: Path, *, present: bool) -> None:
         old = self._watches[root]
         if old is not None:
             with contextlib.suppress(KeyError, OSError):
-                self._observer.unschedule(old)
+                observer.unschedule(old)
         self._watches[root] = None
         if not present:
             _log.warning("%s is not there: waiting for it", root)
             return
         try:
-            self._watches[root] = self._observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)
+            self._watches[root] = observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)
             self.failures.pop(root, None)
         except OSError as error:
             reason = str(error.strerror or error)

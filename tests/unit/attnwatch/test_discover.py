@@ -1,8 +1,9 @@
 import os
+from pathlib import Path
 
 import pytest
 
-from attnwatch.discover import find_manifests, is_searched
+from attnwatch.discover import find_manifests, is_searched, walk
 from tests.support import Batch, write_manifest
 
 
@@ -120,3 +121,38 @@ def test_a_path_elsewhere_is_not_searched(tmp_path):
 
 def test_whether_the_root_itself_is_hidden_does_not_matter(tmp_path):
     assert is_searched(tmp_path / ".cache" / "a", tmp_path / ".cache")
+
+
+def test_a_walk_comes_to_every_folder_and_counts_what_is_directly_inside(tmp_path):
+    put(tmp_path, "a/v.complete.json", "a/v.mp4", "b/c/w.complete.json", ".hidden/x.complete.json")
+    for name in ("a/attention_maps/vid001", "a/attention_videos"):
+        (tmp_path / name).mkdir(parents=True)
+    walked = [(Path(folder.path).relative_to(tmp_path), folder.files, folder.folders) for folder in walk(tmp_path)]
+    assert walked == [
+        (Path(), [], 2),
+        (Path("a"), ["v.complete.json"], 2),
+        (Path("b"), [], 1),
+        (Path("b/c"), ["w.complete.json"], 0),
+    ]
+
+
+def test_a_walk_of_a_file_is_one_folder_with_that_file(tmp_path):
+    put(tmp_path, "v.complete.json", "w.complete.json", "v.mp4")
+    (folder,) = walk(tmp_path / "w.complete.json")
+    assert (folder.path, folder.files, folder.folders) == (str(tmp_path), ["w.complete.json"], 0)
+    (folder,) = walk(tmp_path / "v.mp4")
+    assert folder.files == []
+
+
+def test_a_walk_looks_for_other_names_too(tmp_path):
+    put(tmp_path, "v.complete.json", "v.failed.json")
+    (folder,) = walk(tmp_path, lambda name: name.endswith(".failed.json"))
+    assert folder.files == ["v.failed.json"]
+
+
+def test_a_walk_gives_its_folders_one_by_one(tmp_path):
+    put(tmp_path, "a/v.complete.json")
+    walked = walk(tmp_path)
+    next(walked)
+    put(tmp_path, "a/w.complete.json")
+    assert next(walked).files == ["v.complete.json", "w.complete.json"]

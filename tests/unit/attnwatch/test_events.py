@@ -1,3 +1,5 @@
+import contextlib
+import logging
 import os
 import shutil
 import time
@@ -6,7 +8,7 @@ import pytest
 from watchdog.observers import Observer
 
 from attnwatch.events import Hints, RootWatcher
-from tests.support import Batch, wait_until, write_json, write_manifest
+from tests.support import Batch, few_descriptors, wait_until, write_json, write_manifest
 
 
 @pytest.fixture
@@ -183,3 +185,77 @@ def test_where_there_can_be_no_events_it_is_said_and_the_rest_goes_on(root, hint
     (record,) = caplog.records
     assert "found by scanning only" in record.message
     assert "limit reached" in record.message
+
+
+def test_an_overflow_is_heard_of_in_watchdogs_log_counted_and_reason_enough_to_scan(root, hints, capfd):
+    with RootWatcher([root], hints) as watcher:
+        logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed")
+        assert hints.readable.poll(5)
+        assert hints.take() == set()
+        assert watcher.overflows == 1
+        assert watcher.refresh()
+        assert not watcher.refresh()
+    assert "overflow" not in capfd.readouterr().err
+
+
+def test_other_words_of_watchdogs_are_no_overflow_and_reach_nobody(root, hints, capfd):
+    with RootWatcher([root], hints) as watcher:
+        logging.getLogger("watchdog.observers.inotify_c").warning("something else")
+        assert watcher.overflows == 0
+        assert not watcher.refresh()
+    assert "something else" not in capfd.readouterr().err
+
+
+def test_afterwards_watchdogs_log_goes_where_it_went(root, hints, caplog):
+    with RootWatcher([root], hints) as watcher:
+        pass
+    logging.getLogger("watchdog.observers").warning("Inotify queue overflowed")
+    assert watcher.overflows == 0
+    assert caplog.messages == ["Inotify queue overflowed"]
+
+
+def test_every_folder_below_is_counted_as_watched_also_one_that_comes_later(root, hints):
+    for name in ("a/b", "attention_videos", ".hidden"):
+        (root / name).mkdir(parents=True)
+    with RootWatcher([root], hints) as watcher:
+        before = watcher.watched_folders()
+        assert before >= len(["outputs", "a", "b", "attention_videos"])
+        (root / "late").mkdir()
+        wait_until(lambda: watcher.watched_folders() == before + 1)
+
+
+def test_where_the_kernel_tells_nothing_the_number_of_watched_folders_is_not_known(root, hints, monkeypatch):
+    with RootWatcher([root], hints) as watcher:
+        monkeypatch.setattr("attnwatch.events.Path", lambda _path: root / "no such folder")
+        assert watcher.watched_folders() is None
+
+
+def test_receipts_are_hinted_at_when_they_appear_and_when_they_are_deleted(root, hints):
+    receipt = root / "attention_videos" / "v.rendered.json"
+    receipt.parent.mkdir()
+    with RootWatcher([root], hints):
+        write_json(receipt, {})
+        hinted(hints, receipt)
+        receipt.unlink()
+        hinted(hints, receipt)
+
+
+def test_manifests_that_are_deleted_are_no_hint(root, hints):
+    gone = write_manifest(root / "gone.complete.json")
+    with RootWatcher([root], hints):
+        gone.unlink()
+        last = write_manifest(root / "last.complete.json")
+        assert hinted(hints, last) == {last}
+
+
+@pytest.mark.parametrize("free", [0, 1, 2])
+def test_without_file_descriptors_there_are_no_events_and_it_is_said_why(root, hints, caplog, free):
+    watcher = RootWatcher([root], hints)
+    with contextlib.ExitStack() as stack:
+        with few_descriptors(free):
+            stack.enter_context(watcher)
+        assert list(watcher.failures) == [root]
+        (record,) = caplog.records
+        assert "found by scanning only" in record.message
+        assert not watcher.refresh()
+        assert watcher.failures

@@ -1,5 +1,6 @@
-from attnwatch.targets import Target, ended_batch, ending_sha256, find_targets
-from tests.support import Batch, write_json
+from attnwatch.discover import Folder
+from attnwatch.targets import Target, ended_batch, ending_sha256, find_targets, targets_in
+from tests.support import BATCH, Batch, write_json
 
 
 def end(batch, status="complete"):
@@ -47,3 +48,25 @@ def test_the_ending_changes_when_a_batch_is_gone_on_with(tmp_path):
     interrupted = ending_sha256(batch.folder)
     end(batch)
     assert ending_sha256(batch.folder) not in (running, interrupted)
+
+
+def test_a_folder_without_manifests_has_no_targets(tmp_path):
+    end(Batch.make(tmp_path))
+    assert list(targets_in(Folder(str(tmp_path / BATCH)))) == []
+
+
+def test_the_manifests_of_one_folder_are_targets_in_their_order(tmp_path):
+    batch = Batch.make(tmp_path)
+    folder = Folder(str(batch.prompt()), ["b.complete.json", "c.complete.json"])
+    b, c = (batch.prompt() / name for name in folder.files)
+    assert list(targets_in(folder)) == [Target(b), Target(c)]
+    assert list(targets_in(folder, batch.folder)) == [Target(b, batch.folder), Target(c, batch.folder)]
+    end(batch)
+    assert list(targets_in(folder)) == [Target(b), Target(b, batch.folder), Target(c), Target(c, batch.folder)]
+
+
+def test_a_batch_whose_videos_lie_in_its_own_folder_has_no_collection(tmp_path):
+    batch = Batch.make(tmp_path)
+    end(batch)
+    folder = Folder(str(batch.folder), ["v.complete.json"])
+    assert list(targets_in(folder)) == [Target(batch.folder / "v.complete.json")]
