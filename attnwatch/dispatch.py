@@ -254,6 +254,8 @@ class Dispatcher:
         if not unchanged:
             self.rendered += receipt.status == "rendered"
             self._report.rendered(task, receipt)
+        if not self._options.once:
+            self.consider(task.target)  # files or settings may have changed while it was rendered
 
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
         self.failed.add(task.target)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.watcher_support import LATENCY, QUICK, slow_video, status, unfinished, wait_for_rendering
 from tests.support import (
     FRAMES,
     Batch,
     attnwatch,
-    blob_maps,
     decode,
     environment,
     is_running,
@@ -24,11 +24,7 @@ from tests.support import (
     watching,
     write_manifest,
     write_source_video,
-    write_tensors,
 )
-
-QUICK = ("--set", "static_duration=0.2", "--set", "quality=fast")
-LATENCY = 5.0  # seconds that an event may take; a scan comes only after 60
 
 
 @pytest.fixture
@@ -51,31 +47,6 @@ def watch(outputs, log):
         return watching(outputs, *QUICK, *arguments, **{"log": log, **options})
 
     return start
-
-
-def status(manifest):
-    receipt = read_receipt(manifest)
-    return receipt and receipt["status"]
-
-
-def wait_for_rendering(*manifests, seconds=20.0):
-    for manifest in manifests:
-        wait_until(lambda path=manifest: status(path), seconds, f"the receipt of {manifest}")
-        assert status(manifest) == "rendered", read_receipt(manifest)
-
-
-def slow_video(batch, number, frames=120):
-    """Write a video whose rendering takes some seconds; return its manifest."""
-    folder = batch.prompt()
-    write_source_video(folder / f"video_{number:03d}.mp4", frames=frames, width=640, height=480)
-    maps = folder / "attention_maps" / f"vid{number:03d}.safetensors"
-    write_tensors(maps, {word: blob_maps() for word in ("a", "b", "c")})
-    return write_manifest(folder / f"video_{number:03d}.complete.json", attention=[str(maps.relative_to(folder))])
-
-
-def unfinished(root):
-    """Return everything below a folder that is hidden, so not finished; a watcher that was killed stays on record."""
-    return [path for path in root.rglob(".*") if path.name != ".attnwatch"]
 
 
 def job_processes(watcher):

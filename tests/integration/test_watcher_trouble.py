@@ -1,0 +1,224 @@
+"""What happens to a watcher in weeks: new settings, shortages, killed processes, folders that move."""
+
+import itertools
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.watcher_support import LATENCY, QUICK, slow_video, status, unfinished, wait_for_rendering
+from tests.support import Batch, blob_maps, is_running, read_receipt, wait_until, watching, write_tensors
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    return outputs
+
+
+@pytest.fixture
+def watch(outputs, tmp_path):
+    """Start watchers of the folder."""
+
+    def start(*arguments, root=outputs):
+        return watching(root, *QUICK, *arguments, log=tmp_path / "log")
+
+    return start
+
+
+def is_being_rendered(manifest):
+    return any(manifest.parent.glob("attention_videos/.*.tmp/*"))
+
+
+def server_of(watcher):
+    """Return the process that a watcher's jobs are forked from."""
+    pid = watcher.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    (server,) = wait_until(lambda: children.read_text().split(), about="the server is there")
+    return int(server)
+
+
+def write_settings(path, **settings):
+    lines = [f"    {name}: {value}\n" for name, value in settings.items()]
+    path.write_text("".join(["attention_analysis:\n  visualization_params:\n", *lines]))
+
+
+def colormap(manifest):
+    receipt = read_receipt(manifest)
+    return receipt and receipt["settings"]["colormap"]
+
+
+def test_a_hangup_makes_a_watcher_take_its_configuration_anew_and_a_wrong_one_is_refused(outputs, watch, tmp_path):
+    config = tmp_path / "config.yaml"
+    write_settings(config, colormap="hot")
+    batch = Batch.make(outputs)
+    first = batch.add(1)
+    with watch("--config", config) as watcher:
+        wait_for_rendering(first)
+        assert colormap(first) == "hot"
+
+        write_settings(config, colormap="no such colormap")
+        watcher.process.send_signal(signal.SIGHUP)
+        watcher.wait_for("the new configuration is wrong, the old one stays")
+        assert "colormap" in watcher.log
+        second = batch.add(2)
+        wait_for_rendering(second)
+        assert colormap(second) == "hot"
+
+        write_settings(config, colormap="viridis")
+        watcher.process.send_signal(signal.SIGHUP)
+        watcher.wait_for("the configuration was read again")
+        wait_until(lambda: colormap(first) == colormap(second) == "viridis", about="new settings, new pictures")
+        assert watcher.stop(signal.SIGTERM) == 0
+
+
+def test_a_watcher_whose_server_of_processes_is_killed_begins_again_and_does_the_rest(outputs, watch):
+    batch = Batch.make(outputs)
+    slow, rest = slow_video(batch, 1, frames=60), [batch.add(number) for number in (2, 3)]
+    with watch("--workers", "1") as watcher:
+        wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
+        server = server_of(watcher)
+        os.kill(server, signal.SIGKILL)
+        watcher.wait_for("beginning again")
+        wait_for_rendering(slow, *rest, seconds=60)
+        assert server_of(watcher) != server
+        assert [len(read_receipt(manifest)["attempts"]) for manifest in (slow, *rest)] == [1, 1, 1]
+        assert watcher.stop(signal.SIGTERM) == 0
+    assert not is_running(server)
+
+
+def leave_descriptors(pid, free):
+    """Leave a process only so many more file descriptors; return the limits from before."""
+    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    unused = (number for number in itertools.count() if number not in used)
+    first_refused = next(itertools.islice(unused, free, None))
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_refused, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of other processes are changed on Linux only")
+@pytest.mark.parametrize(("free", "said"), [(0, "Too many open files"), (1, "pausing, nothing is lost")])
+def test_a_watcher_without_file_descriptors_goes_on_when_there_are_some_again(outputs, watch, free, said):
+    batch = Batch.make(outputs)
+    before = batch.add(1)
+    with watch("--set", "rescan_interval=0.5") as watcher:
+        wait_for_rendering(before)
+        watcher.wait_for("prompt_001_vid001: 3 outputs")
+        limits = leave_descriptors(watcher.process.pid, free)
+        after = batch.add(2)
+        watcher.wait_for(said)
+        assert status(after) is None
+        resource.prlimit(watcher.process.pid, resource.RLIMIT_NOFILE, limits)
+        wait_for_rendering(after)
+        assert len(read_receipt(after)["attempts"]) == 1
+        assert watcher.stop(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a few megabytes."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("needs root and `mount`, for a file system of its own")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path):
+    """Write until the disk is full, and return the file that fills it."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return path
+
+
+def test_a_full_disk_pauses_a_watcher_and_costs_no_attempt(small_disk, watch):
+    batch = Batch.make(small_disk)
+    before = batch.add(1)
+    with watch("--set", "min_free_space=0", root=small_disk) as watcher:
+        wait_for_rendering(before)
+        hidden = batch.add(2).rename(batch.prompt() / ".waiting")
+        filler = fill(small_disk / "filler")
+        after = hidden.rename(batch.prompt() / "video_002.complete.json")
+        watcher.wait_for("pausing, nothing is lost")
+        assert status(after) is None
+        assert not list(batch.prompt().glob("attention_videos/*vid002*"))
+        filler.unlink()
+        wait_for_rendering(after, seconds=40)
+        watcher.wait_for("going on after a pause")
+        assert len(read_receipt(after)["attempts"]) == 1
+        assert watcher.stop(signal.SIGTERM) == 0
+
+
+def test_a_disk_with_less_space_than_wanted_is_waited_for_before_anything_is_tried(small_disk, watch):
+    with watch("--set", "min_free_space=4MiB", root=small_disk) as watcher:
+        (small_disk / "filler").write_bytes(bytes(3 * 2**20))
+        manifest = Batch.make(small_disk).add()
+        watcher.wait_for("less than min_free_space (4 MB)")
+        assert not (manifest.parent / "attention_videos").exists()
+        (small_disk / "filler").unlink()
+        wait_for_rendering(manifest, seconds=40)
+
+
+def test_a_receipt_that_is_deleted_is_noticed_at_once(outputs, watch):
+    manifest = Batch.make(outputs).add()
+    receipt = manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
+    with watch() as watcher:
+        wait_for_rendering(manifest)
+        watcher.wait_for("prompt_001_vid001: 3 outputs")
+        receipt.unlink()
+        wait_for_rendering(manifest, seconds=LATENCY)
+
+
+def test_without_file_events_videos_are_found_by_scanning(outputs, watch):
+    with watch("--set", "file_events=false", "--set", "rescan_interval=0.2") as watcher:
+        watcher.wait_for("file events are switched off")
+        batch = Batch.make(outputs)
+        first = batch.add(1)
+        wait_for_rendering(first)
+        (first.parent / "attention_videos" / "prompt_001_vid001.rendered.json").unlink()
+        wait_for_rendering(first, batch.add(2))
+
+
+def test_a_video_that_was_replaced_by_one_of_the_same_size_is_rendered_again_and_a_touched_one_is_not(outputs, watch):
+    manifest = Batch.make(outputs).add()
+    tensors = manifest.parent / "attention_maps" / "vid001.safetensors"
+    with watch("--set", "file_events=false", "--set", "rescan_interval=0.2") as watcher:
+        wait_for_rendering(manifest)
+        before = read_receipt(manifest)
+        tensors.touch()
+        wait_until(lambda: read_receipt(manifest)["content"] != before["content"], about="the new time is noted")
+        assert read_receipt(manifest)["attempts"] == before["attempts"]
+        other = write_tensors(tensors.with_name("other"), {"kiss": blob_maps(peak=0.25)})
+        assert other.stat().st_size == tensors.stat().st_size
+        other.rename(tensors)
+        wait_until(lambda: watcher.log.count("prompt_001_vid001: 3 outputs") == 2, about="it is rendered again")
+        assert read_receipt(manifest)["attempts"] != before["attempts"]
+
+
+def test_a_batch_that_is_renamed_while_it_is_rendered_gets_one_set_of_outputs_in_its_new_place(outputs, watch):
+    batch = Batch.make(outputs)
+    manifest = slow_video(batch, 1, frames=60)
+    with watch() as watcher:
+        wait_until(lambda: is_being_rendered(manifest), about="rendering has begun")
+        batch.folder.rename(outputs / "renamed")
+        moved = outputs / "renamed" / manifest.relative_to(batch.folder)
+        wait_for_rendering(moved, seconds=60)
+        last = Batch(outputs / "renamed").add(2)
+        wait_for_rendering(last)
+        assert watcher.stop(signal.SIGTERM) == 0
+        assert watcher.log.count("✅ Generated attention video: prompt_001_vid001_a_overlay.mp4") == 1
+    assert not batch.folder.exists()
+    assert len(read_receipt(moved)["attempts"]) == 1
+    assert len(list(outputs.rglob("*vid001_a_overlay.mp4"))) == 1
+    assert not unfinished(outputs)
