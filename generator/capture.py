@@ -19,15 +19,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from generator.attention import AttentionCall, Columns, word_probabilities
+from generator.attention import AttentionCall
+from generator.columns import TrackedColumns
 from generator.errors import CaptureError
-from generator.families.contract import LatentGrid, TextPlace, VideoModel
+from generator.families.contract import LatentGrid, VideoModel
 from generator.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep, LayerMaps, Mean, StepMaps
-from generator.selfcheck import SelfCheck
 from generator.taps import Told, tapped
 from generator.tokens import TrackedWord
-
-PADDING, END = "__padding__", "__eos__"
 
 OnMaps = Callable[[StepMaps], None]
 """Takes the maps of a step as soon as it is done."""
@@ -47,8 +45,7 @@ class _Call:
 class Recorder:
     """What was captured of one video.
 
-    ``names`` are the tensors of FORMAT.md in the order of the first axis of all maps: the words' slugs, then the
-    reserved ones. ``grid`` is the grid of the kept maps.
+    ``names`` are those of the first axis of all maps (`TrackedColumns`). ``grid`` is the grid of the kept maps.
     """
 
     def __init__(
@@ -62,7 +59,8 @@ class Recorder:
         on_maps: OnMaps | None,
     ) -> None:
         self.words = tuple(words)
-        self.names = tuple(word.slug for word in words) + ((PADDING, END) if keep.reserved else ())
+        self._tracked = TrackedColumns(model, words, grid, keep, prompts)
+        self.names = self._tracked.names
         self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
@@ -77,13 +75,10 @@ class Recorder:
         self._on_maps = on_maps or self.steps.append
         self._layers = _layers_by_denoiser(model)
         self._kept = _kept_layers(keep, self.layers)
-        self._positions = {branch: _positions(model, words, keep, prompts.get(branch)) for branch in keep.branches}
-        self._columns: dict[tuple[str, int, int], Columns] = {}
         self._means = {branch: Mean() for branch in keep.branches}
         self._begun: Counter[str] = Counter()
         self._seen: dict[str, set[int]] = defaultdict(set)
         self._complete = 0
-        self._check = SelfCheck() if keep.self_check else None
         self._call: _Call | None = None
         self._layer: str | None = None
 
@@ -115,8 +110,8 @@ class Recorder:
             "branch_source": self.branch_source,
             "gaps": self.gaps,
         }
-        if self._check is not None:
-            described["self_check"] = self._check.summary()
+        if self._tracked.check is not None:
+            described["self_check"] = self._tracked.check.summary()
         return described
 
     def begin(self, denoiser: str, told: Told, batch: int) -> None:
@@ -154,86 +149,46 @@ class Recorder:
     @torch.no_grad()
     def see(self, call: AttentionCall) -> None:
         """Record one call of the attention function, if it is one of text."""
-        if self._layer is None or self._call is None or self._is_of_image(call):
+        if self._layer is None or self._call is None or self._tracked.is_of_image(call):
             return
         first = self._call.samples[self._layer]
         self._call.samples[self._layer] += len(call.query)
         index = self._layers[self._call.denoiser].index(self._layer)
         if index not in self._kept:
             return
-        each = self._samples_per_video
+        each = self._tracked.samples
         for number, branch in enumerate(self._call.steps):
             start, stop = number * each - first, (number + 1) * each - first
             if branch in self._call.maps and stop > 0 and start < len(call.query):
-                part = self._rows_of_video(call, slice(max(start, 0), stop))
-                self.heads = self._call.maps[branch].add(self._kept.index(index), self._probabilities(branch, part))
+                samples = slice(max(start, 0), stop)
+                found = self._tracked.probabilities(call, samples, branch, self._layer)
+                self.heads = self._call.maps[branch].add(self._kept.index(index), found)
 
     def _branches(self, told: Told, batch: int) -> tuple[str, ...]:
         """Tell which branches the samples of a call belong to, in order."""
         if told.branch in BRANCHES and batch == 1:
             self.branch_source = "cache_context"
             return (told.branch,)
-        if self._model.guidance_in_one_batch and batch <= len(BRANCHES):
+        if self._model.guidance_in_one_batch and (batch == 1 or (batch == len(BRANCHES) and self._is_guided)):
             self.branch_source = "halves of the batch"
             return (CONDITIONAL,) if batch == 1 else (UNCONDITIONAL, CONDITIONAL)
-        if told.branch is None:
+        if told.branch is None and not self._model.guidance_in_one_batch:
             raise CaptureError(
                 "a denoising network was called outside of `cache_context`, by which the pipeline tells which "
                 "guidance branch it computes. Use a pipeline of diffusers 0.42"
             )
         raise CaptureError(
-            f"found a batch of {batch} latent videos in a call named {told.branch!r}; expected one video and its "
-            "guidance. Make one video at a time"
+            f"found a batch of {batch} latent videos; expected one video and its guidance. Make one video at a time"
         )
 
     @property
-    def _samples_per_video(self) -> int:
-        return self._model_grid.frames if self._model.frame_by_frame else 1
-
-    def _is_of_image(self, call: AttentionCall) -> bool:
-        """Tell whether keys are those of an image: image-to-video models have them apart from the text."""
-        return self._model.text_place is TextPlace.APART and call.key.shape[2] != self._model.text_keys
-
-    def _rows_of_video(self, call: AttentionCall, samples: slice) -> AttentionCall:
-        """Take some samples, and of them the rows of the video."""
-        rows = {
-            TextPlace.APART: slice(None),
-            TextPlace.FIRST: slice(self._model.text_keys, None),
-            TextPlace.LAST: slice(0, self._model_grid.size),
-        }[self._model.text_place]
-        part, frames = call.part(samples, rows), self._model_grid.frames
-        found, tokens = len(part.query), part.query.shape[2]
-        expected = frames if self._model.frame_by_frame else 1
-        if found != expected or (not self._model.frame_by_frame and tokens != self._model_grid.size):
-            raise CaptureError(
-                f"{self._layer}: found {found} samples x {tokens} latent tokens; expected {expected} x "
-                f"{self._model_grid.size // expected}. Make one video at a time, of the size that capture was told"
-            )
-        return part
-
-    def _probabilities(self, branch: str, part: AttentionCall) -> Tensor:
-        columns = self._columns_of(branch, part)
-        found = word_probabilities(part, columns)
-        if self._check is not None:
-            self._check.compare(part, columns, found)
-        if self.keep.reserved and self._model.text_place is TextPlace.APART:
-            padding = self.names.index(PADDING)
-            found[padding] = (1.0 - found[padding]).clamp_(min=0.0)
-        return found
-
-    def _columns_of(self, branch: str, part: AttentionCall) -> Columns:
-        """Find the keys of all names; a position that the keys end before has no mass."""
-        rows, keys = part.query.shape[2], part.key.shape[2]
-        wanted = (branch, rows, keys)
-        if wanted not in self._columns:
-            first = rows if self._model.text_place is TextPlace.LAST else 0
-            positions = [[first + at for at in name if first + at < keys] for name in self._positions[branch]]
-            self._columns[wanted] = Columns.of(positions, part.query.device)
-        return self._columns[wanted]
+    def _is_guided(self) -> bool:
+        """Tell whether the pipeline was called with guidance; a dynamic scale may pass 1 in later steps."""
+        return self._begun[UNCONDITIONAL] > 0 or self._model.pipe.guidance_scale > 1
 
     def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
         """Tell whether every layer was seen exactly once. Anything else is an error, or a gap if a cache is on."""
-        expected = len(call.steps) * self._samples_per_video
+        expected = len(call.steps) * self._tracked.samples
         layers = self._layers[call.denoiser]
         wrong = [layer for layer in layers if call.samples[layer] != expected]
         if not wrong:
@@ -245,7 +200,7 @@ class Recorder:
                 for branch in branches
             ]
             return False
-        each = self._samples_per_video
+        each = self._tracked.samples
         counts = ", ".join(f"{layer} ({call.samples[layer] / len(call.steps) / each:g} times)" for layer in wrong)
         raise CaptureError(
             f"denoising step {call.steps[branches[0]]}: expected one call of text attention in each of the "
@@ -274,8 +229,8 @@ class Recorder:
                 f"denoising step {step}: attention is not a number. The model's own activations overflow; "
                 "try another dtype or another seed"
             )
-        if self._check is not None:
-            self._check.read_back()
+        if self._tracked.check is not None:
+            self._tracked.check.read_back()
 
     def conclude(self) -> None:
         """Raise CaptureError if what should have been recorded never came."""
@@ -348,21 +303,3 @@ def _kept_layers(keep: Keep, count: int) -> tuple[int, ...]:
             "the model has so many layers of text attention"
         )
     return kept
-
-
-def _positions(
-    model: VideoModel, words: Sequence[TrackedWord], keep: Keep, prompt: str | None
-) -> tuple[tuple[int, ...], ...]:
-    """List the text positions of all names, in their order.
-
-    Where the keys are text only, the mass of the padding is what the other tokens leave of 1: these are listed in
-    its place. They are fewer, and the sum of hundreds of equal numbers would be less exact.
-    """
-    positions = tuple(word.positions for word in words)
-    if not keep.reserved:
-        return positions
-    if prompt is None:
-        raise CaptureError("the mass of the padding is to be kept, which needs the prompt of each branch; found none")
-    sequence = model.tokenise(model.clean(prompt))
-    apart = model.text_place is TextPlace.APART
-    return (*positions, tuple(range(sequence.length)) if apart else sequence.padding, sequence.end)

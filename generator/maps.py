@@ -79,6 +79,11 @@ class LayerMaps:
         Samples are frames, or there is one of all frames.
         """
         heads = found.shape[2]
+        if self._keep.per_head and self._sum is not None and heads != self._sum.shape[2]:
+            raise CaptureError(
+                f"store_per_head: found layers of {self._sum.shape[2]} and of {heads} heads; expected the same number "
+                "in all of them. Choose `layers` that have it, or keep the mean of the heads"
+            )
         if not self._keep.per_head:
             found = found.mean(2, keepdim=True)
         found = found.transpose(1, 2).flatten(2)  # [name, head, latent token of this layer]

@@ -11,7 +11,7 @@ import torch
 from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
 from diffusers.models.transformers import transformer_wan
 
-from generator import capture as capture_module
+from generator import columns as columns_module
 from generator.capture import capture
 from generator.errors import CaptureError
 from generator.maps import Keep
@@ -377,8 +377,8 @@ def test_a_random_sample_is_computed_again_in_float64(model, sampling, words):
 
 
 def test_the_check_finds_what_is_wrong(model, sampling, words, monkeypatch):
-    right = capture_module.word_probabilities
-    monkeypatch.setattr(capture_module, "word_probabilities", lambda call, columns: right(call, columns) + 1e-3)
+    right = columns_module.word_probabilities
+    monkeypatch.setattr(columns_module, "word_probabilities", lambda call, columns: right(call, columns) + 1e-3)
     recorder = record(model, sampling, words("a (kiss)"), Keep(self_check=True))
     assert recorder.summary()["self_check"]["max_abs_error"] == pytest.approx(1e-3, rel=1e-2)
 

@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnwatch.check import check
 from generator import kernels, models
-from generator.capture import END, PADDING, capture
+from generator.capture import capture
 from generator.cli import main
+from generator.columns import END, PADDING
 from generator.config import ModelSettings
 from generator.errors import CaptureError, ModelError
 from generator.families.contract import LatentGrid
@@ -408,6 +409,16 @@ def test_noise_levels_are_shifted_on_demand(folders, name, known):
 def test_a_shift_is_refused_where_the_scheduler_has_none_or_finds_it_by_itself(load, name, known):
     with pytest.raises(ModelError, match=r"flow_shift 9: the scheduler of .* has none"):
         load(name).check(replace(small(load(name), known), flow_shift=9.0))
+
+
+@pytest.mark.parametrize("name", ["cogvideox", "ltx", "mochi", "animatediff"])
+def test_two_videos_at_a_time_are_not_taken_for_the_two_branches_of_one(load, name, known):
+    model = load(name)
+    width, height, frames = known.size
+    call = {"width": width, "height": height, "num_frames": frames, "num_inference_steps": 2, "guidance_scale": 1.0}
+    two = pytest.raises(CaptureError, match="found a batch of 2 latent videos")
+    with two, capture(model, words_of(model), known.grid):
+        model.pipe([PROMPT, NEGATIVE], output_type="latent", **call)
 
 
 def test_a_whole_batch_passes_the_check(folders, name, known, tmp_path):

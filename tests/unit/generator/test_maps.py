@@ -34,6 +34,20 @@ def test_frames_that_are_samples_of_a_coarse_layer_are_enlarged_one_by_one():
             assert torch.equal(whole[0, 0, head, frame], expected)
 
 
+def test_heads_cannot_be_kept_apart_where_layers_have_different_numbers_of_them():
+    maps = LayerMaps(Keep(per_head=True), GRID, layers=2)
+    maps.add(0, torch.ones(1, 1, 2, 90))
+    with pytest.raises(CaptureError, match="found layers of 2 and of 4 heads"):
+        maps.add(1, torch.ones(1, 1, 4, 90))
+
+
+def test_the_mean_of_heads_is_kept_whatever_their_number():
+    maps = LayerMaps(Keep(), GRID, layers=2)
+    maps.add(0, torch.ones(1, 1, 2, 90))
+    maps.add(1, torch.full((1, 1, 4, 90), 3.0))
+    assert torch.equal(maps.maps(), torch.full((1, 1, 1, 2, 5, 9), 2.0))
+
+
 def test_nothing_added_is_no_map():
     assert LayerMaps(Keep(), GRID, layers=3).maps() is None
 
