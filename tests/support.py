@@ -1,6 +1,7 @@
 """Small real things for tests: videos, tensor files, manifests, whole batches, and the watcher as a process."""
 
 import contextlib
+import gc
 import hashlib
 import json
 import math
@@ -311,6 +312,7 @@ def called_in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 @contextmanager
 def few_descriptors(free: int) -> Iterator[None]:
     """Leave this process only so many more file descriptors, for the time of the context."""
+    gc.collect()  # files that nobody holds any more would be closed later, and leave room
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
     with contextlib.ExitStack() as files:
