@@ -90,7 +90,7 @@ def wan_of_two_networks():
     return diffusers.WanPipeline(**{**pipe.components, "transformer_2": second}, boundary_ratio=0.9)
 
 
-def cogvideox():
+def cogvideox(**transformer):
     return diffusers.CogVideoXPipeline(
         tokenizer=build_tokenizer(),
         text_encoder=_t5(),
@@ -116,9 +116,15 @@ def cogvideox():
             sample_frames=9,
             max_text_seq_length=32,
             use_rotary_positional_embeddings=True,
+            **transformer,
         ),
         scheduler=diffusers.CogVideoXDDIMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True),
     )
+
+
+def cogvideox_in_pairs():
+    """CogVideoX 1.5 takes latent frames in pairs."""
+    return cogvideox(patch_size_t=2, patch_bias=False)
 
 
 def ltx():
@@ -244,6 +250,7 @@ FAMILIES = {
     "wan": wan,
     "wan2.2": wan_of_two_networks,
     "cogvideox": cogvideox,
+    "cogvideox1.5": cogvideox_in_pairs,
     "ltx": ltx,
     "hunyuan": hunyuan_video,
     "mochi": mochi,

@@ -53,6 +53,7 @@ FAMILIES = {
     "wan": Expected((64, 48, 5), LatentGrid(2, 3, 4, 4, True), 4, BRANCHES, "apart", 6),
     "wan2.2": Expected((64, 48, 5), LatentGrid(2, 3, 4, 4, True), 4, BRANCHES, "apart", 6),
     "cogvideox": Expected((64, 48, 9), LatentGrid(3, 3, 4, 4, True), 2, UNCONDITIONAL_FIRST, "first", 5),
+    "cogvideox1.5": Expected((64, 48, 9), LatentGrid(2, 3, 4, 8, True), 2, UNCONDITIONAL_FIRST, "first", 12),
     "ltx": Expected((96, 64, 17), LatentGrid(3, 2, 3, 8, True), 2, UNCONDITIONAL_FIRST, "apart", 12),
     "hunyuan": Expected((64, 48, 5), LatentGrid(2, 3, 4, 4, True), 3, BRANCHES, "last", 4),
     "mochi": Expected((64, 48, 7), LatentGrid(2, 3, 4, 6, True), 2, UNCONDITIONAL_FIRST, "last", 6),
