@@ -6,10 +6,10 @@ from math import ceil
 
 import torch
 
-from generator.config import AttentionSettings, Sampling
 from generator.errors import ModelError, SettingsError
 from generator.families.contract import LatentGrid, VideoModel
 from generator.maps import BRANCHES, Keep
+from generator.settings import AttentionSettings, Sampling
 
 RESERVED_TENSORS = 2
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")

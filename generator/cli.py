@@ -17,12 +17,13 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 
-from generator.config import Settings, load_settings
+from generator.config import load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.plan import Plan, plan_batch, plan_resumption, read_template
 from generator.progress import set_up_logging
 from generator.prompts import Variation, track
 from generator.ranks import Rank
+from generator.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 PREVIEW_AT_MOST = 100

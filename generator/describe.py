@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from generator.config import Sampling
 from generator.documents import Document
 from generator.families.contract import VideoModel
+from generator.settings import Sampling
 
 LIBRARIES = ("attnwatch", "torch", "diffusers", "transformers")
 

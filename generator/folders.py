@@ -7,10 +7,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from generator.config import Settings
 from generator.errors import OutputError, ResumeError
 from generator.files import make_folder
 from generator.plan import Plan, new_folder_name
+from generator.settings import Settings
 
 LOCK_FILE = ".generator.lock"
 """Lock of the first process, or of the only one."""

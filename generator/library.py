@@ -21,7 +21,7 @@ from generator import models
 from generator.budget import VideoShape, check_attention, keep_of
 from generator.capture import Recorder
 from generator.capture import capture as recording
-from generator.config import AttentionSettings, Sampling, attention_settings
+from generator.config import attention_settings
 from generator.describe import Schedule, describe_call
 from generator.documents import Document
 from generator.errors import CaptureError, UsageError
@@ -29,6 +29,7 @@ from generator.families.contract import VideoModel
 from generator.maps import CONDITIONAL, UNCONDITIONAL
 from generator.outputs import AttentionFiles
 from generator.prompts import Variation, find_words
+from generator.settings import AttentionSettings, Sampling
 from generator.store import AttentionStore
 from generator.taps import replaced
 from generator.tokens import TrackedWord, locate

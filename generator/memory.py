@@ -7,8 +7,8 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from generator.config import ModelSettings
 from generator.errors import ModelError, first_line
+from generator.settings import ModelSettings
 
 DENOISERS = ("transformer", "transformer_2", "unet")
 

@@ -8,7 +8,6 @@ import torch
 import transformers
 
 from generator import tiny
-from generator.config import ModelSettings
 from generator.errors import ModelError, first_line
 from generator.families.animatediff import AnimateDiffModel
 from generator.families.base import PipelineModel
@@ -19,6 +18,7 @@ from generator.families.ltx import LTXModel
 from generator.families.mochi import MochiModel
 from generator.families.wan import WanModel
 from generator.memory import arrange
+from generator.settings import ModelSettings
 
 FAMILIES: dict[str, type[PipelineModel]] = {
     "AnimateDiffPipeline": AnimateDiffModel,

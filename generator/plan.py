@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, Settings
+from generator.config import ENVIRONMENT_PREFIX, NAMES, Place
 from generator.errors import ResumeError, UsageError
 from generator.prompts import Template, Variation, find_words, track
+from generator.settings import Settings
 
 MAX_VARIATIONS = 10_000
 """More are refused unless their number is limited: nobody means them."""

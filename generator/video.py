@@ -12,7 +12,6 @@ import torch
 
 from generator.budget import keep_of
 from generator.capture import Recorder, capture
-from generator.config import Sampling
 from generator.describe import describe_call
 from generator.documents import Document, place_prompt
 from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
@@ -20,6 +19,7 @@ from generator.families.contract import OnStep, VideoModel
 from generator.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.outputs import TENSOR_FOLDER, AttentionFiles, write_video
 from generator.plan import Plan, PlannedVideo
+from generator.settings import Sampling
 from generator.store import AttentionStore
 from generator.tokens import TrackedWord
 

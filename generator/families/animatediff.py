@@ -5,10 +5,10 @@ from typing import Any
 from diffusers.models.attention_processor import AttnProcessor2_0, FusedAttnProcessor2_0
 from torch import nn
 
-from generator.config import Sampling
 from generator.errors import ModelError
 from generator.families.base import PipelineModel, Strides
 from generator.families.contract import TextAttention, TextPlace
+from generator.settings import Sampling
 
 NEGATIVE_PROMPT = "bad quality, worse quality"
 MOTION = "motion_modules"

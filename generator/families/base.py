@@ -9,9 +9,9 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from generator.config import Sampling
 from generator.errors import ModelError
 from generator.families.contract import LatentGrid, OnStep, TextAttention, TextPlace
+from generator.settings import Sampling
 from generator.tokens import TokenSequence
 
 SHIFTS = ("flow_shift", "shift")

@@ -2,9 +2,9 @@
 
 from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0, FusedCogVideoXAttnProcessor2_0
 
-from generator.config import Sampling
 from generator.families.base import PipelineModel, Strides
 from generator.families.contract import TextAttention, TextPlace
+from generator.settings import Sampling
 
 LATENT_PAIR = 2
 

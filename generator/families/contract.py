@@ -12,7 +12,7 @@ import numpy as np
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from generator.config import Sampling
+from generator.settings import Sampling
 from generator.tokens import TokenSequence
 
 OnStep = Callable[[int, int], None]

@@ -5,9 +5,9 @@ from typing import Any
 
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoAttnProcessor2_0
 
-from generator.config import Sampling
 from generator.families.base import PipelineModel, Strides
 from generator.families.contract import TextAttention, TextPlace
+from generator.settings import Sampling
 from generator.tokens import TokenSequence
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from diffusers.models.transformers.transformer_ltx import LTXVideoAttnProcessor
 
-from generator.config import Sampling
 from generator.families.base import PipelineModel, Strides
 from generator.families.contract import TextAttention, TextPlace
+from generator.settings import Sampling
 
 DECODING = {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
 """What the makers decode with where the VAE takes part in denoising, from version 0.9.1 on."""

@@ -6,9 +6,9 @@ from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import nn
 
-from generator.config import Sampling
 from generator.families.base import PipelineModel, Strides
 from generator.families.contract import TextAttention, TextPlace
+from generator.settings import Sampling
 
 
 class WanModel(PipelineModel):

@@ -10,8 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from generator.config import Sampling
 from generator.errors import ModelError
+from generator.settings import Sampling
 
 NAME = "tiny"
 RECOMMENDED = Sampling(width=192, height=128, frames=17, fps=8.0, steps=8, guidance_scale=5.0)

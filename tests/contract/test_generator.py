@@ -23,6 +23,8 @@ from generator import cli as generator_cli
 from generator import config as generator_config
 from generator import tokens as generator_tokens
 from generator import visualization as generator_visualization
+from generator.errors import SettingsError
+from generator.settings import AttentionSettings
 from tests.support import attnwatch, read_receipt
 
 TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"
@@ -215,7 +217,7 @@ def test_both_programs_know_the_same_names_of_the_block_about_attention():
 
 
 def test_the_watcher_knows_what_the_generator_stores():
-    own = set(generator_config.AttentionSettings.model_fields)
+    own = set(AttentionSettings.model_fields)
     assert own == watcher_config.GENERATOR_ATTENTION_KEYS
 
 
@@ -235,7 +237,7 @@ def accepted_by_watcher(path):
 def accepted_by_generator(path):
     try:
         generator_config.load_settings({}, {}, path)
-    except generator_config.SettingsError:
+    except SettingsError:
         return False
     return True
 

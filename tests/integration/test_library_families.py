@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from generator.config import ModelSettings
 from generator.library import capture
 from generator.memory import arrange
+from generator.settings import ModelSettings
 from tests import families
 
 # Mochi says so on every CPU.

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ByteSize
 
 from attnwatch.settings import Visualization, Watcher
-from generator.config import BLOCKS, Settings
+from generator.config import BLOCKS
+from generator.settings import Settings
 from tests.support import Batch, attnwatch, blob_maps, write_source_video
 
 ROOT = Path(__file__).parents[2]

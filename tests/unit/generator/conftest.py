@@ -19,7 +19,7 @@ def model(cache):
     import torch
 
     from generator import models
-    from generator.config import ModelSettings
+    from generator.settings import ModelSettings
 
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:

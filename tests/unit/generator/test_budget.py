@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from generator.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention
-from generator.config import AttentionSettings
 from generator.errors import ModelError, SettingsError
 from generator.families.contract import LatentGrid
+from generator.settings import AttentionSettings
 
 WAN = VideoShape(words=1, steps=50, layers=30, heads=12, grid=LatentGrid(21, 30, 52, 4, causal_first_frame=True))
 CELLS = 21 * 30 * 52

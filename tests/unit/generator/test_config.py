@@ -3,15 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from generator.config import (
-    AttentionSettings,
-    ModelSettings,
-    Sampling,
-    Settings,
-    VideoSettings,
-    load_settings,
-)
+from generator.config import load_settings
 from generator.errors import SettingsError
+from generator.settings import AttentionSettings, ModelSettings, Sampling, Settings, VideoSettings
 
 DEMO = Path(__file__).parents[3] / "configs" / "attention_visualization_demo.yaml"
 

@@ -15,11 +15,11 @@ from generator import kernels, models
 from generator.capture import capture
 from generator.cli import main
 from generator.columns import END, PADDING
-from generator.config import ModelSettings
 from generator.errors import CaptureError, ModelError
 from generator.families.contract import LatentGrid
 from generator.maps import BRANCHES, Keep
 from generator.prompts import Template
+from generator.settings import ModelSettings
 from generator.tokens import locate
 from tests import families
 

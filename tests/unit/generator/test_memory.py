@@ -8,10 +8,10 @@ from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
 from generator import models
 from generator.capture import capture
-from generator.config import ModelSettings
 from generator.errors import ModelError
 from generator.maps import Keep
 from generator.memory import recover
+from generator.settings import ModelSettings
 
 
 @pytest.fixture(autouse=True)

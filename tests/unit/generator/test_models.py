@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from generator import models
-from generator.config import ModelSettings, Sampling
 from generator.errors import ModelError
 from generator.families.contract import LatentGrid
 from generator.families.wan import WanModel
+from generator.settings import ModelSettings, Sampling
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,10 @@ import re
 
 import pytest
 
-from generator.config import AttentionSettings, ModelSettings, Settings, VideoSettings, load_settings
+from generator.config import load_settings
 from generator.errors import ResumeError, TemplateError, UsageError
 from generator.plan import plan_batch, plan_resumption
+from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
 
 TEMPLATE = "a (kiss) between [two men|two women]"
 

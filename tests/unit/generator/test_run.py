@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
 
 from generator import models
-from generator.config import AttentionSettings, Settings, VideoSettings, load_settings
+from generator.config import load_settings
 from generator.errors import (
     CaptureError,
     ModelError,
@@ -34,6 +34,7 @@ from generator.folders import LOCK_FILE
 from generator.interrupt import Stopped
 from generator.plan import plan_batch, plan_resumption
 from generator.run import run
+from generator.settings import AttentionSettings, Settings, VideoSettings
 from generator.video import make_video
 
 TEMPLATE = "a romantic (kiss) between [(two men)|two women]"
