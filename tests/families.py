@@ -127,7 +127,7 @@ def cogvideox_in_pairs():
     return cogvideox(patch_size_t=2, patch_bias=False)
 
 
-def ltx():
+def ltx(**vae):
     return diffusers.LTXPipeline(
         tokenizer=build_tokenizer(),
         text_encoder=_t5(),
@@ -137,6 +137,7 @@ def ltx():
             decoder_block_out_channels=(8, 8, 8, 8),
             layers_per_block=(1, 1, 1, 1, 1),
             decoder_layers_per_block=(1, 1, 1, 1, 1),
+            **vae,
         ),
         transformer=diffusers.LTXVideoTransformer3DModel(
             in_channels=8,

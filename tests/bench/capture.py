@@ -68,7 +68,10 @@ def _wan(grid: LatentGrid, layers: int, device: str, dtype: torch.dtype) -> Case
         latents = torch.randn(1, 16, grid.frames, 2 * grid.height, 2 * grid.width)
         timestep = torch.tensor([500.0])
     text[:, PROMPT_LENGTH:] = 0.0
-    pipe.transformer = network.to(dtype).requires_grad_(requires_grad=False)
+    pipe.transformer = network.requires_grad_(requires_grad=False)
+    for name, parameter in network.named_parameters():
+        if not any(kept in name for kept in network._keep_in_fp32_modules):
+            parameter.data = parameter.data.to(dtype)
     text, latents = text.to(dtype), latents.to(dtype)
 
     def forward() -> None:

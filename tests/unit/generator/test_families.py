@@ -406,6 +406,17 @@ def test_noise_levels_are_shifted_on_demand(folders, name, known):
     assert model.schedule()[1][1] != pytest.approx(before[1][1])
 
 
+def test_a_vae_of_ltx_that_takes_part_in_denoising_is_told_by_how_much():
+    pipe = families.ltx(timestep_conditioning=True)
+    pipe.set_progress_bar_config(disable=True)
+    given = []
+    decode = pipe.vae.decode
+    pipe.vae.decode = lambda latents, timestep, **more: given.append(timestep) or decode(latents, timestep, **more)
+    model = models.FAMILIES["LTXPipeline"](pipe)
+    assert np.isfinite(generate(model, small(model, FAMILIES["ltx"]))).all()
+    assert given[0].tolist() == pytest.approx([0.05])
+
+
 @pytest.mark.parametrize("name", ["ltx", "cogvideox", "animatediff"])
 def test_a_shift_is_refused_where_the_scheduler_has_none_or_finds_it_by_itself(load, name, known):
     with pytest.raises(ModelError, match=r"flow_shift 9: the scheduler of .* has none"):
