@@ -27,13 +27,16 @@ from generator.memory import recover
 from generator.plan import Plan, PlannedVideo
 from generator.progress import BatchProgress, loading, restore_terminal
 from generator.ranks import Rank
-from generator.tokens import cut_off, locate
+from generator.tokens import cut_off, locate, unknown_words
 from generator.video import PreparedBatch, make_video
 
 log = logging.getLogger(__name__)
 
 MOST_WARNINGS = 5
 """Prompts named one by one that are too long."""
+
+MOST_WORDS = 20
+"""Words named that the model does not know."""
 
 # When these end a video, the batch goes on with the next one. Anything else is a mistake in this program and ends it.
 VIDEO_FAILURES = (CaptureError, PipelineError, VideoError, MemoryError)
@@ -110,6 +113,21 @@ def _warn(batch: PreparedBatch) -> None:
         log.warning("%s", warning)
     if len(warnings) > MOST_WARNINGS:
         log.warning("... and %d more prompts are too long", len(warnings) - MOST_WARNINGS)
+    _warn_of_unknown_words(batch.plan, batch.model)
+
+
+def _warn_of_unknown_words(plan: Plan, model: VideoModel) -> None:
+    """Name, in one warning, all words that are one and the same to the text encoder."""
+    texts = (model.clean(variation.prompt) for variation in plan.variations)
+    unknown = dict.fromkeys(word for text in texts for word in unknown_words(model.tokenise(text)))
+    if unknown:
+        shown = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
+        log.warning(
+            "%s does not know %d of the words, and takes all of them for the same one: %s",
+            model.name,
+            len(unknown),
+            shown,
+        )
 
 
 def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:

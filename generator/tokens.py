@@ -37,6 +37,8 @@ class TokenSequence:
     """Number of tokens before padding, special ones included."""
     whole_length: int
     """The same if nothing had been cut off."""
+    unknown_id: int | None = None
+    """Id of the token that stands for everything the tokenizer does not know, if it has one."""
 
     @property
     def padding(self) -> tuple[int, ...]:
@@ -92,6 +94,12 @@ def cut_off(sequence: TokenSequence) -> str:
     if sequence.whole_length <= sequence.length:
         return ""
     return sequence.text[max((last for _, last in sequence.offsets), default=0) :].strip()
+
+
+def unknown_words(sequence: TokenSequence) -> list[str]:
+    """Return what the tokenizer does not know, in reading order. Tokens that stand for no character do not count."""
+    pairs = zip(sequence.ids, sequence.offsets, strict=True)
+    return [sequence.text[first:last] for id_, (first, last) in pairs if id_ == sequence.unknown_id and first < last]
 
 
 def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]:

@@ -196,6 +196,7 @@ class PipelineModel(ABC):
             pieces=tuple(tokenizer.convert_ids_to_tokens(found["input_ids"])),
             length=sum(found["attention_mask"]),
             whole_length=len(whole["input_ids"]),
+            unknown_id=tokenizer.unk_token_id,
         )
 
     def _refuse_unknown_settings(self, sampling: Sampling) -> None:

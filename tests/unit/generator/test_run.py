@@ -35,6 +35,7 @@ from generator.interrupt import Stopped
 from generator.plan import plan_batch, plan_resumption
 from generator.run import run
 from generator.settings import AttentionSettings, Settings, VideoSettings
+from generator.tiny.networks import build_tokenizer as whole_words_tokenizer
 from generator.video import make_video
 
 TEMPLATE = "a romantic (kiss) between [(two men)|two women]"
@@ -454,6 +455,22 @@ def test_only_some_prompts_that_are_too_long_are_named(make, caplog):
     make(template="dog " * 512 + "[a|b|c|d|e|f|g]", steps=1)
     assert caplog.text.count("never sees the end") == 5
     assert "... and 2 more prompts are too long" in caplog.text
+
+
+def test_all_words_that_the_model_does_not_know_are_named_in_one_warning(make, model, monkeypatch, caplog):
+    monkeypatch.setattr(model.pipe, "tokenizer", whole_words_tokenizer())
+    code, _ = make(template="a (red) kiss between [two|three] men, a red [two|kiss] star", steps=1)
+    assert code == 0
+    (warning,) = [record.getMessage() for record in caplog.records if "does not know" in record.getMessage()]
+    assert warning.endswith(
+        "does not know 5 of the words, and takes all of them for the same one: kiss, between, two, men, three"
+    )
+
+
+def test_words_that_are_all_known_are_no_reason_for_a_warning(make, model, monkeypatch, caplog):
+    monkeypatch.setattr(model.pipe, "tokenizer", whole_words_tokenizer())
+    make(template="a (Red) circle, moving left.", steps=1)
+    assert "does not know" not in caplog.text
 
 
 def test_a_tracked_word_that_does_not_fit_is_refused(make, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from generator.errors import TokenError
 from generator.prompts import Template, escape
-from generator.tokens import TokenSequence, locate, move_span, slug, unique_slugs
+from generator.tokens import TokenSequence, locate, move_span, slug, unique_slugs, unknown_words
 
 
 @pytest.fixture(scope="session")
@@ -175,3 +175,20 @@ def test_each_occurrence_has_its_own_tokens(words):
     first, second = words("(kiss) kiss (kiss)")
     assert (first.slug, first.positions) == ("kiss", (0,))
     assert (second.slug, second.positions) == ("kiss_2", (2,))
+
+
+def test_unknown_words_are_those_with_the_unknown_token_and_not_the_padding_that_may_have_the_same_id():
+    sequence = TokenSequence(
+        text="a qwertz kiss",
+        ids=(5, 1, 7, 1, 1),
+        offsets=((0, 1), (2, 8), (9, 13), (0, 0), (0, 0)),
+        pieces=("a", "<|end|>", "kiss", "<|end|>", "<|end|>"),
+        length=4,
+        whole_length=4,
+        unknown_id=1,
+    )
+    assert unknown_words(sequence) == ["qwertz"]
+
+
+def test_a_tokenizer_that_spells_out_every_word_knows_all_of_them(model):
+    assert unknown_words(model.tokenise("Qwertz 42% 吻")) == []

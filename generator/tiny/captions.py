@@ -1,0 +1,66 @@
+"""What is said about a scene, in the few words that the embedded model knows."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from generator.tiny.shapes import COLOURS, DIRECTIONS, SHAPES, Scene, Thing
+
+WORDS = (
+    *COLOURS,
+    *SHAPES,
+    *DIRECTIONS,
+    "a",
+    "an",
+    "the",
+    "and",
+    "with",
+    "moving",
+    "moves",
+    "to",
+    "of",
+    "video",
+    ",",
+    ".",
+)
+"""The whole vocabulary; every other word is one and the same unknown word."""
+
+UNKNOWN = "something"
+"""A word that is not known, so that the model learns to look past it."""
+
+NO_CAPTION, NO_ARTICLE, NO_COLOUR, NO_MOTION, MOTION_FIRST, OPENING, ODD_WORD = 0.1, 0.15, 0.05, 0.1, 0.15, 0.1, 0.03
+"""How often a caption is empty, and how often each of its parts is left out, moved or added."""
+
+
+def describe(things: Iterable[Thing]) -> str:
+    """Describe objects in full, in the words of the prompts that evaluation uses."""
+    return track(things).replace("(", "").replace(")", "")
+
+
+def track(things: Iterable[Thing]) -> str:
+    """Describe objects as a prompt template that tracks their colours and shapes."""
+    return " and ".join(f"a ({thing.colour}) ({thing.shape}) moving {thing.direction}" for thing in things)
+
+
+def draw_caption(rng: np.random.Generator, scene: Scene) -> str:
+    """Describe a scene as people might: parts are left out and put in another order, and sometimes all is empty."""
+    if rng.random() < NO_CAPTION:
+        return ""
+    parts = [_draw_phrase(rng, thing) for thing in rng.permutation(np.array(scene.things, object))]
+    caption = str(rng.choice([" and ", " with ", ", "], p=[0.8, 0.1, 0.1])).join(parts)
+    if rng.random() < OPENING:
+        caption = "a video of " + caption
+    if rng.random() < ODD_WORD:
+        words = caption.split()
+        words.insert(int(rng.integers(len(words) + 1)), UNKNOWN)
+        caption = " ".join(words)
+    return caption
+
+
+def _draw_phrase(rng: np.random.Generator, thing: Thing) -> str:
+    article = "" if rng.random() < NO_ARTICLE else str(rng.choice(["a", "the"], p=[0.85, 0.15]))
+    colour = "" if rng.random() < NO_COLOUR else thing.colour
+    motion = "" if rng.random() < NO_MOTION else f"moving {thing.direction}"
+    named = (article, colour, thing.shape)
+    words = (motion, *named) if rng.random() < MOTION_FIRST else (*named, motion)
+    return " ".join(word for word in words if word)

@@ -1,0 +1,36 @@
+"""The model card that training writes beside the weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+TEXT = """\
+---
+license: mit
+library_name: diffusers
+pipeline_tag: text-to-video
+---
+
+# The embedded model of attnwatch
+
+A text-to-video pipeline of the class `WanPipeline`, small enough to ship: it makes {frames} frames of {size} x {size}
+pixels, in which one or two coloured shapes move over grey. It knows {words} words:
+
+> {vocabulary}
+
+It was trained by `python -m generator.tiny.train` (seed {seed}) on scenes that `generator/tiny/shapes.py` draws, and on
+nothing else. Nothing in training looks at attention maps. Weights are in half precision.
+
+## Figures
+
+By `python -m generator.tiny.evaluate`, on combinations of colour, shape and direction that training never showed. Maps
+are means over all layers, heads and steps.
+
+{figures}
+
+It is for demonstrations and tests. Two objects are harder for it than one, as the table says.
+"""
+
+
+def write_card(folder: Path, facts: Mapping[str, object]) -> None:
+    """Write the card; ``facts`` are what the text has in braces."""
+    (folder / "README.md").write_text(TEXT.format(**facts), encoding="utf-8")

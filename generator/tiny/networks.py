@@ -1,0 +1,75 @@
+"""What the embedded model is made of: every component from its configuration, with random weights."""
+
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from generator.config import Sampling
+from generator.tiny.captions import WORDS
+from generator.tiny.shapes import FRAMES, SIZE
+
+TEXT_KEYS = 512
+"""Tokens that `WanPipeline` pads every prompt to."""
+
+TEXT_ENCODER: dict[str, Any] = {"d_model": 96, "d_kv": 24, "d_ff": 192, "num_layers": 2, "num_heads": 4}
+TRANSFORMER: dict[str, Any] = {
+    "patch_size": (1, 1, 1),
+    "num_attention_heads": 4,
+    "attention_head_dim": 32,
+    "in_channels": 16,
+    "out_channels": 16,
+    "text_dim": 96,
+    "freq_dim": 64,
+    "ffn_dim": 512,
+    "num_layers": 6,
+    "rope_max_seq_len": 64,
+}
+VAE: dict[str, Any] = {
+    "base_dim": 16,
+    "z_dim": 16,
+    "dim_mult": [1, 2, 2],
+    "num_res_blocks": 1,
+    "temperal_downsample": [True, True],
+    "is_residual": True,
+    "patch_size": 2,
+    "in_channels": 12,
+    "out_channels": 12,
+    "scale_factor_spatial": 8,
+    "scale_factor_temporal": 4,
+}
+SCHEDULER: dict[str, Any] = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0}
+SAMPLING = Sampling(width=SIZE, height=SIZE, frames=FRAMES, fps=8.0, steps=12, guidance_scale=4.0)
+"""What the model is trained for, and what it is evaluated with."""
+
+
+def build(seed: int = 0) -> WanPipeline:
+    """Build the pipeline with random weights. The state of torch's global random generator is left as it was."""
+    tokenizer = build_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return WanPipeline(
+            tokenizer=tokenizer,
+            text_encoder=UMT5EncoderModel(UMT5Config(vocab_size=len(tokenizer), dropout_rate=0.0, **TEXT_ENCODER)),
+            vae=AutoencoderKLWan(**VAE),
+            transformer=WanTransformer3DModel(**TRANSFORMER),
+            scheduler=UniPCMultistepScheduler(**SCHEDULER),
+        )
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Build a tokenizer of whole lower-case words with UMT5's special tokens; all other words are ``<unk>``."""
+    vocabulary = {token: number for number, token in enumerate(("<pad>", "</s>", "<unk>", *WORDS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))  # noqa: S106 - a token of text
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",  # noqa: S106
+        eos_token="</s>",  # noqa: S106
+        unk_token="<unk>",  # noqa: S106
+        model_max_length=TEXT_KEYS,
+    )

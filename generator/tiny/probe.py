@@ -1,0 +1,67 @@
+"""Attention on clips that are known: a real scene, noised halfway, given to the transformer once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+
+from generator.capture import capture
+from generator.families.base import PipelineModel
+from generator.families.wan import WanModel
+from generator.prompts import Template
+from generator.tiny.autoencoder import encode, to_tensor
+from generator.tiny.captions import describe, track
+from generator.tiny.networks import SAMPLING, TEXT_KEYS
+from generator.tiny.shapes import Scene, render
+from generator.tokens import locate
+
+HALFWAY = 0.5
+"""Noise level: half of the latent is noise."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A scene's exact masks, ``[object, frame, y, x]``, and the maps of its words, ``[latent frame, y, x]``."""
+
+    scene: Scene
+    masks: np.ndarray
+    maps: Mapping[str, np.ndarray]
+
+
+class Probe:
+    """A pipeline that is shown known scenes."""
+
+    def __init__(self, pipe: DiffusionPipeline) -> None:
+        self._pipe = pipe
+        self._model: PipelineModel = WanModel(pipe, "probed")
+
+    @classmethod
+    def of(cls, folder: Path) -> "Probe":
+        """Load the pipeline that lies in ``folder``."""
+        return cls(DiffusionPipeline.from_pretrained(folder, dtype=torch.float32))
+
+    @torch.no_grad()
+    def show(self, scene: Scene, seed: int) -> Probed:
+        """Noise a scene and record the attention to its colours and shapes, over all layers and heads."""
+        video, masks = render(scene)
+        words = locate(Template(track(scene.things)).variation(1), self._model.clean, self._model.tokenise)
+        with capture(self._model, words, self._model.grid(SAMPLING)) as recorder:
+            self._denoise_once(video, describe(scene.things), seed)
+        maps = recorder.aggregated()
+        assert maps is not None  # noqa: S101 - for the type checker: leaving capture has made sure
+        return Probed(scene, masks, {word.text: maps[number].numpy() for number, word in enumerate(words)})
+
+    def _denoise_once(self, video: np.ndarray, prompt: str, seed: int) -> None:
+        pipe = self._pipe
+        mean, std = (
+            torch.tensor(pipe.vae.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std")
+        )
+        clean = (encode(pipe.vae, to_tensor(video)[None]) - mean) / std
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed))
+        text, _ = pipe.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=TEXT_KEYS)
+        noised = (1 - HALFWAY) * clean + HALFWAY * noise
+        with pipe.transformer.cache_context("cond"):
+            pipe.transformer(noised, torch.tensor([1000 * HALFWAY]), text, return_dict=False)
