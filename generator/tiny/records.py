@@ -35,7 +35,7 @@ def generate(folder: Path, prompts: Sequence[str], *, model: str, seed: int, vid
     """Make ``videos`` of each prompt, whose ``(words)`` are tracked, below ``folder``, and render all of them."""
     template = "[" + "|".join(prompts) + "]" if len(prompts) > 1 else prompts[0]
     options = {"template": template, "videos-per-variation": videos, "seed": seed, "model": model, "output": folder}
-    sampling = {name.replace("_", "-"): value for name, value in asdict(SAMPLING).items()}
+    sampling = {name.replace("_", "-"): value for name, value in asdict(SAMPLING).items() if value is not None}
     _run("generator", *(f"--{name}={value}" for name, value in (options | sampling).items()))
     _run("attnwatch", str(folder), "--once", "--quiet")
 
