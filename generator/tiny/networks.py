@@ -7,7 +7,7 @@ from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, Wa
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from generator.config import Sampling
+from generator.settings import Sampling
 from generator.tiny.captions import WORDS
 from generator.tiny.shapes import FRAMES, SIZE
 
