@@ -79,7 +79,7 @@ def test_a_hangup_makes_a_watcher_take_its_configuration_anew_and_a_wrong_one_is
 
 def test_a_watcher_whose_server_of_processes_is_killed_begins_again_and_does_the_rest(outputs, watch):
     batch = Batch.make(outputs)
-    slow, rest = slow_video(batch, 1, frames=60), [batch.add(number) for number in (2, 3)]
+    slow, rest = slow_video(batch, 1, frames=20), [batch.add(number) for number in (2, 3)]
     with watch("--workers", "1") as watcher:
         wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
         server = server_of(watcher)
@@ -208,7 +208,7 @@ def test_a_video_that_was_replaced_by_one_of_the_same_size_is_rendered_again_and
 
 def test_a_batch_that_is_renamed_while_it_is_rendered_gets_one_set_of_outputs_in_its_new_place(outputs, watch):
     batch = Batch.make(outputs)
-    manifest = slow_video(batch, 1, frames=60)
+    manifest = slow_video(batch, 1, frames=20)
     with watch() as watcher:
         wait_until(lambda: is_being_rendered(manifest), about="rendering has begun")
         batch.folder.rename(outputs / "renamed")
