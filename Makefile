@@ -1,13 +1,14 @@
 # make demo   both programs at work, in about a minute after installation
 # make bench  what rendering costs over its floor
 # make bench-capture  what attention capture costs over the plain forward pass
+# make chaos  faults, storms and limits at full scale, with the figures that must be kept: about half an hour
 # make test   everything that a change must pass
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture test lint types imports unit schema lock clean
+.PHONY: help demo bench bench-capture chaos test lint types imports unit schema lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,6 +36,10 @@ bench: $(VENV)/.dev
 
 bench-capture: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.capture bench-capture.json
+
+# One scenario: make chaos SCENARIOS=kills. Full and read-only disks can be tried by root only.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos $(SCENARIOS)
 
 # The committed schemas are generated from the reader's models; a test fails when they are not.
 schema: $(VENV)/.dev

@@ -1,0 +1,110 @@
+"""What lies in a tree of outputs: whole videos, valid receipts, and nothing else."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import jsonschema
+
+from attnwatch.documents import json_schema
+from tests.chaos.stubs import TINY
+
+_VALID = jsonschema.Draft202012Validator(json_schema("receipt"))
+
+
+class Tearing:
+    """Looks again and again at the videos under final names; each state of a file is decoded once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._seen: set[tuple[Path, int, int]] = set()
+        self.torn: set[Path] = set()
+
+    def look(self) -> None:
+        """Look at what is new since the last time."""
+        for path in videos(self._root):
+            try:
+                status = path.stat()
+                state = (path, status.st_ino, status.st_mtime_ns)
+                if state not in self._seen and not is_whole(path):
+                    self.torn.add(path)
+            except FileNotFoundError:
+                continue  # replaced or removed meanwhile
+            self._seen.add(state)
+
+
+def videos(root: Path) -> Iterator[Path]:
+    """Yield every rendered video under a final name."""
+    return (path for path in _rendered(root) if path.suffix == ".mp4")
+
+
+def _rendered(root: Path) -> Iterator[Path]:
+    """Yield every file in folders of outputs but the hidden ones; folders that vanish meanwhile are no error."""
+    for folder, _, files in os.walk(root):
+        if folder.endswith("attention_videos"):
+            yield from (Path(folder, name) for name in files if not name.startswith("."))
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a video is one of the stubs', complete, or can be decoded to its last frame."""
+    data = path.read_bytes()
+    if data[:5] == TINY[:5]:
+        return data == TINY
+    try:
+        with av.open(str(path)) as container:
+            expected = container.streams.video[0].frames
+            return 0 < expected == sum(1 for _ in container.decode(video=0))
+    except av.FFmpegError:
+        return False
+
+
+def hidden(root: Path) -> list[Path]:
+    """Return what is unfinished: everything with a hidden name but the daemons' own folder."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        if ".attnwatch" in folders:
+            folders.remove(".attnwatch")
+        found += [Path(folder, name) for name in (*folders, *files) if name.startswith(".")]
+    return found
+
+
+def receipts(root: Path) -> dict[Path, dict[str, Any]]:
+    """Return the receipts below a folder, by the manifest that each is of."""
+    found = {}
+    for path in _rendered(root):
+        if not path.name.endswith(".rendered.json"):
+            continue
+        receipt = json.loads(path.read_text(encoding="utf-8"))
+        found[path.parent.parent / receipt["manifest"]] = receipt
+    return found
+
+
+def faults(root: Path, manifests: Iterable[Path], status: str = "rendered") -> dict[str, list[object]]:
+    """Compare a tree that should be done with its manifests.
+
+    Returns:
+        `lost`: videos without a receipt of this status; `torn`: videos that are not whole; `invalid`: receipts that
+        the schema refuses or whose outputs differ from what is there; `stray`: videos that no receipt names;
+        `unfinished`: hidden files.
+
+    """
+    known = receipts(root)
+    named = {
+        manifest.parent / "attention_videos" / output["file"]: output["bytes"]
+        for manifest, receipt in known.items()
+        for output in receipt["outputs"]
+    }
+    present = set(videos(root))
+    return {
+        "lost": [path for path in manifests if known.get(path, {}).get("status") != status],
+        "torn": [path for path in present if not is_whole(path)],
+        "invalid": [
+            *(manifest for manifest, receipt in known.items() if not _VALID.is_valid(receipt)),
+            *(path for path, size in named.items() if path not in present or path.stat().st_size != size),
+        ],
+        "stray": [*(present - set(named))],
+        "unfinished": [*hidden(root)],
+    }

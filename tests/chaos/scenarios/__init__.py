@@ -1,0 +1,34 @@
+"""One module per row of the table: `run(folder, scale)` yields figures with their bars."""
+
+from tests.chaos.figures import Scenario
+from tests.chaos.scenarios import (
+    backlog,
+    content,
+    crowd,
+    descriptors,
+    disk,
+    hostile,
+    kills,
+    latency,
+    misbehaving,
+    neighbour,
+    polling,
+    stopping,
+    storm,
+)
+
+SCENARIOS: dict[str, Scenario] = {
+    "kills": kills.run,
+    "storm": storm.run,
+    "latency": latency.run,
+    "backlog": backlog.run,
+    "crowd": crowd.run,
+    "disk": disk.run,
+    "descriptors": descriptors.run,
+    "hostile": hostile.run,
+    "misbehaving": misbehaving.run,
+    "content": content.run,
+    "polling": polling.run,
+    "stopping": stopping.run,
+    "neighbour": neighbour.run,
+}

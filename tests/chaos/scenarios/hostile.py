@@ -1,0 +1,86 @@
+"""Hostile and broken input: a clear word in the receipt, and nobody else notices."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from tests.chaos.cases import Case, make_cases
+from tests.chaos.figures import Figure, Line, Scale, none_of
+from tests.chaos.leavings import faults, receipts
+from tests.chaos.material import Material
+from tests.chaos.processes import Process
+from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
+
+MEMORY = 1024  # MiB that a job may have
+SETTINGS = (
+    *("--set", f"memory_limit={MEMORY}MiB"),
+    *("--set", "max_attempts=2"),
+    *("--set", "retry_backoff=0.2"),
+    *("--set", "rescan_interval=5"),
+    *QUICK_PICTURES,
+)
+
+
+class _Opened(FileSystemEventHandler):
+    """Notes every file of a folder that anybody opens."""
+
+    def __init__(self) -> None:
+        self.paths: set[object] = set()
+
+    def on_opened(self, event: FileSystemEvent) -> None:
+        if not event.is_directory:
+            self.paths.add(event.src_path)
+
+
+def run(folder: Path, scale: Scale) -> Iterator[Line]:
+    """Give a daemon all of it at once, good videos in between."""
+    trial, material = Trial(folder), Material(folder / "material")
+    outside = folder / "outside"
+    truncated, flipped, bomb = scale.pick((5, 3, 50 * 2**20), (200, 100, 800 * 2**20))
+    cases, skipped = make_cases(trial.root / "bad", outside, truncated=truncated, flipped=flipped, bomb=bomb)
+    yield from skipped
+    good = material.add_many(trial.root / "good", scale.pick(3, 50))
+    opened, observer = _Opened(), Observer()
+    observer.schedule(opened, str(outside), recursive=True)
+    observer.start()
+    peak = 0
+    with trial.daemon("--workers", 2, *SETTINGS, CHAOS_STUB="real") as daemon:
+        for case in cases:
+            if case.later is not None:
+                case.later()
+        limit = time.monotonic() + 60 + len(cases)
+        while (open_cases := _open(trial, cases)) and time.monotonic() < limit and daemon.process.poll() is None:
+            peak = max(peak, _largest_job(trial, daemon))
+            time.sleep(0.02)
+        peak = max(peak, _largest_job(trial, daemon))
+        missing = trial.wait_for_receipts(good, 30)
+        ended = daemon.process.poll() is not None
+        said = daemon.said
+    observer.stop()
+    observer.join()
+    yield Figure("ends of the daemon", int(ended), 0, detail=said[-300:] if ended else "")
+    yield Figure("tracebacks on stderr", said.count("Traceback (most recent call last)"), 0)
+    yield none_of("files opened outside of the batch", opened.paths)
+    yield none_of("traces of code in the input that was run", list(outside.glob("was_run*")))
+    yield Figure("memory of a job, the most", peak / 2**20, MEMORY, "MiB")
+    yield none_of("videos that nothing was said about", open_cases)
+    known = receipts(trial.root)
+    yield none_of("videos judged wrongly", [case for case in cases if case.is_wrong(known.get(case.manifest))])
+    yield none_of(
+        "errors that do not say what is wrong", [case for case in cases if case.is_dark(known.get(case.manifest))]
+    )
+    wrong = faults(trial.root / "good", good)
+    yield none_of("neighbours not rendered, or torn", missing + wrong["lost"] + wrong["torn"])
+
+
+def _open(trial: Trial, cases: list[Case]) -> list[object]:
+    known = receipts(trial.root)
+    return [case for case in cases if not case.is_settled(known.get(case.manifest))]
+
+
+def _largest_job(trial: Trial, daemon: Daemon) -> int:
+    jobs = daemon.family() - {Process.of(daemon.pid)}
+    return max((process.peak_bytes for process in jobs if process is not None), default=0)

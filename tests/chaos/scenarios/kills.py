@@ -1,0 +1,70 @@
+"""kill -9 at random instants: nothing lost, nothing torn, nobody left, and at work again at once."""
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
+from tests.chaos.leavings import Tearing, faults
+from tests.chaos.material import Material, receipt_path
+from tests.chaos.processes import Process, wait_until_gone
+from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
+from tests.support import wait_until
+
+PAUSE = 0.3  # seconds that are added to each rendering, or all would be done after a few kills
+LAST_KILL = 1.5  # seconds after the first rendering of a cycle, or after the start, when the latest kill comes
+GONE = 2.0  # seconds that processes get to notice that their daemon is gone
+
+
+def run(folder: Path, scale: Scale) -> Iterator[Line]:
+    """Start and kill the daemon again and again, then let the last one finish."""
+    videos, cycles = scale.pick((8, 4), (200, 100))
+    trial = Trial(folder)
+    manifests = Material(folder / "material").add_many(trial.root / "batch", videos, prompt=f"real {PAUSE}")
+    tearing, chance = Tearing(trial.root), random.Random(4)
+    orphans: set[Process] = set()
+    repeated, delays = [], []
+    for cycle in range(cycles):
+        before = _done(manifests)
+        begun = len(trial.notes("start"))
+        with trial.daemon("--workers", 1, *QUICK_PICTURES) as daemon:
+            delays += _wait(trial, daemon, chance.uniform(0, LAST_KILL), begun, working=cycle % 2 == 1)
+            family = daemon.family()
+            daemon.send(signal.SIGKILL, group=cycle % 4 < 2)
+            orphans |= wait_until_gone(family | daemon.family(), GONE)
+        tearing.look()
+        # What was begun and has no receipt was cut off, and is begun again by the next one.
+        repeated.append(len(trial.notes("start")) - begun - (_done(manifests) - before))
+        if _done(manifests) == videos:
+            break
+    with trial.daemon("--once", "--workers", 2, *QUICK_PICTURES) as daemon:
+        code = daemon.process.wait(videos * 3 + 30)
+    wrong = faults(trial.root, manifests)
+    yield Figure("the last daemon's exit code", code, 0, detail=daemon.said[-200:] if code else "")
+    yield Figure("cycles left out because all videos were done", cycles - 1 - cycle, 0, timed=True)
+    yield none_of("videos lost", wrong["lost"])
+    yield none_of("torn outputs under final names, ever", tearing.torn | set(wrong["torn"]))
+    yield none_of("receipts that are not valid or not true", wrong["invalid"])
+    yield none_of(
+        "outputs that no receipt names, and unfinished files, at the end", wrong["stray"] + wrong["unfinished"]
+    )
+    yield none_of(f"processes {GONE:g} s after their daemon", orphans)
+    yield Figure("repeated renderings per kill, the most", max(repeated), 1)
+    yield seconds("from start to the first rendering, the longest", max(delays, default=float("nan")), 2)
+
+
+def _wait(trial: Trial, daemon: Daemon, delay: float, begun: int, *, working: bool) -> list[float]:
+    """Wait for the instant of the kill; return how long the daemon took to its first rendering, where it is known."""
+    if not working:
+        time.sleep(delay)
+    else:
+        wait_until(lambda: len(trial.notes("start")) > begun or daemon.process.poll() is not None, 20)
+        time.sleep(delay * PAUSE)
+    later = [note.at for note in trial.notes("start")[begun:]]
+    return [later[0] - daemon.started] if later else []
+
+
+def _done(manifests: list[Path]) -> int:
+    return sum(receipt_path(manifest).exists() for manifest in manifests)

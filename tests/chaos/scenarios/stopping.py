@@ -1,0 +1,51 @@
+"""SIGTERM while rendering: exit 0 in time, nothing torn, the rest at the next start."""
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
+from tests.chaos.leavings import Tearing, faults
+from tests.chaos.material import Material
+from tests.chaos.processes import Process, wait_until_gone
+from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.support import wait_until
+
+SHORT = 4  # videos of each round that could be finished in time
+GONE = 2.0  # seconds that processes get to notice that their daemon is gone
+LONGER_THAN_ALLOWED = 30  # seconds of the renderings that cannot be finished in time
+
+
+def run(folder: Path, scale: Scale) -> Iterator[Line]:
+    """Stop daemons while they render quick videos, and while they render one that takes too long."""
+    rounds = scale.pick(2, 20)
+    trial, material = Trial(folder), Material(folder / "material")
+    manifests: list[Path] = []
+    endless = material.add(trial.root / "at_first" / "prompt_001", prompt=f"sleep {LONGER_THAN_ALLOWED}")
+    chance, tearing = random.Random(5), Tearing(trial.root)
+    durations, codes, left = [], [], set[Process]()
+    for turn in range(rounds):
+        begun = len(trial.notes("start"))
+        manifests += material.add_many(trial.root / f"batch_{turn}", SHORT, prompt="real 0.4")
+        with trial.daemon("--workers", 2, *QUICK_PICTURES) as daemon:
+            wait_until(lambda: len(trial.notes("start")) > begun, 20, "a rendering has begun")  # noqa: B023
+            time.sleep(chance.uniform(0, 1.0))
+            code, duration = daemon.end(signal.SIGTERM)
+            codes.append(code)
+            durations.append(duration)
+            left |= wait_until_gone(daemon.family(), GONE)
+        tearing.look()
+        if turn == 0:  # the rounds that follow have only what can be finished
+            material.mark(endless, "tiny")
+    with trial.daemon("--once", *QUICK_PICTURES) as daemon:
+        daemon.process.wait(len(manifests) * 3 + 30)
+    wrong = faults(trial.root, [*manifests, endless])
+    yield Figure("exit codes other than 0", sum(code != 0 for code in codes), 0, detail=str(set(codes)))
+    yield seconds("from SIGTERM to the exit, the longest", max(durations), 10)
+    yield none_of(f"processes {GONE:g} s after their daemon", left)
+    yield none_of("torn outputs under final names", tearing.torn | set(wrong["torn"]))
+    yield none_of("videos that the next start did not render", wrong["lost"])
+    yield none_of("unfinished files at the end", wrong["unfinished"] + wrong["stray"])
+    yield none_of("receipts that are not valid or not true", wrong["invalid"])
