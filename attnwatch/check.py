@@ -8,13 +8,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from attnwatch.config import Settings
-from attnwatch.discover import find_files, find_manifests
+from attnwatch.discover import find_files, find_videos
 from attnwatch.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
-from attnwatch.manifest import BATCH_FILE, Manifest, read_document, read_manifest, verify
+from attnwatch.manifest import BATCH_FILE, Manifest, read_document, verify
 from attnwatch.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
 from attnwatch.render.source import VideoSource
-from attnwatch.tensors import AttentionReader
+from attnwatch.videos import open_attention, read_video
 
 _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
     BATCH_FILE: BatchDocument,
@@ -30,7 +30,7 @@ def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
     for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
         yield document, _problems(partial(read_document, document, model))
     identifiers: dict[tuple[Path, str], Path] = {}
-    for manifest_path in find_manifests(path):
+    for manifest_path in find_videos(path):
         yield manifest_path, _manifest_problems(manifest_path, identifiers)
 
 
@@ -42,10 +42,10 @@ def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
 def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:
     problems: list[str] = []
     try:
-        manifest = read_manifest(path)
+        manifest = read_video(path)
     except (AttnwatchError, OSError) as error:
         return _messages(error)
-    other = identifiers.setdefault((path.parent, manifest.video_id), path)
+    other = identifiers.setdefault((manifest.output_directory, manifest.video_id), path)
     if other != path:
         problems.append(
             f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected one of its own; "
@@ -79,7 +79,7 @@ def _verify(manifest: Manifest) -> None:
 
 
 def _read_all_maps(manifest: Manifest) -> None:
-    with AttentionReader(manifest) as reader:
+    with open_attention(manifest) as reader:
         for word in reader.words.values():
             word.frames()
             word.aggregated()

@@ -11,6 +11,7 @@ from attnwatch.documents import ReceiptDocument
 from attnwatch.engine import Finished, LocalEngine
 from attnwatch.errors import JobError
 from attnwatch.jobs import Job, Result, obstructed, remove_leftovers
+from attnwatch.legacy.layouts import home_of
 from attnwatch.names import BATCH_COMPLETE_FILE
 from attnwatch.pause import Pause
 from attnwatch.plan import Options, Planner, Task
@@ -112,7 +113,7 @@ class Dispatcher:
             if task is None:
                 self._backlog.release(waiting.target)
             elif task.wait > 0:
-                self._queue(task)
+                self._wait_again(task)
             else:
                 self._start(task, waiting)
         if not searching:
@@ -134,9 +135,17 @@ class Dispatcher:
     def _queue(self, task: Task) -> None:
         due = time.monotonic() + task.wait
         waiting = self._backlog.get(task.target)
-        # One whose files were found incomplete is looked at again in its own rhythm.
-        if waiting is None or (waiting.since is None and due < waiting.due):
+        # One whose files were found incomplete is looked at again in its own rhythm, unless it has come by another.
+        if waiting is None or (due < waiting.due and (waiting.since is None or task.wait > 0)):
             self._backlog.put(Waiting(task.target, due))
+
+    def _wait_again(self, task: Task) -> None:
+        """Queue a target that was due, and is not any more; a run that is to end does not wait twice for a writer."""
+        if self._options.once and task.manifest.finished_by != "manifest":
+            self._planner.say(f"not rendered: {task.place.video_id} is not finished: its files are still changing")
+            self._backlog.release(task.target)
+        else:
+            self._queue(task)
 
     def _may_start(self) -> bool:
         watcher = self._settings.watcher
@@ -179,7 +188,7 @@ class Dispatcher:
         _log.debug("started %s", task.place.video_id)
 
     def _disk_is_full(self, task: Task) -> Result | None:
-        folder = task.target.batch or task.place.manifest.parent
+        folder = task.target.batch or home_of(task.place.manifest)
         left, least = free_space(folder), self._settings.watcher.min_free_space
         if left is None or left >= least:
             return None
@@ -275,7 +284,7 @@ class Dispatcher:
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
         now = time.monotonic()
         if result.shortage is not None:
-            self._pause.begin(result.shortage, result.obstacle or "", task.place.manifest.parent)
+            self._pause.begin(result.shortage, result.obstacle or "", home_of(task.place.manifest))
             self._backlog.put(Waiting(task.target, now, waiting.since, waiting.looks))
             return
         since = waiting.since or now

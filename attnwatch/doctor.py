@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import IO, Literal
 
 from attnwatch.activity import read_activities
-from attnwatch.discover import find_manifests
+from attnwatch.discover import find_manifests, find_videos, older_videos, walk
 from attnwatch.errors import AttnwatchError
 from attnwatch.inotify import Inotify, read_inotify
-from attnwatch.manifest import OUTPUT_DIRECTORY, read_manifest
+from attnwatch.legacy.layouts import old_video
+from attnwatch.manifest import read_manifest
 from attnwatch.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
 from attnwatch.settings import Watcher
+from attnwatch.videos import open_attention, outputs_of, read_video
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -55,6 +57,7 @@ def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
     yield from _inotify(root, read_inotify())
     yield from _space(root, settings.min_free_space)
     yield from _manifests(root)
+    yield from _older(root)
     yield _encoder()
     yield _open_files()
 
@@ -83,14 +86,19 @@ def _writing(root: Path) -> Iterator[Finding]:
             f"{root} cannot be written: {error.strerror}",
             "let the watcher's user write there: outputs go there",
         )
-    outputs = {manifest.parent for manifest in find_manifests(root)}
-    places = {place if place.is_dir() else folder for folder in outputs for place in [folder / OUTPUT_DIRECTORY]}
+    outputs = {outputs_of(path)[1] for path in find_videos(root)}
+    places = {_nearest(folder) for folder in outputs}
     closed = sorted(place for place in places if not os.access(place, os.W_OK | os.X_OK))
     if closed:
         found = (
             f"outputs cannot be written in {len(closed):,} folder{'s' if len(closed) > 1 else ''}: {_listed(closed)}"
         )
         yield Finding("problem", found, "let the watcher's user write there (chmod u+wx, or setfacl)")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that is there."""
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
 
 
 def _locks(file: IO[bytes]) -> Finding:
@@ -192,6 +200,29 @@ def _manifests(root: Path) -> Iterator[Finding]:
         )
     if versions.total() or not wrong:
         yield Finding("ok", f"{versions.total():,} readable manifest{'' if versions.total() == 1 else 's'}")
+
+
+def _older(root: Path) -> Iterator[Finding]:
+    """Count the videos of older batches by layout, and say why some cannot be read; their headers are looked at."""
+    layouts: Counter[int] = Counter()
+    wrong: dict[str, Path] = {}
+    unreadable = 0
+    for tensors in (path for folder in walk(root) for path in older_videos(folder)):
+        old = old_video(tensors)
+        layouts[old.layout if old else 0] += 1
+        try:
+            with open_attention(read_video(tensors)):
+                pass
+        except (AttnwatchError, OSError) as error:
+            unreadable += 1
+            wrong.setdefault(str(error), tensors)
+    for layout, count in sorted(layouts.items()):
+        found = f"{count:,} video{'' if count == 1 else 's'} of older batches without manifests (layout {layout})"
+        yield Finding("ok", found)
+    if unreadable:
+        yield Finding("warning", f"{unreadable:,} of them cannot be read", "these reasons come first:")
+    for reason in list(wrong)[:_MOST_LISTED]:
+        yield Finding("warning", reason)
 
 
 def _encoder() -> Finding:

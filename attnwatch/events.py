@@ -23,6 +23,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from attnwatch.legacy.layouts import SUMMARY_FILE, is_old_name, old_video_around
 from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest, is_receipt
 
 _log = logging.getLogger(__name__)
@@ -52,14 +53,22 @@ class Hints(FileSystemEventHandler):
         self.readable, self._writer = Pipe(duplex=False)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note a marker or a receipt, a batch that ended, or a folder that came with whatever is in it."""
+        """Note a marker or a receipt, a batch that ended, or a folder that came with whatever is in it.
+
+        Of older batches, folders, summaries and videos: what else comes there comes often, and changes nothing.
+        """
         if event.event_type == "deleted" and is_receipt(os.fsdecode(event.src_path)):
             self.add(Path(os.fsdecode(event.src_path)))
         if event.event_type not in _APPEARED:
             return
         path = Path(os.fsdecode(event.dest_path or event.src_path))
-        if event.is_directory or is_manifest(path.name) or is_receipt(path.name):
+        if event.is_directory:
+            old = old_video_around(path)
+            self.add(path if old is None else old.tensors)
+        elif is_manifest(path.name) or is_receipt(path.name) or is_old_name(path.name):
             self.add(path)
+        elif path.name == SUMMARY_FILE:
+            self.add(path.parent)
         elif path.name == BATCH_COMPLETE_FILE:
             self.add(path.parent)  # the batch has ended: its videos may now be collected
 

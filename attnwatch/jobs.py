@@ -16,13 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from attnwatch.discover import find_manifests
+from attnwatch.discover import find_videos
 from attnwatch.documents import OutputRecord, ReceiptDocument
-from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError
+from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
 from attnwatch.files import link_or_copy, move_into_place, sync
+from attnwatch.legacy.layouts import home_of
 from attnwatch.limits import Limits
 from attnwatch.locks import exclusive, lock_file
-from attnwatch.manifest import Manifest, read_manifest, sizes, verify
+from attnwatch.manifest import Manifest, sizes, verify
 from attnwatch.receipts import (
     Content,
     Fingerprint,
@@ -34,7 +35,9 @@ from attnwatch.receipts import (
     success,
 )
 from attnwatch.settings import Visualization, Watcher
+from attnwatch.settling import seconds_since
 from attnwatch.shortage import Shortage, free_space, shortage_behind
+from attnwatch.videos import read_video
 
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
@@ -80,7 +83,7 @@ class Job:
 
     def at_home(self) -> Self:
         """Change into the folder of the video or the batch, and return this job with paths relative to it."""
-        home = self.batch or self.place.manifest.parent
+        home = self.batch or home_of(self.place.manifest)
         os.chdir(home)
         return replace(self, place=self.place.seen_from(home), batch=self.batch and Path())
 
@@ -145,7 +148,8 @@ def run(job: Job) -> Result:
     """Render one video. Every error of a kind that is expected ends in a receipt, or in a reason to wait."""
     start = time.monotonic()
     try:
-        manifest = read_manifest(job.place.manifest)
+        manifest = read_video(job.place.manifest)
+        job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # an older batch may have lost the video's folder
         with exclusive(job.place.directory, job.place.video_id):
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
@@ -186,6 +190,7 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
         _raise_if_short(job, error)
+        _raise_if_unfinished(job, manifest, error)
         reason = _too_large(job, manifest, error) if isinstance(error, MemoryError) else error
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
@@ -211,6 +216,14 @@ def _raise_if_short(job: Job, error: BaseException) -> None:
         raise OSError(
             errno.ENOSPC, f"{error}; {left:,} bytes are left on the disk", str(job.place.directory)
         ) from error
+
+
+def _raise_if_unfinished(job: Job, manifest: Manifest, error: BaseException) -> None:
+    """Raise `NotReadyError` for files that are damaged, and may be so because they are still being written."""
+    if manifest.finished_by == "manifest" or not isinstance(error, (TensorError, VideoError)):
+        return
+    if seconds_since(manifest.stamps().values()) < job.watcher.settle_time_unmarked:
+        raise NotReadyError(f"{error} (it was changed just now, and may not be whole yet)") from error
 
 
 def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
@@ -267,7 +280,7 @@ def _batch_scales(job: Job) -> "dict[str, Scale] | None":
     for outdated in job.place.directory.glob(f"{_SCALES}*"):
         if not outdated.name.startswith(f"{_SCALES}{job.batch_sha256[:16]}"):
             outdated.unlink(missing_ok=True)
-    return batch_scales(list(find_manifests(job.batch)), job.settings, cache)
+    return batch_scales(list(find_videos(job.batch)), job.settings, cache)
 
 
 def _record(output: "Output") -> OutputRecord:

@@ -15,17 +15,18 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from attnwatch.config import load_settings
-from attnwatch.discover import find_manifests, manifest_of
+from attnwatch.discover import find_videos, manifest_of
 from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError
 from attnwatch.files import move_into_place, sync, write_atomically
 from attnwatch.jobs import Job, run
-from attnwatch.manifest import Manifest, read_document, read_manifest, verify
+from attnwatch.manifest import Manifest, read_document, verify
 from attnwatch.names import default_video_id, is_manifest
 from attnwatch.receipts import Place
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.tensorfile import Float32Array
 from attnwatch.tensors import AttentionReader, Part, WordMaps
+from attnwatch.videos import open_attention, outputs_of, read_video
 
 PathName: TypeAlias = str | PathLike[str]
 Choice: TypeAlias = int | str | Sequence[int] | None  # one, a range with both ends such as "0-9", several, or all
@@ -56,10 +57,10 @@ class Batch(Mapping[str, "Video"]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._names: dict[Path, str | None] = dict.fromkeys(find_manifests(folder))
+        self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder))
         self._likely: dict[str, list[Path]] = {}
         for path in self._names:
-            self._likely.setdefault(default_video_id(path), []).append(path)
+            self._likely.setdefault(outputs_of(path)[0], []).append(path)
 
     def __repr__(self) -> str:
         return f"<Batch {str(self.folder)!r}: {len(self):,} videos>"
@@ -87,7 +88,7 @@ class Batch(Mapping[str, "Video"]):
             raise UnknownNameError(f"{self.folder}: found no video {video_id!r}; expected {expected}")
         if len(paths) > 1:
             raise self._ambiguous(video_id, *paths[:2])
-        return Video(read_manifest(paths[0]))
+        return Video(read_video(paths[0]))
 
     def _find(self, video_id: object) -> list[Path]:
         """Look where the default name leads, and at all videos only if it leads nowhere."""
@@ -264,7 +265,7 @@ def _manifest(video: Video | Manifest | PathName) -> Manifest:
     path = manifest_of(Path(video).absolute())
     if not is_manifest(path.name) or not path.is_file():
         raise ConfigError(f"found no manifest for {path}; expected a finished video or its manifest; check the path")
-    return read_manifest(path)
+    return read_video(path)
 
 
 def _effective(manifest: Manifest, chosen: Mapping[str, Any]) -> tuple[Visualization, Watcher]:
@@ -284,7 +285,7 @@ def _reader(manifest: Manifest) -> AttentionReader:
     for path in manifest.attention:
         if not path.exists():
             raise NotReadyError(f"{manifest.path}: found no {path.name}; expected the tensor file there; restore it")
-    return AttentionReader(manifest)
+    return open_attention(manifest)
 
 
 def _log_notes(manifest: Manifest, notes: Sequence[str]) -> None:

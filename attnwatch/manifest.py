@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from attnwatch.documents import ManifestDocument
 from attnwatch.errors import ManifestError, NotReadyError, Problem
+from attnwatch.folders import folder_digest, folder_totals
 from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
 
 BATCH_FILE = "batch.json"
@@ -27,7 +28,10 @@ _Document = TypeVar("_Document", bound=BaseModel)
 
 
 class Stamp(NamedTuple):
-    """What tells cheaply that a file may be another one: its size in bytes, and its times in nanoseconds."""
+    """What tells cheaply that a file may be another one: its size in bytes, and its times in nanoseconds.
+
+    A folder of an older batch counts like one file: the bytes of those in it, and their latest times.
+    """
 
     bytes: int
     modified: int
@@ -36,32 +40,36 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was read, with its paths made safe.
+    """A manifest that was read, with its paths made safe; or what stands for one in an older batch (`legacy`).
 
     Attributes:
-        path: the manifest itself.
+        path: the manifest itself; in an older batch, the folder of the video's tensors.
         document: its content.
         sha256: digest of its bytes.
+        folder: where the paths in it start from.
         video: absolute path of the video; it may be absent.
-        attention: absolute paths of the tensor files, in step order.
+        attention: absolute paths of the tensor files, in step order; in an older batch, of folders of such files.
+        output_directory: where the attention videos and the receipt of this video go.
+        finished_by: what says that the video is finished: the manifest does by being there; a `summary` or mere
+            `quiet` do when nothing has changed for a while.
+        notes: what was found wanting when it was read, for the receipt.
 
     """
 
     path: Path
     document: ManifestDocument
     sha256: str
+    folder: Path
     video: Path
     attention: tuple[Path, ...]
+    output_directory: Path
+    finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def video_id(self) -> str:
         """The stem of all output names."""
         return self.document.video_id or default_video_id(self.path)
-
-    @property
-    def output_directory(self) -> Path:
-        """Where the attention videos and the receipt of this video go."""
-        return self.path.parent / OUTPUT_DIRECTORY
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,7 +105,15 @@ def read_manifest(path: Path) -> Manifest:
     problems.extend(_inconsistencies(path, document))
     if problems:
         raise ManifestError(*problems)
-    return Manifest(path=path, document=document, sha256=digest, video=paths[0], attention=tuple(paths[1:]))
+    return Manifest(
+        path=path,
+        document=document,
+        sha256=digest,
+        folder=path.parent,
+        video=paths[0],
+        attention=tuple(paths[1:]),
+        output_directory=path.parent / OUTPUT_DIRECTORY,
+    )
 
 
 def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
@@ -219,7 +235,7 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
         if record is not None and size != record.bytes:
             problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
             continue
-        digests[name] = file_digest(manifest.path.parent / name)
+        digests[name] = file_digest(manifest.folder / name)
         if record is not None and digests[name] != record.sha256:
             problems.append(_file_problem(manifest.path, name, f"SHA-256 {digests[name]}", record.sha256))
     if problems:
@@ -251,7 +267,9 @@ def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str,
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
+    """Return the SHA-256 of a file, or of what is in a folder, in hexadecimal digits."""
+    if path.is_dir():
+        return folder_digest(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -267,6 +285,8 @@ def stamp_of(path: Path | str) -> Stamp | None:
 def _stamp(path: Path | str) -> Stamp | None:
     try:
         status = os.stat(path)  # noqa: PTH116 - a path of any kind: this is called for every file in every scan
+        if stat.S_ISDIR(status.st_mode):
+            return Stamp(*folder_totals(path))
     except FileNotFoundError:
         return None
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -4,12 +4,12 @@ A target is settled while nothing that its decision was made from has changed: m
 batch, and every file that the manifest names. Of all that, one number is kept.
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attnwatch.legacy.layouts import home_of
 from attnwatch.manifest import Stamp, stamp_of
 from attnwatch.names import BATCH_COMPLETE_FILE
 from attnwatch.receipts import Fingerprint
@@ -27,11 +27,11 @@ class _Settled(NamedTuple):
 
 
 class Memory:
-    """Remembers settled targets, which manifest each receipt belongs to, and what this run rendered."""
+    """Remembers settled targets, which target each receipt belongs to, and what this run rendered."""
 
     def __init__(self) -> None:
         self._settled: dict[str, _Settled] = {}
-        self._owners: dict[int, str] = {}
+        self._owners: dict[int, str] = {}  # manifest, and the batch behind a NUL
         self._rendered: dict[str, int] = {}
 
     @property
@@ -64,7 +64,7 @@ class Memory:
         known = self._settled.get(_key(target))
         if known is None:
             return False
-        folder = os.path.dirname(target.manifest)  # noqa: PTH120 - a Path for each file costs more than its stat
+        folder = home_of(target.manifest)
         inputs = [stamp_of(f"{folder}/{name}") for name in known.inputs.split("\0") if name]
         receipt = stamp_of(known.receipt) if known.receipt else None
         return known.signature == hash((*origins(target), receipt, *inputs))
@@ -84,16 +84,18 @@ class Memory:
         for known in (self._settled, self._rendered):
             for key in [key for key in known if stamp_of(key.removesuffix("\0")) is None]:
                 del known[key]
-        self._owners = {receipt: path for receipt, path in self._owners.items() if stamp_of(path) is not None}
+        owners = self._owners.items()
+        self._owners = {receipt: path for receipt, path in owners if stamp_of(path.partition("\0")[0]) is not None}
 
-    def owner(self, receipt: Path) -> Path | None:
-        """Return the manifest that a receipt belongs to, if it is known."""
-        found = self._owners.get(hash(str(receipt)))
-        return None if found is None else Path(found)
+    def owner(self, receipt: Path) -> Target | None:
+        """Return the target that a receipt belongs to, if it is known."""
+        manifest, _, batch = self._owners.get(hash(str(receipt)), "").partition("\0")
+        return Target(Path(manifest), Path(batch) if batch else None) if manifest else None
 
-    def own(self, receipt: Path, manifest: Path) -> None:
-        """Remember which manifest a receipt belongs to."""
-        self._owners[hash(str(receipt))] = str(manifest)
+    def own(self, receipt: Path, target: Target) -> None:
+        """Remember which target a receipt belongs to."""
+        batch = "" if target.batch is None else f"\0{target.batch}"
+        self._owners[hash(str(receipt))] = f"{target.manifest}{batch}"
 
     def note_rendered(self, target: Target, fingerprint: Fingerprint, stamps: Stamps) -> None:
         """Remember what was rendered in this run, or was found rendered."""

@@ -33,7 +33,11 @@ def default_video_id(manifest: Path) -> str:
     """Derive the identifier of a video from its manifest's directory and name, as FORMAT.md says."""
     stem = manifest.name.removesuffix(MANIFEST_SUFFIX)
     numbered = re.fullmatch(r"video_(\d+)", stem)
-    name = f"{manifest.absolute().parent.name}_{f'vid{numbered[1]}' if numbered else stem}"
+    return identifier(f"{manifest.absolute().parent.name}_{f'vid{numbered[1]}' if numbered else stem}")
+
+
+def identifier(name: str) -> str:
+    """Make an identifier of a video out of a name: what it may not have becomes `_`, and what is too long is cut."""
     # Names that are no UTF-8 reach Python as surrogates, which neither JSON nor a terminal takes.
     name = re.sub(r"[\x00-\x1f\x7f/\ud800-\udfff]", "_", name)
     name = f"_{name[1:]}" if name.startswith(".") else name

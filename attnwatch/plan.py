@@ -3,19 +3,19 @@
 import contextlib
 import hashlib
 import logging
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnwatch.config import Settings
 from attnwatch.documents import ReceiptDocument
 from attnwatch.errors import AttnwatchError, NotReadyError
-from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, read_manifest, require_whole, sizes, stamp_of
+from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, require_whole, sizes, stamp_of
 from attnwatch.memory import Memory, origins
-from attnwatch.names import default_video_id
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
+from attnwatch.settling import Settling, quiet_time
 from attnwatch.targets import Target, ending_sha256
+from attnwatch.videos import outputs_of, read_video, stands_for_video
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Planner:
         self._settings = settings
         self._options = options
         self._memory = Memory()
+        self._settling = Settling()
         self._failed: set[Target] = set()
         self._said: set[str] = set()
         self._endings: dict[Path, str] = {}
@@ -121,11 +122,7 @@ class Planner:
 
     def target_of(self, receipt: Path) -> Target | None:
         """Return whose receipt this is, if this run has met its manifest."""
-        manifest = self._memory.owner(receipt)
-        if manifest is None:
-            return None
-        beside = receipt.parent.parent
-        return Target(manifest, None if beside == manifest.parent else beside)
+        return self._memory.owner(receipt)
 
     def is_settled(self, target: Target) -> bool:
         """Tell cheaply whether nothing is to be done for a target, because nothing has changed since that was so."""
@@ -139,8 +136,10 @@ class Planner:
         self._memory.unsettle(target)
         self.given_up.discard(target)
         path, seen = target.manifest, origins(target)
+        if not stands_for_video(path):
+            return None
         try:
-            manifest = read_manifest(path)
+            manifest = read_video(path)
             settings, notes = self._settings.for_batch(manifest.document.visualization, path)
             stamps = manifest.stamps()
         except FileNotFoundError:
@@ -182,7 +181,7 @@ class Planner:
         self, target: Target, manifest: Manifest, requested: Visualization, stamps: dict[str, Stamp | None]
     ) -> Task:
         settings = requested.per_video() if target.batch is None else requested.for_collection()
-        directory = (target.batch or manifest.path.parent) / OUTPUT_DIRECTORY
+        directory = target.batch / OUTPUT_DIRECTORY if target.batch else manifest.output_directory
         if target.batch is not None:
             self.collections[target.batch] = settings
         batch_sha256 = self._ending(target.batch) if target.batch and settings.measures_batch else None
@@ -202,10 +201,10 @@ class Planner:
         """Compare with the receipt: return the task with its time, or None where nothing is to be done."""
         target, place, manifest = task.target, task.place, task.manifest
         owner = self._memory.owner(place.path)
-        if owner not in (None, manifest.path) and os.path.exists(owner):  # noqa: PTH110 - Path's raises, see below
-            self._refuse_twin(target, manifest, owner)
+        if owner not in (None, target) and stands_for_video(owner.manifest):
+            self._refuse_twin(target, manifest, owner.manifest)
             return None
-        self._memory.own(place.path, manifest.path)
+        self._memory.own(place.path, target)
         found = stamp_of(place.path)
         receipt = place.read()
         if receipt is not None and self._memory.was_rendered(target, task.fingerprint, task.stamps):
@@ -222,8 +221,14 @@ class Planner:
                 # Good when this run began: whoever renders it otherwise meanwhile, by name, wants it so.
                 self.note_rendered(task)
             return None
+        wait = max(wait, self._unsettled(task))
         holds = receipt is not None and receipt.status != "failed" and task.fingerprint.matches(receipt)
         return replace(task, wait=wait, receipt=receipt, recheck=touched and holds and not force)
+
+    def _unsettled(self, task: Task) -> float:
+        """Return in how many seconds a video is finished, as far as its files can tell."""
+        quiet = quiet_time(task.manifest, self._settings.watcher)
+        return self._settling.remaining(task.target, quiet, (*task.origins, *task.stamps.values())) if quiet else 0.0
 
     def _wait_after_failure(self, target: Target, receipt: ReceiptDocument, wait: float | None) -> float | None:
         if self._options.by_name or ((self._options.once or self._options.dry_run) and wait is not None):
@@ -255,7 +260,7 @@ class Planner:
         self.say(f"not rendered: {describe(error)}")
         if self._options.dry_run:
             return
-        place = Place(path, default_video_id(path), path.parent / OUTPUT_DIRECTORY)
+        place = Place(path, *outputs_of(path))
         digest = hashlib.sha256(describe(error).encode()).hexdigest()
         fingerprint = Fingerprint(digest, {}, {})
         if isinstance(error, OSError):  # it may pass by itself
@@ -264,5 +269,5 @@ class Planner:
             limits = self._settings.watcher.model_copy(update={"max_attempts": 1})
             with contextlib.suppress(OSError):  # read-only or full: the complaint is in the log
                 place.write(failure(place, fingerprint, error, 0.0, limits))
-        self._memory.own(place.path, path)
+        self._memory.own(place.path, Target(path))
         self._memory.settle(target, place.path, seen, {}, stamp_of(place.path))

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attnwatch.discover import Folder, is_searched, walk
+from attnwatch.discover import Folder, is_searched, manifest_of, walk
 from attnwatch.targets import Target, targets_in
 
 _SLICE = 0.05  # seconds
@@ -67,7 +67,7 @@ class Search:
     def follow(self, hints: Iterable[Path]) -> None:
         """Look where hints point, before the scan goes on."""
         searched = (path for path in hints if any(is_searched(path, root) for root in self._roots))
-        self._hinted.extend(_targets(walk(path), None) for path in searched)
+        self._hinted.extend(_targets(walk(manifest_of(path)), None) for path in searched)
 
     def find(self, interval: float | None) -> Iterator[Target]:
         """Yield targets for a slice of time.

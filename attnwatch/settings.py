@@ -174,6 +174,13 @@ class Watcher(_Settings):
         default=ByteSize(100 * 2**20),
         description="nothing is started while the disk has less left, such as `1GiB`",
     )
+    settle_time: Annotated[float, Field(ge=0)] = Field(
+        default=10.0,
+        description="seconds for which the files of an older batch's video must not have changed before it is rendered",
+    )
+    settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
+        default=120.0, description="likewise, where no `summary.json` says that they are complete"
+    )
     file_events: bool = Field(
         default=True, description="notice new videos by file events; false: by scanning only, every 10 s at least"
     )

@@ -9,17 +9,18 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from attnwatch.discover import find_manifests
+from attnwatch.discover import find_videos
 from attnwatch.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.files import move_into_place, sync, write_atomically
 from attnwatch.limits import Limits
 from attnwatch.locks import exclusive
-from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
+from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest
 from attnwatch.names import RECEIPT_SUFFIX
 from attnwatch.receipts import Place, describe
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.shortage import Shortage, shortage_behind
+from attnwatch.videos import read_video
 
 _RECORD = "contact_sheets.json"
 
@@ -113,7 +114,7 @@ def _draw(job: SheetJob) -> tuple[Path, ...]:
 
     key, directory = _key(job.batch), job.batch / OUTPUT_DIRECTORY
     collected = {receipt.video_id: receipt for receipt in _collected(job.batch)}
-    manifests = [m for m in map(read_manifest, find_manifests(job.batch)) if m.video_id in collected]
+    manifests = [m for m in map(read_video, find_videos(job.batch)) if m.video_id in collected]
     scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
     words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
     files = []

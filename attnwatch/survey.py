@@ -14,14 +14,15 @@ from typing import Literal
 from pydantic_core import from_json
 
 from attnwatch.config import Settings
-from attnwatch.discover import walk
+from attnwatch.discover import Folder, older_videos, walk
 from attnwatch.documents import ReceiptHead
 from attnwatch.errors import AttnwatchError, ManifestError
-from attnwatch.locks import locked_inodes
+from attnwatch.locks import lock_file, locked_inodes
 from attnwatch.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read_manifest
 from attnwatch.names import default_video_id, is_receipt, printable
 from attnwatch.receipts import Place
 from attnwatch.render import RENDERER_VERSION
+from attnwatch.videos import outputs_of, read_video
 
 State = Literal["rendered", "skipped", "running", "waiting", "failed"]
 
@@ -51,18 +52,23 @@ def survey(root: Path) -> Iterator[Rendering]:
     """Yield every finished video below a path, then what failed or runs in the collections of its batches."""
     locked = locked_inodes()
     batches: dict[Path, None] = {}
-    for found in walk(root):
-        if not found.files:
-            continue
-        folder = Path(found.path)
-        batches.update(dict.fromkeys(folder.parents[:_LEVELS]))
-        outputs = _Outputs.read(folder / OUTPUT_DIRECTORY, locked)
-        by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
-        for name in found.files:
-            yield _beside(folder / name, by_manifest.get(printable(name)), outputs)
+    for folder in walk(root):
+        if folder.files:
+            batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
+            yield from _with_manifests(folder, locked)
+        for tensors in older_videos(folder):
+            batches[Path(folder.path)] = None
+            yield _older(tensors, locked)
     for batch in batches:
         if batch.is_relative_to(root):
             yield from _collected(batch, locked)
+
+
+def _with_manifests(folder: Folder, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(Path(folder.path) / OUTPUT_DIRECTORY, locked)
+    by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
+    for name in folder.files:
+        yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,30 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
         state = receipt.status if _holds(receipt, manifest, data) else "waiting"
     place = Place(manifest, video_id or default_video_id(manifest), outputs.directory)
     return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
+
+
+def _older(tensors: Path, locked: frozenset[int]) -> Rendering:
+    """Return what became of a video of an older batch, by its own receipt: there is no manifest to know it by."""
+    place = Place(tensors, *outputs_of(tensors))
+    receipt = _receipt(place.path)
+    state: State = "waiting" if receipt is None or not _older_holds(receipt, tensors) else receipt.status
+    return Rendering(place, "running" if _is_locked(place, locked) else state, receipt)
+
+
+def _older_holds(receipt: ReceiptHead, tensors: Path) -> bool:
+    try:
+        manifest = read_video(tensors)
+    except (AttnwatchError, OSError):
+        return receipt.status == "failed"
+    holds = (receipt.manifest_sha256, receipt.renderer) == (manifest.sha256, RENDERER_VERSION)
+    return holds and receipt.inputs == manifest.inputs()
+
+
+def _is_locked(place: Place, locked: frozenset[int]) -> bool:
+    try:
+        return lock_file(place.directory, place.video_id).stat().st_ino in locked
+    except OSError:
+        return False
 
 
 def _collected(batch: Path, locked: frozenset[int]) -> Iterator[Rendering]:

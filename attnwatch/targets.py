@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnwatch.discover import Folder, find_manifests, walk
+from attnwatch.discover import Folder, find_videos, videos_in, walk
+from attnwatch.manifest import stamp_of
 from attnwatch.names import BATCH_COMPLETE_FILE
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
@@ -18,7 +19,7 @@ class Target:
     """One rendering of one video.
 
     Attributes:
-        manifest: of the video.
+        manifest: of the video; in an older batch, the folder of its tensors.
         batch: folder of the batch whose collection it belongs to; None for the rendering beside the video.
 
     """
@@ -48,7 +49,7 @@ def targets_in(folder: Folder, collected: Path | None = None) -> Iterator[Target
             batch if it has ended.
 
     """
-    manifests = [Path(folder.path, name) for name in folder.files]
+    manifests = videos_in(folder)
     batch = collected or (ended_batch(manifests[0]) if manifests else None)
     for manifest in manifests:
         if collected is None:
@@ -73,8 +74,8 @@ def ending_sha256(batch: Path) -> str:
     except OSError:
         pass
     digest = hashlib.sha256()
-    for manifest in find_manifests(batch):
+    for manifest in find_videos(batch):
         with contextlib.suppress(OSError):
             digest.update(f"{manifest.relative_to(batch)}\0{manifest.stat().st_size}\0".encode(errors="replace"))
-            digest.update(manifest.read_bytes() if manifest.is_file() else b"")
+            digest.update(manifest.read_bytes() if manifest.is_file() else str(stamp_of(manifest)).encode())
     return digest.hexdigest()

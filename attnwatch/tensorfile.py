@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from safetensors import SafetensorError, safe_open
 from attnwatch.errors import Problem, TensorError
 
 Float32Array = npt.NDArray[np.float32]
+Stored = npt.NDArray[Any]  # values as they are in a file: singles, or halves as their bits
+
+STORED: dict[str, type[np.uint16] | type[np.float32]] = {"F16": np.uint16, "F32": np.float32}
 
 MAX_DECOMPRESSED_BYTES = 64 * 2**30
 
@@ -31,9 +34,27 @@ _HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the exponents' biase
 _FRACTION_SHIFT = 13  # a half's fraction has 10 bits, a single's 23
 
 
+class Tensor(Protocol):
+    """Maps in a file, whatever kind of file that is."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(step, layer, head, frame, height, width)`, or `(frame, height, width)`."""
+
+    def read(self, *index: int) -> Float32Array:
+        """Return the part at the leading indices, float32."""
+
+    def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
+        """Return the mean of several parts, each given by its leading indices, float32."""
+
+
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a file.
+    """One tensor of a safetensors file.
 
     Attributes:
         path: the file.
@@ -59,10 +80,8 @@ class StoredTensor:
         """
         shape = self.shape[len(index) :]
         (offset,) = self._offsets([index], shape)
-        if self.kind == "F16":
-            singles = self._valid_bits(offset, prod(shape)).view(np.float16).astype(np.float32)
-        else:
-            singles = self._valid_singles(offset, prod(shape))
+        values = self._values(offset, prod(shape))
+        singles = values.view(np.float16).astype(np.float32) if self.kind == "F16" else values.view(np.float32)
         return singles.reshape(shape)
 
     def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
@@ -75,19 +94,13 @@ class StoredTensor:
 
         """
         shape = self.shape[len(indices[0]) :]
-        size = prod(shape)
-        total, buffer = np.zeros(size, np.float32), np.empty(size, np.uint32)
+        mean = Mean(prod(shape), self.kind)
         mapped_from = self._start
         for offset in self._offsets(indices, shape):
-            if self.kind == "F16":
-                total += _unscaled(self._valid_bits(offset, size), buffer)
-            else:
-                total += self._valid_singles(offset, size)
+            mean.add(self._values(offset, prod(shape)))
             if not 0 <= offset - mapped_from < _MOST_MAPPED:
                 mapped_from = self._let_go(mapped_from, offset)
-        # Scaled once, at the end: multiplying takes ten times as long for numbers as small as unscaled halves are.
-        total *= (_HALF_TO_SINGLE if self.kind == "F16" else np.float32(1)) / np.float32(len(indices))
-        return total.reshape(shape)
+        return mean.value().reshape(shape)
 
     def _offsets(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
         """Return where in the file each part of a shape starts, in bytes."""
@@ -98,18 +111,10 @@ class StoredTensor:
         numbers = np.ravel_multi_index(tuple(np.transpose(indices)), leading)
         return [self._start + int(number) * size for number in numbers]
 
-    def _valid_bits(self, offset: int, count: int) -> npt.NDArray[np.uint16]:
-        """Return the bits of a part of halves, once all of them are finite and not negative."""
-        bits = np.frombuffer(self._mapped, np.uint16, count=count, offset=offset)
-        if count and bits.max() >= _SMALLEST_INVALID_HALF:
-            bits = np.where(bits == _NEGATIVE_ZERO, np.uint16(0), bits)
-            self._check(bits.view(np.float16))
-        return bits
-
-    def _valid_singles(self, offset: int, count: int) -> Float32Array:
-        values = np.frombuffer(self._mapped, np.float32, count=count, offset=offset)
-        self._check(values)
-        return values
+    def _values(self, offset: int, count: int) -> Stored:
+        """Return a part as it is stored, once all of it is finite and not negative."""
+        values = np.frombuffer(self._mapped, STORED[self.kind], count=count, offset=offset)
+        return valid(values, self.path, self.name)
 
     def _let_go(self, begin: int, end: int) -> int:
         """Tell the kernel that pages need not stay in this process's memory; return where the next ones begin."""
@@ -117,14 +122,54 @@ class StoredTensor:
         self._mapped.madvise(mmap.MADV_DONTNEED, first, max(begin, end) - first)
         return end
 
-    def _check(self, values: npt.NDArray[np.floating]) -> None:
-        if values.size == 0 or (values.min() >= 0 and values.max() < np.inf):  # false for NaN too
-            return
-        found = f"a negative value ({values.min():g})" if np.isfinite(values).all() else "NaN or infinite values"
-        raise TensorError(problem(self.path, self.name, found, "probabilities: finite, at least 0"))
+
+class Mean:
+    """Adds up maps, as they are stored, into their float32 mean.
+
+    Args:
+        size: number of values of each.
+        kind: `F16` or `F32`.
+
+    """
+
+    def __init__(self, size: int, kind: str) -> None:
+        self._total, self._buffer = np.zeros(size, np.float32), np.empty(size, np.uint32)
+        self._kind = kind
+        self._count = 0
+
+    def add(self, values: Stored) -> None:
+        """Add one that is `valid`."""
+        self._total += _unscaled(values, self._buffer) if self._kind == "F16" else values.view(np.float32)
+        self._count += 1
+
+    def value(self) -> Float32Array:
+        """Return the mean, once."""
+        # Scaled once, at the end: multiplying takes ten times as long for numbers as small as unscaled halves are.
+        self._total *= (_HALF_TO_SINGLE if self._kind == "F16" else np.float32(1)) / np.float32(self._count)
+        return self._total
 
 
-def _unscaled(bits: npt.NDArray[np.uint16], buffer: npt.NDArray[np.uint32]) -> Float32Array:
+def valid(values: Stored, path: Path, name: str) -> Stored:
+    """Return stored values once all of them are finite and not negative; a negative zero becomes zero.
+
+    Raises:
+        TensorError: a value is negative, infinite or not a number.
+
+    """
+    if values.size == 0:
+        return values
+    if values.dtype == np.uint16:
+        if values.max() < _SMALLEST_INVALID_HALF:
+            return values
+        values = np.where(values == _NEGATIVE_ZERO, np.uint16(0), values)
+    numbers = values.view(np.float16) if values.dtype == np.uint16 else values
+    if numbers.min() >= 0 and numbers.max() < np.inf:  # false for NaN too
+        return values
+    found = f"a negative value ({numbers.min():g})" if np.isfinite(numbers).all() else "NaN or infinite values"
+    raise TensorError(problem(path, name, found, "probabilities: finite, at least 0"))
+
+
+def _unscaled(bits: Stored, buffer: npt.NDArray[np.uint32]) -> Float32Array:
     """Return halves, given as bits, as singles in the buffer, too small by the factor `_HALF_TO_SINGLE`.
 
     A half's bits, shifted so that its fraction meets the single's, are a single whose exponent is too small by the

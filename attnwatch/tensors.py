@@ -13,7 +13,7 @@ import numpy as np
 from attnwatch.errors import ConfigError, Problem, TensorError
 from attnwatch.manifest import Manifest
 from attnwatch.names import unique_slugs
-from attnwatch.tensorfile import Float32Array, StoredTensor, open_tensors, problem
+from attnwatch.tensorfile import Float32Array, StoredTensor, Tensor, open_tensors, problem
 
 AGGREGATED_SUFFIX = ".aggregated"
 RESERVED_PREFIX = "__"
@@ -63,8 +63,8 @@ class WordMaps:
     slug: str
     grid: tuple[int, int, int]
     step_numbers: tuple[int, ...]
-    _steps: tuple[StoredTensor, ...]
-    _aggregated: StoredTensor | None
+    _steps: tuple[Tensor, ...]
+    _aggregated: Tensor | None
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -129,7 +129,7 @@ class Step:
     """
 
     number: int
-    _tensor: StoredTensor
+    _tensor: Tensor
     _index: int
     _layers: Sequence[int]
     _heads: Sequence[int]

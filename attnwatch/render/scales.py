@@ -6,10 +6,10 @@ from pathlib import Path
 
 from attnwatch.errors import AttnwatchError
 from attnwatch.files import write_atomically
-from attnwatch.manifest import read_manifest
 from attnwatch.render.maps import Scale, ends
 from attnwatch.settings import Visualization
-from attnwatch.tensors import AttentionReader, Part
+from attnwatch.tensors import Part
+from attnwatch.videos import open_attention, read_video
 
 
 def batch_scales(manifests: Sequence[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
@@ -34,7 +34,7 @@ def _measure(manifests: Sequence[Path], settings: Visualization) -> dict[str, Sc
     part = Part(settings.steps, settings.layers, settings.heads)
     for path in manifests:
         try:
-            with AttentionReader(read_manifest(path)) as reader:
+            with open_attention(read_video(path)) as reader:
                 measured = {slug: ends(word.frames(part), settings) for slug, word in reader.words.items()}
         except (AttnwatchError, OSError):
             continue

@@ -22,7 +22,8 @@ from attnwatch.render.maps import Scale, TimeMapping
 from attnwatch.render.source import AbsentSource, VideoSource
 from attnwatch.settings import Visualization
 from attnwatch.tensorfile import Float32Array
-from attnwatch.tensors import AttentionReader, Part
+from attnwatch.tensors import Part
+from attnwatch.videos import open_attention
 
 ROWS_PER_SHEET = 40
 _MOMENTS = 6
@@ -94,7 +95,7 @@ def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, sett
 
 
 def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
-    with AttentionReader(manifest) as reader:
+    with open_attention(manifest) as reader:
         word = reader.words[slug]
         maps = word.frames(Part(settings.steps, settings.layers, settings.heads))
     source = VideoSource(manifest.video) if manifest.video.exists() else AbsentSource(manifest.document, word.grid)

@@ -14,7 +14,8 @@ from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.settings import Visualization
-from attnwatch.tensors import AttentionReader, WordMaps
+from attnwatch.tensors import WordMaps
+from attnwatch.videos import open_attention
 
 _WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding costs little beside eight encoders
 
@@ -52,8 +53,8 @@ def render_outputs(
         ConfigError: steps, layers or heads are asked for that are not stored.
 
     """
-    notes: list[str] = []
-    with AttentionReader(manifest) as reader:
+    notes = list(manifest.notes)
+    with open_attention(manifest) as reader:
         words = _selected(manifest, reader.words, tokens, notes)
         if not words:
             return Rendering((), tuple(notes))

@@ -126,11 +126,13 @@ def test_a_rendering_that_nobody_wants_is_settled_and_counts_as_no_video(tmp_pat
     assert not memory.is_settled(target)
 
 
-def test_a_receipt_leads_to_its_manifest(tmp_path):
+def test_a_receipt_leads_to_its_target(tmp_path):
     memory = Memory()
     assert memory.owner(tmp_path / "v.rendered.json") is None
-    memory.own(tmp_path / "v.rendered.json", tmp_path / "v.complete.json")
-    assert memory.owner(tmp_path / "v.rendered.json") == tmp_path / "v.complete.json"
+    for batch in (None, tmp_path):
+        target = Target(tmp_path / "v.complete.json", batch)
+        memory.own(tmp_path / "v.rendered.json", target)
+        assert memory.owner(tmp_path / "v.rendered.json") == target
 
 
 def fingerprint(manifest_sha256="digest", **settings):
@@ -162,7 +164,7 @@ def test_videos_that_are_gone_are_forgotten_when_far_fewer_were_found(tmp_path):
     for target in targets:
         memory.settle(target, tmp_path / "r.rendered.json", origins(target), {}, None)
         memory.note_rendered(target, fingerprint(), {})
-        memory.own(target.manifest.with_suffix(".rendered.json"), target.manifest)
+        memory.own(target.manifest.with_suffix(".rendered.json"), target)
     memory.prune(200)
     assert memory.videos == 201
     memory.prune(1)

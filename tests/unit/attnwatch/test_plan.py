@@ -245,7 +245,7 @@ def readings(monkeypatch):
         read.append(path)
         return read_manifest(path)
 
-    monkeypatch.setattr("attnwatch.plan.read_manifest", spy)
+    monkeypatch.setattr("attnwatch.plan.read_video", spy)
     return read
 
 

@@ -1,0 +1,95 @@
+"""The latent grid behind a flat axis of attention: what is recorded first, then the video, then what alone can be.
+
+Wan's VAE makes 8 x 8 pixels and 4 frames (after the first) one latent, and its transformer takes 2 x 2 latents
+for one token.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_PIXELS = 16
+_FRAMES = 4
+_LONGEST_STRIDE = 16  # video frames per latent frame
+_MOST_NAMED = 5
+
+
+class Size(NamedTuple):
+    """Of a video: frames, and pixels of height and width; None where it is not known."""
+
+    frames: int | None = None
+    height: int | None = None
+    width: int | None = None
+
+
+Grid = tuple[int, int, int]
+
+
+def latent_grid(spatial: int, recorded: Size, video: Size) -> Grid:
+    """Return `(frames, height, width)` of the tokens that an axis numbers, frames first.
+
+    Args:
+        spatial: length of the axis.
+        recorded: what the metadata say of the video.
+        video: what the video itself is.
+
+    Raises:
+        ValueError: nothing fits, or several grids do; says which.
+
+    """
+    for size in (recorded, video, _merged(recorded, video)):
+        expected = _expected(size)
+        if expected is not None and expected[0] * expected[1] * expected[2] == spatial:
+            return expected
+    size = _merged(video, recorded)
+    fitting = list(_fitting(spatial, size))
+    if len(fitting) == 1:
+        return fitting[0]
+    about = " x ".join("?" if length is None else str(length) for length in size)
+    if not fitting:
+        raise ValueError(f"{spatial:,} values per map, which no grid of the shape of a video of {about} has")
+    named = ", ".join(" x ".join(map(str, grid)) for grid in fitting[:_MOST_NAMED])
+    more = f" and {len(fitting) - _MOST_NAMED:,} more" if len(fitting) > _MOST_NAMED else ""
+    raise ValueError(f"{spatial:,} values per map, which may be {named}{more} of a video of {about}")
+
+
+def _merged(first: Size, second: Size) -> Size:
+    return Size(*(second[axis] if length is None else length for axis, length in enumerate(first)))
+
+
+def _expected(size: Size) -> Grid | None:
+    if size.frames is None or size.height is None or size.width is None:
+        return None
+    return (size.frames - 1) // _FRAMES + 1, size.height // _PIXELS, size.width // _PIXELS
+
+
+def _fitting(spatial: int, size: Size) -> Iterator[Grid]:
+    """Yield the grids of a length that have the aspect ratio and the time of a video, as far as these are known."""
+    for frames in _divisors(spatial):
+        if not _fits_in_time(frames, size.frames):
+            continue
+        for height in _divisors(spatial // frames):
+            width = spatial // frames // height
+            if _fits_in_space(height, width, size):
+                yield frames, height, width
+
+
+def _divisors(number: int) -> list[int]:
+    low = [divisor for divisor in range(1, int(number**0.5) + 1) if number % divisor == 0]
+    return sorted({*low, *(number // divisor for divisor in low)})
+
+
+def _fits_in_time(latent: int, frames: int | None) -> bool:
+    """Tell whether some whole stride makes so many latent frames of so many frames."""
+    if frames is None:
+        return True
+    strides = range(1, min(_LONGEST_STRIDE, frames) + 1)
+    return any(latent in {(frames - 1) // stride + 1, frames // stride} for stride in strides)
+
+
+def _fits_in_space(height: int, width: int, size: Size) -> bool:
+    """Tell whether patches of some whole number of pixels make so many rows and columns, parts of patches left out."""
+    if size.height is None or size.width is None:
+        return True
+    above = max(size.height / (height + 1), size.width / (width + 1))
+    at_most = min(size.height // height, size.width // width)
+    return above < at_most
