@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from diffusers import FasterCacheConfig
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnwatch.check import check
@@ -431,6 +432,27 @@ def test_two_videos_at_a_time_are_not_taken_for_the_two_branches_of_one(load, na
     two = pytest.raises(CaptureError, match="found a batch of 2 latent videos")
     with two, capture(model, words_of(model), known.grid):
         model.pipe([PROMPT, NEGATIVE], output_type="latent", **call)
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")  # diffusers' own
+def test_steps_in_which_a_cache_leaves_out_the_unconditional_half_of_the_batch_are_gaps(folders):
+    model, known = models.load(ModelSettings(id=str(folders("cogvideox")), device="cpu")), FAMILIES["cogvideox"]
+    model.pipe.transformer.enable_cache(
+        FasterCacheConfig(
+            spatial_attention_block_skip_range=100,
+            unconditional_batch_skip_range=2,
+            unconditional_batch_timestep_skip_range=(-1, 1001),
+            attention_weight_callback=lambda module: 0.5,
+            tensor_format="BFCHW",
+            current_timestep_callback=lambda: model.pipe.current_timestep,
+        )
+    )
+    recorder, _ = record(model, known, steps=4)
+    stored = {(step.index, step.branch) for step in recorder.steps}
+    left_out = {(gap["index"], gap["branch"]) for gap in recorder.gaps}
+    assert left_out
+    assert stored | left_out == {(step, branch) for step in range(4) for branch in BRANCHES}
+    assert not stored & left_out
 
 
 def test_a_whole_batch_passes_the_check(folders, name, known, tmp_path):
