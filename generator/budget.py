@@ -101,10 +101,12 @@ def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
 
 def _offers(settings: AttentionSettings, video: VideoShape) -> Iterator[str]:
     """Describe ways of keeping less that fit, each by itself, with their sizes."""
+    offered: list[AttentionSettings] = []
     for change in _changes(settings, video):
         less = settings.model_copy(update=dict(change))
         size = attention_bytes(less, video)
-        if less != settings and size <= settings.max_attention_bytes:
+        if size <= settings.max_attention_bytes and less not in offered:
+            offered.append(less)
             described = ", ".join(f"{name}: {_spelt(value)}" for name, value in change.items())
             yield f"{described} ({as_text(size)})"
 

@@ -74,6 +74,14 @@ def test_every_offer_fits():
     assert "store_attention: false (131.0 kB)" in str(refused.value)
 
 
+def test_nothing_is_offered_twice():
+    with pytest.raises(SettingsError) as refused:
+        check(store_per_head=True, max_attention_bytes="10 MB")
+    offers = str(refused.value).splitlines()[1:]
+    assert [offer.count("store_per_head: false") for offer in offers].count(1) == 1
+    assert not any("store_per_block" in offer for offer in offers)
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [

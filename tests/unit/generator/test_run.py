@@ -434,6 +434,23 @@ def test_whatever_the_pipeline_raises_only_its_video_fails(make, model, monkeypa
     assert noted in attempt["error"]
 
 
+def test_after_a_failure_the_pipeline_lets_go_of_what_it_holds(make, model, monkeypatch):
+    happened = []
+    generate, let_go = model.generate, model.pipe.maybe_free_model_hooks
+
+    def generating(*inputs):
+        happened.append("generate")
+        if len(happened) == 1:
+            raise RuntimeError("out of memory")
+        monkeypatch.setattr(model.pipe, "maybe_free_model_hooks", let_go)  # which it calls itself at its end
+        return generate(*inputs)
+
+    monkeypatch.setattr(model, "generate", generating)
+    monkeypatch.setattr(model.pipe, "maybe_free_model_hooks", lambda: happened.append("let go"))
+    make()
+    assert happened == ["generate", "let go", "generate"]
+
+
 def test_frames_that_are_not_numbers_fail_their_video(make, model, monkeypatch):
     monkeypatch.setattr(model, "generate", lambda *inputs: np.full((5, 48, 64, 3), np.nan))
     code, folder = make(template="a dog")

@@ -60,6 +60,12 @@ def test_a_file_is_not_held_in_memory(tmp_path, name):
     assert peak < 2**20
 
 
+def test_the_order_in_which_tensors_and_metadata_are_given_does_not_matter(tmp_path):
+    write_tensors(tmp_path / "a", TENSORS, {"a": "1", "b": "2"})
+    write_tensors(tmp_path / "b", dict(reversed(TENSORS.items())), {"b": "2", "a": "1"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["a.safetensors", "a.safetensors.zst"])
 def test_equal_tensors_make_equal_files_in_any_process(tmp_path, name):
     program = f"""
