@@ -25,3 +25,7 @@ batch=$(ls -d outputs/demo_* | tail -n 1)
 echo
 echo "Attention videos of $batch:"
 find "$batch" -path '*/attention_videos/*.mp4' | sort
+picture=$batch/overview.png
+python configs/demo_picture.py "$batch" "$picture"
+echo
+echo "Open this picture first: $picture"

@@ -39,9 +39,10 @@ def _strips(video: attnwatch.Video) -> dict[str, np.ndarray]:
     manifest = video.manifest
     seed = manifest.document.generation.seed
     strips = {f"{video.prompt} (seed {seed})": _strip(manifest.video)}
+    texts = {token.slug: token.text for token in manifest.document.tokens}
     for word in video.words:
         overlay = manifest.output_directory / f"{video.video_id}_{word}_overlay.mp4"
-        strips[f"“{word}”"] = _strip(overlay)
+        strips[f"“{texts.get(word, word)}”"] = _strip(overlay)
     return strips
 
 

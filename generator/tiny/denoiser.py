@@ -73,7 +73,7 @@ def train(pipe: WanPipeline, folder: Path, *, seed: int, workers: int, steps: in
         return BANKS[which(step)].batch
 
     modules = {"transformer": pipe.transformer, "text_encoder": pipe.text_encoder}
-    phase = Phase("denoiser", modules, batch_of, loss_of, steps, lr=0.01, adam_lr=1.5e-3)
+    phase = Phase("denoiser", modules, batch_of, loss_of, steps, lr=0.02, adam_lr=3e-3)
     with short_text(pipe.transformer):
         Descent(phase, folder, workers).run()
 
