@@ -55,14 +55,19 @@ class Rank:
         wants_gpu = name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())
         return f"cuda:{self.local}" if self.size > 1 and wants_gpu else name
 
+    def join(self) -> None:
+        """Wait until all processes are there. A signal before that ends the process at once."""
+        if self.size > 1:
+            import torch.distributed as dist  # noqa: PLC0415
+
+            dist.init_process_group("gloo")
+
     def agree(self, value: Value) -> Value:
-        """Return what the first process gave, in each of them; all must call this."""
+        """Return what the first process gave, in each of them; all must call this after `join`."""
         if self.size == 1:
             return value
         import torch.distributed as dist  # noqa: PLC0415
 
-        if not dist.is_initialized():
-            dist.init_process_group("gloo")
         values = [value]
         dist.broadcast_object_list(values, src=0)
         return values[0]

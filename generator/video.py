@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,28 +18,16 @@ from generator.errors import CaptureError, GeneratorError, PipelineError, first_
 from generator.families.contract import OnStep, VideoModel
 from generator.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.outputs import TENSOR_FOLDER, AttentionFiles, write_video
-from generator.plan import Plan, PlannedVideo
+from generator.plan import PlannedVideo
+from generator.prepare import PreparedBatch
 from generator.settings import Sampling
 from generator.store import AttentionStore
-from generator.tokens import TrackedWord
 
 log = logging.getLogger(__name__)
 
 MOST_ERROR = 1e-5
 """Largest error of a probability that rounding in float32 explains, also of the many keys of padding together."""
 MEMORY_ADVICE = ". Try --offload model, --vae-tiling or --dtype bfloat16, or make smaller or shorter videos"
-
-
-@dataclass(frozen=True)
-class PreparedBatch:
-    """A plan whose model is loaded: its settings are resolved, and its tracked words are found.
-
-    ``words`` are the tracked words of each variation, by its number.
-    """
-
-    plan: Plan
-    model: VideoModel
-    words: Mapping[int, tuple[TrackedWord, ...]]
 
 
 def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep) -> None:

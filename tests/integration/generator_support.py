@@ -48,7 +48,7 @@ def generating(cache, *arguments):
         process.stderr.close()
 
 
-def wait_for(condition, timeout=60.0):
+def wait_for(condition, timeout=240.0):
     """Return the first true value of ``condition``, or fail."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
