@@ -33,7 +33,7 @@ app = App(
     name="python -m generator",
     version=lambda: version("attnwatch"),
     result_action="return_value",
-    default_parameter=Parameter(show_default=False, negative=""),
+    default_parameter=Parameter(show_default=False),
 )
 
 _WHAT = Group("What to generate", sort_key=1)
@@ -88,7 +88,10 @@ class Flags:
     ] = None
     store_attention: Annotated[
         bool | None,
-        Parameter(group=_ATTENTION, negative="--no-store-attention", help="Keep a map per denoising step (default)."),
+        Parameter(group=_ATTENTION, help="Keep a map per denoising step (default)."),
+    ] = None
+    store_aggregated_attention: Annotated[
+        bool | None, Parameter(group=_ATTENTION, help="Keep the mean over all steps (default).")
     ] = None
     storage_interval: Annotated[int | None, Parameter(group=_ATTENTION, help="Keep every Nth denoising step.")] = None
     storage_dtype: Annotated[str | None, Parameter(group=_ATTENTION, help="`float16` (default) or `float32`.")] = None
@@ -109,7 +112,8 @@ class Flags:
         bool | None, Parameter(group=_ATTENTION, help="Keep the mass of padding and end of text too.")
     ] = None
     track: Annotated[
-        list[str] | None, Parameter(group=_ATTENTION, help="Track a word that the template does not mark; repeatable.")
+        list[str] | None,
+        Parameter(group=_ATTENTION, negative="", help="Track a word that the template does not mark; repeatable."),
     ] = None
     compress_attention: Annotated[bool | None, Parameter(group=_ATTENTION, help="Compress with zstd.")] = None
     max_attention_bytes: Annotated[
@@ -125,8 +129,8 @@ def generate(
     *,
     config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
     resume: Path | None = None,
-    preview: bool = False,
-    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"])] = False,
+    preview: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),
 ) -> int:
     """Generate videos from a prompt template and record the attention to its tracked words.

@@ -53,6 +53,15 @@ def test_preview_keeps_to_the_limit(call):
     assert len(out.splitlines()) == 3
 
 
+@pytest.mark.parametrize(("flag", "stored"), [("--store-per-head", True), ("--no-store-per-head", False), (None, True)])
+def test_a_flag_wins_over_the_file_also_to_switch_something_off(call, tmp_path, monkeypatch, flag, stored):
+    (tmp_path / "settings.yaml").write_text("attention_analysis: {store_per_head: true}")
+    plans = []
+    monkeypatch.setattr(cli, "_run", lambda plan, verbose: plans.append(plan) or 0)
+    call("--config", str(tmp_path / "settings.yaml"), "--template", "a (dog)", *([flag] if flag else []))
+    assert plans[0].settings.attention_analysis.store_per_head == stored
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
