@@ -121,9 +121,11 @@ def short_text(transformer: WanTransformer3DModel) -> Iterator[None]:
     """Let the transformer take what `embed` returns, with the result of the pipeline's whole text."""
     for block in transformer.blocks:
         block.attn2.set_processor(_ShortTextProcessor())
-    yield
-    for block in transformer.blocks:
-        block.attn2.set_processor(WanAttnProcessor())
+    try:
+        yield
+    finally:
+        for block in transformer.blocks:
+            block.attn2.set_processor(WanAttnProcessor())
 
 
 class _ShortTextProcessor:

@@ -5,7 +5,7 @@ import pytest
 
 from generator.tiny import evaluate, truth
 from generator.tiny.captions import describe
-from generator.tiny.evaluate import BARS, of_noised_clip, of_one_object, of_two_objects, scenes_of_two
+from generator.tiny.evaluate import BARS, Comparison, of_noised_clip, of_one_object, of_two_objects, scenes_of_two
 from generator.tiny.probe import Probed
 from generator.tiny.records import Record
 from generator.tiny.shapes import FRAMES, HELD_OUT, place, render
@@ -75,6 +75,18 @@ def test_words_that_were_exchanged_fail():
         "two objects, noised clips: colour word on its own",
         "two objects, noised clips: shape word on its own",
     }
+
+
+def test_the_table_shows_each_measure_beside_its_bar_and_beside_random_weights():
+    found, random = dict(BARS), dict.fromkeys(BARS, 0.123)
+    found["one object: shape right"] = 0.5
+    del found["two objects: fully correct"], random["one object: motion right"]
+    comparison = Comparison(found, random)
+    assert comparison.missed == ["one object: shape right"]
+    table = comparison.table()
+    assert "| one object: shape right | 0.85 | 0.50 | below | 0.12 |" in table
+    assert "| one object: motion right | 0.95 | 0.95 | ok | - |" in table
+    assert "fully correct" not in table
 
 
 def test_a_video_without_an_object_is_wrong_in_everything_that_can_be_said_of_it():

@@ -1,0 +1,33 @@
+"""The whole evaluation of a model of moving shapes, with both programs, on a model that has learnt nothing."""
+
+import pytest
+import torch
+
+from generator.tiny import evaluate
+from generator.tiny.evaluate import BARS, Extent
+from generator.tiny.networks import build
+from generator.tiny.records import EvaluationError, generate
+from generator.tiny.shapes import HELD_OUT
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("untrained")
+    build().save_pretrained(folder)
+    return folder
+
+
+def test_a_model_that_has_learnt_nothing_is_measured_and_is_below_the_bars(untrained, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "HELD_OUT", HELD_OUT[:3:2])
+    found = evaluate.evaluate(untrained, tmp_path, Extent(videos=1, pairs=1, clips=2))
+    assert found.keys() <= BARS.keys()
+    assert {"one object: shape right", "two objects: fully correct"} <= found.keys()
+    assert found["one object: colour right"] < BARS["one object: colour right"]
+    assert found["one object: shape word points at it"] < BARS["one object: shape word points at it"]
+    assert len(list(tmp_path.rglob("*_attention.mp4"))) == 2 * 2 + 4
+
+
+def test_a_program_that_fails_is_quoted(tmp_path):
+    with pytest.raises(EvaluationError, match=r"generator ended with exit code 2:\n(?s:.*)videos.per.variation"):
+        generate(tmp_path, ["a (red) star"], model="tiny", seed=1, videos=0)
