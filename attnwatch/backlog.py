@@ -80,6 +80,11 @@ class Backlog:
             if self._is_queued(waiting):
                 self.put(waiting)
 
+    def due(self, now: float, most: int) -> int:
+        """Count the targets that are due now, no further than to `most`."""
+        queued = (waiting for due, _, waiting in self._queue if due <= now and self._is_queued(waiting))
+        return sum(1 for _ in itertools.islice(queued, most))
+
     def next_due(self) -> float | None:
         """Return when the next target is due, None if none is queued."""
         while self._queue and not self._is_queued(self._queue[0][2]):

@@ -29,7 +29,7 @@ from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.daemon import Daemon
 from attnwatch.engine import LocalEngine
 from attnwatch.errors import AttnwatchError, ConfigError, EngineError
-from attnwatch.fontcache import matplotlib_folder
+from attnwatch.fontcache import is_temporary, matplotlib_folder
 from attnwatch.hooks import Hooks
 from attnwatch.log import LogFormat, console, counted, set_up
 from attnwatch.lookup import named, root_of
@@ -240,8 +240,10 @@ def _run(
     metrics_file: Path | None = None,
     on_rendered: str | None = None,
 ) -> int:
+    if not options.once:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop hears it: a reload may come at any moment
     settings = _settings(flags)
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if not is_temporary(name, value)}
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:

@@ -13,7 +13,7 @@ from types import FrameType
 from attnwatch.config import Settings
 from attnwatch.dispatch import Dispatcher
 from attnwatch.engine import LocalEngine
-from attnwatch.errors import ConfigError
+from attnwatch.errors import ConfigError, EngineError
 from attnwatch.events import Hints, RootWatcher
 from attnwatch.mode import way_to_learn
 from attnwatch.names import is_receipt
@@ -144,6 +144,8 @@ class Daemon:
             self._report.hello(videos, self._planner.up_to_date, self._settings.watcher.workers, once=once)
         self._planner.prune(self._search.found)
         if not once:
+            if watcher is not None and watcher.failures:
+                watcher.try_again()
             way = way_to_learn(self._options.roots, watcher, self._search.folders)
             self._interval = way.interval(self._settings.watcher.rescan_interval)
             self._search.wait(self._interval)
@@ -164,12 +166,15 @@ class Daemon:
         if self._reload is None:
             return
         with self._report.reloading():
+            before = self._settings.watcher.file_events
             try:
                 self._settings = self._reload()
             except ConfigError as error:
                 _log.error("the new configuration is wrong, the old one stays: %s", error)
                 return
             _log.info("the configuration was read again")
+            if self._settings.watcher.file_events != before:
+                _log.warning("file_events counts from the next start on")
             self._planner.reload(self._settings)
             self._dispatcher.reload(self._settings)
             self._search.ask_for_scan()
@@ -187,7 +192,8 @@ class Daemon:
         if self._signal is not None:
             self._report.stopping(self._dispatcher.running, _STOP_TIME)
         limit = time.monotonic() + _STOP_TIME
-        while self._engine.running and time.monotonic() < limit and not self._patience_over:
-            self._dispatcher.take(self._engine.wait(limit - time.monotonic(), [woken]))
-            drain(woken)
-        self._engine.stop()
+        with contextlib.suppress(EngineError):  # then nothing runs any more, which is what is wanted
+            while self._engine.running and time.monotonic() < limit and not self._patience_over:
+                self._dispatcher.take(self._engine.wait(limit - time.monotonic(), [woken]))
+                drain(woken)
+            self._dispatcher.take(self._engine.stop())

@@ -9,9 +9,10 @@ from attnwatch.backlog import Backlog, Waiting
 from attnwatch.config import Settings
 from attnwatch.documents import ReceiptDocument
 from attnwatch.engine import Finished, LocalEngine
-from attnwatch.errors import JobError
+from attnwatch.errors import BusyError, JobError
 from attnwatch.jobs import Job, Result, obstructed, remove_leftovers
 from attnwatch.legacy.layouts import home_of
+from attnwatch.locks import exclusive
 from attnwatch.names import BATCH_COMPLETE_FILE
 from attnwatch.pause import Pause
 from attnwatch.plan import Options, Planner, Task
@@ -92,7 +93,10 @@ class Dispatcher:
         """Queue a target if something is to be done for it."""
         if target in self._running or self._planner.is_settled(target):
             return
+        refused = self._planner.refused
         task = self._planner.plan(target)
+        if self._planner.refused > refused and self._settings.visualization.get("fail_on_visualization_error"):
+            self.gives_up = True
         if target.batch in self._planner.collections:
             self._unchecked.add(target.batch)
         if task is None:
@@ -103,6 +107,7 @@ class Dispatcher:
 
     def start_due(self, *, searching: bool) -> None:
         """Start what is due; contact sheets only when it is known what belongs to them, so not while searching."""
+        self._pause.look(self._engine.running, self._settings.watcher.min_free_space)
         while self._may_start() and (waiting := self._backlog.pop_due(time.monotonic())) is not None:
             beside = Target(waiting.target.manifest)
             if waiting.target.batch is not None and self._is_imminent(beside):
@@ -121,7 +126,9 @@ class Dispatcher:
 
     def next_start(self) -> float | None:
         """Return the monotonic time at which something may be started, None if nothing waits for its time."""
-        times = [self._pause.next_look(), self._backlog.next_due() if self._may_start() else None]
+        if len(self._backlog) == 0:
+            return None
+        times = [self._pause.next_look(self._engine.running), self._backlog.next_due() if self._may_start() else None]
         return min((moment for moment in times if moment is not None), default=None)
 
     def take(self, finished: Iterable[Finished]) -> None:
@@ -136,7 +143,8 @@ class Dispatcher:
         due = time.monotonic() + task.wait
         waiting = self._backlog.get(task.target)
         # One whose files were found incomplete is looked at again in its own rhythm, unless it has come by another.
-        if waiting is None or (due < waiting.due and (waiting.since is None or task.wait > 0)):
+        came = waiting is not None and waiting.since is not None and task.obstacle(video_may_be_absent=False) is None
+        if waiting is None or (due < waiting.due and (came or waiting.since is None or task.wait > 0)):
             self._backlog.put(Waiting(task.target, due))
 
     def _wait_again(self, task: Task) -> None:
@@ -148,9 +156,8 @@ class Dispatcher:
             self._queue(task)
 
     def _may_start(self) -> bool:
-        watcher = self._settings.watcher
         running = self._engine.running
-        return running < watcher.workers and self._pause.lets_start(running, watcher.min_free_space)
+        return running < self._settings.watcher.workers and self._pause.lets_start(running)
 
     def _is_imminent(self, target: Target) -> bool:
         waiting = self._backlog.get(target)
@@ -174,7 +181,7 @@ class Dispatcher:
             tokens=self._options.tokens,
             watcher=self._settings.watcher,
             video_may_be_absent=absent,
-            threads=max(1, workers // (len(self._backlog) + len(self._running) + 1)),
+            threads=max(1, workers // (self._backlog.due(time.monotonic(), workers) + len(self._running) + 1)),
             batch=task.target.batch,
             batch_sha256=task.batch_sha256,
             recheck=task.recheck,
@@ -246,9 +253,14 @@ class Dispatcher:
     def _record_crash(self, task: Task, seconds: float, error: JobError) -> Result:
         """Write the receipt for a job that could not write one itself."""
         content = record_content(task.stamps, {})
-        receipt = failure(task.place, task.fingerprint, error, seconds, self._settings.watcher, content=content)
         try:
-            task.place.write(receipt)
+            with exclusive(task.place.directory, task.place.video_id):
+                if (written := task.place.read()) != task.receipt:  # by the job, just before its end, or by another
+                    return Result(written)
+                receipt = failure(task.place, task.fingerprint, error, seconds, self._settings.watcher, content=content)
+                task.place.write(receipt)
+        except BusyError as problem:
+            return obstructed(problem)
         except OSError as problem:
             return Result(None, f"{error}; and its receipt cannot be written: {problem}")
         return Result(receipt)
@@ -270,7 +282,9 @@ class Dispatcher:
         self.failed.add(task.target)
         self._planner.note_failed(task)
         self._report.failed(task, receipt, once=self._options.once)
-        if task.settings.fail_on_visualization_error:
+        # A batch may ask for it in a run of its own; it does not end a watcher that others rely on.
+        own = self._settings.visualization.get("fail_on_visualization_error", False)
+        if task.settings.fail_on_visualization_error and (own or self._options.once):
             self.gives_up = True
         elif not self._options.once:
             self.consider(task.target)
@@ -289,7 +303,8 @@ class Dispatcher:
             return
         since = waiting.since or now
         if now - since >= _PATIENCE:
-            self._planner.say(f"still waiting for {task.place.video_id}: {result.obstacle}")
+            message = f"still waiting for {task.place.video_id}: {result.obstacle}"
+            self._planner.say(message, about=f"waiting for {task.place.manifest}")
         delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waiting.looks, _MOST_DOUBLINGS))
         self._backlog.put(Waiting(task.target, now + delay, since, waiting.looks + 1))
         self._backlog.release(task.target)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES
+from attnwatch.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
 from attnwatch.statusdocument import StatusDocument
 
 _FORMAT_PATTERN = r"^attnwatch/1(\.[0-9]+)?$"
@@ -120,7 +120,7 @@ class ManifestDocument(_Document):
     format: _FormatField
     video: _PathField
     attention: tuple[_PathField, ...] = Field(
-        description="the paths of the tensor files, in the order of denoising steps"
+        max_length=MAX_FILES, description="the paths of the tensor files, in the order of denoising steps"
     )
     video_id: str | None = Field(
         default=None,
@@ -129,7 +129,7 @@ class ManifestDocument(_Document):
         description=f"a file name's stem: no '/', no control character, no leading '.', at most {MAX_ID_BYTES} bytes",
     )
     files: dict[str, FileRecord] = Field(default_factory=dict, description="an object: path -> {bytes, sha256}")
-    tokens: tuple[TokenRecord, ...] = Field(default=(), description="the tracked words")
+    tokens: tuple[TokenRecord, ...] = Field(default=(), max_length=MAX_WORDS, description="the tracked words")
     grid: Grid | None = Field(default=None, description="the latent grid and its mapping to video frames")
     denoising: tuple[DenoisingStep, ...] = Field(
         default=(), description="a list with one entry per stored step, in order"

@@ -17,7 +17,7 @@ from attnwatch.limits import SINGLE_THREADED
 _PRELOADED = ("attnwatch.render.video", "attnwatch.sheets", "matplotlib.colors")
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
 _LEFT_AFTER = 5.0  # seconds between KILL and giving up on a process that the kernel cannot end
-_STOP_AFTER = 2.0  # seconds of each, when everything is stopped
+_STOP_AFTER = 1.0  # seconds of each, when everything is stopped
 
 Waitable: TypeAlias = "Connection[Any, Any] | socket.socket"
 
@@ -110,21 +110,26 @@ class LocalEngine:
         wait([self.server.connection, *results, *others], seconds)
         return self._ended()
 
-    def stop(self) -> None:
-        """End all jobs: TERM, then KILL for what is still there; whatever they were making is left unfinished."""
+    def stop(self) -> list[Finished]:
+        """End all jobs: TERM, then KILL for what is still there; whatever they were making is left unfinished.
+
+        Returns those that ended meanwhile.
+        """
+        finished: list[Finished] = []
         if self._server is None:
-            return
+            return finished
         try:
             for signal in (SIGTERM, SIGKILL):
                 limit = time.monotonic() + _STOP_AFTER
                 for number in self._running:
                     self.server.signal(number, signal)
                 while self._running and time.monotonic() < limit:
-                    self.wait(limit - time.monotonic())
+                    finished += self.wait(limit - time.monotonic())
         except EngineError:
-            return
+            return finished
         self._server.close()
         self._forget_all()
+        return finished
 
     def _ended(self) -> list[Finished]:
         for running in self._running.values():

@@ -119,16 +119,8 @@ class RootWatcher:
     def __enter__(self) -> Self:
         self._exits = contextlib.ExitStack()
         self._exits.enter_context(_watchdog_calmed(self._note_overflow))
-        try:
-            observer = Observer()
-            observer.start()
-        except OSError as error:  # no inotify instances or file descriptors left
-            _log.warning("no file events (%s): new videos are found by scanning only", error.strerror or error)
-            self.failures = dict.fromkeys(self._watches, str(error.strerror or error))
-            return self
-        self._exits.callback(observer.join)
-        self._exits.callback(observer.stop)
-        self._observer = observer
+        self._exits.callback(self._stop_listening)
+        self._listen()
         self.refresh()
         return self
 
@@ -137,6 +129,8 @@ class RootWatcher:
 
     def refresh(self) -> bool:
         """Watch the folders that are there now; tell whether events may have been missed since the last call."""
+        if self._observer is not None and not self._observer.is_alive():
+            self.try_again()
         if self._observer is None:
             return False
         overflows = self.overflows
@@ -149,6 +143,34 @@ class RootWatcher:
                 self._watch_again(self._observer, root, present=identity is not None)
                 changed = True
         return changed
+
+    def try_again(self) -> None:
+        """Ask anew for events that could not be had, or that have ended; the next `refresh` watches the folders."""
+        if self._observer is None or not self._observer.is_alive():
+            self._stop_listening()
+            self._listen()
+        for root in self._watches if self._observer is not None else ():
+            if self._watches[root] is None:
+                self._identities[root] = _NEVER_LOOKED
+
+    def _listen(self) -> None:
+        try:
+            observer = Observer()
+            observer.start()
+        except OSError as error:  # no inotify instances or file descriptors left
+            reason = str(error.strerror or error)
+            if reason not in self.failures.values():
+                _log.warning("no file events (%s): new videos are found by scanning only", reason)
+            self.failures = dict.fromkeys(self._watches, reason)
+            return
+        self._observer = observer
+
+    def _stop_listening(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+        self._observer = None
+        self._watches = dict.fromkeys(self._watches)
 
     def misses_some_of(self, folders: int) -> bool:
         """Tell whether fewer folders are watched than there are, now and at the last call: some are always new."""

@@ -1,7 +1,9 @@
 """Files that are whole under their final name, whatever happens: temporary name, fsync, rename, fsync."""
 
 import os
+import secrets
 import shutil
+import stat
 from pathlib import Path
 
 
@@ -14,7 +16,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         durable: flush it to the disk; without, it is whole for every reader, and a loss of power may take it away.
 
     """
-    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    # Not the process id alone: two containers may have the same one.
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -33,6 +36,22 @@ def move_into_place(path: Path, target: Path) -> None:
     """Rename a finished file on the same file system; the caller syncs the directory, once for many files."""
     sync(path)
     path.replace(target)
+
+
+def unwritable(folder: Path) -> str | None:
+    """Return why no file can be written in a folder, which is made where there is none yet; None if one can."""
+    try:
+        mode = os.lstat(folder).st_mode
+    except FileNotFoundError:
+        folder, mode = folder.parent, stat.S_IFDIR
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
+    if not stat.S_ISDIR(mode):  # a link might lead anywhere
+        found = "a link" if stat.S_ISLNK(mode) else "a file"
+        return f"{folder}: found {found}; expected a folder for the outputs; remove it"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder} cannot be written by user {os.geteuid()}; change its permissions, or run as its owner"
+    return None
 
 
 def link_or_copy(source: Path, target: Path) -> None:

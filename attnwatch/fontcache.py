@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-_VARIABLE = "MPLCONFIGDIR"
+_VARIABLE, _PREFIX = "MPLCONFIGDIR", "attnwatch-matplotlib-"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 
 
@@ -40,6 +40,11 @@ def matplotlib_folder(environment: MutableMapping[str, str] = os.environ) -> Ite
             environment[_VARIABLE] = before
 
 
+def is_temporary(variable: str, value: str) -> bool:
+    """Tell whether a variable was set by `matplotlib_folder`, and dies with this process."""
+    return variable == _VARIABLE and Path(value).name.startswith(_PREFIX)
+
+
 def _own_folders(environment: MutableMapping[str, str]) -> list[Path]:
     """Return the folders that matplotlib would write to."""
     if environment.get(_VARIABLE):
@@ -61,5 +66,5 @@ def _could_be_written(folder: Path) -> bool:
 def _temporary_folder() -> str | None:
     for place in (None, _MEMORY):
         with contextlib.suppress(OSError):
-            return tempfile.mkdtemp(prefix="attnwatch-matplotlib-", dir=place)
+            return tempfile.mkdtemp(prefix=_PREFIX, dir=place)
     return None

@@ -31,7 +31,7 @@ Target = Callable[[Any, "Connection[Any, Any]"], object]
 _START, _SIGNAL = "start", "signal"
 _FILLING = b"."  # descriptors travel with at least one byte
 _NOT_FOR_SERVERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PATIENCE = 3.0  # seconds that the server may take to end
+_PATIENCE = 1.0  # seconds that the server may take to end
 _GLANCE = 0.005
 
 

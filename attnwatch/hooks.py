@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from attnwatch.documents import ReceiptDocument
+from attnwatch.kernel import end_with_parent
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class _Running:
                 stderr=subprocess.PIPE,
                 env={**os.environ, **variables},
                 start_new_session=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into libc, which was looked up before
                 bufsize=0,
             )
         if self._process.stderr is not None:

@@ -7,6 +7,7 @@ the job with it, and nothing ever appears where the folder was.
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import time
@@ -297,7 +298,7 @@ def _record(output: "Output") -> OutputRecord:
 def _temporary_directory(place: Place) -> Iterator[Path]:
     """Make the directory for unfinished outputs; what a killed job left in it goes first."""
     path = _temporary(place)
-    shutil.rmtree(path, ignore_errors=True)
+    _remove_unfinished(place)
     path.mkdir()
     try:
         yield path
@@ -309,7 +310,14 @@ def remove_leftovers(place: Place) -> None:
     """Remove what a killed job of this video left behind, unless another process renders it meanwhile."""
     if _temporary(place).exists() or lock_file(place.directory, place.video_id).exists():
         with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id):
-            shutil.rmtree(_temporary(place), ignore_errors=True)
+            _remove_unfinished(place)
+
+
+def _remove_unfinished(place: Place) -> None:
+    """Remove what is not finished: outputs, and receipts whose writer was killed. Call it under the video's lock."""
+    shutil.rmtree(_temporary(place), ignore_errors=True)
+    for receipt in place.directory.glob(f".{glob.escape(place.path.name)}.*.tmp"):
+        receipt.unlink(missing_ok=True)
 
 
 def _temporary(place: Place) -> Path:

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+# Looked up at once: in a process that was just forked nothing may be imported.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _AUTOGROUP, _AUTOGROUP_WAIT = Path("/proc/self/autogroup"), 0.11
@@ -28,8 +30,8 @@ def adopt_orphans() -> None:
 def read_and_write_when_idle() -> None:
     """Let the disk serve everyone else first."""
     number = _IOPRIO_SET.get(platform.machine())
-    if sys.platform == "linux" and number is not None:
-        ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_IDLE)
+    if _LIBC is not None and number is not None:
+        _LIBC.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_IDLE)
 
 
 def be_nice_as_a_session(niceness: int) -> None:
@@ -49,5 +51,5 @@ def be_nice_as_a_session(niceness: int) -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    if _LIBC is not None:
+        _LIBC.prctl(option, value, 0, 0, 0)

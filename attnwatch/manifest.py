@@ -296,13 +296,14 @@ def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem
     if document.video_id and len(document.video_id.encode()) > MAX_ID_BYTES:
         found = f"{len(document.video_id.encode())} bytes"
         yield _problem(path, "video_id", found, f"at most {MAX_ID_BYTES} bytes of UTF-8")
-    slugs = [token.slug.casefold() for token in document.tokens]
-    for index, name in enumerate(slugs):
+    seen: set[str] = set()
+    for index, name in enumerate(token.slug.casefold() for token in document.tokens):
         if len(document.tokens[index].slug.encode()) > MAX_SLUG_BYTES:
             found = f"{len(document.tokens[index].slug.encode())} bytes"
             yield _problem(path, f"tokens[{index}].slug", found, f"at most {MAX_SLUG_BYTES} bytes of UTF-8")
-        if name in slugs[:index]:
+        if name in seen:
             yield _problem(path, f"tokens[{index}].slug", repr(name), "a slug that no other token of the video has")
+        seen.add(name)
     for index, token in enumerate(document.tokens):
         if token.span and token.span[0] >= token.span[1]:
             yield _problem(path, f"tokens[{index}].span", str(list(token.span)), "[start, end] with start < end")

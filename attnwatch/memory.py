@@ -77,15 +77,16 @@ class Memory:
         """Forget what was settled, because it is to be decided anew."""
         self._settled.clear()
 
-    def prune(self, found: int) -> None:
-        """Forget videos that are not there any more, if far more are remembered than were found."""
+    def prune(self, found: int) -> bool:
+        """Forget videos that are not there any more, if far more are remembered than were found; tell whether."""
         if len(self._rendered) <= _SPARE * found + _FEW and len(self._settled) <= _SPARE * found + _FEW:
-            return
+            return False
         for known in (self._settled, self._rendered):
             for key in [key for key in known if stamp_of(key.removesuffix("\0")) is None]:
                 del known[key]
         owners = self._owners.items()
         self._owners = {receipt: path for receipt, path in owners if stamp_of(path.partition("\0")[0]) is not None}
+        return True
 
     def owner(self, receipt: Path) -> Target | None:
         """Return the target that a receipt belongs to, if it is known."""

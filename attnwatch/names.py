@@ -12,6 +12,8 @@ FAILURE_SUFFIX = ".failed.json"
 BATCH_COMPLETE_FILE = "batch.complete.json"
 MAX_ID_BYTES = 120
 MAX_SLUG_BYTES = 80
+MAX_WORDS = 1_000
+MAX_FILES = 10_000
 
 
 def is_manifest(name: str) -> bool:

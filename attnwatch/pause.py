@@ -24,7 +24,6 @@ class Pause:
         self._began = 0.0
         self._until = 0.0
         self._wait = 0.0
-        self._trying = False
 
     def begin(self, shortage: Shortage, reason: str, folder: Path) -> None:
         """Start nothing for a while, or for a longer while if that was not enough."""
@@ -32,33 +31,29 @@ class Pause:
         if self.reason is None:
             self._began, self._wait = now, _FIRST
             _log.warning("⏸ pausing, nothing is lost: %s; goes on by itself when that is over", reason)
-        elif self._trying:
+        elif now >= self._until:  # else one that was started before it
             self._wait = min(_LONGEST, 2 * self._wait)
-        self.reason, self._trying, self._until = reason, False, now + self._wait
+        self.reason, self._until = reason, now + self._wait
         self._folder = folder if shortage is Shortage.DISK else None
 
     def end(self) -> None:
         """Go on, because something was rendered."""
         if self.reason is not None:
             _log.info("▶ going on after a pause of %.0f s", time.monotonic() - self._began)
-        self.reason, self._trying = None, False
+        self.reason = None
 
-    def lets_start(self, running: int, min_free_space: int) -> bool:
-        """Tell whether a rendering may be started now, while so many are running."""
-        if self.reason is None:
-            return True
-        now = time.monotonic()
-        if self._trying:
-            return running == 0  # what was tried gave no answer
-        if now < self._until or running:
-            return False
-        left = free_space(self._folder) if self._folder is not None else None
+    def lets_start(self, running: int) -> bool:
+        """Tell whether a rendering may be started now, while so many are running: alone, once it is time to try."""
+        return self.reason is None or (running == 0 and time.monotonic() >= self._until)
+
+    def look(self, running: int, min_free_space: int) -> None:
+        """Stay as it is for another while, if it is time to try and there is too little space to."""
+        if self._folder is None or not self.lets_start(running) or self.reason is None:
+            return
+        left = free_space(self._folder)
         if left is not None and left < min_free_space:
-            self._until = now + min(_LONGEST, self._wait)
-            return False
-        self._trying = True
-        return True
+            self._until = time.monotonic() + self._wait
 
-    def next_look(self) -> float | None:
-        """Return the monotonic time of the next look, None while there is no pause."""
-        return None if self.reason is None or self._trying else self._until
+    def next_look(self, running: int) -> float | None:
+        """Return the monotonic time of the next look, None while there is no pause, or something to wait for."""
+        return None if self.reason is None or running else self._until

@@ -9,6 +9,7 @@ from pathlib import Path
 from attnwatch.config import Settings
 from attnwatch.documents import ReceiptDocument
 from attnwatch.errors import AttnwatchError, NotReadyError
+from attnwatch.files import unwritable
 from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, require_whole, sizes, stamp_of
 from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
@@ -82,7 +83,7 @@ class Task:
             require_whole(self.manifest, video_may_be_absent=video_may_be_absent)
         except (NotReadyError, OSError) as error:
             return describe(error)
-        return None
+        return unwritable(self.place.directory)
 
 
 def retry_command(target: Target) -> str:
@@ -99,8 +100,10 @@ class Planner:
         self._memory = Memory()
         self._settling = Settling()
         self._failed: set[Target] = set()
-        self._said: set[str] = set()
+        self._said: set[int] = set()
         self._endings: dict[Path, str] = {}
+        self.refused = 0
+        """How many manifests and videos were refused in this run."""
         self.given_up: set[Target] = set()
         self.collections: dict[Path, Visualization] = {}
         """Settings of each batch whose videos are collected."""
@@ -115,10 +118,15 @@ class Planner:
         self._settings = settings
         self._memory.forget_settled()
         self._said.clear()
+        self.collections.clear()
 
     def prune(self, found: int) -> None:
         """Forget what is gone, if much more is remembered than the last scan has found."""
-        self._memory.prune(found)
+        if self._memory.prune(found):
+            for targets in (self.given_up, self._failed):
+                targets -= {target for target in targets if stamp_of(target.manifest) is None}
+            self.collections = {batch: asked for batch, asked in self.collections.items() if stamp_of(batch)}
+            self._said.clear()
 
     def target_of(self, receipt: Path) -> Target | None:
         """Return whose receipt this is, if this run has met its manifest."""
@@ -148,7 +156,7 @@ class Planner:
             self._refuse(target, error, seen)
             return None
         for note in notes:
-            self.say(f"{manifest.path}: {note}; it is ignored")
+            self.say(f"{manifest.path}: {note}; it is ignored", about=f"{manifest.folder.parent}: {note}")
         if not self._wanted(target, settings):
             self._memory.settle(target, None, seen, stamps, None)
             return None
@@ -166,10 +174,11 @@ class Planner:
         """Remember that a video had its turn in this run: its receipt says when the next one is, also with `force`."""
         self._failed.add(task.target)
 
-    def say(self, message: str) -> None:
-        """Log a complaint, once."""
-        if message not in self._said:
-            self._said.add(message)
+    def say(self, message: str, about: str | None = None) -> None:
+        """Log a complaint, once for each thing that it is about, which is the complaint itself if nothing is given."""
+        key = hash(message if about is None else about)
+        if key not in self._said:
+            self._said.add(key)
             _log.warning("%s", message)
 
     def _wanted(self, target: Target, settings: Visualization) -> bool:
@@ -244,11 +253,14 @@ class Planner:
         """Return what the scale of a batch depends on; by hand, a batch is collected as it is when the run begins."""
         if not self._options.collect:
             return ending_sha256(batch)
-        return self._endings.setdefault(batch, ending_sha256(batch))
+        if batch not in self._endings:
+            self._endings[batch] = ending_sha256(batch)
+        return self._endings[batch]
 
     def _refuse_twin(self, target: Target, manifest: Manifest, owner: Path) -> None:
         """Leave alone a video whose outputs would overwrite those of another."""
         self.given_up.add(target)
+        self.refused += 1
         found = f"{manifest.video_id!r}, which {owner} has too"
         self.say(
             f"not rendered: {manifest.path}: video_id: found {found}; expected one of its own; write different ones"
@@ -257,6 +269,7 @@ class Planner:
     def _refuse(self, target: Target, error: AttnwatchError | OSError, seen: tuple[Stamp | None, ...]) -> None:
         path = target.manifest
         self.given_up.add(target)
+        self.refused += 1
         self.say(f"not rendered: {describe(error)}")
         if self._options.dry_run:
             return

@@ -26,6 +26,7 @@ _DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in c
 _LONGEST_WAIT = 3600.0
 _MOST_DOUBLINGS = 60  # more would only lead out of what a float can hold
 _JITTER = 0.1
+_CLOCK_ERROR = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,12 @@ def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint)
         return 0.0
     if receipt.status != "failed" or receipt.next_attempt is None:
         return None
+    now = datetime.now(UTC)
     try:
         due = datetime.fromisoformat(receipt.next_attempt)
-        return min(_LONGEST_WAIT, max(0.0, (due - datetime.now(UTC)).total_seconds()))
+        if receipt.attempts and datetime.fromisoformat(receipt.attempts[-1].at) - now > _CLOCK_ERROR:
+            return 0.0  # the clock was set back: nobody can say how long ago that was
+        return min(_LONGEST_WAIT, max(0.0, (due - now).total_seconds()))
     except (ValueError, TypeError):
         return 0.0
 

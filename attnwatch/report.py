@@ -56,6 +56,7 @@ class Report:
         self._done = 0
         self._next_metrics = 0.0
         self._metrics_complaint: str | None = None
+        self._reasons: set[str] = set()
 
     @property
     def patience(self) -> float | None:
@@ -73,7 +74,8 @@ class Report:
     def learns(self, mode: Mode, reason: str, interval: float) -> None:
         """Say how new videos are found, if that is new."""
         before = self.activity
-        if (mode, reason) != (before.mode, before.reason) and mode != "events":
+        if mode != "events" and reason not in self._reasons:
+            self._reasons.add(reason)
             _log.warning("new videos are also looked for every %.0f s: %s", interval, reason)
         before.mode, before.reason, before.rescan_interval = mode, reason, interval
 

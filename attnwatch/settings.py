@@ -91,7 +91,7 @@ class Visualization(_Settings):
     batch_quality: Quality | None = Field(
         default=None, description="`quality` of the collection at the end; null: `quality`"
     )
-    visualization_timeout: Annotated[float, Field(gt=0)] = Field(
+    visualization_timeout: Annotated[float, Field(gt=0, le=86400)] = Field(
         default=120.0, description="seconds that rendering one video may take"
     )
     fail_on_visualization_error: bool = Field(

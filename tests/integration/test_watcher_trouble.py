@@ -222,3 +222,60 @@ def test_a_batch_that_is_renamed_while_it_is_rendered_gets_one_set_of_outputs_in
     assert len(read_receipt(moved)["attempts"]) == 1
     assert len(list(outputs.rglob("*vid001_a_overlay.mp4"))) == 1
     assert not unfinished(outputs)
+
+
+def test_a_signal_to_end_is_not_forgotten_when_the_server_of_processes_dies_meanwhile(outputs, watch):
+    slow = slow_video(Batch.make(outputs), 1)
+    with watch("--workers", "1") as watcher:
+        wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
+        server = server_of(watcher)
+        watcher.process.send_signal(signal.SIGTERM)
+        watcher.wait_for("stopping")
+        os.kill(server, signal.SIGKILL)
+        assert watcher.process.wait(10) == 0
+        assert "beginning again" not in watcher.log
+
+
+def test_a_hangup_while_it_starts_does_not_end_a_watcher(outputs, watch):
+    manifest = Batch.make(outputs).add()
+    with watch() as watcher:
+        ignored = Path(f"/proc/{watcher.process.pid}/status")
+        wait_until(lambda: hangs_up_in_vain(ignored.read_text()), about="the watcher has begun to listen")
+        watcher.process.send_signal(signal.SIGHUP)
+        wait_for_rendering(manifest)
+        assert watcher.stop(signal.SIGTERM) == 0
+
+
+def hangs_up_in_vain(status):
+    """Tell from a process's status whether SIGHUP would not end it: it is ignored or caught."""
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigIgn", "SigCgt"))]
+    return any(mask >> (signal.SIGHUP - 1) & 1 for mask in masks)
+
+
+def test_a_batch_that_asks_to_stop_at_its_first_failure_does_not_stop_a_watcher_of_others(outputs, watch):
+    broken, other = Batch.make(outputs, "broken"), Batch.make(outputs, "other")
+    manifest = broken.add(visualization={"fail_on_visualization_error": True})
+    (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
+    with watch() as watcher:
+        watcher.wait_for("❌ prompt_001_vid001")
+        wait_for_rendering(other.add())
+        assert watcher.stop(signal.SIGTERM) == 0
+
+
+def test_a_manifest_that_is_refused_ends_a_watcher_that_is_to_survive_no_failure(outputs, watch):
+    (outputs / "video_001.complete.json").write_text("{}")
+    with watch("--set", "fail_on_visualization_error=true") as watcher:
+        assert watcher.process.wait(20) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_outputs_that_have_no_folder_to_go_to_wait_and_say_why(outputs, watch, tmp_path, kind):
+    manifest = Batch.make(outputs).add()
+    folder = manifest.parent / "attention_videos"
+    folder.write_text("") if kind == "file" else folder.symlink_to(tmp_path)
+    with watch("-v") as watcher:
+        watcher.wait_for(f"found a {kind}; expected a folder for the outputs")
+        assert "started" not in watcher.log
+        folder.unlink()
+        wait_for_rendering(manifest)
+    assert not list(tmp_path.glob("*.rendered.json"))

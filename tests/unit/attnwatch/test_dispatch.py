@@ -1,15 +1,21 @@
 """What the process tests cannot wait for."""
 
+import time
+
 import pytest
 
 from attnwatch.activity import Activity
 from attnwatch.backlog import Waiting
 from attnwatch.config import Settings
 from attnwatch.dispatch import Dispatcher
-from attnwatch.engine import LocalEngine
-from attnwatch.jobs import Result
+from attnwatch.engine import Finished, LocalEngine
+from attnwatch.errors import JobError
+from attnwatch.jobs import Job, Result
 from attnwatch.plan import Options, Planner
+from attnwatch.receipts import success
 from attnwatch.report import Audience, Report
+from attnwatch.settings import Watcher
+from attnwatch.shortage import Shortage
 from attnwatch.targets import Target
 from tests.support import Batch
 
@@ -38,3 +44,24 @@ def test_a_failure_of_the_collection_is_not_one_of_the_video_beside(task, tmp_pa
     planner.given_up.add(task.target)
     planner.plan(Target(task.target.manifest, tmp_path))
     assert planner.given_up == {task.target}
+
+
+def test_a_receipt_that_a_job_wrote_just_before_its_end_is_not_replaced_by_a_failure(task, tmp_path):
+    options = Options((tmp_path,))
+    report = Report(Activity((str(tmp_path),), "0"), Audience())
+    dispatcher = Dispatcher(Settings(), options, Planner(Settings(), options), LocalEngine(), report)
+    task.place.write(success(task.place, task.fingerprint, (), (), 1.0))
+    dispatcher._running[task.target] = (task, Waiting(task.target))
+    job = Job(task.place, None, task.settings, None, Watcher(), video_may_be_absent=False)
+    dispatcher.take([Finished(job, JobError("was ended by SIGKILL"), 1.0)])
+    assert task.place.read().status == "skipped"
+    assert dispatcher.failed == set()
+
+
+def test_while_it_is_paused_the_next_start_is_a_while_away(task, tmp_path):
+    options = Options((tmp_path,))
+    report = Report(Activity((str(tmp_path),), "0"), Audience())
+    dispatcher = Dispatcher(Settings(), options, Planner(Settings(), options), LocalEngine(), report)
+    shortage = Result(None, "too many open files", shortage=Shortage.MACHINE)
+    dispatcher._put_back(task, Waiting(task.target), shortage)
+    assert time.monotonic() < dispatcher.next_start() < time.monotonic() + 3

@@ -259,3 +259,22 @@ def test_without_file_descriptors_there_are_no_events_and_it_is_said_why(root, h
         assert "found by scanning only" in record.message
         assert not watcher.refresh()
         assert watcher.failures
+
+
+def test_events_that_could_not_be_had_are_asked_for_again(root, hints):
+    with contextlib.ExitStack() as stack:
+        with few_descriptors(0):
+            watcher = stack.enter_context(RootWatcher([root], hints))
+        assert watcher.failures
+        watcher.try_again()
+        assert watcher.refresh()
+        assert not watcher.failures
+        hinted(hints, write_manifest(root / "v.complete.json"))
+
+
+def test_an_observer_that_died_is_replaced(root, hints):
+    with RootWatcher([root], hints) as watcher:
+        watcher._observer.stop()
+        watcher._observer.join()
+        assert watcher.refresh()
+        hinted(hints, write_manifest(root / "v.complete.json"))

@@ -396,3 +396,9 @@ def test_a_file_of_another_digest_is_wrong(folder):
     assert problem.expected == record["sha256"]
     assert file_record(folder / "v.mp4")["sha256"] in problem.found
     assert "manifest last" in problem.remedy
+
+
+def test_a_manifest_with_thousands_of_words_is_refused(folder):
+    tokens = [{"slug": f"w{number}", "text": "w"} for number in range(1001)]
+    with pytest.raises(ManifestError, match="at most 1000 items"):
+        read_manifest(written(folder, tokens=tokens))

@@ -232,3 +232,13 @@ def test_bytes_that_are_no_utf8_can_stand_in_a_receipt(tmp_path, fingerprint):
 )
 def test_an_error_is_described_with_its_kind_where_the_message_says_too_little(error, text):
     assert describe(error) == text
+
+
+def test_after_the_clock_was_set_back_a_retry_is_due_at_once(place, fingerprint):
+    receipt = failure(place, fingerprint, JobError("crashed"), 1.0, Watcher())
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later = (datetime.now(UTC) + timedelta(days=1, seconds=30)).isoformat()
+    attempt = receipt.attempts[0].model_copy(update={"at": tomorrow})
+    assert (
+        seconds_until_due(receipt.model_copy(update={"attempts": (attempt,), "next_attempt": later}), fingerprint) == 0
+    )
