@@ -164,9 +164,9 @@ class Report:
         try:
             write_metrics(path, self.activity)
         except OSError as error:
-            if str(error) != self._metrics_complaint:
-                _log.warning("--metrics-file: %s cannot be written: %s", path, error)
-            self._metrics_complaint = str(error)
+            if error.strerror != self._metrics_complaint:
+                _log.warning("--metrics-file: %s cannot be written: %s", path, error.strerror)
+            self._metrics_complaint = error.strerror
 
 
 def _fields(task: Task, receipt: ReceiptDocument) -> dict[str, object]:
