@@ -10,6 +10,7 @@ output differs in a single bit, or whose sum is not that of the rows, is not use
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ AXES = 4
 """Sample, head, token and dimension."""
 MASK_ALIGNMENT = 16
 """Elements that the rows of a mask are padded to for the memory-efficient kernel, as torch itself does."""
+PIECE = 1024
+"""Rows of one head of an output that are compared at a time."""
 ROWS, TOLERANCE = 8, 1e-4
 """Rows of which a log-sum-exp is computed again, and how much it may differ."""
 
@@ -92,10 +95,17 @@ def _is_log_sum(found: Tensor, call: AttentionCall) -> bool:
 
 
 def _digest(output: Tensor) -> Tensor:
-    """Sum each head's bits, weighted by their places: another sum means another output."""
+    """Sum the bits of each piece of a head, weighted by their places: another sum means another output."""
     bits = output.view({2: torch.int16, 4: torch.int32}[output.element_size()])
-    places = torch.arange(1, 1 + bits[0, 0].numel(), device=bits.device).reshape(bits.shape[2:])
-    return torch.stack([(head * places).sum() for sample in bits for head in sample])
+    samples, heads, rows, dim = bits.shape
+    places = torch.arange(1, 1 + PIECE * dim, device=bits.device).reshape(PIECE, dim)
+    weighted = torch.empty_like(places)
+    sums = []
+    for sample, head, start in product(range(samples), range(heads), range(0, rows, PIECE)):
+        piece = bits[sample, head, start : start + PIECE]
+        part = weighted[: len(piece)].copy_(piece)
+        sums.append(part.mul_(places[: len(piece)]).sum())
+    return torch.stack(sums)
 
 
 def _kind(call: AttentionCall) -> tuple[object, ...]:
