@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -318,15 +320,19 @@ def test_without_file_descriptors_nothing_is_started_and_the_server_goes_on(serv
     assert result_of(server, abs, -3) == 3
 
 
-def test_a_server_without_file_descriptors_says_so_and_goes_on():
-    with few_descriptors(4):
-        server = ForkServer(call)
-        try:
-            for _ in range(2):
-                number, _ = server.start((abs, 1))
-                assert wait_for_the_end(server)[number].errno == errno.EMFILE
-        finally:
-            server.close()
+def test_a_server_without_file_descriptors_says_so_and_goes_on(server):
+    pid = result_of(server, os.getppid)
+    wait_for_the_end(server)
+    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    first_unused = next(number for number in itertools.count() if number not in used)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_unused, before[1]))
+    for _ in range(2):
+        number, results = server.start((abs, 1))
+        results.close()
+        assert wait_for_the_end(server)[number].errno == errno.EMFILE
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    assert result_of(server, abs, -1) == 1
 
 
 def descriptors():
