@@ -34,7 +34,7 @@ def main() -> int:
     scale = Scale.QUICK if arguments.quick else Scale.FULL
     chosen = [name for name in SCENARIOS if name in (arguments.scenarios or SCENARIOS)]
     say(f"{scale.value}: {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}")
-    say(f"{'':<10} {'figure':<76} {'found':>12} {'at most':>12}")
+    say(f"{'':<12} {'figure':<76} {'found':>12} {'at most':>12}")
     results = [run(name, SCENARIOS[name], scale) for name in chosen]
     machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
     document = {"scale": scale.value, "machine": machine, "scenarios": [asdict(result) for result in results]}
@@ -46,27 +46,33 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one scenario; its lines as in the JSON file."""
+    """What came of one scenario; its lines as in the JSON file.
+
+    The load of the machine in the minute before tells how far durations can be trusted.
+    """
 
     name: str
     seconds: float
+    load: float
     lines: list[dict[str, object]]
 
 
 def run(name: str, scenario: Scenario, scale: Scale) -> Result:
     """Run one scenario in a folder of its own; one that breaks is a miss."""
-    start = time.monotonic()
+    load, start = os.getloadavg()[0], time.monotonic()
     lines: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix=f"attnwatch-chaos-{name}-", ignore_cleanup_errors=True) as folder:
         try:
             for line in scenario(Path(folder), scale):
                 lines.append(record(line))
-                say(f"{name:<10} {text(line)}")
+                say(f"{name:<12} {text(line)}")
         except (AssertionError, ArithmeticError, LookupError, OSError, SubprocessError, ValueError) as error:
             broken = Figure(f"breaks: {type(error).__name__}: {error}", 1, 0)
             lines.append(record(broken))
-            say(f"{name:<10} {text(broken)}")
-    return Result(name, round(time.monotonic() - start, 1), lines)
+            say(f"{name:<12} {text(broken)}")
+    result = Result(name, round(time.monotonic() - start, 1), round(load, 1), lines)
+    say(f"{name:<12} took {result.seconds:.0f} s; load of the machine before it: {result.load}")
+    return result
 
 
 def text(line: Line) -> str:
