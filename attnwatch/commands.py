@@ -133,7 +133,44 @@ def doctor(
     return FAILED if levels["problem"] else OK
 
 
-ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor)
+def import_(
+    root: Path,
+    *,
+    convert: Annotated[bool, Parameter(negative="")] = False,
+    trust_pickle: Annotated[bool, Parameter(negative="")] = False,
+    config: Annotated[
+        Path | None, Parameter(name=["--config", "-c"], help="YAML file; the one that the watcher is given.")
+    ] = None,
+) -> int:
+    """Write manifests for the videos of older batches. Nothing old is changed, and rendering works without, too.
+
+    Parameters
+    ----------
+    root
+        A folder, or the name of a batch below outputs/ (the newest of that name).
+    convert
+        Write the tensors as safetensors, too.
+    trust_pickle
+        Open also tensors in .pt files, which can run any program, and convert them (needs torch).
+    config
+        For `settle_time`, `settle_time_unmarked` and `memory_limit`.
+
+    """
+    from attnwatch.imports import import_batch  # noqa: PLC0415 - numpy and av, which nothing else here needs
+
+    settings = load_settings(config, {}).watcher
+    done = missed = 0
+    for imported in import_batch(folder(root), settings, convert=convert, trust_pickles=trust_pickle):
+        done += imported.manifest is not None
+        missed += imported.manifest is None
+        _print(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")
+        for note in imported.notes:
+            _print(f"       {note}")
+    _print(f"{counted(done, 'manifest')} written{f', {missed} not' if missed else ''}")
+    return FAILED if missed else OK
+
+
+ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor, import_)
 
 
 def _print(text: str) -> None:

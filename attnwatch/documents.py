@@ -1,5 +1,6 @@
 """The documents of the on-disk contract (FORMAT.md) as pydantic models; `configs/schema/` is generated from them."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -10,6 +11,8 @@ from attnwatch.statusdocument import StatusDocument
 
 _FORMAT_PATTERN = r"^attnwatch/1(\.[0-9]+)?$"
 _PATH_PATTERN = r"^(?!/)(?!([^\x00]*/)?\.\.(/|$))[^\x00]+$"
+_TENSOR_PATH_PATTERN = rf"^(?:(?:\.\./){{1,2}}attention_maps/)?{_PATH_PATTERN[1:]}"
+_CLIMBING = re.compile(r"^(\.\./){1,2}attention_maps/")
 _ID_PATTERN = r"^[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
 _COUNT = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _INDEX = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -31,6 +34,12 @@ def _inside(path: str) -> str:
     return path
 
 
+def _inside_batch(path: str) -> str:
+    """Refuse what `_inside` refuses, but for the way up to the tensors of an older batch."""
+    _inside(_CLIMBING.sub("", path))
+    return path
+
+
 _PathField = Annotated[
     str,
     Field(
@@ -39,6 +48,17 @@ _PathField = Annotated[
         json_schema_extra={"pattern": _PATH_PATTERN},
     ),
     AfterValidator(_inside),
+]
+
+
+_TensorPathField = Annotated[
+    str,
+    Field(
+        description="a path relative to the manifest's directory, inside it or in an older batch's attention_maps",
+        min_length=1,
+        json_schema_extra={"pattern": _TENSOR_PATH_PATTERN},
+    ),
+    AfterValidator(_inside_batch),
 ]
 
 
@@ -119,7 +139,7 @@ class ManifestDocument(_Document):
 
     format: _FormatField
     video: _PathField
-    attention: tuple[_PathField, ...] = Field(
+    attention: tuple[_TensorPathField, ...] = Field(
         max_length=MAX_FILES, description="the paths of the tensor files, in the order of denoising steps"
     )
     video_id: str | None = Field(

@@ -1,10 +1,13 @@
 """Files that are whole under their final name, whatever happens: temporary name, fsync, rename, fsync."""
 
+import contextlib
 import os
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -16,11 +19,18 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         durable: flush it to the disk; without, it is whole for every reader, and a loss of power may take it away.
 
     """
+    with writing(path, durable=durable) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Open a file to write; it gets its final name at the end of the context, unless that ends in an error."""
     # Not the process id alone: two containers may have the same one.
     temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())

@@ -35,17 +35,21 @@ class Limits:
     nice: int = 0
 
     def impose(self) -> None:
-        """Put this process under its limits. What the system refuses is left as it is."""
+        """Put this process under its limits, and behind all others. What the system refuses is left as it is."""
+        self.restrict()
+        with contextlib.suppress(OSError):
+            os.nice(self.nice)
+        be_nice_as_a_session(self.nice)
+        read_and_write_when_idle()
+
+    def restrict(self) -> None:
+        """Limit what this process may use. What the system refuses is left as it is."""
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_FSIZE, _LARGEST_FILE)
         _limit(resource.RLIMIT_CPU, math.ceil(self.seconds * (self.threads + 1)) + _SPARE_SECONDS)
         if self.memory is not None:
             # Not RLIMIT_AS: that counts every file that is mapped, and tensor files may be larger than memory.
             _limit(resource.RLIMIT_DATA, self.memory)
-        with contextlib.suppress(OSError):
-            os.nice(self.nice)
-        be_nice_as_a_session(self.nice)
-        read_and_write_when_idle()
 
 
 def _limit(what: int, value: int) -> None:

@@ -186,6 +186,9 @@ _PATH_REMEDY = "keep the file beside the manifest and write its relative path"
 
 
 def _path_problem(directory: Path, name: str) -> str | None:
+    way_up, _, below = name.rpartition("../")
+    if way_up or name.startswith("../"):  # to the tensors of an older batch; nothing else gets as far as this
+        return _folder_problem(directory / f"{way_up}..", below)
     try:
         if _has_link(directory, name) and not _stays_inside(directory, name):
             return "leaves the directory through a link"
@@ -195,6 +198,12 @@ def _path_problem(directory: Path, name: str) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None if stat.S_ISREG(mode) else "not a regular file"
+
+
+def _folder_problem(batch: Path, name: str) -> str | None:
+    if not (batch / name).exists():
+        return None
+    return None if (batch / name).is_dir() and _stays_inside(batch, name) else "not a folder of the batch"
 
 
 def _has_link(directory: Path, name: str) -> bool:

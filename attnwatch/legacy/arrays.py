@@ -77,27 +77,36 @@ class StoredArray:
             OSError: it cannot be read.
 
         """
+        wanted = frozenset(range(prod(self.shape[:axis])) if chosen is None else chosen)
+        mean: Mean | None = None
+        for number, values in enumerate(self.maps(axis)):
+            mean = mean or Mean(values.size, self.kind)
+            if number in wanted:
+                mean.add(valid(values, self.path, self.path.name))
+        assert mean is not None  # noqa: S101 - for the type checker: no axis is empty
+        return np.asarray(mean.value().reshape(self.shape[axis], -1).sum(axis=1), dtype=np.float32)
+
+    def maps(self, axis: int) -> Iterator[Stored]:
+        """Yield the values from one axis on, flat and unchecked, for each index of the axes before it.
+
+        Raises:
+            TensorError: the file is damaged.
+            OSError: it cannot be read.
+
+        """
         count, size = prod(self.shape[:axis]), prod(self.shape[axis:])
         if size > _MOST_VALUES:
             raise TensorError(_problem(self.path, f"a map of {size:,} values", f"at most {_MOST_VALUES:,}"))
-        wanted = frozenset(range(count) if chosen is None else chosen)
-        mean = Mean(size, self.kind)
+        kind = np.dtype(STORED[self.kind])
         with _content(self.path) as (content, _):
             _header(self.path, content)
-            for number, values in enumerate(self._maps(content, count, size)):
-                if number in wanted:
-                    mean.add(valid(values, self.path, self.path.name))
+            for _ in range(count):
+                data = content.read(size * kind.itemsize)
+                if len(data) < size * kind.itemsize:
+                    raise TensorError(_problem(self.path, "the end of the file within its values", "all of them"))
+                yield np.frombuffer(data, kind)
             if content.read(1):
                 raise TensorError(_problem(self.path, "more values than its header claims", "as many"))
-        return np.asarray(mean.value().reshape(self.shape[axis], -1).sum(axis=1), dtype=np.float32)
-
-    def _maps(self, content: BinaryIO, count: int, size: int) -> Iterator[Stored]:
-        kind = np.dtype(STORED[self.kind])
-        for _ in range(count):
-            data = content.read(size * kind.itemsize)
-            if len(data) < size * kind.itemsize:
-                raise TensorError(_problem(self.path, "the end of the file within its values", "all of them"))
-            yield np.frombuffer(data, kind)
 
 
 @contextlib.contextmanager

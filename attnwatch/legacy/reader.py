@@ -1,6 +1,6 @@
 """The tensors of a video in an older batch -> the attention maps of each tracked word, float32."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -13,7 +13,7 @@ from attnwatch.legacy.files import WordFiles, words_in
 from attnwatch.legacy.grid import Grid, Size, latent_grid
 from attnwatch.legacy.probe import probe
 from attnwatch.manifest import Manifest
-from attnwatch.tensorfile import Float32Array
+from attnwatch.tensorfile import Float32Array, Stored, valid
 from attnwatch.tensors import AttentionReader, WordMaps
 
 _SPATIAL = {1: 0, 2: 0, 3: 1, 4: 2}  # where the spatial axis is by rank: [blocks, heads, spatial, tokens]
@@ -35,6 +35,20 @@ class OldTensor:
     _array: StoredArray
     _axis: int
 
+    def stored(self) -> Iterator[Stored]:
+        """Yield each layer's and head's map as it is stored, flat; sub-tokens of a word are summed."""
+        for values in self._array.maps(self._axis):
+            checked = valid(values, self.path, self.path.name)
+            if checked.size > prod(self.shape[-3:]):
+                floats = checked.view(np.float16) if self.kind == "F16" else checked
+                checked = floats.reshape(prod(self.shape[-3:]), -1).sum(axis=1, dtype=np.float32).astype(floats.dtype)
+            yield checked
+
+    @property
+    def kind(self) -> str:
+        """Element type, `F16` or `F32`."""
+        return self._array.kind
+
     def read(self, *index: int) -> Float32Array:
         """Return the mean over layers and heads, or one head of one layer: float32 `[frame, height, width]`."""
         return self.mean([index]) if index else self._array.means(self._axis).reshape(self.shape[-3:])
@@ -51,6 +65,7 @@ class OldReader(AttentionReader):
 
     Attributes:
         words: by slug, in the order of the prompt.
+        tensors: of each word, its steps and its aggregated maps.
 
     Raises:
         TensorError: a file is damaged or not what it should be, or there is no telling which grid its maps have.
@@ -61,6 +76,7 @@ class OldReader(AttentionReader):
     def __init__(self, manifest: Manifest) -> None:
         self._video: Size | None = None
         self._grids: dict[int, Grid] = {}
+        self.tensors: dict[str, tuple[tuple[OldTensor, ...], OldTensor | None]] = {}
         super().__init__(manifest)
 
     def _read_words(self) -> dict[str, WordMaps]:
@@ -77,6 +93,7 @@ class OldReader(AttentionReader):
         known = steps[0].shape[-3:] if steps else None
         aggregate = self._tensor(StoredArray.open(files.aggregate), known) if files.aggregate else None
         frames, height, width = next(tensor for tensor in (*steps, aggregate) if tensor).shape[-3:]
+        self.tensors[slug] = (tuple(steps), aggregate)
         return WordMaps(slug, slug, (frames, height, width), tuple(files.steps), tuple(steps), aggregate)
 
     def _tensor(self, array: StoredArray, grid: tuple[int, ...] | None = None) -> OldTensor:

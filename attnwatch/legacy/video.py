@@ -29,8 +29,12 @@ _GENERATION = {
 }
 
 
-def read_old_video(old: OldVideo) -> Manifest:
+def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
     """Describe a video of an older batch by a manifest that its writer did not write.
+
+    Args:
+        old: where its tensors are.
+        trust_pickles: let them be pickles, which have to be converted before they can be read.
 
     Raises:
         ManifestError: its tensors are pickles, or names are no UTF-8.
@@ -41,7 +45,8 @@ def read_old_video(old: OldVideo) -> Manifest:
     words = words_in(folders)
     summary = read_object(old.tensors / SUMMARY_FILE)
     ordered = _in_prompt_order(words, summary)
-    _refuse_pickles(old, ordered)
+    if not trust_pickles:
+        _refuse_pickles(old, ordered)
     pairing = pair(old)
     missing = _missing(ordered, summary)
     try:
