@@ -15,6 +15,7 @@ class Waiting:
     Attributes:
         target: what is to be rendered.
         due: monotonic time from which it may be started.
+        order: what is due comes in the order of these.
         since: when its files were first found incomplete, None if they never were.
         looks: how often they were.
 
@@ -22,17 +23,19 @@ class Waiting:
 
     target: Target
     due: float = 0.0
+    order: float = 0.0
     since: float | None = None
     looks: int = 0
 
 
 @dataclass
 class Backlog:
-    """Targets by the time when they are due; those of the same time in the order in which they came."""
+    """Targets that wait until they are due, and then for their turn; those of the same order as they came."""
 
     _waiting: dict[Target, Waiting] = field(default_factory=dict)
     _held: dict[Target, list[Waiting]] = field(default_factory=dict)
     _queue: list[tuple[float, int, Waiting]] = field(default_factory=list)
+    _due: list[tuple[float, float, int, Waiting]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __len__(self) -> int:
@@ -57,9 +60,12 @@ class Backlog:
         heapq.heappush(self._queue, (waiting.due, next(self._numbers), waiting))
 
     def pop_due(self, now: float) -> Waiting | None:
-        """Take out the target that has been due for longest, None if none is due."""
+        """Take out the target whose turn it is among those that are due, None if none is."""
         while self._queue and self._queue[0][0] <= now:
-            waiting = heapq.heappop(self._queue)[2]
+            due, number, waiting = heapq.heappop(self._queue)
+            heapq.heappush(self._due, (waiting.order, due, number, waiting))
+        while self._due:
+            waiting = heapq.heappop(self._due)[3]
             if self._is_queued(waiting):
                 del self._waiting[waiting.target]
                 return waiting
@@ -87,6 +93,10 @@ class Backlog:
 
     def next_due(self) -> float | None:
         """Return when the next target is due, None if none is queued."""
+        while self._due and not self._is_queued(self._due[0][3]):
+            heapq.heappop(self._due)
+        if self._due:
+            return self._due[0][1]
         while self._queue and not self._is_queued(self._queue[0][2]):
             heapq.heappop(self._queue)
         return self._queue[0][0] if self._queue else None

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from attnwatch import commands
 from attnwatch.activity import Activity, Publisher
@@ -40,6 +42,7 @@ from attnwatch.report import Audience, Report
 from attnwatch.targets import find_targets
 
 USAGE, INTERRUPTED = 2, 130
+_RATE_PERIOD = 600.0  # seconds over which the rate of the bar is taken
 _BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60
 
 app = App(
@@ -50,12 +53,13 @@ app = App(
     default_parameter=Parameter(show_default=False),
 )
 
-_COMMANDS = ("render", "collect", *(command.__name__ for command in commands.ALL))
+_COMMANDS = ("render", "collect", *(command.__name__.strip("_") for command in commands.ALL))
 for _command in commands.ALL:
     app.command(_command)
 
-_SETTINGS = Group("Settings", sort_key=1)
-_OUTPUT = Group("Output", sort_key=2)
+_SELECTION = Group("Selection", sort_key=1)
+_SETTINGS = Group("Settings", sort_key=2)
+_OUTPUT = Group("Output", sort_key=3)
 
 
 @Parameter(name="*")
@@ -82,7 +86,7 @@ class Flags:
         tuple[str, ...],
         Parameter(
             name="--tokens",
-            group=_SETTINGS,
+            group=_SELECTION,
             consume_multiple=False,
             negative="",
             help="Only these words, separated by commas.",
@@ -98,6 +102,18 @@ class Flags:
             help="Any setting of the README's table, as NAME=VALUE; may be repeated.",
         ),
     ] = ()
+    since: Annotated[
+        datetime | None,
+        Parameter(group=_SELECTION, help="Only videos that were finished at or after this date, such as 2025-06-01."),
+    ] = None
+    batch: Annotated[
+        str | None,
+        Parameter(group=_SELECTION, help="Only batches whose folder has a name like this, such as 'kiss_*'."),
+    ] = None
+    oldest_first: Annotated[
+        bool,
+        Parameter(negative="", group=_SELECTION, help="Begin with the video that was finished first, not last."),
+    ] = False
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", group=_OUTPUT, help="Also say what is being started.")
     ] = False
@@ -149,13 +165,7 @@ def watch(
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
-    options = Options(
-        roots=tuple(map(root_of, roots)),
-        once=once,
-        force=flags.force,
-        dry_run=dry_run,
-        tokens=_words(flags.tokens),
-    )
+    options = Options(tuple(map(root_of, roots)), once=once, dry_run=dry_run, **_selection(flags))
     if dry_run:
         return _list(_settings(flags), options)
     return _run(flags, options, target, metrics_file, on_rendered)
@@ -180,7 +190,7 @@ def render(
         raise ConfigError("found no path; expected a video, a folder or the name of a batch")
     target = _set_up(flags)
     roots = tuple(root_of(named(path)) for path in paths)
-    options = Options(roots, once=True, force=flags.force, by_name=True, tokens=_words(flags.tokens))
+    options = Options(roots, once=True, by_name=True, **_selection(flags))
     return _run(flags, options, target)
 
 
@@ -208,7 +218,7 @@ def collect(
             raise ConfigError(f"found the file {root}; expected the folder of a batch")
         if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
             raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
-    options = Options(roots, once=True, force=flags.force, by_name=True, collect=True, tokens=_words(flags.tokens))
+    options = Options(roots, once=True, by_name=True, collect=True, **_selection(flags))
     return _run(flags, options, target)
 
 
@@ -290,20 +300,29 @@ def _list(settings: Settings, options: Options) -> int:
     return OK
 
 
+class _RateColumn(ProgressColumn):
+    """How many videos a minute."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{60 * task.speed:.1f} a minute,")
+
+
 @contextlib.contextmanager
-def _progress(target: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for the backlog on a terminal, nothing elsewhere."""
+def _progress(target: Console) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar for the backlog on a terminal; elsewhere the log tells."""
     if not target.is_terminal:
-        yield lambda _done, _known: None
+        yield None
         return
     columns = [
         TextColumn("rendering"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("videos"),
-        TimeElapsedColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
     ]
-    with Progress(*columns, console=target, transient=True) as bar:
+    with Progress(*columns, console=target, transient=True, speed_estimate_period=_RATE_PERIOD) as bar:
         task = bar.add_task("", visible=False)
         yield lambda done, known: bar.update(task, completed=done, total=known, visible=done < known)
 
@@ -324,6 +343,17 @@ def _set_up(flags: Flags) -> Console:
         logging.DEBUG if flags.verbose else logging.WARNING if flags.quiet else logging.INFO, target, flags.log_format
     )
     return target
+
+
+def _selection(flags: Flags) -> dict[str, Any]:
+    """Return the options that say which videos are taken, and in which order."""
+    return {
+        "force": flags.force,
+        "tokens": _words(flags.tokens),
+        "since": None if flags.since is None else flags.since.timestamp(),
+        "batch": flags.batch,
+        "oldest_first": flags.oldest_first,
+    }
 
 
 def _words(tokens: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.backlog import Backlog, Waiting
@@ -145,7 +146,12 @@ class Dispatcher:
         # One whose files were found incomplete is looked at again in its own rhythm, unless it has come by another.
         came = waiting is not None and waiting.since is not None and task.obstacle(video_may_be_absent=False) is None
         if waiting is None or (due < waiting.due and (came or waiting.since is None or task.wait > 0)):
-            self._backlog.put(Waiting(task.target, due))
+            self._backlog.put(Waiting(task.target, due, self._order(task)))
+
+    def _order(self, task: Task) -> float:
+        """Put what was finished last first: whoever runs a batch waits for that, and for nothing older."""
+        written = task.origins[0].modified if task.origins and task.origins[0] else 0
+        return written if self._options.oldest_first else -written
 
     def _wait_again(self, task: Task) -> None:
         """Queue a target that was due, and is not any more; a run that is to end does not wait twice for a writer."""
@@ -299,14 +305,14 @@ class Dispatcher:
         now = time.monotonic()
         if result.shortage is not None:
             self._pause.begin(result.shortage, result.obstacle or "", home_of(task.place.manifest))
-            self._backlog.put(Waiting(task.target, now, waiting.since, waiting.looks))
+            self._backlog.put(replace(waiting, due=now))
             return
         since = waiting.since or now
         if now - since >= _PATIENCE:
             message = f"still waiting for {task.place.video_id}: {result.obstacle}"
             self._planner.say(message, about=f"waiting for {task.place.manifest}")
         delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waiting.looks, _MOST_DOUBLINGS))
-        self._backlog.put(Waiting(task.target, now + delay, since, waiting.looks + 1))
+        self._backlog.put(replace(waiting, due=now + delay, since=since, looks=waiting.looks + 1))
         self._backlog.release(task.target)
 
     def abandon(self) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from attnwatch.config import Settings
@@ -15,7 +16,7 @@ from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.settling import Settling, quiet_time
-from attnwatch.targets import Target, ending_sha256
+from attnwatch.targets import Target, batch_names, ending_sha256
 from attnwatch.videos import outputs_of, read_video, stands_for_video
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ class Options:
             also those that were given up.
         collect: make the collections of the batches that the roots are, and nothing else.
         tokens: only these words; None for all.
+        since: only videos that were finished at or after this time (seconds since 1970); None for all.
+        batch: only videos of batches whose folder has a name like this (a shell's pattern); None for all.
+        oldest_first: start with the video that was finished first, not last.
 
     """
 
@@ -44,6 +48,15 @@ class Options:
     by_name: bool = False
     collect: bool = False
     tokens: tuple[str, ...] | None = None
+    since: float | None = None
+    batch: str | None = None
+    oldest_first: bool = False
+
+    def take(self, target: Target, finished: Stamp | None) -> bool:
+        """Tell whether a target is one of those that are asked for, by its path and when it was finished."""
+        if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
+            return False
+        return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))
 
 
 @dataclass(frozen=True)
@@ -144,7 +157,7 @@ class Planner:
         self._memory.unsettle(target)
         self.given_up.discard(target)
         path, seen = target.manifest, origins(target)
-        if not stands_for_video(path):
+        if not stands_for_video(path) or not self._options.take(target, seen[0]):
             return None
         try:
             manifest = read_video(path)

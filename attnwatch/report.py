@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _METRICS_INTERVAL = 5.0  # seconds
 _HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get to end, at the end of a run
+_SUMMARY_INTERVAL = 60.0  # seconds
 _REAP_INTERVAL = 0.2  # seconds between looks at commands that run
 
 Progress = Callable[[int, int], None]
@@ -32,7 +33,7 @@ class Audience:
     """Who is told what happens.
 
     Attributes:
-        progress: a bar; gets the number of renderings done, and of those known.
+        progress: a bar; gets the number of renderings done, and of those known. None for a line per minute.
         notifier: the service manager.
         publisher: keeps the activity files; None for none.
         hooks: runs the user's command.
@@ -40,7 +41,7 @@ class Audience:
 
     """
 
-    progress: Progress = lambda _done, _known: None
+    progress: Progress | None = None
     notifier: Notifier = field(default_factory=Notifier)
     publisher: Publisher | None = None
     hooks: Hooks = field(default_factory=lambda: Hooks(None))
@@ -53,7 +54,8 @@ class Report:
     def __init__(self, activity: Activity, audience: Audience) -> None:
         self.activity = activity
         self._audience = audience
-        self._done = 0
+        self._done = self._summed_up = 0
+        self._next_summary = time.monotonic() + _SUMMARY_INTERVAL
         self._next_metrics = 0.0
         self._metrics_complaint: str | None = None
         self._reasons: set[str] = set()
@@ -116,7 +118,7 @@ class Report:
         """Show how things stand, and that the loop is alive; called in each of its turns."""
         activity = self.activity
         activity.waiting, activity.paused = waiting, paused
-        self._audience.progress(self._done, self._done + waiting + len(activity.running))
+        self._show_progress(waiting + len(activity.running))
         self._audience.hooks.poll()
         self._audience.notifier.watchdog()
         state = f"paused: {paused}" if paused else f"{activity.rendered} rendered, {activity.failed} failed"
@@ -126,6 +128,19 @@ class Report:
         if self._audience.metrics_file is not None and time.monotonic() >= self._next_metrics:
             self._next_metrics = time.monotonic() + _METRICS_INTERVAL
             self._write_metrics(self._audience.metrics_file)
+
+    def _show_progress(self, left: int) -> None:
+        if self._audience.progress is not None:
+            self._audience.progress(self._done, self._done + left)
+            return
+        now, done = time.monotonic(), self._done - self._summed_up
+        if now < self._next_summary:
+            return
+        if done and left:
+            rate = done / (now - self._next_summary + _SUMMARY_INTERVAL) * 60
+            remaining = f"{counted(left, 'rendering')} to go, at {rate:.1f} a minute about {left / rate:,.0f} min"
+            _log.info("%d rendered, %s", self._done, remaining)
+        self._summed_up, self._next_summary = self._done, now + _SUMMARY_INTERVAL
 
     def runs(self, tasks: Iterable[Task]) -> None:
         """Note what is being rendered."""

@@ -67,6 +67,11 @@ def ended_batch(manifest: Path) -> Path | None:
     return None
 
 
+def batch_names(manifest: Path) -> list[str]:
+    """Return the names that the batch of a video may have: those of the folders that it may be."""
+    return [folder.name for folder in manifest.parents[:_LEVELS]]
+
+
 def ending_sha256(batch: Path) -> str:
     """Return the digest of how a batch ended, or of its manifests if it has not: it changes when videos are added."""
     try:

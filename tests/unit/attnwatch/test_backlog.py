@@ -15,24 +15,29 @@ times = st.integers(0, 5).map(float)
 
 
 class BacklogIsADictInOrder(RuleBasedStateMachine):
-    """A backlog behaves as a dict that is sorted by time, then by arrival, every time it is asked."""
+    """A backlog behaves as a dict whose due part is sorted by order, time and arrival, every time it is asked."""
 
     def __init__(self):
         super().__init__()
         self.backlog = Backlog()
-        self.queued: dict[Target, tuple[float, int]] = {}
+        self.queued: dict[Target, tuple[float, float, int]] = {}
         self.held: dict[Target, tuple[Target, Waiting]] = {}
         self.arrivals = 0
+        self.now = 0.0
 
-    def arrive(self, target, due):
+    def arrive(self, target, due, order):
         self.held.pop(target, None)
-        self.queued[target] = (due, self.arrivals)
+        self.queued[target] = (order, due, self.arrivals)
         self.arrivals += 1
 
-    @rule(one=targets, due=times)
-    def put(self, one, due):
-        self.backlog.put(Waiting(one, due))
-        self.arrive(one, due)
+    @rule(seconds=times)
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @rule(one=targets, due=times, order=times)
+    def put(self, one, due, order):
+        self.backlog.put(Waiting(one, self.now + due, order))
+        self.arrive(one, self.now + due, order)
 
     @rule(one=targets)
     def discard(self, one):
@@ -40,21 +45,21 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
         self.queued.pop(one, None)
         self.held.pop(one, None)
 
-    def first_due(self, now):
-        due = [(*when, target) for target, when in self.queued.items() if when[0] <= now]
-        return min(due)[2] if due else None
+    def first_due(self):
+        due = [(*when, target) for target, when in self.queued.items() if when[1] <= self.now]
+        return min(due)[3] if due else None
 
-    @rule(now=times)
-    def pop(self, now):
-        popped = self.backlog.pop_due(now)
-        expected = self.first_due(now)
+    @rule()
+    def pop(self):
+        popped = self.backlog.pop_due(self.now)
+        expected = self.first_due()
         assert (popped and popped.target) == expected
         self.queued.pop(expected, None)
 
-    @rule(now=times, until=targets)
-    def hold_what_is_due(self, now, until):
-        expected = self.first_due(now)
-        waiting = self.backlog.pop_due(now)
+    @rule(until=targets)
+    def hold_what_is_due(self, until):
+        expected = self.first_due()
+        waiting = self.backlog.pop_due(self.now)
         if waiting is not None:
             self.backlog.hold(waiting, until)
             self.queued.pop(expected)
@@ -65,7 +70,7 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
         self.backlog.release(until)
         for target, (awaited, waiting) in list(self.held.items()):
             if awaited == until:
-                self.arrive(target, waiting.due)
+                self.arrive(target, waiting.due, waiting.order)
 
     @invariant()
     def tells_what_waits(self):
@@ -78,7 +83,9 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
 
     @rule()  # no invariant: asking puts the queue in order
     def tells_when_the_next_one_is_due(self):
-        assert self.backlog.next_due() == (min(self.queued.values())[0] if self.queued else None)
+        expected = min((due for _, due, _ in self.queued.values()), default=None)
+        found = self.backlog.next_due()
+        assert found == expected or max(found, expected) <= self.now
 
 
 BacklogIsADictInOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
@@ -90,6 +97,15 @@ def test_targets_that_are_due_at_the_same_time_come_in_the_order_of_their_arriva
     for target in (TWO, ONE, THREE):
         backlog.put(Waiting(target))
     assert [backlog.pop_due(0.0).target for _ in range(3)] == [TWO, ONE, THREE]
+
+
+def test_what_is_due_comes_in_its_order_however_long_it_has_waited():
+    backlog = Backlog()
+    backlog.put(Waiting(ONE, due=1.0, order=-5.0))
+    backlog.put(Waiting(TWO, due=2.0, order=-7.0))
+    backlog.put(Waiting(THREE, due=9.0, order=-8.0))
+    assert [backlog.pop_due(3.0).target for _ in range(2)] == [TWO, ONE]
+    assert backlog.pop_due(3.0) is None
 
 
 def test_what_was_found_incomplete_is_still_known_after_it_was_held_back():

@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -196,6 +197,19 @@ def test_a_bar_gets_what_is_done_and_what_is_known(activity, task):
     report.runs([])
     report.beat(waiting=1, paused=None)
     assert shown == [(0, 2), (0, 2), (1, 2)]
+
+
+def test_without_a_bar_a_line_per_minute_tells_how_much_is_left(activity, task, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("attnwatch.report.time", SimpleNamespace(monotonic=lambda: clock.now))
+    report = Report(activity, Audience())
+    for _ in range(3):
+        report.rendered(task, receipt_of(task, OUTPUT))
+    caplog.clear()
+    for clock.now, waiting in ((30.0, 9), (60.0, 9), (90.0, 6), (120.0, 6), (240.0, 3)):
+        report.beat(waiting=waiting, paused=None)
+    assert caplog.messages == ["3 rendered, 9 renderings to go, at 3.0 a minute about 3 min"]
 
 
 def test_what_goes_on_running_keeps_its_time_of_start(activity, task, monkeypatch):

@@ -1,0 +1,59 @@
+"""Which videos are taken, and in which order."""
+
+import os
+from datetime import datetime
+
+import pytest
+
+from tests.legacy_support import OldBatch
+from tests.support import Batch, attnwatch, called
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    """Videos of two batches, and an older one; each finished in another month of 2025."""
+    kisses, cats, old = Batch.make(tmp_path, "kiss_1"), Batch.make(tmp_path, "cats_1"), OldBatch(tmp_path / "kiss_old")
+    finished = {kisses.add(1): 3, cats.add(1, prompt=2): 4, kisses.add(2): 5}
+    tensors = old.add()
+    for path, month in {**finished, tensors: 2, tensors / "summary.json": 2}.items():
+        when = datetime(2025, month, 1).timestamp()
+        os.utime(path, (when, when))
+    return tmp_path
+
+
+def listed(capsys, outputs, *flags):
+    code, said, _ = called(capsys, outputs, "--dry-run", *flags)
+    assert code == 0
+    return {path.removeprefix(f"{outputs}/") for path in said.splitlines()}
+
+
+KISS_1, KISS_2 = (f"kiss_1/videos/prompt_001/video_00{number}.complete.json" for number in (1, 2))
+CAT = "cats_1/videos/prompt_002/video_001.complete.json"
+OLD = "kiss_old/attention_maps/prompt_000/vid001"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), {KISS_1, KISS_2, CAT, OLD}),
+        (("--since", "2025-03-01"), {KISS_1, KISS_2, CAT}),
+        (("--since", "2025-04-15"), {KISS_2}),
+        (("--batch", "kiss_*"), {KISS_1, KISS_2, OLD}),
+        (("--batch", "cats_1"), {CAT}),
+        (("--batch", "kiss_*", "--since", "2025-02-15"), {KISS_1, KISS_2}),
+        (("--batch", "dogs"), set()),
+    ],
+)
+def test_only_what_is_asked_for_is_taken(capsys, outputs, flags, expected):
+    assert listed(capsys, outputs, *flags) == expected
+
+
+@pytest.mark.parametrize(("flags", "newest_first"), [((), True), (("--oldest-first",), False)])
+def test_what_was_finished_last_comes_first_unless_asked_otherwise(outputs, flags, newest_first):
+    run = attnwatch(outputs, "--once", "--workers", "1", "--set", "static_duration=0.2", *flags)
+    assert run.returncode == 0, run.stderr
+    order = [line.rpartition("INFO: ")[2] for line in run.stderr.splitlines() if "outputs in" in line]
+    videos = [line.partition(":")[0] for line in order]
+    oldest = ["prompt_000_vid001", "prompt_001_vid001", "prompt_002_vid001", "prompt_001_vid002"]
+    oldest.remove(videos[0])  # what is found first is not kept waiting until everything is found
+    assert videos[1:] == (oldest[::-1] if newest_first else oldest)
