@@ -102,6 +102,10 @@ class Flags:
             help="Any setting of the README's table, as NAME=VALUE; may be repeated.",
         ),
     ] = ()
+    out: Annotated[
+        Path | None,
+        Parameter(group=_OUTPUT, help="Put outputs and receipts here, arranged as below the folder that is given."),
+    ] = None
     since: Annotated[
         datetime | None,
         Parameter(group=_SELECTION, help="Only videos that were finished at or after this date, such as 2025-06-01."),
@@ -353,7 +357,16 @@ def _selection(flags: Flags) -> dict[str, Any]:
         "since": None if flags.since is None else flags.since.timestamp(),
         "batch": flags.batch,
         "oldest_first": flags.oldest_first,
+        "out": None if flags.out is None else _made(flags.out),
     }
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out: found {folder} ({error.strerror}); expected a folder that can be made") from None
+    return folder.absolute()
 
 
 def _words(tokens: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -201,7 +201,7 @@ class Dispatcher:
         _log.debug("started %s", task.place.video_id)
 
     def _disk_is_full(self, task: Task) -> Result | None:
-        folder = task.target.batch or home_of(task.place.manifest)
+        folder = self._options.out or task.target.batch or home_of(task.place.manifest)
         left, least = free_space(folder), self._settings.watcher.min_free_space
         if left is None or left >= least:
             return None
@@ -216,9 +216,11 @@ class Dispatcher:
         for batch in sorted(self._unchecked - unfinished):
             if not self._may_start():
                 return
-            if is_due(batch):
+            if is_due(directory := self._planner.collection_of(batch)):
                 try:
-                    self._engine.start(SheetJob(batch, self._planner.collections[batch], self._settings.watcher))
+                    self._engine.start(
+                        SheetJob(batch, directory, self._planner.collections[batch], self._settings.watcher)
+                    )
                 except OSError as error:
                     self._pause.begin(Shortage.MACHINE, str(error), batch)
                     return

@@ -53,7 +53,7 @@ def unwritable(folder: Path) -> str | None:
     try:
         mode = os.lstat(folder).st_mode
     except FileNotFoundError:
-        folder, mode = folder.parent, stat.S_IFDIR
+        folder, mode = next((above for above in folder.parents if above.exists()), folder), stat.S_IFDIR
     except OSError as error:
         return f"{folder}: {error.strerror}"
     if not stat.S_ISDIR(mode):  # a link might lead anywhere

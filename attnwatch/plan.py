@@ -16,7 +16,7 @@ from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.settling import Settling, quiet_time
-from attnwatch.targets import Target, batch_names, ending_sha256
+from attnwatch.targets import Target, batch_names, ending_sha256, home_of_root
 from attnwatch.videos import outputs_of, read_video, stands_for_video
 
 _log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Options:
         since: only videos that were finished at or after this time (seconds since 1970); None for all.
         batch: only videos of batches whose folder has a name like this (a shell's pattern); None for all.
         oldest_first: start with the video that was finished first, not last.
+        out: folder that gets all outputs and receipts, arranged as they would be below the roots; None for there.
 
     """
 
@@ -51,6 +52,14 @@ class Options:
     since: float | None = None
     batch: str | None = None
     oldest_first: bool = False
+    out: Path | None = None
+
+    def outputs_at(self, directory: Path) -> Path:
+        """Return where the outputs go that would go to a folder."""
+        if self.out is None:
+            return directory
+        base = next(base for base in map(home_of_root, self.roots) if directory.is_relative_to(base))
+        return self.out / (base.name if len(self.roots) > 1 else "") / directory.relative_to(base)
 
     def take(self, target: Target, finished: Stamp | None) -> bool:
         """Tell whether a target is one of those that are asked for, by its path and when it was finished."""
@@ -194,6 +203,10 @@ class Planner:
             self._said.add(key)
             _log.warning("%s", message)
 
+    def collection_of(self, batch: Path) -> Path:
+        """Return the folder that the videos of a batch are collected in."""
+        return self._options.outputs_at(batch / OUTPUT_DIRECTORY)
+
     def _wanted(self, target: Target, settings: Visualization) -> bool:
         if target.batch is not None:
             return settings.auto_generate_videos or self._options.collect
@@ -203,14 +216,14 @@ class Planner:
         self, target: Target, manifest: Manifest, requested: Visualization, stamps: dict[str, Stamp | None]
     ) -> Task:
         settings = requested.per_video() if target.batch is None else requested.for_collection()
-        directory = target.batch / OUTPUT_DIRECTORY if target.batch else manifest.output_directory
+        usual = target.batch / OUTPUT_DIRECTORY if target.batch else manifest.output_directory
         if target.batch is not None:
             self.collections[target.batch] = settings
         batch_sha256 = self._ending(target.batch) if target.batch and settings.measures_batch else None
         tokens = self._options.tokens
         return Task(
             target=target,
-            place=Place(manifest.path, manifest.video_id, directory),
+            place=Place(manifest.path, manifest.video_id, self._options.outputs_at(usual)),
             manifest=manifest,
             origins=(),
             stamps=stamps,
@@ -286,7 +299,8 @@ class Planner:
         self.say(f"not rendered: {describe(error)}")
         if self._options.dry_run:
             return
-        place = Place(path, *outputs_of(path))
+        video_id, directory = outputs_of(path)
+        place = Place(path, video_id, self._options.outputs_at(directory))
         digest = hashlib.sha256(describe(error).encode()).hexdigest()
         fingerprint = Fingerprint(digest, {}, {})
         if isinstance(error, OSError):  # it may pass by itself
@@ -294,6 +308,8 @@ class Planner:
         if seconds_until_due(place.read(), fingerprint) == 0:
             limits = self._settings.watcher.model_copy(update={"max_attempts": 1})
             with contextlib.suppress(OSError):  # read-only or full: the complaint is in the log
+                if self._options.out is not None:
+                    place.directory.mkdir(parents=True, exist_ok=True)
                 place.write(failure(place, fingerprint, error, 0.0, limits))
         self._memory.own(place.path, Target(path))
         self._memory.settle(target, place.path, seen, {}, stamp_of(place.path))

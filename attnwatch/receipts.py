@@ -77,8 +77,10 @@ class Place:
     directory: Path
 
     def seen_from(self, folder: Path) -> "Place":
-        """Return the same place with paths relative to a folder above it."""
-        return replace(self, manifest=self.manifest.relative_to(folder), directory=self.directory.relative_to(folder))
+        """Return the same place with paths relative to a folder above it, as far as it is above."""
+        inside = self.directory.is_relative_to(folder)
+        directory = self.directory.relative_to(folder) if inside else self.directory
+        return replace(self, manifest=self.manifest.relative_to(folder), directory=directory)
 
     @cached_property
     def path(self) -> Path:

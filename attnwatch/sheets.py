@@ -15,7 +15,7 @@ from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.files import move_into_place, sync, write_atomically
 from attnwatch.limits import Limits
 from attnwatch.locks import exclusive
-from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest
+from attnwatch.manifest import Manifest
 from attnwatch.names import RECEIPT_SUFFIX
 from attnwatch.receipts import Place, describe
 from attnwatch.settings import Visualization, Watcher
@@ -47,19 +47,21 @@ class SheetJob:
 
     Attributes:
         batch: its folder.
+        directory: of its collection.
         settings: colormap, scale and so on; the timeout counts per video.
         watcher: what its process may use.
 
     """
 
     batch: Path
+    directory: Path
     settings: Visualization
     watcher: Watcher
 
     @property
     def limits(self) -> Limits:
         """What its process may use."""
-        seconds = self.settings.visualization_timeout * (1 + len(_collected(self.batch)))
+        seconds = self.settings.visualization_timeout * (1 + len(_collected(self.directory)))
         return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
 
     def at_home(self) -> Self:
@@ -69,38 +71,37 @@ class SheetJob:
     def run(self) -> SheetResult:
         """Draw the sheets, in this process."""
         try:
-            with exclusive(self.batch / OUTPUT_DIRECTORY, _RECORD):
-                return SheetResult(_draw(self) if is_due(self.batch) else ())
+            with exclusive(self.directory, _RECORD):
+                return SheetResult(_draw(self) if is_due(self.directory) else ())
         except BusyError:
             return SheetResult()  # another process draws them
         except (AttnwatchError, OSError, MemoryError) as error:
             return SheetResult(error=describe(error), shortage=shortage_behind(error))
 
 
-def is_due(batch: Path) -> bool:
-    """Tell whether the collection of a batch has changed since its sheets were drawn."""
-    key = _key(batch)
-    return key is not None and _recorded(batch) != key
+def is_due(directory: Path) -> bool:
+    """Tell whether a collection has changed since its sheets were drawn."""
+    key = _key(directory)
+    return key is not None and _recorded(directory) != key
 
 
-def _key(batch: Path) -> str | None:
+def _key(directory: Path) -> str | None:
     """Return a digest of what is collected, None if nothing is."""
-    receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in _collected(batch))
+    receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in _collected(directory))
     return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
 
 
-def _recorded(batch: Path) -> str | None:
+def _recorded(directory: Path) -> str | None:
     try:
-        record = ContactSheetsDocument.model_validate_json((batch / OUTPUT_DIRECTORY / _RECORD).read_bytes())
+        record = ContactSheetsDocument.model_validate_json((directory / _RECORD).read_bytes())
     except (OSError, ValidationError):
         return None
     return record.collection_sha256
 
 
-def _collected(batch: Path) -> list[ReceiptDocument]:
-    directory = batch / OUTPUT_DIRECTORY
+def _collected(directory: Path) -> list[ReceiptDocument]:
     places = (
-        Place(batch, path.name.removesuffix(RECEIPT_SUFFIX), directory)
+        Place(directory, path.name.removesuffix(RECEIPT_SUFFIX), directory)
         for path in sorted(directory.glob(f"*{RECEIPT_SUFFIX}"))
     )
     receipts = (place.read() for place in places)
@@ -112,8 +113,8 @@ def _draw(job: SheetJob) -> tuple[Path, ...]:
     from attnwatch.render.scales import batch_scales  # noqa: PLC0415
     from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
 
-    key, directory = _key(job.batch), job.batch / OUTPUT_DIRECTORY
-    collected = {receipt.video_id: receipt for receipt in _collected(job.batch)}
+    key, directory = _key(job.directory), job.directory
+    collected = {receipt.video_id: receipt for receipt in _collected(directory)}
     manifests = [m for m in map(read_video, find_videos(job.batch)) if m.video_id in collected]
     scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
     words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnwatch.discover import Folder, find_videos, videos_in, walk
+from attnwatch.legacy.layouts import batch_around
 from attnwatch.manifest import stamp_of
-from attnwatch.names import BATCH_COMPLETE_FILE
+from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
 
@@ -65,6 +66,11 @@ def ended_batch(manifest: Path) -> Path | None:
         if os.path.exists(folder / BATCH_COMPLETE_FILE):  # noqa: PTH110
             return folder if folder != manifest.parent else None  # a flat batch is its own collection
     return None
+
+
+def home_of_root(root: Path) -> Path:
+    """Return the folder below which the outputs of a root go: itself, or where the video that it is has its own."""
+    return batch_around(root) or (root.parent if is_manifest(root.name) else root)
 
 
 def batch_names(manifest: Path) -> list[str]:

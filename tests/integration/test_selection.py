@@ -57,3 +57,25 @@ def test_what_was_finished_last_comes_first_unless_asked_otherwise(outputs, flag
     oldest = ["prompt_000_vid001", "prompt_001_vid001", "prompt_002_vid001", "prompt_001_vid002"]
     oldest.remove(videos[0])  # what is found first is not kept waiting until everything is found
     assert videos[1:] == (oldest[::-1] if newest_first else oldest)
+
+
+def test_outputs_and_receipts_of_an_archive_can_go_elsewhere_and_nothing_is_written_in_it(outputs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "new"
+    before = sorted(outputs.rglob("*"))
+    quick = ("--set", "static_duration=0.2", "--set", "quality=fast")
+    for found in ("4 videos to render, 0 up to date", "0 videos to render, 4 up to date"):
+        run = attnwatch(outputs, "--once", "--out", out, *quick)
+        assert run.returncode == 0, run.stderr
+        assert found in run.stderr
+    assert sorted(outputs.rglob("*")) == before
+    receipts = {str(path.relative_to(out)) for path in out.rglob("*.rendered.json")}
+    assert receipts == {
+        "cats_1/videos/prompt_002/attention_videos/prompt_002_vid001.rendered.json",
+        "kiss_1/videos/prompt_001/attention_videos/prompt_001_vid001.rendered.json",
+        "kiss_1/videos/prompt_001/attention_videos/prompt_001_vid002.rendered.json",
+        "kiss_old/videos/prompt_000/attention_videos/prompt_000_vid001.rendered.json",
+    }
+    collected = attnwatch("collect", outputs / "kiss_1", "--out", out / "collection", *quick)
+    assert collected.returncode == 0, collected.stderr
+    assert (out / "collection/attention_videos/contact_sheet_kiss.png").exists()
+    assert sorted(outputs.rglob("*")) == before
