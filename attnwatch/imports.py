@@ -89,7 +89,7 @@ def _import(old: OldVideo, settings: Watcher, *, convert: bool, trust_pickles: b
 
 def _is_pickled(manifest: Manifest) -> bool:
     words = words_in(manifest.attention).values()
-    return any(path.name.endswith(PICKLES) for word in words for path in word.files)
+    return any(path.endswith(PICKLES) for word in words for path in word.files)
 
 
 @contextmanager

@@ -23,14 +23,14 @@ class WordFiles:
 
     Attributes:
         text: the word as it is written in the names, perhaps with a weight, such as `flower:2.5`.
-        steps: file of each stored step, by its number.
-        aggregate: file of the mean over all steps, None if there is none.
+        steps: path of each stored step, by its number.
+        aggregate: path of the mean over all steps, None if there is none.
 
     """
 
     text: str
-    steps: dict[int, Path] = field(default_factory=dict)
-    aggregate: Path | None = None
+    steps: dict[int, str] = field(default_factory=dict)  # no Path: that for each file costs more than all else
+    aggregate: str | None = None
 
     @property
     def word(self) -> str:
@@ -39,7 +39,7 @@ class WordFiles:
         return weighted["word"] if weighted else self.text
 
     @property
-    def files(self) -> list[Path]:
+    def files(self) -> list[str]:
         """All of them, steps first."""
         return [*self.steps.values(), *([self.aggregate] if self.aggregate else [])]
 
@@ -48,7 +48,7 @@ class WordFiles:
         """What should describe the first of them."""
         if not self.files:
             return None
-        first = self.files[0]
+        first = Path(self.files[0])
         return first.with_name(f"{first.name.partition('.')[0] if self.steps else _stem(first)}_metadata.json")
 
 
@@ -79,9 +79,9 @@ def words_in(folders: Iterable[Path]) -> dict[str, WordFiles]:
         for (text, step), name in _maps_in(folder).items():
             word = words.setdefault(text, WordFiles(text))
             if step is None:
-                word.aggregate = folder / name
+                word.aggregate = f"{folder}/{name}"
             else:
-                word.steps[step] = folder / name
+                word.steps[step] = f"{folder}/{name}"
     for word in words.values():
         word.steps = dict(sorted(word.steps.items()))
     return words
@@ -91,10 +91,9 @@ def _maps_in(folder: Path) -> dict[tuple[str, int | None], str]:
     """Return the name of each file with maps, by word and number of step (None: aggregated)."""
     text, is_shared = folder.name.removeprefix(_PREFIX), folder.name == AGGREGATED_DIRECTORY
     found: dict[tuple[str, int | None], str] = {}
+    names = [name for name in os.listdir(folder) if not name.endswith(".json")]  # noqa: PTH208 - a Path costs more
     # In the order of their kinds: of two files with the same map, the better one comes last.
-    for name in sorted(os.listdir(folder), key=_kind_of, reverse=True):  # noqa: PTH208 - a Path costs more
-        if name.endswith(".json"):
-            continue
+    for name in sorted(names, key=_kind_of, reverse=True):
         if is_shared:
             if shared := _AGGREGATED.fullmatch(name):
                 found[shared[1], None] = name

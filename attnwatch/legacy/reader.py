@@ -85,13 +85,13 @@ class OldReader(AttentionReader):
         return {slug: self._maps(slug, files[text]) for text, slug in slugs.items() if text in files}
 
     def _maps(self, slug: str, files: WordFiles) -> WordMaps:
-        steps = [self._tensor(StoredArray.open(path)) for path in files.steps.values()]
+        steps = [self._tensor(StoredArray.open(Path(path))) for path in files.steps.values()]
         for step in steps:
             if step.shape != steps[0].shape:
                 found, expected = f"shape {list(step.shape)}", f"{list(steps[0].shape)} as in {steps[0].path.name}"
                 raise TensorError(_problem(step.path, found, expected))
         known = steps[0].shape[-3:] if steps else None
-        aggregate = self._tensor(StoredArray.open(files.aggregate), known) if files.aggregate else None
+        aggregate = self._tensor(StoredArray.open(Path(files.aggregate)), known) if files.aggregate else None
         frames, height, width = next(tensor for tensor in (*steps, aggregate) if tensor).shape[-3:]
         self.tensors[slug] = (tuple(steps), aggregate)
         return WordMaps(slug, slug, (frames, height, width), tuple(files.steps), tuple(steps), aggregate)

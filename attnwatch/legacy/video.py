@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -112,24 +113,25 @@ def _listed(summary: Mapping[str, Any] | None, word: str) -> set[int]:
 
 
 def _refuse_pickles(old: OldVideo, words: list[WordFiles]) -> None:
-    pickles = [path for word in words for path in word.files if path.name.endswith(PICKLES)]
+    pickles = [path for word in words for path in word.files if path.endswith(PICKLES)]
     if pickles:
-        found = f"pickles ({pickles[0].name}; {len(pickles):,} in all), which can run any program when they are opened"
+        count = f"{Path(pickles[0]).name}; {len(pickles):,} in all"
+        found = f"pickles ({count}), which can run any program when they are opened"
         expected = "tensors that hold nothing but numbers: .npy, .npz or .safetensors"
         remedy = f"if you trust who wrote them, `attnwatch import --trust-pickle {old.batch}` converts them"
-        raise ManifestError(_problem(old, pickles[0].parent.name, found, expected, remedy))
+        raise ManifestError(_problem(old, Path(pickles[0]).parent.name, found, expected, remedy))
 
 
 def _generation(old: OldVideo, words: list[WordFiles]) -> Generation:
     """Take what the metadata of the first map say, as far as it can be true."""
     described = next((word.metadata for word in words if word.files), None)
     recorded = read_object(described) if described else None
-    fields: dict[str, Any] = {"prompt_id": old.prompt}
-    for theirs, ours in _GENERATION.items():
-        value = recorded.get(theirs) if recorded else None
-        if value is not None and _is_possible(ours, value):
-            fields[ours] = value
-    return Generation(**fields)
+    fields = {ours: recorded[theirs] for theirs, ours in _GENERATION.items() if recorded and theirs in recorded}
+    try:
+        return Generation(prompt_id=old.prompt, **fields)
+    except ValidationError:
+        possible = {name: value for name, value in fields.items() if _is_possible(name, value)}
+        return Generation(prompt_id=old.prompt, **possible)
 
 
 def _is_possible(field: str, value: object) -> bool:
