@@ -207,9 +207,10 @@ def test_a_receipt_that_is_deleted_asks_for_a_new_rendering(outputs):
 
 def test_a_watcher_that_is_killed_leaves_nothing_torn_and_no_process(outputs, watch):
     batch = Batch.make(outputs)
-    quick, slow = batch.add(1), slow_video(batch, 2)
+    quick = batch.add(1)
     with watch() as watcher:
         wait_for_rendering(quick)
+        slow = slow_video(batch, 2)
         wait_until(lambda: list(outputs.rglob("*.partial")), about="the slow one has begun")
         processes = job_processes(watcher)
         watcher.process.kill()
