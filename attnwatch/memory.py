@@ -95,8 +95,8 @@ class Memory:
 
     def own(self, receipt: Path, target: Target) -> None:
         """Remember which target a receipt belongs to."""
-        batch = "" if target.batch is None else f"\0{target.batch}"
-        self._owners[hash(str(receipt))] = f"{target.manifest}{batch}"
+        manifest = str(target.manifest)  # the very string that the other tables have as their key
+        self._owners[hash(str(receipt))] = manifest if target.batch is None else f"{manifest}\0{target.batch}"
 
     def note_rendered(self, target: Target, fingerprint: Fingerprint, stamps: Stamps) -> None:
         """Remember what was rendered in this run, or was found rendered."""

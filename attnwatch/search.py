@@ -13,7 +13,8 @@ from attnwatch.discover import Folder, is_searched, manifest_of, walk
 from attnwatch.targets import Target, targets_in
 
 _SLICE = 0.05  # seconds
-_SHARE = 0.02  # of the time may be spent on scans
+_SHARE = 0.01  # of the time may be spent on scans
+_FIRST = 10  # how much more the first one costs: it reads what later ones only look at
 
 
 class Search:
@@ -53,12 +54,9 @@ class Search:
         return self._due
 
     def wait(self, interval: float) -> None:
-        """Put the next scan off until so many seconds from now; longer, where the last one took long.
-
-        The first one tells nothing about that: it reads what later ones only look at.
-        """
-        least = self.seconds / _SHARE if self.scans > 1 else 0.0
-        self._due = time.monotonic() + max(interval, least)
+        """Put the next scan off until so many seconds from now; longer, where the last one took long."""
+        predicted = self.seconds if self.scans > 1 else self.seconds / _FIRST
+        self._due = time.monotonic() + max(interval, predicted / _SHARE)
 
     def ask_for_scan(self) -> None:
         """Scan everything as soon as possible, after the scan that may be under way."""
