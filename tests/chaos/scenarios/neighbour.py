@@ -67,7 +67,7 @@ def _politeness(trial: Trial) -> Iterator[Line]:
         # Where the kernel groups by session, the nice value of the group is what counts.
         yield Figure("steps by which the nice value of its session is not 10", abs(int(said[-1]) - 10), 0)
     if missing_tool("ionice") is None:
-        io_class = subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+        io_class = subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout.strip()
         yield Figure("I/O class of a job other than idle", int(not io_class.startswith("idle")), 0, detail=io_class)
 
 
