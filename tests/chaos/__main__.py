@@ -14,11 +14,13 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from subprocess import SubprocessError
+from textwrap import shorten
 
 from tests.chaos.figures import Figure, Line, Scale, Scenario, Skipped
 from tests.chaos.scenarios import SCENARIOS
 
 TERMINATED = 143
+LONGEST_DETAIL = 200
 
 
 def main() -> int:
@@ -82,7 +84,8 @@ def text(line: Line) -> str:
     values = (f"{value:,.3f}".rstrip("0").rstrip(".") for value in (line.found, line.bar))
     found, bar = (f"{value} {line.unit}".rstrip() for value in values)
     verdict = "ok" if line.met else "MISSED"
-    return f"{line.what:<76} {found:>12} {bar:>12}  {verdict}{f'  ({line.detail})' if line.detail else ''}"
+    detail = shorten(line.detail, LONGEST_DETAIL)
+    return f"{line.what:<76} {found:>12} {bar:>12}  {verdict}{f'  ({detail})' if detail else ''}"
 
 
 def record(line: Line) -> dict[str, object]:
