@@ -35,4 +35,4 @@ def slow_video(batch, number, frames=120):
 
 def unfinished(root):
     """Return everything below a folder that is hidden, so not finished; a watcher that was killed stays on record."""
-    return [path for path in root.rglob(".*") if path.name != ".attnwatch"]
+    return [path for path in root.rglob(".*") if ".attnwatch" not in path.parts]
