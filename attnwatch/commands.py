@@ -21,6 +21,10 @@ from attnwatch.summary import summary
 
 OK, FAILED = 0, 1
 
+_Config = Annotated[
+    Path | None, Parameter(name=["--config", "-c"], help="YAML file; the one that the watcher is given.")
+]
+
 
 def check(*paths: Path) -> int:
     """Say what is wrong with a batch, a folder or a manifest, in the words of whoever wrote it.
@@ -108,9 +112,7 @@ def retry(root: Path, *video_ids: str) -> int:
 def doctor(
     root: Path,
     *,
-    config: Annotated[
-        Path | None, Parameter(name=["--config", "-c"], help="YAML file; the one that the watcher is given.")
-    ] = None,
+    config: _Config = None,
 ) -> int:
     """Examine whether this machine and a folder are fit for a watcher, and say what to do. Exits with 1 if not.
 
@@ -138,9 +140,7 @@ def import_(
     *,
     convert: Annotated[bool, Parameter(negative="")] = False,
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
-    config: Annotated[
-        Path | None, Parameter(name=["--config", "-c"], help="YAML file; the one that the watcher is given.")
-    ] = None,
+    config: _Config = None,
 ) -> int:
     """Write manifests for the videos of older batches. Nothing old is changed, and rendering works without, too.
 

@@ -96,7 +96,7 @@ class Dispatcher:
             return
         refused = self._planner.refused
         task = self._planner.plan(target)
-        if self._planner.refused > refused and self._settings.visualization.get("fail_on_visualization_error"):
+        if self._planner.refused > refused and self._survives_no_failure:
             self.gives_up = True
         if target.batch in self._planner.collections:
             self._unchecked.add(target.batch)
@@ -139,6 +139,11 @@ class Dispatcher:
                 self._take_sheets(ended.job.batch, ended.outcome)
             elif isinstance(ended.job, Job):
                 self._take_result(Target(ended.job.place.manifest, ended.job.batch), ended)
+
+    @property
+    def _survives_no_failure(self) -> bool:
+        """Whether the watcher's own configuration ends it at the first failure."""
+        return bool(self._settings.visualization.get("fail_on_visualization_error"))
 
     def _queue(self, task: Task) -> None:
         due = time.monotonic() + task.wait
@@ -291,8 +296,7 @@ class Dispatcher:
         self._planner.note_failed(task)
         self._report.failed(task, receipt, once=self._options.once)
         # A batch may ask for it in a run of its own; it does not end a watcher that others rely on.
-        own = self._settings.visualization.get("fail_on_visualization_error", False)
-        if task.settings.fail_on_visualization_error and (own or self._options.once):
+        if task.settings.fail_on_visualization_error and (self._survives_no_failure or self._options.once):
             self.gives_up = True
         elif not self._options.once:
             self.consider(task.target)

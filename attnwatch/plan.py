@@ -182,7 +182,7 @@ class Planner:
         if not self._wanted(target, settings):
             self._memory.settle(target, None, seen, stamps, None)
             return None
-        return self._decide(replace(self._task(target, manifest, settings, stamps), origins=seen))
+        return self._decide(self._task(target, manifest, settings, seen, stamps))
 
     def note_rendered(self, task: Task) -> None:
         """Remember what this run has rendered.
@@ -213,7 +213,12 @@ class Planner:
         return settings.auto_generate_per_video or self._options.by_name
 
     def _task(
-        self, target: Target, manifest: Manifest, requested: Visualization, stamps: dict[str, Stamp | None]
+        self,
+        target: Target,
+        manifest: Manifest,
+        requested: Visualization,
+        seen: tuple[Stamp | None, ...],
+        stamps: dict[str, Stamp | None],
     ) -> Task:
         settings = requested.per_video() if target.batch is None else requested.for_collection()
         usual = target.batch / OUTPUT_DIRECTORY if target.batch else manifest.output_directory
@@ -225,7 +230,7 @@ class Planner:
             target=target,
             place=Place(manifest.path, manifest.video_id, self._options.outputs_at(usual)),
             manifest=manifest,
-            origins=(),
+            origins=seen,
             stamps=stamps,
             fingerprint=Fingerprint.of(manifest.sha256, settings, tokens, sizes(stamps), batch_sha256),
             settings=settings,

@@ -155,7 +155,9 @@ class Watcher(_Settings):
         description="videos rendered at the same time (default: half of the cores)",
     )
     rescan_interval: Annotated[float, Field(ge=0.1)] = Field(
-        default=60.0, description="seconds between two scans of the whole folder"
+        default=60.0,
+        description="seconds between two scans of the whole folder; "
+        "sooner where file events miss something, later where scans take long",
     )
     max_attempts: Annotated[int, Field(ge=1)] = Field(
         default=3, description="how often a video is tried before it is left alone"

@@ -112,13 +112,6 @@ class Manager:
 
 
 @pytest.fixture
-def outputs(tmp_path):
-    outputs = tmp_path / "outputs"
-    outputs.mkdir()
-    return outputs
-
-
-@pytest.fixture
 def manager(outputs):
     manager = Manager(outputs / ".notify")
     yield manager

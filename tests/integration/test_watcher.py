@@ -28,13 +28,6 @@ from tests.support import (
 
 
 @pytest.fixture
-def outputs(tmp_path):
-    outputs = tmp_path / "outputs"
-    outputs.mkdir()
-    return outputs
-
-
-@pytest.fixture
 def log(tmp_path):
     return tmp_path / "log"
 

@@ -15,13 +15,6 @@ from tests.support import Batch, blob_maps, is_running, read_receipt, wait_until
 
 
 @pytest.fixture
-def outputs(tmp_path):
-    outputs = tmp_path / "outputs"
-    outputs.mkdir()
-    return outputs
-
-
-@pytest.fixture
 def watch(outputs, tmp_path):
     """Start watchers of the folder."""
 
