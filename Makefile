@@ -58,11 +58,11 @@ lock:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.%: requirements/%.txt pyproject.toml attnwatch/_halves.c | $(VENV)/bin/python
 	@echo "installing requirements/$*.txt into $(VENV); this takes a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist *.egg-info attnwatch/*.so

@@ -59,6 +59,7 @@ def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
     yield from _manifests(root)
     yield from _older(root)
     yield _encoder()
+    yield _reduction()
     yield _open_files()
 
 
@@ -234,6 +235,15 @@ def _encoder() -> Finding:
         found = f"PyAV {av.__version__} has no H.264 encoder (libx264)"
         return Finding("problem", found, "install PyAV's own wheel: pip install --force-reinstall --only-binary av av")
     return Finding("ok", f"H.264 encoder: libx264 of PyAV {av.__version__}")
+
+
+def _reduction() -> Finding:
+    from attnwatch import reduction  # noqa: PLC0415 - imports numpy, which other commands do without
+
+    if reduction.IS_COMPILED:
+        return Finding("ok", "attention is averaged by compiled code")
+    found = "attention is averaged by numpy: with maps of every layer and head that takes three times as long"
+    return Finding("warning", found, "install a C compiler (gcc), then attnwatch again")
 
 
 def _open_files() -> Finding:

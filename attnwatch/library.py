@@ -22,9 +22,9 @@ from attnwatch.jobs import Job, run
 from attnwatch.manifest import Manifest, read_document, verify
 from attnwatch.names import default_video_id, is_manifest
 from attnwatch.receipts import Place
+from attnwatch.reduction import Float32Array
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.tensorfile import Float32Array
 from attnwatch.tensors import AttentionReader, Part, WordMaps
 from attnwatch.videos import open_attention, outputs_of, read_video
 

@@ -9,29 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import zstandard
 from safetensors import SafetensorError, safe_open
 
-from attnwatch.errors import Problem, TensorError
-
-Float32Array = npt.NDArray[np.float32]
-Stored = npt.NDArray[Any]  # values as they are in a file: singles, or halves as their bits
-
-STORED: dict[str, type[np.uint16] | type[np.float32]] = {"F16": np.uint16, "F32": np.float32}
+from attnwatch.errors import TensorError
+from attnwatch.reduction import STORED, Float32Array, Mean, Stored, problem, valid
 
 MAX_DECOMPRESSED_BYTES = 64 * 2**30
 
-_ITEM_BYTES = {"F16": 2, "F32": 4}
 _MOST_MAPPED = 32 * 2**20  # bytes of a file that stay in memory while it is read through
 _ZSTD_HEADER_BYTES = 18  # RFC 8878, section 3.1.1.1: the longest frame header
-_SMALLEST_INVALID_HALF = 0x7C00  # infinity; above it NaN, then everything negative
-_NEGATIVE_ZERO = 0x8000
-_HALF_TO_SINGLE = np.float32(2.0**112)  # the difference of the exponents' biases, 127 - 15
-_FRACTION_SHIFT = 13  # a half's fraction has 10 bits, a single's 23
 
 
 class Tensor(Protocol):
@@ -79,8 +69,8 @@ class StoredTensor:
 
         """
         shape = self.shape[len(index) :]
-        (offset,) = self._offsets([index], shape)
-        values = self._values(offset, prod(shape))
+        (start,) = self._starts([index], shape)
+        values = valid(self._values()[start : start + prod(shape)], self.path, self.name)
         singles = values.view(np.float16).astype(np.float32) if self.kind == "F16" else values.view(np.float32)
         return singles.reshape(shape)
 
@@ -94,90 +84,28 @@ class StoredTensor:
 
         """
         shape = self.shape[len(indices[0]) :]
-        mean = Mean(prod(shape), self.kind)
-        mapped_from = self._start
-        for offset in self._offsets(indices, shape):
-            mean.add(self._values(offset, prod(shape)))
-            if not 0 <= offset - mapped_from < _MOST_MAPPED:
-                mapped_from = self._let_go(mapped_from, offset)
+        size = prod(shape)
+        mean = Mean(size, self.kind)
+        values = self._values()
+        at_once = max(1, _MOST_MAPPED // (size * values.itemsize))
+        starts = self._starts(indices, shape)
+        for first in range(0, len(starts), at_once):
+            mean.add(values, starts[first : first + at_once], self.path, self.name)
+            # The pages need not stay in this process's memory.
+            self._mapped.madvise(mmap.MADV_DONTNEED)
         return mean.value().reshape(shape)
 
-    def _offsets(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
-        """Return where in the file each part of a shape starts, in bytes."""
-        size = prod(shape) * _ITEM_BYTES[self.kind]
+    def _starts(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
+        """Return which value of the tensor is the first of each part of a shape."""
         leading = self.shape[: len(self.shape) - len(shape)]
         if not leading:
-            return [self._start]
+            return [0]
         numbers = np.ravel_multi_index(tuple(np.transpose(indices)), leading)
-        return [self._start + int(number) * size for number in numbers]
+        return [int(number) * prod(shape) for number in numbers]
 
-    def _values(self, offset: int, count: int) -> Stored:
-        """Return a part as it is stored, once all of it is finite and not negative."""
-        values = np.frombuffer(self._mapped, STORED[self.kind], count=count, offset=offset)
-        return valid(values, self.path, self.name)
-
-    def _let_go(self, begin: int, end: int) -> int:
-        """Tell the kernel that pages need not stay in this process's memory; return where the next ones begin."""
-        first = min(begin, end) // mmap.PAGESIZE * mmap.PAGESIZE
-        self._mapped.madvise(mmap.MADV_DONTNEED, first, max(begin, end) - first)
-        return end
-
-
-class Mean:
-    """Adds up maps, as they are stored, into their float32 mean.
-
-    Args:
-        size: number of values of each.
-        kind: `F16` or `F32`.
-
-    """
-
-    def __init__(self, size: int, kind: str) -> None:
-        self._total, self._buffer = np.zeros(size, np.float32), np.empty(size, np.uint32)
-        self._kind = kind
-        self._count = 0
-
-    def add(self, values: Stored) -> None:
-        """Add one that is `valid`."""
-        self._total += _unscaled(values, self._buffer) if self._kind == "F16" else values.view(np.float32)
-        self._count += 1
-
-    def value(self) -> Float32Array:
-        """Return the mean, once."""
-        # Scaled once, at the end: multiplying takes ten times as long for numbers as small as unscaled halves are.
-        self._total *= (_HALF_TO_SINGLE if self._kind == "F16" else np.float32(1)) / np.float32(self._count)
-        return self._total
-
-
-def valid(values: Stored, path: Path, name: str) -> Stored:
-    """Return stored values once all of them are finite and not negative; a negative zero becomes zero.
-
-    Raises:
-        TensorError: a value is negative, infinite or not a number.
-
-    """
-    if values.size == 0:
-        return values
-    if values.dtype == np.uint16:
-        if values.max() < _SMALLEST_INVALID_HALF:
-            return values
-        values = np.where(values == _NEGATIVE_ZERO, np.uint16(0), values)
-    numbers = values.view(np.float16) if values.dtype == np.uint16 else values
-    if numbers.min() >= 0 and numbers.max() < np.inf:  # false for NaN too
-        return values
-    found = f"a negative value ({numbers.min():g})" if np.isfinite(numbers).all() else "NaN or infinite values"
-    raise TensorError(problem(path, name, found, "probabilities: finite, at least 0"))
-
-
-def _unscaled(bits: Stored, buffer: npt.NDArray[np.uint32]) -> Float32Array:
-    """Return halves, given as bits, as singles in the buffer, too small by the factor `_HALF_TO_SINGLE`.
-
-    A half's bits, shifted so that its fraction meets the single's, are a single whose exponent is too small by the
-    difference of the two biases. That holds for subnormal halves too, and takes a fifth of numpy's conversion.
-    """
-    np.copyto(buffer, bits)
-    np.left_shift(buffer, _FRACTION_SHIFT, out=buffer)
-    return buffer.view(np.float32)
+    def _values(self) -> Stored:
+        """Return all values, flat, as they are stored; none of them is read, or checked."""
+        return np.frombuffer(self._mapped, STORED[self.kind], count=prod(self.shape), offset=self._start)
 
 
 def open_tensors(path: Path) -> list[StoredTensor]:
@@ -214,13 +142,6 @@ def _tensors(path: Path, mapped: mmap.mmap) -> list[StoredTensor]:
         begin, _ = entry["data_offsets"]
         tensors.append(StoredTensor(path, name, tuple(entry["shape"]), entry["dtype"], mapped, start + begin))
     return tensors
-
-
-def problem(path: Path, name: str | None, found: str, expected: str) -> Problem:
-    """Describe what is wrong with a tensor, or with the file itself if no name is given."""
-    where = "the file itself" if name is None else f"tensor {name!r}"
-    remedy = "write it again as FORMAT.md, 'Tensors', says"
-    return Problem(file=path, field=where, found=found, expected=expected, remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ import numpy as np
 from attnwatch.errors import ConfigError, Problem, TensorError
 from attnwatch.manifest import Manifest
 from attnwatch.names import unique_slugs
-from attnwatch.tensorfile import Float32Array, StoredTensor, Tensor, open_tensors, problem
+from attnwatch.reduction import Float32Array, problem
+from attnwatch.tensorfile import StoredTensor, Tensor, open_tensors
 
 AGGREGATED_SUFFIX = ".aggregated"
 RESERVED_PREFIX = "__"

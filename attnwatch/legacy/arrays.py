@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from attnwatch.errors import Problem, TensorError
-from attnwatch.tensorfile import STORED, Float32Array, Mean, Stored, valid
+from attnwatch.reduction import STORED, Float32Array, Mean, Stored
 
 _MAGIC, _LONGEST_HEADER = 8, 2**16
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
@@ -82,7 +82,7 @@ class StoredArray:
         for number, values in enumerate(self.maps(axis)):
             mean = mean or Mean(values.size, self.kind)
             if number in wanted:
-                mean.add(valid(values, self.path, self.path.name))
+                mean.add(values, [0], self.path, self.path.name)
         assert mean is not None  # noqa: S101 - for the type checker: no axis is empty
         return np.asarray(mean.value().reshape(self.shape[axis], -1).sum(axis=1), dtype=np.float32)
 

@@ -13,7 +13,7 @@ from attnwatch.legacy.files import WordFiles, words_in
 from attnwatch.legacy.grid import Grid, Size, latent_grid
 from attnwatch.legacy.probe import probe
 from attnwatch.manifest import Manifest
-from attnwatch.tensorfile import Float32Array, Stored, valid
+from attnwatch.reduction import Float32Array, Stored, valid
 from attnwatch.tensors import AttentionReader, WordMaps
 
 _SPATIAL = {1: 0, 2: 0, 3: 1, 4: 2}  # where the spatial axis is by rank: [blocks, heads, spatial, tokens]

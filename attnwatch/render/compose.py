@@ -6,8 +6,8 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from attnwatch.reduction import Float32Array
 from attnwatch.render.colormap import UInt8Array, YuvTables
-from attnwatch.tensorfile import Float32Array
 
 UInt16Array = npt.NDArray[np.uint16]
 

@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from attnwatch.manifest import Manifest
+from attnwatch.reduction import Float32Array
 from attnwatch.render.figure import missing_glyphs_allowed
 from attnwatch.render.maps import Scale, TimeMapping
 from attnwatch.render.source import AbsentSource, VideoSource
 from attnwatch.settings import Visualization
-from attnwatch.tensorfile import Float32Array
 from attnwatch.tensors import Part
 from attnwatch.videos import open_attention
 

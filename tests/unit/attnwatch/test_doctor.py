@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnwatch import doctor
+from attnwatch import doctor, reduction
 from attnwatch.activity import Activity, Publisher
 from attnwatch.doctor import examine
 from attnwatch.inotify import Inotify
@@ -18,6 +18,7 @@ PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watc
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     """A machine on which all is well, whatever the one of the tests is like."""
+    monkeypatch.setattr(reduction, "IS_COMPILED", True)
     monkeypatch.setattr(doctor, "read_inotify", lambda: PLENTY)
     monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / rw - ext4 /dev/sda1 rw")
 
@@ -168,6 +169,11 @@ def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):
 
     monkeypatch.setattr(av.codec, "Codec", refuse)
     assert "has no H.264 encoder" in only(batch.folder, "problem")
+
+
+def test_without_the_compiled_part_there_is_a_warning(batch, monkeypatch):
+    monkeypatch.setattr(reduction, "IS_COMPILED", False)
+    assert "averaged by numpy" in only(batch.folder, "warning")
 
 
 def test_few_open_files_are_told(batch):
