@@ -58,7 +58,7 @@ lock:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.%: requirements/%.txt pyproject.toml attnwatch/_halves.c | $(VENV)/bin/python
+$(VENV)/.%: requirements/%.txt pyproject.toml attnwatch/_loops.c | $(VENV)/bin/python
 	@echo "installing requirements/$*.txt into $(VENV); this takes a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .

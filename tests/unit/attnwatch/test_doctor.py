@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnwatch import doctor, reduction
+from attnwatch import doctor, loops
 from attnwatch.activity import Activity, Publisher
 from attnwatch.doctor import examine
 from attnwatch.inotify import Inotify
@@ -18,7 +18,7 @@ PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watc
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     """A machine on which all is well, whatever the one of the tests is like."""
-    monkeypatch.setattr(reduction, "IS_COMPILED", True)
+    monkeypatch.setattr(loops, "IS_COMPILED", True)
     monkeypatch.setattr(doctor, "read_inotify", lambda: PLENTY)
     monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / rw - ext4 /dev/sda1 rw")
 
@@ -171,9 +171,9 @@ def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):
     assert "has no H.264 encoder" in only(batch.folder, "problem")
 
 
-def test_without_the_compiled_part_there_is_a_warning(batch, monkeypatch):
-    monkeypatch.setattr(reduction, "IS_COMPILED", False)
-    assert "averaged by numpy" in only(batch.folder, "warning")
+def test_without_compiled_loops_there_is_a_warning(batch, monkeypatch):
+    monkeypatch.setattr(loops, "IS_COMPILED", False)
+    assert "are not compiled" in only(batch.folder, "warning")
 
 
 def test_few_open_files_are_told(batch):
