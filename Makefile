@@ -61,6 +61,7 @@ $(VENV)/bin/python:
 $(VENV)/.%: requirements/%.txt pyproject.toml attnwatch/_loops.c | $(VENV)/bin/python
 	@echo "installing requirements/$*.txt into $(VENV); this takes a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	rm -rf build attnwatch/*.so
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -3,14 +3,15 @@
 import gc
 
 gc.disable()  # what is imported stays: looking for garbage meanwhile finds none, and takes a fifth of the start
-
-from attnwatch.cli import main as run_command_line  # noqa: E402
+try:
+    from attnwatch.cli import main as run_command_line
+finally:
+    gc.enable()
 
 
 def main() -> None:
     """Run the command line and exit."""
     gc.freeze()
-    gc.enable()
     run_command_line()
 
 

@@ -2,7 +2,9 @@
    several times the time, where this was not compiled. */
 
 #define PY_SSIZE_T_CLEAN
+#ifndef Py_GIL_DISABLED
 #define Py_LIMITED_API 0x030B0000
+#endif
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
@@ -74,48 +76,76 @@ FOR_EACH_CPU static uint16_t add_one(float *restrict total, const char *restrict
    one pass over the total, because that costs as much as a pass over a map. */
 static int add_all(Py_buffer *total, Py_buffer *halves, Py_buffer *starts)
 {
-    size_t size = total->len / sizeof(float), maps = starts->len / sizeof(int64_t);
+    size_t size = (size_t)total->len / sizeof(float), maps = (size_t)starts->len / sizeof(int64_t);
     const int64_t *start = starts->buf;
     const char *values = halves->buf;
     uint16_t seen = 0;
     size_t map = 0;
     for (; map + 4 <= maps; map += 4)
-        seen |= add_four(total->buf, values + HALF * start[map], values + HALF * start[map + 1],
-                         values + HALF * start[map + 2], values + HALF * start[map + 3], size);
+        seen |= add_four(total->buf, values + HALF * (size_t)start[map], values + HALF * (size_t)start[map + 1],
+                         values + HALF * (size_t)start[map + 2], values + HALF * (size_t)start[map + 3], size);
     for (; map < maps; map++)
-        seen |= add_one(total->buf, values + HALF * start[map], size);
+        seen |= add_one(total->buf, values + HALF * (size_t)start[map], size);
     return !(seen & SIGN);
 }
 
 static int all_within(Py_buffer *total, Py_buffer *halves, Py_buffer *starts)
 {
-    int64_t last = (int64_t)(halves->len / HALF) - (int64_t)(total->len / sizeof(float));
+    int64_t last = (int64_t)((size_t)halves->len / HALF) - (int64_t)((size_t)total->len / sizeof(float));
     const int64_t *start = starts->buf;
-    for (size_t map = 0; map < starts->len / sizeof(int64_t); map++)
+    for (size_t map = 0; map < (size_t)starts->len / sizeof(int64_t); map++)
         if (start[map] < 0 || start[map] > last)
             return 0;
     return 1;
 }
 
+/* Take the values of a flat array whose type has one of these characters, and this size. */
+static int take_values(PyObject *object, Py_buffer *values, int flags, const char *types, size_t size)
+{
+    if (PyObject_GetBuffer(object, values, PyBUF_ND | PyBUF_FORMAT | flags) < 0)
+        return 0;
+    size_t length = values->format ? strlen(values->format) : 0;
+    if (values->ndim == 1 && (size_t)values->itemsize == size && length && strchr(types, values->format[length - 1]))
+        return 1;
+    PyBuffer_Release(values);
+    PyErr_SetString(PyExc_ValueError, "found another array; expected flat ones: float32, uint16 and int64");
+    return 0;
+}
+
+static PyObject *add_if_within(Py_buffer *total, Py_buffer *halves, Py_buffer *starts)
+{
+    if ((uintptr_t)total->buf % sizeof(float) || (uintptr_t)starts->buf % sizeof(int64_t)) {
+        PyErr_SetString(PyExc_ValueError, "found an array that is not aligned; expected the total and the starts to be");
+        return NULL;
+    }
+    if (!all_within(total, halves, starts)) {
+        PyErr_SetString(PyExc_IndexError, "found a map that lies outside of the values; expected all within");
+        return NULL;
+    }
+    int valid;
+    Py_BEGIN_ALLOW_THREADS
+    valid = add_all(total, halves, starts);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(valid);
+}
+
 static PyObject *add_halves(PyObject *module, PyObject *arguments)
 {
     (void)module;
+    PyObject *total_object, *halves_object, *starts_object, *result = NULL;
     Py_buffer total, halves, starts;
-    if (!PyArg_ParseTuple(arguments, "w*y*y*", &total, &halves, &starts))
+    if (!PyArg_ParseTuple(arguments, "OOO", &total_object, &halves_object, &starts_object))
         return NULL;
-    PyObject *result = NULL;
-    if (all_within(&total, &halves, &starts)) {
-        int valid;
-        Py_BEGIN_ALLOW_THREADS
-        valid = add_all(&total, &halves, &starts);
-        Py_END_ALLOW_THREADS
-        result = PyBool_FromLong(valid);
-    } else {
-        PyErr_SetString(PyExc_IndexError, "found a map that lies outside of the values; expected all within");
+    if (!take_values(total_object, &total, PyBUF_WRITABLE, "f", sizeof(float)))
+        return NULL;
+    if (take_values(halves_object, &halves, 0, "H", HALF)) {
+        if (take_values(starts_object, &starts, 0, "lq", sizeof(int64_t))) {
+            result = add_if_within(&total, &halves, &starts);
+            PyBuffer_Release(&starts);
+        }
+        PyBuffer_Release(&halves);
     }
     PyBuffer_Release(&total);
-    PyBuffer_Release(&halves);
-    PyBuffer_Release(&starts);
     return result;
 }
 
@@ -123,7 +153,7 @@ FOR_EACH_CPU static void blend_row(uint8_t *restrict target, const uint8_t *rest
                                    const uint8_t *restrict above, uint16_t weight, Py_ssize_t width)
 {
     for (Py_ssize_t x = 0; x < width; x++)
-        target[x] = (uint16_t)(below[x] * (uint16_t)(OPAQUE - weight) + above[x] * weight + OPAQUE / 2) / OPAQUE;
+        target[x] = (uint8_t)((uint16_t)(below[x] * (uint16_t)(OPAQUE - weight) + above[x] * weight + OPAQUE / 2) / OPAQUE);
 }
 
 static void colour_row(uint8_t *restrict target, const uint8_t *restrict grey, const uint8_t *restrict table,

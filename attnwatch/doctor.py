@@ -240,10 +240,13 @@ def _encoder() -> Finding:
 def _loops() -> Finding:
     from attnwatch import loops  # noqa: PLC0415 - imports numpy, which other commands do without
 
-    if loops.IS_COMPILED:
+    if loops.WHY_NOT_COMPILED is None:
         return Finding("ok", "the inner loops are compiled")
-    found = "the inner loops are not compiled: numpy does the same, more slowly"
-    return Finding("warning", found, "install a C compiler (gcc), then attnwatch again")
+    found = f"the inner loops are not compiled ({loops.WHY_NOT_COMPILED}): numpy does the same, more slowly"
+    remedy = (
+        "install a C compiler (gcc), then attnwatch again (pip install --force-reinstall --no-deps; make clean first)"
+    )
+    return Finding("warning", found, remedy)
 
 
 def _open_files() -> Finding:

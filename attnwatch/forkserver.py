@@ -127,10 +127,11 @@ class _Server:
         for number in _NOT_FOR_SERVERS:
             signal.signal(number, signal.SIG_DFL)
         os.environ.update(environment)
-        gc.disable()  # nothing here becomes garbage
+        gc.disable()  # what is imported stays
         for module in preload:
             import_module(module)
         gc.freeze()  # shared with every process that is forked: a collection would copy the pages
+        gc.enable()
         woken, waker = socket.socketpair()
         waker.setblocking(False)
         woken.setblocking(False)
@@ -183,7 +184,6 @@ class _Server:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOT_FOR_SERVERS)
         self._watcher.close()
         self._socket.close()
-        gc.enable()
         self._target(work, results)
 
     def _reap(self) -> None:

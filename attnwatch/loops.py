@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HALF_TO_SINGLE", "IS_COMPILED", "NEGATIVE_ZERO", "OPAQUE", "SMALLEST_INVALID_HALF"]
+__all__ = ["HALF_TO_SINGLE", "NEGATIVE_ZERO", "OPAQUE", "SMALLEST_INVALID_HALF", "WHY_NOT_COMPILED"]
 __all__ += ["add_halves", "blend", "colour"]
 
 Picture = npt.NDArray[np.uint8]
@@ -22,9 +22,10 @@ def add_halves_with_numpy(
 ) -> bool:
     """Add maps, given by where they start in flat values; tell whether all values were finite and not negative.
 
-    Values are given as their bits, and the total is too small by the factor `HALF_TO_SINGLE`: a half's bits, shifted
-    so that its fraction meets the single's, are a single whose exponent is too small by the difference of the two
-    biases. That holds for subnormal halves too, and takes a fifth of numpy's conversion.
+    Where they were not, the total is worthless. Values are given as their bits, and the total is too small by the
+    factor `HALF_TO_SINGLE`: a half's bits, shifted so that its fraction meets the single's, are a single whose
+    exponent is too small by the difference of the two biases. That holds for subnormal halves too, and takes a fifth
+    of numpy's conversion.
 
     Raises:
         IndexError: a map does not lie within the values.
@@ -48,6 +49,8 @@ def add_halves_with_numpy(
 def blend_with_numpy(target: Picture, below: Picture, above: Picture, weight: int) -> None:
     """Mix two pictures of bytes, `[height, width]`; ``weight`` is that of the one above, 0 to `OPAQUE`.
 
+    The target may overlap neither.
+
     Raises:
         ValueError: sizes differ, or the weight is another.
 
@@ -65,7 +68,7 @@ def blend_with_numpy(target: Picture, below: Picture, above: Picture, weight: in
 
 
 def colour_with_numpy(target: Picture, grey: Picture, table: bytes) -> None:
-    """Look each byte of a picture, `[height, width]`, up in a table of 256.
+    """Look each byte of a picture, `[height, width]`, up in a table of 256. The target may not overlap it.
 
     Raises:
         ValueError: sizes differ, or the table has another length.
@@ -78,8 +81,8 @@ def colour_with_numpy(target: Picture, grey: Picture, table: bytes) -> None:
 
 try:
     from attnwatch._loops import add_halves, blend, colour
-except ImportError:  # there was no C compiler when this was installed
+except ImportError as _error:  # there was no C compiler when this was installed
     add_halves, blend, colour = add_halves_with_numpy, blend_with_numpy, colour_with_numpy
-    IS_COMPILED = False
+    WHY_NOT_COMPILED: str | None = str(_error)
 else:
-    IS_COMPILED = True
+    WHY_NOT_COMPILED = None

@@ -16,6 +16,9 @@ Stored = npt.NDArray[Any]  # values as they are in a file: singles, or halves as
 STORED: dict[str, type[np.uint16] | type[np.float32]] = {"F16": np.uint16, "F32": np.float32}
 
 
+_VALID = "probabilities: finite, at least 0"
+
+
 class Mean:
     """Adds up maps, as they are stored, into their float32 mean.
 
@@ -38,11 +41,16 @@ class Mean:
 
         """
         self._count += len(starts)
-        if self._kind == "F16" and add_halves(self._total, values, np.array(starts, np.int64)):
+        if self._kind == "F16":
+            if not add_halves(self._total, values, np.array(starts, np.int64)):
+                raise TensorError(problem(path, name, self._what_is_wrong(values, starts), _VALID))
             return
         for start in starts:
-            # Halves come here to be refused: it says what was found.
             self._total += valid(values[start : start + self._total.size], path, name)
+
+    def _what_is_wrong(self, values: Stored, starts: Sequence[int]) -> str:
+        found = (_invalid(values[start : start + self._total.size]) for start in starts)
+        return next(filter(None, found), "values that change while they are read")
 
     def value(self) -> Float32Array:
         """Return the mean, once."""
@@ -58,17 +66,22 @@ def valid(values: Stored, path: Path, name: str) -> Stored:
         TensorError: a value is negative, infinite or not a number.
 
     """
-    if values.size == 0:
-        return values
-    if values.dtype == np.uint16:
-        if values.max() < SMALLEST_INVALID_HALF:
-            return values
+    if values.dtype == np.uint16 and values.size and values.max() >= SMALLEST_INVALID_HALF:
         values = np.where(values == NEGATIVE_ZERO, np.uint16(0), values)
+    found = _invalid(values)
+    if found is not None:
+        raise TensorError(problem(path, name, found, _VALID))
+    return values
+
+
+def _invalid(values: Stored) -> str | None:
+    """Describe what is no probability among stored values, if anything."""
+    if values.size == 0 or (values.dtype == np.uint16 and values.max() < SMALLEST_INVALID_HALF):
+        return None
     numbers = values.view(np.float16) if values.dtype == np.uint16 else values
     if numbers.min() >= 0 and numbers.max() < np.inf:  # false for NaN too
-        return values
-    found = f"a negative value ({numbers.min():g})" if np.isfinite(numbers).all() else "NaN or infinite values"
-    raise TensorError(problem(path, name, found, "probabilities: finite, at least 0"))
+        return None
+    return f"a negative value ({numbers.min():g})" if np.isfinite(numbers).all() else "NaN or infinite values"
 
 
 def problem(path: Path, name: str | None, found: str, expected: str) -> Problem:

@@ -21,6 +21,7 @@ from attnwatch.reduction import STORED, Float32Array, Mean, Stored, problem, val
 MAX_DECOMPRESSED_BYTES = 64 * 2**30
 
 _MOST_MAPPED = 32 * 2**20  # bytes of a file that stay in memory while it is read through
+_LEAST_MAPPED = 128 * 2**10  # bytes that reading any of them maps: the kernel takes the pages around it, too
 _ZSTD_HEADER_BYTES = 18  # RFC 8878, section 3.1.1.1: the longest frame header
 
 
@@ -87,7 +88,7 @@ class StoredTensor:
         size = prod(shape)
         mean = Mean(size, self.kind)
         values = self._values()
-        at_once = max(1, _MOST_MAPPED // (size * values.itemsize))
+        at_once = max(1, _MOST_MAPPED // max(size * values.itemsize, _LEAST_MAPPED))
         starts = self._starts(indices, shape)
         for first in range(0, len(starts), at_once):
             mean.add(values, starts[first : first + at_once], self.path, self.name)

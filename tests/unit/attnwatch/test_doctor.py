@@ -18,7 +18,7 @@ PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watc
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     """A machine on which all is well, whatever the one of the tests is like."""
-    monkeypatch.setattr(loops, "IS_COMPILED", True)
+    monkeypatch.setattr(loops, "WHY_NOT_COMPILED", None)
     monkeypatch.setattr(doctor, "read_inotify", lambda: PLENTY)
     monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / rw - ext4 /dev/sda1 rw")
 
@@ -172,7 +172,7 @@ def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):
 
 
 def test_without_compiled_loops_there_is_a_warning(batch, monkeypatch):
-    monkeypatch.setattr(loops, "IS_COMPILED", False)
+    monkeypatch.setattr(loops, "WHY_NOT_COMPILED", "no module named _loops")
     assert "are not compiled" in only(batch.folder, "warning")
 
 

@@ -1,15 +1,18 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnwatch import loops
-from attnwatch.loops import IS_COMPILED, add_halves_with_numpy, blend_with_numpy, colour_with_numpy
+from attnwatch.loops import WHY_NOT_COMPILED, add_halves_with_numpy, blend_with_numpy, colour_with_numpy
 
 HALVES = 0x7C00  # as many values of 16 bits are finite and not negative
 
 compiled = pytest.mark.skipif(
-    not IS_COMPILED, reason="attnwatch._loops is not compiled: install a C compiler, then attnwatch again"
+    WHY_NOT_COMPILED is not None, reason=f"{WHY_NOT_COMPILED}: install a C compiler, then attnwatch again"
 )
 
 
@@ -164,6 +167,33 @@ def test_a_weight_that_is_none_is_refused(blend, weight):
 def test_a_picture_of_another_size_is_not_coloured(colour):
     with pytest.raises(ValueError, match="different sizes"):
         colour(np.zeros((4, 4), np.uint8), np.zeros((5, 4), np.uint8), bytes(256))
+
+
+@compiled
+def test_compiled_sums_refuse_arrays_that_they_would_misread():
+    total, halves, starts = np.zeros(4, np.float32), np.zeros(8, np.uint16), np.zeros(1, np.int64)
+    unaligned = np.frombuffer(bytes(9), np.int64, offset=1, count=1)
+    for wrong in (
+        (total.astype(np.float64), halves, starts),
+        (total, halves.astype(np.float16), starts),
+        (total, halves, starts.astype(np.int32)),
+        (total.reshape(2, 2), halves, starts),
+        (total, halves[::2], starts),
+        (total, halves, unaligned),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - some are numpy's own words
+            loops.add_halves(*wrong)
+
+
+def test_without_the_compiled_module_numpy_does_all_of_it():
+    program = """
+import sys
+sys.modules["attnwatch._loops"] = None
+from attnwatch import loops
+print([getattr(loops, name).__name__ for name in ("add_halves", "blend", "colour")], loops.WHY_NOT_COMPILED is None)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['add_halves_with_numpy', 'blend_with_numpy', 'colour_with_numpy'] False"
 
 
 @compiled

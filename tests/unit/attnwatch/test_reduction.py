@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attnwatch import reduction
 from attnwatch.errors import TensorError
 from attnwatch.reduction import Mean
 
@@ -15,3 +16,9 @@ def test_a_refusal_names_what_was_found_and_where(kind, stored):
     (problem,) = refused.value.problems
     assert (problem.file, problem.field) == (Path("maps.safetensors"), "tensor 'kiss'")
     assert problem.found == "a negative value (-0.5)"
+
+
+def test_values_that_change_between_two_looks_are_refused_too(monkeypatch):
+    monkeypatch.setattr(reduction, "add_halves", lambda *_arrays: False)
+    with pytest.raises(TensorError, match="values that change while they are read"):
+        Mean(2, "F16").add(np.zeros(2, np.uint16), [0], Path("maps.safetensors"), "kiss")
