@@ -2,7 +2,7 @@
 # The demonstration of `make demo`: the watcher and the generator side by side, as two processes that share a folder.
 set -euo pipefail
 
-template='a romantic (kiss) between [two men|two women|a man and woman]'
+template='a (red) [(circle)|(square)|(star)] moving [left|right]'
 
 mkdir -p outputs
 attnwatch outputs/ > >(sed -u 's/^/[attnwatch] /') 2>&1 &
@@ -11,9 +11,9 @@ trap 'kill "$watcher" 2>/dev/null || true' EXIT
 
 echo "\$ attnwatch outputs/ &"
 echo "\$ python -m generator --config configs/attention_visualization_demo.yaml --template \"$template\"" \
-  "--videos-per-variation 2 --batch-name demo"
+  "--videos-per-variation 1 --batch-name demo"
 python -m generator --config configs/attention_visualization_demo.yaml --template "$template" \
-  --videos-per-variation 2 --batch-name demo > >(sed -u 's/^/[generator] /') 2>&1
+  --videos-per-variation 1 --batch-name demo > >(sed -u 's/^/[generator] /') 2>&1
 
 # Renders what the watcher has not got to yet, and returns when nothing is left.
 attnwatch outputs/ --once --quiet

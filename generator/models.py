@@ -41,7 +41,7 @@ def load(settings: ModelSettings) -> VideoModel:
     device = _device(settings.device)
     dtype = _dtype(settings.dtype, device)
     _quieten()
-    source = str(tiny.folder()) if settings.id == tiny.NAME else settings.id
+    source = str(tiny.FOLDER) if settings.id == tiny.NAME else settings.id
     family = _family(settings, source)
     try:
         # A VAE in half precision shows. Some pipelines hand it latents in the type of the rest, though.
@@ -53,7 +53,7 @@ def load(settings: ModelSettings) -> VideoModel:
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelError(f"model {settings.id} cannot be loaded: {first_line(error)}") from error
     pipe.set_progress_bar_config(disable=True)
-    recommended = tiny.RECOMMENDED if settings.id == tiny.NAME else None
+    recommended = tiny.SAMPLING if settings.id == tiny.NAME else None
     return family(pipe, settings.id, _revision(settings, source), recommended)
 
 
@@ -113,7 +113,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 def _revision(settings: ModelSettings, source: str) -> str | None:
     """Tell which version was loaded: the hub's commit, or what the embedded model was built from."""
     if settings.id == tiny.NAME:
-        return Path(source).name.removeprefix(f"{tiny.NAME}-")
+        return tiny.revision()
     if Path(source).is_dir():
         return settings.revision
     index = huggingface_hub.try_to_load_from_cache(source, "model_index.json", revision=settings.revision)

@@ -6,8 +6,8 @@ import transformers
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-from generator.tiny.build import build as build_wan
-from generator.tiny.build import build_tokenizer
+from tests.random_wan import build as build_wan
+from tests.random_wan import build_tokenizer
 
 CORPUS = ["a romantic kiss between two men and a dog", "kissing in the rain", "blurry, low quality"]
 CLIP_LENGTH = 77

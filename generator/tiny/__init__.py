@@ -1,63 +1,25 @@
-"""The embedded default model: a complete, real Wan pipeline with tiny dimensions.
+"""The embedded default model: a complete, real Wan pipeline with tiny dimensions, trained on moving shapes.
 
-`folder` returns where it lies, in the format of any other diffusers model. If weights are shipped beside this
-file (folder ``weights``) it is them; otherwise the pipeline is built once from its configuration and a fixed
-seed, and kept in the user's cache.
+It lies in the folder ``weights`` beside this file, in the format of any other diffusers model. The other modules
+here train it and evaluate it; see README.md.
 """
 
-import os
-import shutil
-import tempfile
+import hashlib
 from pathlib import Path
 
-from generator.errors import ModelError
 from generator.settings import Sampling
+from generator.tiny.shapes import FRAMES, SIZE
 
 NAME = "tiny"
-RECOMMENDED = Sampling(width=192, height=128, frames=17, fps=8.0, steps=8, guidance_scale=5.0)
+FOLDER = Path(__file__).parent / "weights"
 
-_SHIPPED = Path(__file__).parent / "weights"
-
-
-def folder() -> Path:
-    """Return the folder of the model, which is built at the first call.
-
-    Raises:
-        ModelError: if the cache cannot be written.
-
-    """
-    if _SHIPPED.is_dir():
-        return _SHIPPED
-    from generator.tiny.build import fingerprint  # noqa: PLC0415 - needs torch, shipped weights do not
-
-    place = _cache() / f"tiny-{fingerprint()}"
-    if not place.is_dir():
-        _build(place)
-    return place
+SAMPLING = Sampling(width=SIZE, height=SIZE, frames=FRAMES, fps=8.0, steps=12, guidance_scale=4.0)
+"""What the model is trained for, and what it is evaluated with."""
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "attnwatch"
-
-
-def _build(place: Path) -> None:
-    """Build beside ``place`` and rename, so that processes that do this at the same time cannot disturb."""
-    from generator.tiny.build import build  # noqa: PLC0415
-
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        workplace = Path(tempfile.mkdtemp(prefix=".tiny-", dir=place.parent))
-    except OSError as error:
-        raise ModelError(
-            f"the embedded model cannot be built in {place.parent}: {error.strerror}. "
-            "Set XDG_CACHE_HOME to a folder that can be written"
-        ) from error
-    try:
-        build().save_pretrained(workplace)
-        workplace.rename(place)
-    except OSError as error:
-        if not place.is_dir():  # otherwise another process was faster, and its model is the same
-            raise ModelError(f"the embedded model cannot be built in {place}: {error}") from error
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+def revision() -> str:
+    """Name the version of the model, by its weights."""
+    digest = hashlib.sha256()
+    for file in sorted(FOLDER.rglob("*.safetensors")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -28,7 +28,7 @@ WORDS = (
 UNKNOWN = "something"
 """A word that is not known, so that the model learns to look past it."""
 
-NO_CAPTION, NO_ARTICLE, NO_COLOUR, NO_MOTION, MOTION_FIRST, OPENING, ODD_WORD = 0.1, 0.15, 0.05, 0.1, 0.15, 0.1, 0.03
+NO_CAPTION, NO_ARTICLE, NO_COLOUR, NO_MOTION, MOTION_FIRST, OPENING, ODD_WORD = 0.1, 0.15, 0.2, 0.1, 0.15, 0.1, 0.03
 """How often a caption is empty, and how often each of its parts is left out, moved or added."""
 
 

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -36,6 +36,8 @@ class Phase:
     steps: int
     lr: float
     adam_lr: float
+    adam_only: Mapping[str, nn.Module] = field(default_factory=dict)
+    """More of what is trained, without Muon."""
     warm_up: int = 50
     cool_down: float = 0.3
     """Share of the steps in which the rates fall to nothing."""
@@ -56,8 +58,9 @@ class Descent:
         self.step = 0
         self._file = folder / f"{phase.name}.checkpoint.pt"
         self._workers = workers
-        self._optimizer = Muon(phase.modules.values(), lr=phase.lr, adam_lr=phase.adam_lr)
-        self._weights = [weight for module in phase.modules.values() for weight in module.parameters()]
+        modules, adam_only = list(phase.modules.values()), list(phase.adam_only.values())
+        self._optimizer = Muon(modules, adam_only, lr=phase.lr, adam_lr=phase.adam_lr)
+        self._weights = [weight for module in modules + adam_only for weight in module.parameters()]
         self._mean = [weight.detach().clone() for weight in self._weights]
         if self._file.exists():
             self._load()

@@ -12,9 +12,10 @@ from generator.capture import capture
 from generator.families.base import PipelineModel
 from generator.families.wan import WanModel
 from generator.prompts import Template
+from generator.tiny import SAMPLING
 from generator.tiny.autoencoder import encode, to_tensor
 from generator.tiny.captions import describe, track
-from generator.tiny.networks import SAMPLING, TEXT_KEYS
+from generator.tiny.networks import TEXT_KEYS
 from generator.tiny.shapes import Scene, render
 from generator.tokens import locate
 

@@ -152,7 +152,7 @@ def test_what_was_asked_for_is_what_is_stored(batch):
         assert set(tensors) == {
             f"{branch}{word}{kind}" for branch in ("", "uncond/") for word in words for kind in ("", ".aggregated")
         }
-        assert tensors["uncond/red"] == tensors["kiss"] == (1, 2, 4, 2, 1, 1)
+        assert tensors["uncond/red"] == tensors["kiss"] == (1, 2, 4, 2, 2, 2)
         assert {step["branch"] for step in manifest["denoising"]} == {"both"}
         assert manifest["generation"]["capture"]["self_check"]["max_abs_error"] < 1e-5
     elif stored["branch"] == "uncond":

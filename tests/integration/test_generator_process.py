@@ -17,7 +17,7 @@ from tests.integration.generator_support import (
     wait_for,
 )
 
-TEMPLATE = "a (kiss) between [two men|two women|a man and woman]"
+TEMPLATE = "a (red) [circle|square|star] moving left"
 DEMO = Path(__file__).parents[2] / "configs" / "attention_visualization_demo.yaml"
 BATCH = ["--template", TEMPLATE, "--videos-per-variation", "2", "--batch-name", "demo", "--config", DEMO]
 # 40 steps of each small video give time to send a signal between two of them.
@@ -47,7 +47,7 @@ def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
     assert len(lines) == 10
     assert " INFO: loaded tiny in " in lines[0]
     assert " INFO: attention: up to " in lines[2]
-    assert ' INFO: video 1/6 prompt_001_vid001 seed 42 "a kiss between two men" ' in lines[3]
+    assert ' INFO: video 1/6 prompt_001_vid001 seed 42 "a red circle moving left" ' in lines[3]
     assert lines[-1].endswith(f" INFO: {folder} is complete, 6 of 6 videos")
 
 

@@ -101,13 +101,13 @@ def test_the_example_of_a_script_of_ones_own_makes_a_batch_that_is_rendered(tmp_
     names = run_example(
         "In a script of your own",
         {
-            '"Wan-AI/Wan2.1-T2V-1.3B-Diffusers"': repr(str(tiny.folder())),
+            '"Wan-AI/Wan2.1-T2V-1.3B-Diffusers"': repr(str(tiny.FOLDER)),
             "torch.bfloat16": "torch.float32",
             '"cuda"': '"cpu"',
             "num_frames=81": small,
         },
     )
-    assert names["last"].shape == (1, 1, 2, 3, 4)
+    assert names["last"].shape == (1, 1, 2, 6, 8)
     checked, rendered = (
         attnwatch(*arguments, cwd=tmp_path) for arguments in (["check", "outputs"], ["outputs", "--once"])
     )

@@ -1,4 +1,4 @@
-"""The embedded model, loaded once: everything here runs the real pipeline."""
+"""A tiny pipeline with random weights, in the place of the embedded one, loaded once: everything here runs it."""
 
 import logging
 from dataclasses import replace
@@ -9,21 +9,25 @@ SMALL = {"width": 64, "height": 48, "frames": 5, "steps": 2}
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """A cache folder of its own, so that no test depends on what the user's holds."""
-    return tmp_path_factory.mktemp("cache")
+def random_weights(tmp_path_factory):
+    """Folder of a pipeline whose tokenizer takes any text."""
+    from tests.random_wan import build
+
+    folder = tmp_path_factory.mktemp("random-weights")
+    build().save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def model(cache):
+def model(random_weights):
     import torch
 
-    from generator import models
+    from generator import models, tiny
     from generator.settings import ModelSettings
 
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setattr(tiny, "FOLDER", random_weights)
         return models.load(ModelSettings(device="cpu"))
 
 

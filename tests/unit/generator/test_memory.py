@@ -6,7 +6,7 @@ import torch
 from accelerate import cpu_offload
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
-from generator import models
+from generator import models, tiny
 from generator.capture import capture
 from generator.errors import ModelError
 from generator.maps import Keep
@@ -15,8 +15,8 @@ from generator.settings import ModelSettings
 
 
 @pytest.fixture(autouse=True)
-def _offline(monkeypatch, cache):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+def _random_weights(monkeypatch, random_weights):
+    monkeypatch.setattr(tiny, "FOLDER", random_weights)
 
 
 @pytest.fixture(autouse=True)

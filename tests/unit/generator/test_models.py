@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from generator import models
+from generator import models, tiny
 from generator.errors import ModelError
 from generator.families.contract import LatentGrid
 from generator.families.wan import WanModel
@@ -13,21 +13,20 @@ from generator.settings import ModelSettings, Sampling
 
 
 @pytest.fixture(autouse=True)
-def _offline(monkeypatch, cache):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+def _random_weights(monkeypatch, random_weights):
+    monkeypatch.setattr(tiny, "FOLDER", random_weights)
 
 
-def test_a_folder_is_loaded_like_the_embedded_model(model, sampling, cache):
-    folder = next((cache / "attnwatch").iterdir())
-    loaded = models.load(ModelSettings(id=str(folder), device="cpu"))
-    assert (loaded.name, loaded.revision) == (str(folder), None)
+def test_a_folder_is_loaded_like_the_embedded_model(model, sampling, random_weights):
+    loaded = models.load(ModelSettings(id=str(random_weights), device="cpu"))
+    assert (loaded.name, loaded.revision) == (str(random_weights), None)
     assert loaded.recommended == Sampling(832, 480, 81, 16.0, 50, 5.0)
     frames = [each.generate("a kiss", sampling, 1, lambda done, total: None) for each in (model, loaded)]
     assert np.array_equal(*frames)
 
 
-def test_the_embedded_model_knows_what_it_was_built_from(model):
-    assert model.revision == models.tiny.build.fingerprint()
+def test_the_embedded_model_knows_its_version(model):
+    assert model.revision == tiny.revision()
     assert (model.name, model.device, model.dtype) == ("tiny", "cpu", "float32")
 
 

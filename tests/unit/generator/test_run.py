@@ -315,7 +315,7 @@ def test_the_batch_files_say_what_it_is_going_to_be_and_how_it_ended(make):
         "manifest": "videos/prompt_002/video_002.complete.json",
     }
     assert all((folder / entry["manifest"]).is_file() for entry in begun["videos"])
-    assert begun["settings"]["video"]["guidance_scale"] == 5.0  # what the model recommends
+    assert begun["settings"]["video"]["guidance_scale"] == 4.0  # what the model recommends
     assert begun["settings"]["model"]["dtype"] == "float32"
     assert ended["status"] == "complete"
     assert ended["counts"] == {"expected": 4, "complete": 4, "failed": 0}

@@ -1,19 +1,10 @@
-import json
-import multiprocessing
+import shutil
 
-import pytest
 import torch
 from diffusers import WanPipeline
 
 from generator import tiny
-from generator.errors import ModelError
-from generator.tiny.build import TRANSFORMER, build, build_tokenizer
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "attnwatch"
+from tests.random_wan import TRANSFORMER, build, build_tokenizer
 
 
 def weights(pipe):
@@ -24,7 +15,7 @@ def weights(pipe):
     }
 
 
-def test_it_is_a_complete_wan_pipeline_with_every_component_of_its_own():
+def test_the_pipeline_with_random_weights_is_a_complete_one_with_every_component_of_its_own():
     pipe = build()
     assert type(pipe) is WanPipeline
     assert {name for name, component in pipe.components.items() if component is not None} == {
@@ -57,34 +48,17 @@ def test_every_text_in_every_script_has_tokens():
         assert ids[-1] == tokenizer.eos_token_id
 
 
-def test_it_is_built_once_and_then_found_in_the_cache(cache):
-    place = tiny.folder()
-    assert place.parent == cache
-    assert json.loads((place / "model_index.json").read_text())["_class_name"] == "WanPipeline"
-    made = (place / "model_index.json").stat().st_mtime_ns
-    assert tiny.folder() == place
-    assert (place / "model_index.json").stat().st_mtime_ns == made
-    assert list(cache.iterdir()) == [place]
+def test_the_embedded_model_is_small_enough_to_ship_and_says_what_it_is():
+    files = list(tiny.FOLDER.rglob("*"))
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 6_000_000
+    assert "generator.tiny.train" in (tiny.FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-def test_processes_that_build_it_at_the_same_time_do_not_disturb_each_other(cache):
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=tiny.folder) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert list(cache.iterdir()) == [tiny.folder()]
-
-
-def test_a_cache_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path, monkeypatch):
-    (tmp_path / "attnwatch").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match="Set XDG_CACHE_HOME to a folder that can be written"):
-        tiny.folder()
-
-
-def test_weights_that_are_shipped_win(tmp_path, monkeypatch):
-    monkeypatch.setattr(tiny, "_SHIPPED", tmp_path)
-    assert tiny.folder() == tmp_path
+def test_other_weights_are_another_revision(tmp_path, monkeypatch):
+    before = tiny.revision()
+    copied = shutil.copytree(tiny.FOLDER, tmp_path / "weights")
+    monkeypatch.setattr(tiny, "FOLDER", copied)
+    assert tiny.revision() == before
+    with next(copied.rglob("*.safetensors")).open("ab") as file:
+        file.write(b"\0")
+    assert tiny.revision() != before

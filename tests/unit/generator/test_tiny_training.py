@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from generator.tiny import autoencoder, denoiser, train
+from generator.tiny import SAMPLING, autoencoder, denoiser, train
 from generator.tiny.descent import Descent, Phase
 from generator.tiny.muon import Muon, orthogonal
-from generator.tiny.networks import SAMPLING, SCHEDULER, build, build_tokenizer
+from generator.tiny.networks import SCHEDULER, build, build_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,13 @@ def test_matrices_and_kernels_are_muons_and_the_rest_is_adams():
     muon, adam = Muon([model], lr=0.1, adam_lr=0.1).param_groups
     assert [tuple(weight.shape) for weight in muon["params"]] == [(6, 4), (2, 6, 3, 3, 3)]
     assert sum(weight.numel() for weight in adam["params"]) == 9 * 4 + 6 + 2 + 2 + 2
+
+
+def test_modules_for_adam_have_no_part_that_is_muons():
+    model, other = linear(), nn.Linear(5, 5)
+    muon, adam = Muon([model], [other], lr=0.1, adam_lr=0.1).param_groups
+    assert {id(weight) for weight in other.parameters()} <= {id(weight) for weight in adam["params"]}
+    assert not {id(weight) for weight in other.parameters()} & {id(weight) for weight in muon["params"]}
 
 
 def test_a_closure_is_refused():
@@ -110,6 +117,15 @@ def test_a_few_keys_with_one_for_all_padding_equal_all_keys_of_the_pipeline():
         after = pipe.transformer(noised, torch.tensor([500.0]), whole, return_dict=False)[0]
     torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-5)
     assert torch.equal(after, expected)
+
+
+def test_a_word_hears_what_stands_beside_it():
+    shapes = (("circle", "star"), ("square", "star"), ("circle", "square"))
+    captions = [f"a red {one} moving left and a blue {other}" for one, other in shapes]
+    with torch.no_grad():
+        red, near, far = denoiser.embed(build(), captions)[:, 1]
+    assert (near - red).norm() > 0.1 * red.norm()
+    assert (far - red).norm() < 0.3 * (near - red).norm()
 
 
 def test_case_does_not_matter_and_unknown_words_are_one_and_the_same():

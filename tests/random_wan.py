@@ -1,9 +1,5 @@
-"""How the embedded model is made: every component from its configuration, weights from a fixed seed."""
+"""A complete Wan pipeline with random weights from a fixed seed, whose tokenizer takes any text in any script."""
 
-import hashlib
-import json
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -51,14 +47,6 @@ SCHEDULER: dict[str, Any] = {
 }
 
 
-@cache
-def fingerprint() -> str:
-    """Name what the model depends on: its configuration, and the libraries that turn it into weights."""
-    libraries = {name: version(name) for name in ("torch", "diffusers", "transformers", "tokenizers")}
-    described = [SEED, WORDS, ENDINGS, TEXT_ENCODER, TRANSFORMER, VAE, SCHEDULER, libraries]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:12]
-
-
 def build() -> WanPipeline:
     """Build the pipeline. The state of torch's global random generator is left as it was."""
     tokenizer = build_tokenizer()
@@ -82,9 +70,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        pad_token="<pad>",  # noqa: S106 - a token of text
-        eos_token="</s>",  # noqa: S106
-        unk_token="<unk>",  # noqa: S106
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
         model_max_length=512,
     )
 
