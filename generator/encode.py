@@ -39,7 +39,8 @@ def encode_video(path: Path, frames: np.ndarray, fps: float) -> None:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(100_000))
         stream.height, stream.width = pixels.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": CRF}
+        # Without mbtree the same frames make the same file: with it, x264 varies from run to run at some sizes.
+        stream.options = {"crf": CRF, "x264-params": "mbtree=0"}
         _tag(stream.codec_context)
         for picture in pixels:
             frame = reformatter.reformat(

@@ -118,10 +118,10 @@ def test_a_resumed_batch_refuses_another_template(cache, uninterrupted):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 160 KiB, where one may be mounted."""
+    """A file system of 64 KiB, where one may be mounted."""
     output = tmp_path / "small"
     output.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(output)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(output)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("a file system cannot be mounted here")
     yield output

@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,16 @@ def test_a_watcher_whose_server_of_processes_is_killed_begins_again_and_does_the
     assert not is_running(server)
 
 
+def descriptors(pid):
+    return {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+
 def leave_descriptors(pid, free):
     """Leave a process only so many more file descriptors; return the limits from before."""
-    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    used = descriptors(pid)
+    for _ in range(20):  # what a scan has open just now is free again in a moment
+        time.sleep(0.01)
+        used &= descriptors(pid)
     unused = (number for number in itertools.count() if number not in used)
     first_refused = next(itertools.islice(unused, free, None))
     return resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_refused, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

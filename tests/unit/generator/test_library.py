@@ -13,7 +13,7 @@ from generator.library import capture
 from generator.maps import Keep
 from generator.outputs import write_video
 
-CALL = {"width": 64, "height": 48, "num_frames": 5, "num_inference_steps": 2}
+CALL = {"width": 64, "height": 48, "num_frames": 5, "num_inference_steps": 2, "guidance_scale": 4.0}
 
 
 def call(model, prompt="a kiss and a dog", **arguments):
