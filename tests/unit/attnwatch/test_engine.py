@@ -211,18 +211,18 @@ def test_when_the_server_is_killed_waiting_says_so_and_no_job_is_left(engine, ma
 
 
 def test_when_the_server_is_killed_starting_says_so(engine, manifest):
-    _, server = server_of(manifest, engine)
+    pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not is_running(server))
+    wait_until(lambda: not is_running(server) and not is_running(pid))  # the next job waits for no lock
     with pytest.raises(EngineError, match="has ended"):
         engine.start(job(manifest))
     engine.stop()
 
 
 def test_stopping_after_the_server_was_killed_is_no_error(engine, manifest):
-    _, server = server_of(manifest, engine)
+    pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not is_running(server))
+    wait_until(lambda: not is_running(server) and not is_running(pid))  # the next job waits for no lock
     engine.stop()
     assert engine.running == 0
 
