@@ -63,6 +63,13 @@ class OldBatch:
         path = self.outputs(number, prompt) / f"{self.video_id(number, prompt)}.rendered.json"
         return json.loads(path.read_text()) if path.exists() else None
 
+    def add_pickles(self, program: str) -> None:
+        """Add a video whose tensors are pickles; whoever believes them runs a program."""
+        tensors = self.add()
+        for path in (tensors / "token_kiss").glob("*.npy"):
+            path.with_suffix(".pt").write_bytes(f"cos\nsystem\n(S'{program}'\ntR.".encode())
+            path.unlink()
+
     def add(
         self,
         number: int = 1,

@@ -60,7 +60,6 @@ def batch(request, tmp_path_factory):
     (folder / "settings.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     output = folder / "outputs"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         if is_large:
             patch.setattr("generator.store.MOST_IN_ONE_FILE", 0)
         arguments = ["--config", folder / "settings.yaml", "--output", output, "--batch-name", "x", *SMALL]

@@ -16,29 +16,28 @@ def command(*arguments):
     return [sys.executable, "-m", "generator", *map(str, arguments)]
 
 
-def environment(cache):
+def environment():
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GENERATOR_")}
     return {
         **kept,
-        "XDG_CACHE_HOME": str(cache),
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": str(ROOT),
     }
 
 
-def generate(cache, *arguments, timeout=120):
+def generate(*arguments, timeout=120):
     """Run to the end; return the finished process, its output as text."""
     return subprocess.run(
-        command(*arguments), env=environment(cache), capture_output=True, text=True, timeout=timeout, check=False
+        command(*arguments), env=environment(), capture_output=True, text=True, timeout=timeout, check=False
     )
 
 
 @contextmanager
-def generating(cache, *arguments):
+def generating(*arguments):
     """Run in the background; whatever happens, the process is gone afterwards."""
     process = subprocess.Popen(
-        command(*arguments), env=environment(cache), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         yield process

@@ -25,15 +25,10 @@ SLOW = [*BATCH, "--width", "64", "--height", "48", "--frames", "5", "--steps", "
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(cache, tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     """A batch that was made in one go."""
     output = tmp_path_factory.mktemp("uninterrupted")
-    result = generate(cache, *SLOW, "--output", output)
+    result = generate(*SLOW, "--output", output)
     assert result.returncode == 0, result.stderr
     return batch_below(output), result
 
@@ -52,8 +47,8 @@ def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(cache, tmp_path, number, code):
-    with generating(cache, *SLOW, "--output", tmp_path) as process:
+def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path, number, code):
+    with generating(*SLOW, "--output", tmp_path) as process:
         wait_for(lambda: manifests(tmp_path))
         process.send_signal(number)
         assert process.wait(timeout=30) == code
@@ -68,8 +63,8 @@ def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(cache, tm
     assert_whole(folder)
 
 
-def test_a_second_signal_ends_at_once(cache, tmp_path):
-    with generating(cache, *BATCH, "--steps", "2000", "--output", tmp_path) as process:
+def test_a_second_signal_ends_at_once(tmp_path):
+    with generating(*BATCH, "--steps", "2000", "--output", tmp_path) as process:
         wait_for(lambda: "to be made" in process.stderr.readline())
         # Stopped, both signals wait until it runs again: no step can end between them.
         process.send_signal(signal.SIGSTOP)
@@ -80,8 +75,8 @@ def test_a_second_signal_ends_at_once(cache, tmp_path):
     assert not (batch_below(tmp_path) / "batch.complete.json").exists()
 
 
-def test_a_killed_batch_is_resumed_to_the_same_videos(cache, tmp_path, uninterrupted):
-    with generating(cache, *SLOW, "--output", tmp_path) as process:
+def test_a_killed_batch_is_resumed_to_the_same_videos(tmp_path, uninterrupted):
+    with generating(*SLOW, "--output", tmp_path) as process:
         wait_for(lambda: len(manifests(tmp_path)) >= 2)
         process.kill()
         assert process.wait(timeout=30) == -signal.SIGKILL
@@ -92,7 +87,7 @@ def test_a_killed_batch_is_resumed_to_the_same_videos(cache, tmp_path, uninterru
     assert len(kept) < 6
     leave_what_a_kill_can_leave(folder)
 
-    result = generate(cache, "--resume", folder)
+    result = generate("--resume", folder)
     assert result.returncode == 0, result.stderr
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
@@ -109,8 +104,8 @@ def leave_what_a_kill_can_leave(folder):
     (place / "video_002.mp4").write_bytes(b"not whole")
 
 
-def test_a_resumed_batch_refuses_another_template(cache, uninterrupted):
-    result = generate(cache, "--resume", uninterrupted[0], "--template", "a (dog)")
+def test_a_resumed_batch_refuses_another_template(uninterrupted):
+    result = generate("--resume", uninterrupted[0], "--template", "a (dog)")
     assert result.returncode == 2
     assert "was begun with template" in result.stderr
     assert "a (dog)" in result.stderr
@@ -128,8 +123,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(output)], check=True)
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing_torn(cache, small_disk):
-    result = generate(cache, *BATCH, "--steps", "2", "--output", small_disk)
+def test_a_full_disk_is_an_error_and_leaves_nothing_torn(small_disk):
+    result = generate(*BATCH, "--steps", "2", "--output", small_disk)
     assert result.returncode == 1
     assert "No space left on device" in result.stderr
     assert "Traceback" not in result.stderr

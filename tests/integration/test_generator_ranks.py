@@ -26,26 +26,21 @@ SMALL = [*BATCH, "--device", "cpu", "--width", "32", "--height", "32", "--frames
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def alone(cache, tmp_path_factory):
+def alone(tmp_path_factory):
     """The batch of one process, to compare with."""
     output = tmp_path_factory.mktemp("alone")
-    result = generate(cache, *SMALL, "--steps", "2", "--output", output)
+    result = generate(*SMALL, "--steps", "2", "--output", output)
     assert result.returncode == 0, result.stderr
     return batch_below(output)
 
 
 @contextmanager
-def both(cache, *arguments):
+def both(*arguments):
     """Start two processes as a launcher would; whatever happens, they are gone afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {**environment(cache), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common = {**environment(), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
         subprocess.Popen(
             command(*arguments),
@@ -64,12 +59,12 @@ def both(cache, *arguments):
             process.stderr.close()
 
 
-def test_a_launcher_has_its_processes_make_one_batch_together(cache, tmp_path, alone):
+def test_a_launcher_has_its_processes_make_one_batch_together(tmp_path, alone):
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     arguments = ["-m", "generator", *SMALL, "--steps", "2", "--output", str(tmp_path)]
     result = subprocess.run(
-        [*launcher, *arguments], env=environment(cache), capture_output=True, text=True, timeout=240, check=False
+        [*launcher, *arguments], env=environment(), capture_output=True, text=True, timeout=240, check=False
     )
     assert result.returncode == 0, result.stderr
     folder = batch_below(tmp_path)
@@ -82,8 +77,8 @@ def test_a_launcher_has_its_processes_make_one_batch_together(cache, tmp_path, a
     assert result.stderr.count("is complete, 6 of 6 videos") == 1
 
 
-def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(cache, tmp_path):
-    with both(cache, *SMALL, "--steps", "20", "--output", tmp_path) as (first, second):
+def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_path):
+    with both(*SMALL, "--steps", "20", "--output", tmp_path) as (first, second):
         wait_for(lambda: manifests(tmp_path))
         second.kill()
         assert first.wait(timeout=240) == 1
@@ -96,7 +91,7 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(cache, 
     assert_whole(folder)
     kept = {path: path.stat().st_mtime_ns for path in manifests(tmp_path)}
 
-    with both(cache, "--resume", folder) as processes:
+    with both("--resume", folder) as processes:
         logs = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], logs
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -104,8 +99,8 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(cache, 
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
 
 
-def test_a_signal_to_all_processes_ends_the_batch_in_order(cache, tmp_path):
-    with both(cache, *SMALL, "--steps", "400", "--output", tmp_path) as processes:
+def test_a_signal_to_all_processes_ends_the_batch_in_order(tmp_path):
+    with both(*SMALL, "--steps", "400", "--output", tmp_path) as processes:
         wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")))
         wait_for(lambda: "to be made" in processes[0].stderr.readline())
         for process in processes:
@@ -116,9 +111,9 @@ def test_a_signal_to_all_processes_ends_the_batch_in_order(cache, tmp_path):
     assert read(batch_below(tmp_path) / "batch.complete.json")["status"] == "interrupted"
 
 
-def test_failures_in_any_process_are_told_by_the_first(cache, tmp_path):
+def test_failures_in_any_process_are_told_by_the_first(tmp_path):
     # A CPU has no such kernel, so each video fails.
-    with both(cache, *SMALL, "--attention-backend", "_native_cudnn", "--output", tmp_path) as processes:
+    with both(*SMALL, "--attention-backend", "_native_cudnn", "--output", tmp_path) as processes:
         codes = [process.wait(timeout=240) for process in processes]
     assert codes == [1, 0]
     counts = read(batch_below(tmp_path) / "batch.complete.json")["counts"]

@@ -112,11 +112,8 @@ def test_pickles_of_a_batch_that_is_trusted_are_converted(imported, tmp_path, su
 def test_also_a_pickle_that_is_trusted_runs_no_program(imported, tmp_path):
     pytest.importorskip("torch")
     batch = OldBatch(tmp_path)
-    tensors = batch.add()
     trap = tmp_path / "trap"
-    for path in (tensors / "token_kiss").glob("*.npy"):
-        path.with_suffix(".pt").write_bytes(f"cos\nsystem\n(S'touch {trap}'\ntR.".encode())
-        path.unlink()
+    batch.add_pickles(f"touch {trap}")
     batch.make_old(3600)
     assert "its pickles were not converted" in imported(batch, "--trust-pickle", code=1)
     assert not trap.exists()

@@ -130,11 +130,8 @@ def test_other_commands_take_older_videos_too(tmp_path):
 
 def test_pickles_are_refused_and_nothing_of_them_runs(tmp_path):
     batch = OldBatch(tmp_path)
-    tensors = batch.add()
     trap = tmp_path / "trap"
-    for path in (tensors / "token_kiss").glob("*.npy"):
-        path.with_suffix(".pt").write_bytes(f"cos\nsystem\n(S'touch {trap}'\ntR.".encode())
-        path.unlink()
+    batch.add_pickles(f"touch {trap}")
     run = attnwatch(tmp_path, "--once")
     assert run.returncode == 1
     assert f"`attnwatch import --trust-pickle {tmp_path}` converts them" in run.stderr

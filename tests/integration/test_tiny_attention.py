@@ -13,7 +13,7 @@ import torch
 import attnwatch
 from generator import tiny
 from generator.tiny import evaluate
-from generator.tiny.evaluate import BARS, SEED, of_noised_clip, of_one_object, scenes_of_two
+from generator.tiny.evaluate import BARS, SEED, Comparison, of_noised_clip, of_one_object, scenes_of_two
 from generator.tiny.probe import Probe
 from generator.tiny.records import generate, read
 from generator.tiny.shapes import HELD_OUT
@@ -49,7 +49,7 @@ def broken(records, change):
 
 
 def missed(found):
-    return {name for name, value in found.items() if value < BARS[name]}
+    return set(Comparison(found, {}).missed)
 
 
 def fallen(found):

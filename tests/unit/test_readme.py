@@ -93,7 +93,6 @@ def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch)
 
 def test_the_example_of_a_script_of_ones_own_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
     """It runs as it stands there, with the embedded model in the place of a large one, and of its size."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     from generator import tiny
 
