@@ -82,8 +82,9 @@ class Dispatcher:
         return not (self._backlog or self._engine.running or self._unchecked)
 
     def reload(self, settings: Settings) -> None:
-        """Go on with other settings."""
+        """Go on with other settings; the scan that follows finds the collections that are still wanted."""
         self._settings = settings
+        self._unchecked.clear()
 
     def tell(self) -> None:
         """Report how things stand."""
@@ -236,7 +237,8 @@ class Dispatcher:
         self._drawing.discard(batch)
         if isinstance(outcome, SheetResult) and outcome.shortage is not None and not self._options.once:
             self._pause.begin(outcome.shortage, outcome.error or "", batch)
-            self._unchecked.add(batch)
+            if batch in self._planner.collections:  # not if other settings came while they were drawn
+                self._unchecked.add(batch)
             return
         error = outcome.error if isinstance(outcome, SheetResult) else str(outcome)
         if error is not None and not self.stopping:

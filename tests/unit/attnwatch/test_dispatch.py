@@ -14,10 +14,11 @@ from attnwatch.jobs import Job, Result
 from attnwatch.plan import Options, Planner
 from attnwatch.receipts import success
 from attnwatch.report import Audience, Report
-from attnwatch.settings import Watcher
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.sheets import SheetJob, SheetResult
 from attnwatch.shortage import Shortage
 from attnwatch.targets import Target
-from tests.support import Batch
+from tests.support import Batch, write_json, write_receipt
 
 
 @pytest.fixture
@@ -65,3 +66,56 @@ def test_while_it_is_paused_the_next_start_is_a_while_away(task, tmp_path):
     shortage = Result(None, "too many open files", shortage=Shortage.MACHINE)
     dispatcher._put_back(task, Waiting(task.target), shortage)
     assert time.monotonic() < dispatcher.next_start() < time.monotonic() + 3
+
+
+@pytest.fixture
+def collected(tmp_path):
+    """A batch that has ended, with a collection that has no contact sheets yet."""
+    batch = Batch.make(tmp_path)
+    manifest = batch.add()
+    write_json(batch.folder / "batch.complete.json", {})
+    write_receipt(manifest, batch=batch.folder)
+    return Target(manifest, batch.folder)
+
+
+@pytest.fixture
+def collecting(collected, tmp_path):
+    """The planner and the dispatcher of a watcher that collects, after its scan."""
+    settings, options = Settings(visualization={"auto_generate_videos": True}), Options((tmp_path,))
+    planner = Planner(settings, options)
+    report = Report(Activity((str(tmp_path),), "0"), Audience())
+    dispatcher = Dispatcher(settings, options, planner, LocalEngine(), report)
+    dispatcher.consider(collected)
+    return planner, dispatcher
+
+
+def reload(collecting, *, wanted):
+    """Take other settings, as the daemon does."""
+    settings = Settings(visualization={"auto_generate_videos": wanted})
+    for part in collecting:
+        part.reload(settings)
+
+
+def test_contact_sheets_that_other_settings_do_not_want_are_not_drawn(collecting, collected):
+    _, dispatcher = collecting
+    assert not dispatcher.is_idle
+    reload(collecting, wanted=False)
+    dispatcher.consider(collected)
+    dispatcher.start_due(searching=False)
+    assert dispatcher.is_idle
+
+
+def test_contact_sheets_that_other_settings_want_too_are_drawn_after_the_next_scan(collecting, collected):
+    _, dispatcher = collecting
+    reload(collecting, wanted=True)
+    assert dispatcher.is_idle
+    dispatcher.consider(collected)
+    assert not dispatcher.is_idle
+
+
+def test_contact_sheets_that_ran_short_are_not_drawn_again_for_other_settings(collecting, collected):
+    planner, dispatcher = collecting
+    reload(collecting, wanted=False)
+    sheets = SheetJob(collected.batch, planner.collection_of(collected.batch), Visualization(), Watcher())
+    dispatcher.take([Finished(sheets, SheetResult(error="no space", shortage=Shortage.DISK), 1.0)])
+    assert dispatcher.is_idle
