@@ -16,7 +16,7 @@ from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.settling import Settling, quiet_time
-from attnwatch.targets import Target, batch_names, ending_sha256, home_of_root
+from attnwatch.targets import Target, batch_names, ending_sha256, home_above
 from attnwatch.videos import outputs_of, read_video, stands_for_video
 
 _log = logging.getLogger(__name__)
@@ -55,10 +55,15 @@ class Options:
     out: Path | None = None
 
     def outputs_at(self, directory: Path) -> Path:
-        """Return where the outputs go that would go to a folder."""
+        """Return where the outputs go that would go to a folder.
+
+        Raises:
+            ConfigError: it is below none of the roots, so that it has no place in `out`.
+
+        """
         if self.out is None:
             return directory
-        base = next(base for base in map(home_of_root, self.roots) if directory.is_relative_to(base))
+        base = home_above(directory, self.roots)
         return self.out / (base.name if len(self.roots) > 1 else "") / directory.relative_to(base)
 
     def take(self, target: Target, finished: Stamp | None) -> bool:

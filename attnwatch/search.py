@@ -6,7 +6,7 @@ A look at a large tree takes seconds. It is done in slices, between which jobs a
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attnwatch.discover import Folder, is_searched, manifest_of, walk
@@ -65,7 +65,7 @@ class Search:
     def follow(self, hints: Iterable[Path]) -> None:
         """Look where hints point, before the scan goes on."""
         searched = (path for path in hints if any(is_searched(path, root) for root in self._roots))
-        self._hinted.extend(_targets(walk(manifest_of(path)), None) for path in searched)
+        self._hinted.extend(_targets(walk(manifest_of(path)), self._roots, None) for path in searched)
 
     def find(self, interval: float | None) -> Iterator[Target]:
         """Yield targets for a slice of time.
@@ -95,7 +95,7 @@ class Search:
     def _everything_below(self, root: Path) -> Iterator[Target | None]:
         for folder in walk(root):
             self._seen += folder.folders
-            yield from _targets([folder], root if self._collect else None)
+            yield from _targets([folder], [root], root if self._collect else None)
 
     def _finish(self, interval: float | None) -> None:
         self._scan = None
@@ -104,10 +104,10 @@ class Search:
         self.wait(float("inf") if interval is None else interval)
 
 
-def _targets(folders: Iterable[Folder], collected: Path | None) -> Iterator[Target | None]:
+def _targets(folders: Iterable[Folder], roots: Sequence[Path], collected: Path | None) -> Iterator[Target | None]:
     """Yield the targets in folders, and None after each folder: there may be many without any."""
     for folder in folders:
-        yield from targets_in(folder, collected)
+        yield from targets_in(folder, roots, collected)
         yield None
 
 

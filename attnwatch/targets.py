@@ -3,11 +3,12 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from attnwatch.discover import Folder, find_videos, videos_in, walk
+from attnwatch.errors import ConfigError
 from attnwatch.legacy.layouts import batch_around
 from attnwatch.manifest import stamp_of
 from attnwatch.names import BATCH_COMPLETE_FILE, is_manifest
@@ -38,20 +39,21 @@ def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
 
     """
     for folder in walk(root):
-        yield from targets_in(folder, root if collect else None)
+        yield from targets_in(folder, [root], root if collect else None)
 
 
-def targets_in(folder: Folder, collected: Path | None = None) -> Iterator[Target]:
+def targets_in(folder: Folder, roots: Sequence[Path], collected: Path | None = None) -> Iterator[Target]:
     """Yield the targets whose manifests lie in a folder.
 
     Args:
         folder: one of a walk.
+        roots: what the user named: nothing is collected in a batch that is neither one of them nor below one.
         collected: the batch whose collection alone is meant; None for the videos, and for the collection of their
             batch if it has ended.
 
     """
     manifests = videos_in(folder)
-    batch = collected or (ended_batch(manifests[0]) if manifests else None)
+    batch = collected or (ended_batch(manifests[0], roots) if manifests else None)
     for manifest in manifests:
         if collected is None:
             yield Target(manifest)
@@ -59,18 +61,29 @@ def targets_in(folder: Folder, collected: Path | None = None) -> Iterator[Target
             yield Target(manifest, batch)
 
 
-def ended_batch(manifest: Path) -> Path | None:
-    """Return the folder of the batch that a manifest belongs to, if that batch has ended."""
+def ended_batch(manifest: Path, roots: Sequence[Path]) -> Path | None:
+    """Return the folder of the batch that a manifest belongs to, if that has ended, and is a root or below one."""
     for folder in manifest.parents[:_LEVELS]:
         # Not Path.exists, which raises where it may not look.
         if os.path.exists(folder / BATCH_COMPLETE_FILE):  # noqa: PTH110
-            return folder if folder != manifest.parent else None  # a flat batch is its own collection
+            flat = folder == manifest.parent  # such a batch is its own collection
+            return folder if not flat and any(map(folder.is_relative_to, roots)) else None
     return None
 
 
-def home_of_root(root: Path) -> Path:
-    """Return the folder below which the outputs of a root go: itself, or where the video that it is has its own."""
-    return batch_around(root) or (root.parent if is_manifest(root.name) else root)
+def home_above(directory: Path, roots: Sequence[Path]) -> Path:
+    """Return the folder above a folder of outputs that is a root, or where the video that a root is has its own.
+
+    Raises:
+        ConfigError: it is below none of the roots.
+
+    """
+    homes = (batch_around(root) or (root.parent if is_manifest(root.name) else root) for root in roots)
+    home = next((home for home in homes if directory.is_relative_to(home)), None)
+    if home is None:
+        named = ", ".join(map(str, roots))
+        raise ConfigError(f"found outputs that belong in {directory}; expected one below {named}; name what holds it")
+    return home
 
 
 def batch_names(manifest: Path) -> list[str]:

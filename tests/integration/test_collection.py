@@ -182,6 +182,16 @@ def test_the_watcher_collects_when_the_batch_ends(batch, tmp_path):
         assert watcher.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.parametrize("name", ["videos/prompt_001", "videos/prompt_001/video_001.mp4"])
+def test_whoever_names_a_part_of_a_batch_gets_no_collection_of_it(batch, tmp_path, name):
+    end(batch)
+    for where in ((), ("--out", tmp_path / "out")):
+        run = attnwatch("render", batch.folder / name, *where, "--set", "auto_generate_videos=true")
+        assert run.returncode == 0, run.stderr
+    assert not (batch.folder / "attention_videos").exists()
+    assert (tmp_path / "out/attention_videos/prompt_001_vid001.rendered.json").exists()
+
+
 def test_a_batch_that_was_gone_on_with_is_collected_again(batch):
     settings = ("--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
     end(batch, "interrupted")

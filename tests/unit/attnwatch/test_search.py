@@ -192,3 +192,17 @@ def test_a_batch_that_has_ended_is_found_twice_per_video(root):
     manifest = batch.add(source=False)
     write_json(batch.folder / "batch.complete.json", {})
     assert found(Search([root])) == [Target(manifest), Target(manifest, batch.folder)]
+
+
+def test_a_hint_leads_to_the_collection_only_where_the_batch_was_named(tmp_path):
+    batch = Batch.make(tmp_path)
+    manifest = write_manifest(batch.prompt() / "v.complete.json")
+    write_json(batch.folder / "batch.complete.json", {})
+    for root, targets in (
+        (batch.folder, [Target(manifest), Target(manifest, batch.folder)]),
+        (batch.prompt(), [Target(manifest)]),
+    ):
+        search = Search([root])
+        found(search)
+        search.follow([manifest])
+        assert found(search) == targets
