@@ -16,12 +16,13 @@ from attnwatch.legacy.layouts import home_of
 from attnwatch.locks import exclusive
 from attnwatch.names import BATCH_COMPLETE_FILE
 from attnwatch.pause import Pause
-from attnwatch.plan import Options, Planner, Task
+from attnwatch.plan import Options, Planner
 from attnwatch.receipts import failure, record_content
 from attnwatch.report import Report
 from attnwatch.sheets import SheetJob, SheetResult, is_due
 from attnwatch.shortage import Shortage, free_space
 from attnwatch.targets import Target
+from attnwatch.task import Task
 
 _log = logging.getLogger(__name__)
 

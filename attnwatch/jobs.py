@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from attnwatch.discover import find_videos
 from attnwatch.documents import OutputRecord, ReceiptDocument
+from attnwatch.earlier import as_rendered, remove_outdated
 from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
 from attnwatch.files import link_or_copy, move_into_place, sync
 from attnwatch.legacy.layouts import home_of
 from attnwatch.limits import Limits
 from attnwatch.locks import exclusive, lock_file
-from attnwatch.manifest import Manifest, sizes, verify
+from attnwatch.manifest import Manifest, file_digest, sizes, verify
 from attnwatch.receipts import (
     Content,
     Fingerprint,
@@ -168,15 +169,15 @@ def run(job: Job) -> Result:
 
 
 def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocument | None:
-    """Return the receipt with the files' new times, if their content is what the receipt speaks of."""
+    """Return the receipt with the files' new times, if their content is what the receipt speaks of.
+
+    Files that were removed since stay in it as they were: they may come back.
+    """
     stamps = manifest.stamps()
-    try:
-        digests = verify(manifest, video_may_be_absent=True)
-    except AttnwatchError:
-        return None
+    digests = {name: file_digest(manifest.folder / name) for name, stamp in stamps.items() if stamp is not None}
     if not is_same_content(seen, digests):
         return None
-    return seen.model_copy(update={"content": record_content(stamps, digests)})
+    return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 
 
 def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
@@ -241,9 +242,9 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
         for output in rendering.outputs:
             move_into_place(output.path, directory / output.file)
         sync(directory)
-    if job.tokens is None:  # a choice of words says nothing about the outputs of the others
-        _remove_outdated(job.place, {record.file for record in records})
-    return records, rendering.notes
+    if job.tokens is not None:  # a choice of words says nothing about the outputs of the others
+        return records, rendering.notes
+    return _with_what_stays(job, manifest, records, rendering.notes)
 
 
 def _linked(
@@ -254,9 +255,9 @@ def _linked(
         return None
     beside = Place(manifest.path, manifest.video_id, manifest.output_directory)
     receipt = beside.read()
-    if receipt is None or receipt.status != "rendered" or not fingerprint.matches(receipt):
+    if receipt is None or receipt.status != "rendered":
         return None
-    if receipt.content != content:
+    if not as_rendered(fingerprint, receipt, beside).matches(receipt) or not content.items() <= receipt.content.items():
         return None
     with _temporary_directory(job.place) as temporary:
         try:
@@ -267,8 +268,16 @@ def _linked(
         for output in receipt.outputs:
             move_into_place(temporary / output.file, job.place.directory / output.file)
         sync(job.place.directory)
-    _remove_outdated(job.place, {output.file for output in receipt.outputs})
-    return receipt.outputs, receipt.notes
+    return _with_what_stays(job, manifest, receipt.outputs, receipt.notes)
+
+
+def _with_what_stays(
+    job: Job, manifest: Manifest, records: tuple[OutputRecord, ...], notes: tuple[str, ...]
+) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+    """Remove what is no longer made, and add the overlays that only the absence of the video keeps from being made."""
+    absent = not manifest.video.exists()
+    kept = remove_outdated(job.place, records, keep_overlays=absent and job.settings.generate_overlay)
+    return (*records, *kept), (*notes, *(f"{output.file} is that of an earlier rendering" for output in kept))
 
 
 def _batch_scales(job: Job) -> "dict[str, Scale] | None":
@@ -322,11 +331,3 @@ def _remove_unfinished(place: Place) -> None:
 
 def _temporary(place: Place) -> Path:
     return place.directory / f".{place.video_id}.tmp"
-
-
-def _remove_outdated(place: Place, current: set[str]) -> None:
-    """Remove outputs that the last receipt names and this rendering no longer makes."""
-    before = place.read()
-    for output in before.outputs if before else ():
-        if output.file not in current and Path(output.file).name == output.file:
-            (place.directory / output.file).unlink(missing_ok=True)

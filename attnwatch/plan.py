@@ -9,14 +9,15 @@ from pathlib import Path
 
 from attnwatch.config import Settings
 from attnwatch.documents import ReceiptDocument
-from attnwatch.errors import AttnwatchError, NotReadyError
-from attnwatch.files import unwritable
-from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, require_whole, sizes, stamp_of
+from attnwatch.earlier import as_rendered, removed_tensors
+from attnwatch.errors import AttnwatchError
+from attnwatch.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, sizes, stamp_of
 from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.settling import Settling, quiet_time
 from attnwatch.targets import Target, batch_names, ending_sha256, home_above
+from attnwatch.task import Task
 from attnwatch.videos import outputs_of, read_video, stands_for_video
 
 _log = logging.getLogger(__name__)
@@ -71,46 +72,6 @@ class Options:
         if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
             return False
         return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))
-
-
-@dataclass(frozen=True)
-class Task:
-    """A rendering that is to be made, `wait` seconds from now.
-
-    Attributes:
-        target: what it is made for.
-        place: where its receipt lies.
-        manifest: what is rendered.
-        origins: stamps of the manifest, and of the ending of the batch, before they were read.
-        stamps: of the files that the manifest names.
-        fingerprint: what its pictures depend on.
-        settings: the effective ones.
-        batch_sha256: how the batch ended, where its colour scale is that of the whole batch; else None.
-        wait: seconds until it is due.
-        receipt: the present one, which says that there is something to do.
-        recheck: the receipt holds but for the times of the files: their content decides.
-
-    """
-
-    target: Target
-    place: Place
-    manifest: Manifest
-    origins: tuple[Stamp | None, ...]
-    stamps: dict[str, Stamp | None]
-    fingerprint: Fingerprint
-    settings: Visualization
-    batch_sha256: str | None
-    wait: float = 0.0
-    receipt: ReceiptDocument | None = None
-    recheck: bool = False
-
-    def obstacle(self, *, video_may_be_absent: bool) -> str | None:
-        """Return what is missing before it can be started, None if nothing is."""
-        try:
-            require_whole(self.manifest, video_may_be_absent=video_may_be_absent)
-        except (NotReadyError, OSError) as error:
-            return describe(error)
-        return unwritable(self.place.directory)
 
 
 def retry_command(target: Target) -> str:
@@ -255,9 +216,10 @@ class Planner:
         if receipt is not None and self._memory.was_rendered(target, task.fingerprint, task.stamps):
             self._memory.settle(target, place.path, task.origins, task.stamps, found)
             return None
+        fingerprint = as_rendered(task.fingerprint, receipt, place)
         force = self._options.force and target not in self._failed
         touched = receipt is not None and not is_untouched(receipt, task.stamps)
-        wait = 0.0 if force or touched else seconds_until_due(receipt, task.fingerprint)
+        wait = 0.0 if force or touched else seconds_until_due(receipt, fingerprint)
         if receipt is not None and receipt.status == "failed":
             wait = self._wait_after_failure(target, receipt, wait)
         if wait is None:
@@ -266,9 +228,21 @@ class Planner:
                 # Good when this run began: whoever renders it otherwise meanwhile, by name, wants it so.
                 self.note_rendered(task)
             return None
-        wait = max(wait, self._unsettled(task))
-        holds = receipt is not None and receipt.status != "failed" and task.fingerprint.matches(receipt)
-        return replace(task, wait=wait, receipt=receipt, recheck=touched and holds and not force)
+        holds = receipt is not None and receipt.status != "failed" and fingerprint.matches(receipt)
+        recheck = touched and holds and not force
+        if not recheck and (removed := removed_tensors(receipt, manifest, task.stamps)):
+            self._memory.settle(target, place.path, task.origins, task.stamps, found)
+            self._leave(target, removed)
+            return None
+        return replace(task, wait=max(wait, self._unsettled(task)), receipt=receipt, recheck=recheck)
+
+    def _leave(self, target: Target, removed: list[str]) -> None:
+        """Leave a video as it was rendered, though it should be rendered otherwise: the tensors are gone."""
+        self.given_up.add(target)
+        self.say(
+            f"not rendered: {target.manifest}: found no {removed[0]}, which was removed after the last rendering; "
+            "expected it for a new one; what was rendered is kept; put it back if other pictures are wanted"
+        )
 
     def _unsettled(self, task: Task) -> float:
         """Return in how many seconds a video is finished, as far as its files can tell."""

@@ -16,7 +16,8 @@ from attnwatch.hooks import Hooks
 from attnwatch.log import counted
 from attnwatch.metrics import write_metrics
 from attnwatch.notify import Notifier
-from attnwatch.plan import Task, retry_command
+from attnwatch.plan import retry_command
+from attnwatch.task import Task
 
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from attnwatch.config import Settings
 from attnwatch.discover import Folder, older_videos, walk
 from attnwatch.documents import ReceiptHead
+from attnwatch.earlier import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.locks import lock_file, locked_inodes
 from attnwatch.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read_manifest
@@ -99,13 +100,11 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
         data = read_bytes(manifest)
     except (ManifestError, OSError):
         data = b""
-    if receipt is None:
-        video_id, wanted = _declared(data)
-        state: State = "waiting" if wanted else "skipped"
-    else:
-        video_id = receipt.video_id
-        state = receipt.status if _holds(receipt, manifest, data) else "waiting"
+    video_id, wanted = _declared(data) if receipt is None else (receipt.video_id, True)
     place = Place(manifest, video_id or default_video_id(manifest), outputs.directory)
+    state: State = "waiting" if wanted else "skipped"
+    if receipt is not None and _holds(receipt, place, data):
+        state = receipt.status
     return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
 
 
@@ -113,17 +112,17 @@ def _older(tensors: Path, locked: frozenset[int]) -> Rendering:
     """Return what became of a video of an older batch, by its own receipt: there is no manifest to know it by."""
     place = Place(tensors, *outputs_of(tensors))
     receipt = _receipt(place.path)
-    state: State = "waiting" if receipt is None or not _older_holds(receipt, tensors) else receipt.status
+    state: State = "waiting" if receipt is None or not _older_holds(receipt, place) else receipt.status
     return Rendering(place, "running" if _is_locked(place, locked) else state, receipt)
 
 
-def _older_holds(receipt: ReceiptHead, tensors: Path) -> bool:
+def _older_holds(receipt: ReceiptHead, place: Place) -> bool:
     try:
-        manifest = read_video(tensors)
+        manifest = read_video(place.manifest)
     except (AttnwatchError, OSError):
         return receipt.status == "failed"
     holds = (receipt.manifest_sha256, receipt.renderer) == (manifest.sha256, RENDERER_VERSION)
-    return holds and receipt.inputs == manifest.inputs()
+    return holds and is_made_of(receipt, manifest.inputs(), place)
 
 
 def _is_locked(place: Place, locked: frozenset[int]) -> bool:
@@ -158,14 +157,13 @@ def _declared(data: bytes) -> tuple[str | None, bool]:
     return video_id if isinstance(video_id, str) else None, wanted is not False
 
 
-def _holds(receipt: ReceiptHead, manifest: Path, data: bytes) -> bool:
+def _holds(receipt: ReceiptHead, place: Place, data: bytes) -> bool:
     """Tell whether a receipt speaks of the manifest, the inputs and the renderer of today."""
     if receipt.manifest_sha256 != hashlib.sha256(data).hexdigest():
-        return receipt.status == "failed" and _is_refused(manifest)
-    folder = f"{manifest.parent}/"
-    return receipt.renderer == RENDERER_VERSION and all(
-        _size(folder + name) == size for name, size in receipt.inputs.items()
-    )
+        return receipt.status == "failed" and _is_refused(place.manifest)
+    folder = f"{place.manifest.parent}/"
+    inputs = {name: _size(folder + name) for name in receipt.inputs}
+    return receipt.renderer == RENDERER_VERSION and is_made_of(receipt, inputs, place)
 
 
 def _is_refused(manifest: Path) -> bool:

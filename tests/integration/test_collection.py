@@ -192,6 +192,37 @@ def test_whoever_names_a_part_of_a_batch_gets_no_collection_of_it(batch, tmp_pat
     assert (tmp_path / "out/attention_videos/prompt_001_vid001.rendered.json").exists()
 
 
+def removed(batch):
+    """Remove the videos and their tensors; return what was made of them."""
+    for path in (*batch.folder.rglob("video_*.mp4"), *batch.folder.rglob("*.safetensors")):
+        path.unlink()
+    return {path: path.read_bytes() for path in batch.folder.rglob("attention_videos/*")}
+
+
+def test_what_was_rendered_and_collected_stays_when_videos_and_tensors_are_removed(batch):
+    end(batch)
+    settings = ("--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
+    attnwatch(batch.folder, *settings)
+    before = removed(batch)
+    again = attnwatch(batch.folder, *settings)
+    assert again.returncode == 0, again.stderr
+    assert "0 videos to render, 4 up to date" in again.stderr
+    assert json.loads(attnwatch("status", batch.folder, "--json").stdout)["videos"]["rendered"] == 4
+    forced = attnwatch(batch.folder, *settings, "--force")
+    assert forced.returncode == 1
+    assert "what was rendered is kept" in forced.stderr
+    assert {path: path.read_bytes() for path in batch.folder.rglob("attention_videos/*")} == before
+
+
+def test_the_overlay_of_a_video_that_was_removed_is_linked_into_the_collection(batch):
+    attnwatch(batch.folder, "--once")
+    for path in batch.folder.rglob("video_*.mp4"):
+        path.unlink()
+    run = attnwatch("collect", batch.folder)
+    assert run.returncode == 0, run.stderr
+    assert collected(batch) == names()
+
+
 def test_a_batch_that_was_gone_on_with_is_collected_again(batch):
     settings = ("--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
     end(batch, "interrupted")

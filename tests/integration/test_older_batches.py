@@ -86,6 +86,17 @@ def test_what_was_rendered_is_not_rendered_again_until_it_changes(tmp_path):
     assert "1 video to render" in render(batch, "--set", "settle_time=0").stderr
 
 
+def test_what_was_rendered_stays_when_the_video_is_removed(tmp_path):
+    batch = OldBatch(tmp_path)
+    batch.add()
+    render(batch)
+    before = outputs(batch, 1)
+    next(batch.folder.rglob("video_*.mp4")).unlink()
+    assert "0 videos to render, 1 up to date" in render(batch).stderr
+    assert outputs(batch, 1) == before
+    assert json.loads(attnwatch("status", tmp_path, "--json").stdout)["videos"]["rendered"] == 1
+
+
 def test_the_collection_of_a_batch_takes_older_videos(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add(1)

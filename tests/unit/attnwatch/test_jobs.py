@@ -33,6 +33,7 @@ from tests.support import (
 
 OUTPUTS = [f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")]
 RECEIPT = "prompt_001_vid001.rendered.json"
+INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
 
 
 @pytest.fixture
@@ -157,6 +158,21 @@ def test_outputs_that_are_no_longer_asked_for_are_removed(batch):
     mine.touch()
     run(job(manifest, generate_overlay=False))
     assert names(manifest) == sorted([OUTPUTS[0], OUTPUTS[2], RECEIPT, mine.name])
+
+
+def test_an_overlay_stays_while_there_is_no_video_to_make_it_anew(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    overlay = manifest.parent / "attention_videos" / OUTPUTS[1]
+    before = overlay.read_bytes()
+    manifest.with_name("video_001.mp4").unlink()
+    run(job(manifest, video_may_be_absent=True, colormap="bone"))
+    assert overlay.read_bytes() == before
+    receipt = read_receipt(manifest)
+    assert sorted(output["file"] for output in receipt["outputs"]) == OUTPUTS
+    assert f"{OUTPUTS[1]} is that of an earlier rendering" in receipt["notes"]
+    run(job(manifest, video_may_be_absent=True, generate_overlay=False))
+    assert not overlay.exists()
 
 
 def test_a_choice_of_words_leaves_the_outputs_of_the_others(batch):
@@ -299,7 +315,7 @@ def recheck(manifest):
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
     task = Planner(settings, Options(roots=(manifest.parent,))).plan(Target(manifest))
     assert task.recheck
-    return replace(job(manifest), seen=task.receipt, recheck=True)
+    return Job(task.place, task.receipt, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
 
 
 @pytest.fixture
@@ -326,6 +342,20 @@ def test_a_file_that_was_only_touched_costs_no_rendering_and_its_time_is_noted(b
     assert after["content"]["video_001.mp4"]["modified"] == 0
     assert {**after, "content": None} == {**before, "content": None}
     assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+@pytest.mark.parametrize(("gone", "other"), [INPUTS, INPUTS[::-1]])
+def test_a_touched_file_beside_one_that_was_removed_costs_no_rendering(batch, renderings, gone, other):
+    manifest = batch.add()
+    run(job(manifest))
+    before = read_receipt(manifest)
+    (manifest.parent / gone).unlink()
+    assert run(touched(manifest, other)).unchanged
+    assert len(renderings) == 1
+    after = read_receipt(manifest)
+    assert after["content"][gone] == before["content"][gone]
+    assert after["content"][other]["modified"] == 0
+    assert after["inputs"] == before["inputs"]
 
 
 def test_a_file_that_was_replaced_by_one_of_the_same_size_is_rendered(batch, renderings):

@@ -15,6 +15,7 @@ from attnwatch.targets import Target
 from tests.support import Batch, read_receipt, write_json, write_manifest
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
+INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
 
 
 @pytest.fixture
@@ -36,8 +37,9 @@ def planned(mine, manifest):
     return mine.plan(Target(manifest))
 
 
-def render(task):
-    task.place.write(success(task.place, task.fingerprint, (OUTPUT,), (), 1.0))
+def render(task, content=None):
+    task.place.write(success(task.place, task.fingerprint, (OUTPUT,), (), 1.0, content=content or {}))
+    (task.place.directory / OUTPUT.file).touch()
 
 
 def fail(task, **limits):
@@ -60,8 +62,60 @@ def test_a_rendered_video_is_up_to_date(manifest):
 
 def test_a_video_whose_inputs_changed_is_to_be_rendered_again(manifest):
     render(planned(planner(manifest), manifest))
+    with (manifest.parent / "video_001.mp4").open("ab") as file:
+        file.write(b".")
+    assert planned(planner(manifest), manifest).wait == 0
+
+
+@pytest.mark.parametrize("names", [INPUTS[:1], INPUTS[1:], INPUTS])
+def test_a_rendered_video_whose_inputs_were_removed_is_up_to_date(manifest, names):
+    render(planned(planner(manifest), manifest))
+    for name in names:
+        (manifest.parent / name).unlink()
+    afterwards = planner(manifest, once=True, by_name=True)
+    assert planned(afterwards, manifest) is None
+    assert afterwards.up_to_date == 1
+    assert not afterwards.given_up
+
+
+def test_a_video_whose_outputs_were_removed_with_an_input_is_to_be_rendered(manifest):
+    task = planned(planner(manifest), manifest)
+    render(task)
+    (manifest.parent / "video_001.mp4").unlink()
+    (task.place.directory / OUTPUT.file).unlink()
+    assert planned(planner(manifest), manifest).wait == 0
+
+
+def test_a_video_that_failed_and_whose_input_was_removed_is_no_rendered_one(manifest):
+    fail(planned(planner(manifest), manifest))
     (manifest.parent / "video_001.mp4").unlink()
     assert planned(planner(manifest), manifest).wait == 0
+
+
+@pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
+def test_without_its_tensors_a_rendered_video_is_not_rendered_otherwise_and_it_is_said(manifest, asked, caplog):
+    render(planned(planner(manifest), manifest))
+    tensors = manifest.parent / INPUTS[1]
+    data = tensors.read_bytes()
+    tensors.unlink()
+    mine = planner(manifest, **asked)
+    assert look(mine, Target(manifest)) is None
+    assert mine.is_settled(Target(manifest))
+    assert mine.given_up == {Target(manifest)}
+    assert f"{manifest}: found no {INPUTS[1]}, which was removed after the last rendering" in caplog.text
+    assert "what was rendered is kept" in caplog.text
+    tensors.write_bytes(data)
+    assert look(mine, Target(manifest)).wait == 0
+    assert not mine.given_up
+
+
+@pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
+def test_without_its_video_what_can_be_rendered_otherwise_is(manifest, asked):
+    render(planned(planner(manifest), manifest))
+    (manifest.parent / INPUTS[0]).unlink()
+    task = planned(planner(manifest, **asked), manifest)
+    assert task.wait == 0
+    assert task.obstacle(video_may_be_absent=True) is None
 
 
 def test_force_asks_for_what_is_up_to_date(manifest):
@@ -258,7 +312,7 @@ def look(mine, target):
 def settled(manifest):
     task = planned(planner(manifest), manifest)
     content = record_content(task.stamps, verify(task.manifest, video_may_be_absent=False))
-    task.place.write(success(task.place, task.fingerprint, (OUTPUT,), (), 1.0, content=content))
+    render(task, content)
     mine = planner(manifest)
     assert planned(mine, manifest) is None
     return mine
@@ -299,19 +353,31 @@ def test_a_settled_video_whose_receipt_was_deleted_is_rendered_again(settled, ma
     assert not task.recheck
 
 
-@pytest.mark.parametrize("name", ["video_001.mp4", "attention_maps/vid001.safetensors"])
-def test_a_settled_video_whose_input_is_gone_or_longer_is_rendered_again(settled, manifest, name):
-    path = manifest.parent / name
-    with path.open("ab") as file:
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_settled_video_whose_input_is_longer_is_rendered_again(settled, manifest, name):
+    with (manifest.parent / name).open("ab") as file:
         file.write(b".")
     assert not look(settled, Target(manifest)).recheck
-    path.unlink()
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_settled_video_whose_input_is_gone_is_left_alone_and_settled_again(settled, manifest, name):
+    (manifest.parent / name).unlink()
+    assert not settled.is_settled(Target(manifest))
+    assert look(settled, Target(manifest)) is None
+    assert settled.is_settled(Target(manifest))
+
+
+@pytest.mark.parametrize(("gone", "touched"), [INPUTS, INPUTS[::-1]])
+def test_of_a_video_with_an_input_gone_and_one_touched_that_one_is_looked_at(settled, manifest, gone, touched):
+    (manifest.parent / gone).unlink()
+    os.utime(manifest.parent / touched, ns=(0, 0))
     task = look(settled, Target(manifest))
-    assert task.fingerprint.inputs[name] is None
-    assert not task.recheck
+    assert task.recheck
+    assert task.obstacle(video_may_be_absent=False) is None
 
 
-@pytest.mark.parametrize("name", ["video_001.mp4", "attention_maps/vid001.safetensors"])
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_settled_video_with_a_touched_file_is_to_be_looked_at_by_its_content(settled, manifest, name):
     os.utime(manifest.parent / name, ns=(0, 0))
     task = look(settled, Target(manifest))

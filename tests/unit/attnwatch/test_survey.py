@@ -76,8 +76,26 @@ def test_what_has_changed_since_its_receipt_waits(batch, error):
         return states(batch.folder) == ["waiting"]
 
     assert stale(lambda: manifest.with_name("video_001.mp4").write_bytes(b"another video"))
-    assert stale(lambda: manifest.with_name("video_001.mp4").unlink())
     assert stale(lambda: light(batch, tokens=[{"slug": "kiss", "text": "kiss"}]))
+
+
+def test_what_was_rendered_is_rendered_also_without_its_inputs_while_it_is_there(batch):
+    manifest = light(batch)
+    place = write_receipt(manifest)
+    output = place.directory / place.read().outputs[0].file
+    output.touch()
+    for name in ("video_001.mp4", "attention_maps/maps.safetensors"):
+        (manifest.parent / name).unlink()
+        assert states(batch.folder) == ["rendered"]
+    output.unlink()
+    assert states(batch.folder) == ["waiting"]
+
+
+def test_what_failed_waits_when_an_input_is_gone(batch):
+    manifest = light(batch)
+    write_receipt(manifest, "crashed")
+    manifest.with_name("video_001.mp4").unlink()
+    assert states(batch.folder) == ["waiting"]
 
 
 def test_a_receipt_of_another_renderer_does_not_count(batch, monkeypatch):
