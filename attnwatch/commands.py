@@ -71,7 +71,7 @@ def schema(document: str = "manifest") -> int:
     return OK
 
 
-def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> int:
     """Say what is rendered, waiting, running and failed, and who is at work. Works also while no watcher runs.
 
     Parameters
@@ -80,14 +80,16 @@ def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False)
         A folder, or the name of a batch below outputs/ (the newest of that name).
     json
         Print a JSON document (`attnwatch schema status`).
+    out
+        Folder that outputs and receipts go to, if the watcher was given one with `--out`.
 
     """
-    stock = take_stock(folder(root))
+    stock = take_stock(folder(root), _outputs(out))
     _print(stock.model_dump_json(indent=2) if json else summary(stock))
     return OK
 
 
-def retry(root: Path, *video_ids: str) -> int:
+def retry(root: Path, *video_ids: str, out: Path | None = None) -> int:
     """Forget the failed attempts of videos, so that they are tried again now; by a running watcher, or the next one.
 
     Parameters
@@ -96,10 +98,12 @@ def retry(root: Path, *video_ids: str) -> int:
         A folder, or the name of a batch below outputs/ (the newest of that name).
     video_ids
         Only these videos; without, all that failed.
+    out
+        Folder that outputs and receipts go to, if the watcher was given one with `--out`.
 
     """
     done = missed = 0
-    for retried in make_due(folder(root), video_ids):
+    for retried in make_due(folder(root), video_ids, _outputs(out)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -171,6 +175,13 @@ def import_(
 
 
 ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor, import_)
+
+
+def _outputs(out: Path | None) -> Path | None:
+    """Return the absolute path of the folder that outputs went to; it has to be there."""
+    if out is not None and not out.is_dir():
+        raise ConfigError(f"--out: found no folder {out}; expected the one that outputs went to; check the path")
+    return None if out is None else out.absolute()
 
 
 def _print(text: str) -> None:

@@ -25,18 +25,19 @@ class Retried:
     obstacle: str | None = None
 
 
-def retry(root: Path, video_ids: Sequence[str] = ()) -> Iterator[Retried]:
+def retry(root: Path, video_ids: Sequence[str] = (), out: Path | None = None) -> Iterator[Retried]:
     """Make the failed videos below a folder due now; a running watcher takes them up by itself.
 
     Args:
         root: the folder.
         video_ids: only these; all that failed without.
+        out: folder that outputs and receipts went to; None for beside the videos.
 
     Raises:
         UnknownNameError: there is no video of such a name; nothing was changed.
 
     """
-    everything = list(survey(root))
+    everything = list(survey(root, out))
     known = {rendering.place.video_id for rendering in everything}
     for video_id in video_ids:
         if video_id not in known:

@@ -17,11 +17,17 @@ _NO_REASON = "no reason is recorded"
 _HOUR = timedelta(hours=1)
 
 
-def status(root: Path) -> StatusDocument:
-    """Take stock of a folder. Reads manifests, receipts, locks and what watchers tell; writes nothing."""
+def status(root: Path, out: Path | None = None) -> StatusDocument:
+    """Take stock of a folder. Reads manifests, receipts, locks and what watchers tell; writes nothing.
+
+    Args:
+        root: the folder.
+        out: folder that outputs and receipts go to; None for beside the videos.
+
+    """
     watchers = list(_watchers(root))
     stock = _Stock(watchers)
-    for rendering in survey(root):
+    for rendering in survey(root, out):
         stock.take(rendering)
     return StatusDocument(
         root=printable(str(root)),

@@ -6,7 +6,7 @@ same size. Watchers do.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,11 +21,13 @@ from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.locks import lock_file, locked_inodes
 from attnwatch.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read_manifest
 from attnwatch.names import default_video_id, is_receipt, printable
+from attnwatch.plan import Options
 from attnwatch.receipts import Place
 from attnwatch.render import RENDERER_VERSION
 from attnwatch.videos import outputs_of, read_video
 
 State = Literal["rendered", "skipped", "running", "waiting", "failed"]
+_Places = Callable[[Path], Path]  # from a video's own folder of outputs to where they are
 
 _LOCK = ".lock"
 _LEVELS = 2  # <batch>/videos/<prompt>: how far above a video's folder that of its batch may be
@@ -49,24 +51,31 @@ class Rendering:
     batch: Path | None = None
 
 
-def survey(root: Path) -> Iterator[Rendering]:
-    """Yield every finished video below a path, then what failed or runs in the collections of its batches."""
+def survey(root: Path, out: Path | None = None) -> Iterator[Rendering]:
+    """Yield every finished video below a path, then what failed or runs in the collections of its batches.
+
+    Args:
+        root: the folder.
+        out: folder that a watcher of this root was given for outputs and receipts; None if they lie beside the videos.
+
+    """
+    outputs_at = Options((root,), out=out).outputs_at
     locked = locked_inodes()
     batches: dict[Path, None] = {}
     for folder in walk(root):
         if folder.files:
             batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
-            yield from _with_manifests(folder, locked)
+            yield from _with_manifests(folder, outputs_at, locked)
         for tensors in older_videos(folder):
             batches[Path(folder.path)] = None
-            yield _older(tensors, locked)
+            yield _older(tensors, outputs_at, locked)
     for batch in batches:
         if batch.is_relative_to(root):
-            yield from _collected(batch, locked)
+            yield from _collected(batch, outputs_at, locked)
 
 
-def _with_manifests(folder: Folder, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(Path(folder.path) / OUTPUT_DIRECTORY, locked)
+def _with_manifests(folder: Folder, outputs_at: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(outputs_at(Path(folder.path) / OUTPUT_DIRECTORY), locked)
     by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
     for name in folder.files:
         yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs)
@@ -108,9 +117,10 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
     return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
 
 
-def _older(tensors: Path, locked: frozenset[int]) -> Rendering:
+def _older(tensors: Path, outputs_at: _Places, locked: frozenset[int]) -> Rendering:
     """Return what became of a video of an older batch, by its own receipt: there is no manifest to know it by."""
-    place = Place(tensors, *outputs_of(tensors))
+    video_id, usual = outputs_of(tensors)
+    place = Place(tensors, video_id, outputs_at(usual))
     receipt = _receipt(place.path)
     state: State = "waiting" if receipt is None or not _older_holds(receipt, place) else receipt.status
     return Rendering(place, "running" if _is_locked(place, locked) else state, receipt)
@@ -132,8 +142,8 @@ def _is_locked(place: Place, locked: frozenset[int]) -> bool:
         return False
 
 
-def _collected(batch: Path, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(batch / OUTPUT_DIRECTORY, locked)
+def _collected(batch: Path, outputs_at: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(outputs_at(batch / OUTPUT_DIRECTORY), locked)
     for receipt in outputs.receipts:
         state: State = "running" if receipt.video_id in outputs.running else receipt.status
         yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)

@@ -75,6 +75,7 @@ def test_outputs_and_receipts_of_an_archive_can_go_elsewhere_and_nothing_is_writ
         "kiss_1/videos/prompt_001/attention_videos/prompt_001_vid002.rendered.json",
         "kiss_old/videos/prompt_000/attention_videos/prompt_000_vid001.rendered.json",
     }
+    assert "rendered  4 " in attnwatch("status", outputs, "--out", out).stdout
     collected = attnwatch("collect", outputs / "kiss_1", "--out", out / "collection", *quick)
     assert collected.returncode == 0, collected.stderr
     assert (out / "collection/attention_videos/contact_sheet_kiss.png").exists()

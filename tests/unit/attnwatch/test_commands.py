@@ -45,6 +45,29 @@ def test_what_is_retried_is_rendered_by_the_next_run(batch, capsys):
     assert (place.read().status, len(place.read().attempts)) == ("rendered", 1)
 
 
+def test_what_went_to_another_folder_is_told_of_and_tried_again_there(batch, capsys, tmp_path):
+    manifest = batch.add(source=False)
+    (manifest.parent / "video_001.mp4").write_bytes(b"no video")
+    out = ("--out", "elsewhere")
+    assert called(capsys, "outputs", "--once", *out)[0] == 1
+    assert "failed    1\n    prompt_001_vid001: " in called(capsys, "status", "outputs", *out)[1]
+    assert called(capsys, "retry", "outputs", *out)[:2] == (
+        0,
+        "prompt_001_vid001: to be tried again\n1 video to be tried again\n",
+    )
+    (receipt,) = (tmp_path / "elsewhere").rglob("*.rendered.json")
+    assert json.loads(receipt.read_text())["attempts"] == []
+    assert not list(batch.folder.rglob("attention_videos"))
+
+
+@pytest.mark.parametrize("command", ["status", "retry"])
+def test_another_folder_that_is_not_there_is_not_made_but_said(batch, capsys, tmp_path, command):
+    code, out, err = called(capsys, command, "outputs", "--out", "nowhere")
+    assert (code, out) == (2, "")
+    assert "--out: found no folder nowhere; expected the one that outputs went to; check the path" in err
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_retry_exits_with_1_when_something_was_left_alone(batch, capsys):
     write_receipt(light(batch))
     code, out, _ = called(capsys, "retry", "outputs", "prompt_001_vid001")

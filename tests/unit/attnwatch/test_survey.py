@@ -24,8 +24,8 @@ def light(batch, number=1, **fields):
     return write_manifest(folder / f"video_{number:03d}.complete.json", **fields)
 
 
-def states(root):
-    return [rendering.state for rendering in survey(root)]
+def states(root, out=None):
+    return [rendering.state for rendering in survey(root, out)]
 
 
 def test_a_video_without_receipt_waits(batch):
@@ -154,6 +154,18 @@ def test_what_failed_in_the_collection_of_a_batch_is_found_too(batch):
     assert (beside.state, beside.batch) == ("rendered", None)
     assert (collected.state, collected.batch) == ("failed", batch.folder)
     assert collected.place.path.exists()
+
+
+def test_receipts_that_went_to_another_folder_are_looked_for_there_and_nowhere_else(batch, tmp_path):
+    manifest, outputs, out = light(batch), batch.folder.parent, tmp_path / "out"
+    for place in (write_receipt(manifest), write_receipt(manifest, "crashed", batch=batch.folder)):
+        elsewhere = out / place.directory.relative_to(outputs)
+        elsewhere.parent.mkdir(parents=True, exist_ok=True)
+        place.directory.rename(elsewhere)
+    assert states(outputs) == ["waiting"]
+    assert states(batch.folder, out / batch.folder.name) == ["rendered", "failed"]
+    write_receipt(manifest, "crashed")
+    assert states(outputs, out) == ["rendered", "failed"]
 
 
 def test_nothing_outside_of_the_folder_is_looked_at(batch):
