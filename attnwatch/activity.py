@@ -1,5 +1,7 @@
 """What a running watcher tells about itself: a small JSON file in the hidden folder `.attnwatch` of each root.
 
+With `--out`, it is in that of the folder for outputs: nothing is written below the roots.
+
 Nothing depends on it. It is for people, who want to know whether somebody is at work and how.
 """
 
@@ -102,7 +104,8 @@ class Publisher:
     """Keeps the files of one activity; a context manager that removes them at its end.
 
     Args:
-        roots: the folders to write in. One that cannot be written, or is not there, is passed over.
+        roots: the folders to write in, which the watcher looks after or puts its outputs in. One that cannot be
+            written, or is not there, is passed over.
 
     """
 

@@ -211,8 +211,9 @@ def _bar(target: Console) -> contextlib.AbstractContextManager[Callable[[int, in
 
 
 def _published(options: Options) -> contextlib.AbstractContextManager[Publisher | None]:
-    """Let others see what a watcher does; a run that ends by itself is not worth a file."""
-    return contextlib.nullcontext() if options.once else Publisher(options.roots)
+    """Let others see what a watcher does, where it may write; a run that ends by itself is not worth a file."""
+    folders = options.roots if options.out is None else (options.out,)
+    return contextlib.nullcontext() if options.once else Publisher(folders)
 
 
 def _begin_again(error: EngineError, environment: dict[str, str]) -> int:

@@ -25,7 +25,7 @@ def status(root: Path, out: Path | None = None) -> StatusDocument:
         out: folder that outputs and receipts go to; None for beside the videos.
 
     """
-    watchers = list(_watchers(root))
+    watchers = list(_watchers(root if out is None else out))
     stock = _Stock(watchers)
     for rendering in survey(root, out):
         stock.take(rendering)
@@ -99,7 +99,7 @@ class _Stock:
 
 
 def _watchers(root: Path) -> Iterator[Activity]:
-    """Yield the watchers of a folder: those of the folder, of one that it is in, and of those in it."""
+    """Yield the watchers that tell in a folder, in one that it is in, or in one in it."""
     seen = set()
     folders = [root, *root.parents, *(path.parent for path in sorted(root.glob(f"*/{FOLDER}")))]
     for activity in (activity for folder in folders for activity in read_activities(folder)):

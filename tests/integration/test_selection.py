@@ -1,12 +1,13 @@
 """Which videos are taken, and in which order."""
 
 import os
+import signal
 from datetime import datetime
 
 import pytest
 
 from tests.legacy_support import OldBatch
-from tests.support import Batch, attnwatch, called
+from tests.support import Batch, attnwatch, called, wait_until, watching
 
 
 @pytest.fixture
@@ -80,3 +81,17 @@ def test_outputs_and_receipts_of_an_archive_can_go_elsewhere_and_nothing_is_writ
     assert collected.returncode == 0, collected.stderr
     assert (out / "collection/attention_videos/contact_sheet_kiss.png").exists()
     assert sorted(outputs.rglob("*")) == before
+
+
+def test_a_watcher_that_renders_elsewhere_tells_of_itself_there_and_writes_nothing_in_the_archive(tmp_path):
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    Batch.make(archive).add()
+    before = sorted(archive.rglob("*"))
+    with watching(archive, "--out", out, "--set", "static_duration=0.2", log=tmp_path / "log") as watcher:
+        watcher.wait_for("3 outputs in")
+        wait_until(lambda: list(out.glob(".attnwatch/*.json")), about="the watcher's file")
+        assert sorted(archive.rglob("*")) == before
+        assert f"pid {watcher.process.pid} " in attnwatch("status", archive, "--out", out).stdout
+        assert watcher.stop(signal.SIGTERM) == 0
+    assert sorted(archive.rglob("*")) == before
+    assert not (out / ".attnwatch").exists()
