@@ -297,7 +297,7 @@ class Dispatcher:
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
         self.failed.add(task.target)
         self._planner.note_failed(task)
-        self._report.failed(task, receipt, once=self._options.once)
+        self._report.failed(task, receipt, self._options)
         # A batch may ask for it in a run of its own; it does not end a watcher that others rely on.
         if task.settings.fail_on_visualization_error and (self._survives_no_failure or self._options.once):
             self.gives_up = True

@@ -115,7 +115,7 @@ class Flags:
         return target
 
     def selection(self) -> dict[str, Any]:
-        """Return the options that say which videos are taken, and in which order."""
+        """Return the options that say which videos are taken, in which order, and where their outputs go."""
         return {
             "force": self.force,
             "tokens": _words(self.tokens),
@@ -123,6 +123,7 @@ class Flags:
             "batch": self.batch,
             "oldest_first": self.oldest_first,
             "out": None if self.out is None else _made(self.out),
+            "config": None if self.config is None else self.config.absolute(),
         }
 
 

@@ -16,7 +16,7 @@ from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.settling import Settling, quiet_time
-from attnwatch.targets import Target, batch_names, ending_sha256, home_above
+from attnwatch.targets import Target, batch_names, ending_sha256, home_above, home_of_root, retry_command
 from attnwatch.task import Task
 from attnwatch.videos import outputs_of, read_video, stands_for_video
 
@@ -40,6 +40,7 @@ class Options:
         batch: only videos of batches whose folder has a name like this (a shell's pattern); None for all.
         oldest_first: start with the video that was finished first, not last.
         out: folder that gets all outputs and receipts, arranged as they would be below the roots; None for there.
+        config: the file that the settings come from; None for none.
 
     """
 
@@ -54,6 +55,7 @@ class Options:
     batch: str | None = None
     oldest_first: bool = False
     out: Path | None = None
+    config: Path | None = None
 
     def outputs_at(self, directory: Path) -> Path:
         """Return where the outputs go that would go to a folder.
@@ -67,16 +69,16 @@ class Options:
         base = home_above(directory, self.roots)
         return self.out / (base.name if len(self.roots) > 1 else "") / directory.relative_to(base)
 
+    def retry_command(self, target: Target) -> str:
+        """Return the command that tries a target again, whatever its receipt says, with its outputs in this place."""
+        home = home_of_root(target.batch or target.manifest)
+        return retry_command(target, None if self.out is None else self.outputs_at(home), self.config)
+
     def take(self, target: Target, finished: Stamp | None) -> bool:
         """Tell whether a target is one of those that are asked for, by its path and when it was finished."""
         if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
             return False
         return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))
-
-
-def retry_command(target: Target) -> str:
-    """Return the command that tries a target again, whatever its receipt says."""
-    return f"`attnwatch collect {target.batch}`" if target.batch else f"`attnwatch render {target.manifest}`"
 
 
 class Planner:
@@ -256,7 +258,7 @@ class Planner:
             self.given_up.add(target)
             last = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
             if target not in self._failed:  # else that has just been said
-                self.say(f"given up: {target.manifest}: {last}; {retry_command(target)} tries again")
+                self.say(f"given up: {target.manifest}: {last}; {self._options.retry_command(target)} tries again")
         return wait
 
     def _ending(self, batch: Path) -> str:

@@ -16,7 +16,7 @@ from attnwatch.hooks import Hooks
 from attnwatch.log import counted
 from attnwatch.metrics import write_metrics
 from attnwatch.notify import Notifier
-from attnwatch.plan import retry_command
+from attnwatch.plan import Options
 from attnwatch.task import Task
 
 _log = logging.getLogger(__name__)
@@ -103,12 +103,12 @@ class Report:
         _log.info(text, receipt.video_id, outputs, where, seconds, notes, extra={**about, "seconds": seconds})
         self._audience.hooks.run(receipt, task.place.path)
 
-    def failed(self, task: Task, receipt: ReceiptDocument, *, once: bool) -> None:
+    def failed(self, task: Task, receipt: ReceiptDocument, options: Options) -> None:
         """Say why a video could not be rendered, and what comes next."""
         self.activity.failed += 1
         tried = f"attempt {len(receipt.attempts)}"
-        if receipt.next_attempt is None or once:
-            then = f"{retry_command(task.target)} tries again"
+        if receipt.next_attempt is None or options.once:
+            then = f"{options.retry_command(task.target)} tries again"
         else:
             then = f"next attempt at {receipt.next_attempt}"
         error = receipt.attempts[-1].error

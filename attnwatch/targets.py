@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,19 +72,38 @@ def ended_batch(manifest: Path, roots: Sequence[Path]) -> Path | None:
     return None
 
 
+def home_of_root(root: Path) -> Path:
+    """Return the folder below which the outputs of a root go: itself, or where the video that it is has its own."""
+    return batch_around(root) or (root.parent if is_manifest(root.name) else root)
+
+
 def home_above(directory: Path, roots: Sequence[Path]) -> Path:
-    """Return the folder above a folder of outputs that is a root, or where the video that a root is has its own.
+    """Return the folder above a folder of outputs that is the home of a root.
 
     Raises:
         ConfigError: it is below none of the roots.
 
     """
-    homes = (batch_around(root) or (root.parent if is_manifest(root.name) else root) for root in roots)
-    home = next((home for home in homes if directory.is_relative_to(home)), None)
+    home = next((home for home in map(home_of_root, roots) if directory.is_relative_to(home)), None)
     if home is None:
         named = ", ".join(map(str, roots))
         raise ConfigError(f"found outputs that belong in {directory}; expected one below {named}; name what holds it")
     return home
+
+
+def retry_command(target: Target, out: Path | None, config: Path | None) -> str:
+    """Return the command that makes a target, whatever its receipt says.
+
+    Args:
+        target: what is to be made.
+        out: the folder that stands in for its own, if outputs do not go there.
+        config: the configuration file, if there is one.
+
+    """
+    words = ["attnwatch", *(("collect", target.batch) if target.batch else ("render", target.manifest))]
+    words += ["--out", out] if out else []
+    words += ["--config", config] if config else []
+    return f"`{shlex.join(map(str, words))}`"
 
 
 def batch_names(manifest: Path) -> list[str]:

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 
@@ -273,6 +274,22 @@ def test_a_video_that_was_given_up_is_tried_again_by_name(batch, capsys):
         called(capsys, "outputs", "--once")
     assert called(capsys, "render", manifest)[0] == 1
     assert len(read_receipt(manifest)["attempts"]) == 3
+
+
+@pytest.mark.parametrize("first", [("outputs", "--once"), ("collect", "demo")])
+def test_the_command_that_tries_again_puts_its_outputs_where_the_others_are(batch, capsys, tmp_path, first):
+    manifest = batch.add()
+    (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
+    (tmp_path / "my settings.yaml").write_text("watcher: {max_attempts: 2}")
+    _, _, said = called(capsys, *first, "--out", "else where", "--config", "my settings.yaml", "--log-format", "plain")
+    (receipt,) = (tmp_path / "else where").rglob("*.rendered.json")
+    before = receipt.read_text()
+    command = said.partition("`")[2].partition("`")[0]
+    assert f"--config '{tmp_path / 'my settings.yaml'}'" in command
+    assert called(capsys, *shlex.split(command)[1:])[0] == 1
+    assert list((tmp_path / "else where").rglob("*.rendered.json")) == [receipt]
+    assert receipt.read_text() != before
+    assert not list((tmp_path / "outputs").rglob("attention_videos"))
 
 
 def test_check_reports_on_stdout_and_exits_with_1_if_anything_is_wrong(batch, capsys):

@@ -130,12 +130,13 @@ def test_a_collection_is_told_from_the_rendering_beside_the_video(activity, tmp_
     assert f"in the collection of {batch.folder.name}" in caplog.messages[-1]
 
 
-def test_a_failure_is_told_with_what_comes_next(activity, task, caplog):
+def test_a_failure_is_told_with_what_comes_next(activity, task, caplog, tmp_path):
     report = Report(activity, Audience())
     retried, given_up = failed_receipt_of(task), failed_receipt_of(task, max_attempts=1)
-    report.failed(task, retried, once=False)
-    report.failed(task, retried, once=True)
-    report.failed(task, given_up, once=False)
+    watching, once = Options((tmp_path,)), Options((tmp_path,), once=True)
+    report.failed(task, retried, watching)
+    report.failed(task, retried, once)
+    report.failed(task, given_up, watching)
     said = f"❌ prompt_001_vid001 (attempt 1): {retried.attempts[0].error}; "
     by_hand = f"{said}`attnwatch render {task.target.manifest}` tries again"
     assert caplog.messages == [f"{said}next attempt at {retried.next_attempt}", by_hand, by_hand]
