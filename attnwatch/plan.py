@@ -16,7 +16,15 @@ from attnwatch.memory import Memory, origins
 from attnwatch.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
 from attnwatch.settings import Visualization
 from attnwatch.settling import Settling, quiet_time
-from attnwatch.targets import Target, batch_names, ending_sha256, home_above, home_of_root, retry_command
+from attnwatch.targets import (
+    Target,
+    batch_names,
+    ending_sha256,
+    home_above,
+    home_of_root,
+    require_own_names,
+    retry_command,
+)
 from attnwatch.task import Task
 from attnwatch.videos import outputs_of, read_video, stands_for_video
 
@@ -56,6 +64,11 @@ class Options:
     oldest_first: bool = False
     out: Path | None = None
     config: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse roots that would share a folder below `out`."""
+        if self.out is not None:
+            require_own_names(self.roots)
 
     def outputs_at(self, directory: Path) -> Path:
         """Return where the outputs go that would go to a folder.

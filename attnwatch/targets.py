@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,22 @@ def home_above(directory: Path, roots: Sequence[Path]) -> Path:
         named = ", ".join(map(str, roots))
         raise ConfigError(f"found outputs that belong in {directory}; expected one below {named}; name what holds it")
     return home
+
+
+def require_own_names(roots: Iterable[Path]) -> None:
+    """Tell apart what goes below `--out`, where each of several roots has a folder of its last name.
+
+    Raises:
+        ConfigError: two roots would share one.
+
+    """
+    known: dict[str, Path] = {}
+    for home in map(home_of_root, roots):
+        if (other := known.setdefault(home.name, home)) != home:
+            raise ConfigError(
+                f"--out: found two folders of the name {home.name!r}, {other} and {home}; expected different names, "
+                "which their outputs go by; give them one at a time, each with an --out of its own"
+            )
 
 
 def retry_command(target: Target, out: Path | None, config: Path | None) -> str:

@@ -83,6 +83,26 @@ def test_outputs_and_receipts_of_an_archive_can_go_elsewhere_and_nothing_is_writ
     assert sorted(outputs.rglob("*")) == before
 
 
+@pytest.mark.parametrize("flags", [("--once",), ("--dry-run",), ("render",)])
+def test_folders_of_one_name_are_not_mixed_up_elsewhere_but_refused(capsys, tmp_path, flags):
+    first, second = tmp_path / "disk_1" / "outputs", tmp_path / "disk_2" / "outputs"
+    for root in (first, second):
+        Batch.make(root).add()
+    out = tmp_path / "out"
+    code, _, said = called(capsys, *flags, first, second, "--out", out)
+    assert code == 2
+    assert f"found two folders of the name 'outputs', {first} and {second}; expected different names" in said
+    assert not list(out.rglob("*"))
+    assert called(capsys, first, second, "--dry-run")[0] == 0
+
+
+def test_videos_of_one_folder_go_elsewhere_together(capsys, outputs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    videos = [outputs / KISS_1, outputs / KISS_2]
+    assert called(capsys, "render", *videos, "--out", out, "--set", "static_duration=0.2")[0] == 0
+    assert len(list((out / "prompt_001" / "attention_videos").glob("*.rendered.json"))) == 2
+
+
 def test_a_watcher_that_renders_elsewhere_tells_of_itself_there_and_writes_nothing_in_the_archive(tmp_path):
     archive, out = tmp_path / "archive", tmp_path / "out"
     Batch.make(archive).add()
