@@ -52,7 +52,8 @@ class Visualization(_Settings):
     normalization: Literal["video", "frame", "batch"] = Field(
         default="video",
         description="what the colormap spans: the values of the `video`, of each `frame`, or of the word in the whole "
-        "`batch` (known when the batch has ended; before that, `vmin` and `vmax` can stand in for it)",
+        "`batch` (in its collection only, which `auto_generate_videos` or `attnwatch collect` makes; beside the "
+        "videos, `vmin` and `vmax` can stand in for it)",
     )
     vmin: float | None = Field(default=None, description="attention value of the colormap's lower end; null: measured")
     vmax: float | None = Field(default=None, description="attention value of the colormap's upper end; null: measured")

@@ -17,6 +17,10 @@ from attnwatch.settings import Visualization
 from attnwatch.tensors import WordMaps
 from attnwatch.videos import open_attention
 
+_OWN_SCALE = (
+    "the scale is this video's own: that of the batch is for its collection only, which auto_generate_videos or "
+    "`attnwatch collect`, with the same settings, makes"
+)
 _WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding costs little beside eight encoders
 
 
@@ -60,7 +64,7 @@ def render_outputs(
             return Rendering((), tuple(notes))
         source = _source(manifest, words[0], notes)
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
-            notes.append("the scale is this video's own: that of the batch is known when it has ended")
+            notes.append(_OWN_SCALE)
         context = Context(manifest, settings, directory, source.timeline, scales or {})
         outputs = [*_stills(context, words, source, notes), *_follow(context, words, source, threads)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))

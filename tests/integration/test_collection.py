@@ -151,8 +151,19 @@ def test_the_scale_of_the_batch_is_in_every_receipt(batch):
         for out in json.loads(path.read_text())["outputs"]
     }
     assert len(scales) == 1
-    beside = read_receipt(next(batch.prompt(1).glob("video_001.complete.json")))
-    assert beside["notes"] == ["the scale is this video's own: that of the batch is known when it has ended"]
+
+
+def test_beside_the_videos_each_has_its_own_scale_and_a_note_says_where_that_of_the_batch_is(batch):
+    end(batch)
+    run = attnwatch("render", batch.folder, "--set", "normalization=batch", "--set", "static_duration=0.2")
+    assert run.returncode == 0, run.stderr
+    weak, strong = (read_receipt(batch.prompt(prompt) / "video_001.complete.json") for prompt in (1, 2))
+    assert weak["outputs"][0]["scale"] != strong["outputs"][0]["scale"]
+    (note,) = weak["notes"]
+    assert note == (
+        "the scale is this video's own: that of the batch is for its collection only, which auto_generate_videos or "
+        "`attnwatch collect`, with the same settings, makes"
+    )
 
 
 def test_a_batch_is_collected_by_hand_also_when_it_has_not_ended(batch):
