@@ -36,6 +36,7 @@ class _Running:
     job: Work
     results: "Connection[Any, Any] | None"
     started: float
+    limit: float
     deadline: float
     outcome: object = None
     sent: Signals | None = None
@@ -88,12 +89,13 @@ class LocalEngine:
             EngineError: there is nothing to start it from.
 
         """
+        limit = job.limits.seconds
         try:
             number, results = self.server.start(job)
         except BrokenPipeError:
             self._lose_server()
         now = time.monotonic()
-        self._running[number] = _Running(job, results, now, now + job.limits.seconds)
+        self._running[number] = _Running(job, results, now, limit, now + limit)
 
     def wait(self, timeout: float | None, others: Sequence[Waitable] = ()) -> list[Finished]:
         """Wait until a job ends, another connection is readable, or the time is over; return what ended.
@@ -190,9 +192,8 @@ def _take_outcome(running: _Running) -> None:
 
 
 def _ending(running: _Running, code: int | None) -> str:
-    limit = running.job.limits.seconds
     if running.sent is not None:
-        late = f"not finished after {limit:g} s; raise visualization_timeout (now {limit:g}) if it needs longer"
+        late = f"not finished after {running.limit:g} s; raise visualization_timeout if it needs longer"
         return late if code is not None else f"{late}; its process cannot be ended, perhaps a network mount is gone"
     code = code or 0
     how = f"was ended by {Signals(-code).name}" if code < 0 else f"exited with code {code}"

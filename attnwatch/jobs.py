@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from attnwatch.discover import find_videos
+from attnwatch.batchscale import BatchScale
 from attnwatch.documents import OutputRecord, ReceiptDocument
 from attnwatch.earlier import as_rendered, remove_outdated
 from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
@@ -42,10 +42,7 @@ from attnwatch.shortage import Shortage, free_space, shortage_behind
 from attnwatch.videos import read_video
 
 if TYPE_CHECKING:
-    from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
-
-_SCALES = ".scales_"  # begins the names of files that keep the scale of a batch
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,17 @@ class Job:
 
     @property
     def limits(self) -> Limits:
-        """What its process may use."""
-        watcher = self.watcher
-        return Limits(self.settings.visualization_timeout, self.threads, watcher.memory_limit, watcher.nice)
+        """What its process may use; the time of a video more for each that has to be measured before this one."""
+        watcher, scale = self.watcher, self.batch_scale
+        seconds = self.settings.visualization_timeout * (1 + (scale.videos_to_measure() if scale else 0))
+        return Limits(seconds, self.threads, watcher.memory_limit, watcher.nice)
+
+    @property
+    def batch_scale(self) -> BatchScale | None:
+        """The colour scale of the whole batch, if this is for a collection that has it."""
+        if self.batch is None or self.batch_sha256 is None:
+            return None
+        return BatchScale(self.batch, self.batch_sha256, self.place.directory, self.settings)
 
     def at_home(self) -> Self:
         """Change into the folder of the video or the batch, and return this job with paths relative to it."""
@@ -234,7 +239,7 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
 
     directory = job.place.directory
     with _temporary_directory(job.place) as temporary:
-        scales = _batch_scales(job)
+        scales = job.batch_scale.ends() if job.batch_scale else None
         rendering = render_outputs(
             manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
         )
@@ -278,19 +283,6 @@ def _with_what_stays(
     absent = not manifest.video.exists()
     kept = remove_outdated(job.place, records, keep_overlays=absent and job.settings.generate_overlay)
     return (*records, *kept), (*notes, *(f"{output.file} is that of an earlier rendering" for output in kept))
-
-
-def _batch_scales(job: Job) -> "dict[str, Scale] | None":
-    if job.batch is None or job.batch_sha256 is None:
-        return None
-    from attnwatch.render.scales import batch_scales  # noqa: PLC0415 - see `_render`
-
-    settings_sha256 = Fingerprint.of("", job.settings, None, {}).settings_sha256
-    cache = job.place.directory / f"{_SCALES}{job.batch_sha256[:16]}_{settings_sha256[:16]}.json"
-    for outdated in job.place.directory.glob(f"{_SCALES}*"):
-        if not outdated.name.startswith(f"{_SCALES}{job.batch_sha256[:16]}"):
-            outdated.unlink(missing_ok=True)
-    return batch_scales(list(find_videos(job.batch)), job.settings, cache)
 
 
 def _record(output: "Output") -> OutputRecord:

@@ -9,18 +9,26 @@ from filelock import FileLock, Timeout
 
 from attnwatch.errors import BusyError
 
+ENDLESS = -1.0
+"""Patience that does not end: a job has its deadline anyway."""
+
 
 @contextlib.contextmanager
-def exclusive(directory: Path, name: str) -> Iterator[None]:
+def exclusive(directory: Path, name: str, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of what has this name in a folder of outputs, which is made if need be.
 
+    Args:
+        directory: the folder.
+        name: what is locked.
+        patience: seconds to wait for a process that holds it.
+
     Raises:
-        BusyError: another process holds it.
+        BusyError: another process holds it, and goes on to do so.
 
     """
     directory.mkdir(exist_ok=True)
     path = lock_file(directory, name)
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=patience)
     try:
         lock.acquire()
     except Timeout:

@@ -1,7 +1,7 @@
 """One colour scale per word for a whole batch, so that prompts can be compared."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from attnwatch.errors import AttnwatchError
@@ -12,7 +12,7 @@ from attnwatch.tensors import Part
 from attnwatch.videos import open_attention, read_video
 
 
-def batch_scales(manifests: Sequence[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
+def batch_scales(manifests: Iterable[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
     """Return, per word, the lowest lower and the highest upper end of all videos.
 
     Args:
@@ -29,7 +29,7 @@ def batch_scales(manifests: Sequence[Path], settings: Visualization, cache: Path
     return found
 
 
-def _measure(manifests: Sequence[Path], settings: Visualization) -> dict[str, Scale]:
+def _measure(manifests: Iterable[Path], settings: Visualization) -> dict[str, Scale]:
     scales: dict[str, Scale] = {}
     part = Part(settings.steps, settings.layers, settings.heads)
     for path in manifests:

@@ -502,6 +502,17 @@ class Limited(Place):
         return super().read()
 
 
+def test_a_job_that_may_have_to_measure_its_batch_has_the_time_of_each_video_for_that(batch):
+    manifest, *_ = (batch.add(number) for number in (1, 2, 3))
+    alone = job(manifest, visualization_timeout=100)
+    place = replace(alone.place, directory=batch.folder / "attention_videos")
+    collected = replace(alone, place=place, batch=batch.folder)
+    measuring = replace(collected, batch_sha256="a" * 64)
+    assert [todo.limits.seconds for todo in (alone, collected, measuring)] == [100, 100, 400]
+    assert run(measuring).receipt.status == "rendered"
+    assert measuring.limits.seconds == 100
+
+
 def test_a_job_works_under_the_limits_of_its_settings(batch):
     manifest = batch.add()
     before = os.nice(0)
