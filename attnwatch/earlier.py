@@ -7,25 +7,27 @@ from pathlib import Path
 from attnwatch.documents import OutputRecord, ReceiptDocument, ReceiptHead
 from attnwatch.manifest import Manifest, Stamp, stamp_of
 from attnwatch.receipts import Fingerprint, Place
+from attnwatch.render import RENDERER_VERSION
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:
     """Tell whether a receipt speaks of these inputs, or of more, some of which were removed after the rendering.
 
-    Those do not count as long as all that was made of them is there.
+    Those do not count as long as all that was made of them is there. It stays though there is a newer renderer, which
+    could not make all of it.
     """
     if receipt.inputs == inputs:
-        return True
+        return receipt.renderer == RENDERER_VERSION
     if receipt.status == "failed" or receipt.inputs.keys() != inputs.keys():
         return False
     return all(size in (None, receipt.inputs[name]) for name, size in inputs.items()) and _is_whole(place)
 
 
 def as_rendered(fingerprint: Fingerprint, receipt: ReceiptDocument | None, place: Place) -> Fingerprint:
-    """Return a fingerprint with the inputs of a receipt, if what is there now lacks nothing but what was removed."""
+    """Return a fingerprint with inputs and renderer of a receipt, if nothing lacks now but what was removed."""
     if receipt is None or not is_made_of(receipt, fingerprint.inputs, place):
         return fingerprint
-    return replace(fingerprint, inputs=receipt.inputs)
+    return replace(fingerprint, inputs=receipt.inputs, renderer=receipt.renderer)
 
 
 def removed_tensors(

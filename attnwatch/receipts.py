@@ -36,6 +36,7 @@ class Fingerprint:
     manifest_sha256: str
     settings: dict[str, Any]
     inputs: dict[str, int | None]
+    renderer: int = RENDERER_VERSION
 
     @classmethod
     def of(
@@ -64,7 +65,7 @@ class Fingerprint:
             self.manifest_sha256,
             self.settings_sha256,
             self.inputs,
-            RENDERER_VERSION,
+            self.renderer,
         )
 
 

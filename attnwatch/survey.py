@@ -23,7 +23,6 @@ from attnwatch.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read
 from attnwatch.names import default_video_id, is_receipt, printable
 from attnwatch.plan import Options
 from attnwatch.receipts import Place
-from attnwatch.render import RENDERER_VERSION
 from attnwatch.videos import outputs_of, read_video
 
 State = Literal["rendered", "skipped", "running", "waiting", "failed"]
@@ -131,8 +130,7 @@ def _older_holds(receipt: ReceiptHead, place: Place) -> bool:
         manifest = read_video(place.manifest)
     except (AttnwatchError, OSError):
         return receipt.status == "failed"
-    holds = (receipt.manifest_sha256, receipt.renderer) == (manifest.sha256, RENDERER_VERSION)
-    return holds and is_made_of(receipt, manifest.inputs(), place)
+    return receipt.manifest_sha256 == manifest.sha256 and is_made_of(receipt, manifest.inputs(), place)
 
 
 def _is_locked(place: Place, locked: frozenset[int]) -> bool:
@@ -173,7 +171,7 @@ def _holds(receipt: ReceiptHead, place: Place, data: bytes) -> bool:
         return receipt.status == "failed" and _is_refused(place.manifest)
     folder = f"{place.manifest.parent}/"
     inputs = {name: _size(folder + name) for name in receipt.inputs}
-    return receipt.renderer == RENDERER_VERSION and is_made_of(receipt, inputs, place)
+    return is_made_of(receipt, inputs, place)
 
 
 def _is_refused(manifest: Path) -> bool:

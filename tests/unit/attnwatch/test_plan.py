@@ -78,6 +78,19 @@ def test_a_rendered_video_whose_inputs_were_removed_is_up_to_date(manifest, name
     assert not afterwards.given_up
 
 
+@pytest.mark.parametrize(("removed", "due"), [([], True), (INPUTS[:1], False), (INPUTS, False)])
+def test_a_newer_renderer_renders_again_what_has_all_its_inputs_and_leaves_the_rest(manifest, removed, due):
+    task = planned(planner(manifest), manifest)
+    render(task)
+    receipt = task.place.read()
+    task.place.write(receipt.model_copy(update={"renderer": receipt.renderer - 1}))
+    for name in removed:
+        (manifest.parent / name).unlink()
+    afterwards = planner(manifest)
+    assert (planned(afterwards, manifest) is not None) is due
+    assert not afterwards.given_up
+
+
 def test_a_video_whose_outputs_were_removed_with_an_input_is_to_be_rendered(manifest):
     task = planned(planner(manifest), manifest)
     render(task)

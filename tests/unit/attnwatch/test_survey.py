@@ -100,7 +100,7 @@ def test_what_failed_waits_when_an_input_is_gone(batch):
 
 def test_a_receipt_of_another_renderer_does_not_count(batch, monkeypatch):
     write_receipt(light(batch))
-    monkeypatch.setattr("attnwatch.survey.RENDERER_VERSION", 10_000)
+    monkeypatch.setattr("attnwatch.earlier.RENDERER_VERSION", 10_000)
     assert states(batch.folder) == ["waiting"]
 
 
