@@ -88,8 +88,10 @@ class Backlog:
 
     def due(self, now: float, most: int) -> int:
         """Count the targets that are due now, no further than to `most`."""
-        queued = (waiting for due, _, waiting in self._queue if due <= now and self._is_queued(waiting))
-        return sum(1 for _ in itertools.islice(queued, most))
+        timed = (waiting for due, _, waiting in self._queue if due <= now)
+        taken = (entry[3] for entry in self._due)  # out of the queue already, by the last `pop_due`
+        waiting = filter(self._is_queued, itertools.chain(taken, timed))
+        return sum(1 for _ in itertools.islice(waiting, most))
 
     def next_due(self) -> float | None:
         """Return when the next target is due, None if none is queued."""

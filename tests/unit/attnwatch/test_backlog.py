@@ -77,6 +77,7 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
         known = {*self.queued, *self.held}
         assert len(self.backlog) == len(known)
         assert self.backlog.videos() == len({target.manifest for target in known})
+        assert self.backlog.due(self.now, 99) == sum(due <= self.now for _, due, _ in self.queued.values())
         for target in (ONE, TWO, THREE, COLLECTED):
             assert (target in self.backlog) == (target in known)
             assert (self.backlog.get(target) is not None) == (target in known)
@@ -106,6 +107,16 @@ def test_what_is_due_comes_in_its_order_however_long_it_has_waited():
     backlog.put(Waiting(THREE, due=9.0, order=-8.0))
     assert [backlog.pop_due(3.0).target for _ in range(2)] == [TWO, ONE]
     assert backlog.pop_due(3.0) is None
+
+
+def test_what_is_due_is_counted_also_after_the_first_of_it_was_taken_out():
+    backlog = Backlog()
+    for name in "abcdef":
+        backlog.put(Waiting(Target(Path(f"/outputs/{name}.complete.json"))))
+    backlog.put(Waiting(COLLECTED, due=9.0))
+    assert backlog.due(0.0, 99) == 6
+    backlog.pop_due(0.0)
+    assert (backlog.due(0.0, 99), backlog.due(0.0, 3)) == (5, 3)
 
 
 def test_what_was_found_incomplete_is_still_known_after_it_was_held_back():
