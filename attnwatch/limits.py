@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from attnwatch.kernel import be_nice_as_a_session, read_and_write_when_idle
 
-_LARGEST_FILE = 8 * 2**30  # bytes; an output has a few megabytes
+LARGEST_FILE = 8 * 2**30
+"""Bytes of the largest file that a rendering may write: an output has a few megabytes, decompressed maps have more."""
+
 _SPARE_SECONDS = 10
 
 SINGLE_THREADED = dict.fromkeys(
@@ -45,7 +47,7 @@ class Limits:
     def restrict(self) -> None:
         """Limit what this process may use. What the system refuses is left as it is."""
         _limit(resource.RLIMIT_CORE, 0)
-        _limit(resource.RLIMIT_FSIZE, _LARGEST_FILE)
+        _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
         _limit(resource.RLIMIT_CPU, math.ceil(self.seconds * (self.threads + 1)) + _SPARE_SECONDS)
         if self.memory is not None:
             # Not RLIMIT_AS: that counts every file that is mapped, and tensor files may be larger than memory.

@@ -1,9 +1,9 @@
 """One tensor file -> its tensors, mapped into memory and not read before they are asked for."""
 
 import contextlib
+import errno
 import json
 import mmap
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ import zstandard
 from safetensors import SafetensorError, safe_open
 
 from attnwatch.errors import TensorError
+from attnwatch.limits import LARGEST_FILE
 from attnwatch.reduction import STORED, Float32Array, Mean, Stored, problem, valid
-
-MAX_DECOMPRESSED_BYTES = 64 * 2**30
+from attnwatch.shortage import free_space
 
 _MOST_MAPPED = 32 * 2**20  # bytes of a file that stay in memory while it is read through
 _LEAST_MAPPED = 128 * 2**10  # bytes that reading any of them maps: the kernel takes the pages around it, too
@@ -117,7 +117,7 @@ def open_tensors(path: Path) -> list[StoredTensor]:
 
     Raises:
         TensorError: the file is not whole.
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or there is no room to decompress it.
 
     """
     try:
@@ -149,19 +149,38 @@ def _tensors(path: Path, mapped: mmap.mmap) -> list[StoredTensor]:
 def _decompressed(path: Path) -> Iterator[Path]:
     """Decompress into a temporary file: memory stays flat, and the size is known before a byte is written."""
     with path.open("rb") as source:
-        try:
-            size = zstandard.frame_content_size(source.read(_ZSTD_HEADER_BYTES))
-        except zstandard.ZstdError as error:
-            raise TensorError(problem(path, None, f"no zstd frame ({error})", "a whole one")) from error
-        limit = min(MAX_DECOMPRESSED_BYTES, shutil.disk_usage(tempfile.gettempdir()).free)
-        if not 0 < size <= limit:
-            found = f"a declared size of {size:,} bytes" if size > 0 else "no declared size"
-            expected = f"a decompressed size in the frame header, at most {limit:,} bytes (free for temporary files)"
-            raise TensorError(problem(path, None, found, expected))
+        size = _declared_size(path, source.read(_ZSTD_HEADER_BYTES))
+        _require_room(path, size)
         source.seek(0)
         with tempfile.NamedTemporaryFile(prefix="attnwatch-") as target:
             _decompress(path, source, target, size)
             yield Path(target.name)
+
+
+def _declared_size(path: Path, header: bytes) -> int:
+    try:
+        size = zstandard.frame_content_size(header)
+    except zstandard.ZstdError as error:
+        raise TensorError(problem(path, None, f"no zstd frame ({error})", "a whole one")) from error
+    # More than that could not be written by any rendering, however much space there is.
+    if not 0 < size <= LARGEST_FILE:
+        found = f"a declared size of {size:,} bytes" if size > 0 else "no declared size"
+        expected = f"a decompressed size in the frame header, at most {LARGEST_FILE:,} bytes"
+        raise TensorError(problem(path, None, found, expected))
+    return size
+
+
+def _require_room(path: Path, size: int) -> None:
+    """Raise the system's own error for a full disk before it does: what is missing is no fault of the file."""
+    folder = tempfile.gettempdir()
+    left = free_space(Path(folder))
+    if left is not None and left < size:
+        raise OSError(
+            errno.ENOSPC,
+            f"decompressing {path.name} takes {size:,} bytes, and {left:,} are left for temporary files "
+            f"({size - left:,} too few); make room, or set TMPDIR to a folder that has it",
+            folder,
+        )
 
 
 def _decompress(path: Path, source: BinaryIO, target: IO[bytes], size: int) -> None:

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import resource
+import tempfile
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -480,6 +481,18 @@ def test_an_encoder_that_fails_on_a_full_disk_without_saying_so_is_charged_to_no
     assert "the encoder gave up; " in result.obstacle
     assert names(manifest) == []
     assert run(todo).receipt.status == "failed"
+
+
+def test_too_little_room_for_decompressed_maps_is_charged_to_no_video(batch, monkeypatch):
+    manifest = batch.add()
+    plain = manifest.parent / "attention_maps" / "vid001.safetensors"
+    write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps()})
+    write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
+    monkeypatch.setattr("attnwatch.tensorfile.free_space", lambda _folder: 1)
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage) == (None, Shortage.DISK)
+    assert tempfile.gettempdir() in result.obstacle
+    assert names(manifest) == []
 
 
 def test_what_is_in_the_way_is_told_apart():

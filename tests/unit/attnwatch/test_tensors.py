@@ -1,3 +1,4 @@
+import errno
 import json
 import resource
 import struct
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from attnwatch.errors import TensorError
+from attnwatch.limits import LARGEST_FILE
 from attnwatch.manifest import read_manifest
 from attnwatch.tensors import AttentionReader
 from tests.support import GRID, blob_maps, write_manifest, write_tensors
@@ -318,11 +320,33 @@ def test_a_file_that_grows_beyond_its_declared_size_is_given_up_there(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+def declaring(size):
+    """Return the head of a zstd frame that declares its size in eight bytes."""
+    return b"\x28\xb5\x2f\xfd" + b"\xe0" + struct.pack("<Q", size) + b"\x01\x00\x00"
+
+
 def test_a_bomb_is_refused_by_the_size_that_it_declares(tmp_path):
-    frame = b"\x28\xb5\x2f\xfd" + b"\xe0" + struct.pack("<Q", 2**50) + b"\x01\x00\x00"
-    (tmp_path / "maps.safetensors.zst").write_bytes(frame)
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(2**50))
     problem = refused(tmp_path, "maps.safetensors.zst")
     assert f"{2**50:,} bytes" in problem.found
+
+
+def test_a_compressed_file_may_be_as_large_as_a_rendering_may_write_a_file_and_no_larger(tmp_path, monkeypatch):
+    monkeypatch.setattr("attnwatch.tensorfile.free_space", lambda _folder: 2**60)
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(LARGEST_FILE + 1))
+    assert f"at most {LARGEST_FILE:,} bytes" in refused(tmp_path, "maps.safetensors.zst").expected
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(LARGEST_FILE))
+    assert "at most" not in refused(tmp_path, "maps.safetensors.zst").expected  # there is only nothing in it
+
+
+def test_too_little_room_to_decompress_is_a_full_disk_and_no_fault_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("attnwatch.tensorfile.free_space", lambda _folder: 999_999)
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(3_000_000))
+    with pytest.raises(OSError, match=r"takes 3,000,000 bytes.*2,000,001 too few") as caught:
+        read_all(tmp_path, "maps.safetensors.zst")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
+    assert list(tmp_path.glob("attnwatch-*")) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"no zstd", b"\x28\xb5\x2f\xfd"])
