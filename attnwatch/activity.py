@@ -60,7 +60,7 @@ class Activity:
         overflows: how often file events were lost.
         waiting: videos that are to be rendered.
         rendered: videos rendered; `failed`: attempts that failed.
-        paused: why nothing is started, None when it is.
+        paused: why nothing is started, or nothing that goes to a full disk; None when everything is.
         heartbeat: when it last wrote this.
 
     """

@@ -10,14 +10,14 @@ from attnwatch.targets import Target
 
 @dataclass
 class Waiting:
-    """A target in the backlog; `since` and `looks` count from when its files were first found incomplete.
+    """A target in the backlog.
 
     Attributes:
         target: what is to be rendered.
         due: monotonic time from which it may be started.
         order: what is due comes in the order of these.
         since: when its files were first found incomplete, None if they never were.
-        looks: how often they were.
+        looks: how often it could not be tried.
 
     """
 
@@ -33,7 +33,7 @@ class Backlog:
     """Targets that wait until they are due, and then for their turn; those of the same order as they came."""
 
     _waiting: dict[Target, Waiting] = field(default_factory=dict)
-    _held: dict[Target, list[Waiting]] = field(default_factory=dict)
+    _held: dict[Target | int, list[Waiting]] = field(default_factory=dict)
     _queue: list[tuple[float, int, Waiting]] = field(default_factory=list)
     _due: list[tuple[float, float, int, Waiting]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -75,16 +75,22 @@ class Backlog:
         """Let a target wait no longer."""
         self._waiting.pop(target, None)
 
-    def hold(self, waiting: Waiting, until: Target) -> None:
-        """Keep a target back until another one is released."""
+    def hold(self, waiting: Waiting, until: Target | int) -> None:
+        """Keep a target back until another one, or a disk, is released."""
         self._waiting[waiting.target] = waiting
         self._held.setdefault(until, []).append(waiting)
 
-    def release(self, until: Target) -> None:
-        """Let go of what was kept back for a target."""
-        for waiting in self._held.pop(until, ()):
-            if self._is_queued(waiting):
-                self.put(waiting)
+    def holds(self, until: Target | int) -> bool:
+        """Tell whether anything is kept back for a target or a disk."""
+        return any(map(self._is_queued, self._held.get(until, ())))
+
+    def release(self, until: Target | int, most: int | None = None) -> None:
+        """Let go of what was kept back for a target or a disk, or of so many at most: those that came first."""
+        held = [waiting for waiting in self._held.pop(until, ()) if self._is_queued(waiting)]
+        for waiting in held[:most]:
+            self.put(waiting)
+        if most is not None and held[most:]:
+            self._held[until] = held[most:]
 
     def due(self, now: float, most: int) -> int:
         """Count the targets that are due now, no further than to `most`."""

@@ -12,15 +12,14 @@ from attnwatch.documents import ReceiptDocument
 from attnwatch.engine import Finished, LocalEngine
 from attnwatch.errors import BusyError, JobError
 from attnwatch.jobs import Job, Result, obstructed, remove_leftovers
-from attnwatch.legacy.layouts import home_of
 from attnwatch.locks import exclusive
 from attnwatch.names import BATCH_COMPLETE_FILE
-from attnwatch.pause import Pause
+from attnwatch.pauses import Pauses
 from attnwatch.plan import Options, Planner
 from attnwatch.receipts import failure, record_content
 from attnwatch.report import Report
 from attnwatch.sheets import SheetJob, SheetResult, is_due
-from attnwatch.shortage import Shortage, free_space
+from attnwatch.shortage import Shortage, lack_of_space
 from attnwatch.targets import Target
 from attnwatch.task import Task
 
@@ -58,7 +57,7 @@ class Dispatcher:
         self._engine = engine
         self._report = report
         self._backlog = Backlog()
-        self._pause = Pause()
+        self._pauses = Pauses(self._backlog, options.out)
         self._running: dict[Target, tuple[Task, Waiting]] = {}
         self._unchecked: set[Path] = set()  # batches whose contact sheets may be out of date
         self._drawing: set[Path] = set()
@@ -90,7 +89,7 @@ class Dispatcher:
     def tell(self) -> None:
         """Report how things stand."""
         self._report.runs(task for task, _ in self._running.values())
-        self._report.beat(waiting=len(self._backlog), paused=self._pause.reason)
+        self._report.beat(waiting=len(self._backlog), paused=self._pauses.reason)
 
     def consider(self, target: Target) -> None:
         """Queue a target if something is to be done for it."""
@@ -110,8 +109,8 @@ class Dispatcher:
 
     def start_due(self, *, searching: bool) -> None:
         """Start what is due; contact sheets only when it is known what belongs to them, so not while searching."""
-        self._pause.look(self._engine.running, self._settings.watcher.min_free_space)
-        while self._may_start() and (waiting := self._backlog.pop_due(time.monotonic())) is not None:
+        self._pauses.look(self._busy, self._settings.watcher.min_free_space)
+        while self._may_start() and (waiting := self._pauses.pop_due(time.monotonic(), self._busy)) is not None:
             beside = Target(waiting.target.manifest)
             if waiting.target.batch is not None and self._is_imminent(beside):
                 self._backlog.hold(waiting, beside)  # it may then only need a link
@@ -131,7 +130,9 @@ class Dispatcher:
         """Return the monotonic time at which something may be started, None if nothing waits for its time."""
         if len(self._backlog) == 0:
             return None
-        times = [self._pause.next_look(self._engine.running), self._backlog.next_due() if self._may_start() else None]
+        if not self._may_start():
+            return self._pauses.machine.next_look(self._engine.running)
+        times = (self._pauses.next_look(self._busy), self._backlog.next_due())
         return min((moment for moment in times if moment is not None), default=None)
 
     def take(self, finished: Iterable[Finished]) -> None:
@@ -170,7 +171,12 @@ class Dispatcher:
 
     def _may_start(self) -> bool:
         running = self._engine.running
-        return running < self._settings.watcher.workers and self._pause.lets_start(running)
+        return running < self._settings.watcher.workers and self._pauses.machine.lets_start(running)
+
+    @property
+    def _busy(self) -> list[Target]:
+        """What is being written."""
+        return [*self._running, *map(_sheets, self._drawing)]
 
     def _is_imminent(self, target: Target) -> bool:
         waiting = self._backlog.get(target)
@@ -183,8 +189,9 @@ class Dispatcher:
         if obstacle is not None:
             self._put_back(task, waiting, Result(None, obstacle))
             return
-        if (full := self._disk_is_full(task)) is not None:
-            self._put_back(task, waiting, full)
+        folder = self._pauses.folder_of(task.target)
+        if (lack := lack_of_space(folder, self._settings.watcher.min_free_space)) is not None:
+            self._put_back(task, waiting, Result(None, lack, shortage=Shortage.DISK))
             return
         workers = self._settings.watcher.workers
         job = Job(
@@ -207,14 +214,6 @@ class Dispatcher:
         self._running[task.target] = (task, waiting)
         _log.debug("started %s", task.place.video_id)
 
-    def _disk_is_full(self, task: Task) -> Result | None:
-        folder = self._options.out or task.target.batch or home_of(task.place.manifest)
-        left, least = free_space(folder), self._settings.watcher.min_free_space
-        if left is None or left >= least:
-            return None
-        reason = f"{left / 1e6:,.0f} MB are left at {folder}, less than min_free_space ({least / 1e6:,.0f} MB)"
-        return Result(None, reason, shortage=Shortage.DISK)
-
     def _start_sheets(self) -> None:
         """Draw the contact sheets of batches whose collection is complete and has changed."""
         if not self._unchecked:
@@ -223,13 +222,15 @@ class Dispatcher:
         for batch in sorted(self._unchecked - unfinished):
             if not self._may_start():
                 return
+            if self._pauses.in_the_way(_sheets(batch), self._busy) is not None:
+                continue
             if is_due(directory := self._planner.collection_of(batch)):
                 try:
                     self._engine.start(
                         SheetJob(batch, directory, self._planner.collections[batch], self._settings.watcher)
                     )
                 except OSError as error:
-                    self._pause.begin(Shortage.MACHINE, str(error), batch)
+                    self._pauses.begin(Shortage.MACHINE, str(error), _sheets(batch))
                     return
                 self._drawing.add(batch)
             self._unchecked.discard(batch)
@@ -237,14 +238,16 @@ class Dispatcher:
     def _take_sheets(self, batch: Path, outcome: object) -> None:
         self._drawing.discard(batch)
         if isinstance(outcome, SheetResult) and outcome.shortage is not None and not self._options.once:
-            self._pause.begin(outcome.shortage, outcome.error or "", batch)
+            self._pauses.begin(outcome.shortage, outcome.error or "", _sheets(batch))
             if batch in self._planner.collections:  # not if other settings came while they were drawn
                 self._unchecked.add(batch)
             return
         error = outcome.error if isinstance(outcome, SheetResult) else str(outcome)
         if error is not None and not self.stopping:
-            self.failed.add(Target(batch / BATCH_COMPLETE_FILE, batch))
+            self.failed.add(_sheets(batch))
             self._planner.say(f"{batch}: no contact sheets: {error}")
+        if error is None:
+            self._pauses.end(_sheets(batch))
         for file in outcome.files if isinstance(outcome, SheetResult) else ():
             _log.info("✅ Generated contact sheet: %s", file)
 
@@ -282,7 +285,7 @@ class Dispatcher:
         return Result(receipt)
 
     def _take_receipt(self, task: Task, receipt: ReceiptDocument, *, unchanged: bool) -> None:
-        self._pause.end()
+        self._pauses.end(task.target)
         if receipt.status == "failed":
             self._take_failure(task, receipt)
             return
@@ -312,19 +315,25 @@ class Dispatcher:
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
         now = time.monotonic()
+        delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waiting.looks, _MOST_DOUBLINGS))
+        later = replace(waiting, due=now + delay, looks=waiting.looks + 1)
         if result.shortage is not None:
-            self._pause.begin(result.shortage, result.obstacle or "", home_of(task.place.manifest))
-            self._backlog.put(replace(waiting, due=now))
+            self._pauses.begin(result.shortage, result.obstacle or "", task.target)
+            self._backlog.put(later)  # behind the others: what is too large for a disk must not keep it from them
             return
         since = waiting.since or now
         if now - since >= _PATIENCE:
             message = f"still waiting for {task.place.video_id}: {result.obstacle}"
             self._planner.say(message, about=f"waiting for {task.place.manifest}")
-        delay = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(waiting.looks, _MOST_DOUBLINGS))
-        self._backlog.put(replace(waiting, due=now + delay, since=since, looks=waiting.looks + 1))
+        self._backlog.put(replace(later, since=since))
         self._backlog.release(task.target)
 
     def abandon(self) -> None:
         """Remove what renderings leave behind that were ended before their time."""
         for task, _ in self._running.values():
             remove_leftovers(task.place)
+
+
+def _sheets(batch: Path) -> Target:
+    """Return what the contact sheets of a batch stand under."""
+    return Target(batch / BATCH_COMPLETE_FILE, batch)

@@ -42,7 +42,9 @@ def _families(activity: Activity) -> Iterator[str]:
         "last_scan_time_seconds", "gauge", "When the last scan ended, in Unix time.", _unix(activity.last_scan)
     )
     yield _value("event_overflows_total", "counter", "How often file events were lost.", activity.overflows)
-    yield _value("paused", "gauge", "Whether nothing is started at the moment.", activity.paused is not None)
+    yield _value(
+        "paused", "gauge", "Whether nothing, or nothing on a full disk, is started.", activity.paused is not None
+    )
     yield _value("heartbeat_time_seconds", "gauge", "When this was written, in Unix time.", _unix(activity.heartbeat))
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 from pathlib import Path
 
-from attnwatch.shortage import Shortage, free_space
+from attnwatch.shortage import lack_of_space
 
 _log = logging.getLogger(__name__)
 
@@ -15,31 +15,34 @@ class Pause:
     """Begins when something runs out, and ends by itself when it is there again.
 
     After a while one rendering is let through, to find out. No video's attempts are counted meanwhile.
+
+    Args:
+        folder: on the disk that is full; None where something else has run out.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.reason: str | None = None
         """Why nothing is started; None while there is no pause."""
-        self._folder: Path | None = None
         self._began = 0.0
         self._until = 0.0
         self._wait = 0.0
 
-    def begin(self, shortage: Shortage, reason: str, folder: Path) -> None:
+    def begin(self, reason: str) -> None:
         """Start nothing for a while, or for a longer while if that was not enough."""
         now = time.monotonic()
         if self.reason is None:
             self._began, self._wait = now, _FIRST
-            _log.warning("⏸ pausing, nothing is lost: %s; goes on by itself when that is over", reason)
+            _log.warning("⏸ pausing, nothing is lost: %s; %s goes on by itself when that is over", reason, self._what)
         elif now >= self._until:  # else one that was started before it
             self._wait = min(_LONGEST, 2 * self._wait)
         self.reason, self._until = reason, now + self._wait
-        self._folder = folder if shortage is Shortage.DISK else None
 
     def end(self) -> None:
         """Go on, because something was rendered."""
         if self.reason is not None:
-            _log.info("▶ going on after a pause of %.0f s", time.monotonic() - self._began)
+            _log.info("▶ going on after a pause of %.0f s: %s", time.monotonic() - self._began, self._what)
         self.reason = None
 
     def lets_start(self, running: int) -> bool:
@@ -48,12 +51,15 @@ class Pause:
 
     def look(self, running: int, min_free_space: int) -> None:
         """Stay as it is for another while, if it is time to try and there is too little space to."""
-        if self._folder is None or not self.lets_start(running) or self.reason is None:
+        if self.folder is None or not self.lets_start(running) or self.reason is None:
             return
-        left = free_space(self._folder)
-        if left is not None and left < min_free_space:
+        if lack_of_space(self.folder, min_free_space) is not None:
             self._until = time.monotonic() + self._wait
 
     def next_look(self, running: int) -> float | None:
         """Return the monotonic time of the next look, None while there is no pause, or something to wait for."""
         return None if self.reason is None or running else self._until
+
+    @property
+    def _what(self) -> str:
+        return "everything" if self.folder is None else f"what goes to the disk of {self.folder}"

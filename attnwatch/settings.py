@@ -175,7 +175,7 @@ class Watcher(_Settings):
     )
     min_free_space: ByteSize = Field(
         default=ByteSize(100 * 2**20),
-        description="nothing is started while the disk has less left, such as `1GiB`",
+        description="nothing is started while the disk that it goes to has less left, such as `1GiB`",
     )
     settle_time: Annotated[float, Field(ge=0)] = Field(
         default=10.0,

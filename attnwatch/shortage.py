@@ -37,6 +37,22 @@ def free_space(folder: Path) -> int | None:
     return status.f_bavail * status.f_frsize
 
 
+def lack_of_space(folder: Path, least: int) -> str | None:
+    """Return that there is less space at a folder than there must be, in words; None if there is enough."""
+    left = free_space(folder)
+    if left is None or left >= least:
+        return None
+    return f"{left / 1e6:,.0f} MB are left at {folder}, less than min_free_space ({least / 1e6:,.0f} MB)"
+
+
+def disk_of(folder: Path) -> int | None:
+    """Return the number of the file system that a folder is on; None where there is no such folder."""
+    try:
+        return folder.stat().st_dev
+    except OSError:
+        return None
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     current: BaseException | None = error

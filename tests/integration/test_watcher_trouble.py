@@ -12,15 +12,24 @@ from pathlib import Path
 import pytest
 
 from tests.integration.watcher_support import LATENCY, QUICK, slow_video, status, unfinished, wait_for_rendering
-from tests.support import Batch, blob_maps, is_running, read_receipt, wait_until, watching, write_tensors
+from tests.support import (
+    Batch,
+    blob_maps,
+    is_running,
+    read_receipt,
+    wait_until,
+    watching,
+    write_manifest,
+    write_tensors,
+)
 
 
 @pytest.fixture
 def watch(outputs, tmp_path):
     """Start watchers of the folder."""
 
-    def start(*arguments, root=outputs):
-        return watching(root, *QUICK, *arguments, log=tmp_path / "log")
+    def start(*arguments, root=outputs, **variables):
+        return watching(root, *QUICK, *arguments, log=tmp_path / "log", **variables)
 
     return start
 
@@ -169,6 +178,41 @@ def test_a_disk_with_less_space_than_wanted_is_waited_for_before_anything_is_tri
         assert not (manifest.parent / "attention_videos").exists()
         (small_disk / "filler").unlink()
         wait_for_rendering(manifest, seconds=40)
+
+
+def test_a_full_disk_keeps_back_only_what_goes_there(small_disk, outputs, watch):
+    with watch(outputs, "--workers", "1", "--set", "min_free_space=4MiB", root=small_disk) as watcher:
+        filler = small_disk / "filler"
+        filler.write_bytes(bytes(3 * 2**20))
+        full = Batch.make(small_disk).add()
+        watcher.wait_for("less than min_free_space (4 MB)")
+        healthy = Batch.make(outputs)
+        wait_for_rendering(healthy.add(1), healthy.add(2))
+        assert status(full) is None
+        assert "going on after a pause" not in watcher.log
+        filler.unlink()
+        wait_for_rendering(full, seconds=40)
+        watcher.wait_for("going on after a pause")
+
+
+def test_maps_that_the_temporary_folder_has_no_room_for_are_waited_for_and_keep_back_no_others(
+    small_disk, outputs, watch
+):
+    batch = Batch.make(outputs)
+    plain, compressed = batch.add(1), batch.add(2)
+    os.utime(plain, (1, 1))  # so that the other one is first
+    write_tensors(compressed.parent / "large.safetensors.zst", {"kiss": blob_maps((8, 128, 128), steps=4)})
+    write_manifest(compressed, video_id="prompt_001_vid002", attention=["large.safetensors.zst"])
+    filler = fill(small_disk / "filler")
+    os.truncate(filler, filler.stat().st_size - 2**16)  # a folder without any room is not taken for temporary files
+    with watch("--workers", "1", TMPDIR=str(small_disk)) as watcher:
+        watcher.wait_for("pausing, nothing is lost")
+        assert f"too few); make room, or set TMPDIR to a folder that has it: '{small_disk}'" in watcher.log
+        wait_for_rendering(plain)
+        assert status(compressed) is None
+        filler.unlink()
+        wait_for_rendering(compressed, seconds=40)
+        assert len(read_receipt(compressed)["attempts"]) == 1
 
 
 def test_a_receipt_that_is_deleted_is_noticed_at_once(outputs, watch):

@@ -129,6 +129,21 @@ def test_what_was_found_incomplete_is_still_known_after_it_was_held_back():
     assert (waiting.since, waiting.looks) == (0.5, 3)
 
 
+def test_of_what_is_kept_back_so_many_may_be_let_go_those_that_came_first_and_still_wait():
+    backlog, disk = Backlog(), 7
+    for target in (ONE, TWO, THREE):
+        backlog.put(Waiting(target))
+        backlog.hold(backlog.pop_due(0.0), disk)
+    backlog.discard(ONE)
+    backlog.release(disk, most=1)
+    assert backlog.pop_due(0.0).target == TWO
+    assert backlog.pop_due(0.0) is None
+    assert backlog.holds(disk)
+    backlog.release(disk)
+    assert backlog.pop_due(0.0).target == THREE
+    assert not backlog.holds(disk)
+
+
 def test_a_batch_is_about_to_be_collected_only_by_what_is_whole_and_due():
     backlog = Backlog()
     backlog.put(Waiting(COLLECTED, due=5.0))

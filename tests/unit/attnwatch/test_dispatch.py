@@ -1,5 +1,6 @@
 """What the process tests cannot wait for."""
 
+import os
 import time
 
 import pytest
@@ -119,3 +120,22 @@ def test_contact_sheets_that_ran_short_are_not_drawn_again_for_other_settings(co
     sheets = SheetJob(collected.batch, planner.collection_of(collected.batch), Visualization(), Watcher())
     dispatcher.take([Finished(sheets, SheetResult(error="no space", shortage=Shortage.DISK), 1.0)])
     assert dispatcher.is_idle
+
+
+def test_a_video_that_a_disk_has_no_room_for_does_not_stand_before_those_that_it_has_room_for(tmp_path):
+    batch = Batch.make(tmp_path)
+    older, newest = batch.add(1), batch.add(2)
+    os.utime(older, (1, 1))
+    options = Options((tmp_path,))
+    report = Report(Activity((str(tmp_path),), "0"), Audience())
+    planner = Planner(Settings(), options)
+    dispatcher = Dispatcher(Settings(), options, planner, LocalEngine(), report)
+    for manifest in (older, newest):
+        dispatcher.consider(Target(manifest))
+    backlog = dispatcher._backlog
+    first = backlog.pop_due(time.monotonic())
+    assert first.target.manifest == newest
+    shortage = Result(None, "no space left on device", shortage=Shortage.DISK)
+    dispatcher._put_back(planner.plan(first.target), first, shortage)
+    assert backlog.pop_due(time.monotonic()).target.manifest == older
+    assert newest in {target.manifest for target in backlog._waiting}

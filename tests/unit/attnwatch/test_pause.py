@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from attnwatch.pause import Pause
-from attnwatch.shortage import Shortage
 
 NO_SPACE_NEEDED, ALL_SPACE = 0, 2**62
 
@@ -19,10 +18,10 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def pause(clock, tmp_path):
+def pause(clock):
     """A pause that has just begun, because there were no file descriptors."""
     pause = Pause()
-    pause.begin(Shortage.MACHINE, "too many open files", tmp_path)
+    pause.begin("too many open files")
     return pause
 
 
@@ -68,17 +67,17 @@ def test_a_try_that_gave_no_answer_is_followed_by_another_one(pause, clock):
     assert lets_start(pause, 0, NO_SPACE_NEEDED)
 
 
-def test_each_try_that_fails_doubles_the_wait_up_to_half_a_minute(pause, clock, tmp_path):
+def test_each_try_that_fails_doubles_the_wait_up_to_half_a_minute(pause, clock):
     waits = []
     for _ in range(6):
         waits.append(tries_after(pause, clock))
-        pause.begin(Shortage.MACHINE, "too many open files", tmp_path)
+        pause.begin("too many open files")
     assert waits == [2, 4, 8, 16, 30, 30]
 
 
-def test_several_renderings_that_fail_for_the_same_shortage_do_not_lengthen_the_wait(pause, clock, tmp_path):
+def test_several_renderings_that_fail_for_the_same_shortage_do_not_lengthen_the_wait(pause, clock):
     for _ in range(4):
-        pause.begin(Shortage.MACHINE, "too many open files", tmp_path)
+        pause.begin("too many open files")
     assert tries_after(pause, clock) == 2
 
 
@@ -89,18 +88,18 @@ def test_a_rendering_that_succeeds_ends_the_pause(pause, clock):
     assert lets_start(pause, 7, NO_SPACE_NEEDED)
 
 
-def test_the_wait_is_short_again_in_the_next_pause(pause, clock, tmp_path):
+def test_the_wait_is_short_again_in_the_next_pause(pause, clock):
     for _ in range(3):
         tries_after(pause, clock)
-        pause.begin(Shortage.MACHINE, "too many open files", tmp_path)
+        pause.begin("too many open files")
     pause.end()
-    pause.begin(Shortage.MACHINE, "too many open files", tmp_path)
+    pause.begin("too many open files")
     assert tries_after(pause, clock) == 2
 
 
 def test_a_full_disk_is_looked_at_before_anything_is_tried(clock, tmp_path):
-    pause = Pause()
-    pause.begin(Shortage.DISK, "no space left on device", tmp_path)
+    pause = Pause(tmp_path)
+    pause.begin("no space left on device")
     for _ in range(3):
         clock.now = pause.next_look(0)
         assert not lets_start(pause, 0, ALL_SPACE)
@@ -110,8 +109,8 @@ def test_a_full_disk_is_looked_at_before_anything_is_tried(clock, tmp_path):
 
 
 def test_a_disk_that_is_gone_is_tried(clock, tmp_path):
-    pause = Pause()
-    pause.begin(Shortage.DISK, "read-only file system", tmp_path / "mounted")
+    pause = Pause(tmp_path / "mounted")
+    pause.begin("read-only file system")
     shutil.rmtree(tmp_path)
     clock.now = pause.next_look(0)
     assert lets_start(pause, 0, ALL_SPACE)
@@ -122,11 +121,11 @@ def test_a_machine_that_is_short_of_processes_is_not_asked_for_disk_space(pause,
     assert lets_start(pause, 0, ALL_SPACE)
 
 
-def test_a_pause_is_told_once_when_it_begins_and_once_when_it_ends(clock, tmp_path, caplog):
+def test_a_pause_is_told_once_when_it_begins_and_once_when_it_ends(clock, caplog):
     caplog.set_level(logging.INFO)
     pause = Pause()
     for _ in range(3):
-        pause.begin(Shortage.MACHINE, "too many open files", tmp_path)
+        pause.begin("too many open files")
         tries_after(pause, clock)
     pause.end()
     pause.end()
