@@ -8,15 +8,14 @@ from pathlib import Path
 
 from attnwatch.backlog import Backlog, Waiting
 from attnwatch.config import Settings
+from attnwatch.crash import record_crash
 from attnwatch.documents import ReceiptDocument
 from attnwatch.engine import Finished, LocalEngine
-from attnwatch.errors import BusyError, JobError
+from attnwatch.errors import JobError
 from attnwatch.jobs import Job, Result, obstructed, remove_leftovers
-from attnwatch.locks import exclusive
 from attnwatch.names import BATCH_COMPLETE_FILE
 from attnwatch.pauses import Pauses
 from attnwatch.plan import Options, Planner
-from attnwatch.receipts import failure, record_content
 from attnwatch.report import Report
 from attnwatch.sheets import SheetJob, SheetResult, is_due
 from attnwatch.shortage import Shortage, lack_of_space
@@ -259,7 +258,7 @@ class Dispatcher:
             remove_leftovers(task.place)
             if self.stopping:
                 return  # whoever stops the watcher may end its jobs with it: that is no failure of theirs
-            result = self._record_crash(task, ended.seconds, result)
+            result = record_crash(task, ended.seconds, result, self._settings.watcher)
         elif isinstance(result, OSError):
             result = obstructed(result)
         if not isinstance(result, Result):
@@ -268,21 +267,6 @@ class Dispatcher:
             self._take_receipt(task, result.receipt, unchanged=result.unchanged)
         else:
             self._put_back(task, waiting, result)
-
-    def _record_crash(self, task: Task, seconds: float, error: JobError) -> Result:
-        """Write the receipt for a job that could not write one itself."""
-        content = record_content(task.stamps, {})
-        try:
-            with exclusive(task.place.directory, task.place.video_id):
-                if (written := task.place.read()) != task.receipt:  # by the job, just before its end, or by another
-                    return Result(written)
-                receipt = failure(task.place, task.fingerprint, error, seconds, self._settings.watcher, content=content)
-                task.place.write(receipt)
-        except BusyError as problem:
-            return obstructed(problem)
-        except OSError as problem:
-            return Result(None, f"{error}; and its receipt cannot be written: {problem}")
-        return Result(receipt)
 
     def _take_receipt(self, task: Task, receipt: ReceiptDocument, *, unchanged: bool) -> None:
         self._pauses.end(task.target)
