@@ -182,15 +182,16 @@ class Dispatcher:
         return target in self._running or (waiting is not None and waiting.due <= time.monotonic())
 
     def _start(self, task: Task, waiting: Waiting) -> None:
+        # The disk first: one that is mounted read-only is to be waited for, and no obstacle of this video alone.
+        folder = self._pauses.folder_of(task.target)
+        if (lack := lack_of_space(folder, self._settings.watcher.min_free_space)) is not None:
+            self._put_back(task, waiting, Result(None, lack, shortage=Shortage.DISK))
+            return
         patient = waiting.since is not None and time.monotonic() - waiting.since >= _PATIENCE
         absent = patient or self._options.once
         obstacle = task.obstacle(video_may_be_absent=absent)
         if obstacle is not None:
             self._put_back(task, waiting, Result(None, obstacle))
-            return
-        folder = self._pauses.folder_of(task.target)
-        if (lack := lack_of_space(folder, self._settings.watcher.min_free_space)) is not None:
-            self._put_back(task, waiting, Result(None, lack, shortage=Shortage.DISK))
             return
         workers = self._settings.watcher.workers
         job = Job(

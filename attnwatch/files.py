@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from attnwatch.shortage import read_only
+
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file so that its name never stands for half of it, also after a loss of power.
@@ -59,9 +61,10 @@ def unwritable(folder: Path) -> str | None:
     if not stat.S_ISDIR(mode):  # a link might lead anywhere
         found = "a link" if stat.S_ISLNK(mode) else "a file"
         return f"{folder}: found {found}; expected a folder for the outputs; remove it"
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return f"{folder} cannot be written by user {os.geteuid()}; change its permissions, or run as its owner"
-    return None
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    denied = f"{folder} cannot be written by user {os.geteuid()}; change its permissions, or run as its owner"
+    return read_only(folder) or denied
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -38,11 +38,23 @@ def free_space(folder: Path) -> int | None:
 
 
 def lack_of_space(folder: Path, least: int) -> str | None:
-    """Return that there is less space at a folder than there must be, in words; None if there is enough."""
+    """Return why less may be written at a folder than there must be room for, in words; None if there is enough."""
+    if (found := read_only(folder)) is not None:
+        return found
     left = free_space(folder)
     if left is None or left >= least:
         return None
     return f"{left / 1e6:,.0f} MB are left at {folder}, less than min_free_space ({least / 1e6:,.0f} MB)"
+
+
+def read_only(folder: Path) -> str | None:
+    """Return that nobody may write at a folder, in words; None where the system does not say so."""
+    try:
+        if not os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return None
+    except OSError:
+        return None
+    return f"{folder} is mounted read-only; mount it read-write, or name another folder with --out"
 
 
 def disk_of(folder: Path) -> int | None:

@@ -195,6 +195,24 @@ def test_a_full_disk_keeps_back_only_what_goes_there(small_disk, outputs, watch)
         watcher.wait_for("going on after a pause")
 
 
+def remount(folder, how):
+    command = ["mount", "-o", f"remount,{how}", folder]
+    wait_until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, about=f"it is {how}")
+
+
+def test_a_disk_that_is_mounted_read_only_is_called_so_and_waited_for(small_disk, watch):
+    manifest = Batch.make(small_disk).add()
+    remount(small_disk, "ro")
+    with watch("--set", "min_free_space=0", root=small_disk) as watcher:
+        watcher.wait_for("pausing, nothing is lost")
+        assert "is mounted read-only; mount it read-write" in watcher.log
+        assert "change its permissions" not in watcher.log
+        remount(small_disk, "rw")
+        wait_for_rendering(manifest, seconds=40)
+        watcher.wait_for("going on after a pause")
+        assert len(read_receipt(manifest)["attempts"]) == 1
+
+
 def test_maps_that_the_temporary_folder_has_no_room_for_are_waited_for_and_keep_back_no_others(
     small_disk, outputs, watch
 ):

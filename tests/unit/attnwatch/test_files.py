@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from attnwatch.files import move_into_place, write_atomically
+from attnwatch.files import move_into_place, unwritable, write_atomically
 from tests.support import wait_until
 
 
@@ -88,3 +88,12 @@ def test_a_finished_file_is_moved_over_the_old_one(tmp_path):
     move_into_place(tmp_path / "new", tmp_path / "old")
     assert names(tmp_path) == ["old"]
     assert (tmp_path / "old").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("flags", "reason"), [(os.ST_RDONLY, "is mounted read-only"), (0, "change its permissions")])
+def test_a_folder_that_cannot_be_written_says_whether_it_is_the_mount_or_its_permissions(
+    tmp_path, monkeypatch, flags, reason
+):
+    monkeypatch.setattr("os.access", lambda _folder, _mode: False)
+    monkeypatch.setattr("os.statvfs", lambda _folder: os.statvfs_result((1, 1, 1, 1, 1, 1, 1, 1, flags, 255)))
+    assert reason in unwritable(tmp_path / "not yet made")

@@ -1,9 +1,10 @@
 import errno
+import os
 
 import pytest
 
 from attnwatch.errors import VideoError
-from attnwatch.shortage import Shortage, free_space, shortage_behind
+from attnwatch.shortage import Shortage, free_space, lack_of_space, shortage_behind
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,23 @@ def test_errors_that_stand_behind_each_other_come_to_an_end():
 def test_free_space_is_a_number_of_bytes_where_there_is_a_folder(tmp_path):
     assert free_space(tmp_path) > 0
     assert free_space(tmp_path / "nowhere") is None
+
+
+def mounted(monkeypatch, *, available=1000, flags=0):
+    status = os.statvfs_result((1000, 1000, 9999, available, available, 99, 99, 99, flags, 255))
+    monkeypatch.setattr("os.statvfs", lambda _folder: status)
+
+
+def test_there_is_a_lack_of_space_where_less_is_left_than_there_must_be(tmp_path, monkeypatch):
+    mounted(monkeypatch, available=3000)
+    assert lack_of_space(tmp_path, 3_000_000) is None
+    assert f"3 MB are left at {tmp_path}" in lack_of_space(tmp_path, 4_000_000)
+
+
+def test_there_is_no_space_at_all_where_a_file_system_is_mounted_read_only(tmp_path, monkeypatch):
+    mounted(monkeypatch, flags=os.ST_RDONLY)
+    assert f"{tmp_path} is mounted read-only; mount it read-write" in lack_of_space(tmp_path, 0)
+
+
+def test_where_the_system_says_nothing_no_lack_is_told(tmp_path):
+    assert lack_of_space(tmp_path / "nowhere", 2**62) is None
