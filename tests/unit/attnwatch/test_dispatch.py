@@ -139,3 +139,16 @@ def test_a_video_that_a_disk_has_no_room_for_does_not_stand_before_those_that_it
     dispatcher._put_back(planner.plan(first.target), first, shortage)
     assert backlog.pop_due(time.monotonic()).target.manifest == older
     assert newest in {target.manifest for target in backlog._waiting}
+
+
+def test_contact_sheets_that_a_disk_had_no_room_for_pause_what_goes_there_until_they_are_drawn(tmp_path):
+    options = Options((tmp_path,))
+    report = Report(Activity((str(tmp_path),), "0"), Audience())
+    dispatcher = Dispatcher(Settings(), options, Planner(Settings(), options), LocalEngine(), report)
+    job = SheetJob(tmp_path, tmp_path / "attention_videos", Visualization(), Watcher())
+    full = SheetResult(error="no space left on device", shortage=Shortage.DISK)
+    dispatcher.take([Finished(job, full, 1.0)])
+    assert dispatcher._pauses.reason == "no space left on device"
+    assert dispatcher.failed == set()
+    dispatcher.take([Finished(job, SheetResult((tmp_path / "contact_sheet_kiss.png",)), 1.0)])
+    assert dispatcher._pauses.reason is None
