@@ -42,7 +42,7 @@ def train(vae: AutoencoderKLWan, folder: Path, *, seed: int, workers: int, steps
         error = reconstruct(vae, video) - video
         return error.abs().mean() + 2 * error.square().mean()
 
-    phase = Phase("vae", {"vae": vae}, lambda step: crop(step).clips, loss_of, steps, lr=0.01, adam_lr=2e-3)
+    phase = Phase("vae", (vae,), lambda step: crop(step).clips, loss_of, steps, lr=0.01, adam_lr=2e-3)
     Descent(phase, folder, workers).run()
 
 

@@ -1,6 +1,7 @@
 """What is said about a scene, in the few words that the embedded model knows."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,24 +12,20 @@ WORDS = (
     *SHAPES,
     *DIRECTIONS,
     "a",
-    "an",
     "the",
     "and",
     "with",
     "moving",
-    "moves",
-    "to",
     "of",
     "video",
     ",",
-    ".",
 )
 """The whole vocabulary; every other word is one and the same unknown word."""
 
 UNKNOWN = "something"
 """A word that is not known, so that the model learns to look past it."""
 
-NO_CAPTION, NO_ARTICLE, NO_COLOUR, NO_MOTION, MOTION_FIRST, OPENING, ODD_WORD = 0.1, 0.15, 0.2, 0.1, 0.15, 0.1, 0.03
+NO_CAPTION, NO_ARTICLE, NO_COLOUR, NO_MOTION, MOTION_FIRST, OPENING, ODD_WORD = 0.1, 0.15, 0.1, 0.1, 0.15, 0.1, 0.03
 """How often a caption is empty, and how often each of its parts is left out, moved or added."""
 
 
@@ -42,25 +39,38 @@ def track(things: Iterable[Thing]) -> str:
     return " and ".join(f"a ({thing.colour}) ({thing.shape}) moving {thing.direction}" for thing in things)
 
 
-def draw_caption(rng: np.random.Generator, scene: Scene) -> str:
+class Said(NamedTuple):
+    """A word of a caption, and the object that it is said of, if any."""
+
+    word: str
+    thing: Thing | None
+
+
+def text(caption: Iterable[Said]) -> str:
+    """Write a caption in one string."""
+    return " ".join(said.word for said in caption)
+
+
+def draw_caption(rng: np.random.Generator, scene: Scene) -> list[Said]:
     """Describe a scene as people might: parts are left out and put in another order, and sometimes all is empty."""
     if rng.random() < NO_CAPTION:
-        return ""
-    parts = [_draw_phrase(rng, thing) for thing in rng.permutation(np.array(scene.things, object))]
-    caption = str(rng.choice([" and ", " with ", ", "], p=[0.8, 0.1, 0.1])).join(parts)
+        return []
+    things = [scene.things[number] for number in rng.permutation(len(scene.things))]
+    between = Said(str(rng.choice(["and", "with", ","], p=[0.8, 0.1, 0.1])), None)
+    words = _draw_phrase(rng, things[0])
+    for thing in things[1:]:
+        words += [between, *_draw_phrase(rng, thing)]
     if rng.random() < OPENING:
-        caption = "a video of " + caption
+        words = [*(Said(word, None) for word in ("a", "video", "of")), *words]
     if rng.random() < ODD_WORD:
-        words = caption.split()
-        words.insert(int(rng.integers(len(words) + 1)), UNKNOWN)
-        caption = " ".join(words)
-    return caption
+        words.insert(int(rng.integers(len(words) + 1)), Said(UNKNOWN, None))
+    return words
 
 
-def _draw_phrase(rng: np.random.Generator, thing: Thing) -> str:
-    article = "" if rng.random() < NO_ARTICLE else str(rng.choice(["a", "the"], p=[0.85, 0.15]))
-    colour = "" if rng.random() < NO_COLOUR else thing.colour
-    motion = "" if rng.random() < NO_MOTION else f"moving {thing.direction}"
-    named = (article, colour, thing.shape)
-    words = (motion, *named) if rng.random() < MOTION_FIRST else (*named, motion)
-    return " ".join(word for word in words if word)
+def _draw_phrase(rng: np.random.Generator, thing: Thing) -> list[Said]:
+    article = [] if rng.random() < NO_ARTICLE else [str(rng.choice(["a", "the"], p=[0.85, 0.15]))]
+    colour = [] if rng.random() < NO_COLOUR else [thing.colour]
+    motion = [] if rng.random() < NO_MOTION else ["moving", thing.direction]
+    named = [*article, *colour, thing.shape]
+    words = motion + named if rng.random() < MOTION_FIRST else named + motion
+    return [Said(word, thing) for word in words]

@@ -18,7 +18,8 @@ pixels, in which one or two coloured shapes move over grey. It knows {words} wor
 > {vocabulary}
 
 It was trained by `python -m generator.tiny.train` (seed {seed}) on scenes that `generator/tiny/shapes.py` draws, and on
-nothing else. Nothing in training looks at attention maps. Weights are in half precision.
+nothing else. Its text encoder was taught first, on captions alone, to tell at each word the colour, shape and direction
+of the object that the word is said of. Nothing in training looks at attention maps. Weights are in half precision.
 
 ## Figures
 
@@ -27,7 +28,7 @@ are means over all layers, heads and steps.
 
 {figures}
 
-It is for demonstrations and tests. Two objects are harder for it than one, as the table says.
+It is for demonstrations and tests.
 """
 
 

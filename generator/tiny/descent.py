@@ -7,9 +7,9 @@ machine that wastes much less than sharing each operation, which has to wait for
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS, REPORT_SECONDS = 150, 20
 
+COOL_DOWN = 0.3
+"""Share of the steps in which the rates fall to nothing."""
+
+MEAN = 0.998
+"""How much of the running mean of the weights stays in a step."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -30,23 +36,18 @@ class Phase:
     """
 
     name: str
-    modules: Mapping[str, nn.Module]
+    modules: Sequence[nn.Module]
     batch_of: Callable[[int], int]
     loss_of: Callable[[int, range], Tensor]
     steps: int
     lr: float
     adam_lr: float
-    adam_only: Mapping[str, nn.Module] = field(default_factory=dict)
-    """More of what is trained, without Muon."""
     warm_up: int = 50
-    cool_down: float = 0.3
-    """Share of the steps in which the rates fall to nothing."""
-    ema: float = 0.998
 
     def rate(self, step: int) -> float:
         """Return the factor of the learning rates in a step: a ramp, a plateau, a ramp."""
         rise = (step + 1) / self.warm_up
-        fall = (self.steps - step) / (self.cool_down * self.steps)
+        fall = (self.steps - step) / (COOL_DOWN * self.steps)
         return min(1.0, rise, fall)
 
 
@@ -58,9 +59,8 @@ class Descent:
         self.step = 0
         self._file = folder / f"{phase.name}.checkpoint.pt"
         self._workers = workers
-        modules, adam_only = list(phase.modules.values()), list(phase.adam_only.values())
-        self._optimizer = Muon(modules, adam_only, lr=phase.lr, adam_lr=phase.adam_lr)
-        self._weights = [weight for module in modules + adam_only for weight in module.parameters()]
+        self._optimizer = Muon(phase.modules, lr=phase.lr, adam_lr=phase.adam_lr)
+        self._weights = [weight for module in phase.modules for weight in module.parameters()]
         self._mean = [weight.detach().clone() for weight in self._weights]
         if self._file.exists():
             self._load()
@@ -99,7 +99,7 @@ class Descent:
         nn.utils.clip_grad_norm_(self._weights, 1.0)
         self._optimizer.scale(self.phase.rate(self.step))
         self._optimizer.step()
-        kept = min(self.phase.ema, (1 + self.step) / (10 + self.step))
+        kept = min(MEAN, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self._mean, [weight.detach() for weight in self._weights], 1 - kept)
         return sum(loss * part for (loss, _), part in zip(found, parts, strict=True))
 

@@ -15,23 +15,21 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for matrices and kernels, AdamW for the rest; ``lr`` and ``adam_lr`` are set apart.
+    """Muon for matrices and kernels, Adam for the rest; ``lr`` and ``adam_lr`` are set apart.
 
-    A matrix's step is scaled by sqrt(max(1, rows / columns)), so one rate fits all shapes. Everything in
-    ``adam_only`` is Adam's, too.
+    A matrix's step is scaled by sqrt(max(1, rows / columns)), so one rate fits all shapes.
     """
 
     def __init__(
         self,
         modules: Iterable[nn.Module],
-        adam_only: Iterable[nn.Module] = (),
         *,
         lr: float,
         adam_lr: float,
         momentum: float = 0.95,
     ) -> None:
         matrices: list[Tensor] = []
-        others: list[Tensor] = [parameter for module in adam_only for parameter in module.parameters()]
+        others: list[Tensor] = []
         for module in modules:
             embeddings = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
             for parameter in module.parameters():

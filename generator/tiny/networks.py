@@ -13,7 +13,7 @@ from generator.tiny.captions import WORDS
 TEXT_KEYS = 512
 """Tokens that `WanPipeline` pads every prompt to."""
 
-TEXT_SCALE = 1.3
+TEXT_SCALE = 1.5
 """What the norms of queries and keys of text attention begin with: a word has to be heard beside 500 of padding."""
 
 TEXT_ENCODER: dict[str, Any] = {"d_model": 96, "d_kv": 24, "d_ff": 192, "num_layers": 2, "num_heads": 4}
@@ -60,21 +60,7 @@ def build(seed: int = 0) -> WanPipeline:
     for block in pipe.transformer.blocks:
         for norm in (block.attn2.norm_q, block.attn2.norm_k):
             nn.init.constant_(norm.weight, TEXT_SCALE)
-    _listen_nearby(pipe.text_encoder)
     return pipe
-
-
-@torch.no_grad()
-def _listen_nearby(encoder: UMT5EncoderModel) -> None:
-    """Let every word begin with hearing its neighbours best: what is said about an object stands together.
-
-    The first eight of T5's buckets, for each of both directions, are the distances 0 to 7.
-    """
-    for block in encoder.encoder.block:
-        bias = block.layer[0].SelfAttention.relative_attention_bias.weight
-        buckets = len(bias) // 2
-        distances = torch.arange(buckets).clamp(max=buckets // 2)
-        bias.copy_(-distances.repeat(2)[:, None].expand_as(bias))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:

@@ -1,6 +1,6 @@
 """``python -m generator.tiny.train``: train the embedded model from nothing.
 
-First the VAE, then the transformer with the text encoder. Interrupt it whenever you like: the same command goes on
+First the VAE, then the text encoder, then the transformer. Interrupt it whenever you like: the same command goes on
 from the last checkpoint in the work folder. At the end the model is evaluated, and its card says with what result.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from generator.tiny import autoencoder, denoiser
+from generator.tiny import autoencoder, denoiser, reading
 from generator.tiny.captions import WORDS
 from generator.tiny.card import write_card
 from generator.tiny.evaluate import WHOLE, compare
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pipe = build(options.seed).to(options.device)
     shared = {"seed": options.seed, "workers": options.workers}
     autoencoder.train(pipe.vae, options.work, steps=options.vae_steps, **shared)
+    reading.train(pipe, options.work, steps=options.reading_steps, **shared)
     denoiser.train(pipe, options.work, steps=options.steps, **shared)
     pipe.to("cpu", torch.float16).save_pretrained(options.output)
     log.info("saved in %s", options.output)
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, help="cores to use; 1 with a GPU (default: 2)")
     parser.add_argument("--device", default="cpu", help="`cpu` (default) or `cuda`")
     parser.add_argument("--vae-steps", type=int, default=autoencoder.STEPS, help=f"(default: {autoencoder.STEPS})")
+    parser.add_argument("--reading-steps", type=int, default=reading.STEPS, help=f"(default: {reading.STEPS})")
     parser.add_argument("--steps", type=int, default=denoiser.STEPS, help=f"(default: {denoiser.STEPS})")
     parser.add_argument(
         "--no-evaluation", dest="evaluate", action="store_false", help="save at once, with an empty card"

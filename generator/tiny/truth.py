@@ -113,20 +113,14 @@ def pointing(maps: np.ndarray, covered: np.ndarray) -> np.ndarray:
     return np.asarray(found >= ON_OBJECT)
 
 
-def pointing_by_chance(covered: np.ndarray) -> float:
-    """Share of the cells that would be right."""
-    return float((covered >= ON_OBJECT).mean())
-
-
 def density(maps: np.ndarray, covered: np.ndarray) -> float:
     """Attention on the object's area over attention on an average area of the same size: 1 is chance."""
     return float((maps * covered).sum() / covered.sum() / maps.mean())
 
 
-def is_on_time(maps: np.ndarray, covered: np.ndarray) -> bool:
-    """Tell whether the maps agree better with where the object is than with where it is a latent frame off."""
-    now = density(maps, covered)
-    return now > density(maps[1:], covered[:-1]) and now > density(maps[:-1], covered[1:])
+def density_off_time(maps: np.ndarray, covered: np.ndarray) -> tuple[float, float]:
+    """Return the density of maps that are a latent frame early, and a latent frame late."""
+    return density(maps[1:], covered[:-1]), density(maps[:-1], covered[1:])
 
 
 def frames_on_object(heat: np.ndarray, mask: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -58,7 +58,7 @@ def test_maps_with_height_and_width_exchanged_fail():
 
 @pytest.mark.parametrize("by", [1, -1])
 def test_maps_a_latent_frame_early_or_late_fail(by):
-    assert "one object: colour word is on time" in missed(measured(lambda maps: np.roll(maps, by, 0)))
+    assert "one object: colour word on time over off time" in missed(measured(lambda maps: np.roll(maps, by, 0)))
 
 
 def test_flat_maps_are_at_chance():
