@@ -82,7 +82,8 @@ def _read_all_maps(manifest: Manifest) -> None:
     with open_attention(manifest) as reader:
         for word in reader.words.values():
             word.frames()
-            word.aggregated()
+            for step in word.steps() if word.shape else ():
+                step.mean()
 
 
 def _decode_all(manifest: Manifest) -> None:

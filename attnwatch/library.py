@@ -163,7 +163,7 @@ class Video:
         with _reader(self.manifest) as reader:
             maps = self._select(reader, word)
             # A map that is stored as it is comes as a read-only view of the file: the caller gets an array of its own.
-            return (maps.aggregated() if part.is_everything else maps.frames(part)).copy()
+            return maps.frames(part).copy()
 
     def overlay(self, word: str, **settings: Any) -> "Clip":  # noqa: ANN401 - see `render_video`
         """Render a word's attention over the video, for a notebook to show; nothing is written beside the video.

@@ -77,13 +77,16 @@ class WordMaps:
     def frames(self, part: Part = ALL) -> Float32Array:
         """Return the mean over the chosen steps, layers and heads: float32 `[frame, height, width]`.
 
+        Where everything is chosen, that is the aggregated map, if one is stored: it knows of the steps that were not
+        kept as well, and is read at once.
+
         Raises:
             TensorError: a value is not finite, or negative.
             ConfigError: something was chosen that is not stored.
 
         """
-        if not self._steps and part.is_everything:
-            return self.aggregated()
+        if self._aggregated is not None and part.is_everything:
+            return self._aggregated.read()
         total = np.zeros(self.grid, dtype=np.float64)
         steps = list(self.steps(part))
         for step in steps:
@@ -109,15 +112,6 @@ class WordMaps:
         for place in _chosen("steps", part.steps, self.step_numbers):
             tensor, index = places[place]
             yield Step(self.step_numbers[place], tensor, index, layers, heads)
-
-    def aggregated(self) -> Float32Array:
-        """Return the stored aggregated map, or the same mean from the steps: float32 `[frame, height, width]`.
-
-        Raises:
-            TensorError: a value is not finite, or negative.
-
-        """
-        return self.frames() if self._aggregated is None else self._aggregated.read()
 
 
 @dataclass(frozen=True)

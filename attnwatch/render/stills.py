@@ -23,8 +23,8 @@ _TITLE = 30  # pixels above the first box
 
 def write_static(context: Context, word: WordMaps) -> Output:
     """Write the mean over time as a still picture, `static_duration` seconds long."""
-    maps = word.aggregated() if context.part.is_everything else word.frames(context.part)
-    levels = to_levels(maps.mean(axis=0, keepdims=True), context.settings, context.scales.get(word.slug))
+    mean = word.frames(context.part).mean(axis=0, keepdims=True)
+    levels = to_levels(mean, context.settings, context.scales.get(word.slug))
     output = context.output(word, "static", levels.scale)
     page = context.page(word, levels.scale, frames=None)
     picture = context.painter(_size(page, context)).paint(levels.shares[0])

@@ -160,10 +160,11 @@ def test_tensors_that_are_wrong_are_reported(batch):
     assert "tensor 'kiss': found element type F64; expected F16 or F32" in problem(batch.folder)
 
 
-def test_a_value_that_is_no_probability_is_found_in_the_last_of_steps(batch):
+@pytest.mark.parametrize("others", [{}, {"kiss.aggregated": blob_maps()[0, 0, 0]}], ids=["alone", "aggregated"])
+def test_a_value_that_is_no_probability_is_found_in_the_last_of_steps(batch, others):
     maps = blob_maps(steps=3, layers=2, heads=2)
     maps[-1, -1, -1, -1, -1, -1] = np.nan
-    batch.add(tensors={"kiss": maps})
+    batch.add(tensors={"kiss": maps, **others})
     assert "NaN or infinite values" in problem(batch.folder)
 
 

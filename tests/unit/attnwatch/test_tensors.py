@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from attnwatch.errors import TensorError
 from attnwatch.limits import LARGEST_FILE
 from attnwatch.manifest import read_manifest
-from attnwatch.tensors import AttentionReader
+from attnwatch.tensors import AttentionReader, Part
 from tests.support import GRID, blob_maps, write_manifest, write_tensors
 
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -25,17 +25,16 @@ def reader(folder, *names, **fields):
 
 
 def read(folder, tensors, **fields):
-    """Return the words of one tensor file, as (frames, aggregated) by slug."""
+    """Return the maps of one tensor file by slug."""
     write_tensors(folder / "maps.safetensors", tensors)
     with reader(folder, "maps.safetensors", **fields) as attention:
-        return {slug: (word.frames(), word.aggregated()) for slug, word in attention.words.items()}
+        return {slug: word.frames() for slug, word in attention.words.items()}
 
 
 def read_all(folder, *names, **fields):
     with reader(folder, *names, **fields) as attention:
         for word in attention.words.values():
             word.frames()
-            word.aggregated()
 
 
 def refused(folder, *names, **fields):
@@ -73,28 +72,23 @@ def test_the_mean_is_that_of_all_steps_layers_and_heads_however_they_are_stored(
 
 def test_a_denoising_step_of_one_head_is_read_to_the_bit(tmp_path):
     halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16)[: 31 * 32 * 32].reshape(1, 1, 1, 31, 32, 32)
-    frames, _ = read(tmp_path, {"kiss": halves})["kiss"]
+    frames = read(tmp_path, {"kiss": halves})["kiss"]
     assert np.array_equal(frames, halves[0, 0, 0].astype(np.float32))
 
 
-def test_a_stored_aggregated_map_is_taken_as_it_is(tmp_path):
+def test_a_stored_aggregated_map_is_the_mean_of_everything_as_steps_may_have_been_left_out(tmp_path):
     stored = np.random.default_rng(1).random(GRID).astype(np.float32)
     steps = blob_maps()
-    frames, aggregated = read(tmp_path, {"kiss": steps, "kiss.aggregated": stored})["kiss"]
-    assert np.array_equal(aggregated, stored)
-    np.testing.assert_allclose(frames, steps.mean(axis=(0, 1, 2)), rtol=1e-6)
-
-
-def test_without_a_stored_one_the_aggregated_map_is_the_mean(tmp_path):
-    frames, aggregated = read(tmp_path, {"kiss": blob_maps()})["kiss"]
-    assert np.array_equal(frames, aggregated)
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": steps, "kiss.aggregated": stored})
+    with reader(tmp_path, "maps.safetensors") as attention:
+        word = attention.words["kiss"]
+        assert np.array_equal(word.frames(), stored)
+        np.testing.assert_allclose(word.frames(Part(steps=0)), steps[0].mean(axis=(0, 1)), rtol=1e-6)
 
 
 def test_an_aggregated_map_alone_is_enough(tmp_path):
     stored = blob_maps()[0, 0, 0]
-    frames, aggregated = read(tmp_path, {"kiss.aggregated": stored})["kiss"]
-    assert np.array_equal(frames, stored)
-    assert np.array_equal(aggregated, stored)
+    assert np.array_equal(read(tmp_path, {"kiss.aggregated": stored})["kiss"], stored)
 
 
 def test_the_aggregated_map_may_stand_in_any_of_several_files(tmp_path):
@@ -103,7 +97,7 @@ def test_the_aggregated_map_may_stand_in_any_of_several_files(tmp_path):
     write_tensors(tmp_path / "b.safetensors", {"kiss": blob_maps(steps=3), "kiss.aggregated": stored})
     with reader(tmp_path, "a.safetensors", "b.safetensors") as attention:
         assert attention.words["kiss"].shape == (4, 1, 1, *GRID)
-        assert np.array_equal(attention.words["kiss"].aggregated(), stored)
+        assert np.array_equal(attention.words["kiss"].frames(), stored)
 
 
 def test_an_aggregated_map_in_two_files_is_refused(tmp_path):
@@ -217,7 +211,7 @@ def test_values_that_are_no_probabilities_are_refused_wherever_they_stand(tmp_pa
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_negative_zero_is_zero(tmp_path, dtype):
-    frames, _ = read(tmp_path, {"kiss": np.full((1, 1, 1, *GRID), -0.0, dtype)})["kiss"]
+    frames = read(tmp_path, {"kiss": np.full((1, 1, 1, *GRID), -0.0, dtype)})["kiss"]
     assert np.array_equal(frames, np.zeros(GRID))
 
 

@@ -44,7 +44,7 @@ def test_maps_are_what_was_written(tmp_path, layout, compressed, stored, dtype):
 def test_aggregated_maps_may_lack_the_other_axes(tmp_path, layout):
     maps = blob_maps(GRID, steps=2)
     tensors = OldBatch(tmp_path, layout).add(maps=maps, aggregate=True)
-    np.testing.assert_allclose(only_word(tensors).aggregated(), maps.mean(axis=(0, 1, 2)), rtol=2e-6)
+    np.testing.assert_allclose(only_word(tensors).frames(), maps.mean(axis=(0, 1, 2)), rtol=2e-6)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -66,7 +66,7 @@ def test_the_spatial_axis_of_aggregated_maps_is_the_one_as_long_as_that_of_the_s
     flat = blob_maps(GRID, steps=1).reshape(-1)
     values = np.broadcast_to(flat.reshape([144 if length == 144 else 1 for length in shape]), shape)
     batch.write_array(tensors / "token_kiss/aggregate", np.ascontiguousarray(values), compressed=False)
-    np.testing.assert_allclose(only_word(tensors).aggregated().reshape(-1), flat, rtol=2e-6)
+    np.testing.assert_allclose(only_word(tensors).frames().reshape(-1), flat, rtol=2e-6)
 
 
 def test_sub_tokens_of_a_word_are_summed(tmp_path):

@@ -330,6 +330,20 @@ def test_aggregated_and_stepwise_maps_make_the_same_attention_video(tmp_path):
     assert np.abs(np.array(both[0]) - np.array(both[1])).max() <= 2
 
 
+def test_a_stored_aggregated_map_is_what_every_video_of_the_word_shows(tmp_path):
+    """Steps may have been left out: the three outputs, and the notebook, must not differ."""
+    whole = blob_maps()[0, 0, 0]
+    tensors = {"kiss": np.ascontiguousarray(blob_maps()[..., ::-1]), "kiss.aggregated": whole}
+    shown = {}
+    for name, stored in (("both", tensors), ("aggregated", {"kiss.aggregated": whole})):
+        manifest = Batch.make(tmp_path / name).add(tensors=stored)
+        frames, _ = render(manifest, tmp_path / f"out_{name}")
+        shown[name] = {kind: np.array([luma(frame) for frame in frames[kind]]) for kind in sorted(frames)}
+    assert list(shown["both"]) == ["attention", "overlay", "static"]
+    for kind, pictures in shown["both"].items():
+        assert np.array_equal(pictures, shown["aggregated"][kind])
+
+
 def test_an_uneven_source_keeps_its_times(tmp_path):
     manifest = Batch.make(tmp_path / "outputs").add()
     times = [0, 500, 2000, 2100, 4000]
