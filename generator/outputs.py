@@ -12,10 +12,16 @@ from generator.documents import FORMAT, Document, manifest_of, write_manifest
 from generator.encode import encode_video
 from generator.errors import VideoError
 from generator.files import atomic_write, make_folder
+from generator.settings import file_name
 from generator.tensorfile import Stored, write_tensors
 from generator.tokens import unique_slugs
 
 TENSOR_FOLDER = "attention_maps"
+
+MAX_ID_BYTES = 120
+"""What FORMAT.md allows for the id of a video."""
+MAX_FPS = 1000
+"""The same for its frames per second."""
 
 _BRIGHTEST = 255
 _CHANNELS = 3
@@ -72,11 +78,12 @@ def write_video(
         The path of the manifest.
 
     Raises:
-        VideoError: if the frames or the maps are not what they should be.
+        VideoError: if the frames, the maps, ``fps`` or ``video_id`` are not what they should be.
         OutputError: if a file cannot be written.
 
     """
     path = Path(path)
+    _check_call(fps, video_id)
     pictures = _pictures(frames)
     make_folder(path.parent)
     manifest_of(path).unlink(missing_ok=True)  # until the new one is written, the video is not complete
@@ -94,6 +101,17 @@ def write_video(
     document |= {} if video_id is None else {"video_id": video_id}
     document |= {} if files.grid is None else {"grid": files.grid}
     return write_manifest(path, files.paths, document)
+
+
+def _check_call(fps: float, video_id: str | None) -> None:
+    """Refuse what the watcher would refuse, before anything is written."""
+    if not 0 < fps <= MAX_FPS:
+        raise VideoError(f"fps: found {fps}; expected frames per second, more than 0 and at most {MAX_FPS}")
+    try:
+        if video_id is not None:
+            file_name(video_id, most_bytes=MAX_ID_BYTES)
+    except ValueError as error:
+        raise VideoError(f"video_id: found {video_id!r}; {error}") from error
 
 
 def _pictures(frames: Any) -> np.ndarray:  # noqa: ANN401

@@ -29,12 +29,15 @@ def _no_boolean(value: object) -> object:
     return value
 
 
-def _folder_name(name: str) -> str:
-    """Refuse what cannot be the beginning of a folder's name, or would hide it."""
-    if not re.fullmatch(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*", name) or len(name.encode()) > MAX_NAME_BYTES:
-        raise ValueError(
-            f"expected a name of 1 to {MAX_NAME_BYTES} bytes without `/`, control characters and a leading `.`"
-        )
+def file_name(name: str, *, most_bytes: int = MAX_NAME_BYTES) -> str:
+    """Return ``name``, unless it cannot be the beginning of a file's name, or would hide it.
+
+    Raises:
+        ValueError: says what is expected instead.
+
+    """
+    if not re.fullmatch(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*", name) or len(name.encode()) > most_bytes:
+        raise ValueError(f"expected a name of 1 to {most_bytes} bytes without `/`, control characters, a leading `.`")
     return name
 
 
@@ -151,6 +154,6 @@ class Settings(_Block):
     video: VideoSettings = VideoSettings()
     attention_analysis: AttentionSettings = AttentionSettings()
     template: str | None = None
-    batch_name: Annotated[str, AfterValidator(_folder_name)] = "batch"
+    batch_name: Annotated[str, AfterValidator(file_name)] = "batch"
     output: str = "outputs"
     visualization: Annotated[dict[str, JsonValue], AfterValidator(_finite)] = {}

@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 
 MOST_ERROR = 1e-5
 """Largest error of a probability that rounding in float32 explains, also of the many keys of padding together."""
-MEMORY_ADVICE = ". Try --offload model, --vae-tiling or --dtype bfloat16, or make smaller or shorter videos"
+MEMORY_ADVICE = (
+    ". Go on with --resume and --offload model; or begin a new batch with --vae-tiling, --dtype bfloat16, "
+    "or smaller or shorter videos"
+)
 
 
 def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep) -> None:

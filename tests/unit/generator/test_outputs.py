@@ -79,6 +79,23 @@ def test_what_is_no_video_is_refused(tmp_path, shape):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fps": 0.0}, r"fps: found 0\.0; expected frames per second, more than 0"),
+        ({"fps": float("nan")}, "fps: found nan"),
+        ({"fps": 1001}, "at most 1000"),
+        ({"video_id": "a/b"}, "video_id: found 'a/b'; expected a name of 1 to 120 bytes without `/`"),
+        ({"video_id": ""}, "video_id: found ''"),
+        ({"video_id": "x" * 121}, "1 to 120 bytes"),
+    ],
+)
+def test_what_the_watcher_would_refuse_is_refused_before_anything_is_written(tmp_path, given, message):
+    with pytest.raises(VideoError, match=message):
+        write_video(tmp_path / "a.mp4", FRAMES, **({"fps": 8} | given))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("maps", [MAPS[0], MAPS.astype(np.float64)])
 def test_maps_that_no_reader_takes_are_refused(tmp_path, maps):
     with pytest.raises(VideoError, match=r"attention to 'kiss': found float.* expected float16 or float32"):

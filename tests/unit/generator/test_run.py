@@ -409,9 +409,12 @@ def test_a_video_that_is_not_tried_again_still_counts_as_failed(make, fail_at, c
     [
         (
             torch.OutOfMemoryError("CUDA out of memory\nTried"),
-            "PipelineError: OutOfMemoryError: CUDA out of memory. Try --offload",
+            "PipelineError: OutOfMemoryError: CUDA out of memory. Go on with --resume and --offload",
         ),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "can't allocate memory. Try --offload model"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "can't allocate memory. Go on with --resume and --offload model",
+        ),
         (KeyError("timestep"), "PipelineError: KeyError: 'timestep'"),
         (AssertionError(), "PipelineError: AssertionError: AssertionError"),
     ],
