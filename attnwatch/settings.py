@@ -161,7 +161,7 @@ class Watcher(_Settings):
         "sooner where file events miss something, later where scans take long",
     )
     max_attempts: Annotated[int, Field(ge=1)] = Field(
-        default=3, description="how often a video is tried before it is left alone"
+        default=3, description="how often a video is tried before it is left alone; twice where its files are wrong"
     )
     retry_backoff: Annotated[float, Field(ge=0)] = Field(
         default=30.0, description="seconds before the second attempt; doubled for each further one"
