@@ -67,7 +67,9 @@ class Visualization(_Settings):
         description="values between two latent frames: null is smooth, 0 holds each latent frame, n makes n in between",
     )
     steps: Choice | None = Field(
-        default=None, description="denoising steps to average: null for all, one (`-1`: the last), `0-9`, or a list"
+        default=None,
+        description="denoising steps to average: null for all (the stored mean, where there is one), "
+        "one (`-1`: the last), `0-9`, or a list",
     )
     layers: Choice | None = Field(default=None, description="layers to average, likewise, where they are stored")
     heads: Choice | None = Field(default=None, description="attention heads to average, likewise")
