@@ -97,9 +97,14 @@ def cut_off(sequence: TokenSequence) -> str:
 
 
 def unknown_words(sequence: TokenSequence) -> list[str]:
-    """Return what the tokenizer does not know, in reading order. Tokens that stand for no character do not count."""
+    """Return what the tokenizer does not know, in reading order; neither punctuation nor what has no character."""
     pairs = zip(sequence.ids, sequence.offsets, strict=True)
-    return [sequence.text[first:last] for id_, (first, last) in pairs if id_ == sequence.unknown_id and first < last]
+    found = [sequence.text[first:last] for id_, (first, last) in pairs if id_ == sequence.unknown_id]
+    return [word for word in found if not all(map(_is_punctuation, word))]
+
+
+def _is_punctuation(character: str) -> bool:
+    return unicodedata.category(character).startswith("P")
 
 
 def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]:

@@ -177,17 +177,17 @@ def test_each_occurrence_has_its_own_tokens(words):
     assert (second.slug, second.positions) == ("kiss_2", (2,))
 
 
-def test_unknown_words_are_those_with_the_unknown_token_and_not_the_padding_that_may_have_the_same_id():
+def test_unknown_words_are_those_with_the_unknown_token_and_neither_padding_with_the_same_id_nor_punctuation():
     sequence = TokenSequence(
-        text="a qwertz kiss",
-        ids=(5, 1, 7, 1, 1),
-        offsets=((0, 1), (2, 8), (9, 13), (0, 0), (0, 0)),
-        pieces=("a", "<|end|>", "kiss", "<|end|>", "<|end|>"),
-        length=4,
-        whole_length=4,
+        text="a qwertz kiss 🙂...",
+        ids=(5, 1, 7, 1, 1, 1, 1),
+        offsets=((0, 1), (2, 8), (9, 13), (14, 15), (15, 18), (0, 0), (0, 0)),
+        pieces=("a", "<|end|>", "kiss", "<|end|>", "<|end|>", "<|end|>", "<|end|>"),
+        length=6,
+        whole_length=6,
         unknown_id=1,
     )
-    assert unknown_words(sequence) == ["qwertz"]
+    assert unknown_words(sequence) == ["qwertz", "🙂"]
 
 
 def test_a_tokenizer_that_spells_out_every_word_knows_all_of_them(model):
