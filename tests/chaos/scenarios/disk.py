@@ -62,6 +62,7 @@ def _trial(
             missing = trial.wait_for_receipts(manifests, RELIEF + videos)
             resumed = [note.at - relief for note in trial.notes("end") if note.at > relief]
             ended = daemon.process.poll() is not None
+            daemon.end()  # politely: the last receipt is there, but its job may not have cleaned up yet
         wrong = faults(trial.root, manifests)
         tearing.look()
         charged = [path for path, receipt in receipts(trial.root).items() if len(receipt["attempts"]) != 1]
