@@ -19,6 +19,12 @@ LEAST_PIXELS = 60
 LEAST_WAY = 12.0
 """Pixels that the centre must move from the first to the last frame, for there to be a direction."""
 
+ONE_PIECE = 0.9
+"""Share of the pixels of a colour that must hang together, for them to be one object."""
+
+_EVERY = 4
+"""Frames from one look at that to the next."""
+
 ON_OBJECT = 0.25
 """Share of a latent cell that the object must cover for pointing there to be right."""
 
@@ -71,8 +77,26 @@ def _direction(mask: np.ndarray) -> str:
 
 
 def _shape(mask: np.ndarray) -> str:
-    """Tell which of the shapes, drawn as large and where the mask is, agrees best with it over all frames."""
+    """Tell which of the shapes, drawn as large and where the mask is, agrees best with it; several objects are none."""
+    if np.mean([_largest_piece(pixels) for pixels in mask[::_EVERY]]) < ONE_PIECE:
+        return ""
     return max(SHAPES, key=lambda shape: _agreement(mask, shape))
+
+
+def _largest_piece(pixels: np.ndarray) -> float:
+    """Share of the pixels ``[y, x]`` that lie in the largest connected piece."""
+    left, largest = pixels.copy(), 0
+    while left.any():
+        piece = np.zeros_like(left)
+        piece[np.unravel_index(left.argmax(), left.shape)] = True
+        size = 0
+        while piece.sum() > size:
+            size = int(piece.sum())
+            wider = np.pad(piece, 1)
+            piece = (piece | wider[2:, 1:-1] | wider[:-2, 1:-1] | wider[1:-1, 2:] | wider[1:-1, :-2]) & left
+        largest = max(largest, size)
+        left &= ~piece
+    return largest / max(1, int(pixels.sum()))
 
 
 def _agreement(mask: np.ndarray, shape: str) -> float:

@@ -84,6 +84,12 @@ def test_looking_at_a_noisy_video_finds_what_was_drawn(shape, rng):
         assert (seen.mask & mask).sum() > 0.9 * (seen.mask | mask).sum()
 
 
+def test_two_objects_of_one_colour_have_no_shape(rng):
+    scene = place(rng, [("red", "circle", "left"), ("red", "circle", "right")])
+    (seen,) = truth.look(render(scene)[0]).values()
+    assert seen.shape == ""
+
+
 def test_looking_at_an_empty_video_finds_nothing():
     video, _ = render(Scene((), 60, 120, 1.0))
     assert truth.look(video) == {}
