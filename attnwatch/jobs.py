@@ -239,7 +239,7 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
 
     directory = job.place.directory
     with _temporary_directory(job.place) as temporary:
-        scales = job.batch_scale.ends() if job.batch_scale else None
+        scales = scale.ends() if (scale := job.batch_scale) else None
         rendering = render_outputs(
             manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
         )

@@ -1,20 +1,11 @@
 import logging
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
 from attnwatch.pause import Pause
 
 NO_SPACE_NEEDED, ALL_SPACE = 0, 2**62
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still until it is moved."""
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("attnwatch.pause.time", SimpleNamespace(monotonic=lambda: clock.now))
-    return clock
 
 
 @pytest.fixture

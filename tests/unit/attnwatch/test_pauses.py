@@ -1,6 +1,5 @@
 import logging
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,14 +11,6 @@ from attnwatch.targets import Target
 A, OTHER_A, B = (Target(Path(f"/{name}.complete.json")) for name in ("a/one", "a/two", "b/three"))
 SHEETS_A = Target(Path("/a/batch.complete.json"), Path("/a"))
 NO_SPACE_NEEDED, ALL_SPACE = 0, 2**62
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still until it is moved."""
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("attnwatch.pause.time", SimpleNamespace(monotonic=lambda: clock.now))
-    return clock
 
 
 @pytest.fixture
