@@ -58,12 +58,12 @@ lock:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.%: requirements/%.txt pyproject.toml attnwatch/_loops.c | $(VENV)/bin/python
+$(VENV)/.%: requirements/%.txt pyproject.toml attnwatch/tensors/_loops.c | $(VENV)/bin/python
 	@echo "installing requirements/$*.txt into $(VENV); this takes a minute or two"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
-	rm -rf build attnwatch/*.so
+	rm -rf build attnwatch/tensors/*.so
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info attnwatch/*.so
+	rm -rf $(VENV) build dist *.egg-info attnwatch/tensors/*.so

@@ -4,7 +4,7 @@ import gc
 
 gc.disable()  # what is imported stays: looking for garbage meanwhile finds none, and takes a fifth of the start
 try:
-    from attnwatch.cli import main as run_command_line
+    from attnwatch.cli.app import main as run_command_line
 finally:
     gc.enable()
 

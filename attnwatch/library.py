@@ -14,19 +14,19 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
+from attnwatch.batches.discover import find_videos, manifest_of
+from attnwatch.batches.videos import open_attention, outputs_of, read_video
 from attnwatch.config import load_settings
-from attnwatch.discover import find_videos, manifest_of
+from attnwatch.contract.manifest import Manifest, read_document, verify
+from attnwatch.contract.names import default_video_id, is_manifest
+from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError
-from attnwatch.files import move_into_place, sync, write_atomically
-from attnwatch.jobs import Job, run
-from attnwatch.manifest import Manifest, read_document, verify
-from attnwatch.names import default_video_id, is_manifest
-from attnwatch.receipts import Place
-from attnwatch.reduction import Float32Array
+from attnwatch.jobs.video import Job, run
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.tensors import AttentionReader, Part, WordMaps
-from attnwatch.videos import open_attention, outputs_of, read_video
+from attnwatch.system.files import move_into_place, sync, write_atomically
+from attnwatch.tensors.reader import AttentionReader, Part, WordMaps
+from attnwatch.tensors.reduction import Float32Array
 
 PathName: TypeAlias = str | PathLike[str]
 Choice: TypeAlias = int | str | Sequence[int] | None  # one, a range with both ends such as "0-9", several, or all

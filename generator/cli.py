@@ -17,12 +17,12 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 
+from generator.batch.plan import Plan, plan_batch, plan_resumption, read_template
+from generator.batch.progress import set_up_logging
+from generator.batch.ranks import Rank
 from generator.config import load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
-from generator.plan import Plan, plan_batch, plan_resumption, read_template
-from generator.progress import set_up_logging
-from generator.prompts import Variation, track
-from generator.ranks import Rank
+from generator.prompts.template import Variation, track
 from generator.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -180,7 +180,7 @@ def _run(plan: Plan, *, verbose: bool) -> int:
     rank = Rank.of(os.environ)
     set_up_logging(console, verbose=verbose, prefix=f"[{rank.number}] " if rank.size > 1 else "")
     try:
-        from generator.run import run  # noqa: PLC0415 - imports torch and diffusers, which takes seconds
+        from generator.batch.run import run  # noqa: PLC0415 - imports torch and diffusers, which takes seconds
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"the module {error.name} is missing, which generating needs: pip install 'attnwatch[generator]'"

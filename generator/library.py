@@ -17,22 +17,22 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 
-from generator import models
-from generator.budget import VideoShape, check_attention, keep_of
-from generator.capture import Recorder
-from generator.capture import capture as recording
+from generator.capture.budget import VideoShape, check_attention, keep_of
+from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
+from generator.capture.recorder import Recorder
+from generator.capture.recorder import capture as recording
+from generator.capture.taps import replaced
 from generator.config import attention_settings
-from generator.describe import Schedule, describe_call
-from generator.documents import Document
 from generator.errors import CaptureError, UsageError
-from generator.families.contract import VideoModel
-from generator.maps import CONDITIONAL, UNCONDITIONAL
-from generator.outputs import AttentionFiles
-from generator.prompts import Variation, find_words
+from generator.models import load as models
+from generator.models.contract import VideoModel
+from generator.outputs.describe import Schedule, describe_call
+from generator.outputs.manifest import Document
+from generator.outputs.store import AttentionStore
+from generator.outputs.video import AttentionFiles
+from generator.prompts.template import Variation, find_words
+from generator.prompts.tokens import TrackedWord, locate
 from generator.settings import AttentionSettings, Sampling
-from generator.store import AttentionStore
-from generator.taps import replaced
-from generator.tokens import TrackedWord, locate
 
 _SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
 """Arguments of a pipeline's call -> fields of `Sampling`, where none means what the model recommends."""
@@ -115,7 +115,7 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
         settings: what is kept, by the names of ``attention_analysis`` in the README: ``store_per_head=True``
 
     Yields:
-        The maps, which are those of the last call; `generator.outputs.write_video` takes them.
+        The maps, which are those of the last call; `generator.outputs.video.write_video` takes them.
 
     Raises:
         UsageError: if the pipeline is of no known family, a setting is wrong, or a word is not in the prompt.

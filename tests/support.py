@@ -25,14 +25,14 @@ import pytest
 import zstandard
 from safetensors.numpy import save
 
-from attnwatch.cli import main
-from attnwatch.documents import OutputRecord
+from attnwatch.cli.app import main
+from attnwatch.contract.documents import OutputRecord
+from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_manifest
+from attnwatch.contract.receipts import Fingerprint, Place, failure, success
 from attnwatch.errors import JobError
-from attnwatch.forkserver import ForkServer
-from attnwatch.manifest import OUTPUT_DIRECTORY, read_manifest
-from attnwatch.receipts import Fingerprint, Place, failure, success
 from attnwatch.settings import Visualization
 from attnwatch.settings import Watcher as Limits
+from attnwatch.system.forkserver import ForkServer
 
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 9, 16
 GRID = (3, 6, 8)  # latent frames, rows, columns: a causal stride of 4, 8 pixels per cell

@@ -5,9 +5,9 @@ import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from attnwatch.loops import OPAQUE, blend, colour
-from attnwatch.reduction import Float32Array
 from attnwatch.render.colormap import UInt8Array, YuvTables
+from attnwatch.tensors.loops import OPAQUE, blend, colour
+from attnwatch.tensors.reduction import Float32Array
 
 PIXEL_FORMAT = "yuv420p"
 

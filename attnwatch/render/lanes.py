@@ -9,14 +9,14 @@ from itertools import islice
 
 import av
 
-from attnwatch.reduction import Float32Array
 from attnwatch.render.compose import Blender, HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page
 from attnwatch.render.maps import Levels, TimeMapping, resample_in_time, to_levels
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import SourceFrame, Timeline
-from attnwatch.tensors import WordMaps
+from attnwatch.tensors.reader import WordMaps
+from attnwatch.tensors.reduction import Float32Array
 
 _CHUNK_FRAMES, _CHUNK_BYTES = 6, 6 * 2**20
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.documents import Grid
-from attnwatch.reduction import Float32Array
+from attnwatch.contract.documents import Grid
 from attnwatch.settings import Visualization
+from attnwatch.tensors.reduction import Float32Array
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from textwrap import shorten
 
-from attnwatch.manifest import Manifest
+from attnwatch.contract.manifest import Manifest
 from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.compose import HeatPainter
 from attnwatch.render.encode import Encoder
@@ -14,7 +14,7 @@ from attnwatch.render.figure import Page, attention_page
 from attnwatch.render.maps import Scale
 from attnwatch.render.source import Timeline
 from attnwatch.settings import Visualization
-from attnwatch.tensors import Part, WordMaps
+from attnwatch.tensors.reader import Part, WordMaps
 
 UNFINISHED_SUFFIX = ".partial"
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.errors import AttnwatchError
-from attnwatch.files import write_atomically
 from attnwatch.render.maps import Scale, ends
 from attnwatch.settings import Visualization
-from attnwatch.tensors import Part
-from attnwatch.videos import open_attention, read_video
+from attnwatch.system.files import write_atomically
+from attnwatch.tensors.reader import Part
 
 
 def batch_scales(manifests: Iterable[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:

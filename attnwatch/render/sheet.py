@@ -16,14 +16,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from attnwatch.manifest import Manifest
-from attnwatch.reduction import Float32Array
+from attnwatch.batches.videos import open_attention
+from attnwatch.contract.manifest import Manifest
 from attnwatch.render.figure import missing_glyphs_allowed
 from attnwatch.render.maps import Scale, TimeMapping
 from attnwatch.render.source import AbsentSource, VideoSource
 from attnwatch.settings import Visualization
-from attnwatch.tensors import Part
-from attnwatch.videos import open_attention
+from attnwatch.tensors.reader import Part
+from attnwatch.tensors.reduction import Float32Array
 
 ROWS_PER_SHEET = 40
 _MOMENTS = 6

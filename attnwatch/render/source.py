@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from attnwatch.documents import ManifestDocument
+from attnwatch.contract.documents import ManifestDocument
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import PIXEL_FORMAT
 

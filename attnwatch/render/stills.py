@@ -5,13 +5,13 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from attnwatch.reduction import Float32Array
 from attnwatch.render.compose import Blender
 from attnwatch.render.figure import Box, Page, grid_page
 from attnwatch.render.maps import TimeMapping, to_levels
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import SourceFrame
-from attnwatch.tensors import WordMaps
+from attnwatch.tensors.reader import WordMaps
+from attnwatch.tensors.reduction import Float32Array
 
 MIN_EVOLUTION_WIDTH = 48  # pixels: below, five moments have no room
 

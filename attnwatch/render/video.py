@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
-from attnwatch.manifest import Manifest
+from attnwatch.batches.videos import open_attention
+from attnwatch.contract.manifest import Manifest
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.settings import Visualization
-from attnwatch.tensors import WordMaps
-from attnwatch.videos import open_attention
+from attnwatch.tensors.reader import WordMaps
 
 _OWN_SCALE = (
     "the scale is this video's own: that of the batch is for its collection only, which auto_generate_videos or "

@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 
-from generator.capture import capture
-from generator.families.base import PipelineModel
-from generator.families.wan import WanModel
-from generator.prompts import Template
+from generator.capture.recorder import capture
+from generator.models.families.base import PipelineModel
+from generator.models.families.wan import WanModel
+from generator.prompts.template import Template
+from generator.prompts.tokens import locate
 from generator.tiny import SAMPLING
 from generator.tiny.autoencoder import encode, to_tensor
 from generator.tiny.captions import describe, track
 from generator.tiny.networks import TEXT_KEYS
 from generator.tiny.shapes import Scene, render
-from generator.tokens import locate
 
 HALFWAY = 0.5
 """Noise level: half of the latent is noise."""

@@ -5,12 +5,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from attnwatch.manifest import read_manifest
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.encode import Encoder
 from attnwatch.render.maps import TimeMapping, resample_in_time, to_levels
 from attnwatch.render.source import VideoSource
 from attnwatch.settings import Visualization
-from attnwatch.tensors import AttentionReader
+from attnwatch.tensors.reader import AttentionReader
 
 
 def _prepared(manifest_path: Path):

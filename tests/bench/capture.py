@@ -1,8 +1,8 @@
 """`make bench-capture`: what capture costs over the plain forward pass, and what other ways to the same numbers cost.
 
-One block of the real architecture at its real size, with random weights, through `generator.capture` itself. The other
-ways compute the same probabilities of the same three words in the same forward pass. On a CPU all times are CPU
-seconds of one thread, measured in turns.
+One block of the real architecture at its real size, with random weights, through `generator.capture.recorder` itself.
+The other ways compute the same probabilities of the same three words in the same forward pass. On a CPU all times
+are CPU seconds of one thread, measured in turns.
 """
 
 import warnings
@@ -20,14 +20,14 @@ from diffusers.models.transformers import transformer_wan
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generator.attention import AttentionCall, Columns, word_probabilities
-from generator.capture import Recorder, capture
-from generator.families.base import PipelineModel
-from generator.families.cogvideox import CogVideoXModel
-from generator.families.contract import LatentGrid
-from generator.families.wan import WanModel
-from generator.kernels import LogSumKernels
-from generator.tokens import TrackedWord
+from generator.capture.attention import AttentionCall, Columns, word_probabilities
+from generator.capture.kernels import LogSumKernels
+from generator.capture.recorder import Recorder, capture
+from generator.models.contract import LatentGrid
+from generator.models.families.base import PipelineModel
+from generator.models.families.cogvideox import CogVideoXModel
+from generator.models.families.wan import WanModel
+from generator.prompts.tokens import TrackedWord
 from tests import families
 from tests.bench.measure import Ratio, cpu_seconds, peak_megabytes
 from tests.bench.table import Row, print_table

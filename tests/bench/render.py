@@ -7,12 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-from attnwatch.manifest import read_manifest
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.encode import Encoder
 from attnwatch.render.source import Timeline, VideoSource
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Quality, Visualization
-from attnwatch.tensors import AttentionReader
+from attnwatch.tensors.reader import AttentionReader
 from tests.bench.baselines import figure_per_frame, rgb_frames
 from tests.bench.material import attention, write_case
 from tests.bench.measure import Ratio, alternate, cpu_seconds, peak_megabytes, program_cpu_seconds, wall_seconds

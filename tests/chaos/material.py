@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attnwatch.names import default_video_id
+from attnwatch.contract.names import default_video_id
 from tests.support import FRAMES, blob_maps, write_source_video, write_tensors
 
 MAPS = "attention_maps/vid{number:03d}.safetensors"

@@ -50,6 +50,6 @@ else:
     sys.meta_path.insert(0, _Replacing())
 
 if __name__ == "__main__":
-    from attnwatch.cli import main
+    from attnwatch.cli.app import main
 
     main()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnwatch.manifest import Manifest
+    from attnwatch.contract.manifest import Manifest
     from attnwatch.render.output import Output
 
 Render = Callable[..., Any]

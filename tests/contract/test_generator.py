@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnwatch import config as watcher_config
-from attnwatch import names as watcher_names
-from attnwatch.check import check
-from attnwatch.discover import find_manifests
-from attnwatch.documents import json_schema
-from attnwatch.manifest import read_manifest
+from attnwatch.batches.discover import find_manifests
+from attnwatch.cli.check import check
+from attnwatch.contract import names as watcher_names
+from attnwatch.contract.documents import json_schema
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.settings import Visualization
-from attnwatch.tensorfile import open_tensors
-from attnwatch.tensors import AttentionReader
+from attnwatch.tensors.file import open_tensors
+from attnwatch.tensors.reader import AttentionReader
 from generator import cli as generator_cli
 from generator import config as generator_config
-from generator import tokens as generator_tokens
 from generator import visualization as generator_visualization
 from generator.errors import SettingsError
+from generator.prompts import tokens as generator_tokens
 from generator.settings import AttentionSettings
 from tests.support import attnwatch, read_receipt
 
@@ -61,7 +61,7 @@ def batch(request, tmp_path_factory):
     output = folder / "outputs"
     with pytest.MonkeyPatch.context() as patch:
         if is_large:
-            patch.setattr("generator.store.MOST_IN_ONE_FILE", 0)
+            patch.setattr("generator.outputs.store.MOST_IN_ONE_FILE", 0)
         arguments = ["--config", folder / "settings.yaml", "--output", output, "--batch-name", "x", *SMALL]
         assert generator_cli.main([str(argument) for argument in arguments]) == 0
     (batch,) = output.iterdir()

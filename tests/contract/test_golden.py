@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attnwatch.check import check
-from attnwatch.discover import find_manifests
-from attnwatch.manifest import read_manifest, verify
-from attnwatch.tensors import AttentionReader
+from attnwatch.batches.discover import find_manifests
+from attnwatch.cli.check import check
+from attnwatch.contract.manifest import read_manifest, verify
+from attnwatch.tensors.reader import AttentionReader
 from tests.support import attnwatch, decode, read_receipt
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from jsonschema.validators import extend
 from pydantic import ValidationError
 
-from attnwatch.documents import DOCUMENTS, json_schema
+from attnwatch.contract.documents import DOCUMENTS, json_schema
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES
 from attnwatch.errors import ManifestError
-from attnwatch.manifest import read_manifest
-from attnwatch.names import MAX_ID_BYTES, MAX_SLUG_BYTES
 from tests.support import Batch
 
 SCHEMAS = Path(__file__).parents[2] / "configs" / "schema"

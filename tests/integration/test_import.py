@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from attnwatch.discover import find_videos
-from attnwatch.manifest import read_manifest
-from attnwatch.tensors import AttentionReader
-from attnwatch.videos import open_attention, read_video
+from attnwatch.batches.discover import find_videos
+from attnwatch.batches.videos import open_attention, read_video
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.tensors.reader import AttentionReader
 from tests.legacy_support import GRID, LAYOUTS, OldBatch
 from tests.support import attnwatch, blob_maps, called
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from generator.library import capture
-from generator.memory import arrange
+from generator.models.memory import arrange
 from generator.settings import ModelSettings
 from tests import families
 

@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 import attnwatch
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.errors import (
     AttnwatchError,
     BusyError,
@@ -22,7 +23,6 @@ from attnwatch.errors import (
     UnknownNameError,
     VideoError,
 )
-from attnwatch.manifest import read_manifest
 from tests import support
 from tests.support import FRAMES, GRID, HEIGHT, WIDTH, Batch, blob_centre, blob_maps, brightest, decode, read_receipt
 
@@ -84,7 +84,7 @@ def test_what_is_not_exported_is_not_there():
     ("code", "absent"),
     [
         ("import attnwatch", "numpy av matplotlib pydantic torch"),
-        ("import attnwatch.cli", "numpy av matplotlib torch"),
+        ("import attnwatch.cli.app", "numpy av matplotlib torch"),
         ("import attnwatch; attnwatch.open; attnwatch.render_video", "torch diffusers matplotlib.pyplot"),
     ],
 )

@@ -22,7 +22,8 @@ def random_weights(tmp_path_factory):
 def model(random_weights):
     import torch
 
-    from generator import models, tiny
+    from generator import tiny
+    from generator.models import load as models
     from generator.settings import ModelSettings
 
     torch.set_num_threads(1)
@@ -39,8 +40,8 @@ def sampling(model):
 @pytest.fixture
 def words(model):
     """Find the tracked words of a template's first prompt."""
-    from generator.prompts import Template
-    from generator.tokens import locate
+    from generator.prompts.template import Template
+    from generator.prompts.tokens import locate
 
     return lambda template: locate(Template(template).variation(1), model.clean, model.tokenise)
 

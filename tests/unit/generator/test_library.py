@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from attnwatch.check import check
-from generator.capture import capture as recording
+from attnwatch.cli.check import check
+from generator.capture.maps import Keep
+from generator.capture.recorder import capture as recording
 from generator.errors import CaptureError, ModelError, SettingsError, TokenError, UsageError
 from generator.library import capture
-from generator.maps import Keep
-from generator.outputs import write_video
+from generator.outputs.video import write_video
 
 CALL = {"width": 64, "height": 48, "num_frames": 5, "num_inference_steps": 2, "guidance_scale": 4.0}
 

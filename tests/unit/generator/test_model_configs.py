@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from generator.config import load_settings
-from generator.models import FAMILIES
+from generator.models.load import FAMILIES
 from tests import families
 
 CONFIGS = Path(__file__).parents[3] / "configs"

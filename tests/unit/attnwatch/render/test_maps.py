@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnwatch.documents import Grid
+from attnwatch.contract.documents import Grid
 from attnwatch.render.maps import TimeMapping, resample_in_time, to_levels
 from attnwatch.settings import Visualization
 

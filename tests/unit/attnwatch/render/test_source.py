@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from attnwatch.documents import ManifestDocument
+from attnwatch.contract.documents import ManifestDocument
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import pixels
 from attnwatch.render.source import AbsentSource, VideoSource

@@ -5,8 +5,8 @@ import av
 import numpy as np
 import pytest
 
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.errors import ConfigError, TensorError
-from attnwatch.manifest import read_manifest
 from attnwatch.render.compose import pixels
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization

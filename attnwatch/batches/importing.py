@@ -1,0 +1,166 @@
+"""`attnwatch import`: manifests for the videos of older batches, and on request their tensors as the contract has them.
+
+Old files stay as they are. What was rendered without a manifest is not rendered again: its receipt goes over to it.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnwatch.batches.discover import older_videos, walk
+from attnwatch.batches.legacy.convert import write_safetensors
+from attnwatch.batches.legacy.files import PICKLES, words_in
+from attnwatch.batches.legacy.layouts import OldVideo, old_video
+from attnwatch.batches.legacy.pairing import manifest_beside
+from attnwatch.batches.legacy.pickles import unpickled
+from attnwatch.batches.legacy.reader import OldReader
+from attnwatch.batches.legacy.video import read_old_video
+from attnwatch.batches.settling import quiet_time, seconds_since
+from attnwatch.contract.documents import DenoisingStep, Grid, ManifestDocument
+from attnwatch.contract.manifest import TENSOR_DIRECTORY, Manifest, file_digest, read_manifest
+from attnwatch.contract.names import MANIFEST_SUFFIX
+from attnwatch.contract.receipts import Place, describe, is_untouched, record_content
+from attnwatch.errors import AttnwatchError, NotReadyError
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.system.files import write_atomically
+from attnwatch.system.limits import Limits
+from attnwatch.system.locks import exclusive
+
+_STRIDE = 4  # video frames per latent frame of the models that these batches come from; frame 0 is alone
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of one video.
+
+    Attributes:
+        tensors: its old tensors.
+        manifest: that was written; None if none was.
+        obstacle: why not.
+        notes: what was found wanting.
+
+    """
+
+    tensors: Path
+    manifest: Path | None = None
+    obstacle: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def import_batch(root: Path, settings: Watcher, *, convert: bool, trust_pickles: bool) -> Iterator[Imported]:
+    """Write a manifest for each video at or below a folder that has none.
+
+    Args:
+        root: a batch, a folder of batches, or the tensors' folder of one video.
+        settings: when a video is finished; the memory that opening its pickles may take.
+        convert: write its tensors as safetensors, too.
+        trust_pickles: open pickled tensors; they are always converted.
+
+    """
+    for tensors in (path for folder in walk(root) for path in older_videos(folder)):
+        old = old_video(tensors)
+        if old is None:
+            continue
+        try:
+            yield _import(old, settings, convert=convert, trust_pickles=trust_pickles)
+        except (AttnwatchError, OSError) as error:
+            yield Imported(tensors, obstacle=describe(error))
+
+
+def _import(old: OldVideo, settings: Watcher, *, convert: bool, trust_pickles: bool) -> Imported:
+    manifest = read_old_video(old, trust_pickles=trust_pickles)
+    age, quiet = seconds_since(manifest.stamps().values()), quiet_time(manifest, settings)
+    if 0 <= age < quiet:
+        raise NotReadyError(f"{old.tensors}: found files changed {age:.0f} s ago; expected none for {quiet:g} s; wait")
+    target = manifest_beside(old)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    is_pickled = _is_pickled(manifest)
+    source = _readable(manifest, settings) if is_pickled else nullcontext(manifest)
+    with source as readable, OldReader(readable) as reader:
+        converted = [_convert(old, reader, target.parent)] if convert or is_pickled else []
+        document = _document(manifest, reader, target, converted or manifest.attention)
+    write_atomically(target, _text(document).encode())
+    _hand_over(manifest, read_manifest(target))
+    return Imported(old.tensors, target, notes=manifest.notes)
+
+
+def _is_pickled(manifest: Manifest) -> bool:
+    words = words_in(manifest.attention).values()
+    return any(path.endswith(PICKLES) for word in words for path in word.files)
+
+
+@contextmanager
+def _readable(manifest: Manifest, settings: Watcher) -> Iterator[Manifest]:
+    """Unpickle the tensors of a video into a temporary folder."""
+    limits = Limits(Visualization().visualization_timeout, 1, settings.memory_limit)
+    with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
+        yield unpickled(manifest, Path(folder), limits)
+
+
+def _convert(old: OldVideo, reader: OldReader, folder: Path) -> Path:
+    path = folder / TENSOR_DIRECTORY / f"{old.tensors.name}.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    write_safetensors(reader, path)
+    return path
+
+
+def _document(manifest: Manifest, reader: OldReader, target: Path, attention: Sequence[Path]) -> ManifestDocument:
+    numbers = {word.step_numbers for word in reader.words.values() if word.step_numbers}
+    steps = numbers.pop() if len(numbers) == 1 else ()
+    stem = target.name.removesuffix(MANIFEST_SUFFIX)  # that of the video, if it is known which one that is
+    return manifest.document.model_copy(
+        update={
+            "video": f"{stem}.mp4",
+            "attention": tuple(os.path.relpath(path, target.parent) for path in attention),
+            "grid": _grid(manifest, reader),
+            "denoising": tuple(DenoisingStep(index=number) for number in steps),
+        }
+    )
+
+
+def _grid(manifest: Manifest, reader: OldReader) -> Grid | None:
+    """Return the grid of all words, if the number of latent frames is the one that the models behind it make."""
+    grids = {word.grid for word in reader.words.values()}
+    frames = manifest.document.generation.frames
+    if len(grids) != 1 or frames is None:
+        return None
+    latent, height, width = grids.pop()
+    if latent != (frames - 1) // _STRIDE + 1:
+        return None
+    return Grid(frames=latent, height=height, width=width, temporal_stride=_STRIDE, causal_first_frame=True)
+
+
+def _text(document: ManifestDocument) -> str:
+    return document.model_dump_json(exclude_none=True, exclude_defaults=True, indent=2) + "\n"
+
+
+def _hand_over(old: Manifest, new: Manifest) -> None:
+    """Let the receipt of what was rendered from an old video speak of its manifest from now on."""
+    place = Place(new.path, new.video_id, new.output_directory)
+    if Place(old.path, old.video_id, old.output_directory).path != place.path:
+        return
+    receipt = place.read()
+    if receipt is None or receipt.status != "rendered" or receipt.manifest_sha256 != old.sha256:
+        return
+    stamps = old.stamps()
+    if receipt.inputs != old.inputs() or not is_untouched(receipt, stamps):
+        return
+    known = dict(zip((old.video, *old.attention), old.names, strict=True))
+    digests = {}
+    for name in new.names:
+        path = Path(os.path.normpath(new.folder / name))
+        record = receipt.content.get(known.get(path, ""))
+        digest = record.sha256 if record else file_digest(path) if path.exists() else None
+        if digest is not None:
+            digests[name] = digest
+    update = {
+        "manifest": new.path.name,
+        "manifest_sha256": new.sha256,
+        "inputs": new.inputs(),
+        "content": record_content(new.stamps(), digests),
+    }
+    with exclusive(place.directory, place.video_id):
+        place.write(receipt.model_copy(update=update))

@@ -1,0 +1,169 @@
+"""Arrays that numpy saved, plain or compressed, read one map at a time: nothing is unpickled, or believed unchecked."""
+
+import contextlib
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.lib import format as npy
+
+from attnwatch.errors import Problem, TensorError
+from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored
+
+_MAGIC, _LONGEST_HEADER = 8, 2**16
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
+_MOST_VALUES = 2**26  # of one map; 81 latent frames of a 4K video have 2.6 million
+_MOST_EXPANSION, _SLACK = 1032, 2**16  # deflate cannot do better: zlib's technical notes, "Maximum expansion factor"
+_KINDS = {"<f2": "F16", "<f4": "F32"}
+_ARRAY = ".npy"
+_MOST_NAMED = 5
+# What the one array with maps is called in an `.npz` that holds others too.
+_NAMES = ("attention", "attention_map", "attention_maps", "aggregated_attention", "maps", "data", "arr_0")
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array of a file, with what its header says.
+
+    Attributes:
+        path: the file.
+        shape: as the header has it.
+        kind: `F16` or `F32`.
+
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    kind: str
+
+    @classmethod
+    def open(cls, path: Path) -> "StoredArray":
+        """Read the header of a `.npy`, `.npy.gz` or `.npz` file.
+
+        Raises:
+            TensorError: the file is damaged, holds something else, or claims more than it can hold.
+            OSError: it cannot be read.
+
+        """
+        with _content(path) as (content, size):
+            shape, kind, start = _header(path, content)
+        claimed = prod(shape) * np.dtype(STORED[kind]).itemsize
+        found = f"a header that claims {claimed:,} bytes of values for shape {list(shape)}, in {size:,} bytes of file"
+        if path.name.endswith(_ARRAY):
+            if start + claimed != size:
+                raise TensorError(_problem(path, found, "as many as there are"))
+        elif claimed > _MOST_EXPANSION * size + _SLACK:
+            raise TensorError(_problem(path, found, "what a file of this size can expand to"))
+        return cls(path, shape, kind)
+
+    def means(self, axis: int, chosen: Sequence[int] | None = None) -> Float32Array:
+        """Return the mean over the leading axes of an array, summed over those behind one axis: float32 `[axis]`.
+
+        One map is in memory at a time.
+
+        Args:
+            axis: the spatial one. What comes before it are blocks and heads, what comes behind it are tokens.
+            chosen: which of the maps that the leading axes number, in C order; None for all.
+
+        Raises:
+            TensorError: the file is damaged, or a value is negative, infinite or not a number.
+            OSError: it cannot be read.
+
+        """
+        wanted = frozenset(range(prod(self.shape[:axis])) if chosen is None else chosen)
+        mean: Mean | None = None
+        for number, values in enumerate(self.maps(axis)):
+            mean = mean or Mean(values.size, self.kind)
+            if number in wanted:
+                mean.add(values, [0], self.path, self.path.name)
+        assert mean is not None  # noqa: S101 - for the type checker: no axis is empty
+        return np.asarray(mean.value().reshape(self.shape[axis], -1).sum(axis=1), dtype=np.float32)
+
+    def maps(self, axis: int) -> Iterator[Stored]:
+        """Yield the values from one axis on, flat and unchecked, for each index of the axes before it.
+
+        Raises:
+            TensorError: the file is damaged.
+            OSError: it cannot be read.
+
+        """
+        count, size = prod(self.shape[:axis]), prod(self.shape[axis:])
+        if size > _MOST_VALUES:
+            raise TensorError(_problem(self.path, f"a map of {size:,} values", f"at most {_MOST_VALUES:,}"))
+        kind = np.dtype(STORED[self.kind])
+        with _content(self.path) as (content, _):
+            _header(self.path, content)
+            for _ in range(count):
+                data = content.read(size * kind.itemsize)
+                if len(data) < size * kind.itemsize:
+                    raise TensorError(_problem(self.path, "the end of the file within its values", "all of them"))
+                yield np.frombuffer(data, kind)
+            if content.read(1):
+                raise TensorError(_problem(self.path, "more values than its header claims", "as many"))
+
+
+@contextlib.contextmanager
+def _content(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open what an array was saved to, decompressed; with the bytes that it takes in the file."""
+    try:
+        with contextlib.ExitStack() as stack:
+            file: BinaryIO = stack.enter_context(path.open("rb"))
+            size = path.stat().st_size
+            if path.name.endswith(".gz"):
+                file = cast(BinaryIO, stack.enter_context(gzip.open(file)))
+            elif path.name.endswith(".npz"):
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                member = _member(path, archive)
+                size, file = member.compress_size, cast(BinaryIO, stack.enter_context(archive.open(member)))
+            yield file, size
+    except (EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        raise TensorError(_problem(path, f"damaged data ({error})", "a whole file that numpy saved")) from error
+    except gzip.BadGzipFile as error:
+        raise TensorError(_problem(path, f"damaged data ({error})", "a whole gzip file")) from error
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Return the member of an `.npz` that holds the maps."""
+    arrays = {info.filename.removesuffix(_ARRAY): info for info in archive.infolist()}
+    if len(arrays) == 1:
+        return arrays.popitem()[1]
+    named = [name for name in _NAMES if name in arrays]
+    if not named:
+        found = f"arrays named {', '.join(sorted(arrays)[:_MOST_NAMED]) or 'nothing'}"
+        raise TensorError(_problem(path, found, f"one array, or one named {' or '.join(_NAMES)}"))
+    return arrays[named[0]]
+
+
+def _header(path: Path, content: BinaryIO) -> tuple[tuple[int, ...], str, int]:
+    """Return shape and element type of an array, and where its values start."""
+    version = npy.read_magic(content)
+    length_bytes = _LENGTH_BYTES.get(version)
+    if length_bytes is None:
+        raise TensorError(_problem(path, f"version {version} of numpy's format", "version (1, 0) or (2, 0)"))
+    prefix = content.read(length_bytes)
+    length = int.from_bytes(prefix, "little")
+    if length > _LONGEST_HEADER:
+        raise TensorError(_problem(path, f"a header of {length:,} bytes", f"at most {_LONGEST_HEADER:,}"))
+    header = io.BytesIO(prefix + content.read(length))
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, is_fortran, dtype = read(header)
+    kind = _KINDS.get(dtype.str)
+    if kind is None:
+        raise TensorError(_problem(path, f"elements of type {dtype}", "float16 or float32, little-endian"))
+    if not shape or min(shape) < 1:
+        raise TensorError(_problem(path, f"shape {list(shape)}", "[blocks, heads, spatial, tokens], no axis empty"))
+    # In an array with one axis longer than 1, both orders are the same.
+    if is_fortran and sum(length > 1 for length in shape) > 1:
+        raise TensorError(_problem(path, "values in Fortran's order", "in C's order, as numpy saves them by default"))
+    return shape, kind, _MAGIC + length_bytes + length
+
+
+def _problem(path: Path, found: str, expected: str) -> Problem:
+    return Problem(file=path, field="the file itself", found=found, expected=expected, remedy="write it again")

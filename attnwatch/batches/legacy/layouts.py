@@ -1,0 +1,114 @@
+"""Where older batches keep a video's tensors. Names alone tell, nothing is read here.
+
+Below `<batch>/attention_maps/`, a video's tensors lie in
+
+1. `prompt_000/vid001/token_<word>/step_000.npy`
+2. `prompt_000_vid001/token_<word>/step_000.npy`
+3. `prompt_000/p000_b001_s000/token_<word>/step_000.npy`: prompt, variation, seed
+4. `prompt_001_vid_001/<word>/step_000.npz`, and `prompt_001_vid_001/aggregated/<word>_aggregated.npz`
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnwatch.contract.manifest import TENSOR_DIRECTORY
+from attnwatch.contract.names import is_manifest
+
+VIDEO_DIRECTORY = "videos"
+AGGREGATED_DIRECTORY = "aggregated"
+SUMMARY_FILE = "summary.json"
+
+_PROMPT = re.compile(r"prompt_\d+")
+_NUMBER = re.compile(r"vid_?(\d+)")
+_FLAT = re.compile(r"(prompt_\d+)_(vid_?(\d+))")
+_COORDINATES = re.compile(r"p(\d+)_b(\d+)_s(\d+)")
+
+NAMED_VIDEO = re.compile(r"video_\d+_p(\d+)_.*_s(\d+)\.mp4", re.DOTALL)
+NUMBERED_VIDEO = re.compile(r"video_(\d+)\.mp4")
+
+
+@dataclass(frozen=True)
+class OldVideo:
+    """Where the tensors of one video lie in an older batch.
+
+    Attributes:
+        batch: folder of the batch.
+        tensors: folder of the video's tensors, below `attention_maps`.
+        layout: 1 to 4, as above.
+        prompt: such as `prompt_000`.
+        number: digits of the video's number; None in layout 3.
+        coordinates: numbers of prompt, variation and seed in layout 3, else None.
+
+    """
+
+    batch: Path
+    tensors: Path
+    layout: int
+    prompt: str
+    number: str | None = None
+    coordinates: tuple[int, int, int] | None = None
+
+
+def old_video(path: Path) -> OldVideo | None:
+    """Return what a folder is by its name, None if it is not named like the tensors of one video."""
+    parts = path.parts
+    if len(parts) > 1 and parts[-2] == TENSOR_DIRECTORY and (flat := _FLAT.fullmatch(parts[-1])):
+        layout = 4 if "_" in flat[2] else 2
+        return OldVideo(Path(*parts[:-2]), path, layout, flat[1], number=flat[3])
+    if len(parts) < 3 or parts[-3] != TENSOR_DIRECTORY or not _PROMPT.fullmatch(parts[-2]):  # noqa: PLR2004
+        return None
+    batch, prompt = Path(*parts[:-3]), parts[-2]
+    if numbered := _NUMBER.fullmatch(parts[-1]):
+        return OldVideo(batch, path, 1, prompt, number=numbered[1])
+    if coordinates := _COORDINATES.fullmatch(parts[-1]):
+        prompt_number, variation, seed = map(int, coordinates.groups())
+        return OldVideo(batch, path, 3, prompt, coordinates=(prompt_number, variation, seed))
+    return None
+
+
+def is_old_name(name: str) -> bool:
+    """Tell whether a file is named like a video of an older batch."""
+    return bool(NUMBERED_VIDEO.fullmatch(name) or NAMED_VIDEO.fullmatch(name))
+
+
+def old_video_around(path: Path) -> OldVideo | None:
+    """Return the video whose tensors a file or a folder is part of, None if it is none's."""
+    if TENSOR_DIRECTORY not in path.parts:
+        return None
+    return next((found for folder in (path, *path.parents) if (found := old_video(folder))), None)
+
+
+def home_of(path: Path) -> Path:
+    """Return the folder that a video's paths start from: the manifest's, or that of the older batch."""
+    old = None if is_manifest(path.name) else old_video(path)
+    return path.parent if old is None else old.batch
+
+
+def batch_around(path: Path) -> Path | None:
+    """Return the batch whose `attention_maps` a path is, or lies in; None if it does not."""
+    parts = path.parts
+    if TENSOR_DIRECTORY not in parts:
+        return None
+    return Path(*parts[: len(parts) - 1 - parts[::-1].index(TENSOR_DIRECTORY)])
+
+
+def old_videos_in(batch: Path) -> Iterator[OldVideo]:
+    """Yield the videos whose tensors lie in a batch, in the order of their names."""
+    maps = batch / TENSOR_DIRECTORY
+    for name in _folders(maps):
+        if (flat := old_video(maps / name)) is not None:
+            yield flat
+        elif _PROMPT.fullmatch(name):
+            inside = (old_video(maps / name / below) for below in _folders(maps / name))
+            yield from (found for found in inside if found is not None)
+
+
+def _folders(path: Path) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []

@@ -1,0 +1,33 @@
+"""What a video file says of itself, and whether all of it is there."""
+
+from pathlib import Path
+
+import av
+
+from attnwatch.batches.legacy.grid import Size
+from attnwatch.errors import VideoError
+
+
+def probe(path: Path) -> Size:
+    """Return the size of a video, after looking at every packet of it; nothing is decoded.
+
+    Raises:
+        VideoError: it cannot be read, or has fewer frames than its header says.
+
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(_message(path, "no video stream"))
+            stream = container.streams.video[0]
+            frames = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_corrupt)
+            size = Size(frames, stream.codec_context.height, stream.codec_context.width)
+            if frames < max(1, stream.frames):
+                raise VideoError(_message(path, f"{frames} of {max(1, stream.frames)} frames"))
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(_message(path, f"nothing that FFmpeg can read ({error})")) from error
+    return size
+
+
+def _message(path: Path, found: str) -> str:
+    return f"{path}: found {found}; expected a video from its first frame to its last; generate it again"

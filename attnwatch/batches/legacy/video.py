@@ -1,0 +1,151 @@
+"""One video of an older batch as a manifest would describe it, from names and small JSON files: no tensor is opened."""
+
+import hashlib
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from attnwatch.batches.legacy.files import PICKLES, WordFiles, word_folders, words_in
+from attnwatch.batches.legacy.jsonfile import read_object
+from attnwatch.batches.legacy.layouts import SUMMARY_FILE, OldVideo
+from attnwatch.batches.legacy.pairing import pair
+from attnwatch.contract.documents import Generation, ManifestDocument, TokenRecord
+from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
+from attnwatch.contract.names import unique_slugs
+from attnwatch.errors import ManifestError, Problem
+
+_MOST_NAMED = 3
+# What metadata call what a manifest has in `generation`.
+_GENERATION = {
+    "prompt": "prompt",
+    "seed": "seed",
+    "cfg_scale": "guidance_scale",
+    "total_steps": "steps",
+    "video_width": "width",
+    "video_height": "height",
+    "video_frames": "frames",
+}
+
+
+def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
+    """Describe a video of an older batch by a manifest that its writer did not write.
+
+    Args:
+        old: where its tensors are.
+        trust_pickles: let them be pickles, which have to be converted before they can be read.
+
+    Raises:
+        ManifestError: its tensors are pickles, or names are no UTF-8.
+        OSError: its folders cannot be read.
+
+    """
+    folders = word_folders(old)
+    words = words_in(folders)
+    summary = read_object(old.tensors / SUMMARY_FILE)
+    ordered = _in_prompt_order(words, summary)
+    if not trust_pickles:
+        _refuse_pickles(old, ordered)
+    pairing = pair(old)
+    missing = _missing(ordered, summary)
+    try:
+        document = ManifestDocument(
+            format="attnwatch/1",
+            video=pairing.name,
+            attention=tuple(str(folder.relative_to(old.batch)) for folder in folders),
+            video_id=pairing.video_id,
+            tokens=_tokens(ordered),
+            generation=_generation(old, ordered),
+        )
+        digest = hashlib.sha256(document.model_dump_json().encode()).hexdigest()
+    except (ValidationError, ValueError) as error:
+        raise ManifestError(_problem(old, "names", str(error), "names in UTF-8", "rename what is not")) from None
+    video = old.batch / pairing.name
+    return Manifest(
+        path=old.tensors,
+        document=document,
+        sha256=digest,
+        folder=old.batch,
+        video=video,
+        attention=tuple(folders),
+        output_directory=video.parent / OUTPUT_DIRECTORY,
+        finished_by="quiet" if summary is None or missing else "summary",
+        notes=tuple(chain([pairing.note] if pairing.note else [], missing)),
+    )
+
+
+def _in_prompt_order(words: dict[str, WordFiles], summary: Mapping[str, Any] | None) -> list[WordFiles]:
+    """Return words in the order in which the summary has them, then those that it does not know."""
+    order = _targets(summary)
+    return sorted(words.values(), key=lambda word: order.index(word.text) if word.text in order else len(order))
+
+
+def _tokens(words: list[WordFiles]) -> tuple[TokenRecord, ...]:
+    slugs = unique_slugs(word.word for word in words)
+    return tuple(TokenRecord(slug=slug, text=word.text) for slug, word in zip(slugs, words, strict=True))
+
+
+def _missing(words: list[WordFiles], summary: Mapping[str, Any] | None) -> list[str]:
+    """Return a note per word of which the summary lists steps that are not there."""
+    notes = []
+    for word in words:
+        steps = _listed(summary, word.text) - set(word.steps)
+        if steps:
+            notes.append(f"steps {_named(sorted(steps))} of {word.text!r} are missing, which {SUMMARY_FILE} lists")
+    known = {name for word in words for name in (word.text, word.word)}
+    absent = [word for word in _targets(summary) if word not in known and _listed(summary, word)]
+    return notes + [f"{word!r} is missing, which {SUMMARY_FILE} lists" for word in absent]
+
+
+def _targets(summary: Mapping[str, Any] | None) -> list[str]:
+    """Return the words that a summary says were tracked."""
+    targets = summary.get("target_tokens") if summary else None
+    return [word for word in targets if isinstance(word, str)] if isinstance(targets, (dict, list)) else []
+
+
+def _listed(summary: Mapping[str, Any] | None, word: str) -> set[int]:
+    """Return the numbers of the steps that a summary lists: for all words in one list, or in one per word."""
+    stored = summary.get("stored_steps") if summary else None
+    numbers = stored.get(word) if isinstance(stored, dict) else stored
+    return {number for number in numbers if isinstance(number, int)} if isinstance(numbers, list) else set()
+
+
+def _refuse_pickles(old: OldVideo, words: list[WordFiles]) -> None:
+    pickles = [path for word in words for path in word.files if path.endswith(PICKLES)]
+    if pickles:
+        count = f"{Path(pickles[0]).name}; {len(pickles):,} in all"
+        found = f"pickles ({count}), which can run any program when they are opened"
+        expected = "tensors that hold nothing but numbers: .npy, .npz or .safetensors"
+        remedy = f"if you trust who wrote them, `attnwatch import --trust-pickle {old.batch}` converts them"
+        raise ManifestError(_problem(old, Path(pickles[0]).parent.name, found, expected, remedy))
+
+
+def _generation(old: OldVideo, words: list[WordFiles]) -> Generation:
+    """Take what the metadata of the first map say, as far as it can be true."""
+    described = next((word.metadata for word in words if word.files), None)
+    recorded = read_object(described) if described else None
+    fields = {ours: recorded[theirs] for theirs, ours in _GENERATION.items() if recorded and theirs in recorded}
+    try:
+        return Generation(prompt_id=old.prompt, **fields)
+    except ValidationError:
+        possible = {name: value for name, value in fields.items() if _is_possible(name, value)}
+        return Generation(prompt_id=old.prompt, **possible)
+
+
+def _is_possible(field: str, value: object) -> bool:
+    try:
+        Generation.model_validate({field: value})
+    except ValidationError:
+        return False
+    return True
+
+
+def _named(numbers: list[int]) -> str:
+    more = f" and {len(numbers) - _MOST_NAMED:,} more" if len(numbers) > _MOST_NAMED else ""
+    return ", ".join(map(str, numbers[:_MOST_NAMED])) + more
+
+
+def _problem(old: OldVideo, field: str, found: str, expected: str, remedy: str) -> Problem:
+    return Problem(file=old.tensors, field=field, found=found, expected=expected, remedy=remedy)

@@ -1,0 +1,236 @@
+"""Command line: argv -> one call -> exit code.
+
+Exit codes: 0 all is well, 1 some video failed, 2 usage or configuration is wrong, 130 interrupted.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.markup import escape
+
+from attnwatch.batches.targets import find_targets
+from attnwatch.cli import commands
+from attnwatch.cli.commands import FAILED, OK
+from attnwatch.cli.flags import OUTPUT, Flags
+from attnwatch.cli.lookup import named, root_of
+from attnwatch.config import Settings
+from attnwatch.contract.manifest import BATCH_FILE
+from attnwatch.errors import AttnwatchError, ConfigError, EngineError
+from attnwatch.jobs.local import LocalEngine
+from attnwatch.report.activity import Activity, Publisher
+from attnwatch.report.hooks import Hooks
+from attnwatch.report.log import console, counted
+from attnwatch.report.reporter import Audience, Report
+from attnwatch.system.font_cache import is_temporary, matplotlib_folder
+from attnwatch.system.notify import Notifier
+from attnwatch.watch.daemon import Daemon
+from attnwatch.watch.plan import Options, Planner
+
+USAGE, INTERRUPTED = 2, 130
+_BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60
+
+_NOTHING = Flags()
+
+app = App(
+    name="attnwatch",
+    help="Render where a text-to-video model attended for each tracked word, as soon as each video is finished.",
+    version=lambda: version("attnwatch"),
+    result_action="return_value",
+    default_parameter=Parameter(show_default=False),
+)
+
+_COMMANDS = ("render", "collect", *(command.__name__.strip("_") for command in commands.ALL))
+for _command in commands.ALL:
+    app.command(_command)
+
+
+@app.default
+def watch(
+    *roots: Path,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    metrics_file: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    on_rendered: Annotated[str | None, Parameter(group=OUTPUT)] = None,
+    flags: Flags = _NOTHING,
+) -> int:
+    """Render every finished video below the folders, then whatever finishes, until stopped.
+
+    Parameters
+    ----------
+    roots
+        Folders to look after: `outputs/`, a batch, or a folder of videos.
+    once
+        Render what is finished, then exit (with 1 if any video failed).
+    dry_run
+        List what would be rendered, and render nothing.
+    metrics_file
+        Keep this file up to date with figures for Prometheus.
+    on_rendered
+        Run this command after each video, with its receipt (JSON) on standard input.
+    flags
+        What every command that renders can be told.
+
+    """
+    if not roots:
+        raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
+    target = flags.set_up()
+    for root in roots:
+        if not root.exists() and (meant := get_close_matches(str(root), _COMMANDS, n=1, cutoff=0.75)):
+            raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
+        if not root.exists() and (once or dry_run):
+            raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
+    options = Options(tuple(map(root_of, roots)), once=once, dry_run=dry_run, **flags.selection())
+    if dry_run:
+        return _list(flags.settings(), options)
+    return _run(flags, options, target, metrics_file, on_rendered)
+
+
+@app.command
+def render(
+    *paths: Path,
+    flags: Flags = _NOTHING,
+) -> int:
+    """Render videos, folders or batches by name, then exit; also those that failed before.
+
+    Parameters
+    ----------
+    paths
+        A video, its manifest, a folder, or the name of a batch below outputs/ (the newest of that name).
+    flags
+        What every command that renders can be told.
+
+    """
+    if not paths:
+        raise ConfigError("found no path; expected a video, a folder or the name of a batch")
+    target = flags.set_up()
+    roots = tuple(root_of(named(path)) for path in paths)
+    options = Options(roots, once=True, by_name=True, **flags.selection())
+    return _run(flags, options, target)
+
+
+@app.command
+def collect(
+    *batches: Path,
+    flags: Flags = _NOTHING,
+) -> int:
+    """Collect all attention videos of a batch in its attention_videos/, with a contact sheet per word, then exit.
+
+    Parameters
+    ----------
+    batches
+        Folder of a batch, or its name below outputs/ (the newest of that name). It need not have ended.
+    flags
+        What every command that renders can be told.
+
+    """
+    if not batches:
+        raise ConfigError("found no batch; expected a batch's folder or name; for example: attnwatch collect demo")
+    target = flags.set_up()
+    roots = tuple(root_of(named(batch)) for batch in batches)
+    for root in roots:
+        if not root.is_dir():
+            raise ConfigError(f"found the file {root}; expected the folder of a batch")
+        if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
+            raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
+    options = Options(roots, once=True, by_name=True, collect=True, **flags.selection())
+    return _run(flags, options, target)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no UTF-8 are printed as they are
+    try:
+        with matplotlib_folder():
+            code = app(arguments, exit_on_error=False, error_console=console())
+        sys.stdout.flush()
+    except CycloptsError:
+        code = USAGE
+    except AttnwatchError as error:
+        console().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        code = USAGE
+    except BrokenPipeError:  # whoever reads the data has had enough of it: `attnwatch outputs --dry-run | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = OK
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run(
+    flags: Flags,
+    options: Options,
+    target: Console,
+    metrics_file: Path | None = None,
+    on_rendered: str | None = None,
+) -> int:
+    if not options.once:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop hears it: a reload may come at any moment
+    settings = flags.settings()
+    environment = {name: value for name, value in os.environ.items() if not is_temporary(name, value)}
+    activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
+    audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
+    try:
+        # The engine first: it forks, so there may be no threads yet.
+        with LocalEngine() as engine, _bar(target) as audience.progress, _published(options) as audience.publisher:
+            report = Report(activity, audience)
+            outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
+    except EngineError as error:
+        return _begin_again(error, environment)
+    if outcome.signal is signal.SIGINT:
+        return INTERRUPTED
+    if outcome.signal is signal.SIGTERM:
+        return OK
+    if outcome.failed:
+        logging.getLogger(__name__).error(
+            "%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video")
+        )
+        return FAILED
+    return OK
+
+
+def _bar(target: Console) -> contextlib.AbstractContextManager[Callable[[int, int], None] | None]:
+    """Show a bar for the backlog on a terminal; elsewhere the log tells."""
+    if not target.is_terminal:
+        return contextlib.nullcontext()
+    from attnwatch.cli.progress import bar  # noqa: PLC0415 - takes a while, and a service needs none
+
+    return bar(target)
+
+
+def _published(options: Options) -> contextlib.AbstractContextManager[Publisher | None]:
+    """Let others see what a watcher does, where it may write; a run that ends by itself is not worth a file."""
+    folders = options.roots if options.out is None else (options.out,)
+    return contextlib.nullcontext() if options.once else Publisher(folders)
+
+
+def _begin_again(error: EngineError, environment: dict[str, str]) -> int:
+    """Become a new process of the same kind: all that has to be known is in the receipts. Returns where it may not."""
+    log = logging.getLogger(__name__)
+    now = time.time()
+    if now - float(environment.get(_BEGUN_AGAIN, "0")) < _TOO_SOON:
+        log.error("%s, again within %d s; `dmesg` may say why", error, _TOO_SOON)
+        return FAILED
+    log.error("%s; beginning again", error)
+    # With the environment as it was found, so that the service manager goes on hearing of us.
+    return os.execve(sys.executable, sys.orig_argv, {**environment, _BEGUN_AGAIN: str(now)})  # noqa: S606 - the very command that the user gave
+
+
+def _list(settings: Settings, options: Options) -> int:
+    planner = Planner(settings, options)
+    targets = (target for root in options.roots for target in find_targets(root))
+    for manifest in dict.fromkeys(target.manifest for target in targets if planner.plan(target)):
+        sys.stdout.write(f"{manifest}\n")
+    return OK

@@ -1,0 +1,92 @@
+"""`attnwatch check`: everything that is wrong with a batch, in the words of whoever wrote it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from attnwatch.batches.discover import find_files, find_videos
+from attnwatch.batches.videos import open_attention, read_video
+from attnwatch.config import Settings
+from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
+from attnwatch.contract.manifest import BATCH_FILE, Manifest, read_document, verify
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
+from attnwatch.errors import AttnwatchError, ConfigError, ContractError
+from attnwatch.render.source import VideoSource
+
+_BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
+    BATCH_FILE: BatchDocument,
+    BATCH_COMPLETE_FILE: BatchCompleteDocument,
+}
+
+
+def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each document at or below a path with its problems; an empty list means that it is right.
+
+    Reads every tensor and decodes every video to its end.
+    """
+    for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
+        yield document, _problems(partial(read_document, document, model))
+    identifiers: dict[tuple[Path, str], Path] = {}
+    for manifest_path in find_videos(path):
+        yield manifest_path, _manifest_problems(manifest_path, identifiers)
+
+
+def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
+    for document in find_files(path, lambda name: name in _BATCH_DOCUMENTS or name.endswith(FAILURE_SUFFIX)):
+        yield document, _BATCH_DOCUMENTS.get(document.name, FailureDocument)
+
+
+def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:
+    problems: list[str] = []
+    try:
+        manifest = read_video(path)
+    except (AttnwatchError, OSError) as error:
+        return _messages(error)
+    other = identifiers.setdefault((manifest.output_directory, manifest.video_id), path)
+    if other != path:
+        problems.append(
+            f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected one of its own; "
+            "write different ones"
+        )
+    for step in (_read_settings, _verify, _read_all_maps, _decode_all):
+        problems.extend(_problems(partial(step, manifest)))
+    return problems
+
+
+def _read_settings(manifest: Manifest) -> None:
+    _, notes = Settings().for_batch(manifest.document.visualization, manifest.path)
+    if notes:
+        raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see the README's table of settings")
+
+
+def _problems(action: Callable[[], object]) -> list[str]:
+    try:
+        action()
+    except (AttnwatchError, OSError) as error:
+        return _messages(error)
+    return []
+
+
+def _messages(error: AttnwatchError | OSError) -> list[str]:
+    return [str(problem) for problem in error.problems] if isinstance(error, ContractError) else [str(error)]
+
+
+def _verify(manifest: Manifest) -> None:
+    verify(manifest, video_may_be_absent=True)
+
+
+def _read_all_maps(manifest: Manifest) -> None:
+    with open_attention(manifest) as reader:
+        for word in reader.words.values():
+            word.frames()
+            for step in word.steps() if word.shape else ():
+                step.mean()
+
+
+def _decode_all(manifest: Manifest) -> None:
+    if manifest.video.exists():
+        for _ in VideoSource(manifest.video).frames():
+            pass

@@ -1,0 +1,283 @@
+"""`attnwatch doctor`: is this machine, and this folder, fit for a watcher? Each finding says what to do about it."""
+
+import errno
+import fcntl
+import os
+import re
+import resource
+import socket
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from attnwatch.batches.discover import find_manifests, find_videos, older_videos, walk
+from attnwatch.batches.legacy.layouts import old_video
+from attnwatch.batches.videos import open_attention, outputs_of, read_video
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.errors import AttnwatchError
+from attnwatch.report.activity import read_activities
+from attnwatch.settings import Watcher
+from attnwatch.system.inotify import Inotify, read_inotify
+from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+
+Level = Literal["ok", "warning", "problem"]
+
+_LEAST_QUEUE = 16_384  # the kernel's own default
+_LEAST_FILES = 256
+_MOST_LISTED = 3
+_CLOCK_TOLERANCE = 2.0  # seconds; network file systems keep whole ones
+_MUCH_SPACE = 10  # times the least
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        level: `warning`: it works, later or not for all; `problem`: it does not.
+        text: what was found.
+        remedy: what to do; None when all is well.
+
+    """
+
+    level: Level
+    text: str
+    remedy: str | None = None
+
+
+def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
+    """Yield what there is to say about a folder. Leaves nothing behind in it."""
+    yield from _reading(root)
+    yield from _writing(root)
+    yield from _mounts(root)
+    yield from _inotify(root, read_inotify())
+    yield from _space(root, settings.min_free_space)
+    yield from _manifests(root)
+    yield from _older(root)
+    yield _encoder()
+    yield _loops()
+    yield _open_files()
+
+
+def _reading(root: Path) -> Iterator[Finding]:
+    unreadable = [folder for folder, readable in _folders(root) if not readable]
+    if not unreadable:
+        yield Finding("ok", "every folder can be read")
+        return
+    found = f"{len(unreadable):,} folder{'s' if len(unreadable) > 1 else ''} cannot be read: {_listed(unreadable)}"
+    yield Finding("problem", found, "let the watcher's user read and enter them (chmod u+rx, or setfacl)")
+
+
+def _writing(root: Path) -> Iterator[Finding]:
+    """Write a file without a name into the folder: for permission, locks, and the time that it gets."""
+    try:
+        with tempfile.TemporaryFile(dir=root, prefix=".attnwatch-doctor-") as file:
+            file.write(b"x")
+            file.flush()
+            yield Finding("ok", f"{root} can be written")
+            yield _locks(file)
+            yield _clock(os.fstat(file.fileno()).st_mtime - time.time())
+    except OSError as error:
+        yield Finding(
+            "problem",
+            f"{root} cannot be written: {error.strerror}",
+            "let the watcher's user write there: outputs go there",
+        )
+    outputs = {outputs_of(path)[1] for path in find_videos(root)}
+    places = {_nearest(folder) for folder in outputs}
+    closed = sorted(place for place in places if not os.access(place, os.W_OK | os.X_OK))
+    if closed:
+        found = (
+            f"outputs cannot be written in {len(closed):,} folder{'s' if len(closed) > 1 else ''}: {_listed(closed)}"
+        )
+        yield Finding("problem", found, "let the watcher's user write there (chmod u+wx, or setfacl)")
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest above it that is there."""
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+
+
+def _locks(file: IO[bytes]) -> Finding:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "")
+        remedy = "mount it with locks (Lustre: -o flock; NFS: without nolock, with its lock service running)"
+        return Finding("problem", f"files cannot be locked: {error.strerror} ({name})", remedy)
+    return Finding("ok", "files can be locked: several watchers share the work")
+
+
+def _clock(ahead: float) -> Finding:
+    if abs(ahead) <= _CLOCK_TOLERANCE:
+        return Finding("ok", "the clocks of the file system and of this machine agree")
+    where = "ahead of" if ahead > 0 else "behind"
+    found = f"the file system's clock is {abs(ahead):,.0f} s {where} this machine's"
+    return Finding("warning", found, "set both by NTP; times in `status` and of next attempts are off by as much")
+
+
+def _mounts(root: Path) -> Iterator[Finding]:
+    for system in file_systems_below(root, parse_mountinfo(read_mountinfo())):
+        yield _mount(system)
+
+
+def _mount(system: FileSystem) -> Finding:
+    about = f"{system.mount_point} is {system.kind} ({system.source})" if system.source else str(system.mount_point)
+    if system.read_only:
+        return Finding("problem", f"{about}, mounted read-only", "mount it read-write: outputs go beside the videos")
+    if not system.polled:
+        return Finding("ok", f"{about}: file events tell of new videos")
+    found = f"{about}: new videos are found by scanning; {system.reason}"
+    return Finding("warning", found, "run the watcher on the machine that writes, or leave it: scans find everything")
+
+
+def _inotify(root: Path, inotify: Inotify | None) -> Iterator[Finding]:
+    if inotify is None:
+        yield Finding("warning", "the kernel's limits of file events cannot be read", "scans find everything")
+        return
+    needed = sum(1 for _ in _folders(root))
+    is_watched = any(activity.host == socket.gethostname() for activity in read_activities(root))
+    after = max(needed, inotify.watches) if is_watched else needed + inotify.watches
+    about = f"{needed:,} folders to watch, {inotify.watches:,} watched by this user, {inotify.max_watches:,} allowed"
+    if after > inotify.max_watches:
+        remedy = f"sysctl fs.inotify.max_user_watches={_rounded(2 * after)}; until then scans find what events do not"
+        yield Finding("warning", about, remedy)
+    else:
+        yield Finding("ok", about)
+    about = f"{inotify.instances:,} of {inotify.max_instances:,} inotify instances in use by this user"
+    if inotify.instances >= inotify.max_instances:
+        remedy = (
+            f"sysctl fs.inotify.max_user_instances={_rounded(2 * inotify.max_instances)}; until then scans find all"
+        )
+        yield Finding("warning", about, remedy)
+    else:
+        yield Finding("ok", about)
+    about = f"{inotify.max_queued:,} file events may wait to be read"
+    if inotify.max_queued < _LEAST_QUEUE:
+        remedy = f"sysctl fs.inotify.max_queued_events={_LEAST_QUEUE}; an overflow costs a scan, and no video"
+        yield Finding("warning", about, remedy)
+    else:
+        yield Finding("ok", about)
+
+
+def _space(root: Path, least: int) -> Iterator[Finding]:
+    try:
+        status = os.statvfs(root)
+    except OSError as error:
+        yield Finding("problem", f"free space cannot be told: {error.strerror}", "check the mount")
+        return
+    free = status.f_bavail * status.f_frsize
+    about = f"{free / 2**30:,.1f} GiB free, min_free_space is {least / 2**30:,.1f} GiB"
+    if free < least:
+        yield Finding("problem", about, "make room, or lower min_free_space: nothing is rendered until then")
+    elif free < _MUCH_SPACE * least:
+        yield Finding("warning", about, "make room soon: below min_free_space nothing is rendered")
+    else:
+        yield Finding("ok", about)
+    if status.f_files and status.f_favail == 0:
+        yield Finding("problem", "no inode is free: no file can be made", "remove files that nobody needs")
+
+
+def _manifests(root: Path) -> Iterator[Finding]:
+    versions: Counter[str] = Counter()
+    wrong: list[Path] = []
+    for path in find_manifests(root):
+        try:
+            versions[read_manifest(path).document.format] += 1
+        except (AttnwatchError, OSError):
+            wrong.append(path)
+    if wrong:
+        found = f"{len(wrong):,} manifest{'s' if len(wrong) > 1 else ''} cannot be read: {_listed(wrong)}"
+        yield Finding("warning", found, f"`attnwatch check {root}` says what is wrong")
+    newer = [version for version in versions if re.fullmatch(r"attnwatch/1\.0*[1-9]\d*", version)]
+    if newer:
+        found = f"manifests of {', '.join(sorted(newer))}: this attnwatch knows attnwatch/1"
+        yield Finding(
+            "warning", found, "they are rendered, what is new in them is ignored; a newer attnwatch may know it"
+        )
+    if versions.total() or not wrong:
+        yield Finding("ok", f"{versions.total():,} readable manifest{'' if versions.total() == 1 else 's'}")
+
+
+def _older(root: Path) -> Iterator[Finding]:
+    """Count the videos of older batches by layout, and say why some cannot be read; their headers are looked at."""
+    layouts: Counter[int] = Counter()
+    wrong: dict[str, Path] = {}
+    unreadable = 0
+    for tensors in (path for folder in walk(root) for path in older_videos(folder)):
+        old = old_video(tensors)
+        layouts[old.layout if old else 0] += 1
+        try:
+            with open_attention(read_video(tensors)):
+                pass
+        except (AttnwatchError, OSError) as error:
+            unreadable += 1
+            wrong.setdefault(str(error), tensors)
+    for layout, count in sorted(layouts.items()):
+        found = f"{count:,} video{'' if count == 1 else 's'} of older batches without manifests (layout {layout})"
+        yield Finding("ok", found)
+    if unreadable:
+        yield Finding("warning", f"{unreadable:,} of them cannot be read", "these reasons come first:")
+    for reason in list(wrong)[:_MOST_LISTED]:
+        yield Finding("warning", reason)
+
+
+def _encoder() -> Finding:
+    import av  # noqa: PLC0415 - half a second that other commands do without
+
+    try:
+        av.codec.Codec("libx264", "w")
+    except ValueError:
+        found = f"PyAV {av.__version__} has no H.264 encoder (libx264)"
+        return Finding("problem", found, "install PyAV's own wheel: pip install --force-reinstall --only-binary av av")
+    return Finding("ok", f"H.264 encoder: libx264 of PyAV {av.__version__}")
+
+
+def _loops() -> Finding:
+    from attnwatch.tensors import loops  # noqa: PLC0415 - imports numpy, which other commands do without
+
+    if loops.WHY_NOT_COMPILED is None:
+        return Finding("ok", "the inner loops are compiled")
+    found = f"the inner loops are not compiled ({loops.WHY_NOT_COMPILED}): numpy does the same, more slowly"
+    remedy = (
+        "install a C compiler (gcc), then attnwatch again (pip install --force-reinstall --no-deps; make clean first)"
+    )
+    return Finding("warning", found, remedy)
+
+
+def _open_files() -> Finding:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    about = f"{'any number of' if limit == resource.RLIM_INFINITY else f'{limit:,}'} files may be open"
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_FILES:
+        return Finding("warning", about, f"ulimit -n {_LEAST_FILES}, or LimitNOFILE= of the service")
+    return Finding("ok", about)
+
+
+def _folders(root: Path) -> Iterator[tuple[str, bool]]:
+    """Yield every folder at or below a path, with whether it can be read; hidden ones too: events need them all."""
+    pending = [str(root)]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                pending.extend(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            yield folder, False
+        else:
+            yield folder, True
+
+
+def _listed(paths: list[Path] | list[str]) -> str:
+    names = [str(path) for path in paths[:_MOST_LISTED]]
+    return ", ".join(names) + (", ..." if len(paths) > _MOST_LISTED else "")
+
+
+def _rounded(number: int) -> int:
+    """Return the next power of two."""
+    return 1 << (number - 1).bit_length()

@@ -1,0 +1,55 @@
+"""What a path on the command line stands for."""
+
+import re
+from pathlib import Path
+
+from attnwatch.batches.discover import manifest_of
+from attnwatch.contract.names import MANIFEST_SUFFIX, is_manifest
+from attnwatch.errors import ConfigError
+
+BATCH_FOLDER = Path("outputs")
+
+
+def named(path: Path) -> Path:
+    """Return what a path given by name stands for: itself, the manifest of a video, or the newest batch of that name.
+
+    Raises:
+        ConfigError: there is nothing of that name.
+
+    """
+    if path.exists():
+        return manifest_of(path) if path.is_file() else path
+    stamped = re.compile(rf"{re.escape(str(path))}(_\d{{8}}_\d{{6}})?")
+    batches = sorted(folder for folder in BATCH_FOLDER.glob("*") if stamped.fullmatch(folder.name))
+    if not batches:
+        raise ConfigError(
+            f"found nothing at {path}, and no batch of that name in {BATCH_FOLDER}/; expected a video, a folder or "
+            "the name of a batch"
+        )
+    return batches[-1]
+
+
+def root_of(path: Path) -> Path:
+    """Return the absolute path of a folder or of a manifest.
+
+    Raises:
+        ConfigError: it is another file.
+
+    """
+    if path.is_file() and not is_manifest(path.name):
+        beside = path.stem + MANIFEST_SUFFIX
+        raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md says what is in it")
+    return path.absolute()
+
+
+def folder(path: Path) -> Path:
+    """Return the absolute path of a folder, or of the newest batch of that name.
+
+    Raises:
+        ConfigError: it is a file, or there is nothing of that name.
+
+    """
+    found = named(path)
+    if not found.is_dir():
+        raise ConfigError(f"found the file {path}; expected a folder that videos are finished in; check the path")
+    return found.absolute()

@@ -1,0 +1,88 @@
+"""A status in words: short, calm, aligned."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, WatcherRecord
+
+_MOST_LISTED = 10
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+
+
+def summary(status: StatusDocument) -> str:
+    """Return a status as lines of text, without the last line's end."""
+    return "\n".join(_lines(status))
+
+
+def _lines(status: StatusDocument) -> Iterator[str]:
+    videos = status.videos
+    yield f"{status.root}: {videos.finished:,} finished video{'' if videos.finished == 1 else 's'}"
+    about = {
+        "rendered": _rate(status),
+        "skipped": "nothing to render" if videos.skipped else "",
+        "running": ", ".join(_running(record, status.at) for record in status.running[:_MOST_LISTED]),
+        "waiting": _oldest(status.oldest_waiting, status.at),
+        "failed": "",
+    }
+    width = max(len(f"{getattr(videos, state):,}") for state in about)
+    for state, text in about.items():
+        yield f"  {state:<10}{getattr(videos, state):>{width},}   {text}".rstrip()
+    yield from (f"    {_failure(failure, status.at)}" for failure in status.failures[:_MOST_LISTED])
+    if len(status.failures) > _MOST_LISTED:
+        yield f"    and {len(status.failures) - _MOST_LISTED:,} more: --json has all"
+    yield from (f"  {'watcher':<10}{_watcher(watcher, status.at)}" for watcher in status.watchers)
+    if not status.watchers:
+        yield f"  {'watcher':<10}none at work here"
+
+
+def _rate(status: StatusDocument) -> str:
+    if status.mean_seconds is None:
+        return ""
+    return f"{status.rendered_last_hour:,} in the last hour; {status.mean_seconds:.1f} s each"
+
+
+def _running(record: RunningRecord, at: str) -> str:
+    return record.video_id if record.since is None else f"{record.video_id} for {_span(record.since, at)}"
+
+
+def _oldest(record: RunningRecord | None, at: str) -> str:
+    if record is None or record.since is None:
+        return ""
+    return f"{record.video_id} for {_span(record.since, at)}"
+
+
+def _failure(failure: FailureRecord, at: str) -> str:
+    where = f" in the collection of {failure.collection}" if failure.collection else ""
+    then = f"next attempt in {_span(at, failure.next_attempt)}" if failure.next_attempt else "given up"
+    reason = " ".join(failure.reason.split())
+    return f"{failure.video_id}{where}: {reason}; {failure.attempts} tried, {then}"
+
+
+def _watcher(watcher: WatcherRecord, at: str) -> str:
+    scans = f"{watcher.scans:,} scan{'' if watcher.scans == 1 else 's'}"
+    if watcher.last_scan_seconds is not None:
+        scans += f", the last in {watcher.last_scan_seconds:.1f} s"
+    parts = [
+        f"{watcher.host} pid {watcher.pid} for {_span(watcher.started, at)}",
+        f"{watcher.mode} ({watcher.reason})" if watcher.reason else watcher.mode,
+        scans,
+    ]
+    if watcher.overflows:
+        parts.append(f"{watcher.overflows:,} overflow{'' if watcher.overflows == 1 else 's'} of file events")
+    if watcher.paused:
+        parts.append(f"paused: {watcher.paused}")
+    if watcher.silent:
+        parts.append(f"silent for {_span(watcher.heartbeat, at)}: it hangs, or was stopped")
+    return "; ".join(parts)
+
+
+def _span(since: str, until: str) -> str:
+    """Return the time between two RFC 3339 times: `12 s`, `3 min`, `2 h`, `5 d`."""
+    try:
+        seconds = (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
+    except (ValueError, TypeError):
+        return "an unknown time"
+    for length, name in _UNITS:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {name}"
+    return f"{max(0.0, seconds):.0f} s"

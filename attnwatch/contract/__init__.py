@@ -1,0 +1,1 @@
+"""The on-disk contract (FORMAT.md): documents, manifests, receipts, and when a receipt is still valid."""

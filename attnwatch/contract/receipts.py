@@ -1,0 +1,235 @@
+"""What was rendered, what failed, and when to try again: one receipt per video, beside its outputs.
+
+Receipts are the whole memory of the watcher. Desired state = every manifest whose receipt is missing, stale or due.
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from attnwatch.contract.documents import Attempt, ContentRecord, OutputRecord, ReceiptDocument
+from attnwatch.contract.manifest import Stamp, read_document
+from attnwatch.contract.names import RECEIPT_SUFFIX, printable
+from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
+from attnwatch.render import RENDERER_VERSION
+from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
+from attnwatch.system.files import write_atomically
+
+_DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
+_LONGEST_WAIT = 3600.0
+_MOST_DOUBLINGS = 60  # more would only lead out of what a float can hold
+_JITTER = 0.1
+_CLOCK_ERROR = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """All that the pictures of a video depend on. A receipt with another one is stale."""
+
+    manifest_sha256: str
+    settings: dict[str, Any]
+    inputs: dict[str, int | None]
+    renderer: int = RENDERER_VERSION
+
+    @classmethod
+    def of(
+        cls,
+        manifest_sha256: str,
+        settings: Visualization,
+        tokens: tuple[str, ...] | None,
+        inputs: dict[str, int | None],
+        batch_sha256: str | None = None,
+    ) -> "Fingerprint":
+        """Take the settings that shape pictures, the choice of words, and how the batch ended if its scale counts."""
+        shaping = settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+        shaping["tokens"] = sorted(tokens) if tokens is not None else None
+        if batch_sha256 is not None:
+            shaping["batch_sha256"] = batch_sha256
+        return cls(manifest_sha256, shaping, inputs)
+
+    @property
+    def settings_sha256(self) -> str:
+        """Digest of the settings as JSON with sorted keys."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+
+    def matches(self, receipt: ReceiptDocument) -> bool:
+        """Tell whether a receipt speaks of the same manifest, settings, inputs and renderer."""
+        return (receipt.manifest_sha256, receipt.settings_sha256, receipt.inputs, receipt.renderer) == (
+            self.manifest_sha256,
+            self.settings_sha256,
+            self.inputs,
+            self.renderer,
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the receipt of a video lies."""
+
+    manifest: Path
+    video_id: str
+    directory: Path
+
+    def seen_from(self, folder: Path) -> "Place":
+        """Return the same place with paths relative to a folder above it, as far as it is above."""
+        inside = self.directory.is_relative_to(folder)
+        directory = self.directory.relative_to(folder) if inside else self.directory
+        return replace(self, manifest=self.manifest.relative_to(folder), directory=directory)
+
+    @cached_property
+    def path(self) -> Path:
+        """The receipt."""
+        return self.directory / f"{self.video_id}{RECEIPT_SUFFIX}"
+
+    def read(self) -> ReceiptDocument | None:
+        """Return the receipt, or None where there is none or one that cannot be read: both ask for a rendering."""
+        try:
+            return read_document(self.path, ReceiptDocument)[0]
+        except (OSError, ManifestError):
+            return None
+
+    def write(self, receipt: ReceiptDocument) -> None:
+        """Write the receipt, whole or not at all."""
+        self.directory.mkdir(exist_ok=True)
+        text = receipt.model_dump_json(indent=2)
+        write_atomically(self.path, text.encode() + b"\n")
+
+
+def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint) -> float | None:
+    """Return in how many seconds a video is to be rendered: 0 for now, None for not at all."""
+    if receipt is None or not fingerprint.matches(receipt):
+        return 0.0
+    if receipt.status != "failed" or receipt.next_attempt is None:
+        return None
+    now = datetime.now(UTC)
+    try:
+        due = datetime.fromisoformat(receipt.next_attempt)
+        if receipt.attempts and datetime.fromisoformat(receipt.attempts[-1].at) - now > _CLOCK_ERROR:
+            return 0.0  # the clock was set back: nobody can say how long ago that was
+        return min(_LONGEST_WAIT, max(0.0, (due - now).total_seconds()))
+    except (ValueError, TypeError):
+        return 0.0
+
+
+Content = Mapping[str, ContentRecord]
+_NOTHING: Content = MappingProxyType({})
+
+
+def record_content(stamps: Mapping[str, Stamp | None], digests: Mapping[str, str]) -> Content:
+    """Describe files that are there; a digest may be missing."""
+    return {
+        name: ContentRecord(modified=stamp.modified, changed=stamp.changed, sha256=digests.get(name))
+        for name, stamp in stamps.items()
+        if stamp is not None
+    }
+
+
+def is_untouched(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -> bool:
+    """Tell whether the files are, by their times, those that the receipt speaks of."""
+    for name, record in receipt.content.items():
+        stamp = stamps.get(name)
+        if stamp is not None and (stamp.modified, stamp.changed) != (record.modified, record.changed):
+            return False
+    return True
+
+
+def is_same_content(receipt: ReceiptDocument, digests: Mapping[str, str]) -> bool:
+    """Tell whether the files that are there are, by their digests, among those that the receipt speaks of."""
+    return digests.items() <= {name: record.sha256 for name, record in receipt.content.items()}.items()
+
+
+def success(
+    place: Place,
+    fingerprint: Fingerprint,
+    outputs: tuple[OutputRecord, ...],
+    notes: tuple[str, ...],
+    seconds: float,
+    *,
+    content: Content = _NOTHING,
+) -> ReceiptDocument:
+    """Make the receipt of a video that was rendered, or had nothing to render."""
+    attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3))
+    return _receipt(
+        place,
+        fingerprint,
+        status="rendered" if outputs else "skipped",
+        outputs=outputs,
+        notes=notes,
+        attempts=(*_failed_attempts(place, fingerprint), attempt),
+        content=dict(content),
+    )
+
+
+def failure(
+    place: Place,
+    fingerprint: Fingerprint,
+    error: BaseException,
+    seconds: float,
+    limits: Watcher,
+    *,
+    content: Content = _NOTHING,
+) -> ReceiptDocument:
+    """Make the receipt of an attempt that failed, with the time of the next one, if there is to be one."""
+    attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3), error=describe(error))
+    attempts = (*_failed_attempts(place, fingerprint), attempt)
+    most = min(limits.max_attempts, _DETERMINISTIC_ATTEMPTS) if is_deterministic(error) else limits.max_attempts
+    due = None
+    if len(attempts) < most:
+        doubled = min(len(attempts) - 1, _MOST_DOUBLINGS)
+        wait = min(_LONGEST_WAIT, limits.retry_backoff * 2**doubled)
+        jitter = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads retries, keeps no secret
+        due = (_now() + timedelta(seconds=wait * jitter)).isoformat()
+    before = place.read()  # what it names is still there, and may have to be removed one day
+    outputs = before.outputs if before is not None else ()
+    return _receipt(
+        place,
+        fingerprint,
+        status="failed",
+        outputs=outputs,
+        attempts=attempts,
+        next_attempt=due,
+        content=dict(content),
+    )
+
+
+def is_deterministic(error: BaseException) -> bool:
+    """Tell whether the same input would fail the same way."""
+    return isinstance(error, (ConfigError, ContractError, VideoError))
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's message, with its kind where the message alone says too little."""
+    text = printable(str(error)) or "no message"
+    return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
+
+
+def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDocument:  # noqa: ANN401 - model fields
+    return ReceiptDocument(
+        video_id=place.video_id,
+        manifest=printable(place.manifest.name),
+        manifest_sha256=fingerprint.manifest_sha256,
+        settings_sha256=fingerprint.settings_sha256,
+        settings=fingerprint.settings,
+        renderer=RENDERER_VERSION,
+        inputs=fingerprint.inputs,
+        **fields,
+    )
+
+
+def _failed_attempts(place: Place, fingerprint: Fingerprint) -> tuple[Attempt, ...]:
+    """Return the failed attempts at the very same rendering: other input starts anew."""
+    before = place.read()
+    if before is None or before.status != "failed" or not fingerprint.matches(before):
+        return ()
+    return before.attempts
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

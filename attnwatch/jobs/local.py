@@ -1,0 +1,200 @@
+"""Where jobs run: processes of this machine, each with a deadline."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from signal import SIGKILL, SIGTERM, Signals
+from typing import Any, NoReturn, TypeAlias
+
+from attnwatch.errors import EngineError, JobError
+from attnwatch.jobs.video import Work, run_in_process
+from attnwatch.system.forkserver import ForkServer
+from attnwatch.system.limits import SINGLE_THREADED
+
+_PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.colors")
+_KILL_AFTER = 5.0  # seconds between TERM and KILL
+_LEFT_AFTER = 5.0  # seconds between KILL and giving up on a process that the kernel cannot end
+_STOP_AFTER = 1.0  # seconds of each, when everything is stopped
+
+Waitable: TypeAlias = "Connection[Any, Any] | socket.socket"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job that ended, with its result or the error that took its process."""
+
+    job: Work
+    outcome: object
+    seconds: float
+
+
+@dataclass
+class _Running:
+    job: Work
+    results: "Connection[Any, Any] | None"
+    started: float
+    limit: float
+    deadline: float
+    outcome: object = None
+    sent: Signals | None = None
+    """The last signal that it was sent for being late."""
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+class LocalEngine:
+    """Runs jobs in processes of their own; a context manager that leaves none behind.
+
+    Enter it before there are threads: the server of the processes is forked then.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[int, _Running] = {}
+        self._server: ForkServer | None = None
+
+    def __enter__(self) -> "LocalEngine":
+        self._server = ForkServer(run_in_process, _PRELOADED, SINGLE_THREADED)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> int:
+        """Number of jobs under way."""
+        return len(self._running)
+
+    @property
+    def server(self) -> ForkServer:
+        """The server of the processes.
+
+        Raises:
+            EngineError: outside of the context, or after it has ended.
+
+        """
+        if self._server is None:
+            raise EngineError("the process that starts renderings is not there")
+        return self._server
+
+    def start(self, job: Work) -> None:
+        """Start a job's process.
+
+        Raises:
+            OSError: this process has no file descriptors left.
+            EngineError: there is nothing to start it from.
+
+        """
+        limit = job.limits.seconds
+        try:
+            number, results = self.server.start(job)
+        except BrokenPipeError:
+            self._lose_server()
+        now = time.monotonic()
+        self._running[number] = _Running(job, results, now, limit, now + limit)
+
+    def wait(self, timeout: float | None, others: Sequence[Waitable] = ()) -> list[Finished]:
+        """Wait until a job ends, another connection is readable, or the time is over; return what ended.
+
+        Raises:
+            EngineError: the processes' server has ended, and every job with it.
+
+        """
+        until = [running.deadline for running in self._running.values()]
+        if timeout is not None:
+            until.append(time.monotonic() + timeout)
+        seconds = max(0.0, min(until) - time.monotonic()) if until else None
+        results = [running.results for running in self._running.values() if running.results is not None]
+        wait([self.server.connection, *results, *others], seconds)
+        return self._ended()
+
+    def stop(self) -> list[Finished]:
+        """End all jobs: TERM, then KILL for what is still there; whatever they were making is left unfinished.
+
+        Returns those that ended meanwhile.
+        """
+        finished: list[Finished] = []
+        if self._server is None:
+            return finished
+        try:
+            for signal in (SIGTERM, SIGKILL):
+                limit = time.monotonic() + _STOP_AFTER
+                for number in self._running:
+                    self.server.signal(number, signal)
+                while self._running and time.monotonic() < limit:
+                    finished += self.wait(limit - time.monotonic())
+        except EngineError:
+            return finished
+        self._server.close()
+        self._forget_all()
+        return finished
+
+    def _ended(self) -> list[Finished]:
+        for running in self._running.values():
+            _take_outcome(running)
+        try:
+            ended = self.server.ended()
+        except EOFError:
+            self._lose_server()
+        found = [self._finish(number, code) for number, code in ended if number in self._running]
+        return found + [self._finish(number, None) for number in self._hurry()]
+
+    def _hurry(self) -> list[int]:
+        """Signal what is past its deadline; return what even KILL did not end."""
+        now, immortal = time.monotonic(), []
+        for number, running in self._running.items():
+            if now < running.deadline:
+                continue
+            if running.sent is SIGKILL:
+                immortal.append(number)
+                continue
+            running.deadline = now + (_KILL_AFTER if running.sent is None else _LEFT_AFTER)
+            running.sent = SIGTERM if running.sent is None else SIGKILL
+            self.server.signal(number, running.sent)
+        return immortal
+
+    def _finish(self, number: int, code: int | OSError | None) -> Finished:
+        running = self._running.pop(number)
+        _take_outcome(running)
+        if running.results is not None:
+            running.results.close()
+        if isinstance(code, OSError):
+            return Finished(running.job, code, running.seconds)
+        outcome = JobError(_ending(running, code)) if running.outcome is None else running.outcome
+        return Finished(running.job, outcome, running.seconds)
+
+    def _lose_server(self) -> NoReturn:
+        server, self._server = self.server, None
+        server.close()
+        self._forget_all()
+        raise EngineError("the process that starts renderings has ended, and the renderings with it")
+
+    def _forget_all(self) -> None:
+        for running in self._running.values():
+            if running.results is not None:
+                running.results.close()
+        self._running.clear()
+        self._server = None
+
+
+def _take_outcome(running: _Running) -> None:
+    """Read the result of a job as soon as there is one: a long one does not fit into the connection."""
+    if running.results is None or not running.results.poll():
+        return
+    with contextlib.suppress(EOFError, OSError):  # ended before its result, or in the middle of it
+        running.outcome = running.results.recv()
+    running.results.close()
+    running.results = None
+
+
+def _ending(running: _Running, code: int | None) -> str:
+    if running.sent is not None:
+        late = f"not finished after {running.limit:g} s; raise visualization_timeout if it needs longer"
+        return late if code is not None else f"{late}; its process cannot be ended, perhaps a network mount is gone"
+    code = code or 0
+    how = f"was ended by {Signals(-code).name}" if code < 0 else f"exited with code {code}"
+    return f"the rendering process {how} without a result; `attnwatch check` on the video may say why"

@@ -1,0 +1,143 @@
+"""The contact sheets of a batch: made anew when its collection has changed."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from attnwatch.batches.discover import find_videos
+from attnwatch.batches.videos import read_video
+from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import RECEIPT_SUFFIX
+from attnwatch.contract.receipts import Place, describe
+from attnwatch.errors import AttnwatchError, BusyError
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.system.files import move_into_place, sync, write_atomically
+from attnwatch.system.limits import Limits
+from attnwatch.system.locks import exclusive
+from attnwatch.system.shortage import Shortage, shortage_behind
+
+_RECORD = "contact_sheets.json"
+
+
+@dataclass(frozen=True)
+class SheetResult:
+    """What came of a sheet job.
+
+    Attributes:
+        files: the sheets that were made.
+        error: why there are none, else None.
+        shortage: what ran out, if that is why.
+
+    """
+
+    files: tuple[Path, ...] = ()
+    error: str | None = None
+    shortage: Shortage | None = None
+
+
+@dataclass(frozen=True)
+class SheetJob:
+    """Draws the contact sheets of one batch: one picture per word, a row per prompt.
+
+    Attributes:
+        batch: its folder.
+        directory: of its collection.
+        settings: colormap, scale and so on; the timeout counts per video.
+        watcher: what its process may use.
+
+    """
+
+    batch: Path
+    directory: Path
+    settings: Visualization
+    watcher: Watcher
+
+    @property
+    def limits(self) -> Limits:
+        """What its process may use."""
+        seconds = self.settings.visualization_timeout * (1 + len(_collected(self.directory)))
+        return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
+
+    def at_home(self) -> Self:
+        """Stay where it is: a batch that is renamed meanwhile gets its sheets under its new name."""
+        return self
+
+    def run(self) -> SheetResult:
+        """Draw the sheets, in this process."""
+        try:
+            with exclusive(self.directory, _RECORD):
+                return SheetResult(_draw(self) if is_due(self.directory) else ())
+        except BusyError:
+            return SheetResult()  # another process draws them
+        except (AttnwatchError, OSError, MemoryError) as error:
+            return SheetResult(error=describe(error), shortage=shortage_behind(error))
+
+
+def is_due(directory: Path) -> bool:
+    """Tell whether a collection has changed since its sheets were drawn."""
+    key = _key(directory)
+    return key is not None and _recorded(directory) != key
+
+
+def _key(directory: Path) -> str | None:
+    """Return a digest of what is collected, None if nothing is."""
+    receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in _collected(directory))
+    return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
+
+
+def _recorded(directory: Path) -> str | None:
+    try:
+        record = ContactSheetsDocument.model_validate_json((directory / _RECORD).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return record.collection_sha256
+
+
+def _collected(directory: Path) -> list[ReceiptDocument]:
+    places = (
+        Place(directory, path.name.removesuffix(RECEIPT_SUFFIX), directory)
+        for path in sorted(directory.glob(f"*{RECEIPT_SUFFIX}"))
+    )
+    receipts = (place.read() for place in places)
+    return [receipt for receipt in receipts if receipt is not None and receipt.status == "rendered"]
+
+
+def _draw(job: SheetJob) -> tuple[Path, ...]:
+    # Imported in the job's process only: the watcher itself stays small, without numpy and matplotlib.
+    from attnwatch.render.scales import batch_scales  # noqa: PLC0415
+    from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
+
+    key, directory = _key(job.directory), job.directory
+    collected = {receipt.video_id: receipt for receipt in _collected(directory)}
+    manifests = [m for m in map(read_video, find_videos(job.batch)) if m.video_id in collected]
+    scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
+    words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
+    files = []
+    for word in words:
+        having = [m for m in manifests if any(o.token == word for o in collected[m.video_id].outputs)]
+        rows = _one_per_prompt(having)
+        for page, start in enumerate(range(0, len(rows), ROWS_PER_SHEET), start=1):
+            target = directory / f"contact_sheet_{word}{f'_{page}' if page > 1 else ''}.png"
+            unfinished = directory / f".{target.name}.tmp"
+            write_sheet(unfinished, rows[start : start + ROWS_PER_SHEET], word, scales[word], job.settings)
+            move_into_place(unfinished, target)
+            files.append(target)
+    sync(directory)
+    record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(file.name for file in files))
+    write_atomically(directory / _RECORD, record.model_dump_json(indent=2).encode() + b"\n")
+    return tuple(files)
+
+
+def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Take the first video of each prompt; where prompts are not known, of each folder."""
+    first: dict[object, Manifest] = {}
+    for manifest in manifests:
+        made = manifest.document.generation
+        first.setdefault(made.prompt_id or made.prompt or manifest.path.parent, manifest)
+    return list(first.values())

@@ -1,0 +1,325 @@
+"""One video = one process: render under the video's lock, move the outputs into place, write the receipt.
+
+A job that crashes or hangs takes nothing with it: outputs appear under their final names whole, the receipt last.
+It works in the folder of its video or batch, by paths relative to it, so a folder that is renamed meanwhile takes
+the job with it, and nothing ever appears where the folder was.
+"""
+
+import contextlib
+import errno
+import glob
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from attnwatch.batches.legacy.layouts import home_of
+from attnwatch.batches.settling import seconds_since
+from attnwatch.batches.videos import read_video
+from attnwatch.contract.documents import OutputRecord, ReceiptDocument
+from attnwatch.contract.manifest import Manifest, file_digest, sizes, verify
+from attnwatch.contract.receipts import (
+    Content,
+    Fingerprint,
+    Place,
+    describe,
+    failure,
+    is_same_content,
+    record_content,
+    success,
+)
+from attnwatch.contract.validity import as_rendered, remove_outdated
+from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
+from attnwatch.jobs.batch_scale import BatchScale
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.system.files import link_or_copy, move_into_place, sync
+from attnwatch.system.limits import Limits
+from attnwatch.system.locks import exclusive, lock_file
+from attnwatch.system.shortage import Shortage, free_space, shortage_behind
+
+if TYPE_CHECKING:
+    from attnwatch.render.output import Output
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a process needs to render one video.
+
+    Attributes:
+        place: where its receipt lies, and with it the manifest and the outputs.
+        seen: the receipt when this job was planned; with another one there now, it has to be planned again.
+        settings: the effective settings.
+        tokens: only these words; None for all.
+        watcher: how often a video is tried, and what a rendering may use.
+        video_may_be_absent: render without overlay when the video is not there.
+        threads: outputs encoded at the same time.
+        batch: folder of the batch whose collection this is for; None for the rendering beside the video.
+        batch_sha256: how that batch ended, where its colour scale is that of the whole batch; else None.
+        recheck: the receipt holds but for the times of the files: render only if their content is another one.
+
+    """
+
+    place: Place
+    seen: ReceiptDocument | None
+    settings: Visualization
+    tokens: tuple[str, ...] | None
+    watcher: Watcher
+    video_may_be_absent: bool
+    threads: int = 1
+    batch: Path | None = None
+    batch_sha256: str | None = None
+    recheck: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        """What its process may use; the time of a video more for each that has to be measured before this one."""
+        watcher, scale = self.watcher, self.batch_scale
+        seconds = self.settings.visualization_timeout * (1 + (scale.videos_to_measure() if scale else 0))
+        return Limits(seconds, self.threads, watcher.memory_limit, watcher.nice)
+
+    @property
+    def batch_scale(self) -> BatchScale | None:
+        """The colour scale of the whole batch, if this is for a collection that has it."""
+        if self.batch is None or self.batch_sha256 is None:
+            return None
+        return BatchScale(self.batch, self.batch_sha256, self.place.directory, self.settings)
+
+    def at_home(self) -> Self:
+        """Change into the folder of the video or the batch, and return this job with paths relative to it."""
+        home = self.batch or home_of(self.place.manifest)
+        os.chdir(home)
+        return replace(self, place=self.place.seen_from(home), batch=self.batch and Path())
+
+    def run(self) -> "Result":
+        """Do it, in this process."""
+        return run(self)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended: with a receipt, or without because nothing was tried.
+
+    Attributes:
+        receipt: as written; None when nothing was tried.
+        obstacle: why nothing was tried, None when there is a receipt.
+        busy: the obstacle is another process that renders this video.
+        shortage: the obstacle is that something has run out.
+        unchanged: the receipt is the former one, its files were only touched.
+
+    """
+
+    receipt: ReceiptDocument | None
+    obstacle: str | None = None
+    busy: bool = False
+    shortage: Shortage | None = None
+    unchanged: bool = False
+
+
+def obstructed(error: BaseException) -> Result:
+    """Return the result for an error that says nothing about the video."""
+    return Result(None, describe(error), isinstance(error, BusyError), shortage_behind(error))
+
+
+class Work(Protocol):
+    """What a process is started for; it and its answer are picklable."""
+
+    @property
+    def limits(self) -> Limits:
+        """What its process may use."""
+
+    def at_home(self) -> Self:
+        """Change into the folder where it works; return it with paths as seen from there."""
+
+    def run(self) -> object:
+        """Do it; called in the process."""
+
+
+def run_in_process(work: Work, results: "Connection[Any, Any]") -> None:
+    """Entry point of the job's process."""
+    work.limits.impose()
+    try:
+        results.send(work.at_home().run())
+    except OSError as error:  # the folder is gone, or nobody reads the result
+        results.send(obstructed(error))
+    except Exception as error:
+        # Nobody expected it: its text goes into the receipt, its traceback to stderr.
+        results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
+        raise
+
+
+def run(job: Job) -> Result:
+    """Render one video. Every error of a kind that is expected ends in a receipt, or in a reason to wait."""
+    start = time.monotonic()
+    try:
+        manifest = read_video(job.place.manifest)
+        job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # an older batch may have lost the video's folder
+        with exclusive(job.place.directory, job.place.video_id):
+            if job.place.read() != job.seen:
+                raise BusyError(f"{job.place.video_id}: another process has just rendered it")
+            if job.recheck and job.seen is not None and (receipt := _same_as_before(manifest, job.seen)) is not None:
+                with contextlib.suppress(OSError):  # it held before, and does so now
+                    job.place.write(receipt)
+                return Result(receipt, unchanged=True)
+            receipt = _attempt(job, manifest, start)
+            # A choice of words that this video has none of says nothing against what was rendered before.
+            if job.seen is None or job.tokens is None or receipt.status != "skipped":
+                job.place.write(receipt)
+    except (AttnwatchError, OSError) as error:
+        return obstructed(error)
+    return Result(receipt)
+
+
+def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocument | None:
+    """Return the receipt with the files' new times, if their content is what the receipt speaks of.
+
+    Files that were removed since stay in it as they were: they may come back.
+    """
+    stamps = manifest.stamps()
+    digests = {name: file_digest(manifest.folder / name) for name, stamp in stamps.items() if stamp is not None}
+    if not is_same_content(seen, digests):
+        return None
+    return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
+
+
+def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
+    stamps = manifest.stamps()
+    fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
+    digests: dict[str, str] = {}
+    try:
+        digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
+        content = record_content(stamps, digests)
+        outputs, notes = _linked(job, manifest, fingerprint, content) or _render(job, manifest)
+    except NotReadyError:
+        raise
+    except (AttnwatchError, OSError, MemoryError) as error:
+        _raise_if_short(job, error)
+        _raise_if_unfinished(job, manifest, error)
+        reason = _too_large(job, manifest, error) if isinstance(error, MemoryError) else error
+        seconds = time.monotonic() - start
+        content = record_content(stamps, digests)
+        return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content)
+    return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
+
+
+def _too_large(job: Job, manifest: Manifest, error: MemoryError) -> JobError:
+    limit = job.watcher.memory_limit
+    allowed = f"memory_limit ({limit.human_readable()})" if limit is not None else "the memory of this machine"
+    return JobError(
+        f"{', '.join(manifest.names)}: found more to hold than {allowed} allows ({error or 'out of memory'}); expected "
+        "smaller maps or pictures; raise memory_limit if they are meant"
+    )
+
+
+def _raise_if_short(job: Job, error: BaseException) -> None:
+    """Raise an error again if something ran out; a codec does not always pass on that the disk was full."""
+    if shortage_behind(error) is not None:
+        raise error
+    left = free_space(job.place.directory)
+    if left is not None and left < job.watcher.min_free_space:
+        raise OSError(
+            errno.ENOSPC, f"{error}; {left:,} bytes are left on the disk", str(job.place.directory)
+        ) from error
+
+
+def _raise_if_unfinished(job: Job, manifest: Manifest, error: BaseException) -> None:
+    """Raise `NotReadyError` for files that are damaged, and may be so because they are still being written."""
+    if manifest.finished_by == "manifest" or not isinstance(error, (TensorError, VideoError)):
+        return
+    if seconds_since(manifest.stamps().values()) < job.watcher.settle_time_unmarked:
+        raise NotReadyError(f"{error} (it was changed just now, and may not be whole yet)") from error
+
+
+def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+    # Imported in the job's process only: the watcher itself stays small, without numpy and av.
+    from attnwatch.render.video import render_outputs  # noqa: PLC0415
+
+    directory = job.place.directory
+    with _temporary_directory(job.place) as temporary:
+        scales = scale.ends() if (scale := job.batch_scale) else None
+        rendering = render_outputs(
+            manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
+        )
+        records = tuple(_record(output) for output in rendering.outputs)
+        for output in rendering.outputs:
+            move_into_place(output.path, directory / output.file)
+        sync(directory)
+    if job.tokens is not None:  # a choice of words says nothing about the outputs of the others
+        return records, rendering.notes
+    return _with_what_stays(job, manifest, records, rendering.notes)
+
+
+def _linked(
+    job: Job, manifest: Manifest, fingerprint: Fingerprint, content: Content
+) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
+    """Put the outputs that lie beside the video into the collection, if they are the very same."""
+    if job.batch is None:
+        return None
+    beside = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    receipt = beside.read()
+    if receipt is None or receipt.status != "rendered":
+        return None
+    if not as_rendered(fingerprint, receipt, beside).matches(receipt) or not content.items() <= receipt.content.items():
+        return None
+    with _temporary_directory(job.place) as temporary:
+        try:
+            for output in receipt.outputs:
+                link_or_copy(beside.directory / output.file, temporary / output.file)
+        except FileNotFoundError:
+            return None
+        for output in receipt.outputs:
+            move_into_place(temporary / output.file, job.place.directory / output.file)
+        sync(job.place.directory)
+    return _with_what_stays(job, manifest, receipt.outputs, receipt.notes)
+
+
+def _with_what_stays(
+    job: Job, manifest: Manifest, records: tuple[OutputRecord, ...], notes: tuple[str, ...]
+) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+    """Remove what is no longer made, and add the overlays that only the absence of the video keeps from being made."""
+    absent = not manifest.video.exists()
+    kept = remove_outdated(job.place, records, keep_overlays=absent and job.settings.generate_overlay)
+    return (*records, *kept), (*notes, *(f"{output.file} is that of an earlier rendering" for output in kept))
+
+
+def _record(output: "Output") -> OutputRecord:
+    return OutputRecord(
+        file=output.file,
+        kind=output.kind,
+        token=output.token,
+        bytes=output.path.stat().st_size,
+        scale=(output.scale.low, output.scale.high),
+    )
+
+
+@contextlib.contextmanager
+def _temporary_directory(place: Place) -> Iterator[Path]:
+    """Make the directory for unfinished outputs; what a killed job left in it goes first."""
+    path = _temporary(place)
+    _remove_unfinished(place)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers(place: Place) -> None:
+    """Remove what a killed job of this video left behind, unless another process renders it meanwhile."""
+    if _temporary(place).exists() or lock_file(place.directory, place.video_id).exists():
+        with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id):
+            _remove_unfinished(place)
+
+
+def _remove_unfinished(place: Place) -> None:
+    """Remove what is not finished: outputs, and receipts whose writer was killed. Call it under the video's lock."""
+    shutil.rmtree(_temporary(place), ignore_errors=True)
+    for receipt in place.directory.glob(f".{glob.escape(place.path.name)}.*.tmp"):
+        receipt.unlink(missing_ok=True)
+
+
+def _temporary(place: Place) -> Path:
+    return place.directory / f".{place.video_id}.tmp"

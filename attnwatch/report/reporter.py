@@ -1,0 +1,190 @@
+"""What a run tells the world: the log, the terminal, the service manager, other programs.
+
+A line per output, one per video, and one for each cause of trouble.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.report.activity import Activity, Mode, Publisher, Running, now
+from attnwatch.report.hooks import Hooks
+from attnwatch.report.log import counted
+from attnwatch.report.metrics import write_metrics
+from attnwatch.system.notify import Notifier
+from attnwatch.watch.plan import Options
+from attnwatch.watch.task import Task
+
+_log = logging.getLogger(__name__)
+
+_METRICS_INTERVAL = 5.0  # seconds
+_HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get to end, at the end of a run
+_SUMMARY_INTERVAL = 60.0  # seconds
+_REAP_INTERVAL = 0.2  # seconds between looks at commands that run
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Audience:
+    """Who is told what happens.
+
+    Attributes:
+        progress: a bar; gets the number of renderings done, and of those known. None for a line per minute.
+        notifier: the service manager.
+        publisher: keeps the activity files; None for none.
+        hooks: runs the user's command.
+        metrics_file: for Prometheus; None for none.
+
+    """
+
+    progress: Progress | None = None
+    notifier: Notifier = field(default_factory=Notifier)
+    publisher: Publisher | None = None
+    hooks: Hooks = field(default_factory=lambda: Hooks(None))
+    metrics_file: Path | None = None
+
+
+class Report:
+    """Keeps account of a run, and tells its audience."""
+
+    def __init__(self, activity: Activity, audience: Audience) -> None:
+        self.activity = activity
+        self._audience = audience
+        self._done = self._summed_up = 0
+        self._next_summary = time.monotonic() + _SUMMARY_INTERVAL
+        self._next_metrics = 0.0
+        self._metrics_complaint: str | None = None
+        self._reasons: set[str] = set()
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds after which `beat` has to be called again; None if that does not matter."""
+        interval = self._audience.notifier.watchdog_interval
+        waits = [interval / 4] if interval is not None else []
+        return min([*waits, *([_REAP_INTERVAL] if self._audience.hooks.pending else [])], default=None)
+
+    def hello(self, videos: int, up_to_date: int, workers: int, *, once: bool) -> None:
+        """Say, after the first scan, what there is to do."""
+        verb = "rendering" if once else "watching"
+        counts = f"{counted(videos, 'video')} to render, {up_to_date} up to date"
+        _log.info("%s %s: %s, %d at a time", verb, ", ".join(self.activity.roots), counts, workers)
+
+    def learns(self, mode: Mode, reason: str, interval: float) -> None:
+        """Say how new videos are found, if that is new."""
+        before = self.activity
+        if mode != "events" and reason not in self._reasons:
+            self._reasons.add(reason)
+            _log.warning("new videos are also looked for every %.0f s: %s", interval, reason)
+        before.mode, before.reason, before.rescan_interval = mode, reason, interval
+
+    def scanned(self, scans: int, seconds: float) -> None:
+        """Note a scan that is done."""
+        if scans != self.activity.scans:
+            self.activity.scans, self.activity.last_scan, self.activity.last_scan_seconds = scans, now(), seconds
+
+    def rendered(self, task: Task, receipt: ReceiptDocument) -> None:
+        """Say what a video has become."""
+        self._done += 1
+        self.activity.rendered += receipt.status == "rendered"
+        about = _fields(task, receipt)
+        for output in receipt.outputs:
+            fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
+            _log.info("✅ Generated attention video: %s", output.file, extra=fields)
+        notes = "".join(f"; {note}" for note in receipt.notes)
+        seconds = receipt.attempts[-1].seconds
+        outputs = counted(len(receipt.outputs), "output")
+        where = "" if task.target.batch is None else f" in the collection of {task.target.batch.name}"
+        text = "%s: %s%s in %.1f s%s"
+        _log.info(text, receipt.video_id, outputs, where, seconds, notes, extra={**about, "seconds": seconds})
+        self._audience.hooks.run(receipt, task.place.path)
+
+    def failed(self, task: Task, receipt: ReceiptDocument, options: Options) -> None:
+        """Say why a video could not be rendered, and what comes next."""
+        self.activity.failed += 1
+        tried = f"attempt {len(receipt.attempts)}"
+        if receipt.next_attempt is None or options.once:
+            then = f"{options.retry_command(task.target)} tries again"
+        else:
+            then = f"next attempt at {receipt.next_attempt}"
+        error = receipt.attempts[-1].error
+        fields = {**_fields(task, receipt), "error": error, "next_attempt": receipt.next_attempt}
+        _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
+
+    def beat(self, *, waiting: int, paused: str | None) -> None:
+        """Show how things stand, and that the loop is alive; called in each of its turns."""
+        activity = self.activity
+        activity.waiting, activity.paused = waiting, paused
+        self._show_progress(waiting + len(activity.running))
+        self._audience.hooks.poll()
+        self._audience.notifier.watchdog()
+        state = f"paused: {paused}" if paused else f"{activity.rendered} rendered, {activity.failed} failed"
+        self._audience.notifier.status(f"{state}; {len(activity.running)} running, {waiting} waiting")
+        if self._audience.publisher is not None:
+            self._audience.publisher.publish(activity)
+        if self._audience.metrics_file is not None and time.monotonic() >= self._next_metrics:
+            self._next_metrics = time.monotonic() + _METRICS_INTERVAL
+            self._write_metrics(self._audience.metrics_file)
+
+    def _show_progress(self, left: int) -> None:
+        if self._audience.progress is not None:
+            self._audience.progress(self._done, self._done + left)
+            return
+        now, done = time.monotonic(), self._done - self._summed_up
+        if now < self._next_summary:
+            return
+        if done and left:
+            rate = done / (now - self._next_summary + _SUMMARY_INTERVAL) * 60
+            remaining = f"{counted(left, 'rendering')} to go, at {rate:.1f} a minute about {left / rate:,.0f} min"
+            _log.info("%d rendered, %s", self._done, remaining)
+        self._summed_up, self._next_summary = self._done, now + _SUMMARY_INTERVAL
+
+    def runs(self, tasks: Iterable[Task]) -> None:
+        """Note what is being rendered."""
+        since = {(running.video_id, running.manifest): running for running in self.activity.running}
+        self.activity.running = [
+            since.get((task.place.video_id, str(task.place.manifest)))
+            or Running(task.place.video_id, str(task.place.manifest), now())
+            for task in tasks
+        ]
+
+    @contextlib.contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Tell the service manager that settings are being read again."""
+        self._audience.notifier.reloading()
+        yield
+        self._audience.notifier.ready()
+
+    def ready(self) -> None:
+        """Say that nothing that is finished from now on will be missed."""
+        self._audience.notifier.ready()
+
+    def stopping(self, running: int, seconds: float) -> None:
+        """Say that the run ends, and how long that may take."""
+        self._audience.notifier.stopping()
+        self._audience.notifier.extend_timeout(3 * seconds)
+        jobs = f": {counted(running, 'running job')} may take {seconds:g} s to finish" if running else ""
+        _log.info("stopping%s", jobs)
+
+    def close(self, *, once: bool) -> None:
+        """Tell the last things; a run that was asked for waits for the commands that it has started."""
+        self._audience.hooks.close(_ONCE_HOOK_TIME if once else _HOOK_TIME)
+        if self._audience.metrics_file is not None:
+            self._write_metrics(self._audience.metrics_file)
+
+    def _write_metrics(self, path: Path) -> None:
+        try:
+            write_metrics(path, self.activity)
+        except OSError as error:
+            if error.strerror != self._metrics_complaint:
+                _log.warning("--metrics-file: %s cannot be written: %s", path, error.strerror)
+            self._metrics_complaint = error.strerror
+
+
+def _fields(task: Task, receipt: ReceiptDocument) -> dict[str, object]:
+    """Return what a line in JSON says beside its message."""
+    return {"video_id": receipt.video_id, "manifest": str(task.place.manifest), "status": receipt.status}

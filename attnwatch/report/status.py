@@ -1,0 +1,132 @@
+"""`attnwatch status`: how things stand below a folder, for people and for programs. Needs no running watcher."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from attnwatch.contract.documents import ReceiptHead
+from attnwatch.contract.names import printable
+from attnwatch.contract.receipts import Place
+from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
+from attnwatch.report.activity import FOLDER, Activity, read_activities
+from attnwatch.report.survey import Rendering, survey
+
+_NO_REASON = "no reason is recorded"
+_HOUR = timedelta(hours=1)
+
+
+def status(root: Path, out: Path | None = None) -> StatusDocument:
+    """Take stock of a folder. Reads manifests, receipts, locks and what watchers tell; writes nothing.
+
+    Args:
+        root: the folder.
+        out: folder that outputs and receipts go to; None for beside the videos.
+
+    """
+    watchers = list(_watchers(root if out is None else out))
+    stock = _Stock(watchers)
+    for rendering in survey(root, out):
+        stock.take(rendering)
+    return StatusDocument(
+        root=printable(str(root)),
+        at=stock.now.isoformat(timespec="seconds"),
+        videos=VideoCounts(finished=stock.counts.total(), **{name: stock.counts[name] for name in _STATES}),
+        running=tuple(stock.running),
+        oldest_waiting=stock.oldest_waiting(),
+        failures=tuple(stock.failures),
+        rendered_last_hour=stock.recent,
+        mean_seconds=round(stock.seconds / stock.rendered, 3) if stock.rendered else None,
+        overflows=sum(watcher.overflows for watcher in watchers),
+        watchers=tuple(map(_watcher, watchers)),
+    )
+
+
+_STATES = ("rendered", "skipped", "running", "waiting", "failed")
+
+
+class _Stock:
+    """Adds up renderings one by one and keeps none of them: there may be a hundred thousand."""
+
+    def __init__(self, watchers: Iterable[Activity]) -> None:
+        self.now = datetime.now(UTC)
+        self.counts: Counter[str] = Counter()
+        self.running: list[RunningRecord] = []
+        self.failures: list[FailureRecord] = []
+        self.recent = self.rendered = 0
+        self.seconds = 0.0
+        self._told = {job.manifest: job for watcher in watchers if not watcher.silent for job in watcher.running}
+        self._oldest: tuple[float, Place] | None = None
+
+    def take(self, rendering: Rendering) -> None:
+        """Add one."""
+        place, receipt, state = rendering.place, rendering.receipt, rendering.state
+        told = self._told.get(printable(str(place.manifest))) if self._told else None
+        if told is not None:
+            state = "running"  # perhaps on another machine, whose locks are not seen here
+        if rendering.batch is None:
+            self.counts[state] += 1
+        if state == "running":
+            since = told.since if told else None
+            self.running.append(
+                RunningRecord(video_id=place.video_id, manifest=printable(str(place.manifest)), since=since)
+            )
+        elif state == "failed" and receipt is not None:
+            self.failures.append(_failure(rendering, receipt))
+        elif state == "waiting":
+            written = _written(place.manifest, self.now)
+            if self._oldest is None or written < self._oldest[0]:
+                self._oldest = written, place
+        if receipt is not None and receipt.status == "rendered" and receipt.attempts and rendering.batch is None:
+            self.rendered += 1
+            self.seconds += receipt.attempts[-1].seconds
+            self.recent += self._is_recent(receipt.attempts[-1].at)
+
+    def oldest_waiting(self) -> RunningRecord | None:
+        """Return the video whose manifest has been waiting for longest."""
+        if self._oldest is None:
+            return None
+        written, place = self._oldest
+        since = datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
+        return RunningRecord(video_id=place.video_id, manifest=printable(str(place.manifest)), since=since)
+
+    def _is_recent(self, at: str) -> bool:
+        try:
+            return self.now - datetime.fromisoformat(at) < _HOUR
+        except (ValueError, TypeError):
+            return False
+
+
+def _watchers(root: Path) -> Iterator[Activity]:
+    """Yield the watchers that tell in a folder, in one that it is in, or in one in it."""
+    seen = set()
+    folders = [root, *root.parents, *(path.parent for path in sorted(root.glob(f"*/{FOLDER}")))]
+    for activity in (activity for folder in folders for activity in read_activities(folder)):
+        if (activity.host, activity.pid) not in seen:
+            seen.add((activity.host, activity.pid))
+            yield activity
+
+
+def _written(manifest: Path, now: datetime) -> float:
+    """Return when a manifest was written; now, if it is gone meanwhile or comes from the future."""
+    try:
+        return min(manifest.stat().st_mtime, now.timestamp())
+    except OSError:
+        return now.timestamp()
+
+
+def _failure(rendering: Rendering, receipt: ReceiptHead) -> FailureRecord:
+    last = receipt.attempts[-1].error if receipt.attempts else None
+    return FailureRecord(
+        video_id=rendering.place.video_id,
+        manifest=printable(str(rendering.place.manifest)),
+        collection=None if rendering.batch is None else printable(str(rendering.batch)),
+        reason=last or _NO_REASON,
+        attempts=len(receipt.attempts),
+        next_attempt=receipt.next_attempt,
+    )
+
+
+def _watcher(activity: Activity) -> WatcherRecord:
+    return WatcherRecord.model_validate({**asdict(activity), "silent": activity.silent})

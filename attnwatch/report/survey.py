@@ -1,0 +1,190 @@
+"""How things stand below a folder: what became of each video, from manifests, receipts and locks alone.
+
+Reads no configuration and no tensors: it sees neither a change of settings, nor that a file was replaced by one of the
+same size. Watchers do.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic_core import from_json
+
+from attnwatch.batches.discover import Folder, older_videos, walk
+from attnwatch.batches.videos import outputs_of, read_video
+from attnwatch.config import Settings
+from attnwatch.contract.documents import ReceiptHead
+from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read_manifest
+from attnwatch.contract.names import default_video_id, is_receipt, printable
+from attnwatch.contract.receipts import Place
+from attnwatch.contract.validity import is_made_of
+from attnwatch.errors import AttnwatchError, ManifestError
+from attnwatch.system.locks import lock_file, locked_inodes
+from attnwatch.watch.plan import Options
+
+State = Literal["rendered", "skipped", "running", "waiting", "failed"]
+_Places = Callable[[Path], Path]  # from a video's own folder of outputs to where they are
+
+_LOCK = ".lock"
+_LEVELS = 2  # <batch>/videos/<prompt>: how far above a video's folder that of its batch may be
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What became of one video, beside itself or in the collection of its batch.
+
+    Attributes:
+        place: where its receipt lies, or will.
+        state: `running` while somebody on this machine holds its lock; `waiting` without a receipt that holds.
+        receipt: None where there is none.
+        batch: folder of the batch whose collection it is in; None beside the video.
+
+    """
+
+    place: Place
+    state: State
+    receipt: ReceiptHead | None
+    batch: Path | None = None
+
+
+def survey(root: Path, out: Path | None = None) -> Iterator[Rendering]:
+    """Yield every finished video below a path, then what failed or runs in the collections of its batches.
+
+    Args:
+        root: the folder.
+        out: folder that a watcher of this root was given for outputs and receipts; None if they lie beside the videos.
+
+    """
+    outputs_at = Options((root,), out=out).outputs_at
+    locked = locked_inodes()
+    batches: dict[Path, None] = {}
+    for folder in walk(root):
+        if folder.files:
+            batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
+            yield from _with_manifests(folder, outputs_at, locked)
+        for tensors in older_videos(folder):
+            batches[Path(folder.path)] = None
+            yield _older(tensors, outputs_at, locked)
+    for batch in batches:
+        if batch.is_relative_to(root):
+            yield from _collected(batch, outputs_at, locked)
+
+
+def _with_manifests(folder: Folder, outputs_at: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(outputs_at(Path(folder.path) / OUTPUT_DIRECTORY), locked)
+    by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
+    for name in folder.files:
+        yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What lies in a folder of outputs: its receipts, and the identifiers of the videos whose locks are held."""
+
+    directory: Path
+    receipts: tuple[ReceiptHead, ...]
+    running: frozenset[str]
+
+    @classmethod
+    def read(cls, directory: Path, locked: frozenset[int]) -> "_Outputs":
+        receipts, running = [], set()
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if is_receipt(entry.name) and not entry.name.startswith("."):
+                        receipts.append(_receipt(directory / entry.name))
+                    elif entry.name.endswith(_LOCK) and entry.inode() in locked:
+                        running.add(entry.name[1 : -len(_LOCK)])
+        except OSError:
+            pass
+        return cls(directory, tuple(receipt for receipt in receipts if receipt), frozenset(running))
+
+
+def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> Rendering:
+    try:
+        data = read_bytes(manifest)
+    except (ManifestError, OSError):
+        data = b""
+    video_id, wanted = _declared(data) if receipt is None else (receipt.video_id, True)
+    place = Place(manifest, video_id or default_video_id(manifest), outputs.directory)
+    state: State = "waiting" if wanted else "skipped"
+    if receipt is not None and _holds(receipt, place, data):
+        state = receipt.status
+    return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
+
+
+def _older(tensors: Path, outputs_at: _Places, locked: frozenset[int]) -> Rendering:
+    """Return what became of a video of an older batch, by its own receipt: there is no manifest to know it by."""
+    video_id, usual = outputs_of(tensors)
+    place = Place(tensors, video_id, outputs_at(usual))
+    receipt = _receipt(place.path)
+    state: State = "waiting" if receipt is None or not _older_holds(receipt, place) else receipt.status
+    return Rendering(place, "running" if _is_locked(place, locked) else state, receipt)
+
+
+def _older_holds(receipt: ReceiptHead, place: Place) -> bool:
+    try:
+        manifest = read_video(place.manifest)
+    except (AttnwatchError, OSError):
+        return receipt.status == "failed"
+    return receipt.manifest_sha256 == manifest.sha256 and is_made_of(receipt, manifest.inputs(), place)
+
+
+def _is_locked(place: Place, locked: frozenset[int]) -> bool:
+    try:
+        return lock_file(place.directory, place.video_id).stat().st_ino in locked
+    except OSError:
+        return False
+
+
+def _collected(batch: Path, outputs_at: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(outputs_at(batch / OUTPUT_DIRECTORY), locked)
+    for receipt in outputs.receipts:
+        state: State = "running" if receipt.video_id in outputs.running else receipt.status
+        yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)
+
+
+def _receipt(path: Path) -> ReceiptHead | None:
+    try:
+        return read_document(path, ReceiptHead)[0]
+    except (OSError, ManifestError):
+        return None
+
+
+def _declared(data: bytes) -> tuple[str | None, bool]:
+    """Return the identifier that a manifest gives its video, and whether it wants it rendered per video."""
+    try:
+        document = from_json(data)
+        wanted = document.get("visualization", {}).get("auto_generate_per_video", True)
+    except (ValueError, AttributeError):
+        return None, True
+    video_id = document.get("video_id")
+    return video_id if isinstance(video_id, str) else None, wanted is not False
+
+
+def _holds(receipt: ReceiptHead, place: Place, data: bytes) -> bool:
+    """Tell whether a receipt speaks of the manifest, the inputs and the renderer of today."""
+    if receipt.manifest_sha256 != hashlib.sha256(data).hexdigest():
+        return receipt.status == "failed" and _is_refused(place.manifest)
+    folder = f"{place.manifest.parent}/"
+    inputs = {name: _size(folder + name) for name in receipt.inputs}
+    return is_made_of(receipt, inputs, place)
+
+
+def _is_refused(manifest: Path) -> bool:
+    """Tell whether a manifest cannot be rendered at all; the receipt then has the digest of the reason."""
+    try:
+        Settings().for_batch(read_manifest(manifest).document.visualization, manifest)
+    except (AttnwatchError, OSError):
+        return True
+    return False
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - Path costs ten times as much
+    except OSError:
+        return None

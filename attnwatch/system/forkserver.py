@@ -1,0 +1,258 @@
+"""The process that jobs are forked from. It has imported what rendering needs, and it has one thread.
+
+It is forked from the watcher before that has threads, files or work of its own, so nothing is imported twice. Python's
+own fork server begins with a new interpreter, and lets go of the processes below it; here the kernel ties lives:
+
+- the watcher dies: this process reads the end of its connection, and ends all jobs;
+- this process dies: the kernel ends its jobs, and the watcher reads the end of the connection;
+- a job ends: everything that it started ends with it, also what made a session of its own, because this process
+  adopts orphans.
+"""
+
+import contextlib
+import errno
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any
+
+from attnwatch.system.kernel import adopt_orphans, end_with_parent
+
+Target = Callable[[Any, "Connection[Any, Any]"], object]
+
+_START, _SIGNAL = "start", "signal"
+_FILLING = b"."  # descriptors travel with at least one byte
+_NOT_FOR_SERVERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE = 1.0  # seconds that the server may take to end
+_GLANCE = 0.005
+
+
+class ForkServer:
+    """Starts processes, passes signals on to them, and tells how they ended; the watcher's side of it.
+
+    Args:
+        target: called in each process with what it was started for and the connection for its result.
+        preload: names of modules to import before the first process is forked.
+        environment: what is set for these imports and for all processes.
+
+    """
+
+    def __init__(self, target: Target, preload: Sequence[str] = (), environment: dict[str, str] | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            ours.close()
+            _run_and_exit(lambda: _Server(theirs, target).run(preload, environment or {}))
+        theirs.close()
+        self._socket = ours  # for descriptors; the same stream as the connection
+        self.connection = _connection_on(ours)
+        self._last = 0
+
+    def start(self, work: object) -> "tuple[int, Connection[Any, Any]]":
+        """Start a process for some work; return its number and the connection on which its result will come.
+
+        Raises:
+            OSError: there are no file descriptors left, or the server is gone.
+
+        """
+        receiver, sender = Pipe(duplex=False)
+        try:
+            self._last += 1
+            self.connection.send((_START, self._last, work))
+            socket.send_fds(self._socket, [_FILLING], [sender.fileno()])  # needs no new descriptor, so it does not fail
+        except OSError:
+            receiver.close()
+            raise
+        finally:
+            sender.close()
+        return self._last, receiver
+
+    def signal(self, number: int, what: signal.Signals) -> None:
+        """Send a signal to a process and all others of its session; ignored if it has ended."""
+        with contextlib.suppress(OSError):
+            self.connection.send((_SIGNAL, number, what))
+
+    def ended(self) -> list[tuple[int, int | OSError]]:
+        """Return number and exit code of each process that ended since the last call; negative is a signal's.
+
+        An error stands for a process that could not be started at all.
+
+        Raises:
+            EOFError: the server has ended, and every process with it.
+
+        """
+        found = []
+        try:
+            while self.connection.poll():
+                found.append(self.connection.recv())
+        except ConnectionResetError as error:
+            raise EOFError from error
+        return found
+
+    def close(self) -> None:
+        """End the server, and every process that is still there; one that the kernel cannot end is left to it."""
+        self.connection.close()
+        self._socket.close()
+        limit = time.monotonic() + _PATIENCE
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(self._pid, os.WNOHANG) == (0, 0) and time.monotonic() < limit:
+                time.sleep(_GLANCE)
+
+
+class _Server:
+    """The server's side: forks, passes on, reaps, in one thread."""
+
+    def __init__(self, watcher: socket.socket, target: Target) -> None:
+        self._socket = watcher
+        self._watcher = _connection_on(watcher)
+        self._target = target
+        self._numbers: dict[int, int] = {}  # process id -> number, until the process is reaped
+
+    def run(self, preload: Sequence[str], environment: dict[str, str]) -> None:
+        """Serve until the watcher is gone."""
+        os.setsid()  # out of reach of what is sent to the watcher's terminal or process group
+        adopt_orphans()
+        # Not ignored: a job would inherit that, and miss what it is sent before it has handlers of its own.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_SERVERS)
+        for number in _NOT_FOR_SERVERS:
+            signal.signal(number, signal.SIG_DFL)
+        os.environ.update(environment)
+        gc.disable()  # what is imported stays
+        for module in preload:
+            import_module(module)
+        gc.freeze()  # shared with every process that is forked: a collection would copy the pages
+        gc.enable()
+        woken, waker = socket.socketpair()
+        waker.setblocking(False)
+        woken.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                ready = wait([self._watcher, woken])
+                if woken in ready:
+                    woken.recv(4096)
+                    self._reap()
+                if self._watcher in ready:
+                    self._obey(self._watcher.recv())
+        self._end_all()
+
+    def _obey(self, order: tuple[str, int, Any]) -> None:
+        what, number, detail = order
+        if what == _START:
+            self._start(number, detail)
+            return
+        for pid in [pid for pid, known in self._numbers.items() if known == number]:
+            _signal_session(pid, detail)
+
+    def _start(self, number: int, work: object) -> None:
+        _, descriptors, _, _ = socket.recv_fds(self._socket, len(_FILLING), 1)
+        if not descriptors:  # the kernel drops what does not find room
+            self._watcher.send((number, OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+            return
+        results: Connection[Any, Any] = Connection(descriptors[0], readable=False)
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory, or too many processes
+            results.close()
+            self._watcher.send((number, error))
+            return
+        if pid == 0:
+            _run_and_exit(lambda: self._become_job(parent, work, results))
+        self._numbers[pid] = number
+        results.close()
+
+    def _become_job(self, parent: int, work: object, results: "Connection[Any, Any]") -> None:
+        os.setsid()
+        end_with_parent()
+        if os.getppid() != parent:
+            return  # it died before the kernel knew
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NOT_FOR_SERVERS)
+        self._watcher.close()
+        self._socket.close()
+        self._target(work, results)
+
+    def _reap(self) -> None:
+        """Take note of every process that has ended, and end what it leaves behind."""
+        while (found := _exited()) is not None:
+            number = self._numbers.pop(found, None)
+            if number is not None:
+                _signal_session(found, signal.SIGKILL)  # before it is reaped: its number is still its own
+            _, status = os.waitpid(found, 0)
+            self._end_strays()
+            if number is not None:
+                self._watcher.send((number, os.waitstatus_to_exitcode(status)))
+
+    def _end_strays(self) -> None:
+        for pid in _children():
+            if pid not in self._numbers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _end_all(self) -> None:
+        for pid in self._numbers:
+            _signal_session(pid, signal.SIGKILL)
+        self._numbers.clear()
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+                self._end_strays()
+
+
+def _connection_on(stream: socket.socket) -> "Connection[Any, Any]":
+    return Connection(os.dup(stream.fileno()))
+
+
+def _run_and_exit(action: Callable[[], object]) -> None:
+    """Do something in a forked process, and end it without a trace of what it was forked from."""
+    code = 1
+    try:
+        action()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # noqa: BLE001 - nothing may return into the code that forked
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _exited() -> int | None:
+    """Return the id of a child that has ended and is not reaped yet."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return found.si_pid if found is not None else None
+
+
+def _signal_session(pid: int, what: signal.Signals) -> None:
+    """Signal a process group, or a process that has not made its own yet."""
+    try:
+        os.killpg(pid, what)
+    except (ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, what)
+
+
+def _children() -> list[int]:
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []

@@ -1,0 +1,199 @@
+"""One tensor file -> its tensors, mapped into memory and not read before they are asked for."""
+
+import contextlib
+import errno
+import json
+import mmap
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+import numpy as np
+import zstandard
+from safetensors import SafetensorError, safe_open
+
+from attnwatch.errors import TensorError
+from attnwatch.system.limits import LARGEST_FILE
+from attnwatch.system.shortage import free_space
+from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored, problem, valid
+
+_MOST_MAPPED = 32 * 2**20  # bytes of a file that stay in memory while it is read through
+_LEAST_MAPPED = 128 * 2**10  # bytes that reading any of them maps: the kernel takes the pages around it, too
+_ZSTD_HEADER_BYTES = 18  # RFC 8878, section 3.1.1.1: the longest frame header
+
+
+class Tensor(Protocol):
+    """Maps in a file, whatever kind of file that is."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(step, layer, head, frame, height, width)`, or `(frame, height, width)`."""
+
+    def read(self, *index: int) -> Float32Array:
+        """Return the part at the leading indices, float32."""
+
+    def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
+        """Return the mean of several parts, each given by its leading indices, float32."""
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a safetensors file.
+
+    Attributes:
+        path: the file.
+        name: as in the file.
+        shape: as in the file.
+        kind: element type; only `F16` and `F32` can be read.
+
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    _mapped: mmap.mmap = field(repr=False)
+    _start: int = field(repr=False)
+
+    def read(self, *index: int) -> Float32Array:
+        """Return the part of the tensor at the leading indices, float32.
+
+        Raises:
+            TensorError: a value is negative, infinite or not a number.
+
+        """
+        shape = self.shape[len(index) :]
+        (start,) = self._starts([index], shape)
+        values = valid(self._values()[start : start + prod(shape)], self.path, self.name)
+        singles = values.view(np.float16).astype(np.float32) if self.kind == "F16" else values.view(np.float32)
+        return singles.reshape(shape)
+
+    def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
+        """Return the mean of several parts, each given by its leading indices, float32.
+
+        One part is in memory at a time, and the file's pages are let go of.
+
+        Raises:
+            TensorError: a value is negative, infinite or not a number.
+
+        """
+        shape = self.shape[len(indices[0]) :]
+        size = prod(shape)
+        mean = Mean(size, self.kind)
+        values = self._values()
+        at_once = max(1, _MOST_MAPPED // max(size * values.itemsize, _LEAST_MAPPED))
+        starts = self._starts(indices, shape)
+        for first in range(0, len(starts), at_once):
+            mean.add(values, starts[first : first + at_once], self.path, self.name)
+            # The pages need not stay in this process's memory.
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+        return mean.value().reshape(shape)
+
+    def _starts(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
+        """Return which value of the tensor is the first of each part of a shape."""
+        leading = self.shape[: len(self.shape) - len(shape)]
+        if not leading:
+            return [0]
+        numbers = np.ravel_multi_index(tuple(np.transpose(indices)), leading)
+        return [int(number) * prod(shape) for number in numbers]
+
+    def _values(self) -> Stored:
+        """Return all values, flat, as they are stored; none of them is read, or checked."""
+        return np.frombuffer(self._mapped, STORED[self.kind], count=prod(self.shape), offset=self._start)
+
+
+def open_tensors(path: Path) -> list[StoredTensor]:
+    """Map a `.safetensors` or `.safetensors.zst` file; tensors sorted by name.
+
+    The mapping lives as long as the tensors do. What was decompressed has no name any more by then, so that nothing
+    of it is left behind, however this process ends.
+
+    Raises:
+        TensorError: the file is not whole.
+        OSError: the file cannot be read, or there is no room to decompress it.
+
+    """
+    try:
+        with _decompressed(path) if path.name.endswith(".zst") else contextlib.nullcontext(path) as plain:
+            # The library checks the header: sizes, names, that all parts lie inside the file and fill it.
+            with safe_open(plain, framework="numpy"):
+                pass
+            with plain.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (SafetensorError, ValueError) as error:
+        found = f"{path.stat().st_size:,} bytes that cannot be read ({error})"
+        raise TensorError(problem(path, None, found, "a whole safetensors file")) from error
+    return _tensors(path, mapped)
+
+
+def _tensors(path: Path, mapped: mmap.mmap) -> list[StoredTensor]:
+    # https://github.com/huggingface/safetensors#format: length of the header, header, data.
+    start = 8 + int.from_bytes(mapped[:8], "little")
+    header = json.loads(mapped[8:start])
+    header.pop("__metadata__", None)
+    tensors = []
+    for name, entry in sorted(header.items()):
+        begin, _ = entry["data_offsets"]
+        tensors.append(StoredTensor(path, name, tuple(entry["shape"]), entry["dtype"], mapped, start + begin))
+    return tensors
+
+
+@contextlib.contextmanager
+def _decompressed(path: Path) -> Iterator[Path]:
+    """Decompress into a temporary file: memory stays flat, and the size is known before a byte is written."""
+    with path.open("rb") as source:
+        size = _declared_size(path, source.read(_ZSTD_HEADER_BYTES))
+        _require_room(path, size)
+        source.seek(0)
+        with tempfile.NamedTemporaryFile(prefix="attnwatch-") as target:
+            _decompress(path, source, target, size)
+            yield Path(target.name)
+
+
+def _declared_size(path: Path, header: bytes) -> int:
+    try:
+        size = zstandard.frame_content_size(header)
+    except zstandard.ZstdError as error:
+        raise TensorError(problem(path, None, f"no zstd frame ({error})", "a whole one")) from error
+    # More than that could not be written by any rendering, however much space there is.
+    if not 0 < size <= LARGEST_FILE:
+        found = f"a declared size of {size:,} bytes" if size > 0 else "no declared size"
+        expected = f"a decompressed size in the frame header, at most {LARGEST_FILE:,} bytes"
+        raise TensorError(problem(path, None, found, expected))
+    return size
+
+
+def _require_room(path: Path, size: int) -> None:
+    """Raise the system's own error for a full disk before it does: what is missing is no fault of the file."""
+    folder = tempfile.gettempdir()
+    left = free_space(Path(folder))
+    if left is not None and left < size:
+        raise OSError(
+            errno.ENOSPC,
+            f"decompressing {path.name} takes {size:,} bytes, and {left:,} are left for temporary files "
+            f"({size - left:,} too few); make room, or set TMPDIR to a folder that has it",
+            folder,
+        )
+
+
+def _decompress(path: Path, source: BinaryIO, target: IO[bytes], size: int) -> None:
+    written = 0
+    try:
+        for chunk in zstandard.ZstdDecompressor().read_to_iter(source):
+            written += len(chunk)
+            if written > size:
+                break
+            target.write(chunk)
+    except zstandard.ZstdError as error:
+        raise TensorError(problem(path, None, f"damaged zstd data ({error})", "a whole frame")) from error
+    if written != size:
+        found = f"{'more than ' if written > size else ''}{min(written, size):,} bytes inside"
+        raise TensorError(problem(path, None, found, f"{size:,} bytes, as its header declares"))
+    target.flush()

@@ -1,0 +1,260 @@
+"""Tensor files of a video -> the attention maps of each tracked word, float32.
+
+Nothing here holds more than one layer of one denoising step in memory, whatever the size of the files.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import unique_slugs
+from attnwatch.errors import ConfigError, Problem, TensorError
+from attnwatch.tensors.file import StoredTensor, Tensor, open_tensors
+from attnwatch.tensors.reduction import Float32Array, problem
+
+AGGREGATED_SUFFIX = ".aggregated"
+RESERVED_PREFIX = "__"
+UNCONDITIONAL_PREFIX = "uncond/"
+
+_STEP_AXES = "[step, layer, head, frame, height, width]"
+_FRAME_AXES = "[frame, height, width]"
+_STEP_RANK, _FRAME_RANK = 6, 3
+
+Choice = int | str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of the stored denoising steps, layers and heads to take: None for all of an axis.
+
+    A number is one of them (negative: from the end), `"3-9"` a range with both ends, a tuple these. Steps are
+    numbered as the manifest's `denoising` says, layers and heads by their place.
+    """
+
+    steps: Choice = None
+    layers: Choice = None
+    heads: Choice = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Tell whether nothing is left out."""
+        return self == Part()
+
+
+ALL = Part()
+
+
+@dataclass(frozen=True)
+class WordMaps:
+    """The attention of one tracked word.
+
+    Attributes:
+        name: name of its tensors.
+        slug: name of its outputs.
+        grid: latent `(frames, height, width)`.
+        step_numbers: number of each stored denoising step; empty when only the aggregated map is stored.
+
+    """
+
+    name: str
+    slug: str
+    grid: tuple[int, int, int]
+    step_numbers: tuple[int, ...]
+    _steps: tuple[Tensor, ...]
+    _aggregated: Tensor | None
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """`(step, layer, head, frame, height, width)`, or None when only the aggregated map is stored."""
+        if not self._steps:
+            return None
+        return (len(self.step_numbers), *self._steps[0].shape[1:])
+
+    def frames(self, part: Part = ALL) -> Float32Array:
+        """Return the mean over the chosen steps, layers and heads: float32 `[frame, height, width]`.
+
+        Where everything is chosen, that is the aggregated map, if one is stored: it knows of the steps that were not
+        kept as well, and is read at once.
+
+        Raises:
+            TensorError: a value is not finite, or negative.
+            ConfigError: something was chosen that is not stored.
+
+        """
+        if self._aggregated is not None and part.is_everything:
+            return self._aggregated.read()
+        total = np.zeros(self.grid, dtype=np.float64)
+        steps = list(self.steps(part))
+        for step in steps:
+            total += step.mean()
+        return (total / len(steps)).astype(np.float32)
+
+    def steps(self, part: Part = ALL) -> Iterator["Step"]:
+        """Yield the chosen denoising steps in order, none of them read yet.
+
+        Raises:
+            ConfigError: something was chosen that is not stored.
+
+        """
+        shape = self.shape
+        if shape is None:
+            raise ConfigError(
+                f"{self.slug}: found only the aggregated map; expected a map per denoising step; "
+                "write one (store_attention), or choose no steps, layers or heads"
+            )
+        layers = _chosen("layers", part.layers, range(shape[1]))
+        heads = _chosen("heads", part.heads, range(shape[2]))
+        places = [(tensor, index) for tensor in self._steps for index in range(tensor.shape[0])]
+        for place in _chosen("steps", part.steps, self.step_numbers):
+            tensor, index = places[place]
+            yield Step(self.step_numbers[place], tensor, index, layers, heads)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoising step of one word.
+
+    Attributes:
+        number: of the step, from 0.
+
+    """
+
+    number: int
+    _tensor: Tensor
+    _index: int
+    _layers: Sequence[int]
+    _heads: Sequence[int]
+
+    def mean(self) -> Float32Array:
+        """Return the mean over layers and heads: float32 `[frame, height, width]`."""
+        return self._tensor.mean([(self._index, layer, head) for layer in self._layers for head in self._heads])
+
+
+class AttentionReader:
+    """The tensor files of one video, open for reading; a context manager.
+
+    Attributes:
+        words: by slug, in the order of the prompt.
+
+    Raises:
+        TensorError: a file is no safetensors file, or a tensor has a wrong type, rank or shape.
+
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self.words = self._read_words()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.words = {}  # with them go the mappings of the files
+
+    def _read_words(self) -> dict[str, WordMaps]:
+        steps: dict[str, list[StoredTensor]] = {}
+        aggregated: dict[str, StoredTensor] = {}
+        for path in self._manifest.attention:
+            for tensor in open_tensors(path):
+                if tensor.name.startswith((RESERVED_PREFIX, UNCONDITIONAL_PREFIX)):
+                    continue
+                _check_kind_and_rank(tensor)
+                name = tensor.name.removesuffix(AGGREGATED_SUFFIX)
+                if name == tensor.name:
+                    steps.setdefault(name, []).append(tensor)
+                elif name in aggregated:
+                    found = f"a second one (the first is in {aggregated[name].path.name})"
+                    raise TensorError(problem(path, tensor.name, found, "the aggregated map in one file only"))
+                else:
+                    aggregated[name] = tensor
+        names = self._in_prompt_order(dict.fromkeys([*steps, *aggregated]))
+        return {
+            slug: self._word(name, slug, steps.get(name, []), aggregated.get(name))
+            for name, slug in zip(names, unique_slugs(names), strict=True)
+        }
+
+    def _in_prompt_order(self, names: dict[str, None]) -> list[str]:
+        listed = [token.slug for token in self._manifest.document.tokens]
+        missing = [slug for slug in listed if slug not in names]
+        if missing:
+            found = f"no tensor {missing[0]!r} (the files hold: {', '.join(names) or 'none'})"
+            expected = f"{missing[0]!r} or '{missing[0]}{AGGREGATED_SUFFIX}', as the manifest's tokens say"
+            raise TensorError(problem(self._manifest.path, None, found, expected))
+        return [*listed, *(name for name in names if name not in listed)]
+
+    def _word(self, name: str, slug: str, steps: Sequence[StoredTensor], aggregated: StoredTensor | None) -> WordMaps:
+        tensors = [*steps, *([aggregated] if aggregated else [])]
+        _check_same("latent grid", tensors, slice(-_FRAME_RANK, None))
+        _check_same("numbers of layers and heads", list(steps), slice(1, -_FRAME_RANK))
+        frames, height, width = tensors[0].shape[-_FRAME_RANK:]
+        _check_grid(self._manifest, name, (frames, height, width))
+        numbers = self._step_numbers(sum(tensor.shape[0] for tensor in steps))
+        return WordMaps(name, slug, (frames, height, width), numbers, tuple(steps), aggregated)
+
+    def _step_numbers(self, count: int) -> tuple[int, ...]:
+        """Return the number of each stored step: the manifest's, if it lists just as many, else their places."""
+        numbers = tuple(step.index for step in self._manifest.document.denoising)
+        return numbers if len(numbers) == count else tuple(range(count))
+
+
+def _check_kind_and_rank(tensor: StoredTensor) -> None:
+    if tensor.kind not in ("F16", "F32"):
+        raise TensorError(problem(tensor.path, tensor.name, f"element type {tensor.kind}", "F16 or F32"))
+    is_aggregated = tensor.name.endswith(AGGREGATED_SUFFIX)
+    rank, axes = (_FRAME_RANK, _FRAME_AXES) if is_aggregated else (_STEP_RANK, _STEP_AXES)
+    if len(tensor.shape) != rank or 0 in tensor.shape:
+        found, expected = f"shape {list(tensor.shape)}", f"shape {axes}, no axis empty"
+        raise TensorError(problem(tensor.path, tensor.name, found, expected))
+
+
+def _check_grid(manifest: Manifest, name: str, found: tuple[int, int, int]) -> None:
+    grid = manifest.document.grid
+    if grid is not None and (grid.frames, grid.height, grid.width) != found:
+        raise TensorError(
+            Problem(
+                file=manifest.path,
+                field="grid",
+                found=f"{grid.frames} x {grid.height} x {grid.width}",
+                expected=f"{' x '.join(map(str, found))}, as the tensors of {name!r} have it",
+                remedy="write the grid of the tensors, or leave the field out",
+            )
+        )
+
+
+def _check_same(what: str, tensors: Sequence[StoredTensor], axes: slice) -> None:
+    for tensor in tensors[1:]:
+        found, expected = list(tensor.shape[axes]), list(tensors[0].shape[axes])
+        if found != expected:
+            raise TensorError(
+                problem(tensor.path, tensor.name, f"{what} {found}", f"{expected} as in {tensors[0].path.name}")
+            )
+
+
+def _chosen(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
+    """Return the places of what was chosen among what is available."""
+    if choice is None:
+        return list(range(len(available)))
+    if isinstance(choice, str):
+        first, last = map(int, choice.split("-"))
+        places = [place for place, number in enumerate(available) if first <= number <= last]
+        wanted_but_missing = not places
+    else:
+        wanted = [choice] if isinstance(choice, int) else list(choice)
+        wanted = [available[number] if -len(available) <= number < 0 else number for number in wanted]
+        places = [place for place, number in enumerate(available) if number in wanted]
+        wanted_but_missing = not set(wanted) <= set(available)
+    if wanted_but_missing:
+        raise ConfigError(f"{axis}: found {choice!r}; expected some of {_spelled(available)}, which are stored")
+    return places
+
+
+def _spelled(numbers: Sequence[int]) -> str:
+    if len(numbers) > 1 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,117 @@
+"""What waits to be rendered, and until when."""
+
+import heapq
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attnwatch.batches.targets import Target
+
+
+@dataclass
+class Waiting:
+    """A target in the backlog.
+
+    Attributes:
+        target: what is to be rendered.
+        due: monotonic time from which it may be started.
+        order: what is due comes in the order of these.
+        since: when its files were first found incomplete, None if they never were.
+        looks: how often it could not be tried.
+
+    """
+
+    target: Target
+    due: float = 0.0
+    order: float = 0.0
+    since: float | None = None
+    looks: int = 0
+
+
+@dataclass
+class Backlog:
+    """Targets that wait until they are due, and then for their turn; those of the same order as they came."""
+
+    _waiting: dict[Target, Waiting] = field(default_factory=dict)
+    _held: dict[Target | int, list[Waiting]] = field(default_factory=dict)
+    _queue: list[tuple[float, int, Waiting]] = field(default_factory=list)
+    _due: list[tuple[float, float, int, Waiting]] = field(default_factory=list)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __len__(self) -> int:
+        """Return the number of targets, those that are held back included."""
+        return len(self._waiting)
+
+    def __contains__(self, target: Target) -> bool:
+        """Tell whether a target waits."""
+        return target in self._waiting
+
+    def get(self, target: Target) -> Waiting | None:
+        """Return a target's entry."""
+        return self._waiting.get(target)
+
+    def videos(self) -> int:
+        """Return the number of videos among the targets."""
+        return len({target.manifest for target in self._waiting})
+
+    def put(self, waiting: Waiting) -> None:
+        """Let a target wait, instead of what is known of it now."""
+        self._waiting[waiting.target] = waiting
+        heapq.heappush(self._queue, (waiting.due, next(self._numbers), waiting))
+
+    def pop_due(self, now: float) -> Waiting | None:
+        """Take out the target whose turn it is among those that are due, None if none is."""
+        while self._queue and self._queue[0][0] <= now:
+            due, number, waiting = heapq.heappop(self._queue)
+            heapq.heappush(self._due, (waiting.order, due, number, waiting))
+        while self._due:
+            waiting = heapq.heappop(self._due)[3]
+            if self._is_queued(waiting):
+                del self._waiting[waiting.target]
+                return waiting
+        return None
+
+    def discard(self, target: Target) -> None:
+        """Let a target wait no longer."""
+        self._waiting.pop(target, None)
+
+    def hold(self, waiting: Waiting, until: Target | int) -> None:
+        """Keep a target back until another one, or a disk, is released."""
+        self._waiting[waiting.target] = waiting
+        self._held.setdefault(until, []).append(waiting)
+
+    def holds(self, until: Target | int) -> bool:
+        """Tell whether anything is kept back for a target or a disk."""
+        return any(map(self._is_queued, self._held.get(until, ())))
+
+    def release(self, until: Target | int, most: int | None = None) -> None:
+        """Let go of what was kept back for a target or a disk, or of so many at most: those that came first."""
+        held = [waiting for waiting in self._held.pop(until, ()) if self._is_queued(waiting)]
+        for waiting in held[:most]:
+            self.put(waiting)
+        if most is not None and held[most:]:
+            self._held[until] = held[most:]
+
+    def due(self, now: float, most: int) -> int:
+        """Count the targets that are due now, no further than to `most`."""
+        timed = (waiting for due, _, waiting in self._queue if due <= now)
+        taken = (entry[3] for entry in self._due)  # out of the queue already, by the last `pop_due`
+        waiting = filter(self._is_queued, itertools.chain(taken, timed))
+        return sum(1 for _ in itertools.islice(waiting, most))
+
+    def next_due(self) -> float | None:
+        """Return when the next target is due, None if none is queued."""
+        while self._due and not self._is_queued(self._due[0][3]):
+            heapq.heappop(self._due)
+        if self._due:
+            return self._due[0][1]
+        while self._queue and not self._is_queued(self._queue[0][2]):
+            heapq.heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def soon(self, now: float) -> set[Path]:
+        """Return the batches with a collection that can be started now, or is only kept back."""
+        return {w.target.batch for w in self._waiting.values() if w.target.batch and w.since is None and w.due <= now}
+
+    def _is_queued(self, waiting: Waiting) -> bool:
+        return self._waiting.get(waiting.target) is waiting

@@ -1,0 +1,257 @@
+"""watchdog events -> hints: paths that may have changed. A hint makes things sooner, never right: scans do that."""
+
+import contextlib
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Self
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from attnwatch.batches.legacy.layouts import SUMMARY_FILE, is_old_name, old_video_around
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest, is_receipt
+
+_log = logging.getLogger(__name__)
+
+_NEVER_LOOKED = (-1, -1)
+_APPEARED = frozenset({"created", "moved", "closed"})
+
+# Nothing that a scan itself causes, which opens and reads: in a large tree that alone would flood the kernel's queue.
+_WANTED: list[type[FileSystemEvent]] = [
+    *(DirCreatedEvent, DirMovedEvent),
+    *(FileCreatedEvent, FileMovedEvent, FileClosedEvent, FileDeletedEvent),
+]
+
+
+class Hints(FileSystemEventHandler):
+    """Collects, from watchdog's thread, the paths that the daemon should look at.
+
+    Attributes:
+        readable: becomes readable when there is something to take.
+
+    """
+
+    def __init__(self) -> None:
+        self._paths: set[Path] = set()
+        self._lock = threading.Lock()
+        self._is_awake = False
+        self.readable, self._writer = Pipe(duplex=False)
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Note a marker or a receipt, a batch that ended, or a folder that came with whatever is in it.
+
+        Of older batches, folders, summaries and videos: what else comes there comes often, and changes nothing.
+        """
+        if event.event_type == "deleted" and is_receipt(os.fsdecode(event.src_path)):
+            self.add(Path(os.fsdecode(event.src_path)))
+        if event.event_type not in _APPEARED:
+            return
+        path = Path(os.fsdecode(event.dest_path or event.src_path))
+        if event.is_directory:
+            old = old_video_around(path)
+            self.add(path if old is None else old.tensors)
+        elif is_manifest(path.name) or is_receipt(path.name) or is_old_name(path.name):
+            self.add(path)
+        elif path.name == SUMMARY_FILE:
+            self.add(path.parent)
+        elif path.name == BATCH_COMPLETE_FILE:
+            self.add(path.parent)  # the batch has ended: its videos may now be collected
+
+    def add(self, path: Path) -> None:
+        """Note a path."""
+        with self._lock:
+            self._paths.add(path)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the daemon look around, also where no path is known."""
+        with self._lock:
+            if not self._is_awake:
+                self._writer.send_bytes(b".")
+            self._is_awake = True
+
+    def take(self) -> set[Path]:
+        """Return the paths noted since the last call."""
+        with self._lock:
+            if self._is_awake:
+                self.readable.recv_bytes()
+            self._is_awake = False
+            paths, self._paths = self._paths, set()
+            return paths
+
+
+class RootWatcher:
+    """Feeds hints from file events below some folders, also when a folder appears late or is replaced.
+
+    A context manager. Where events cannot be had it says so once, and scanning goes on without them.
+
+    Attributes:
+        overflows: how often the kernel has dropped events because there were too many.
+        failures: folders without events, with the reason.
+
+    """
+
+    def __init__(self, roots: Iterable[Path], hints: Hints) -> None:
+        self._hints = hints
+        self._watches: dict[Path, ObservedWatch | None] = dict.fromkeys(roots)
+        self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
+        self._observer: BaseObserver | None = None
+        self._overflows_seen = 0
+        self._missed = False
+        self.overflows = 0
+        self.failures: dict[Path, str] = {}
+
+    def __enter__(self) -> Self:
+        self._exits = contextlib.ExitStack()
+        self._exits.enter_context(_watchdog_calmed(self._note_overflow))
+        self._exits.callback(self._stop_listening)
+        self._listen()
+        self.refresh()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._exits.close()
+
+    def refresh(self) -> bool:
+        """Watch the folders that are there now; tell whether events may have been missed since the last call."""
+        if self._observer is not None and not self._observer.is_alive():
+            self.try_again()
+        if self._observer is None:
+            return False
+        overflows = self.overflows
+        changed = overflows != self._overflows_seen
+        self._overflows_seen = overflows
+        for root, known in self._identities.items():
+            identity = _identity(root)
+            if identity != known or self._is_deaf(self._observer, root):
+                self._identities[root] = identity
+                self._watch_again(self._observer, root, present=identity is not None)
+                changed = True
+        return changed
+
+    def try_again(self) -> None:
+        """Ask anew for events that could not be had, or that have ended; the next `refresh` watches the folders."""
+        if self._observer is None or not self._observer.is_alive():
+            self._stop_listening()
+            self._listen()
+        for root in self._watches if self._observer is not None else ():
+            if self._watches[root] is None:
+                self._identities[root] = _NEVER_LOOKED
+
+    def _listen(self) -> None:
+        try:
+            observer = Observer()
+            observer.start()
+        except OSError as error:  # no inotify instances or file descriptors left
+            reason = str(error.strerror or error)
+            if reason not in self.failures.values():
+                _log.warning("no file events (%s): new videos are found by scanning only", reason)
+            self.failures = dict.fromkeys(self._watches, reason)
+            return
+        self._observer = observer
+
+    def _stop_listening(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+        self._observer = None
+        self._watches = dict.fromkeys(self._watches)
+
+    def misses_some_of(self, folders: int) -> bool:
+        """Tell whether fewer folders are watched than there are, now and at the last call: some are always new."""
+        watched = self.watched_folders()
+        missed, self._missed = self._missed, watched is not None and watched < folders
+        return missed and self._missed
+
+    def watched_folders(self) -> int | None:
+        """Return how many folders the kernel watches for this process, None where it does not say."""
+        count = 0
+        try:
+            for info in Path("/proc/self/fdinfo").iterdir():
+                with contextlib.suppress(OSError), info.open("rb") as lines:
+                    count += sum(line.startswith(b"inotify ") for line in lines)
+        except OSError:
+            return None
+        return count
+
+    def _note_overflow(self) -> None:
+        self.overflows += 1
+        self._hints.wake()
+
+    def _is_deaf(self, observer: BaseObserver, root: Path) -> bool:
+        """Tell whether the events of a folder have ended: it was removed, and made again under the same number."""
+        watch = self._watches[root]
+        alive = (emitter.watch for emitter in observer.emitters if emitter.is_alive())
+        return watch is not None and watch not in alive
+
+    def _watch_again(self, observer: BaseObserver, root: Path, *, present: bool) -> None:
+        old = self._watches[root]
+        if old is not None:
+            with contextlib.suppress(KeyError, OSError):
+                observer.unschedule(old)
+        self._watches[root] = None
+        if not present:
+            _log.warning("%s is not there: waiting for it", root)
+            return
+        try:
+            self._watches[root] = observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)
+            self.failures.pop(root, None)
+        except OSError as error:
+            reason = str(error.strerror or error)
+            if self.failures.get(root) != reason:
+                _log.warning("no file events for %s (%s): new videos are found by scanning only", root, reason)
+            self.failures[root] = reason
+
+
+class _OverflowListener(logging.Handler):
+    """Hears from watchdog's own log that events were lost; there is no other sign of it."""
+
+    def __init__(self, heard: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflow" in record.getMessage():
+            self._heard()
+        else:
+            _log.debug("watchdog: %s", record.getMessage())
+
+
+@contextlib.contextmanager
+def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
+    """Hear what watchdog logs, and let nothing of it reach stderr."""
+    theirs, listener = logging.getLogger("watchdog"), _OverflowListener(overflowed)
+    propagated = theirs.propagate
+    theirs.addHandler(listener)
+    theirs.propagate = False
+    with warnings.catch_warnings():
+        # One for every folder that vanishes while its watch is added: hundreds of megabytes under a storm.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
+        try:
+            yield
+        finally:
+            theirs.removeHandler(listener)
+            theirs.propagate = propagated
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

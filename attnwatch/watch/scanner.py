@@ -1,0 +1,120 @@
+"""Where is looked for videos: where hints point at once, everywhere from time to time, and never for long.
+
+A look at a large tree takes seconds. It is done in slices, between which jobs are started and signals are heard.
+"""
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
+from attnwatch.batches.targets import Target, targets_in
+
+_SLICE = 0.05  # seconds
+_SHARE = 0.01  # of the time may be spent on scans
+_FIRST = 10  # how much more the first one costs: it reads what later ones only look at
+
+
+class Search:
+    """Finds targets below some folders.
+
+    Attributes:
+        scans: number of scans that are done.
+        seconds: processor time of the last one.
+        folders: number of folders that it came across.
+        found: number of targets that it found.
+
+    """
+
+    def __init__(self, roots: Iterable[Path], *, collect: bool = False) -> None:
+        self._roots = tuple(roots)
+        self._collect = collect
+        self._hinted: deque[Iterator[Target | None]] = deque()
+        self._scan: Iterator[Target | None] | None = None
+        self._again = True
+        self._due = 0.0
+        self._spent = 0.0
+        self._seen = 0
+        self._count = 0
+        self.scans = 0
+        self.seconds = 0.0
+        self.folders = 0
+        self.found = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is more to look at right now."""
+        return self._scan is not None or self._again or bool(self._hinted)
+
+    @property
+    def next_scan(self) -> float:
+        """Monotonic time of the next scan."""
+        return self._due
+
+    def wait(self, interval: float) -> None:
+        """Put the next scan off until so many seconds from now; longer, where the last one took long."""
+        predicted = self.seconds if self.scans > 1 else self.seconds / _FIRST
+        self._due = time.monotonic() + max(interval, predicted / _SHARE)
+
+    def ask_for_scan(self) -> None:
+        """Scan everything as soon as possible, after the scan that may be under way."""
+        self._again = True
+
+    def follow(self, hints: Iterable[Path]) -> None:
+        """Look where hints point, before the scan goes on."""
+        searched = (path for path in hints if any(is_searched(path, root) for root in self._roots))
+        self._hinted.extend(_targets(walk(manifest_of(path)), self._roots, None) for path in searched)
+
+    def find(self, interval: float | None) -> Iterator[Target]:
+        """Yield targets for a slice of time.
+
+        Args:
+            interval: seconds between two scans, at least; None for one scan only.
+
+        """
+        limit = time.monotonic() + _SLICE
+        while self._hinted:
+            yield from _until(limit, self._hinted[0])
+            if time.monotonic() >= limit:
+                return
+            self._hinted.popleft()
+        if self._scan is None and (self._again or (interval is not None and time.monotonic() >= self._due)):
+            self._again, self._spent, self._seen, self._count = False, 0.0, len(self._roots), 0
+            self._scan = itertools.chain.from_iterable(map(self._everything_below, self._roots))
+        if self._scan is not None:
+            began = time.thread_time()
+            for target in _until(limit, self._scan):
+                self._count += 1
+                yield target
+            self._spent += time.thread_time() - began
+            if time.monotonic() < limit:
+                self._finish(interval)
+
+    def _everything_below(self, root: Path) -> Iterator[Target | None]:
+        for folder in walk(root):
+            self._seen += folder.folders
+            yield from _targets([folder], [root], root if self._collect else None)
+
+    def _finish(self, interval: float | None) -> None:
+        self._scan = None
+        self.scans += 1
+        self.seconds, self.folders, self.found = self._spent, self._seen, self._count
+        self.wait(float("inf") if interval is None else interval)
+
+
+def _targets(folders: Iterable[Folder], roots: Sequence[Path], collected: Path | None) -> Iterator[Target | None]:
+    """Yield the targets in folders, and None after each folder: there may be many without any."""
+    for folder in folders:
+        yield from targets_in(folder, roots, collected)
+        yield None
+
+
+def _until(limit: float, found: Iterator[Target | None]) -> Iterator[Target]:
+    """Pass targets on until the time is over."""
+    for target in found:
+        if target is not None:
+            yield target
+        if time.monotonic() >= limit:
+            return

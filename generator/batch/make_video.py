@@ -1,0 +1,143 @@
+"""Making one video: generated, its attention captured, everything written, the manifest last."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from generator.batch.plan import PlannedVideo
+from generator.batch.prepare import PreparedBatch
+from generator.capture.budget import keep_of
+from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
+from generator.capture.recorder import Recorder, capture
+from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
+from generator.models.contract import OnStep, VideoModel
+from generator.outputs.describe import describe_call
+from generator.outputs.manifest import Document, place_prompt
+from generator.outputs.store import AttentionStore
+from generator.outputs.video import TENSOR_FOLDER, AttentionFiles, write_video
+from generator.settings import Sampling
+
+log = logging.getLogger(__name__)
+
+MOST_ERROR = 1e-5
+"""Largest error of a probability that rounding in float32 explains, also of the many keys of padding together."""
+MEMORY_ADVICE = (
+    ". Go on with --resume and --offload model; or begin a new batch with --vae-tiling, --dtype bfloat16, "
+    "or smaller or shorter videos"
+)
+
+
+def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep) -> None:
+    """Make one video of a batch that lies in ``folder``.
+
+    Raises:
+        CaptureError: if its attention could not be captured as it should be.
+        PipelineError: if the pipeline failed, whatever it raised.
+        VideoError: if its frames are not numbers.
+        OutputError: if a file cannot be written.
+
+    """
+    began = time.monotonic()
+    sampling = batch.plan.settings.video.sampling()
+    place = folder / "videos" / video.prompt_id
+    with ExitStack() as undo:
+        with _recording(batch, video, place, undo) as store:
+            frames = _generate(batch.model, video, sampling, on_step)
+        place_prompt(place, video.variation.prompt)
+        write_video(
+            place / f"{video.stem}.mp4",
+            frames,
+            fps=sampling.fps,
+            attention=_finish(batch, sampling, store),
+            video_id=video.video_id,
+            generation=_describe(batch, video, time.monotonic() - began),
+            visualization=batch.plan.settings.visualization,
+        )
+        undo.pop_all()
+
+
+def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_step: OnStep) -> np.ndarray:
+    """Call the pipeline, and tell its own exceptions from mistakes of this program."""
+    try:
+        return model.generate(video.variation.prompt, sampling, video.seed, on_step)
+    except GeneratorError:
+        raise
+    except Exception as error:
+        advice = MEMORY_ADVICE if _lacks_memory(error) else ""
+        raise PipelineError(f"{type(error).__name__}: {first_line(error)}{advice}") from error
+
+
+def _lacks_memory(error: Exception) -> bool:
+    # Without a GPU torch has no class of its own for this, only a message.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def _recording(
+    batch: PreparedBatch, video: PlannedVideo, place: Path, undo: ExitStack
+) -> Iterator[AttentionStore | None]:
+    """Record attention to files, if there are words to track and it is to be stored."""
+    settings, words = batch.plan.settings, batch.words[video.variation.number]
+    if not words or not settings.attention_analysis.stores_anything:
+        yield None
+        return
+    sampling, prompt = settings.video.sampling(), video.variation.prompt
+
+    def keep_maps(maps: StepMaps) -> None:
+        store.append(maps)
+
+    with capture(
+        batch.model,
+        words,
+        batch.model.grid(sampling),
+        keep_of(settings.attention_analysis),
+        prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
+        on_maps=keep_maps,
+    ) as recorder:
+        compress = settings.attention_analysis.compress_attention
+        store = AttentionStore(place / TENSOR_FOLDER, video.tensors_stem, recorder, prompt, compress=compress)
+        undo.callback(store.discard)
+        yield store
+
+
+def _finish(batch: PreparedBatch, sampling: Sampling, store: AttentionStore | None) -> AttentionFiles:
+    """Write the rest of the attention, if every denoising step was seen."""
+    if store is None:
+        return AttentionFiles(grid=asdict(batch.model.grid(sampling)))
+    schedule = batch.model.schedule()
+    if store.recorder.steps_seen != len(schedule):
+        raise CaptureError(
+            f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline leaves out some "
+            "calls of its network. Switch that off, or do without capture"
+        )
+    files = store.finish(schedule, {})
+    _tell_error(store.recorder)
+    return files
+
+
+def _tell_error(recorder: Recorder) -> None:
+    """Say what the self-check found, if it was asked for."""
+    found = recorder.summary().get("self_check")
+    if isinstance(found, dict):
+        is_wrong = found["max_abs_error"] > MOST_ERROR
+        level, judged = (logging.WARNING, "more than rounding explains") if is_wrong else (logging.INFO, "rounding")
+        log.log(level, "self-check: largest error %.1e in %d rows: %s", found["max_abs_error"], found["rows"], judged)
+
+
+def _describe(batch: PreparedBatch, video: PlannedVideo, seconds: float) -> Document:
+    """Describe how a video was made, as FORMAT.md's ``generation``."""
+    prompt = video.variation.prompt
+    return {
+        **describe_call(batch.model, prompt, batch.plan.settings.video.sampling(), video.seed),
+        "template": batch.plan.template,
+        "prompt_id": video.prompt_id,
+        "variation": video.variation.number,
+        "choices": list(video.variation.choices.values()),
+        "seconds": round(seconds, 3),
+    }

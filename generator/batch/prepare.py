@@ -1,0 +1,131 @@
+"""From a plan to a batch that can begin: the model loaded, words found, and all that can go wrong before found out."""
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from generator.batch.plan import Plan, PlannedVideo
+from generator.batch.ranks import Rank
+from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention
+from generator.errors import ResumeError
+from generator.models import load as models
+from generator.models.contract import VideoModel
+from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
+
+log = logging.getLogger(__name__)
+
+MOST_WARNINGS = 5
+"""Prompts named one by one that are too long."""
+
+MOST_WORDS = 20
+"""Words named that the model does not know."""
+
+
+@dataclass(frozen=True)
+class PreparedBatch:
+    """A plan whose model is loaded: its settings are resolved, and its tracked words are found.
+
+    ``words`` are the tracked words of each variation, by its number.
+    """
+
+    plan: Plan
+    model: VideoModel
+    words: Mapping[int, tuple[TrackedWord, ...]]
+
+
+def load_model(plan: Plan, rank: Rank) -> VideoModel:
+    """Load the model of a batch: for one that is resumed, the very same version."""
+    wanted = plan.settings.model
+    model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}))
+    recorded = (plan.resumed or {}).get("model_revision", model.revision)
+    if model.revision != recorded:
+        raise ResumeError(
+            f"the batch was begun with {model.name} in version {recorded}; found is version {model.revision}. "
+            "Install the libraries that it was begun with, or start a new batch"
+        )
+    return model
+
+
+def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
+    """Do all that can go wrong before something is written."""
+    video = plan.settings.video.over(model.recommended)
+    model.check(video.sampling())
+    used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
+    plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
+    words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
+    batch = PreparedBatch(plan, model, words)
+    _check_attention(batch)
+    return batch
+
+
+def _check_attention(batch: PreparedBatch) -> None:
+    """Refuse what cannot be kept of the attention of any prompt."""
+    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    most = max(map(len, batch.words.values()))
+    if most and settings.stores_anything:
+        check_attention(settings, VideoShape.of(batch.model, sampling, most))
+
+
+def warn(batch: PreparedBatch) -> None:
+    """Say what is allowed and hardly meant."""
+    is_tracking = any(batch.words.values())
+    if not is_tracking:
+        log.warning("no word of the template is in (parentheses): the videos are made, and no attention is recorded")
+    if is_tracking and not batch.plan.settings.attention_analysis.stores_anything:
+        log.warning(
+            "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
+            "made without their attention"
+        )
+    warnings = list(_cut_off_prompts(batch.plan, batch.model))
+    for warning in warnings[:MOST_WARNINGS]:
+        log.warning("%s", warning)
+    if len(warnings) > MOST_WARNINGS:
+        log.warning("... and %d more prompts are too long", len(warnings) - MOST_WARNINGS)
+    _warn_of_unknown_words(batch.plan, batch.model)
+
+
+def _warn_of_unknown_words(plan: Plan, model: VideoModel) -> None:
+    """Name, in one warning, all words that are one and the same to the text encoder."""
+    texts = (model.clean(variation.prompt) for variation in plan.variations)
+    unknown = dict.fromkeys(word for text in texts for word in unknown_words(model.tokenise(text)))
+    if unknown:
+        shown = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
+        log.warning(
+            "%s does not know %d of the words, and takes all of them for the same one: %s",
+            model.name,
+            len(unknown),
+            shown,
+        )
+
+
+def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
+    """Name the words that the text encoder never sees. A tracked one among them was refused before."""
+    for variation in plan.variations:
+        sequence = model.tokenise(model.clean(variation.prompt))
+        if ending := cut_off(sequence):
+            yield (
+                f"prompt_{variation.number:03} has {sequence.whole_length} tokens and the text encoder takes "
+                f"{len(sequence.ids)}. It never sees the end: {ending}"
+            )
+
+
+def tell_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
+    """Say how large the attention of ``videos`` will be, and warn if the disk has not that much."""
+    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    words = [len(batch.words[video.variation.number]) for video in videos]
+    if not settings.stores_anything or not any(words):
+        return
+    shapes = [VideoShape.of(batch.model, sampling, count) for count in words]
+    sizes = [attention_bytes(settings, shape) if shape.words else 0 for shape in shapes]
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    log.info(
+        "attention: up to %s a video (%s), %s in all",
+        as_text(sizes[largest]),
+        as_kept(settings, shapes[largest]),
+        as_text(sum(sizes)),
+    )
+    free = shutil.disk_usage(folder).free
+    if sum(sizes) > free:
+        log.warning("the disk of %s has %s free, less than the attention alone will take", folder, as_text(free))

@@ -1,0 +1,114 @@
+"""Showing how far a batch is: two bars on a terminal, and one line per video in the log everywhere."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from generator.batch.plan import PlannedVideo
+
+log = logging.getLogger(__name__)
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes records through a console, so that they appear above its bars and whole lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record as one line, however long."""
+        self._console.print(self.format(record), markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def set_up_logging(console: Console, *, verbose: bool, prefix: str = "") -> None:
+    """Log to ``console``: the generator's own notes, and only warnings of anything else.
+
+    ``prefix`` tells several processes apart that write to the same place.
+    """
+    handler = ConsoleHandler(console)
+    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s: {prefix}%(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("generator").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def restore_terminal(console: Console) -> None:
+    """Bring back what bars hide, before the process ends abruptly."""
+    if console.is_terminal:
+        console.show_cursor()
+
+
+@contextmanager
+def loading(console: Console, what: str, *, shown: bool = True) -> Iterator[None]:
+    """Show that ``what`` is being loaded: a spinner on a terminal, and how long it took in the log."""
+    began = time.monotonic()
+    with console.status(f"loading {escape(what)}") if shown and console.is_terminal else nullcontext():
+        yield
+    if shown:
+        log.info("loaded %s in %.1f s", what, time.monotonic() - began)
+
+
+class BatchProgress:
+    """The bars of a batch and of the video that is being denoised; a context manager."""
+
+    def __init__(self, console: Console, total: int, done: int, *, bars: bool = True) -> None:
+        """Show ``done`` of ``total`` videos; without ``bars``, which several processes would draw over each other."""
+        self._total = total
+        self._number = done
+        self._began = time.monotonic()
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not bars or not console.is_terminal,
+        )
+        self._batch = self._bars.add_task("videos", total=total, completed=done)
+        self._denoising = self._bars.add_task("denoising", total=None)
+
+    def __enter__(self) -> Self:
+        """Show the bars."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Take the bars away."""
+        self._bars.stop()
+
+    def begin(self, video: PlannedVideo) -> None:
+        """Turn to the next video."""
+        self._number += 1
+        self._began = time.monotonic()
+        self._bars.reset(self._denoising, description=video.video_id, total=None)
+
+    def step(self, done: int, total: int) -> None:
+        """Show that a denoising step is done; after the last one the video is decoded and written."""
+        if done < total:
+            self._bars.update(self._denoising, completed=done, total=total)
+        else:
+            self._bars.reset(self._denoising, description="decoding", total=None)
+
+    def finished(self, video: PlannedVideo) -> None:
+        """Log a video that is complete on the disk."""
+        log.info("%s %.1f s", self._describe(video), time.monotonic() - self._began)
+        self._bars.update(self._batch, advance=1)
+
+    def failed(self, video: PlannedVideo, error: Exception) -> None:
+        """Log a video that could not be made."""
+        log.error("%s failed: %s: %s", self._describe(video), type(error).__name__, error)
+
+    def _describe(self, video: PlannedVideo) -> str:
+        where = f"video {self._number}/{self._total} {video.video_id}"
+        return f'{where} seed {video.seed} "{video.variation.prompt}"'

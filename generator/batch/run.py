@@ -1,0 +1,180 @@
+"""Running a batch: one video after the other, each complete on the disk before the next one begins.
+
+Several processes share the list of videos. The first one makes the folder, writes the batch's own files and waits
+for the others at the end.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from generator.batch.folders import batch_folder, claimed, wait_until_ended
+from generator.batch.interrupt import Stopped, StopRequest, stop_on_signals
+from generator.batch.make_video import make_video
+from generator.batch.plan import Plan, PlannedVideo
+from generator.batch.prepare import PreparedBatch, load_model, prepare, tell_size, warn
+from generator.batch.progress import BatchProgress, loading, restore_terminal
+from generator.batch.ranks import Rank
+from generator.errors import CaptureError, PipelineError, VideoError
+from generator.models.memory import recover
+from generator.outputs.files import remove_leftovers
+from generator.outputs.manifest import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
+
+log = logging.getLogger(__name__)
+
+# When these end a video, the batch goes on with the next one. Anything else is a mistake in this program and ends it.
+VIDEO_FAILURES = (CaptureError, PipelineError, VideoError, MemoryError)
+
+
+def run(plan: Plan, console: Console) -> int:
+    """Make all videos of ``plan`` that are not there yet, and return the exit code.
+
+    Returns:
+        0 if the batch is complete, 1 if a video failed, 128 plus the signal's number if it was stopped. Of several
+        processes only the first one tells of failures: launchers take any other code for the end of all.
+
+    Raises:
+        UsageError: if the model cannot be loaded or cannot do what is asked; nothing was written then.
+        OutputError: if files cannot be written; what is complete stays.
+
+    """
+    rank = Rank.of(os.environ)
+    with loading(console, plan.settings.model.id, shown=rank.is_first):
+        model = load_model(plan, rank)
+    batch = prepare(plan, model)
+    if rank.is_first:
+        warn(batch)
+    rank.join()
+    with stop_on_signals(partial(restore_terminal, console)) as stop:
+        work = _Work(batch, rank, console, stop)
+        return _lead(work) if rank.is_first else _follow(work)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one process of a batch works with."""
+
+    batch: PreparedBatch
+    rank: Rank
+    console: Console
+    stop: StopRequest
+
+
+def _lead(work: _Work) -> int:
+    """Begin a batch, make this process's videos, and end the batch when all processes have ended."""
+    plan, rank = work.batch.plan, work.rank
+    folder = batch_folder(plan)
+    with claimed(folder):
+        if plan.resumed is None:
+            write_batch(folder, plan, work.batch.words, work.batch.model.revision)
+        else:
+            (folder / COMPLETE_FILE).unlink(missing_ok=True)
+            remove_leftovers(folder)
+        missing = [video for video in plan.videos if not (folder / video.manifest).exists()]
+        log.info(
+            "%s: %d of %d videos to be made with %s", folder, len(missing), len(plan.videos), work.batch.model.name
+        )
+        tell_size(work.batch, folder, missing)
+        began = time.time()
+        rank.agree((folder, [video.video_id for video in missing]))
+        rank.meet()
+        _make_videos(work, folder, rank.share(missing), len(plan.videos) - len(missing))
+        for number in range(1, rank.size):
+            wait_until_ended(folder, number)
+            _notice_death(work, folder, rank.share(missing, number), number, began)
+        return _end(work, folder)
+
+
+def _follow(work: _Work) -> int:
+    """Make this process's videos in the folder that the first one names."""
+    folder, missing = work.rank.agree((Path(), [""]))
+    with claimed(folder, work.rank.number):
+        work.rank.meet()
+        videos = [video for video in work.batch.plan.videos if video.video_id in set(missing)]
+        _make_videos(work, folder, work.rank.share(videos), 0)
+    return work.stop.exit_code if work.stop.signal is not None else 0
+
+
+def _make_videos(work: _Work, folder: Path, videos: Sequence[PlannedVideo], done: int) -> None:
+    """Make ``videos``; so many were ``done`` before, if this is the only process."""
+    done = done if work.rank.size == 1 else 0
+    with BatchProgress(work.console, len(videos) + done, done, bars=work.rank.size == 1) as progress:
+        for video in _until_stopped(videos, work.stop):
+            if not _try(work.batch, folder, video, progress, work.stop):
+                recover(work.batch.model.pipe)
+
+
+def _until_stopped(videos: Iterable[PlannedVideo], stop: StopRequest) -> Iterator[PlannedVideo]:
+    for video in videos:
+        if stop.signal is not None:
+            return
+        yield video
+
+
+def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: BatchProgress, stop: StopRequest) -> bool:
+    """Make one video; return whether it did not fail. One that was abandoned did not."""
+
+    def on_step(done: int, total: int) -> None:
+        progress.step(done, total)
+        if done < total:  # after the last step the video is as good as made: it is finished and kept
+            stop.raise_if_stopped()
+
+    progress.begin(video)
+    began = time.monotonic()
+    try:
+        make_video(batch, folder, video, on_step)
+    except Stopped:
+        log.info("%s is abandoned: stopped while it was denoised", video.video_id)
+    except VIDEO_FAILURES as error:
+        progress.failed(video, error)
+        write_failure(folder, video, error, time.monotonic() - began)
+        return False
+    else:
+        progress.finished(video)
+    return True
+
+
+def _notice_death(work: _Work, folder: Path, videos: Sequence[PlannedVideo], number: int, began: float) -> None:
+    """Say so if a process ended without having made or tried all of its videos, and nobody stopped it."""
+    undone = [video for video in videos if not _was_tried(folder, video, began)]
+    if undone and work.stop.signal is None:
+        log.error(
+            "process %d of %d ended before its time: %d of its %d videos were not tried, from %s on",
+            number,
+            work.rank.size,
+            len(undone),
+            len(videos),
+            undone[0].video_id,
+        )
+
+
+def _was_tried(folder: Path, video: PlannedVideo, since: float) -> bool:
+    failure = folder / video.failure
+    return (folder / video.manifest).exists() or (failure.exists() and failure.stat().st_mtime >= since)
+
+
+def _end(work: _Work, folder: Path) -> int:
+    """Write how the batch ended, say it, and return the exit code."""
+    videos = work.batch.plan.videos
+    unmade = [video for video in videos if not (folder / video.manifest).exists()]
+    failed = sum((folder / video.failure).exists() for video in unmade)
+    complete = len(videos) - len(unmade)
+    write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
+    if not unmade:
+        log.info("%s is complete, %d of %d videos", folder, complete, len(videos))
+        return 0
+    log.warning(
+        "%s has %d of %d videos; %d failed. Go on with: python -m generator --resume %s",
+        folder,
+        complete,
+        len(videos),
+        failed,
+        folder,
+    )
+    return work.stop.exit_code if work.stop.signal is not None else 1

@@ -1,0 +1,144 @@
+"""How much of the attention is kept, and how many bytes that will be, before anything is generated."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+
+from generator.capture.maps import BRANCHES, Keep
+from generator.errors import ModelError, SettingsError
+from generator.models.contract import LatentGrid, VideoModel
+from generator.settings import AttentionSettings, Sampling
+
+RESERVED_TENSORS = 2
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_REDUCTIONS: tuple[Mapping[str, object], ...] = (
+    {"store_per_head": False},
+    {"store_per_block": False},
+    {"storage_dtype": "float16"},
+    {"store_per_head": False, "store_per_block": False},
+    {"store_attention": False},
+)
+"""Ways of keeping less, besides fewer steps, smaller maps and fewer layers."""
+
+
+def keep_of(settings: AttentionSettings) -> Keep:
+    """Translate settings into what capture is told to keep."""
+    return Keep(
+        steps=settings.store_attention,
+        aggregated=settings.store_aggregated_attention,
+        interval=settings.storage_interval,
+        layers=settings.layers,
+        per_block=settings.store_per_block,
+        per_head=settings.store_per_head,
+        downsample=settings.spatial_downsample_factor,
+        branches=BRANCHES if settings.branch == "both" else (settings.branch,),
+        reserved=settings.store_reserved,
+        dtype=getattr(torch, settings.storage_dtype),
+        self_check=settings.self_check,
+    )
+
+
+@dataclass(frozen=True)
+class VideoShape:
+    """What the size of a video's maps depends on, besides the settings."""
+
+    words: int
+    steps: int
+    layers: int
+    heads: int
+    grid: LatentGrid
+    is_guided: bool = True
+    """Whether the unconditional branch is computed too."""
+
+    @classmethod
+    def of(cls, model: VideoModel, sampling: Sampling, words: int) -> "VideoShape":
+        """Ask a model."""
+        layers = model.text_attention()
+        count = sum(layer.denoiser == layers[0].denoiser for layer in layers)
+        return cls(words, sampling.steps, count, layers[0].heads, model.grid(sampling), model.guides(sampling))
+
+
+def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:
+    """Compute the size of one video's maps as FORMAT.md has them, before compression and without headers."""
+    keep = keep_of(settings)
+    tensors = (video.words + RESERVED_TENSORS * keep.reserved) * len(keep.branches)
+    cells = tensors * keep.grid(video.grid).size
+    layers = (video.layers if keep.layers is None else len(keep.layers)) if keep.per_block else 1
+    heads = video.heads if keep.per_head else 1
+    steps = ceil(video.steps / keep.interval) * layers * heads * keep.dtype.itemsize
+    return cells * (steps * keep.steps + torch.float32.itemsize * keep.aggregated)
+
+
+def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
+    """Refuse what the model cannot give, and what is larger than ``max_attention_bytes``.
+
+    Raises:
+        ModelError: for layers that are not there, or a branch that is not computed.
+        SettingsError: for too many bytes; it offers what would fit.
+
+    """
+    wrong = [layer for layer in settings.layers or () if layer >= video.layers]
+    if wrong:
+        raise ModelError(
+            f"layers: found {', '.join(map(str, wrong))}; the model has {video.layers} layers of text attention. "
+            f"Expected numbers from 0 to {video.layers - 1}"
+        )
+    if settings.branch != "cond" and not video.is_guided:
+        raise ModelError(
+            f"branch: found {settings.branch!r}, but the unconditional branch is not computed. Expected a guidance "
+            "scale above 1 (and, for HunyuanVideo, a negative prompt), or `cond`"
+        )
+    found = attention_bytes(settings, video)
+    if found > settings.max_attention_bytes:
+        offers = "".join(f"\n  {offer}" for offer in _offers(settings, video))
+        raise SettingsError(
+            f"the attention of one video would take {as_text(found)}, more than max_attention_bytes "
+            f"({as_text(settings.max_attention_bytes)}). Raise that, track fewer words, or keep less:{offers}"
+        )
+
+
+def _offers(settings: AttentionSettings, video: VideoShape) -> Iterator[str]:
+    """Describe ways of keeping less that fit, each by itself, with their sizes."""
+    offered: list[AttentionSettings] = []
+    for change in _changes(settings, video):
+        less = settings.model_copy(update=dict(change))
+        size = attention_bytes(less, video)
+        if size <= settings.max_attention_bytes and less not in offered:
+            offered.append(less)
+            described = ", ".join(f"{name}: {_spelt(value)}" for name, value in change.items())
+            yield f"{described} ({as_text(size)})"
+
+
+def _changes(settings: AttentionSettings, video: VideoShape) -> Iterator[Mapping[str, object]]:
+    for name, most in (("storage_interval", video.steps), ("spatial_downsample_factor", 8)):
+        for value in range(getattr(settings, name) + 1, most + 1):
+            change = {name: value}
+            if attention_bytes(settings.model_copy(update=change), video) <= settings.max_attention_bytes:
+                yield change  # the mildest one that fits
+                break
+    yield from _REDUCTIONS
+
+
+def _spelt(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_text(count: int) -> str:
+    """Write a number of bytes for people: ``3.3 MB``."""
+    power = min((len(f"{count:d}") - 1) // 3, len(_UNITS) - 1)
+    return f"{count / 1000**power:.1f} {_UNITS[power]}" if power else f"{count} bytes"
+
+
+def as_kept(settings: AttentionSettings, video: VideoShape) -> str:
+    """Describe in a few words what is kept of one video."""
+    steps = ceil(video.steps / settings.storage_interval) if settings.store_attention else 0
+    layers = video.layers if settings.layers is None else len(settings.layers)
+    axes = [
+        f"{video.words} words" if video.words != 1 else "1 word",
+        f"{steps} steps" if steps else "their mean over all steps",
+        f"{layers} layers" if settings.store_per_block else "the mean of layers",
+        f"{video.heads} heads" if settings.store_per_head else "the mean of heads",
+    ]
+    return ", ".join(axes)

@@ -1,0 +1,65 @@
+"""AnimateDiff: a text-to-image UNet of Stable Diffusion with motion modules."""
+
+from typing import Any
+
+from diffusers.models.attention_processor import AttnProcessor2_0, FusedAttnProcessor2_0
+from torch import nn
+
+from generator.errors import ModelError
+from generator.models.contract import TextAttention, TextPlace
+from generator.models.families.base import PipelineModel, Strides
+from generator.settings import Sampling
+
+NEGATIVE_PROMPT = "bad quality, worse quality"
+MOTION = "motion_modules"
+
+
+class AnimateDiffModel(PipelineModel):
+    """Separate text attention, frame by frame and at several sizes, guidance in one batch; every latent is a frame.
+
+    The grid is that of the largest layers; smaller ones are enlarged to it. ``attn2`` of a motion module attends from
+    frame to frame, not to text.
+    """
+
+    text_place = TextPlace.APART
+    attention_function = "scaled_dot_product_attention"
+    processors = (AttnProcessor2_0, FusedAttnProcessor2_0)
+    frame_by_frame = True
+    float32_vae = False
+
+    @property
+    def text_keys(self) -> int:  # type: ignore[override]
+        """Read how many tokens the text encoder takes."""
+        keys: int = self.pipe.tokenizer.model_max_length
+        return keys
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise for sizes that the pipeline refuses, and for more frames than the motion modules have places for."""
+        self._refuse_unknown_settings(sampling)
+        self._refuse_other_sizes(sampling, self.pipe.vae_scale_factor)
+        most: int = self._network.config.motion_max_seq_length
+        if sampling.frames > most:
+            raise ModelError(f"frames {sampling.frames}: {self.name} makes at most {most}")
+
+    def denoisers(self) -> dict[str, nn.Module]:
+        """Return the UNet."""
+        return {"unet": self.pipe.unet}
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return ``attn2`` of the blocks that work on single frames, in the order in which they are called."""
+        return [
+            TextAttention("unet", name, module)
+            for part in ("down_blocks", "mid_block", "up_blocks")
+            for name, module in getattr(self._network, part).named_modules(prefix=part)
+            if name.endswith(".attn2") and MOTION not in name
+        ]
+
+    def _recommended(self) -> Sampling:
+        return Sampling(512, 512, 16, 8.0, 25, 7.5, NEGATIVE_PROMPT)
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        return {"negative_prompt": sampling.negative_prompt, "guidance_scale": sampling.guidance_scale}
+
+    @property
+    def _strides(self) -> Strides:
+        return Strides(1, self.pipe.vae_scale_factor, 1, 1)

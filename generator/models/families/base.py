@@ -1,0 +1,227 @@
+"""What the pipelines of all families have in common, as the contract asks for it. A family overrides what differs."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from torch import nn
+
+from generator.errors import ModelError
+from generator.models.contract import LatentGrid, OnStep, TextAttention, TextPlace
+from generator.prompts.tokens import TokenSequence
+from generator.settings import Sampling
+
+SHIFTS = ("flow_shift", "shift")
+"""How schedulers call the shift of their noise levels."""
+
+
+@dataclass(frozen=True)
+class Strides:
+    """How many frames and pixels a latent has, and how many latents a token of the transformer has."""
+
+    time: int
+    space: int
+    patch_time: int
+    patch: int
+
+
+class PipelineModel(ABC):
+    """A text-to-video pipeline of diffusers: one tokenizer, networks that denoise, a scheduler.
+
+    The first of its networks stands for all of them where they must agree. What a class attribute means is said in
+    `generator.models.contract.VideoModel`.
+    """
+
+    text_keys: int
+    text_place: TextPlace
+    attention_function: str
+    processors: tuple[type, ...]
+    guidance_in_one_batch = True
+    frame_by_frame = False
+    float32_vae = True
+
+    def __init__(
+        self, pipe: DiffusionPipeline, name: str = "", revision: str | None = None, recommended: Sampling | None = None
+    ) -> None:
+        """Adapt ``pipe``; ``recommended`` stands in for what the family's own makers recommend."""
+        self.pipe = pipe
+        self.name = name
+        self.revision = revision
+        self.recommended = recommended or self._recommended()
+        if not pipe.tokenizer.is_fast:
+            raise ModelError(
+                f"model {name}: its tokenizer, {type(pipe.tokenizer).__name__}, does not tell which characters a "
+                "token stands for. Install `tokenizers`, or convert it to a fast tokenizer"
+            )
+
+    @property
+    def device(self) -> str:
+        """Where the pipeline computes; with offloading, its weights may be elsewhere."""
+        return str(self.pipe._execution_device)
+
+    @property
+    def dtype(self) -> str:
+        """What the networks compute in; the VAE may differ."""
+        return str(self._network.dtype).removeprefix("torch.")
+
+    def clean(self, prompt: str) -> str:
+        """Return the prompt as it is: most pipelines clean nothing."""
+        return prompt
+
+    def tokenise(self, text: str) -> TokenSequence:
+        """Tokenise as the pipeline does, padded and cut, with the offsets of characters."""
+        return self._tokenise(text, self.text_keys)
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise for what the pipeline would round, in silence or not, and for settings that it does not have."""
+        strides = self._strides
+        self._refuse_unknown_settings(sampling)
+        self._refuse_other_sizes(sampling, strides.space * strides.patch)
+        self._refuse_other_frames(sampling.frames, strides.time * strides.patch_time)
+
+    def grid(self, sampling: Sampling) -> LatentGrid:
+        """Divide by the strides of the VAE, whose first latent frame is one video frame, and by the patches."""
+        strides = self._strides
+        latent_frames = (sampling.frames - 1) // strides.time + 1
+        return LatentGrid(
+            frames=-(-latent_frames // strides.patch_time),
+            height=sampling.height // strides.space // strides.patch,
+            width=sampling.width // strides.space // strides.patch,
+            temporal_stride=strides.time * strides.patch_time,
+            causal_first_frame=True,
+        )
+
+    def guides(self, sampling: Sampling) -> bool:
+        """Tell by the scale: 1 is no guidance."""
+        return sampling.guidance_scale > 1
+
+    def denoisers(self) -> dict[str, nn.Module]:
+        """Return the one network that denoises."""
+        return {"transformer": self.pipe.transformer}
+
+    @abstractmethod
+    def text_attention(self) -> list[TextAttention]:
+        """Return the attention modules among whose keys are the prompt's tokens, in the order of their calls."""
+
+    def schedule(self) -> list[tuple[float, float | None]]:
+        """Read what the scheduler was set to; not every scheduler has sigmas."""
+        scheduler = self.pipe.scheduler
+        timesteps = [float(timestep) for timestep in scheduler.timesteps]
+        if not hasattr(scheduler, "sigmas"):
+            return [(timestep, None) for timestep in timesteps]
+        return list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
+
+    def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
+        """Call the pipeline."""
+
+        def step_done(pipe: DiffusionPipeline, step: int, _time: object, _tensors: object) -> dict[str, object]:
+            on_step(step + 1, pipe.num_timesteps)
+            return {}
+
+        if sampling.flow_shift is not None:
+            self._shift_noise(sampling.flow_shift)
+        result = self.pipe(
+            prompt=prompt,
+            height=sampling.height,
+            width=sampling.width,
+            num_frames=sampling.frames,
+            num_inference_steps=sampling.steps,
+            generator=torch.Generator("cpu").manual_seed(seed),
+            output_type="np",
+            callback_on_step_end=step_done,
+            callback_on_step_end_tensor_inputs=[],
+            **self._arguments(sampling),
+        )
+        frames: np.ndarray = result.frames[0]
+        return frames
+
+    @property
+    def _shifts(self) -> list[str]:
+        """Names of the scheduler's settings that shift its noise levels; none where it finds the shift by itself."""
+        config = self.pipe.scheduler.config
+        return [] if config.get("use_dynamic_shifting") else [name for name in SHIFTS if name in config]
+
+    def _shift_noise(self, shift: float) -> None:
+        scheduler = self.pipe.scheduler
+        self.pipe.scheduler = type(scheduler).from_config(scheduler.config, **dict.fromkeys(self._shifts, shift))
+
+    @abstractmethod
+    def _recommended(self) -> Sampling:
+        """Return what the makers of the model recommend."""
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        """Return the arguments of the pipeline's call that are not the same in all families."""
+        return {
+            "negative_prompt": sampling.negative_prompt,
+            "guidance_scale": sampling.guidance_scale,
+            "max_sequence_length": self.text_keys,
+        }
+
+    @property
+    def _network(self) -> Any:  # noqa: ANN401 - each family has a type of its own
+        return next(iter(self.denoisers().values()))
+
+    @property
+    @abstractmethod
+    def _strides(self) -> Strides:
+        """Return the strides of the VAE and of the patches."""
+
+    def _attention_of_blocks(self, attention: str, *kinds: str) -> list[TextAttention]:
+        """List the module ``attention`` of every block, by the names of the lists that hold the blocks."""
+        return [
+            TextAttention(name, f"{kind}.{index}.{attention}", getattr(block, attention))
+            for name, denoiser in self.denoisers().items()
+            for kind in kinds
+            for index, block in enumerate(getattr(denoiser, kind))
+        ]
+
+    def _tokenise(self, text: str, length: int) -> TokenSequence:
+        tokenizer = self.pipe.tokenizer
+        found = tokenizer(
+            text,
+            padding="max_length",
+            max_length=length,
+            truncation=True,
+            add_special_tokens=True,
+            return_offsets_mapping=True,
+        )
+        whole = tokenizer(text, add_special_tokens=True, verbose=False)
+        return TokenSequence(
+            text=text,
+            ids=tuple(found["input_ids"]),
+            offsets=tuple(found["offset_mapping"]),
+            pieces=tuple(tokenizer.convert_ids_to_tokens(found["input_ids"])),
+            length=sum(found["attention_mask"]),
+            whole_length=len(whole["input_ids"]),
+            unknown_id=tokenizer.unk_token_id,
+        )
+
+    def _refuse_unknown_settings(self, sampling: Sampling) -> None:
+        if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:
+            raise ModelError(
+                f"guidance_scale_2 {sampling.guidance_scale_2:g}: {self.name} has one network only. Leave it out"
+            )
+        if sampling.flow_shift is not None and not self._shifts:
+            raise ModelError(
+                f"flow_shift {sampling.flow_shift:g}: the scheduler of {self.name}, "
+                f"{type(self.pipe.scheduler).__name__}, has none. Leave it out"
+            )
+
+    def _refuse_other_sizes(self, sampling: Sampling, multiple: int) -> None:
+        for what, found in (("width", sampling.width), ("height", sampling.height)):
+            if found % multiple:
+                lower = max(found // multiple, 1) * multiple
+                raise ModelError(
+                    f"{what} {found}: {self.name} makes multiples of {multiple}. Try {lower} or {lower + multiple}"
+                )
+
+    def _refuse_other_frames(self, frames: int, stride: int) -> None:
+        """Raise for a number of frames that is not ``stride`` x n + 1."""
+        if frames % stride != 1:
+            lower = max(frames - 1, 0) // stride * stride + 1
+            raise ModelError(
+                f"frames {frames}: {self.name} makes {stride}n + 1 of them. Try {lower} or {lower + stride}"
+            )

@@ -1,0 +1,53 @@
+"""CogVideoX 2B, 5B and 1.5, text to video."""
+
+from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0, FusedCogVideoXAttnProcessor2_0
+
+from generator.models.contract import TextAttention, TextPlace
+from generator.models.families.base import PipelineModel, Strides
+from generator.settings import Sampling
+
+LATENT_PAIR = 2
+
+
+class CogVideoXModel(PipelineModel):
+    """Joint attention with the text first and unmasked, guidance in one batch, a causal VAE.
+
+    CogVideoX 1.5 takes latent frames in pairs. Their number is odd, and the pipeline puts one in front that is never
+    decoded; so the first pair stands for the first video frame alone, as a causal first frame does.
+    """
+
+    text_place = TextPlace.FIRST
+    attention_function = "scaled_dot_product_attention"
+    processors = (CogVideoXAttnProcessor2_0, FusedCogVideoXAttnProcessor2_0)
+    float32_vae = False
+
+    @property
+    def text_keys(self) -> int:  # type: ignore[override]
+        """Read how many text tokens the transformer has positions for."""
+        keys: int = self._network.config.max_text_seq_length
+        return keys
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise for other sizes and frames than the makers train with.
+
+        The VAE decodes latent frames in pairs, and the first frame alone only if their number is odd.
+        """
+        strides = self._strides
+        self._refuse_unknown_settings(sampling)
+        self._refuse_other_sizes(sampling, strides.space * strides.patch)
+        self._refuse_other_frames(sampling.frames, strides.time * LATENT_PAIR)
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return ``attn1`` of every block."""
+        return self._attention_of_blocks("attn1", "transformer_blocks")
+
+    def _recommended(self) -> Sampling:
+        if self._network.config.patch_size_t is None:
+            return Sampling(720, 480, 49, 8.0, 50, 6.0)
+        return Sampling(1360, 768, 81, 16.0, 50, 6.0)
+
+    @property
+    def _strides(self) -> Strides:
+        config = self._network.config
+        time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
+        return Strides(time, space, config.patch_size_t or 1, config.patch_size)

@@ -1,0 +1,69 @@
+"""HunyuanVideo, text to video."""
+
+from inspect import signature
+from typing import Any
+
+from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoAttnProcessor2_0
+
+from generator.models.contract import TextAttention, TextPlace
+from generator.models.families.base import PipelineModel, Strides
+from generator.prompts.tokens import TokenSequence
+from generator.settings import Sampling
+
+
+class HunyuanVideoModel(PipelineModel):
+    """Joint attention with the text last and a mask, a causal VAE.
+
+    The model takes the guidance scale as an input, and computes the conditional branch only. Given a negative
+    prompt, guidance is done with two calls instead, with the same scale.
+    """
+
+    text_keys = 256
+    text_place = TextPlace.LAST
+    attention_function = "dispatch_attention_fn"
+    processors = (HunyuanVideoAttnProcessor2_0,)
+    guidance_in_one_batch = False
+
+    def tokenise(self, text: str) -> TokenSequence:
+        """Tokenise within the instructions that the pipeline puts around a prompt, and take off those before it."""
+        template: dict[str, Any] = signature(type(self.pipe).__call__).parameters["prompt_template"].default
+        before, after = template["template"].split("{}")
+        crop: int = template["crop_start"]
+        found = self._tokenise(before + text + after, crop + self.text_keys)
+        return TokenSequence(
+            text=text,
+            ids=found.ids[crop:],
+            offsets=tuple(_within(text, offset, len(before)) for offset in found.offsets[crop:]),
+            pieces=found.pieces[crop:],
+            length=found.length - crop,
+            whole_length=found.whole_length - crop,
+        )
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return ``attn`` of the blocks with two streams, then of those with one."""
+        return self._attention_of_blocks("attn", "transformer_blocks", "single_transformer_blocks")
+
+    def _recommended(self) -> Sampling:
+        return Sampling(1280, 720, 129, 24.0, 50, 6.0)
+
+    def guides(self, sampling: Sampling) -> bool:
+        """Tell by the negative prompt too: without one, the scale is an input of the network."""
+        return bool(sampling.negative_prompt) and super().guides(sampling)
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        arguments = super()._arguments(sampling)
+        if not sampling.negative_prompt:
+            return {**arguments, "negative_prompt": None}
+        return {**arguments, "guidance_scale": 1.0, "true_cfg_scale": sampling.guidance_scale}
+
+    @property
+    def _strides(self) -> Strides:
+        config = self._network.config
+        time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
+        return Strides(time, space, config.patch_size_t, config.patch_size)
+
+
+def _within(text: str, offset: tuple[int, int], first: int) -> tuple[int, int]:
+    """Count the characters of a token from ``first`` on; empty if it stands for none of ``text``."""
+    start, end = max(offset[0] - first, 0), min(offset[1] - first, len(text))
+    return (start, end) if start < end else (0, 0)

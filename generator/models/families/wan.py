@@ -1,0 +1,49 @@
+"""Wan 2.1 and 2.2, text to video."""
+
+from typing import Any
+
+from diffusers.models.transformers.transformer_wan import WanAttnProcessor
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+from torch import nn
+
+from generator.models.contract import TextAttention, TextPlace
+from generator.models.families.base import PipelineModel, Strides
+from generator.settings import Sampling
+
+
+class WanModel(PipelineModel):
+    """Separate text attention, guidance as two calls, a causal VAE.
+
+    Wan pads a prompt to 512 tokens and masks none of them, so all of them are keys.
+    """
+
+    text_keys = 512
+    text_place = TextPlace.APART
+    attention_function = "dispatch_attention_fn"
+    processors = (WanAttnProcessor,)
+    guidance_in_one_batch = False
+
+    def clean(self, prompt: str) -> str:
+        """Clean a prompt with the function that the pipeline's own module calls."""
+        cleaned: str = prompt_clean(prompt)
+        return cleaned
+
+    def denoisers(self) -> dict[str, nn.Module]:
+        """Return ``transformer`` and, of Wan 2.2, ``transformer_2``, which denoises at low noise."""
+        names = ("transformer", "transformer_2")
+        return {name: getattr(self.pipe, name) for name in names if getattr(self.pipe, name) is not None}
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return ``attn2`` of every block."""
+        return self._attention_of_blocks("attn2", "blocks")
+
+    def _recommended(self) -> Sampling:
+        return Sampling(832, 480, 81, 16.0, 50, 5.0)
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        return {**super()._arguments(sampling), "guidance_scale_2": sampling.guidance_scale_2}
+
+    @property
+    def _strides(self) -> Strides:
+        patch_time, patch, _ = self._network.config.patch_size
+        return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)

@@ -1,0 +1,127 @@
+"""Loading a diffusers pipeline: the embedded one, a folder, or one of the Hugging Face hub."""
+
+from pathlib import Path
+
+import diffusers
+import huggingface_hub
+import torch
+import transformers
+
+from generator import tiny
+from generator.errors import ModelError, first_line
+from generator.models.contract import VideoModel
+from generator.models.families.animatediff import AnimateDiffModel
+from generator.models.families.base import PipelineModel
+from generator.models.families.cogvideox import CogVideoXModel
+from generator.models.families.hunyuan_video import HunyuanVideoModel
+from generator.models.families.ltx import LTXModel
+from generator.models.families.mochi import MochiModel
+from generator.models.families.wan import WanModel
+from generator.models.memory import arrange
+from generator.settings import ModelSettings
+
+FAMILIES: dict[str, type[PipelineModel]] = {
+    "AnimateDiffPipeline": AnimateDiffModel,
+    "CogVideoXPipeline": CogVideoXModel,
+    "HunyuanVideoPipeline": HunyuanVideoModel,
+    "LTXPipeline": LTXModel,
+    "MochiPipeline": MochiModel,
+    "WanPipeline": WanModel,
+}
+"""Pipeline class of diffusers -> adapter."""
+
+
+def load(settings: ModelSettings) -> VideoModel:
+    """Load a pipeline: ``tiny``, a folder in the format of diffusers, or a model of the Hugging Face hub.
+
+    Raises:
+        ModelError: if there is no such model, its family is not known, or the device is not there.
+
+    """
+    device = _device(settings.device)
+    dtype = _dtype(settings.dtype, device)
+    _quieten()
+    source = str(tiny.FOLDER) if settings.id == tiny.NAME else settings.id
+    family = _family(settings, source)
+    try:
+        # A VAE in half precision shows. Some pipelines hand it latents in the type of the rest, though.
+        vae = torch.float32 if family.float32_vae else dtype
+        pipe = diffusers.DiffusionPipeline.from_pretrained(
+            source, revision=settings.revision, dtype={"default": dtype, "vae": vae}
+        )
+        arrange(pipe, settings, device)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise ModelError(f"model {settings.id} cannot be loaded: {first_line(error)}") from error
+    pipe.set_progress_bar_config(disable=True)
+    recommended = tiny.SAMPLING if settings.id == tiny.NAME else None
+    return family(pipe, settings.id, _revision(settings, source), recommended)
+
+
+def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
+    """Adapt a pipeline that was loaded elsewhere.
+
+    Raises:
+        ModelError: if its family is not known.
+
+    """
+    for kind in type(pipe).__mro__:
+        if kind.__name__ in FAMILIES:
+            return FAMILIES[kind.__name__](pipe, pipe.name_or_path or kind.__name__)
+    raise _unknown(type(pipe).__name__, type(pipe).__name__)
+
+
+def _unknown(model: str, kind: str) -> ModelError:
+    return ModelError(
+        f"model {model} is a {kind}, whose attention this generator does not know. "
+        f"Known are: {', '.join(sorted(FAMILIES))}"
+    )
+
+
+def _family(settings: ModelSettings, source: str) -> type[PipelineModel]:
+    """Read the pipeline's class from its index, before anything large is loaded."""
+    try:
+        index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"model {settings.id}: found no pipeline there ({first_line(error)}). Expected `{tiny.NAME}`, a folder "
+            "with a model_index.json, or the name of a model on the Hugging Face hub and a network to reach it"
+        ) from error
+    found = index.get("_class_name")
+    if found not in FAMILIES:
+        raise _unknown(settings.id, str(found))
+    return FAMILIES[found]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name} cannot be used: {first_line(error)}. Try `cpu` or `auto`") from error
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def _revision(settings: ModelSettings, source: str) -> str | None:
+    """Tell which version was loaded: the hub's commit, or what the embedded model was built from."""
+    if settings.id == tiny.NAME:
+        return tiny.revision()
+    if Path(source).is_dir():
+        return settings.revision
+    index = huggingface_hub.try_to_load_from_cache(source, "model_index.json", revision=settings.revision)
+    return Path(index).parent.name if isinstance(index, str) else settings.revision
+
+
+def _quieten() -> None:
+    """Silence the libraries' own bars and notes: progress is shown by the batch."""
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()

@@ -1,0 +1,1 @@
+"""The files of one video: tensors, the video itself and, last, its manifest."""

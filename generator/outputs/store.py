@@ -1,0 +1,160 @@
+"""Captured attention to tensor files, by the names and shapes of FORMAT.md, while it is being captured.
+
+Steps are held until they are more than one file should hold; from then on each is written to a file of its own as
+soon as it is done. So memory holds `MOST_IN_ONE_FILE` bytes of maps at most, or one step if that is larger.
+
+Probabilities in float16 have a relative error of 2^-11 down to 6e-5, and below that an absolute one of at most
+3e-8; no probability is out of its range. The aggregated map is float32 always.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from generator.capture.maps import UNCONDITIONAL, StepMaps
+from generator.capture.recorder import Recorder
+from generator.outputs.describe import Schedule, StoredStep, describe_steps
+from generator.outputs.files import make_folder
+from generator.outputs.manifest import FORMAT, describe_words
+from generator.outputs.tensor_file import Stored, write_tensors
+from generator.outputs.video import AttentionFiles
+
+AXES = "step,layer,head,frame,height,width"
+MOST_IN_ONE_FILE = 64 * 2**20
+"""Bytes of single steps above which each has a file of its own."""
+
+
+class AttentionStore:
+    """The tensor files of one video."""
+
+    def __init__(self, folder: Path, stem: str, recorder: Recorder, prompt: str, *, compress: bool = False) -> None:
+        """Write what ``recorder`` brings to ``<stem>.safetensors``, or into ``<stem>/``, both in ``folder``.
+
+        What an earlier attempt left there goes away.
+        """
+        self.recorder = recorder
+        self.steps: list[StoredStep] = []
+        self._single = folder / stem
+        self._prompt = prompt
+        self._suffix = ".safetensors.zst" if compress else ".safetensors"
+        self._incomplete: dict[str, StepMaps] = {}
+        self._held: list[dict[str, StepMaps]] = []
+        self._held_bytes = 0
+        self._written: list[Path] = []
+        self.discard()
+
+    def append(self, maps: StepMaps) -> None:
+        """Take in the maps of a step in one branch. A step is kept once all of its branches are there."""
+        if any(other.index != maps.index for other in self._incomplete.values()):
+            self._incomplete.clear()  # a cache left out one branch of that step
+        self._incomplete[maps.branch] = maps
+        branches = self._branches
+        if len(self._incomplete) < len(branches):
+            return
+        step = {branch: self._incomplete.pop(branch) for branch in branches}
+        branch = branches[0] if len(branches) == 1 else "both"
+        self.steps.append(StoredStep(maps.index, maps.denoiser, branch))
+        self._hold(step)
+
+    def finish(self, schedule: Schedule, described: Mapping[str, object]) -> AttentionFiles:
+        """Write what is held and the means.
+
+        Args:
+            schedule: timestep and sigma of all denoising steps
+            described: how the video was made; what was measured about the capture is added
+
+        Raises:
+            OutputError: if it cannot be written.
+
+        """
+        return AttentionFiles(
+            paths=self._finish(),
+            tokens=describe_words(self.recorder.words),
+            grid=asdict(self.recorder.grid),
+            denoising=describe_steps(self.steps, schedule),
+            generation={**described, "capture": self.recorder.summary()},
+        )
+
+    def discard(self) -> None:
+        """Remove every file that was written for this video."""
+        shutil.rmtree(self._single, ignore_errors=True)
+        for suffix in (".safetensors", ".safetensors.zst"):
+            self._single.with_name(f"{self._single.name}{suffix}").unlink(missing_ok=True)
+
+    def _finish(self) -> tuple[Path, ...]:
+        means = self._means()
+        if not self._written:
+            path = self._single.with_name(f"{self._single.name}{self._suffix}")
+            make_folder(path.parent)
+            self._write(path, {**self._joined(self._held), **means}, [step.index for step in self.steps])
+            return (path,)
+        if means:
+            path = self._single / f"aggregated{self._suffix}"
+            self._write(path, means, [])
+            self._written.append(path)
+        return tuple(self._written)
+
+    @property
+    def _branches(self) -> tuple[str, ...]:
+        return self.recorder.keep.branches
+
+    def _hold(self, step: dict[str, StepMaps]) -> None:
+        self._held.append(step)
+        self._held_bytes += sum(maps.maps.nbytes for maps in step.values())
+        if self._written or self._held_bytes > MOST_IN_ONE_FILE:
+            make_folder(self._single)
+            for each in self._held:
+                self._write_step(each)
+            self._held.clear()
+
+    def _write_step(self, step: dict[str, StepMaps]) -> None:
+        index = next(iter(step.values())).index
+        path = self._single / f"step_{index:03}{self._suffix}"
+        self._write(path, self._joined([step]), [index])
+        self._written.append(path)
+
+    def _joined(self, steps: Sequence[dict[str, StepMaps]]) -> dict[str, Stored]:
+        """Name the maps of some steps, joined along the first axis."""
+        if not steps:
+            return {}
+        return {
+            self._name(name, branch): Stored.joined([_array(step[branch].maps[place]) for step in steps])
+            for branch in self._branches
+            for place, name in enumerate(self.recorder.names)
+        }
+
+    def _means(self) -> dict[str, Stored]:
+        """Name the means over all steps, layers and heads."""
+        means = {}
+        for branch in self._branches:
+            aggregated = self.recorder.aggregated(branch)
+            if aggregated is not None:
+                for place, name in enumerate(self.recorder.names):
+                    means[f"{self._name(name, branch)}.aggregated"] = Stored.whole(_array(aggregated[place]))
+        return means
+
+    def _name(self, name: str, branch: str) -> str:
+        """Name a tensor: of two branches, the unconditional one stands apart."""
+        return f"{branch}/{name}" if len(self._branches) > 1 and branch == UNCONDITIONAL else name
+
+    def _write(self, path: Path, tensors: Mapping[str, Stored], steps: Sequence[int]) -> None:
+        """Write one file. Its metadata repeat what makes it explain itself."""
+        metadata = {
+            "format": FORMAT,
+            "axes": AXES,
+            "steps": json.dumps(list(steps)),
+            "prompt": self._prompt,
+            "grid": json.dumps(asdict(self.recorder.grid)),
+            "tokens": json.dumps(describe_words(self.recorder.words), ensure_ascii=False),
+        }
+        write_tensors(path, tensors, metadata)
+
+
+def _array(maps: Tensor) -> np.ndarray:
+    """Look at a tensor on the CPU as an array; nothing is copied."""
+    return maps.numpy()

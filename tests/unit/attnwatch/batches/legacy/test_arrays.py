@@ -1,0 +1,168 @@
+"""Arrays of numpy, also such as no honest writer makes."""
+
+import gzip
+import io
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from attnwatch.batches.legacy.arrays import StoredArray
+from attnwatch.errors import TensorError
+from tests.legacy_support import OldBatch
+
+FORMS = [(1, False), (1, True), (4, False), (4, True)]  # .npy, .npy.gz, .npz, .npz compressed
+
+
+def saved(folder, values, layout=1, *, compressed=False):
+    return OldBatch(folder, layout).write_array(folder / "step_000", np.asarray(values), compressed=compressed)
+
+
+def header(shape, kind="<f4", version=1):
+    """Return the start of a file that claims to hold an array."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2 if version == 1 else 4, "little") + text
+
+
+def read(path):
+    array = StoredArray.open(path)
+    return array.means(min(2, len(array.shape) - 1))
+
+
+def refused(path, message):
+    with pytest.raises(TensorError, match=message) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("layout", "compressed"), FORMS)
+@given(
+    values=arrays.arrays(
+        st.sampled_from([np.float16, np.float32]),
+        arrays.array_shapes(min_dims=4, max_dims=4, max_side=4),
+        elements=st.floats(0, 1, width=16),
+    )
+)
+def test_the_mean_over_blocks_and_heads_is_numpys(tmp_path_factory, layout, compressed, values):
+    path = saved(tmp_path_factory.mktemp("array"), values, layout, compressed=compressed)
+    array = StoredArray.open(path)
+    assert array.shape == values.shape
+    expected = values.astype(np.float64).mean(axis=(0, 1)).sum(axis=-1)
+    np.testing.assert_allclose(array.means(2), expected, rtol=1e-5, atol=1e-12)
+    one = values.astype(np.float64).reshape(-1, *values.shape[2:])[-1].sum(axis=-1)
+    np.testing.assert_allclose(array.means(2, [len(values.reshape(-1, *values.shape[2:])) - 1]), one, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("layout", "compressed"), FORMS)
+def test_only_one_map_is_in_memory(tmp_path, layout, compressed):
+    values = np.full((30, 12, 2000, 1), 0.5, np.float16)
+    path = saved(tmp_path, values, layout, compressed=compressed)
+    array = StoredArray.open(path)
+    array.means(2)
+    tracemalloc.start()
+    array.means(2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < values.nbytes / 4
+
+
+def test_an_archive_of_several_arrays_is_read_by_name(tmp_path):
+    path = tmp_path / "step_000.npz"
+    np.savez(path, step=np.array(3), attention=np.ones((1, 1, 4, 1), np.float32))
+    assert StoredArray.open(path).shape == (1, 1, 4, 1)
+    np.savez(path, one=np.ones(4, np.float32), other=np.ones(4, np.float32))
+    refused(path, "found arrays named one, other; expected one array, or one named attention")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path, version):
+    path = tmp_path / "step_000.npy"
+    path.write_bytes(header((1, 1, 10**12, 1), version=version) + b"\0" * 16)
+    refused(path, "claims 4,000,000,000,000 bytes")
+
+
+@pytest.mark.parametrize("missing", [1, 100])
+def test_a_file_that_is_not_whole_is_refused(tmp_path, missing):
+    path = saved(tmp_path, np.ones((1, 1, 400, 1), np.float32))
+    path.write_bytes(path.read_bytes()[:-missing])
+    refused(path, "a header that claims 1,600 bytes")
+
+
+@pytest.mark.parametrize(("layout", "compressed"), FORMS)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_file_that_ends_early_is_refused_wherever_it_ends(tmp_path, layout, compressed, share):
+    noise = np.random.default_rng(0).random((2, 2, 300, 1), np.float32)
+    path = saved(tmp_path, noise, layout, compressed=compressed)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    refused(path, "found")
+
+
+def test_a_changed_byte_in_a_compressed_file_is_noticed(tmp_path):
+    path = saved(tmp_path, np.random.default_rng(0).random((1, 1, 500, 1), np.float32), compressed=True)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    refused(path, "damaged data")
+
+
+def test_a_small_file_that_claims_to_expand_beyond_measure_is_refused(tmp_path):
+    path = tmp_path / "step_000.npy.gz"
+    path.write_bytes(gzip.compress(header((1, 1, 10**9, 1))))
+    refused(path, "what a file of this size can expand to")
+
+
+def test_a_file_that_expands_to_one_huge_map_is_refused_before_it_is_held(tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("maps.npy", "w") as member:
+        member.write(header((1, 1, 100_000_000, 1), "<f2"))
+        for _ in range(200):
+            member.write(bytes(10**6))
+    path = tmp_path / "step_000.npz"
+    path.write_bytes(content.getvalue())
+    assert path.stat().st_size < 10**6
+    tracemalloc.start()
+    refused(path, "a map of 100,000,000 values")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**7
+
+
+def test_pickled_objects_are_never_opened(tmp_path):
+    path = tmp_path / "step_000.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    refused(path, "elements of type object")
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int32, ">f4"])
+def test_other_element_types_are_refused(tmp_path, kind):
+    refused(saved(tmp_path, np.ones((1, 1, 4, 1), kind)), "elements of type")
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_what_is_no_probability_is_refused(tmp_path, wrong, kind):
+    values = np.ones((1, 2, 4, 1), kind)
+    values[0, 1, 2] = wrong
+    refused(saved(tmp_path, values), "probabilities")
+
+
+@pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x07\0", header("()"), header((1, 0, 4, 1))])
+def test_what_is_no_array_is_refused(tmp_path, data):
+    path = tmp_path / "step_000.npy"
+    path.write_bytes(data)
+    refused(path, "found")
+
+
+def test_a_header_without_end_is_refused(tmp_path):
+    path = tmp_path / "step_000.npy"
+    path.write_bytes(b"\x93NUMPY\x02\0" + (2**31).to_bytes(4, "little"))
+    refused(path, "a header of 2,147,483,648 bytes")
+
+
+def test_values_in_the_other_order_are_refused_rather_than_turned(tmp_path):
+    refused(saved(tmp_path, np.asfortranarray(np.ones((2, 3, 4, 1), np.float32))), "Fortran")

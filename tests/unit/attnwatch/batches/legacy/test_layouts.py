@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from attnwatch.batches.legacy.layouts import home_of, old_video, old_video_around, old_videos_in
+
+
+@pytest.mark.parametrize(
+    ("path", "layout", "prompt", "number", "coordinates"),
+    [
+        ("b/attention_maps/prompt_000/vid001", 1, "prompt_000", "001", None),
+        ("b/attention_maps/prompt_012/vid_3", 1, "prompt_012", "3", None),
+        ("b/attention_maps/prompt_000_vid001", 2, "prompt_000", "001", None),
+        ("b/attention_maps/prompt_000/p000_b001_s012", 3, "prompt_000", None, (0, 1, 12)),
+        ("b/attention_maps/prompt_001_vid_001", 4, "prompt_001", "001", None),
+        ("attention_maps/prompt_000_vid001", 2, "prompt_000", "001", None),
+    ],
+)
+def test_the_tensors_of_a_video_are_known_by_their_folders_name(path, layout, prompt, number, coordinates):
+    old = old_video(Path(path))
+    assert (old.layout, old.prompt, old.number, old.coordinates) == (layout, prompt, number, coordinates)
+    assert old.batch == Path(path.partition("attention_maps")[0] or ".")
+    assert home_of(Path(path)) == old.batch
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "b/attention_maps",
+        "b/attention_maps/prompt_000",
+        "b/attention_maps/vid001",
+        "b/attention_maps/prompt_000/other",
+        "b/attention_maps/prompt_000/vid001/token_kiss",
+        "b/videos/prompt_000/vid001",
+        "prompt_000_vid001",
+        "",
+    ],
+)
+def test_other_folders_are_not(path):
+    assert old_video(Path(path)) is None
+
+
+@pytest.mark.parametrize("below", ["", "summary.json", "token_kiss", "token_kiss/step_000.npy"])
+def test_whatever_lies_in_them_belongs_to_that_video(below):
+    tensors = Path("/o/b/attention_maps/prompt_000/vid001")
+    assert old_video_around(tensors / below).tensors == tensors
+    assert old_video_around(Path("/o/b/attention_maps/prompt_000") / below) is None
+
+
+def test_the_home_of_a_manifest_is_its_folder_also_where_that_is_named_like_tensors():
+    assert home_of(Path("b/attention_maps/prompt_000_vid001.complete.json")) == Path("b/attention_maps")
+
+
+def test_the_videos_of_a_batch_come_in_the_order_of_their_names(tmp_path):
+    names = ["prompt_000/vid002", "prompt_000/vid010", "prompt_001/p001_b000_s000", "prompt_002_vid001"]
+    for name in [*reversed(names), "other/vid001", "prompt_001/notes"]:
+        (tmp_path / "attention_maps" / name).mkdir(parents=True)
+    (tmp_path / "attention_maps/prompt_003_vid001").touch()
+    found = [str(old.tensors.relative_to(tmp_path / "attention_maps")) for old in old_videos_in(tmp_path)]
+    assert found == names
+
+
+def test_a_batch_without_tensors_has_none(tmp_path):
+    assert list(old_videos_in(tmp_path)) == []

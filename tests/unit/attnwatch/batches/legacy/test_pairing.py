@@ -1,0 +1,148 @@
+"""Never a video that is not certain."""
+
+import os
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnwatch.batches.legacy.layouts import old_video
+from attnwatch.batches.legacy.pairing import manifest_beside, pair, tensors_of
+from tests.legacy_support import LAYOUTS, OldBatch
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """A batch of layout 3, whose videos lie in one folder."""
+    (tmp_path / "videos").mkdir()
+    return OldBatch(tmp_path, 3)
+
+
+def put_tensors(batch, *coordinates):
+    folders = []
+    for prompt, variation, seed in coordinates:
+        folder = batch.folder / f"attention_maps/prompt_{prompt:03d}/p{prompt:03d}_b{variation:03d}_s{seed:03d}"
+        folder.mkdir(parents=True)
+        folders.append(folder)
+    return folders
+
+
+def put_videos(batch, *names):
+    paths = [batch.folder / "videos" / name for name in names]
+    for path in paths:
+        path.touch()
+    return paths
+
+
+def paired(batch, tensors):
+    """Return the name of the video that was found, None without."""
+    pairing = pair(old_video(tensors))
+    return None if pairing.note else pairing.name.removeprefix("videos/")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_tensors_find_their_video_and_the_video_its_tensors(tmp_path, layout):
+    batch = OldBatch(tmp_path, layout)
+    tensors = batch.add(2, 1)
+    assert batch.folder / pair(old_video(tensors)).name == batch.video(2, 1)
+    assert pair(old_video(tensors)).video_id == batch.video_id(2, 1)
+    assert tensors_of(batch.video(2, 1)).tensors == tensors
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_manifest_that_is_made_for_a_video_stands_beside_it(tmp_path, layout):
+    batch = OldBatch(tmp_path, layout)
+    video = batch.video()
+    assert manifest_beside(old_video(batch.add())) == video.with_name(f"{video.stem}.complete.json")
+
+
+def test_numbers_with_gaps_are_not_counted_through(tmp_path):
+    batch = OldBatch(tmp_path)
+    for number in (2, 5):
+        batch.add(number)
+    batch.video(3).touch()
+    assert [pair(old_video(batch.tensors(n))).name for n in (2, 5)] == [
+        f"videos/prompt_000/video_{n:03d}.mp4" for n in (2, 5)
+    ]
+
+
+def test_a_video_that_is_missing_is_not_replaced_by_its_neighbour(tmp_path):
+    batch = OldBatch(tmp_path)
+    batch.add(1, source=False)
+    batch.add(2)
+    assert pair(old_video(batch.tensors(1))).name == "videos/prompt_000/video_001.mp4"
+
+
+def test_a_video_belongs_to_the_prompt_and_seed_in_its_name(batch):
+    red, blue = put_tensors(batch, (0, 1, 0), (0, 1, 1))
+    put_videos(batch, "video_0002_p00_red_s01.mp4", "video_0007_p00_blue_hat_s00.mp4", "video_0003_p10_x_s00.mp4")
+    assert paired(batch, red) == "video_0007_p00_blue_hat_s00.mp4"
+    assert paired(batch, blue) == "video_0002_p00_red_s01.mp4"
+
+
+def test_of_two_videos_that_fit_none_is_taken(batch):
+    (tensors,) = put_tensors(batch, (0, 1, 0))
+    put_videos(batch, "video_0001_p00_red_s00.mp4", "video_0002_p00_blue_s00.mp4")
+    assert "found 2 videos video_*_p00_*_s00.mp4" in pair(old_video(tensors)).note
+
+
+def test_of_two_variations_that_fit_one_video_none_gets_it(batch):
+    tensors = put_tensors(batch, (0, 1, 0), (0, 2, 0))
+    put_videos(batch, "video_0001_p00_red_s00.mp4")  # of which of them? the other's is missing
+    assert [paired(batch, folder) for folder in tensors] == [None, None]
+    assert "several variations of prompt 0 with seed 0" in pair(old_video(tensors[0])).note
+
+
+def test_what_the_metadata_say_decides(batch):
+    tensors = put_tensors(batch, (0, 1, 0), (0, 2, 0))
+    videos = put_videos(batch, "video_0001_p00_red_s00.mp4", "video_0002_p00_blue_s00.mp4")
+    batch.write_video_metadata(dict(zip(tensors, reversed(videos), strict=True)))
+    assert [paired(batch, folder) for folder in tensors] == [video.name for video in reversed(videos)]
+
+
+def test_a_video_that_the_metadata_give_to_one_is_no_others(batch):
+    first, second = put_tensors(batch, (0, 1, 0), (1, 1, 0))
+    (video,) = put_videos(batch, "video_0001_p01_red_s00.mp4")
+    batch.write_video_metadata({first: video})
+    assert paired(batch, first) == video.name
+    assert paired(batch, second) is None
+
+
+def test_a_video_that_the_metadata_give_to_two_is_nobodys(batch):
+    tensors = put_tensors(batch, (0, 1, 0), (0, 1, 1))
+    (video,) = put_videos(batch, "video_0001_p00_red_s00.mp4")
+    batch.write_video_metadata(dict.fromkeys(tensors, video))
+    assert [paired(batch, folder) for folder in tensors] == [None, None]
+
+
+def test_metadata_of_another_kind_are_passed_over(batch):
+    (tensors,) = put_tensors(batch, (0, 1, 0))
+    (video,) = put_videos(batch, "video_0001_p00_red_s00.mp4")
+    configs = batch.folder / "configs"
+    configs.mkdir()
+    for number, text in enumerate(("{", "[]", '{"videos": 3}', '{"videos": [3, {"video_id": 1, "filename": 2}]}')):
+        (configs / f"video_metadata_{number}.json").write_text(text)
+    assert paired(batch, tensors) == video.name
+
+
+def test_what_was_seen_is_forgotten_when_a_video_comes(batch):
+    (tensors,) = put_tensors(batch, (0, 1, 0))
+    hour_ago = time.time() - 3600
+    for path in (batch.folder / "videos", tensors.parent):
+        os.utime(path, (hour_ago, hour_ago))
+    assert paired(batch, tensors) is None
+    (video,) = put_videos(batch, "video_0001_p00_red_s00.mp4")
+    assert paired(batch, tensors) == video.name
+
+
+@given(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1), st.data())
+def test_no_video_is_ever_given_to_tensors_of_another(tmp_path_factory, coordinates, data):
+    batch = OldBatch(tmp_path_factory.mktemp("batch"), 3)
+    (batch.folder / "videos").mkdir()
+    tensors = put_tensors(batch, *sorted(coordinates))
+    names = {c: f"video_{i:04d}_p{c[0]:02d}_b{c[1]}_s{c[2]:02d}.mp4" for i, c in enumerate(sorted(coordinates))}
+    kept = data.draw(st.sets(st.sampled_from(sorted(coordinates))))
+    put_videos(batch, *(names[c] for c in kept))
+    for folder, own in zip(tensors, sorted(coordinates), strict=True):
+        assert paired(batch, folder) in (None, names[own])

@@ -1,0 +1,94 @@
+import pytest
+
+from attnwatch.batches.discover import Folder
+from attnwatch.batches.targets import Target, ended_batch, ending_sha256, find_targets, home_above, targets_in
+from attnwatch.errors import ConfigError
+from tests.support import BATCH, Batch, write_json
+
+
+def end(batch, status="complete"):
+    counts = {"expected": 1, "complete": 1, "failed": 0}
+    return write_json(
+        batch.folder / "batch.complete.json",
+        {"format": "attnwatch/1", "status": status, "finished": "2026-01-02T03:04:05+00:00", "counts": counts},
+    )
+
+
+def test_a_running_batch_has_one_target_per_video(tmp_path):
+    batch = Batch.make(tmp_path)
+    manifests = [batch.add(1), batch.add(2)]
+    assert list(find_targets(tmp_path)) == [Target(manifest) for manifest in manifests]
+
+
+def test_a_batch_that_ended_has_each_video_in_its_collection_too(tmp_path):
+    running, ended = Batch.make(tmp_path, "a_running"), Batch.make(tmp_path, "b_ended")
+    first, second = running.add(), ended.add()
+    end(ended, "interrupted")
+    assert list(find_targets(tmp_path)) == [Target(first), Target(second), Target(second, ended.folder)]
+
+
+def test_a_collection_by_hand_needs_no_end(tmp_path):
+    batch = Batch.make(tmp_path)
+    manifest = batch.add()
+    assert list(find_targets(batch.folder, collect=True)) == [Target(manifest, batch.folder)]
+
+
+def test_the_batch_of_a_manifest_is_looked_for_not_too_far_up(tmp_path):
+    batch = Batch.make(tmp_path / "outputs")
+    manifest = batch.add()
+    write_json(tmp_path / "batch.complete.json", {})
+    assert ended_batch(manifest, [tmp_path]) is None
+    end(batch)
+    assert ended_batch(manifest, [tmp_path]) == batch.folder
+
+
+def test_nothing_is_collected_above_what_was_named(tmp_path):
+    batch = Batch.make(tmp_path)
+    manifest = batch.add()
+    end(batch)
+    for root in (manifest, manifest.parent, batch.folder / "videos"):
+        assert list(find_targets(root)) == [Target(manifest)]
+    assert ended_batch(manifest, [manifest, batch.folder]) == batch.folder
+
+
+def test_outputs_lie_below_the_root_that_is_above_them(tmp_path):
+    videos, tensors = tmp_path / "videos", tmp_path / "attention_maps" / "prompt_001_vid001"
+    assert home_above(videos / "x", [tmp_path / "other", videos]) == videos
+    assert home_above(videos / "x", [videos / "v.complete.json"]) == videos
+    assert home_above(videos / "x", [tensors]) == tmp_path
+    with pytest.raises(ConfigError, match=f"expected one below {videos}"):
+        home_above(tmp_path / "attention_videos", [videos])
+
+
+def test_the_ending_changes_when_a_batch_is_gone_on_with(tmp_path):
+    batch = Batch.make(tmp_path)
+    running = ending_sha256(batch.folder)
+    batch.add()
+    assert ending_sha256(batch.folder) != running
+    end(batch, "interrupted")
+    interrupted = ending_sha256(batch.folder)
+    end(batch)
+    assert ending_sha256(batch.folder) not in (running, interrupted)
+
+
+def test_a_folder_without_manifests_has_no_targets(tmp_path):
+    end(Batch.make(tmp_path))
+    assert list(targets_in(Folder(str(tmp_path / BATCH)), [tmp_path])) == []
+
+
+def test_the_manifests_of_one_folder_are_targets_in_their_order(tmp_path):
+    batch = Batch.make(tmp_path)
+    folder = Folder(str(batch.prompt()), ["b.complete.json", "c.complete.json"])
+    b, c = (batch.prompt() / name for name in folder.files)
+    assert list(targets_in(folder, [batch.folder])) == [Target(b), Target(c)]
+    assert list(targets_in(folder, [batch.folder], batch.folder)) == [Target(b, batch.folder), Target(c, batch.folder)]
+    end(batch)
+    both = [Target(b), Target(b, batch.folder), Target(c), Target(c, batch.folder)]
+    assert list(targets_in(folder, [batch.folder])) == both
+
+
+def test_a_batch_whose_videos_lie_in_its_own_folder_has_no_collection(tmp_path):
+    batch = Batch.make(tmp_path)
+    end(batch)
+    folder = Folder(str(batch.folder), ["v.complete.json"])
+    assert list(targets_in(folder, [batch.folder])) == [Target(batch.folder / "v.complete.json")]

@@ -1,0 +1,218 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from attnwatch.cli.check import check
+from tests.support import GRID, Batch, blob_maps, file_record, write_json, write_manifest
+
+COMPLETE = {
+    "format": "attnwatch/1",
+    "status": "complete",
+    "finished": "2026-01-02T03:04:05+01:00",
+    "counts": {"expected": 1, "complete": 1, "failed": 0},
+}
+BATCH_JSON = {
+    "format": "attnwatch/1",
+    "batch": "demo_20260102_030405",
+    "created": "2026-01-02T03:04:05+01:00",
+    "template": "a (kiss)",
+    "variations": [{"prompt_id": "prompt_001", "prompt": "a kiss"}],
+    "videos": [
+        {
+            "video_id": "prompt_001_vid001",
+            "prompt_id": "prompt_001",
+            "seed": 42,
+            "manifest": "videos/prompt_001/video_001.complete.json",
+        }
+    ],
+}
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path)
+
+
+def problems(path):
+    """Return all problems at or below a path; each says file, field, found, expected and remedy, or what to do."""
+    return [problem for _, found in check(path) for problem in found]
+
+
+def problem(path):
+    (only,) = problems(path)
+    return only
+
+
+def test_a_batch_that_is_right_has_no_problems(batch):
+    write_json(batch.folder / "batch.json", BATCH_JSON)
+    manifests = [batch.add(1), batch.add_full(2, words=("kiss", "dog"))]
+    write_json(batch.folder / "batch.complete.json", COMPLETE)
+    documents = dict(check(batch.folder))
+    assert set(documents) == {*manifests, batch.folder / "batch.json", batch.folder / "batch.complete.json"}
+    assert problems(batch.folder) == []
+
+
+def test_a_manifest_can_be_checked_by_itself(batch):
+    right, wrong = batch.add(1), batch.add(2, format="attnwatch/2")
+    assert problems(right) == []
+    assert len(problems(wrong)) == 1
+
+
+@pytest.mark.parametrize("name", ["batch.json", "batch.complete.json"])
+def test_a_document_of_a_batch_can_be_checked_by_itself(batch, name):
+    path = write_json(batch.folder / name, {"format": "attnwatch/1"})
+    assert len(problems(path)) >= 3
+    assert all(found.startswith(f"{path}: ") for found in problems(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "field"),
+    [
+        ("batch.json", {**BATCH_JSON, "videos": {}}, "videos"),
+        ("batch.json", {**BATCH_JSON, "variations": [{"prompt_id": 1, "prompt": "a"}]}, "variations[0].prompt_id"),
+        (
+            "batch.json",
+            {**BATCH_JSON, "videos": [{**BATCH_JSON["videos"][0], "manifest": "../x"}]},
+            "videos[0].manifest",
+        ),
+        ("batch.complete.json", {**COMPLETE, "status": "done"}, "status"),
+        ("batch.complete.json", {**COMPLETE, "counts": {"expected": 1, "complete": 1}}, "counts.failed"),
+        ("batch.complete.json", {**COMPLETE, "counts": {**COMPLETE["counts"], "failed": -1}}, "counts.failed"),
+        ("batch.complete.json", [], "the file itself"),
+        ("video_002.failed.json", {"format": "attnwatch/1", "video_id": "a", "attempts": 2}, "attempts"),
+    ],
+)
+def test_a_document_of_a_batch_that_is_wrong_is_reported(batch, name, content, field):
+    path = write_json(batch.folder / name, content)
+    assert f"{path}: {field}: found" in problem(batch.folder)
+
+
+def test_what_is_hidden_is_not_checked(batch):
+    batch.add()
+    shutil.copytree(batch.folder, batch.folder.parent / ".unfinished")
+    write_json(batch.folder.parent / ".unfinished" / "batch.json", [])
+    write_manifest(batch.folder.parent / ".unfinished" / "v.complete.json", video=5)
+    assert problems(batch.folder.parent) == []
+
+
+def test_a_malformed_manifest_is_reported_field_by_field(batch):
+    path = batch.add_full(grid={"frames": 3, "height": 0}, tokens=[{"slug": "kiss"}])
+    found = problems(batch.folder)
+    assert [line.removeprefix(f"{path}: ").split(":")[0] for line in found] == [
+        "tokens[0].text",
+        "grid.height",
+        "grid.width",
+    ]
+
+
+def test_a_path_that_is_refused_is_reported(batch):
+    batch.add(video="../video_001.mp4")
+    assert "video: found '../video_001.mp4'; expected the path of a file inside" in problem(batch.folder)
+
+
+def test_a_tensor_file_that_is_missing_is_reported(batch):
+    path = batch.add()
+    (path.parent / "attention_maps" / "vid001.safetensors").unlink()
+    found = problems(batch.folder)
+    assert any("vid001.safetensors is not there yet" in line for line in found)
+
+
+def test_a_file_that_is_shorter_than_listed_is_reported(batch):
+    path = batch.add_full()
+    video = path.parent / "video_001.mp4"
+    size = video.stat().st_size
+    record = {"bytes": size + 1, "sha256": "0" * 64}
+    batch.add(files={"video_001.mp4": record})
+    assert f"has {size:,} of {size + 1:,} bytes" in problem(batch.folder)
+
+
+def test_a_file_that_changed_is_reported(batch):
+    path = batch.add()
+    record = file_record(path.parent / "video_001.mp4") | {"sha256": "0" * 64}
+    batch.add(files={"video_001.mp4": record})
+    assert "files['video_001.mp4']: found SHA-256" in problem(batch.folder)
+
+
+def test_a_video_that_is_absent_is_no_problem(batch):
+    batch.add(source=False)
+    assert problems(batch.folder) == []
+
+
+def test_a_video_that_ends_in_the_middle_is_reported(batch):
+    path = batch.add(frames=30)
+    video = path.parent / "video_001.mp4"
+    data = bytearray(video.read_bytes())
+    middle = data.index(b"mdat") + 200
+    data[middle:] = b"\0" * (len(data) - middle)
+    video.write_bytes(data)
+    assert str(video) in problem(batch.folder)
+
+
+def test_what_is_no_video_is_reported(batch):
+    path = batch.add()
+    (path.parent / "video_001.mp4").write_bytes(b"no video at all")
+    assert "nothing that FFmpeg can read" in problem(batch.folder)
+
+
+def test_tensors_that_are_wrong_are_reported(batch):
+    batch.add(tensors={"kiss": blob_maps().astype(np.float64)})
+    assert "tensor 'kiss': found element type F64; expected F16 or F32" in problem(batch.folder)
+
+
+@pytest.mark.parametrize("others", [{}, {"kiss.aggregated": blob_maps()[0, 0, 0]}], ids=["alone", "aggregated"])
+def test_a_value_that_is_no_probability_is_found_in_the_last_of_steps(batch, others):
+    maps = blob_maps(steps=3, layers=2, heads=2)
+    maps[-1, -1, -1, -1, -1, -1] = np.nan
+    batch.add(tensors={"kiss": maps, **others})
+    assert "NaN or infinite values" in problem(batch.folder)
+
+
+def test_an_aggregated_map_is_read_too(batch):
+    aggregated = np.full(GRID, -1, np.float32)
+    batch.add(tensors={"kiss": blob_maps(), "kiss.aggregated": aggregated})
+    assert "tensor 'kiss.aggregated': found a negative value" in problem(batch.folder)
+
+
+def test_a_tracked_word_without_a_tensor_is_reported(batch):
+    batch.add(tokens=[{"slug": "flowers", "text": "flowers"}])
+    assert "no tensor 'flowers'" in problem(batch.folder)
+
+
+def test_a_grid_that_is_not_that_of_the_tensors_is_reported(batch):
+    batch.add(grid={"frames": 5, "height": 6, "width": 8})
+    assert "grid: found 5 x 6 x 8; expected 3 x 6 x 8" in problem(batch.folder)
+
+
+@pytest.mark.parametrize(
+    ("visualization", "said"),
+    [
+        ({"overlay_alpha": 7}, "visualization.overlay_alpha: found 7"),
+        ({"colormap": "virdis"}, "viridis"),
+        ({"glitter": 1}, "unknown setting 'glitter'"),
+    ],
+)
+def test_settings_that_cannot_be_followed_are_reported(batch, visualization, said):
+    path = batch.add(visualization=visualization)
+    assert str(path) in problem(batch.folder)
+    assert said in problem(batch.folder)
+
+
+def test_two_videos_of_one_name_in_one_folder_are_reported(batch):
+    batch.add(1, video_id="same")
+    batch.add(2, video_id="same")
+    batch.add(1, prompt=2, video_id="same")
+    assert "video_id: found 'same', which video_001.complete.json has too" in problem(batch.folder)
+
+
+def test_several_problems_of_one_video_are_reported_together(batch):
+    path = batch.add(tensors={"kiss": blob_maps().astype(np.float64)}, visualization={"glitter": 1})
+    (path.parent / "video_001.mp4").write_bytes(b"no video at all")
+    assert len(problems(batch.folder)) == 3
+
+
+def test_checking_writes_nothing(batch):
+    batch.add(video="../x")
+    before = sorted(batch.folder.rglob("*"))
+    assert problems(batch.folder)
+    assert sorted(batch.folder.rglob("*")) == before

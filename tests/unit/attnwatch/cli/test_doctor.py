@@ -1,0 +1,186 @@
+import os
+import resource
+from collections import namedtuple
+from dataclasses import replace
+
+import pytest
+
+from attnwatch.cli import doctor
+from attnwatch.cli.doctor import examine
+from attnwatch.report.activity import Activity, Publisher
+from attnwatch.settings import Watcher
+from attnwatch.system.inotify import Inotify
+from attnwatch.tensors import loops
+from tests.support import Batch, write_manifest
+
+PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watches=10, instances=1)
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """A machine on which all is well, whatever the one of the tests is like."""
+    monkeypatch.setattr(loops, "WHY_NOT_COMPILED", None)
+    monkeypatch.setattr(doctor, "read_inotify", lambda: PLENTY)
+    monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / rw - ext4 /dev/sda1 rw")
+
+
+@pytest.fixture
+def batch(tmp_path):
+    batch = Batch.make(tmp_path / "outputs")
+    write_manifest(batch.prompt() / "video_001.complete.json", attention=[])
+    return batch
+
+
+def findings(root, level=None, **settings):
+    found = list(examine(root, Watcher(**settings)))
+    assert all((finding.remedy is None) == (finding.level == "ok") for finding in found)
+    return [finding for finding in found if level in (None, finding.level)]
+
+
+def only(root, level, **settings):
+    """Return the one finding that is not ok."""
+    (finding,) = [finding for finding in findings(root, **settings) if finding.level != "ok"]
+    assert finding.level == level
+    return f"{finding.text} -> {finding.remedy}"
+
+
+def test_where_all_is_well_everything_is_ok_and_nothing_is_left_behind(batch):
+    before = sorted(batch.folder.rglob("*"))
+    assert {finding.level for finding in findings(batch.folder)} == {"ok"}
+    assert sorted(batch.folder.rglob("*")) == before
+
+
+def test_too_few_watches_are_told_with_a_limit_that_would_do(batch, monkeypatch):
+    monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, max_watches=12))
+    text = only(batch.folder, "warning")
+    assert "3 folders to watch, 10 watched by this user, 12 allowed" in text
+    assert "sysctl fs.inotify.max_user_watches=32" in text
+
+
+def test_folders_that_a_watcher_watches_already_are_not_counted_twice(batch, monkeypatch):
+    monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, max_watches=12))
+    with Publisher([batch.folder]) as publisher:
+        publisher.publish(Activity(roots=(), version="1.2"))
+        assert not findings(batch.folder, "warning")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"instances": 128}, "max_user_instances=256"),
+        ({"max_queued": 1024}, "max_queued_events=16384"),
+    ],
+)
+def test_other_limits_are_told_too(batch, monkeypatch, change, said):
+    monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, **change))
+    assert said in only(batch.folder, "warning")
+
+
+def test_limits_that_cannot_be_read_are_a_warning(batch, monkeypatch):
+    monkeypatch.setattr(doctor, "read_inotify", lambda: None)
+    assert "cannot be read" in only(batch.folder, "warning")
+
+
+def test_each_mount_at_and_below_the_folder_is_judged(batch, monkeypatch):
+    root = os.path.realpath(batch.folder)
+    table = f"1 0 0:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:2 / {root}/videos rw - nfs4 server:/videos rw"
+    monkeypatch.setattr(doctor, "read_mountinfo", lambda: table)
+    assert f"{root}/videos is nfs4 (server:/videos): new videos are found by scanning" in only(batch.folder, "warning")
+
+
+def test_a_read_only_mount_is_a_problem(batch, monkeypatch):
+    monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / ro - ext4 /dev/sda1 rw")
+    assert "mounted read-only" in only(batch.folder, "problem")
+
+
+def test_folders_that_cannot_be_read_or_written_are_problems(batch, monkeypatch):
+    """As any user but root would see it; root may do everything."""
+    scandir, access = os.scandir, os.access
+
+    def refused(path):
+        if os.fspath(path).endswith("prompt_001"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: "prompt_001" not in str(path) and access(path, mode))
+    assert f"outputs cannot be written in 1 folder: {batch.prompt()}" in only(batch.folder, "problem")
+    monkeypatch.setattr(doctor.os, "access", access)
+    monkeypatch.setattr(doctor.os, "scandir", refused)
+    assert f"1 folder cannot be read: {batch.prompt()}" in only(batch.folder, "problem")
+
+
+def test_a_folder_that_nothing_can_be_written_to_is_a_problem(batch, monkeypatch):
+    def refused(**_arguments):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refused)
+    assert "cannot be written: Read-only file system" in only(batch.folder, "problem")
+
+
+def test_a_file_system_without_locks_is_a_problem(batch, monkeypatch):
+    def refused(*_arguments):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(doctor.fcntl, "flock", refused)
+    text = only(batch.folder, "problem")
+    assert "(ENOSYS)" in text
+    assert "-o flock" in text
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(90, "90 s ahead of"), (-7200, "7,200 s behind")])
+def test_a_file_system_with_another_time_is_told(batch, monkeypatch, ahead, said):
+    now = doctor.time.time
+    monkeypatch.setattr(doctor.time, "time", lambda: now() - ahead)
+    assert said in only(batch.folder, "warning")
+
+
+def test_too_little_space_is_a_problem_and_little_a_warning(batch):
+    free = os.statvfs(batch.folder).f_bavail * os.statvfs(batch.folder).f_frsize
+    assert "nothing is rendered" in only(batch.folder, "problem", min_free_space=2 * free)
+    assert "make room soon" in only(batch.folder, "warning", min_free_space=free // 4)
+
+
+def test_no_free_inode_is_a_problem(batch, monkeypatch):
+    numbers = namedtuple("statvfs", "f_bavail f_frsize f_files f_favail")(10**9, 4096, 1000, 0)
+    monkeypatch.setattr(doctor.os, "statvfs", lambda _: numbers)
+    assert "no inode is free" in only(batch.folder, "problem")
+
+
+def test_manifests_that_cannot_be_read_are_named(batch):
+    for number in range(2, 7):
+        write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", format="attnwatch/2")
+    text = only(batch.folder, "warning")
+    assert "5 manifests cannot be read" in text
+    assert "video_002.complete.json" in text
+    assert "video_006.complete.json" not in text
+    assert f"attnwatch check {batch.folder}" in text
+
+
+def test_manifests_of_a_newer_minor_version_are_told(batch):
+    for number, version in ((2, "attnwatch/1.0"), (3, "attnwatch/1.3")):
+        write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", attention=[], format=version)
+    assert "manifests of attnwatch/1.3: this attnwatch knows" in only(batch.folder, "warning")
+
+
+def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):
+    import av
+
+    def refuse(name, _mode):
+        raise ValueError(name)
+
+    monkeypatch.setattr(av.codec, "Codec", refuse)
+    assert "has no H.264 encoder" in only(batch.folder, "problem")
+
+
+def test_without_compiled_loops_there_is_a_warning(batch, monkeypatch):
+    monkeypatch.setattr(loops, "WHY_NOT_COMPILED", "no module named _loops")
+    assert "are not compiled" in only(batch.folder, "warning")
+
+
+def test_few_open_files_are_told(batch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        assert "LimitNOFILE=" in only(batch.folder, "warning")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,404 @@
+import json
+import os
+import socket
+import stat
+
+import pytest
+
+from attnwatch.contract.manifest import MAX_DOCUMENT_BYTES, read_manifest, verify
+from attnwatch.errors import ManifestError, NotReadyError
+from tests.support import file_record, write_manifest
+
+MINIMAL = {"format": "attnwatch/1", "video": "v.mp4", "attention": ["maps.safetensors"]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a video and a tensor file; what is in them does not matter here."""
+    folder = tmp_path / "prompt_001"
+    folder.mkdir()
+    (folder / "v.mp4").write_bytes(b"a video")
+    (folder / "maps.safetensors").write_bytes(b"some tensors")
+    return folder
+
+
+def written(folder, **fields):
+    return write_manifest(folder / "v.complete.json", **fields)
+
+
+def refused(path):
+    """Return the problems of a manifest, each of which says what an error has to say."""
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    problems = caught.value.problems
+    assert problems
+    for problem in problems:
+        assert problem.file == path
+        assert all((problem.field, problem.found, problem.expected, problem.remedy))
+        assert str(problem) in str(caught.value)
+        assert str(path) in str(problem)
+    return problems
+
+
+def refused_once(path):
+    (problem,) = refused(path)
+    return problem
+
+
+def test_three_fields_are_enough(folder):
+    manifest = read_manifest(written(folder))
+    assert manifest.video == folder / "v.mp4"
+    assert manifest.attention == (folder / "maps.safetensors",)
+    assert manifest.video_id == "prompt_001_v"
+    assert manifest.output_directory == folder / "attention_videos"
+    assert manifest.inputs() == {"v.mp4": 7, "maps.safetensors": 12}
+
+
+def test_the_files_need_not_be_there(tmp_path):
+    manifest = read_manifest(written(tmp_path))
+    assert manifest.inputs() == {"v.mp4": None, "maps.safetensors": None}
+
+
+def test_no_tensor_files_mean_that_no_word_was_tracked(folder):
+    assert read_manifest(written(folder, attention=[])).attention == ()
+
+
+def test_tensor_files_keep_their_order(folder):
+    names = ["maps/step_001.safetensors", "maps/step_000.safetensors"]
+    assert read_manifest(written(folder, attention=names)).attention == tuple(folder / name for name in names)
+
+
+def test_a_path_may_go_through_folders_and_links_that_stay_inside(folder):
+    (folder / "store").mkdir()
+    (folder / "store" / "m.safetensors").write_bytes(b"m")
+    (folder / "maps").symlink_to("store")
+    manifest = read_manifest(written(folder, attention=["maps/m.safetensors"]))
+    assert manifest.inputs()["maps/m.safetensors"] == 1
+
+
+def test_names_with_dots_are_no_way_up(folder):
+    assert read_manifest(written(folder, video="..v.mp4")).video == folder / "..v.mp4"
+
+
+@pytest.mark.parametrize("version", ["attnwatch/1.0", "attnwatch/1.1", "attnwatch/1.99"])
+def test_minor_versions_are_read(folder, version):
+    assert read_manifest(written(folder, format=version)).document.format == version
+
+
+@pytest.mark.parametrize(
+    "version", ["attnwatch/2", "attnwatch/10", "attnwatch/1.", "attnwatch/1.x", "attnwatch/1\n", "ATTNWATCH/1", "1", 1]
+)
+def test_another_major_version_is_refused(folder, version):
+    problem = refused_once(written(folder, format=version))
+    assert problem.field == "format"
+    assert repr(version) in problem.found
+    assert "'attnwatch/1'" in problem.expected
+
+
+def test_unknown_fields_are_ignored_at_every_level(folder):
+    path = written(
+        folder,
+        mood="happy",
+        tokens=[{"slug": "kiss", "text": "kiss", "weight": 2}],
+        grid={"frames": 1, "height": 2, "width": 3, "depth": 4},
+        denoising=[{"index": 0, "noise": []}],
+        files={"v.mp4": {"bytes": 7, "sha256": "0" * 64, "owner": "me"}},
+    )
+    assert read_manifest(path).document.grid.width == 3
+
+
+def test_unknown_fields_of_the_generation_are_kept(folder):
+    document = read_manifest(written(folder, generation={"lora": "watercolour"})).document
+    assert document.generation.model_extra == {"lora": "watercolour"}
+
+
+@pytest.mark.parametrize("field", ["format", "video", "attention"])
+def test_a_missing_required_field_is_named(folder, field):
+    problem = refused_once(written(folder, **{field: None}))
+    assert problem.field == field
+    assert problem.found == "nothing"
+    assert problem.expected
+
+
+GRID = {"frames": 3, "height": 6, "width": 8}
+TOKEN = {"slug": "kiss", "text": "kiss"}
+MALFORMED = [
+    ("video", 5, "video"),
+    ("video", "", "video"),
+    ("attention", "maps.safetensors", "attention"),
+    ("attention", {}, "attention"),
+    ("attention", ["a", 5], "attention[1]"),
+    ("attention", [""], "attention[0]"),
+    ("video_id", 5, "video_id"),
+    ("video_id", "", "video_id"),
+    ("video_id", "a/b", "video_id"),
+    ("video_id", "a\0b", "video_id"),
+    ("video_id", "a\nb", "video_id"),
+    ("video_id", ".a", "video_id"),
+    ("video_id", "..", "video_id"),
+    ("video_id", "a" * 121, "video_id"),
+    ("video_id", "é" * 61, "video_id"),
+    ("files", [], "files"),
+    ("files", {"v.mp4": {}}, "files.v.mp4.bytes"),
+    ("files", {"v.mp4": {"bytes": 7}}, "files.v.mp4.sha256"),
+    ("files", {"v.mp4": {"bytes": -1, "sha256": "0" * 64}}, "files.v.mp4.bytes"),
+    ("files", {"v.mp4": {"bytes": "7", "sha256": "0" * 64}}, "files.v.mp4.bytes"),
+    ("files", {"v.mp4": {"bytes": 7, "sha256": "0" * 63}}, "files.v.mp4.sha256"),
+    ("files", {"v.mp4": {"bytes": 7, "sha256": "G" * 64}}, "files.v.mp4.sha256"),
+    ("files", {"v.mp4": {"bytes": 7, "sha256": "A" * 64}}, "files.v.mp4.sha256"),
+    ("tokens", {}, "tokens"),
+    ("tokens", ["kiss"], "tokens[0]"),
+    ("tokens", [{"slug": "kiss"}], "tokens[0].text"),
+    ("tokens", [{"text": "kiss"}], "tokens[0].slug"),
+    ("tokens", [{**TOKEN, "slug": ""}], "tokens[0].slug"),
+    ("tokens", [{**TOKEN, "slug": "a" * 81}], "tokens[0].slug"),
+    ("tokens", [{**TOKEN, "slug": "é" * 41}], "tokens[0].slug"),
+    ("tokens", [{**TOKEN, "text": 5}], "tokens[0].text"),
+    ("tokens", [{**TOKEN, "span": [0]}], "tokens[0].span[1]"),
+    ("tokens", [{**TOKEN, "span": [0, 4, 8]}], "tokens[0].span"),
+    ("tokens", [{**TOKEN, "span": [4, 4]}], "tokens[0].span"),
+    ("tokens", [{**TOKEN, "span": [4, 2]}], "tokens[0].span"),
+    ("tokens", [{**TOKEN, "span": [-1, 2]}], "tokens[0].span[0]"),
+    ("tokens", [{**TOKEN, "span": "0-4"}], "tokens[0].span"),
+    ("tokens", [{**TOKEN, "positions": [1.5]}], "tokens[0].positions[0]"),
+    ("tokens", [{**TOKEN, "ids": ["7"]}], "tokens[0].ids[0]"),
+    ("tokens", [{**TOKEN, "slot": 0}], "tokens[0].slot"),
+    ("tokens", [TOKEN, {**TOKEN, "slug": "KISS"}], "tokens[1].slug"),
+    ("grid", [], "grid"),
+    ("grid", {"frames": 3, "height": 6}, "grid.width"),
+    ("grid", {**GRID, "frames": 0}, "grid.frames"),
+    ("grid", {**GRID, "height": 6.5}, "grid.height"),
+    ("grid", {**GRID, "width": True}, "grid.width"),
+    ("grid", {**GRID, "temporal_stride": 0}, "grid.temporal_stride"),
+    ("grid", {**GRID, "causal_first_frame": 1}, "grid.causal_first_frame"),
+    ("denoising", {}, "denoising"),
+    ("denoising", [{}], "denoising[0].index"),
+    ("denoising", [{"index": -1}], "denoising[0].index"),
+    ("denoising", [{"index": 0, "timestep": "late"}], "denoising[0].timestep"),
+    ("denoising", [{"index": 0, "sigma": []}], "denoising[0].sigma"),
+    ("denoising", [{"index": 0, "model": 2}], "denoising[0].model"),
+    ("denoising", [{"index": 0, "branch": True}], "denoising[0].branch"),
+    ("generation", [], "generation"),
+    ("generation", {"prompt": 5}, "generation.prompt"),
+    ("generation", {"variation": 0}, "generation.variation"),
+    ("generation", {"choices": "two men"}, "generation.choices"),
+    ("generation", {"seed": 1.5}, "generation.seed"),
+    ("generation", {"width": 0}, "generation.width"),
+    ("generation", {"height": "48"}, "generation.height"),
+    ("generation", {"frames": -1}, "generation.frames"),
+    ("generation", {"fps": 0}, "generation.fps"),
+    ("generation", {"fps": 1e9}, "generation.fps"),
+    ("generation", {"steps": 0}, "generation.steps"),
+    ("generation", {"versions": {"torch": 2}}, "generation.versions.torch"),
+    ("generation", {"capture": []}, "generation.capture"),
+    ("visualization", [], "visualization"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "place"), MALFORMED)
+def test_a_malformed_field_is_named(folder, field, value, place):
+    problems = refused(written(folder, **{field: value}))
+    assert place in [problem.field for problem in problems]
+
+
+def test_all_malformed_fields_are_named_at_once(folder):
+    problems = refused(written(folder, format="attnwatch/3", video=5, grid=GRID | {"frames": 0}))
+    assert [problem.field for problem in problems] == ["format", "video", "grid.frames"]
+
+
+def test_an_error_shows_what_was_found_without_flooding_the_log(folder):
+    problem = refused_once(written(folder, video={"x": "y" * 100_000}))
+    assert "yyy" in problem.found
+    assert len(str(problem)) < 1000
+
+
+def test_a_manifest_with_a_million_wrong_values_makes_a_short_error(folder):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(written(folder, attention=[0] * 1_000_000))
+    assert "1,000,000 wrong values" in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["video", "attention[0]"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("/etc/passwd", "absolute"),
+        ("../v.mp4", "'..'"),
+        ("a/../v.mp4", "'..'"),
+        ("a/..", "'..'"),
+        ("..", "'..'"),
+        ("a\n/../v.mp4", "'..'"),
+        ("v\0.mp4", "NUL"),
+        (".", "regular file"),
+        ("folder", "regular file"),
+        ("fifo", "regular file"),
+        ("socket", "regular file"),
+        ("outside", "link"),
+        ("dangling", "link"),
+        ("way_out/secret", "link"),
+        ("loop", "symbolic links"),
+        ("x" * 300, "name too long"),
+        ("v.mp4/inside", "Not a directory"),
+    ],
+)
+def test_paths_that_are_refused(folder, field, name, reason, monkeypatch):
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "fifo")
+    monkeypatch.chdir(folder)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        (folder.parent / "secret").write_text("secret")
+        (folder / "outside").symlink_to("../secret")
+        (folder / "dangling").symlink_to("../nothing")
+        (folder / "way_out").symlink_to("..")
+        (folder / "loop").symlink_to("loop")
+        fields = {"video": name} if field == "video" else {"attention": [name]}
+        problem = refused_once(written(folder, **fields))
+    assert problem.field == field
+    assert reason.lower() in str(problem).lower()
+    assert "inside the manifest's directory" in problem.expected
+
+
+def test_a_device_is_refused(folder):
+    try:
+        os.mknod(folder / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    assert "regular file" in refused_once(written(folder, video="null")).found
+
+
+def test_all_refused_paths_are_named_at_once(folder):
+    problems = refused(written(folder, video="/v.mp4", attention=["ok.safetensors", "../x"]))
+    assert [problem.field for problem in problems] == ["video", "attention[1]"]
+    problems = refused(written(folder, video=".", attention=["ok.safetensors", "."]))
+    assert [problem.field for problem in problems] == ["video", "attention[1]"]
+
+
+def raw(folder, data):
+    path = folder / "v.complete.json"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"no json",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"\xff\xfe" + "{}".encode("utf-16-le"),
+        json.dumps(MINIMAL).encode().replace(b"v.mp4", b"\xff.mp4"),
+        json.dumps(MINIMAL).encode().replace(b"v.mp4", rb"\ud800.mp4"),
+        json.dumps(MINIMAL).encode() + b"{}",
+        b"[" * 1_000_000,
+        b'{"format": ' + b'{"a":' * 100_000,
+        b'{"visualization": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b"\0" * 100,
+    ],
+)
+def test_what_is_no_json_document_is_refused(folder, data):
+    assert refused(raw(folder, data))[0].field == "the file itself"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("field", ["timestep", "sigma"])
+def test_numbers_that_json_does_not_have_are_refused(folder, number, field):
+    fields = json.dumps({**MINIMAL, "denoising": [{"index": 0, field: "N"}]}).replace('"N"', number)
+    refused(raw(folder, fields.encode()))
+
+
+def test_a_manifest_may_have_4_mebibytes_and_no_more(folder):
+    room = MAX_DOCUMENT_BYTES - len(json.dumps(MINIMAL))
+    assert read_manifest(raw(folder, json.dumps(MINIMAL).encode() + b" " * room))
+    problem = refused_once(raw(folder, json.dumps(MINIMAL).encode() + b" " * (room + 1)))
+    assert "4,194,304" in problem.expected
+
+
+def test_a_pipe_in_the_place_of_a_manifest_is_refused_at_once(folder):
+    os.mkfifo(folder / "v.complete.json")
+    assert refused_once(folder / "v.complete.json").found == "no regular file"
+
+
+def test_a_folder_in_the_place_of_a_manifest_is_refused(folder):
+    (folder / "v.complete.json").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"v\.complete\.json"):
+        read_manifest(folder / "v.complete.json")
+
+
+def test_a_manifest_that_vanished_is_no_broken_one(folder):
+    with pytest.raises(FileNotFoundError):
+        read_manifest(folder / "gone.complete.json")
+
+
+def check(folder, *, video_may_be_absent=False, **records):
+    files = {name.replace("_", "."): record for name, record in records.items()}
+    verify(read_manifest(written(folder, files=files)), video_may_be_absent=video_may_be_absent)
+
+
+def test_files_that_are_as_listed_pass(folder):
+    check(folder, v_mp4=file_record(folder / "v.mp4"), maps_safetensors=file_record(folder / "maps.safetensors"))
+
+
+def test_files_that_are_not_listed_need_only_be_there(folder):
+    check(folder)
+
+
+def test_a_missing_tensor_file_may_still_come(folder):
+    (folder / "maps.safetensors").unlink()
+    with pytest.raises(NotReadyError, match=r"maps\.safetensors is not there yet"):
+        check(folder, video_may_be_absent=True)
+
+
+def test_a_missing_video_may_still_come(folder):
+    (folder / "v.mp4").unlink()
+    with pytest.raises(NotReadyError, match=r"v\.mp4 is not there yet"):
+        check(folder)
+
+
+def test_a_missing_video_is_absent_for_good_once_that_is_said(folder):
+    record = file_record(folder / "v.mp4")
+    (folder / "v.mp4").unlink()
+    check(folder, video_may_be_absent=True, v_mp4=record)
+
+
+def test_a_file_that_is_shorter_than_listed_may_still_grow(folder):
+    record = file_record(folder / "v.mp4")
+    (folder / "v.mp4").write_bytes(b"a vi")
+    with pytest.raises(NotReadyError, match="4 of 7 bytes"):
+        check(folder, v_mp4=record)
+
+
+def test_a_short_file_is_found_before_any_digest_is_taken(folder):
+    (folder / "maps.safetensors").write_bytes(b"some")
+    wrong = file_record(folder / "v.mp4") | {"sha256": "0" * 64}
+    with pytest.raises(NotReadyError, match=r"maps\.safetensors"):
+        check(folder, v_mp4=wrong, maps_safetensors={"bytes": 12, "sha256": "0" * 64})
+
+
+def test_a_file_that_is_longer_than_listed_is_wrong(folder):
+    record = file_record(folder / "v.mp4")
+    (folder / "v.mp4").write_bytes(b"a video and more")
+    with pytest.raises(ManifestError) as caught:
+        check(folder, v_mp4=record)
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.found, problem.expected) == ("files['v.mp4']", "16 bytes", "7 bytes")
+
+
+def test_a_file_of_another_digest_is_wrong(folder):
+    record = file_record(folder / "v.mp4")
+    (folder / "v.mp4").write_bytes(b"A VIDEO")
+    with pytest.raises(ManifestError) as caught:
+        check(folder, v_mp4=record)
+    (problem,) = caught.value.problems
+    assert problem.expected == record["sha256"]
+    assert file_record(folder / "v.mp4")["sha256"] in problem.found
+    assert "manifest last" in problem.remedy
+
+
+def test_a_manifest_with_thousands_of_words_is_refused(folder):
+    tokens = [{"slug": f"w{number}", "text": "w"} for number in range(1001)]
+    with pytest.raises(ManifestError, match="at most 1000 items"):
+        read_manifest(written(folder, tokens=tokens))

@@ -1,0 +1,157 @@
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnwatch.contract.documents import ManifestDocument
+from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id, is_manifest, slug, unique_slugs
+
+bounded = settings(max_examples=150, deadline=None)
+texts = st.text(max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kiss", "kiss"),
+        ("two men", "two_men"),
+        ("Kiss", "Kiss"),
+        ('"kiss!"', "kiss"),
+        ("  a -- b  ", "a_b"),
+        ("__padding__", "padding"),
+        ("kiss/../../etc", "kiss_etc"),
+        ("поцелуй", "поцелуй"),
+        ("चुंबन", "चुंबन"),
+        ("キス", "キス"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("½", "½"),
+        ("🙂", "word"),
+        ("", "word"),
+        ("...", "word"),
+        ("a" * 200, "a" * 80),
+        ("é" * 100, "é" * 40),
+    ],
+)
+def test_a_slug_keeps_letters_digits_and_marks_of_any_script(text, expected):
+    assert slug(text) == expected
+
+
+@bounded
+@given(texts | st.text(st.characters(categories=["L", "N", "M", "P", "Z"]), min_size=40, max_size=200))
+def test_a_slug_is_a_short_file_name_of_allowed_characters(text):
+    name = slug(text)
+    assert name
+    assert len(name.encode()) <= MAX_SLUG_BYTES
+    assert all(char == "_" or unicodedata.category(char)[0] in "LNM" for char in name)
+    assert "__" not in name
+    assert name == name.strip("_")
+
+
+@bounded
+@given(texts)
+def test_the_slug_of_a_slug_is_itself(text):
+    assert slug(slug(text)) == slug(text)
+
+
+@bounded
+@given(texts)
+def test_a_slug_does_not_depend_on_how_the_text_composes_its_accents(text):
+    assert slug(unicodedata.normalize("NFD", text)) == slug(text)
+
+
+def test_the_second_and_third_of_a_name_are_numbered():
+    assert unique_slugs(["kiss", "kiss", "dog", "kiss"]) == ["kiss", "kiss_2", "dog", "kiss_3"]
+
+
+def test_names_that_differ_in_case_only_are_told_apart():
+    assert unique_slugs(["kiss", "Kiss", "KISS"]) == ["kiss", "Kiss_2", "KISS_3"]
+
+
+def test_a_number_that_the_text_already_has_is_passed_over():
+    assert unique_slugs(["kiss_2", "kiss", "kiss"]) == ["kiss_2", "kiss", "kiss_3"]
+
+
+def test_a_long_name_stays_within_its_size_when_it_is_numbered():
+    names = unique_slugs(["あ" * 40] * 12)
+    assert len({name.casefold() for name in names}) == 12
+    assert max(len(name.encode()) for name in names) <= MAX_SLUG_BYTES
+
+
+@bounded
+@given(st.lists(st.sampled_from(["kiss", "Kiss", "kiss_2", "straße", "STRASSE", "a" * 90, ""]) | texts, max_size=12))
+def test_slugs_of_one_video_are_unique_without_regard_to_case(several):
+    names = unique_slugs(several)
+    assert len(names) == len(several)
+    assert len({name.casefold() for name in names}) == len(names)
+    assert all(len(name.encode()) <= MAX_SLUG_BYTES for name in names)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/x/prompt_001/video_001.complete.json", "prompt_001_vid001"),
+        ("/x/prompt_012/video_1234.complete.json", "prompt_012_vid1234"),
+        ("/x/clips/dog.complete.json", "clips_dog"),
+        ("/x/clips/video_a.complete.json", "clips_video_a"),
+        ("/x/.clips/dog.complete.json", "_clips_dog"),
+        ("/x/a\nb/dog.complete.json", "a_b_dog"),
+        ("/x/clips/dog.mp4.complete.json", "clips_dog.mp4"),
+        ("/dog.complete.json", "_dog"),
+    ],
+)
+def test_an_identifier_comes_from_the_directory_and_the_name_of_the_manifest(path, expected):
+    assert default_video_id(Path(path)) == expected
+
+
+def test_a_relative_path_gives_the_identifier_of_where_it_lies(tmp_path, monkeypatch):
+    (tmp_path / "clips").mkdir()
+    monkeypatch.chdir(tmp_path / "clips")
+    assert default_video_id(Path("dog.complete.json")) == "clips_dog"
+
+
+def test_a_name_that_is_no_utf8_gives_an_identifier_that_is():
+    path = Path(os.fsdecode(b"/x/cl\xffips/d\xfeog.complete.json"))
+    assert default_video_id(path) == "cl_ips_d_og"
+
+
+def test_long_names_are_cut_and_stay_different():
+    first = default_video_id(Path("/x/" + "あ" * 80 + "/" + "b" * 200 + "1.complete.json"))
+    second = default_video_id(Path("/x/" + "あ" * 80 + "/" + "b" * 200 + "2.complete.json"))
+    assert first != second
+    assert len(first.encode()) <= MAX_ID_BYTES
+    assert first.startswith("あ" * 30)
+
+
+file_names = st.binary(min_size=1, max_size=240).filter(lambda name: not {0, ord("/")} & set(name))
+
+
+@bounded
+@given(file_names, file_names)
+def test_every_default_identifier_is_one_that_a_manifest_may_have(directory, stem):
+    path = Path("/x") / os.fsdecode(b"_" + directory) / os.fsdecode(stem + b".complete.json")
+    identifier = default_video_id(path)
+    assert len(identifier.encode()) <= MAX_ID_BYTES
+    ManifestDocument(format="attnwatch/1", video="v.mp4", attention=(), video_id=identifier)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("video_001.complete.json", True),
+        ("batch.json.complete.json", True),
+        ("batch.complete.json", False),
+        (".video_001.complete.json", False),
+        ("video_001.complete.json.tmp", False),
+        ("video_001.json", False),
+    ],
+)
+def test_a_manifest_is_told_by_its_name(name, expected):
+    assert is_manifest(name) is expected
+
+
+@pytest.mark.parametrize("name", [".complete.json"])
+def test_a_name_that_is_nothing_but_the_ending_is_hidden(name):
+    assert not is_manifest(name)

@@ -1,0 +1,316 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from attnwatch.contract.receipts import Place
+from attnwatch.errors import EngineError, JobError
+from attnwatch.jobs.local import _PRELOADED, LocalEngine
+from attnwatch.jobs.video import Job, Result
+from attnwatch.settings import Visualization, Watcher
+from attnwatch.system.limits import Limits
+from tests.support import Batch, few_descriptors, is_running, wait_until
+
+
+@dataclass(frozen=True)
+class Trap(Place):
+    """A place that does something to the process that renders, in the moment when it reads the receipt."""
+
+    behaviour: str = "none"
+
+    def read(self):
+        if self.behaviour != "none":
+            pid_file = self.manifest.with_suffix(".pid")
+            pid_file.with_suffix(".new").write_text(f"{os.getpid()} {self._misbehave() or 0}")
+            pid_file.with_suffix(".new").rename(pid_file)
+            while self.behaviour != "sleep briefly":
+                time.sleep(60)
+        return super().read()
+
+    def _misbehave(self):
+        if self.behaviour == "kill itself":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.behaviour == "exit":
+            os._exit(3)
+        if self.behaviour == "crash":
+            raise RuntimeError("nobody expects this")
+        if self.behaviour == "ignore TERM":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.behaviour == "have a child":
+            return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
+        return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _preloaded():
+    """Import here what every server of processes would import anew."""
+    for name in _PRELOADED:
+        import_module(name)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return Batch.make(tmp_path_factory.mktemp("engine")).add()
+
+
+@pytest.fixture
+def engine():
+    with LocalEngine() as engine:
+        yield engine
+
+
+def job(manifest, behaviour="none", timeout=60.0):
+    place = Trap(manifest, f"video_{behaviour.replace(' ', '_')}", manifest.parent / "attention_videos", behaviour)
+    place.path.unlink(missing_ok=True)
+    manifest.with_suffix(".pid").unlink(missing_ok=True)
+    settings = Visualization(visualization_timeout=timeout, static_duration=0.1, quality="fast")
+    return Job(place, None, settings, None, Watcher(), video_may_be_absent=False)
+
+
+def pids(manifest):
+    """Return the process ids of the job and of its child, once they are known."""
+    path = manifest.with_suffix(".pid")
+    return [int(pid) for pid in wait_until(lambda: path.exists() and path.read_text().split(), about="the job runs")]
+
+
+def finished(engine, count=1, seconds=30.0):
+    ended = []
+    limit = time.monotonic() + seconds
+    while len(ended) < count:
+        assert time.monotonic() < limit
+        ended += engine.wait(1.0)
+    return ended
+
+
+def test_a_job_comes_back_with_its_receipt(engine, manifest):
+    engine.start(job(manifest))
+    assert engine.running == 1
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, Result)
+    assert done.outcome.receipt.status == "rendered"
+    assert done.job.place.video_id == "video_none"
+    assert done.seconds > 0
+    assert engine.running == 0
+
+
+def test_without_jobs_waiting_lasts_as_long_as_asked(engine):
+    start = time.monotonic()
+    assert engine.wait(0.1) == []
+    assert 0.05 < time.monotonic() - start < 5
+
+
+def test_waiting_ends_when_something_else_is_readable(engine):
+    reader, writer = os.pipe()
+    os.write(writer, b".")
+    start = time.monotonic()
+    engine.wait(30, [reader])
+    assert time.monotonic() - start < 5
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_job_runs_in_a_session_of_its_own(engine, manifest):
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    assert os.getsid(pid) == pid != os.getsid(0)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("kill itself", "was ended by SIGKILL"),
+        ("exit", "exited with code 3"),
+        ("crash", "failed with RuntimeError: nobody expects this"),
+    ],
+)
+def test_a_job_that_ends_without_a_result_is_an_error_that_says_how(engine, manifest, behaviour, said):
+    engine.start(job(manifest, behaviour))
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, JobError)
+    assert said in str(done.outcome)
+
+
+def test_a_job_that_crashes_takes_no_other_with_it(engine, manifest):
+    engine.start(job(manifest, "kill itself"))
+    engine.start(job(manifest))
+    outcomes = {done.job.place.behaviour: done.outcome for done in finished(engine, 2)}
+    assert isinstance(outcomes["kill itself"], JobError)
+    assert outcomes["none"].receipt.status == "rendered"
+
+
+def test_a_job_that_is_late_is_ended(engine, manifest):
+    engine.start(job(manifest, "hang", timeout=1.0))
+    pid, _ = pids(manifest)
+    (done,) = finished(engine)
+    assert "not finished after 1 s; raise visualization_timeout" in str(done.outcome)
+    assert not is_running(pid)
+
+
+def test_a_job_that_does_not_listen_is_killed(engine, manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.jobs.local._KILL_AFTER", 0.2)
+    engine.start(job(manifest, "ignore TERM", timeout=1.0))
+    pid, _ = pids(manifest)
+    (done,) = finished(engine)
+    assert "not finished after 1 s" in str(done.outcome)
+    assert not is_running(pid)
+
+
+def test_the_children_of_a_late_job_end_with_it(engine, manifest):
+    engine.start(job(manifest, "have a child", timeout=2.0))
+    pid, child = pids(manifest)
+    assert is_running(child)
+    finished(engine)
+    wait_until(lambda: not is_running(pid) and not is_running(child), 5)
+
+
+def test_stopping_leaves_no_process(manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.jobs.local._KILL_AFTER", 0.2)
+    with LocalEngine() as engine:
+        processes = []
+        for behaviour in ("hang", "ignore TERM", "have a child"):
+            engine.start(job(manifest, behaviour))
+            processes += [pid for pid in pids(manifest) if pid]
+        assert all(map(is_running, processes))
+    assert engine.running == 0
+    wait_until(lambda: not any(map(is_running, processes)), 5)
+
+
+def test_a_lock_is_free_again_when_its_job_was_killed(engine, manifest):
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    os.kill(pid, signal.SIGKILL)
+    finished(engine)
+    engine.start(job(manifest, "sleep briefly"))
+    (done,) = finished(engine)
+    assert done.outcome.receipt.status == "rendered"
+
+
+def server_of(manifest, engine):
+    """Start a job that hangs; return its process id and that of the server that it was forked from."""
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    return pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_when_the_server_is_killed_waiting_says_so_and_no_job_is_left(engine, manifest):
+    pid, server = server_of(manifest, engine)
+    os.kill(server, signal.SIGKILL)
+    with pytest.raises(EngineError, match="has ended, and the renderings with it"):
+        finished(engine)
+    assert engine.running == 0
+    wait_until(lambda: not is_running(pid), 5)
+    with pytest.raises(EngineError, match="is not there"):
+        engine.start(job(manifest))
+
+
+def test_when_the_server_is_killed_starting_says_so(engine, manifest):
+    pid, server = server_of(manifest, engine)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not is_running(server) and not is_running(pid))  # the next job waits for no lock
+    with pytest.raises(EngineError, match="has ended"):
+        engine.start(job(manifest))
+    engine.stop()
+
+
+def test_stopping_after_the_server_was_killed_is_no_error(engine, manifest):
+    pid, server = server_of(manifest, engine)
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not is_running(server) and not is_running(pid))  # the next job waits for no lock
+    engine.stop()
+    assert engine.running == 0
+
+
+def test_outside_of_its_context_an_engine_starts_nothing(manifest):
+    with pytest.raises(EngineError, match="is not there"):
+        LocalEngine().start(job(manifest))
+    with LocalEngine() as engine:
+        pass
+    with pytest.raises(EngineError, match="is not there"):
+        engine.start(job(manifest))
+
+
+def test_stopping_comes_to_an_end_beside_a_job_that_ignores_it(engine, manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.jobs.local._STOP_AFTER", 0.2)
+    engine.start(job(manifest, "ignore TERM"))
+    pid, _ = pids(manifest)
+    start = time.monotonic()
+    engine.stop()
+    assert time.monotonic() - start < 5
+    assert engine.running == 0
+    assert not is_running(pid)
+
+
+def test_a_process_that_even_the_kernel_cannot_end_is_given_up(engine, manifest, monkeypatch):
+    monkeypatch.setattr("attnwatch.jobs.local._KILL_AFTER", 0.1)
+    monkeypatch.setattr("attnwatch.jobs.local._LEFT_AFTER", 0.1)
+    monkeypatch.setattr(engine.server, "signal", lambda number, what: None)
+    engine.start(job(manifest, "hang", timeout=0.5))
+    (done,) = finished(engine)
+    assert "its process cannot be ended" in str(done.outcome)
+    assert engine.running == 0
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Work with a long answer."""
+
+    length: int
+
+    @property
+    def limits(self):
+        return Limits(60)
+
+    def at_home(self):
+        return self
+
+    def run(self):
+        return "x" * self.length
+
+
+def test_an_answer_that_is_longer_than_a_pipe_comes_back_whole(engine):
+    engine.start(Talk(2**20))
+    (done,) = finished(engine)
+    assert done.outcome == "x" * 2**20
+
+
+def test_a_job_whose_folder_is_gone_was_not_tried(engine, manifest, tmp_path):
+    gone = Batch.make(tmp_path).add(source=False)
+    engine.start(job(gone))
+    finished(engine)
+    todo = job(gone)
+    gone.parent.rename(tmp_path / "renamed")
+    engine.start(todo)
+    (done,) = finished(engine)
+    assert done.outcome.receipt is None
+    assert "FileNotFoundError" in done.outcome.obstacle
+    assert done.outcome.shortage is None
+    assert not gone.parent.exists()
+
+
+def test_without_file_descriptors_nothing_is_started_and_what_runs_goes_on(engine, manifest):
+    engine.start(job(manifest, "hang"))
+    pid, _ = pids(manifest)
+    for free in range(2):
+        with few_descriptors(free), pytest.raises(OSError, match="Too many open files"):
+            engine.start(job(manifest))
+    assert engine.running == 1
+    assert is_running(pid)
+    engine.start(Talk(1))
+    assert [done.outcome for done in finished(engine)] == ["x"]
+
+
+def test_a_job_that_could_not_be_forked_comes_back_with_the_systems_error(monkeypatch, manifest):
+    with LocalEngine() as engine:
+        number, _ = started = engine.server.start(Talk(1))
+        monkeypatch.setattr(engine.server, "start", lambda work: started)
+        monkeypatch.setattr(engine.server, "ended", lambda: [(number, OSError(errno.EAGAIN, "too many processes"))])
+        engine.start(Talk(1))
+        (done,) = engine.wait(5.0)
+        assert done.outcome.errno == errno.EAGAIN

@@ -1,0 +1,539 @@
+import errno
+import json
+import os
+import resource
+import tempfile
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from pathlib import Path
+
+import jsonschema
+import pytest
+from filelock import FileLock
+
+from attnwatch.batches.targets import Target
+from attnwatch.config import Settings
+from attnwatch.contract.documents import json_schema
+from attnwatch.contract.receipts import Place
+from attnwatch.errors import BusyError, VideoError
+from attnwatch.jobs.video import Job, obstructed, remove_leftovers, run, run_in_process
+from attnwatch.render.video import render_outputs
+from attnwatch.settings import Watcher
+from attnwatch.system.shortage import Shortage
+from attnwatch.watch.plan import Options, Planner
+from tests.support import (
+    FRAMES,
+    Batch,
+    blob_maps,
+    called_in_a_process,
+    decode,
+    read_receipt,
+    write_manifest,
+    write_tensors,
+)
+
+OUTPUTS = [f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")]
+RECEIPT = "prompt_001_vid001.rendered.json"
+INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path)
+
+
+def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
+    """Plan a video as the watcher does, and return its job."""
+    settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
+    planner = Planner(settings, Options(roots=(manifest.parent,), by_name=True, force=True, tokens=tokens))
+    task = planner.plan(Target(manifest))
+    return Job(
+        place=task.place,
+        seen=task.receipt,
+        settings=task.settings,
+        tokens=tokens,
+        watcher=Watcher(),
+        video_may_be_absent=video_may_be_absent,
+    )
+
+
+def names(manifest):
+    """Return all names beside the receipt, hidden ones too."""
+    return sorted(path.name for path in (manifest.parent / "attention_videos").iterdir())
+
+
+def test_a_job_leaves_its_outputs_and_its_receipt_and_nothing_else(batch):
+    manifest = batch.add()
+    result = run(job(manifest))
+    assert result.obstacle is None
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    for name in OUTPUTS[:2]:
+        assert len(decode(manifest.parent / "attention_videos" / name)) == FRAMES
+
+
+def test_the_receipt_names_the_outputs_as_they_are(batch):
+    manifest = batch.add()
+    result = run(job(manifest))
+    receipt = read_receipt(manifest)
+    jsonschema.validate(receipt, json_schema("receipt"))
+    assert receipt == json.loads(result.receipt.model_dump_json())
+    assert receipt["status"] == "rendered"
+    assert [output["file"] for output in receipt["outputs"]] == OUTPUTS
+    for output in receipt["outputs"]:
+        assert output["bytes"] == (manifest.parent / "attention_videos" / output["file"]).stat().st_size
+    assert receipt["inputs"] == {
+        name: (manifest.parent / name).stat().st_size for name in ("video_001.mp4", "attention_maps/vid001.safetensors")
+    }
+
+
+def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
+    manifest = batch.add(attention=[])
+    run(job(manifest))
+    receipt = read_receipt(manifest)
+    assert receipt["status"] == "skipped"
+    assert receipt["notes"] == ["no word was tracked"]
+    assert names(manifest) == [RECEIPT]
+
+
+def test_a_video_that_another_process_renders_is_left_to_it(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    todo.place.directory.mkdir()
+    with FileLock(todo.place.directory / ".prompt_001_vid001.lock"):
+        result = run(todo)
+        assert result.busy
+        assert result.receipt is None
+        assert names(manifest) == [".prompt_001_vid001.lock"]
+    assert run(todo).receipt.status == "rendered"
+
+
+def test_a_video_that_another_process_has_rendered_meanwhile_is_not_rendered_again(batch):
+    manifest = batch.add()
+    first, second = job(manifest), job(manifest)
+    assert run(first).receipt
+    before = read_receipt(manifest)
+    result = run(second)
+    assert result.busy
+    assert read_receipt(manifest) == before
+
+
+def test_what_a_killed_job_left_behind_is_removed_by_the_next(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    leftover = todo.place.directory / ".prompt_001_vid001.tmp"
+    leftover.mkdir(parents=True)
+    (leftover / f"{OUTPUTS[0]}.partial").write_bytes(b"half of it")
+    (todo.place.directory / ".prompt_001_vid001.lock").touch()
+    run(todo)
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+def test_what_a_killed_job_left_behind_can_be_removed_at_once(batch):
+    place = job(batch.add()).place
+    (place.directory / ".prompt_001_vid001.tmp").mkdir(parents=True)
+    (place.directory / ".prompt_001_vid001.lock").touch()
+    remove_leftovers(place)
+    assert list(place.directory.iterdir()) == []
+
+
+def test_what_a_running_job_makes_is_not_taken_for_left_behind(batch):
+    place = job(batch.add()).place
+    unfinished = place.directory / ".prompt_001_vid001.tmp" / "x.mp4.partial"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()
+    with FileLock(place.directory / ".prompt_001_vid001.lock"):
+        remove_leftovers(place)
+        assert unfinished.exists()
+
+
+def test_nothing_is_made_where_nothing_was_left_behind(batch):
+    place = job(batch.add()).place
+    remove_leftovers(place)
+    assert not place.directory.exists()
+
+
+def test_outputs_that_are_no_longer_asked_for_are_removed(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    mine = manifest.parent / "attention_videos" / "my_favourite.mp4"
+    mine.touch()
+    run(job(manifest, generate_overlay=False))
+    assert names(manifest) == sorted([OUTPUTS[0], OUTPUTS[2], RECEIPT, mine.name])
+
+
+def test_an_overlay_stays_while_there_is_no_video_to_make_it_anew(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    overlay = manifest.parent / "attention_videos" / OUTPUTS[1]
+    before = overlay.read_bytes()
+    manifest.with_name("video_001.mp4").unlink()
+    run(job(manifest, video_may_be_absent=True, colormap="bone"))
+    assert overlay.read_bytes() == before
+    receipt = read_receipt(manifest)
+    assert sorted(output["file"] for output in receipt["outputs"]) == OUTPUTS
+    assert f"{OUTPUTS[1]} is that of an earlier rendering" in receipt["notes"]
+    run(job(manifest, video_may_be_absent=True, generate_overlay=False))
+    assert not overlay.exists()
+
+
+def test_a_choice_of_words_leaves_the_outputs_of_the_others(batch):
+    manifest = batch.add(words=("dog", "kiss"))
+    run(job(manifest))
+    before = names(manifest)
+    run(job(manifest, tokens=("kiss",)))
+    assert names(manifest) == before
+    run(job(manifest, tokens=("typo",)))
+    assert names(manifest) == before
+
+
+def test_a_receipt_from_elsewhere_removes_nothing_outside(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    path = manifest.parent / "attention_videos" / RECEIPT
+    receipt = json.loads(path.read_text())
+    receipt["outputs"].append({**receipt["outputs"][0], "file": "../video_001.mp4"})
+    path.write_text(json.dumps(receipt))
+    assert run(job(manifest)).receipt.status == "rendered"
+    assert (manifest.parent / "video_001.mp4").exists()
+
+
+def test_tensors_that_are_not_there_yet_are_waited_for_without_a_receipt(batch):
+    manifest = batch.add()
+    (manifest.parent / "attention_maps" / "vid001.safetensors").unlink()
+    result = run(job(manifest))
+    assert result.receipt is None
+    assert not result.busy
+    assert "vid001.safetensors is not there yet" in result.obstacle
+    assert names(manifest) == []
+
+
+def test_a_video_that_is_not_there_yet_is_waited_for(batch):
+    manifest = batch.add(source=False)
+    assert "video_001.mp4 is not there yet" in run(job(manifest)).obstacle
+
+
+def test_a_video_that_will_not_come_costs_the_overlay_only(batch):
+    manifest = batch.add(source=False)
+    run(job(manifest, video_may_be_absent=True))
+    receipt = read_receipt(manifest)
+    assert [output["kind"] for output in receipt["outputs"]] == ["attention", "static"]
+    assert receipt["notes"] == ["no overlay: the video video_001.mp4 is absent"]
+    assert receipt["inputs"]["video_001.mp4"] is None
+
+
+def test_a_video_that_came_after_all_asks_for_the_overlay(batch):
+    manifest = batch.add(source=False)
+    run(job(manifest, video_may_be_absent=True))
+    batch.write_data()
+    run(job(manifest))
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+def broken_video(manifest):
+    (manifest.parent / "video_001.mp4").write_bytes(b"no video at all" * 100)
+
+
+def broken_tensors(manifest):
+    (manifest.parent / "attention_maps" / "vid001.safetensors").write_bytes(b"no tensors")
+
+
+def broken_digest(manifest):
+    files = {"video_001.mp4": {"bytes": (manifest.parent / "video_001.mp4").stat().st_size, "sha256": "0" * 64}}
+    write_manifest(manifest, attention=["attention_maps/vid001.safetensors"], files=files)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (broken_video, "video_001.mp4"),
+        (broken_tensors, "whole safetensors file"),
+        (broken_digest, "SHA-256"),
+    ],
+)
+def test_what_is_wrong_with_the_input_stands_in_the_receipt(batch, damage, said):
+    manifest = batch.add()
+    damage(manifest)
+    assert run(job(manifest)).receipt.status == "failed"
+    receipt = read_receipt(manifest)
+    jsonschema.validate(receipt, json_schema("receipt"))
+    assert said in receipt["attempts"][0]["error"]
+    assert receipt["next_attempt"]
+    assert names(manifest) == [RECEIPT]
+
+
+def test_a_failed_rendering_keeps_the_outputs_of_the_last_good_one(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    contents = {name: (manifest.parent / "attention_videos" / name).read_bytes() for name in OUTPUTS}
+    broken_tensors(manifest)
+    assert run(job(manifest)).receipt.status == "failed"
+    assert contents == {name: (manifest.parent / "attention_videos" / name).read_bytes() for name in OUTPUTS}
+
+
+def test_an_attempt_that_succeeds_keeps_the_history_of_those_that_failed(batch):
+    manifest = batch.add()
+    good = (manifest.parent / "video_001.mp4").read_bytes()
+    (manifest.parent / "video_001.mp4").write_bytes(b"x" * len(good))
+    run(job(manifest))
+    (manifest.parent / "video_001.mp4").write_bytes(good)
+    run(job(manifest))
+    errors = [attempt["error"] is None for attempt in read_receipt(manifest)["attempts"]]
+    assert errors == [False, True]
+
+
+def test_a_manifest_that_was_damaged_after_planning_is_planned_again(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    manifest.write_text("{")
+    result = run(todo)
+    assert result.receipt is None
+    assert "invalid JSON" in result.obstacle
+
+
+def test_a_place_where_nothing_can_be_written_is_an_obstacle(batch):
+    manifest = batch.add()
+    (manifest.parent / "attention_videos").touch()
+    result = run(job(manifest))
+    assert result.receipt is None
+    assert "attention_videos" in result.obstacle
+
+
+def test_values_that_are_no_probabilities_are_refused(batch):
+    maps = blob_maps()
+    maps[0, 0, 0, 1, 2, 3] = -1
+    manifest = batch.add(tensors={"kiss": maps})
+    run(job(manifest))
+    assert "negative" in read_receipt(manifest)["attempts"][0]["error"]
+
+
+def touched(manifest, name="video_001.mp4"):
+    """Give a file of a rendered video another time; return the job that looks at its content."""
+    os.utime(manifest.parent / name, ns=(0, 0))
+    return recheck(manifest)
+
+
+def recheck(manifest):
+    settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
+    task = Planner(settings, Options(roots=(manifest.parent,))).plan(Target(manifest))
+    assert task.recheck
+    return Job(task.place, task.receipt, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
+
+
+@pytest.fixture
+def renderings(monkeypatch):
+    """The manifests that were really rendered."""
+    rendered = []
+
+    def spy(manifest, *arguments, **keywords):
+        rendered.append(manifest.path)
+        return render_outputs(manifest, *arguments, **keywords)
+
+    monkeypatch.setattr("attnwatch.render.video.render_outputs", spy)
+    return rendered
+
+
+def test_a_file_that_was_only_touched_costs_no_rendering_and_its_time_is_noted(batch, renderings):
+    manifest = batch.add()
+    run(job(manifest))
+    before = read_receipt(manifest)
+    result = run(touched(manifest))
+    assert result.unchanged
+    assert len(renderings) == 1
+    after = read_receipt(manifest)
+    assert after["content"]["video_001.mp4"]["modified"] == 0
+    assert {**after, "content": None} == {**before, "content": None}
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+
+
+@pytest.mark.parametrize(("gone", "other"), [INPUTS, INPUTS[::-1]])
+def test_a_touched_file_beside_one_that_was_removed_costs_no_rendering(batch, renderings, gone, other):
+    manifest = batch.add()
+    run(job(manifest))
+    before = read_receipt(manifest)
+    (manifest.parent / gone).unlink()
+    assert run(touched(manifest, other)).unchanged
+    assert len(renderings) == 1
+    after = read_receipt(manifest)
+    assert after["content"][gone] == before["content"][gone]
+    assert after["content"][other]["modified"] == 0
+    assert after["inputs"] == before["inputs"]
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_size_is_rendered(batch, renderings):
+    manifest = batch.add()
+    maps = manifest.parent / "attention_maps" / "vid001.safetensors"
+    run(job(manifest))
+    before = read_receipt(manifest)
+    write_tensors(maps, {"kiss": blob_maps(peak=0.25)})
+    result = run(recheck(manifest))
+    assert not result.unchanged
+    assert len(renderings) == 2
+    name = "attention_maps/vid001.safetensors"
+    assert read_receipt(manifest)["inputs"] == before["inputs"]
+    assert read_receipt(manifest)["content"][name]["sha256"] != before["content"][name]["sha256"]
+    assert read_receipt(manifest)["outputs"][0]["scale"] != before["outputs"][0]["scale"]
+
+
+def test_a_file_that_was_replaced_by_a_broken_one_of_the_same_size_fails_and_says_why(batch):
+    manifest = batch.add_full()
+    run(job(manifest))
+    video = manifest.with_name("video_001.mp4")
+    video.write_bytes(bytes(video.stat().st_size))
+    run(recheck(manifest))
+    assert read_receipt(manifest)["status"] == "failed"
+    assert "SHA-256" in read_receipt(manifest)["attempts"][-1]["error"]
+
+
+@dataclass(frozen=True)
+class Moving(Place):
+    """A place whose folder is renamed while the job looks for a receipt there, so in the middle of it."""
+
+    old: Path = Path()
+    new: Path = Path()
+
+    def read(self):
+        if self.old.exists():
+            self.old.rename(self.new)
+        return super().read()
+
+
+def in_a_process(todo):
+    """Run a job as the engine does, in a process of its own, and return its result."""
+    return called_in_a_process(_run_as_forked, todo)
+
+
+def _run_as_forked(todo):
+    ours, theirs = Pipe()
+    run_in_process(todo, theirs)
+    return ours.recv()
+
+
+def test_a_folder_that_is_renamed_before_a_job_starts_is_an_obstacle_and_nothing_appears_where_it_was(batch):
+    manifest = batch.add()
+    todo = job(manifest)
+    batch.folder.rename(batch.folder.with_name("renamed"))
+    result = in_a_process(todo)
+    assert result.receipt is None
+    assert result.shortage is None
+    assert not result.busy
+    assert not batch.folder.exists()
+    assert not list(batch.folder.with_name("renamed").rglob("attention_videos"))
+
+
+def test_a_folder_that_is_renamed_while_it_is_rendered_gets_the_outputs_in_its_new_place(batch):
+    manifest = batch.add()
+    todo, new = job(manifest), batch.folder.with_name("renamed")
+    place = Moving(manifest, todo.place.video_id, todo.place.directory, batch.folder, new)
+    assert in_a_process(replace(todo, place=place)).receipt.status == "rendered"
+    assert not batch.folder.exists()
+    assert names(new / manifest.relative_to(batch.folder)) == sorted([*OUTPUTS, RECEIPT])
+
+
+def test_a_batch_that_is_renamed_while_it_is_collected_gets_the_collection_in_its_new_place(batch):
+    manifest = batch.add()
+    directory, new = batch.folder / "attention_videos", batch.folder.with_name("renamed")
+    place = Moving(manifest, "prompt_001_vid001", directory, batch.folder, new)
+    assert in_a_process(replace(job(manifest), place=place, batch=batch.folder)).receipt.status == "rendered"
+    assert not batch.folder.exists()
+    assert sorted(path.name for path in (new / "attention_videos").iterdir()) == sorted([*OUTPUTS, RECEIPT])
+
+
+def failing(monkeypatch, error):
+    """Let rendering write a part of an output, and then fail."""
+
+    def render(manifest, settings, directory, **keywords):
+        (directory / "half.mp4.partial").write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr("attnwatch.render.video.render_outputs", render)
+
+
+def caused_by(number, error):
+    error.__cause__ = OSError(number, "said the system")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "shortage"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Shortage.DISK),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Shortage.DISK),
+        (OSError(errno.EROFS, "Read-only file system"), Shortage.DISK),
+        (OSError(errno.EMFILE, "Too many open files"), Shortage.MACHINE),
+        (caused_by(errno.ENOSPC, VideoError("the encoder gave up")), Shortage.DISK),
+    ],
+)
+def test_what_ran_out_is_charged_to_no_video(batch, monkeypatch, error, shortage):
+    manifest = batch.add()
+    failing(monkeypatch, error)
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage, result.busy) == (None, shortage, False)
+    assert result.obstacle
+    assert names(manifest) == []
+
+
+def test_an_encoder_that_fails_on_a_full_disk_without_saying_so_is_charged_to_no_video(batch, monkeypatch):
+    manifest = batch.add()
+    failing(monkeypatch, VideoError("the encoder gave up"))
+    todo = job(manifest)
+    result = run(replace(todo, watcher=Watcher(min_free_space=2**60)))
+    assert result.shortage is Shortage.DISK
+    assert "the encoder gave up; " in result.obstacle
+    assert names(manifest) == []
+    assert run(todo).receipt.status == "failed"
+
+
+def test_too_little_room_for_decompressed_maps_is_charged_to_no_video(batch, monkeypatch):
+    manifest = batch.add()
+    plain = manifest.parent / "attention_maps" / "vid001.safetensors"
+    write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps()})
+    write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
+    monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 1)
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage) == (None, Shortage.DISK)
+    assert tempfile.gettempdir() in result.obstacle
+    assert names(manifest) == []
+
+
+def test_what_is_in_the_way_is_told_apart():
+    full = obstructed(OSError(errno.ENOSPC, "No space left on device"))
+    assert (full.receipt, full.shortage, full.busy) == (None, Shortage.DISK, False)
+    busy = obstructed(BusyError("another process is rendering it"))
+    assert (busy.shortage, busy.busy, busy.obstacle) == (None, True, "another process is rendering it")
+    gone = obstructed(FileNotFoundError(errno.ENOENT, "No such file or directory", "maps"))
+    assert (gone.shortage, gone.busy) == (None, False)
+    assert "FileNotFoundError" in gone.obstacle
+
+
+@dataclass(frozen=True)
+class Limited(Place):
+    """A place that writes down, beside the manifest, what the process that looks at it may use."""
+
+    def read(self):
+        found = [resource.getrlimit(resource.RLIMIT_DATA)[0], resource.getrlimit(resource.RLIMIT_CPU)[0], os.nice(0)]
+        self.manifest.with_name("limits").write_text(json.dumps(found))
+        return super().read()
+
+
+def test_a_job_that_may_have_to_measure_its_batch_has_the_time_of_each_video_for_that(batch):
+    manifest, *_ = (batch.add(number) for number in (1, 2, 3))
+    alone = job(manifest, visualization_timeout=100)
+    place = replace(alone.place, directory=batch.folder / "attention_videos")
+    collected = replace(alone, place=place, batch=batch.folder)
+    measuring = replace(collected, batch_sha256="a" * 64)
+    assert [todo.limits.seconds for todo in (alone, collected, measuring)] == [100, 100, 400]
+    assert run(measuring).receipt.status == "rendered"
+    assert measuring.limits.seconds == 100
+
+
+def test_a_job_works_under_the_limits_of_its_settings(batch):
+    manifest = batch.add()
+    before = os.nice(0)
+    todo = job(manifest, visualization_timeout=100)
+    place = Limited(manifest, todo.place.video_id, todo.place.directory)
+    limits = Watcher(memory_limit="3GiB", nice=4)
+    result = in_a_process(replace(todo, place=place, watcher=limits, threads=2))
+    assert result.receipt.status == "rendered"
+    found = json.loads(manifest.with_name("limits").read_text())
+    assert found == [3 * 2**30, 310, min(19, before + 4)]
+    assert os.nice(0) == before

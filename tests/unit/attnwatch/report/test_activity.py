@@ -1,0 +1,185 @@
+import json
+import os
+import subprocess
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from attnwatch.batches.discover import is_searched
+from attnwatch.contract.names import printable
+from attnwatch.report.activity import FOLDER, HEARTBEAT, Activity, Publisher, Running, read_activities
+
+
+@pytest.fixture
+def activity(tmp_path):
+    return Activity(roots=(str(tmp_path),), version="1.2", reason="ext4 is local")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a function that lets time pass for whoever looks at the monotonic clock."""
+    start = time.monotonic()
+    passed = [0.0]
+    monkeypatch.setattr("attnwatch.report.activity.time.monotonic", lambda: start + passed[0])
+
+    def sleep(seconds):
+        passed[0] += seconds
+
+    return sleep
+
+
+def files(root):
+    return sorted(path.name for path in (root / FOLDER).glob("*"))
+
+
+def ago(seconds):
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+
+
+def pid_of_nobody():
+    """Return the number of a process that has just ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_watcher_publishes_is_read_by_others_until_it_ends(tmp_path, activity):
+    activity.running.append(Running("prompt_001_vid001", "/o/v.complete.json", ago(1)))
+    with Publisher([tmp_path]) as publisher:
+        publisher.publish(activity)
+        assert list(read_activities(tmp_path)) == [activity]
+        assert files(tmp_path) == [f"{activity.host}.{os.getpid()}.json"]
+    assert list(read_activities(tmp_path)) == []
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_nobody_walks_what_watchers_write(tmp_path):
+    assert not is_searched(tmp_path / FOLDER / "x.complete.json", tmp_path)
+
+
+def test_changes_are_written_at_most_once_a_second_and_signs_of_life_seldom(tmp_path, activity, clock):
+    with Publisher([tmp_path]) as publisher:
+        written = []
+        for seconds, rendered in ((0, 0), (0.5, 1), (0.6, 1), (5, 1), (HEARTBEAT, 1)):
+            clock(seconds)
+            activity.rendered = rendered
+            before = activity.heartbeat
+            activity.heartbeat = "unchanged"
+            publisher.publish(activity)
+            written.append(activity.heartbeat != "unchanged")
+            activity.heartbeat = before
+    assert written == [True, False, True, False, True]
+
+
+def test_a_change_within_the_list_of_what_runs_is_a_change(tmp_path, activity, clock):
+    with Publisher([tmp_path]) as publisher:
+        publisher.publish(activity)
+        activity.running.append(Running("a", "/o/a.complete.json", ago(0)))
+        clock(2)
+        publisher.publish(activity)
+        (read,) = read_activities(tmp_path)
+        assert [running.video_id for running in read.running] == ["a"]
+
+
+def test_a_watcher_tells_about_itself_in_each_of_its_roots(tmp_path, activity):
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for root in roots:
+        root.mkdir()
+    with Publisher(roots) as publisher:
+        publisher.publish(activity)
+        assert [len(files(root)) for root in roots] == [1, 1]
+
+
+@pytest.mark.parametrize("kind", ["absent", "a file", "a folder that is a file", "a link"])
+def test_a_root_that_cannot_be_written_is_no_error(tmp_path, activity, kind):
+    root = tmp_path / "root"
+    if kind == "a file":
+        root.write_text("")
+    elif kind == "a folder that is a file":
+        root.mkdir()
+        (root / FOLDER).write_text("")
+    elif kind == "a link":
+        root.mkdir()
+        (root / FOLDER).symlink_to(tmp_path)
+    with Publisher([root]) as publisher:
+        publisher.publish(activity)
+    assert list(read_activities(root)) == []
+    assert list(tmp_path.glob("*.json")) == []
+
+
+def test_names_that_are_no_utf8_are_told_as_they_are_printed(tmp_path, activity):
+    activity.roots = ("/\udcff é",)
+    activity.running.append(Running("a", "/\udcff/a.complete.json", ago(0)))
+    with Publisher([tmp_path]) as publisher:
+        publisher.publish(activity)
+        (read,) = read_activities(tmp_path)
+    assert read.roots == ("/\\udcff é",)
+    assert read.running[0].manifest == printable("/\udcff/a.complete.json")
+
+
+def test_through_a_link_nothing_is_written_and_nothing_removed(tmp_path, activity):
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    for folder in (elsewhere, root):
+        folder.mkdir()
+    (root / FOLDER).symlink_to(elsewhere)
+    (elsewhere / "host.7.json").write_text("somebody else's")
+    os.utime(elsewhere / "host.7.json", (0, 0))
+    with Publisher([root]) as publisher:
+        publisher.publish(activity)
+        assert [path.name for path in elsewhere.iterdir()] == ["host.7.json"]
+
+
+def written(root, activity, **changes):
+    """Write an activity as another process would have."""
+    other = replace(activity, **changes)
+    content = {**vars(other), "running": [vars(running) for running in other.running]}
+    (root / FOLDER).mkdir(exist_ok=True)
+    path = root / FOLDER / f"{other.host}.{other.pid}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_watcher_of_this_machine_that_was_killed_is_ignored_and_cleaned_away_by_the_next(tmp_path, activity):
+    left = written(tmp_path, activity, pid=pid_of_nobody())
+    assert list(read_activities(tmp_path)) == []
+    assert left.exists()
+    with Publisher([tmp_path]):
+        assert not left.exists()
+
+
+def test_a_watcher_of_another_machine_is_believed_until_it_has_been_silent_for_long(tmp_path, activity):
+    nobody = pid_of_nobody()
+    alive = written(tmp_path, activity, host="elsewhere", pid=nobody)
+    silent = written(tmp_path, activity, host="hanging", pid=nobody, heartbeat=ago(4 * HEARTBEAT))
+    gone = written(tmp_path, activity, host="long-gone", pid=nobody, heartbeat=ago(31 * HEARTBEAT))
+    assert {(a.host, a.silent) for a in read_activities(tmp_path)} == {("elsewhere", False), ("hanging", True)}
+    with Publisher([tmp_path]):
+        assert [path.exists() for path in (alive, silent, gone)] == [True, True, False]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"[" * 100_000, b"\xff"])
+def test_what_cannot_be_read_is_ignored_and_removed_when_it_is_old(tmp_path, content):
+    (tmp_path / FOLDER).mkdir()
+    for name in ("host.7.json", ".host.7.json.8.tmp", "mine.json", "notes.txt"):
+        (tmp_path / FOLDER / name).write_bytes(content)
+    assert list(read_activities(tmp_path)) == []
+    with Publisher([tmp_path]):
+        assert len(files(tmp_path)) == 4
+    for name in files(tmp_path):
+        os.utime(tmp_path / FOLDER / name, (0, 0))
+    with Publisher([tmp_path]):
+        assert files(tmp_path) == ["mine.json", "notes.txt"]
+
+
+def test_a_pipe_holds_nobody_up(tmp_path):
+    (tmp_path / FOLDER).mkdir()
+    os.mkfifo(tmp_path / FOLDER / "host.7.json")
+    assert list(read_activities(tmp_path)) == []
+
+
+def test_a_time_that_cannot_be_understood_is_long_ago(activity):
+    assert replace(activity, heartbeat="tomorrow").gone
+    assert replace(activity, heartbeat="2026-01-01T00:00:00").gone
+    assert not activity.gone

@@ -1,0 +1,164 @@
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.report import hooks
+from attnwatch.report.hooks import AT_A_TIME, Hooks
+from tests.support import is_running, wait_until
+
+
+@pytest.fixture(autouse=True)
+def propagating(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("attnwatch"), "propagate", True)
+
+
+def receipt(video_id="prompt_001_vid001", **fields):
+    return ReceiptDocument(
+        video_id=video_id,
+        manifest="video_001.complete.json",
+        status="rendered",
+        manifest_sha256="0" * 64,
+        settings_sha256="1" * 64,
+        renderer=1,
+        **fields,
+    )
+
+
+def run_all(command, *receipts, path="/o/a.rendered.json"):
+    """Run the command for each receipt, to the end of all."""
+    with Hooks(command) as started:
+        for one in receipts or (receipt(),):
+            started.run(one, path)
+        wait_until(lambda: started.poll() or not started.pending)
+
+
+def test_a_command_gets_the_receipt_on_its_standard_input_and_names_in_its_environment(tmp_path):
+    command = f'cat > {tmp_path}/in; printf "%s %s" "$ATTNWATCH_VIDEO_ID" "$ATTNWATCH_RECEIPT" > {tmp_path}/names'
+    run_all(command, receipt(notes=("über",)), path="/o/a b.rendered.json")
+    assert ReceiptDocument.model_validate_json((tmp_path / "in").read_bytes()) == receipt(notes=("über",))
+    assert json.loads((tmp_path / "in").read_text())["notes"] == ["über"]
+    assert (tmp_path / "names").read_text() == "prompt_001_vid001 /o/a b.rendered.json"
+
+
+def test_without_a_command_nothing_runs():
+    with Hooks(None) as started:
+        started.run(receipt(), "/o/a")
+        started.poll()
+        assert started.pending == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["sleep 30", "exec sleep 30 < /dev/null", "trap '' TERM INT; sleep 30", "yes >&2", "sleep 30 <&- 2>&-"]
+)
+def test_no_command_holds_the_loop_up(command):
+    large = receipt(notes=tuple("x" * 1000 for _ in range(2000)))  # more than any pipe holds
+    start = time.monotonic()
+    with Hooks(command) as started:
+        for _ in range(3):
+            started.run(large, "/o/a")
+            started.poll()
+        assert time.monotonic() - start < 2
+        assert started.pending == 3
+
+
+def test_a_success_says_nothing(caplog):
+    run_all("echo all is well; echo a warning >&2")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("echo first >&2; echo 'no route to host' >&2; exit 3", "the command exited with code 3: no route to host"),
+        ("exit 1", "the command exited with code 1"),
+        ("kill -SEGV $$", "the command was ended by signal 11"),
+        ("head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2; echo last >&2; exit 1", "exited with code 1: last"),
+        ("/nowhere/at/all", "exited with code 127"),
+    ],
+)
+def test_a_failure_is_logged_with_the_last_that_it_said(caplog, command, said):
+    run_all(command)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "prompt_001_vid001" in record.getMessage()
+    assert said in record.getMessage()
+
+
+def test_only_so_many_run_at_a_time_and_all_have_their_turn_in_order(tmp_path):
+    command = f'while ! test -e {tmp_path}/go; do sleep 0.01; done; echo "$ATTNWATCH_VIDEO_ID" >> {tmp_path}/done'
+    with Hooks(command) as started:
+        for number in range(AT_A_TIME + 3):
+            started.run(receipt(str(number)), "/o/a")
+        assert started.pending == AT_A_TIME + 3
+        assert len(started._running) == AT_A_TIME
+        (tmp_path / "go").touch()
+        wait_until(lambda: started.poll() or not started.pending)
+    assert sorted((tmp_path / "done").read_text().split()) == [str(number) for number in range(AT_A_TIME + 3)]
+
+
+def test_what_takes_too_long_is_ended_with_everything_that_it_started(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(hooks, "TIME_LIMIT", 0.3)
+    command = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/shell; wait; wait"
+    run_all(command)
+    pids = [int((tmp_path / name).read_text()) for name in ("child", "shell")]
+    wait_until(lambda: not any(map(is_running, pids)))
+    assert "was ended, because it took longer than 0.3 s" in caplog.text
+
+
+def test_at_the_end_what_runs_is_given_a_while_and_then_ended(tmp_path, caplog):
+    quick = Hooks(f"sleep 0.1; touch {tmp_path}/quick")
+    quick.run(receipt(), "/o/a")
+    quick.close(patience=20)
+    assert (tmp_path / "quick").exists()
+    assert caplog.text == ""
+    slow = Hooks(f"echo $$ > {tmp_path}/pid; sleep 60")
+    for _ in range(AT_A_TIME + 1):
+        slow.run(receipt(), "/o/a")
+    wait_until((tmp_path / "pid").exists)
+    slow.close(patience=0.05)
+    assert slow.pending == 0
+    assert "not run for the last 1: the watcher ends" in caplog.text
+    assert caplog.text.count("was ended, because the watcher ends") == AT_A_TIME
+
+
+def test_a_queue_without_end_is_refused(monkeypatch, caplog):
+    monkeypatch.setattr(hooks, "MOST_WAITING", 2)
+    with Hooks("sleep 60") as started:
+        for _ in range(AT_A_TIME + 3):
+            started.run(receipt(), "/o/a")
+        assert started.pending == AT_A_TIME + 2
+    assert "2 are waiting already" in caplog.text
+
+
+def test_a_command_that_cannot_be_started_is_no_error(monkeypatch, caplog):
+    def refuse(*_arguments, **_options):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(hooks.os, "memfd_create", refuse)
+    run_all("true")
+    assert "cannot be run for prompt_001_vid001" in caplog.text
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_no_descriptor_and_no_zombie_is_left():
+    before = descriptors()
+    run_all("true", *(receipt(str(number)) for number in range(8)))
+    assert descriptors() == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_command_does_not_hear_the_signals_of_the_terminal(tmp_path):
+    with Hooks(f"echo $$ > {tmp_path}/pid; sleep 60") as started:
+        started.run(receipt(), "/o/a")
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+        pid = int((tmp_path / "pid").read_text())
+        assert os.getpgid(pid) == pid != os.getpgrp()

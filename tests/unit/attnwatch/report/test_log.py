@@ -1,0 +1,145 @@
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from attnwatch.report.log import PACKAGE, console, set_up
+
+
+@pytest.fixture(autouse=True)
+def logger():
+    """Give the package's logger back as it was."""
+    logger = logging.getLogger(PACKAGE)
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield logger
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+def test_away_from_a_terminal_a_record_is_a_plain_line_on_stderr(capsys, logger):
+    set_up(logging.INFO, console())
+    logging.getLogger("attnwatch.watch.daemon").info("✅ %s", "[bold]done[/bold]")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(" INFO: ✅ [bold]done[/bold]\n")
+    assert "\x1b" not in err
+
+
+def test_what_is_below_the_level_is_not_said(capsys):
+    set_up(logging.WARNING, console())
+    logging.getLogger("attnwatch.watch.daemon").info("nothing")
+    assert capsys.readouterr().err == ""
+
+
+def test_setting_up_twice_says_everything_once(capsys):
+    set_up(logging.INFO, console())
+    set_up(logging.INFO, console())
+    logging.getLogger("attnwatch.watch.daemon").info("once")
+    assert capsys.readouterr().err.count("once") == 1
+
+
+def terminal(**options):
+    return Console(file=io.StringIO(), force_terminal=True, width=80, highlight=False, **options)
+
+
+def test_on_a_terminal_records_are_coloured_and_their_text_is_no_markup():
+    target = terminal(color_system="standard")
+    set_up(logging.INFO, target)
+    logging.getLogger("attnwatch.watch.daemon").error("tensor [step, layer] [/red]")
+    written = target.file.getvalue()
+    assert "\x1b[" in written
+    assert "tensor [step, layer] [/red]" in re.sub(r"\x1b\[[\d;]*m", "", written)
+
+
+def test_no_color_is_honoured_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    target = terminal()
+    set_up(logging.INFO, target)
+    logging.getLogger("attnwatch.watch.daemon").error("plain")
+    assert "\x1b[3" not in target.file.getvalue()
+
+
+LONG = "a_long_name_without_a_blank/" * 10
+
+
+def test_a_plain_line_is_as_long_as_it_is(capsys):
+    set_up(logging.INFO, console())
+    logging.getLogger("attnwatch.watch.daemon").info("✅ %s and %s", LONG, LONG)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"{LONG} and {LONG}")
+
+
+LEVELS = [("critical", 2), ("error", 3), ("warning", 4), ("info", 6), ("debug", 7)]
+
+
+@pytest.mark.parametrize(("level", "priority"), LEVELS)
+def test_for_the_journal_each_line_begins_with_its_priority_and_has_no_time(capsys, level, priority):
+    set_up(logging.DEBUG, console(), "journald")
+    getattr(logging.getLogger("attnwatch.watch.daemon"), level)("first\nsecond %s", LONG)
+    assert capsys.readouterr().err == f"<{priority}>first\n<{priority}>second {LONG}\n"
+
+
+def json_lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize(("level", "_"), LEVELS)
+def test_json_has_a_line_per_record_with_time_level_and_message(capsys, level, _):
+    set_up(logging.DEBUG, console(), "json")
+    getattr(logging.getLogger("attnwatch.watch.daemon"), level)("first\nsecond %s", "\u2028é\udcff")
+    (line,) = json_lines(capsys)
+    assert abs((datetime.fromisoformat(line.pop("time")) - datetime.now(UTC)).total_seconds()) < 60
+    assert line == {"level": level, "logger": "attnwatch.watch.daemon", "message": "first\nsecond \u2028é\udcff"}
+
+
+def test_json_has_the_fields_that_a_record_was_given(capsys, tmp_path):
+    set_up(logging.INFO, console(), "json")
+    extra = {"video_id": "prompt_001_vid001", "seconds": 1.5, "path": tmp_path}
+    logging.getLogger("attnwatch.watch.daemon").info("rendered", extra=extra)
+    (line,) = json_lines(capsys)
+    assert {name: line[name] for name in extra} == {**extra, "path": str(tmp_path)}
+
+
+def test_json_has_a_traceback_in_its_own_field(capsys):
+    set_up(logging.INFO, console(), "json")
+    try:
+        int("no")
+    except ValueError:
+        logging.getLogger("attnwatch.watch.daemon").exception("unexpected")
+    (line,) = json_lines(capsys)
+    assert line["message"] == "unexpected"
+    assert line["exception"].endswith("ValueError: invalid literal for int() with base 10: 'no'")
+
+
+def logged_by_a_process(path, **variables):
+    """Log one line in a process whose stderr is a file, and return what is there then."""
+    program = "import logging; from attnwatch.report.log import *; set_up(20, console()); "
+    program += "logging.getLogger('attnwatch').error('said')"
+    with path.open("wb") as stderr:
+        subprocess.run([sys.executable, "-c", program], stderr=stderr, env={**os.environ, **variables}, check=True)
+    return path.read_text()
+
+
+def test_where_stderr_goes_to_the_journal_the_lines_are_for_the_journal(tmp_path):
+    path = tmp_path / "stderr"
+    path.touch()
+    stream = f"{path.stat().st_dev}:{path.stat().st_ino}"
+    assert logged_by_a_process(path, JOURNAL_STREAM=stream) == "<3>said\n"
+
+
+def test_a_journal_that_is_not_stderrs_does_not_count(tmp_path):
+    assert logged_by_a_process(tmp_path / "stderr", JOURNAL_STREAM="7:7").endswith(" ERROR: said\n")
+
+
+def test_a_format_that_was_asked_for_is_taken_on_a_terminal_too(capsys):
+    target = terminal()
+    set_up(logging.INFO, target, "plain")
+    logging.getLogger("attnwatch.watch.daemon").info("said")
+    assert capsys.readouterr().err.endswith(" INFO: said\n")
+    assert target.file.getvalue() == ""

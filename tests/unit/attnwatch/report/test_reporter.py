@@ -1,0 +1,244 @@
+"""With real listeners: a socket in the service manager's place, files, and a command."""
+
+import json
+import logging
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from attnwatch.batches.targets import Target
+from attnwatch.config import Settings
+from attnwatch.contract.documents import OutputRecord
+from attnwatch.contract.receipts import failure, success
+from attnwatch.errors import JobError
+from attnwatch.report.activity import Activity, Publisher, read_activities
+from attnwatch.report.hooks import Hooks
+from attnwatch.report.reporter import Audience, Report
+from attnwatch.settings import Watcher
+from attnwatch.system.notify import Notifier
+from attnwatch.watch.plan import Options, Planner
+from tests.support import Batch, wait_until
+
+OUTPUT = OutputRecord(file="vid_kiss_overlay.mp4", kind="overlay", token="kiss", bytes=1, scale=(0.0, 1.0))
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_logged(caplog):
+    caplog.set_level(logging.INFO)
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A service manager's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        yield listener
+
+
+def heard(manager):
+    """Return what a service manager has heard since the last time."""
+    messages = []
+    while True:
+        try:
+            messages.append(manager.recv(4096).decode())
+        except BlockingIOError:
+            return messages
+
+
+@pytest.fixture
+def activity(tmp_path):
+    return Activity((str(tmp_path),), "0.1")
+
+
+@pytest.fixture
+def task(tmp_path):
+    manifest = Batch.make(tmp_path).add()
+    return Planner(Settings(), Options((tmp_path,))).plan(Target(manifest))
+
+
+def receipt_of(task, *outputs):
+    return success(task.place, task.fingerprint, outputs, (), 1.25)
+
+
+def failed_receipt_of(task, **limits):
+    return failure(task.place, task.fingerprint, JobError("it crashed"), 1.25, Watcher(**limits))
+
+
+def test_without_an_audience_nothing_is_in_the_way(activity, task):
+    report = Report(activity, Audience())
+    report.ready()
+    report.rendered(task, receipt_of(task, OUTPUT))
+    report.beat(waiting=0, paused=None)
+    report.stopping(0, 5.0)
+    report.close(once=False)
+    assert report.patience is None
+
+
+def test_the_service_manager_hears_of_the_start_of_every_beat_and_of_the_end(activity, manager, tmp_path):
+    report = Report(activity, Audience(notifier=Notifier(str(tmp_path / "notify"), 20.0)))
+    report.ready()
+    assert heard(manager) == ["READY=1"]
+    report.beat(waiting=2, paused=None)
+    assert heard(manager) == ["WATCHDOG=1", "STATUS=0 rendered, 0 failed; 0 running, 2 waiting"]
+    report.beat(waiting=2, paused="the disk is full")
+    assert heard(manager) == ["STATUS=paused: the disk is full; 0 running, 2 waiting"]
+    with report.reloading():
+        assert heard(manager)[0].startswith("RELOADING=1")
+    assert heard(manager) == ["READY=1"]
+    report.stopping(1, 5.0)
+    assert heard(manager) == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000"]
+
+
+def test_a_beat_is_due_well_within_the_service_managers_patience(activity, tmp_path):
+    report = Report(activity, Audience(notifier=Notifier(str(tmp_path / "notify"), 20.0)))
+    assert report.patience == 5.0
+
+
+def test_a_beat_is_due_soon_while_commands_run(activity, task):
+    with Hooks("sleep 60") as hooks:
+        report = Report(activity, Audience(hooks=hooks))
+        assert report.patience is None
+        report.rendered(task, receipt_of(task, OUTPUT))
+        assert report.patience < 1
+
+
+def test_a_video_is_told_of_line_by_line_and_counted(activity, task, caplog):
+    report = Report(activity, Audience())
+    report.rendered(task, receipt_of(task, OUTPUT, OUTPUT))
+    assert caplog.messages == [
+        "✅ Generated attention video: vid_kiss_overlay.mp4",
+        "✅ Generated attention video: vid_kiss_overlay.mp4",
+        "prompt_001_vid001: 2 outputs in 1.2 s",
+    ]
+    assert activity.rendered == 1
+
+
+def test_a_video_with_nothing_to_render_is_told_of_and_not_counted(activity, task, caplog):
+    receipt = receipt_of(task).model_copy(update={"notes": ("no word was tracked",)})
+    Report(activity, Audience()).rendered(task, receipt)
+    assert caplog.messages == ["prompt_001_vid001: 0 outputs in 1.2 s; no word was tracked"]
+    assert activity.rendered == 0
+
+
+def test_a_collection_is_told_from_the_rendering_beside_the_video(activity, tmp_path, caplog):
+    batch = Batch.make(tmp_path)
+    manifest = batch.add(visualization={"auto_generate_videos": True})
+    task = Planner(Settings(), Options((tmp_path,))).plan(Target(manifest, batch.folder))
+    Report(activity, Audience()).rendered(task, receipt_of(task, OUTPUT))
+    assert f"in the collection of {batch.folder.name}" in caplog.messages[-1]
+
+
+def test_a_failure_is_told_with_what_comes_next(activity, task, caplog, tmp_path):
+    report = Report(activity, Audience())
+    retried, given_up = failed_receipt_of(task), failed_receipt_of(task, max_attempts=1)
+    watching, once = Options((tmp_path,)), Options((tmp_path,), once=True)
+    report.failed(task, retried, watching)
+    report.failed(task, retried, once)
+    report.failed(task, given_up, watching)
+    said = f"❌ prompt_001_vid001 (attempt 1): {retried.attempts[0].error}; "
+    by_hand = f"{said}`attnwatch render {task.target.manifest}` tries again"
+    assert caplog.messages == [f"{said}next attempt at {retried.next_attempt}", by_hand, by_hand]
+    assert activity.failed == 3
+
+
+def test_the_users_command_gets_the_receipt(activity, task, tmp_path):
+    with Hooks(f'cat > {tmp_path}/heard.new && mv {tmp_path}/heard.new "{tmp_path}/$ATTNWATCH_VIDEO_ID"') as hooks:
+        report = Report(activity, Audience(hooks=hooks))
+        receipt = receipt_of(task, OUTPUT)
+        report.rendered(task, receipt)
+        path = tmp_path / "prompt_001_vid001"
+        wait_until(lambda: report.beat(waiting=0, paused=None) or path.exists())
+        assert json.loads(path.read_text()) == json.loads(receipt.model_dump_json())
+
+
+def test_a_run_that_was_asked_for_waits_for_its_commands(activity, task, tmp_path):
+    hooks = Hooks(f"sleep 0.3; touch {tmp_path}/done")
+    report = Report(activity, Audience(hooks=hooks))
+    report.rendered(task, receipt_of(task, OUTPUT))
+    report.close(once=True)
+    assert (tmp_path / "done").exists()
+
+
+def test_how_things_stand_is_written_where_others_look(activity, tmp_path):
+    with Publisher([tmp_path]) as publisher:
+        report = Report(activity, Audience(publisher=publisher))
+        report.beat(waiting=7, paused="the disk is full")
+        (published,) = read_activities(tmp_path)
+        assert (published.waiting, published.paused) == (7, "the disk is full")
+
+
+def test_metrics_are_written_while_running_and_at_the_end(activity, task, tmp_path):
+    path = tmp_path / "metrics.prom"
+    report = Report(activity, Audience(metrics_file=path))
+    report.beat(waiting=0, paused=None)
+    assert "attnwatch_videos_rendered_total" in path.read_text()
+    report.rendered(task, receipt_of(task, OUTPUT))
+    report.close(once=False)
+    (line,) = [line for line in path.read_text().splitlines() if line.startswith("attnwatch_videos_rendered_total")]
+    assert line.endswith(" 1")
+
+
+def test_metrics_that_cannot_be_written_are_complained_about_once(activity, tmp_path, caplog):
+    report = Report(activity, Audience(metrics_file=tmp_path / "no such folder" / "metrics.prom"))
+    report.beat(waiting=0, paused=None)
+    report.close(once=False)
+    (complaint,) = caplog.messages
+    assert complaint.startswith("--metrics-file: ")
+
+
+def test_a_bar_gets_what_is_done_and_what_is_known(activity, task):
+    shown = []
+    report = Report(activity, Audience(progress=lambda done, known: shown.append((done, known))))
+    report.beat(waiting=2, paused=None)
+    report.runs([task])
+    report.beat(waiting=1, paused=None)
+    report.rendered(task, receipt_of(task, OUTPUT))
+    report.runs([])
+    report.beat(waiting=1, paused=None)
+    assert shown == [(0, 2), (0, 2), (1, 2)]
+
+
+def test_without_a_bar_a_line_per_minute_tells_how_much_is_left(activity, task, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("attnwatch.report.reporter.time", SimpleNamespace(monotonic=lambda: clock.now))
+    report = Report(activity, Audience())
+    for _ in range(3):
+        report.rendered(task, receipt_of(task, OUTPUT))
+    caplog.clear()
+    for clock.now, waiting in ((30.0, 9), (60.0, 9), (90.0, 6), (120.0, 6), (240.0, 3)):
+        report.beat(waiting=waiting, paused=None)
+    assert caplog.messages == ["3 rendered, 9 renderings to go, at 3.0 a minute about 3 min"]
+
+
+def test_what_goes_on_running_keeps_its_time_of_start(activity, task, monkeypatch):
+    report = Report(activity, Audience())
+    times = iter(["first", "second"])
+    monkeypatch.setattr("attnwatch.report.reporter.now", lambda: next(times))
+    report.runs([task])
+    report.runs([task])
+    assert [(running.video_id, running.since) for running in activity.running] == [("prompt_001_vid001", "first")]
+    report.runs([])
+    assert activity.running == []
+
+
+def test_a_mode_is_told_when_it_is_a_new_one_and_means_that_events_are_not_enough(activity, caplog):
+    report = Report(activity, Audience())
+    report.learns("events", "file events tell of every change", 60.0)
+    assert caplog.messages == []
+    for _ in range(2):
+        report.learns("polling", "file events are switched off", 10.0)
+    assert caplog.messages == ["new videos are also looked for every 10 s: file events are switched off"]
+    assert (activity.mode, activity.reason, activity.rescan_interval) == ("polling", "file events are switched off", 10)
+
+
+def test_a_scan_is_noted_once(activity):
+    report = Report(activity, Audience())
+    report.scanned(1, 0.5)
+    first = activity.last_scan
+    report.scanned(1, 0.7)
+    assert (activity.scans, activity.last_scan, activity.last_scan_seconds) == (1, first, 0.5)
+    report.scanned(2, 0.7)
+    assert (activity.scans, activity.last_scan_seconds) == (2, 0.7)

@@ -1,0 +1,213 @@
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import jsonschema
+import pytest
+
+from attnwatch.cli.summary import summary
+from attnwatch.contract.documents import json_schema
+from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
+from attnwatch.report.activity import Activity, Publisher, Running
+from attnwatch.report.status import status
+from attnwatch.system.locks import exclusive
+from tests.support import Batch, write_manifest, write_receipt
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path / "outputs")
+
+
+def light(batch, number=1, **fields):
+    return write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", **{"attention": [], **fields})
+
+
+def counts(root):
+    return status(root).videos.model_dump()
+
+
+def changed(place, **fields):
+    place.write(place.read().model_copy(update=fields))
+
+
+def test_every_finished_video_is_in_one_state(batch):
+    write_receipt(light(batch, 1))
+    changed(write_receipt(light(batch, 2)), status="skipped", outputs=())
+    write_receipt(light(batch, 3), "crashed")
+    light(batch, 4)
+    running = write_receipt(light(batch, 5))
+    with exclusive(running.directory, running.video_id):
+        assert counts(batch.folder) == {
+            "finished": 5,
+            "rendered": 1,
+            "skipped": 1,
+            "running": 1,
+            "waiting": 1,
+            "failed": 1,
+        }
+
+
+def test_an_empty_folder_has_a_status_too(batch):
+    assert set(counts(batch.folder).values()) == {0}
+    assert status(batch.folder).mean_seconds is None
+
+
+def test_failures_have_their_reason_and_what_comes_next(batch):
+    write_receipt(light(batch, 1), "crashed")
+    write_receipt(light(batch, 2), "crashed for good", attempts=3)
+    first, second = status(batch.folder).failures
+    assert (first.video_id, first.reason, first.attempts) == ("prompt_001_vid001", "crashed", 1)
+    assert datetime.fromisoformat(first.next_attempt) > datetime.now(UTC)
+    assert (second.reason, second.attempts, second.next_attempt) == ("crashed for good", 3, None)
+
+
+def test_what_failed_in_a_collection_is_told_and_not_counted_as_a_video(batch):
+    manifest = light(batch)
+    write_receipt(manifest)
+    write_receipt(manifest, "crashed", batch=batch.folder)
+    stock = status(batch.folder.parent)
+    assert (stock.videos.finished, stock.videos.rendered, stock.videos.failed) == (1, 1, 0)
+    assert [failure.collection for failure in stock.failures] == [str(batch.folder)]
+
+
+def test_the_video_that_has_waited_for_longest_is_named(batch):
+    for number, age in ((1, 60), (2, 600), (3, 6000)):
+        manifest = light(batch, number)
+        os.utime(manifest, (NOW.timestamp() - age,) * 2)
+    write_receipt(manifest)
+    oldest = status(batch.folder).oldest_waiting
+    assert (oldest.video_id, oldest.since) == ("prompt_001_vid002", "2026-01-02T11:50:00+00:00")
+
+
+def test_the_rate_is_that_of_the_last_hour_and_the_mean_that_of_all(batch):
+    for number, (minutes, seconds) in enumerate(((10, 1.0), (50, 2.0), (70, 6.0)), 1):
+        place = write_receipt(light(batch, number))
+        at = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
+        changed(place, attempts=(place.read().attempts[0].model_copy(update={"at": at, "seconds": seconds}),))
+    stock = status(batch.folder)
+    assert (stock.rendered_last_hour, stock.mean_seconds) == (2, 3.0)
+
+
+def test_a_video_that_is_collected_too_was_rendered_once(batch):
+    manifest = light(batch)
+    write_receipt(manifest)
+    write_receipt(manifest, batch=batch.folder)
+    assert status(batch.folder).rendered_last_hour == 1
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-01-01T00:00:00"])
+def test_a_time_that_cannot_be_understood_is_not_recent(batch, at):
+    place = write_receipt(light(batch))
+    changed(place, attempts=(place.read().attempts[0].model_copy(update={"at": at}),))
+    assert status(batch.folder).rendered_last_hour == 0
+
+
+@pytest.mark.parametrize("asked", [".", "demo_20260102_030405", ".."])
+def test_a_watcher_is_found_from_its_folder_from_one_in_it_and_from_the_one_around_it(batch, asked):
+    outputs = batch.folder.parent
+    root = (outputs / asked).resolve()
+    activity = Activity(roots=(str(outputs),), version="1.2", mode="polling", reason="nfs4 is shared", overflows=3)
+    with Publisher([outputs]) as publisher:
+        publisher.publish(activity)
+        stock = status(root)
+        assert [(w.pid, w.mode, w.reason, w.silent) for w in stock.watchers] == [
+            (os.getpid(), "polling", "nfs4 is shared", False)
+        ]
+        assert stock.overflows == 3
+    assert status(root).watchers == ()
+
+
+def test_what_a_watcher_elsewhere_renders_runs_although_its_lock_is_not_seen_here(batch):
+    manifest = light(batch)
+    since = datetime.now(UTC).isoformat()
+    running = [Running("prompt_001_vid001", str(manifest), since)]
+    with Publisher([batch.folder]) as publisher:
+        publisher.publish(Activity(roots=(), version="1.2", running=running))
+        stock = status(batch.folder)
+    assert (stock.videos.running, stock.videos.waiting, stock.oldest_waiting) == (1, 0, None)
+    assert stock.running == (RunningRecord(video_id="prompt_001_vid001", manifest=str(manifest), since=since),)
+
+
+def test_a_status_is_as_its_schema_says(batch):
+    write_receipt(light(batch, 1), "crashed")
+    light(batch, 2)
+    with Publisher([batch.folder]) as publisher:
+        publisher.publish(Activity(roots=(str(batch.folder),), version="1.2"))
+        document = json.loads(status(batch.folder).model_dump_json())
+    jsonschema.validate(document, json_schema("status"))
+    assert document["failures"]
+    assert document["watchers"]
+
+
+def full_status(**fields):
+    failure = FailureRecord(
+        video_id="prompt_001_vid003", manifest="/o/v.complete.json", reason="video_003.mp4:\nno frames", attempts=2
+    )
+    due = failure.model_copy(
+        update={"attempts": 1, "next_attempt": "2026-01-02T12:00:30+00:00", "collection": "/o/demo"}
+    )
+    watcher = WatcherRecord(
+        host="node7",
+        pid=123,
+        version="0.1.0",
+        started="2025-12-31T12:00:00+00:00",
+        heartbeat="2026-01-02T11:59:00+00:00",
+        silent=True,
+        mode="events and polling",
+        reason="overlay: some events are missed",
+        rescan_interval=5,
+        scans=1200,
+        last_scan="2026-01-02T11:59:00+00:00",
+        last_scan_seconds=0.12,
+        overflows=1,
+        rendered=7,
+        failed=2,
+        paused="the disk is full",
+    )
+    values = {
+        "root": "/o",
+        "at": NOW.isoformat(),
+        "videos": VideoCounts(finished=1236, rendered=1200, skipped=3, running=2, waiting=30, failed=1),
+        "running": (
+            RunningRecord(video_id="prompt_001_vid001", manifest="a", since="2026-01-02T11:59:48+00:00"),
+            RunningRecord(video_id="prompt_001_vid002", manifest="b"),
+        ),
+        "oldest_waiting": RunningRecord(video_id="prompt_002_vid001", manifest="c", since="2026-01-02T11:58:00+00:00"),
+        "failures": (failure, due),
+        "rendered_last_hour": 120,
+        "mean_seconds": 1.25,
+        "overflows": 1,
+        "watchers": (watcher,),
+    }
+    return StatusDocument(**{**values, **fields})
+
+
+def test_a_status_in_words_is_short_and_aligned():
+    assert (
+        summary(full_status())
+        == """\
+/o: 1,236 finished videos
+  rendered  1,200   120 in the last hour; 1.2 s each
+  skipped       3   nothing to render
+  running       2   prompt_001_vid001 for 12 s, prompt_001_vid002
+  waiting      30   prompt_002_vid001 for 2 min
+  failed        1
+    prompt_001_vid003: video_003.mp4: no frames; 2 tried, given up
+    prompt_001_vid003 in the collection of /o/demo: video_003.mp4: no frames; 1 tried, \
+next attempt in 30 s
+  watcher   node7 pid 123 for 2 d; events and polling (overlay: some events are missed); 1,200 scans, \
+the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs, or was stopped"""
+    )
+
+
+def test_of_many_failures_the_first_are_listed():
+    text = summary(full_status(failures=full_status().failures * 100))
+    assert text.count("\n    prompt_001") == 10
+    assert "    and 190 more: --json has all\n" in text
+
+
+def test_when_nobody_is_at_work_that_is_said():
+    assert summary(full_status(watchers=())).endswith("\n  watcher   none at work here")

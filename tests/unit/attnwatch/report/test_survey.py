@@ -1,0 +1,185 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from attnwatch.report.survey import survey
+from attnwatch.system.locks import exclusive
+from tests.support import Batch, write_manifest, write_receipt
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path / "outputs")
+
+
+def light(batch, number=1, **fields):
+    """Write a finished video as far as a survey looks at it: the content of its files counts for nothing here."""
+    folder = batch.prompt()
+    (folder / "attention_maps").mkdir(parents=True, exist_ok=True)
+    (folder / f"video_{number:03d}.mp4").write_bytes(b"video")
+    (folder / "attention_maps" / "maps.safetensors").write_bytes(b"maps")
+    fields = {"attention": ["attention_maps/maps.safetensors"], **fields}
+    return write_manifest(folder / f"video_{number:03d}.complete.json", **fields)
+
+
+def states(root, out=None):
+    return [rendering.state for rendering in survey(root, out)]
+
+
+def test_a_video_without_receipt_waits(batch):
+    manifest = light(batch)
+    (rendering,) = survey(batch.folder)
+    assert (rendering.state, rendering.receipt, rendering.batch) == ("waiting", None, None)
+    assert (rendering.place.manifest, rendering.place.video_id) == (manifest, "prompt_001_vid001")
+
+
+def test_a_video_has_the_identifier_that_its_manifest_gives_it(batch):
+    light(batch, video_id="mine")
+    (rendering,) = survey(batch.folder)
+    assert rendering.place.video_id == "mine"
+
+
+def test_a_video_is_what_its_receipt_says(batch):
+    write_receipt(light(batch, 1))
+    write_receipt(light(batch, 2), "crashed")
+    assert states(batch.folder) == ["rendered", "failed"]
+
+
+def test_a_video_that_its_batch_does_not_want_rendered_is_not_waited_for(batch):
+    light(batch, visualization={"auto_generate_per_video": False})
+    assert states(batch.folder) == ["skipped"]
+
+
+def test_each_file_of_a_folder_is_matched_with_its_own_receipt(batch):
+    manifests = [light(batch, number, video_id=name) for number, name in enumerate("cab", 1)]
+    write_receipt(manifests[1])
+    assert states(batch.folder) == ["waiting", "rendered", "waiting"]
+
+
+def test_names_that_are_no_utf8_are_matched_too(batch):
+    folder = batch.prompt()
+    manifest = write_manifest(folder / os.fsdecode(b"\xff.complete.json"), video="v.mp4")
+    write_receipt(manifest)
+    assert states(batch.folder) == ["rendered"]
+
+
+@pytest.mark.parametrize("error", [None, "crashed"])
+def test_what_has_changed_since_its_receipt_waits(batch, error):
+    manifest = light(batch)
+
+    def stale(change):
+        write_receipt(manifest, error)
+        assert states(batch.folder) == ["failed" if error else "rendered"]
+        change()
+        return states(batch.folder) == ["waiting"]
+
+    assert stale(lambda: manifest.with_name("video_001.mp4").write_bytes(b"another video"))
+    assert stale(lambda: light(batch, tokens=[{"slug": "kiss", "text": "kiss"}]))
+
+
+def test_what_was_rendered_is_rendered_also_without_its_inputs_while_it_is_there(batch):
+    manifest = light(batch)
+    place = write_receipt(manifest)
+    output = place.directory / place.read().outputs[0].file
+    output.touch()
+    for name in ("video_001.mp4", "attention_maps/maps.safetensors"):
+        (manifest.parent / name).unlink()
+        assert states(batch.folder) == ["rendered"]
+    output.unlink()
+    assert states(batch.folder) == ["waiting"]
+
+
+def test_what_failed_waits_when_an_input_is_gone(batch):
+    manifest = light(batch)
+    write_receipt(manifest, "crashed")
+    manifest.with_name("video_001.mp4").unlink()
+    assert states(batch.folder) == ["waiting"]
+
+
+def test_a_receipt_of_another_renderer_does_not_count(batch, monkeypatch):
+    write_receipt(light(batch))
+    monkeypatch.setattr("attnwatch.contract.validity.RENDERER_VERSION", 10_000)
+    assert states(batch.folder) == ["waiting"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_a_damaged_receipt_is_none(batch, content):
+    write_receipt(light(batch)).path.write_bytes(content)
+    assert states(batch.folder) == ["waiting"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"visualization": 7}', b'{"visualization": []}', b"[" * 100_000]
+)
+def test_a_damaged_manifest_waits_for_a_watcher_to_refuse_it(batch, content):
+    light(batch).write_bytes(content)
+    assert states(batch.folder) == ["waiting"]
+
+
+def test_a_manifest_that_a_watcher_has_refused_failed_until_it_is_mended(batch, tmp_path):
+    from attnwatch.batches.targets import Target
+    from attnwatch.config import Settings
+    from attnwatch.watch.plan import Options, Planner
+
+    for wrong in ({"format": "attnwatch/2"}, {"visualization": {"colormap": "virdis"}}):
+        manifest = light(batch, **wrong)
+        Planner(Settings(), Options(roots=(batch.folder,))).plan(Target(manifest))
+        assert states(batch.folder) == ["failed"]
+        light(batch)
+        assert states(batch.folder) == ["waiting"]
+
+
+def test_a_video_runs_while_somebody_holds_its_lock_and_the_lock_stays_undisturbed(batch):
+    place = write_receipt(light(batch, 1), "crashed")
+    light(batch, 2)
+    with exclusive(place.directory, place.video_id):
+        assert states(batch.folder) == ["running", "waiting"]
+        assert states(batch.folder) == ["running", "waiting"]
+    assert states(batch.folder) == ["failed", "waiting"]
+
+
+def test_a_lock_that_a_killed_process_left_means_nothing(batch):
+    place = write_receipt(light(batch))
+    (place.directory / f".{place.video_id}.lock").touch()
+    assert states(batch.folder) == ["rendered"]
+
+
+def test_what_failed_in_the_collection_of_a_batch_is_found_too(batch):
+    manifest = light(batch)
+    write_receipt(manifest)
+    write_receipt(manifest, "crashed", batch=batch.folder)
+    beside, collected = survey(batch.folder.parent)
+    assert (beside.state, beside.batch) == ("rendered", None)
+    assert (collected.state, collected.batch) == ("failed", batch.folder)
+    assert collected.place.path.exists()
+
+
+def test_receipts_that_went_to_another_folder_are_looked_for_there_and_nowhere_else(batch, tmp_path):
+    manifest, outputs, out = light(batch), batch.folder.parent, tmp_path / "out"
+    for place in (write_receipt(manifest), write_receipt(manifest, "crashed", batch=batch.folder)):
+        elsewhere = out / place.directory.relative_to(outputs)
+        elsewhere.parent.mkdir(parents=True, exist_ok=True)
+        place.directory.rename(elsewhere)
+    assert states(outputs) == ["waiting"]
+    assert states(batch.folder, out / batch.folder.name) == ["rendered", "failed"]
+    write_receipt(manifest, "crashed")
+    assert states(outputs, out) == ["rendered", "failed"]
+
+
+def test_nothing_outside_of_the_folder_is_looked_at(batch):
+    write_receipt(light(batch), "crashed", batch=batch.folder)
+    assert states(batch.prompt()) == ["waiting"]
+
+
+def test_a_survey_writes_nothing(batch):
+    place = write_receipt(light(batch))
+    before = {path: path.stat().st_mtime_ns for path in batch.folder.rglob("*")}
+    list(survey(batch.folder))
+    assert {path: path.stat().st_mtime_ns for path in batch.folder.rglob("*")} == before
+    assert json.loads(place.path.read_text())["status"] == "rendered"
+
+
+def test_a_folder_that_is_not_there_has_no_videos(tmp_path):
+    assert list(survey(Path(tmp_path / "nowhere"))) == []

@@ -1,0 +1,380 @@
+import errno
+import json
+import resource
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.errors import TensorError
+from attnwatch.system.limits import LARGEST_FILE
+from attnwatch.tensors.reader import AttentionReader, Part
+from tests.support import GRID, blob_maps, write_manifest, write_tensors
+
+bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def reader(folder, *names, **fields):
+    return AttentionReader(read_manifest(write_manifest(folder / "v.complete.json", attention=list(names), **fields)))
+
+
+def read(folder, tensors, **fields):
+    """Return the maps of one tensor file by slug."""
+    write_tensors(folder / "maps.safetensors", tensors)
+    with reader(folder, "maps.safetensors", **fields) as attention:
+        return {slug: word.frames() for slug, word in attention.words.items()}
+
+
+def read_all(folder, *names, **fields):
+    with reader(folder, *names, **fields) as attention:
+        for word in attention.words.values():
+            word.frames()
+
+
+def refused(folder, *names, **fields):
+    with pytest.raises(TensorError) as caught:
+        read_all(folder, *(names or ["maps.safetensors"]), **fields)
+    (problem,) = caught.value.problems
+    assert all((problem.field, problem.found, problem.expected, problem.remedy))
+    return problem
+
+
+axes = st.tuples(*[st.integers(1, 4)] * 6)
+
+
+@bounded
+@given(shape=axes, dtype=st.sampled_from([np.float16, np.float32]), seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_the_mean_is_that_of_all_steps_layers_and_heads_however_they_are_stored(tmp_path, shape, dtype, seed, data):
+    values = np.random.default_rng(seed).random(shape).astype(dtype)
+    if data.draw(st.booleans(), "tiny values"):
+        values *= dtype(1e-5)
+    cuts = data.draw(st.lists(st.integers(1, shape[0]), max_size=3, unique=True).map(sorted), "cuts")
+    parts = [part for part in np.split(values, cuts) if len(part)]
+    names = []
+    for index, part in enumerate(parts):
+        ending = data.draw(st.sampled_from(["", ".zst"]), "ending")
+        names.append(f"maps/step_{index:03d}.safetensors{ending}")
+        write_tensors(tmp_path / names[-1], {"kiss": part})
+    with reader(tmp_path, *names) as attention:
+        word = attention.words["kiss"]
+        assert word.grid == shape[3:]
+        assert word.shape == shape
+        frames = word.frames()
+    assert frames.dtype == np.float32
+    np.testing.assert_allclose(frames, values.astype(np.float64).mean(axis=(0, 1, 2)), rtol=2e-6, atol=1e-12)
+
+
+def test_a_denoising_step_of_one_head_is_read_to_the_bit(tmp_path):
+    halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16)[: 31 * 32 * 32].reshape(1, 1, 1, 31, 32, 32)
+    frames = read(tmp_path, {"kiss": halves})["kiss"]
+    assert np.array_equal(frames, halves[0, 0, 0].astype(np.float32))
+
+
+def test_a_stored_aggregated_map_is_the_mean_of_everything_as_steps_may_have_been_left_out(tmp_path):
+    stored = np.random.default_rng(1).random(GRID).astype(np.float32)
+    steps = blob_maps()
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": steps, "kiss.aggregated": stored})
+    with reader(tmp_path, "maps.safetensors") as attention:
+        word = attention.words["kiss"]
+        assert np.array_equal(word.frames(), stored)
+        np.testing.assert_allclose(word.frames(Part(steps=0)), steps[0].mean(axis=(0, 1)), rtol=1e-6)
+
+
+def test_an_aggregated_map_alone_is_enough(tmp_path):
+    stored = blob_maps()[0, 0, 0]
+    assert np.array_equal(read(tmp_path, {"kiss.aggregated": stored})["kiss"], stored)
+
+
+def test_the_aggregated_map_may_stand_in_any_of_several_files(tmp_path):
+    stored = blob_maps()[0, 0, 0]
+    write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps(steps=1)})
+    write_tensors(tmp_path / "b.safetensors", {"kiss": blob_maps(steps=3), "kiss.aggregated": stored})
+    with reader(tmp_path, "a.safetensors", "b.safetensors") as attention:
+        assert attention.words["kiss"].shape == (4, 1, 1, *GRID)
+        assert np.array_equal(attention.words["kiss"].frames(), stored)
+
+
+def test_an_aggregated_map_in_two_files_is_refused(tmp_path):
+    for name in "ab":
+        write_tensors(tmp_path / f"{name}.safetensors", {"kiss.aggregated": blob_maps()[0, 0, 0]})
+    problem = refused(tmp_path, "a.safetensors", "b.safetensors")
+    assert problem.field == "tensor 'kiss.aggregated'"
+    assert "a.safetensors" in problem.found
+
+
+def test_reserved_names_and_the_unconditional_branch_are_no_words(tmp_path):
+    tensors = {name: blob_maps() for name in ("kiss", "__padding__", "__eos__", "uncond/kiss")}
+    assert list(read(tmp_path, tensors)) == ["kiss"]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float64, np.bool_])
+def test_a_reserved_name_that_is_not_known_may_hold_anything(tmp_path, dtype):
+    tensors = {"kiss": blob_maps(), "__of_version_1.7__": np.zeros((2, 2), dtype), "__empty__": np.zeros(0, dtype)}
+    assert list(read(tmp_path, tensors)) == ["kiss"]
+
+
+def test_words_come_in_the_order_of_the_prompt(tmp_path):
+    words = ["kiss", "dog", "apple"]
+    tokens = [{"slug": word, "text": word} for word in words]
+    assert list(read(tmp_path, {word: blob_maps() for word in sorted(words)}, tokens=tokens)) == words
+
+
+def test_a_tensor_that_the_manifest_does_not_list_is_a_word_too(tmp_path):
+    tokens = [{"slug": "kiss", "text": "kiss"}]
+    assert list(read(tmp_path, {"ant": blob_maps(), "kiss": blob_maps()}, tokens=tokens)) == ["kiss", "ant"]
+
+
+def test_a_name_that_is_no_slug_gives_outputs_that_are_named_by_one(tmp_path):
+    tensors = {"two men": blob_maps(), "../evil": blob_maps(), "Two_Men": blob_maps(), "💋": blob_maps()}
+    assert list(read(tmp_path, tensors)) == ["evil", "Two_Men", "two_men_2", "word"]
+
+
+def test_an_aggregated_map_of_another_grid_is_refused(tmp_path):
+    problem = refused_tensors(tmp_path, {"kiss": blob_maps(), "kiss.aggregated": blob_maps((3, 6, 9))[0, 0, 0]})
+    assert "[3, 6, 9]" in problem.found
+
+
+def refused_tensors(folder, tensors, **fields):
+    write_tensors(folder / "maps.safetensors", tensors)
+    return refused(folder, **fields)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float64, np.bool_])
+def test_element_types_other_than_f16_and_f32_are_refused(tmp_path, dtype):
+    problem = refused_tensors(tmp_path, {"kiss": blob_maps().astype(dtype)})
+    assert problem.file == tmp_path / "maps.safetensors"
+    assert problem.field == "tensor 'kiss'"
+    assert problem.expected == "F16 or F32"
+
+
+def test_bfloat16_is_refused_by_its_name(tmp_path):
+    data = save({"kiss": blob_maps(dtype=np.float16)}).replace(b'"F16"', b'"BF16"')
+    size = struct.unpack("<Q", data[:8])[0] + 1
+    (tmp_path / "maps.safetensors").write_bytes(struct.pack("<Q", size) + data[8:])
+    assert "BF16" in refused(tmp_path).found
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("kiss", (3, 6, 8)),
+        ("kiss", (1, 1, 3, 6, 8)),
+        ("kiss", (1, 1, 1, 1, 3, 6, 8)),
+        ("kiss", (0, 1, 1, 3, 6, 8)),
+        ("kiss", (1, 0, 1, 3, 6, 8)),
+        ("kiss", (1, 1, 1, 3, 6, 0)),
+        ("kiss.aggregated", (1, 1, 1, 3, 6, 8)),
+        ("kiss.aggregated", (6, 8)),
+        ("kiss.aggregated", (3, 0, 8)),
+    ],
+)
+def test_other_ranks_and_empty_axes_are_refused(tmp_path, name, shape):
+    problem = refused_tensors(tmp_path, {name: np.zeros(shape, np.float32)})
+    assert problem.field == f"tensor {name!r}"
+    assert str(list(shape)) in problem.found
+    assert ("[frame, height, width]" in problem.expected) == name.endswith(".aggregated")
+
+
+@pytest.mark.parametrize("second", [(3, 6, 9), (4, 6, 8)])
+def test_files_whose_grids_differ_are_refused(tmp_path, second):
+    write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps()})
+    write_tensors(tmp_path / "b.safetensors", {"kiss": blob_maps(second)})
+    problem = refused(tmp_path, "a.safetensors", "b.safetensors")
+    assert problem.file == tmp_path / "b.safetensors"
+    assert str(list(second)) in problem.found
+    assert "a.safetensors" in problem.expected
+
+
+@pytest.mark.parametrize("second", [{"layers": 2}, {"heads": 2}])
+def test_files_whose_layers_or_heads_differ_are_refused(tmp_path, second):
+    write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps()})
+    write_tensors(tmp_path / "b.safetensors", {"kiss": blob_maps(**second)})
+    assert refused(tmp_path, "a.safetensors", "b.safetensors").file == tmp_path / "b.safetensors"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.25, -6e-8])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("name", ["kiss", "kiss.aggregated"])
+def test_values_that_are_no_probabilities_are_refused_wherever_they_stand(tmp_path, value, dtype, name):
+    maps = blob_maps(layers=2, dtype=dtype) if name == "kiss" else blob_maps(dtype=dtype)[0, 0, 0]
+    maps[(-1,) * maps.ndim] = value
+    problem = refused_tensors(tmp_path, {name: maps})
+    assert problem.field == f"tensor {name!r}"
+    assert "at least 0" in problem.expected
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_negative_zero_is_zero(tmp_path, dtype):
+    frames = read(tmp_path, {"kiss": np.full((1, 1, 1, *GRID), -0.0, dtype)})["kiss"]
+    assert np.array_equal(frames, np.zeros(GRID))
+
+
+def test_a_listed_word_without_a_tensor_is_refused(tmp_path):
+    tokens = [{"slug": slug, "text": slug} for slug in ("kiss", "flowers")]
+    problem = refused_tensors(tmp_path, {"kiss": blob_maps()}, tokens=tokens)
+    assert problem.file == tmp_path / "v.complete.json"
+    assert "no tensor 'flowers'" in problem.found
+    assert "kiss" in problem.found
+    assert "'flowers.aggregated'" in problem.expected
+
+
+def test_a_file_that_is_cut_anywhere_is_refused(tmp_path):
+    data = save({"kiss": blob_maps(), "dog": blob_maps()})
+    header = 8 + struct.unpack("<Q", data[:8])[0]
+    for size in {0, 1, 7, 8, 9, header - 1, header, header + 1, len(data) // 2, len(data) - 1}:
+        (tmp_path / "maps.safetensors").write_bytes(data[:size])
+        problem = refused(tmp_path)
+        assert (problem.file, problem.field) == (tmp_path / "maps.safetensors", "the file itself")
+        assert f"{size:,} bytes" in problem.found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x04\x95 a pickle",
+        b"\x89HDF\r\n\x1a\n",
+        struct.pack("<Q", 2**62) + b"{}",
+        struct.pack("<Q", 100) + b"{}",
+        struct.pack("<Q", 8) + b"not json",
+        struct.pack("<Q", 2) + b"{}" + b"extra bytes",
+        *(
+            struct.pack("<Q", len(header)) + header
+            for header in (
+                b'{"kiss":{"dtype":"F32","shape":[1,1,1,1,1,1],"data_offsets":[0,400000000000]}}',
+                b'{"kiss":{"dtype":"F32","shape":[4294967296,4294967296,1,1,1,1],"data_offsets":[0,0]}}',
+                b'{"kiss":{"dtype":"F32","shape":[-1,1,1,1,1,1],"data_offsets":[0,0]}}',
+                b'{"kiss":{"dtype":"PICKLE","shape":[1],"data_offsets":[0,0]}}',
+            )
+        ),
+    ],
+)
+def test_what_is_no_safetensors_file_is_refused(tmp_path, data):
+    (tmp_path / "maps.safetensors").write_bytes(data)
+    assert refused(tmp_path).expected == "a whole safetensors file"
+
+
+@pytest.mark.parametrize("name", ["maps.safetensors", "maps.safetensors.zst"])
+def test_a_file_that_vanished_is_no_broken_one(tmp_path, name):
+    with pytest.raises(FileNotFoundError):
+        read_all(tmp_path, name)
+
+
+def test_a_compressed_file_is_read_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    places = tmp_path / "temporary"
+    places.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(places))
+    write_tensors(tmp_path / "maps.safetensors.zst", {"kiss": blob_maps()})
+    with reader(tmp_path, "maps.safetensors.zst") as attention:
+        assert attention.words["kiss"].frames().max() > 0
+    assert list(places.iterdir()) == []
+
+
+def compressed(folder, data, **options):
+    (folder / "maps.safetensors.zst").write_bytes(zstandard.ZstdCompressor(**options).compress(data))
+    return refused(folder, "maps.safetensors.zst")
+
+
+def test_a_compressed_file_without_its_size_is_refused(tmp_path):
+    problem = compressed(tmp_path, save({"kiss": blob_maps()}), write_content_size=False)
+    assert problem.found == "no declared size"
+
+
+def lying(data, size):
+    """Compress data under a header that declares another size."""
+    body = zstandard.ZstdCompressor().compress(data)
+    assert len(data) >= 65536 + 256  # so that the size takes four bytes, and can be exchanged for another
+    place = body.index(struct.pack("<I", len(data)))
+    return body[:place] + struct.pack("<I", size) + body[place + 4 :]
+
+
+@pytest.mark.parametrize("difference", [-70_000, -1, 1, 70_000_000])
+def test_a_compressed_file_that_lies_about_its_size_is_refused(tmp_path, difference):
+    data = save({"kiss": blob_maps((8, 64, 64), steps=4)})
+    (tmp_path / "maps.safetensors.zst").write_bytes(lying(data, len(data) + difference))
+    assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
+
+
+def test_a_file_that_grows_beyond_its_declared_size_is_given_up_there(tmp_path):
+    """Nothing may write more than a megabyte here, and the file declares less than that and holds 64."""
+    data = save({"kiss": blob_maps((64, 256, 256), steps=4)})
+    (tmp_path / "maps.safetensors.zst").write_bytes(lying(data, 500_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    manifest = read_manifest(write_manifest(tmp_path / "v.complete.json", attention=["maps.safetensors.zst"]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    try:
+        with pytest.raises(TensorError, match="the file itself"):
+            AttentionReader(manifest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def declaring(size):
+    """Return the head of a zstd frame that declares its size in eight bytes."""
+    return b"\x28\xb5\x2f\xfd" + b"\xe0" + struct.pack("<Q", size) + b"\x01\x00\x00"
+
+
+def test_a_bomb_is_refused_by_the_size_that_it_declares(tmp_path):
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(2**50))
+    problem = refused(tmp_path, "maps.safetensors.zst")
+    assert f"{2**50:,} bytes" in problem.found
+
+
+def test_a_compressed_file_may_be_as_large_as_a_rendering_may_write_a_file_and_no_larger(tmp_path, monkeypatch):
+    monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 2**60)
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(LARGEST_FILE + 1))
+    assert f"at most {LARGEST_FILE:,} bytes" in refused(tmp_path, "maps.safetensors.zst").expected
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(LARGEST_FILE))
+    assert "at most" not in refused(tmp_path, "maps.safetensors.zst").expected  # there is only nothing in it
+
+
+def test_too_little_room_to_decompress_is_a_full_disk_and_no_fault_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 999_999)
+    (tmp_path / "maps.safetensors.zst").write_bytes(declaring(3_000_000))
+    with pytest.raises(OSError, match=r"takes 3,000,000 bytes.*2,000,001 too few") as caught:
+        read_all(tmp_path, "maps.safetensors.zst")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
+    assert list(tmp_path.glob("attnwatch-*")) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"no zstd", b"\x28\xb5\x2f\xfd"])
+def test_what_is_no_zstd_frame_is_refused(tmp_path, data):
+    (tmp_path / "maps.safetensors.zst").write_bytes(data)
+    assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
+
+
+def test_a_compressed_file_that_is_cut_is_refused(tmp_path):
+    data = zstandard.ZstdCompressor().compress(save({"kiss": blob_maps((8, 32, 32))}))
+    for size in (6, len(data) // 2, len(data) - 1):
+        (tmp_path / "maps.safetensors.zst").write_bytes(data[:size])
+        assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
+
+
+def test_compressed_data_that_is_no_tensor_file_is_refused(tmp_path):
+    assert compressed(tmp_path, b"something else entirely").expected == "a whole safetensors file"
+
+
+def test_memory_stays_flat_for_a_file_with_every_layer_and_head(tmp_path):
+    """A sparse file of half a gigabyte is averaged within a few megabytes."""
+    shape = (4, 16, 8, 16, 128, 128)
+    size = int(np.prod(shape)) * 4
+    header = json.dumps({"kiss": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()
+    with (tmp_path / "maps.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + size)
+    tracemalloc.start()
+    try:
+        with reader(tmp_path, "maps.safetensors") as attention:
+            attention.words["kiss"].frames()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    one_layer = size // (4 * 16)
+    assert size == 2**29
+    assert peak < 3 * one_layer

@@ -1,0 +1,134 @@
+import json
+import re
+
+import pytest
+
+from generator.batch.plan import plan_batch, plan_resumption
+from generator.config import load_settings
+from generator.errors import ResumeError, TemplateError, UsageError
+from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
+
+TEMPLATE = "a (kiss) between [two men|two women]"
+
+
+def settings(**video):
+    return Settings(template=TEMPLATE, video=VideoSettings(**video))
+
+
+def test_video_k_of_every_variation_has_the_same_seed():
+    plan = plan_batch(settings(seed=7, videos_per_variation=2))
+    assert [(video.video_id, video.seed) for video in plan.videos] == [
+        ("prompt_001_vid001", 7),
+        ("prompt_001_vid002", 8),
+        ("prompt_002_vid001", 7),
+        ("prompt_002_vid002", 8),
+    ]
+    assert plan.videos[3].manifest == "videos/prompt_002/video_002.complete.json"
+
+
+def test_only_the_first_variations_if_there_is_a_limit():
+    assert len(plan_batch(settings(max_variations=1)).variations) == 1
+
+
+def test_without_a_template_there_is_nothing_to_plan():
+    with pytest.raises(UsageError, match="no template: say what to generate with --template"):
+        plan_batch(Settings())
+
+
+def test_far_too_many_variations_are_refused_at_once_unless_they_are_limited():
+    template = "[a|b|c|d|e|f|g|h|i|j]" * 12
+    with pytest.raises(UsageError, match=r"1,000,000,000,000 variations, more than 10,000.*--max-variations"):
+        plan_batch(Settings(template=template))
+    assert len(plan_batch(Settings(template=template, video=VideoSettings(max_variations=3))).variations) == 3
+
+
+def tracking(*words):
+    return Settings(template=TEMPLATE, attention_analysis=AttentionSettings(track=words))
+
+
+def test_words_are_tracked_in_the_prompts_that_have_them():
+    first, second = plan_batch(tracking("women", "Two")).variations
+    assert [span.text for span in first.spans] == ["kiss", "two"]
+    assert [span.text for span in second.spans] == ["kiss", "two", "women"]
+
+
+def test_a_word_that_no_prompt_has_is_refused():
+    with pytest.raises(UsageError, match="track: found 'dog' in none of 2 prompts, such as 'a kiss between two men'"):
+        plan_batch(tracking("two", "dog"))
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Write a batch file as the generator does, optionally changed."""
+
+    def write(**changes):
+        plan = plan_batch(settings(seed=7, width=64, height=64, videos_per_variation=2))
+        document = {
+            "format": "attnwatch/1",
+            "template": plan.template,
+            "videos": [{"video_id": video.video_id, "seed": video.seed} for video in plan.videos],
+            "settings": plan.settings.model_dump(mode="json", exclude={"template", "visualization"}),
+            "model_revision": "abc",
+            "visualization": {"colormap": "hot"},
+            **changes,
+        }
+        (tmp_path / "batch.json").write_text(json.dumps(document))
+        return tmp_path
+
+    return write
+
+
+def test_a_resumed_batch_is_what_it_was_going_to_be(batch):
+    plan = plan_resumption(batch(), Settings())
+    assert plan.template == TEMPLATE
+    assert plan.settings.video.seed == 7
+    assert plan.settings.model.revision == "abc"
+    assert plan.settings.visualization == {"colormap": "hot"}
+    assert len(plan.videos) == 4
+
+
+def test_the_same_settings_may_be_given_again(batch):
+    flags = {"template": TEMPLATE, "seed": 7, "width": 64, "model": "tiny", "dtype": "auto"}
+    assert plan_resumption(batch(), load_settings(flags, {}, None)).videos[0].seed == 7
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ({"template": "a (dog)"}, f"begun with template {TEMPLATE!r}, now 'a (dog)' is asked for"),
+        ({"model": "Wan-AI/other"}, "begun with model.id 'tiny', now 'Wan-AI/other' is asked for"),
+        ({"seed": 8}, "begun with video.seed 7, now 8 is asked for"),
+        ({"width": 128}, "begun with video.width 64, now 128"),
+        ({"videos_per_variation": 3}, "begun with video.videos_per_variation 2, now 3"),
+        ({"storage_dtype": "float32"}, "begun with attention_analysis.storage_dtype 'float16', now 'float32'"),
+    ],
+)
+def test_other_settings_than_the_batch_was_begun_with_are_refused(batch, flags, complaint):
+    with pytest.raises(ResumeError, match=re.escape(complaint)):
+        plan_resumption(batch(), load_settings(flags, {}, None))
+
+
+def test_a_batch_may_go_on_on_another_device(batch):
+    plan = plan_resumption(batch(), Settings(model=ModelSettings(device="cuda:1"), output="elsewhere"))
+    assert plan.settings.model.device == "cuda:1"
+
+
+def test_a_batch_file_that_was_changed_is_refused(batch):
+    with pytest.raises(ResumeError, match="lists other videos"):
+        plan_resumption(batch(videos=[{"video_id": "prompt_001_vid001", "seed": 99}]), Settings())
+    with pytest.raises(ResumeError, match="not the batch file of a generator like this"):
+        plan_resumption(batch(settings={"video": {"unknown": 1}}), Settings())
+    with pytest.raises(TemplateError):
+        plan_resumption(batch(template="a [b"), Settings())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\ufffd"])
+def test_a_batch_file_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / "batch.json").write_text(content)
+    with pytest.raises(ResumeError, match=r"batch\.json"):
+        plan_resumption(tmp_path, Settings())
+
+
+def test_a_folder_that_is_no_batch_is_refused(tmp_path):
+    with pytest.raises(ResumeError, match=r"No such file.*Expected the folder of one batch"):
+        plan_resumption(tmp_path, Settings())

@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from generator.batch.ranks import Rank
+from generator.errors import SettingsError
+
+
+def test_without_a_launcher_there_is_one_process():
+    rank = Rank.of({"HOME": "/"})
+    assert (rank, rank.is_first) == (Rank(0, 1, 0), True)
+    assert rank.agree("anything") == "anything"
+    rank.meet()
+
+
+def test_a_launchers_variables_say_which_process_this_is():
+    rank = Rank.of({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"})
+    assert (rank.number, rank.size, rank.local, rank.is_first) == (5, 8, 1, False)
+
+
+def test_variables_that_are_no_numbers_are_refused():
+    with pytest.raises(SettingsError, match=r"RANK, WORLD_SIZE, LOCAL_RANK: expected numbers; .*'first'"):
+        Rank.of({"RANK": "first"})
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_every_item_belongs_to_exactly_one_process(size):
+    items = list(range(17))
+    shares = [list(Rank(number, size).share(items)) for number in range(size)]
+    assert sorted(item for share in shares for item in share) == items
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert [list(Rank(0, size).share(items, number)) for number in range(size)] == shares
+
+
+@pytest.mark.parametrize(
+    ("rank", "asked", "given"),
+    [
+        (Rank(), "auto", "auto"),
+        (Rank(), "cuda:1", "cuda:1"),
+        (Rank(3, 4, 3), "auto", "cuda:3"),
+        (Rank(3, 4, 1), "cuda:0", "cuda:1"),
+        (Rank(3, 4, 3), "cpu", "cpu"),
+    ],
+)
+def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch, rank, asked, given):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert rank.device(asked) == given
+
+
+def test_without_a_gpu_each_process_takes_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Rank(1, 2, 1).device("auto") == "auto"

@@ -1,0 +1,183 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from generator.capture import attention
+from generator.capture.attention import AttentionCall, Columns, word_probabilities
+
+SAMPLES, HEADS, ROWS, DIM = 2, 3, 37, 8
+
+
+def random_call(keys, rows=ROWS, seed=0, **more):
+    generator = torch.Generator().manual_seed(seed)
+    return AttentionCall(
+        3 * torch.randn(SAMPLES, HEADS, rows, DIM, generator=generator),
+        3 * torch.randn(SAMPLES, HEADS, keys, DIM, generator=generator),
+        **more,
+    )
+
+
+def in_float64(call, positions):
+    """The whole softmax, as the textbook has it: [word, sample, head, row]."""
+    scores = call.query.double() @ call.key.double().transpose(-1, -2) * call.factor
+    if call.mask is not None and call.mask.dtype == torch.bool:
+        scores = scores.masked_fill(~call.mask, -torch.inf)
+    elif call.mask is not None:
+        scores = scores + call.mask.double()
+    probabilities = scores.softmax(-1)
+    return torch.stack([probabilities[..., list(word)].sum(-1) for word in positions])
+
+
+def columns(*positions):
+    return Columns.of(positions, torch.device("cpu"))
+
+
+POSITIONS = [(0,), (3, 4, 19), (4,)]
+
+
+def test_probabilities_are_those_of_the_whole_softmax():
+    call = random_call(keys=20)
+    found = word_probabilities(call, columns(*POSITIONS))
+    assert found.dtype == torch.float32
+    assert found.shape == (3, SAMPLES, HEADS, ROWS)
+    assert (found - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+
+
+def test_another_scale_is_taken_into_account():
+    call = random_call(keys=20, scale=0.1)
+    assert (word_probabilities(call, columns((1,))) - in_float64(call, [(1,)])).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("shape", [(SAMPLES, 1, 1, 20), (1, HEADS, 1, 20), (SAMPLES, HEADS, ROWS, 20)])
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32])
+def test_a_mask_is_taken_into_account(shape, kind):
+    allowed = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.7
+    mask = allowed if kind == torch.bool else (~allowed).float() * -10_000.0
+    call = random_call(keys=20, mask=mask)
+    found = word_probabilities(call, columns(*POSITIONS))
+    assert (found - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+    assert in_float64(call, POSITIONS).min() == 0
+
+
+def test_a_part_of_a_call_is_computed_as_within_the_whole():
+    allowed = torch.rand(SAMPLES, 1, ROWS, 20, generator=torch.Generator().manual_seed(1)) < 0.7
+    call = random_call(keys=20, mask=allowed)
+    whole = word_probabilities(call, columns(*POSITIONS))
+    part = word_probabilities(call.part(slice(1, 2), slice(5, 30)), columns(*POSITIONS))
+    assert (whole[:, 1:2, :, 5:30] - part).abs().max() <= 1e-7
+
+
+def with_log_sum(call):
+    """Tell the log-sum-exp, as a kernel does."""
+    bias = 0.0 if call.mask is None else call.bias(slice(None), slice(None)).double()
+    scores = call.query.double() @ call.key.double().transpose(-1, -2) * call.factor + bias
+    return replace(call, log_sum=scores.logsumexp(-1).float())
+
+
+@pytest.mark.parametrize("mask", [None, torch.arange(20) % 3 > 0])
+def test_with_the_log_sum_of_a_kernel_probabilities_are_as_exact_as_it_is(mask):
+    call = random_call(keys=20, mask=None if mask is None else mask.reshape(1, 1, 1, 20))
+    call = with_log_sum(replace(call, query=call.query / 5))
+    assert call.log_sum.abs().max() < 16
+    assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+
+
+def test_the_log_sum_is_taken_as_told():
+    call = with_log_sum(random_call(keys=20))
+    ratio = word_probabilities(call, columns((1,))) / word_probabilities(
+        replace(call, log_sum=call.log_sum + 1.0), columns((1,))
+    )
+    assert ratio.min() == pytest.approx(torch.e, rel=1e-5)
+
+
+def test_bfloat16_inputs_are_computed_in_float32():
+    call = random_call(keys=20)
+    call = AttentionCall(call.query.bfloat16(), call.key.bfloat16())
+    found = word_probabilities(call, columns((2, 5)))
+    assert (found - in_float64(call, [(2, 5)])).abs().max() <= 1e-6
+
+
+@pytest.fixture
+def matmul_precision():
+    before = torch.get_float32_matmul_precision()
+    yield torch.set_float32_matmul_precision
+    torch.set_float32_matmul_precision(before)
+
+
+class Precision(TorchDispatchMode):
+    """Notes by which precision matrices are multiplied, and in which type."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function in {torch.ops.aten.mm.default, torch.ops.aten.bmm.default}:
+            backends = torch.backends.cuda, torch.backends.mkldnn
+            self.seen.add((args[0].dtype, *(backend.matmul.fp32_precision for backend in backends)))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_a_script_has_set_for_its_model_makes_nothing_less_exact(matmul_precision, told):
+    call = with_log_sum(random_call(keys=20)) if told else random_call(keys=20)
+    expected = word_probabilities(call, columns((2, 5)))
+    matmul_precision("medium")
+    with torch.autocast("cpu", dtype=torch.bfloat16), Precision() as precision:
+        assert torch.equal(word_probabilities(call, columns((2, 5))), expected)
+    assert precision.seen == {(torch.float32, "ieee", "ieee")}
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
+def test_a_word_without_a_key_has_no_mass():
+    call = random_call(keys=20)
+    found = word_probabilities(call, columns((), (2,)))
+    assert found[0].count_nonzero() == 0
+    assert (found[1] - in_float64(call, [(2,)])[0]).abs().max() <= 1e-6
+    assert word_probabilities(call, columns(())).count_nonzero() == 0
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_tiles_of_any_size_give_the_same(monkeypatch, told):
+    call = random_call(keys=20, mask=torch.rand(1, 1, ROWS, 20, generator=torch.Generator().manual_seed(1)) < 0.7)
+    call = replace(call, query=call.query / 5)
+    call = with_log_sum(call) if told else call
+    whole = word_probabilities(call, columns((2, 5)))
+    monkeypatch.setitem(attention.TILE_BYTES, "cpu", 1000)
+    assert (word_probabilities(call, columns((2, 5))) - whole).abs().max() <= 1e-6
+
+
+class LargestTensor(TorchDispatchMode):
+    """Watches every operation and remembers the size of the largest result, in bytes."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.bytes = max(self.bytes, tensor.nbytes)
+        return result
+
+
+def test_the_map_of_all_rows_and_keys_never_exists():
+    generator = torch.Generator().manual_seed(0)
+    call = AttentionCall(torch.randn(1, 2, 20_000, DIM, generator=generator), torch.randn(1, 2, 1000, DIM))
+    whole_map = 4 * 2 * 20_000 * 1000
+    query = call.query.nbytes  # a view of it is a result too
+    with LargestTensor() as largest:
+        word_probabilities(call, columns((2, 5)))
+        word_probabilities(replace(call, log_sum=torch.zeros(1, 2, 20_000)), columns((2, 5)))
+    assert largest.bytes <= max(attention.TILE_BYTES["cpu"], query) < whole_map / 15
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 30), st.integers(0, 2**32))
+def test_all_words_add_up_to_one(keys, seed):
+    call = random_call(keys, seed=seed)
+    found = word_probabilities(call, columns(*((position,) for position in range(keys))))
+    assert (found.sum(0) - 1).abs().max() <= 1e-5

@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import pytest
+
+from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention
+from generator.errors import ModelError, SettingsError
+from generator.models.contract import LatentGrid
+from generator.settings import AttentionSettings
+
+WAN = VideoShape(words=1, steps=50, layers=30, heads=12, grid=LatentGrid(21, 30, 52, 4, causal_first_frame=True))
+CELLS = 21 * 30 * 52
+STEPS_ONLY = {"store_aggregated_attention": False}
+
+
+def size(shape=WAN, **settings):
+    return attention_bytes(AttentionSettings(**settings), shape)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, CELLS * (50 * 2 + 4)),
+        (STEPS_ONLY, CELLS * 50 * 2),
+        ({"store_attention": False}, CELLS * 4),
+        ({**STEPS_ONLY, "storage_dtype": "float32"}, CELLS * 50 * 4),
+        ({**STEPS_ONLY, "storage_interval": 3}, CELLS * 17 * 2),
+        ({**STEPS_ONLY, "store_per_head": True}, CELLS * 50 * 2 * 12),
+        ({**STEPS_ONLY, "store_per_block": True, "store_per_head": True}, CELLS * 50 * 2 * 12 * 30),
+        ({**STEPS_ONLY, "store_per_block": True, "layers": (0, 29)}, CELLS * 50 * 2 * 2),
+        ({**STEPS_ONLY, "layers": (0, 29)}, CELLS * 50 * 2),
+        ({**STEPS_ONLY, "branch": "both"}, CELLS * 50 * 2 * 2),
+        ({**STEPS_ONLY, "store_reserved": True}, CELLS * 50 * 2 * 3),
+        ({**STEPS_ONLY, "spatial_downsample_factor": 4}, 21 * 8 * 13 * 50 * 2),
+    ],
+)
+def test_the_size_is_that_of_the_tensors(settings, expected):
+    assert size(**settings) == expected
+
+
+def test_each_word_counts():
+    assert size(replace(WAN, words=3)) == 3 * size()
+
+
+def check(shape=WAN, **settings):
+    check_attention(AttentionSettings(**settings), shape)
+
+
+def test_what_fits_is_accepted():
+    check(max_attention_bytes=size())
+
+
+def test_too_many_bytes_are_refused_with_what_would_fit():
+    with pytest.raises(SettingsError) as refused:
+        check(store_per_head=True, store_per_block=True, max_attention_bytes="100 MB")
+    message = str(refused.value)
+    assert "would take 1.2 GB, more than max_attention_bytes (100.0 MB)" in message
+    offers = [line.strip() for line in message.splitlines()[1:]]
+    assert offers == [
+        "storage_interval: 13 (94.5 MB)",
+        "spatial_downsample_factor: 4 (78.6 MB)",
+        "store_per_head: false (98.4 MB)",
+        "store_per_block: false (39.4 MB)",
+        "store_per_head: false, store_per_block: false (3.4 MB)",
+        "store_attention: false (131.0 kB)",
+    ]
+
+
+def test_every_offer_fits():
+    settings = {"store_per_head": True, "storage_dtype": "float32", "max_attention_bytes": "5MB"}
+    with pytest.raises(SettingsError) as refused:
+        check(**settings)
+    assert "storage_dtype: float16" not in str(refused.value)
+    assert "store_per_head: false (6" not in str(refused.value)
+    assert "store_attention: false (131.0 kB)" in str(refused.value)
+
+
+def test_nothing_is_offered_twice():
+    with pytest.raises(SettingsError) as refused:
+        check(store_per_head=True, max_attention_bytes="10 MB")
+    offers = str(refused.value).splitlines()[1:]
+    assert [offer.count("store_per_head: false") for offer in offers].count(1) == 1
+    assert not any("store_per_block" in offer for offer in offers)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"layers": (0, 30, 31)}, "layers: found 30, 31; the model has 30 layers .* numbers from 0 to 29"),
+        ({"branch": "both", "shape": replace(WAN, is_guided=False)}, "branch: found 'both', but the unconditional"),
+    ],
+)
+def test_what_the_model_does_not_have_is_refused(settings, complaint):
+    with pytest.raises(ModelError, match=complaint):
+        check(**settings)
+
+
+def test_a_real_model_tells_its_shape(model, sampling):
+    assert not VideoShape.of(model, replace(sampling, guidance_scale=1.0), 2).is_guided
+    shape = VideoShape.of(model, sampling, 2)
+    assert shape == VideoShape(words=2, steps=2, layers=4, heads=4, grid=model.grid(sampling))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (3_276_000, "3.3 MB"), (10**13, "10.0 TB")],
+)
+def test_sizes_are_written_for_people(count, text):
+    assert as_text(count) == text
+
+
+def test_what_is_kept_is_said_in_a_few_words():
+    assert as_kept(AttentionSettings(), WAN) == "1 word, 50 steps, the mean of layers, the mean of heads"
+    settings = AttentionSettings(store_attention=False, store_per_block=True, layers=(1, 2))
+    assert as_kept(settings, replace(WAN, words=2)) == "2 words, their mean over all steps, 2 layers, the mean of heads"

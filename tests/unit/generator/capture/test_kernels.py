@@ -1,0 +1,129 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from generator.capture import kernels
+from generator.capture.kernels import LogSumKernels
+
+
+def inputs(rows=40, keys=1030, dtype=torch.float32, device="cpu", seed=0):
+    """Query, key and value as a model has them: heads are a view of the last axis."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(2, length, 3, 16) for length in (rows, keys, keys)]
+    return [torch.randn(shape, generator=generator).to(device, dtype).transpose(1, 2) for shape in shapes]
+
+
+def log_sum_of(query, key, bias=0.0):
+    return (query.double() @ key.double().transpose(-1, -2) / 4 + bias).logsumexp(-1)
+
+
+@pytest.fixture
+def wanted():
+    stand_in = LogSumKernels(functional.scaled_dot_product_attention)
+    stand_in.wanted = True
+    return stand_in
+
+
+MASKS = [
+    None,
+    torch.arange(1030).reshape(1, 1, 1, -1) < 900,
+    (torch.arange(1030) > 900).reshape(1, 1, 1, -1) * -10_000.0,
+]
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
+def test_the_output_is_the_same_to_the_last_bit_and_the_log_sum_is_that_of_the_row(wanted, mask):
+    query, key, value = inputs()
+    bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
+    for _ in range(2):  # the first call is a trial
+        output = wanted(query, key, value, attn_mask=mask)
+        assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
+        assert (wanted.take() - log_sum_of(query, key, bias)).abs().max() <= 2e-6
+        assert wanted.take() is None
+
+
+def test_a_scale_is_taken_into_account(wanted):
+    query, key, value = inputs()
+    wanted(query, key, value, scale=0.5)
+    assert (wanted.take() - log_sum_of(2 * query, key)).abs().max() <= 4e-6
+
+
+def test_nothing_is_done_while_it_is_not_wanted(wanted):
+    wanted.wanted = False
+    wanted(*inputs())
+    assert wanted.take() is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"dropout_p": 1e-9}, {"is_causal": True}, {"enable_gqa": True}], ids=["dropout", "causal", "gqa"]
+)
+def test_what_is_no_plain_attention_is_left_to_torch(wanted, change):
+    query, key, value = inputs()
+    torch.manual_seed(1)
+    expected = functional.scaled_dot_product_attention(query, key, value, **change)
+    torch.manual_seed(1)
+    assert torch.equal(wanted(query, key, value, **change), expected)
+    assert wanted.take() is None
+
+
+def test_half_precision_is_left_to_torch_on_a_cpu(wanted):
+    wanted(*inputs(dtype=torch.bfloat16))
+    assert wanted.take() is None
+
+
+def test_a_kernel_whose_output_differs_in_a_bit_is_not_used(wanted, monkeypatch):
+    right = dict(kernels._OPERATORS)
+    calls = []
+
+    def slightly_wrong(call, value):
+        calls.append(call)
+        output, log_sum = right["cpu", torch.nn.attention.SDPBackend.FLASH_ATTENTION](call, value)
+        output[0, 0, 0, 0] = torch.nextafter(output[0, 0, 0, 0], torch.tensor(torch.inf))
+        return output, log_sum
+
+    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(right, slightly_wrong))
+    query, key, value = inputs()
+    expected = functional.scaled_dot_product_attention(query, key, value)
+    for _ in range(3):
+        assert torch.equal(wanted(query, key, value), expected)
+        assert wanted.take() is None
+    assert len(calls) == 1
+
+
+def test_a_kernel_whose_sum_is_another_thing_is_not_used(wanted, monkeypatch):
+    right = dict(kernels._OPERATORS)
+
+    def by_two(call, value):
+        output, log_sum = right["cpu", torch.nn.attention.SDPBackend.FLASH_ATTENTION](call, value)
+        return output, log_sum / torch.tensor(2.0).log()
+
+    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(right, by_two))
+    wanted(*inputs())
+    assert wanted.take() is None
+    wanted(*inputs())
+    assert wanted.take() is None
+
+
+def test_a_kernel_that_refuses_is_not_used(wanted, monkeypatch):
+    def refuse(call, value):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(kernels._OPERATORS, refuse))
+    query, key, value = inputs()
+    expected = functional.scaled_dot_product_attention(query, key, value)
+    assert torch.equal(wanted(query, key, value), expected)
+    assert wanted.take() is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
+@pytest.mark.parametrize("rows", [2048, 2049])
+def test_on_a_gpu_the_output_is_the_same_to_the_last_bit_and_the_log_sum_is_told(wanted, mask, rows):
+    query, key, value = inputs(rows=rows, dtype=torch.bfloat16, device="cuda")
+    mask = None if mask is None else mask.cuda() if mask.dtype == torch.bool else mask.cuda().bfloat16()
+    bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
+    for _ in range(2):
+        output = wanted(query, key, value, attn_mask=mask)
+        assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
+        assert (wanted.take() - log_sum_of(query, key, bias)).abs().max() <= 1e-5

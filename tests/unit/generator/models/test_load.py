@@ -1,0 +1,129 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from generator import tiny
+from generator.errors import ModelError
+from generator.models import load as models
+from generator.models.contract import LatentGrid
+from generator.models.families.wan import WanModel
+from generator.settings import ModelSettings, Sampling
+
+
+@pytest.fixture(autouse=True)
+def _random_weights(monkeypatch, random_weights):
+    monkeypatch.setattr(tiny, "FOLDER", random_weights)
+
+
+def test_a_folder_is_loaded_like_the_embedded_model(model, sampling, random_weights):
+    loaded = models.load(ModelSettings(id=str(random_weights), device="cpu"))
+    assert (loaded.name, loaded.revision) == (str(random_weights), None)
+    assert loaded.recommended == Sampling(832, 480, 81, 16.0, 50, 5.0)
+    frames = [each.generate("a kiss", sampling, 1, lambda done, total: None) for each in (model, loaded)]
+    assert np.array_equal(*frames)
+
+
+def test_the_embedded_model_knows_its_version(model):
+    assert model.revision == tiny.revision()
+    assert (model.name, model.device, model.dtype) == ("tiny", "cpu", "float32")
+
+
+def test_a_half_precision_model_keeps_its_vae_in_float32(model, sampling, words):
+    half = models.load(ModelSettings(device="cpu", dtype="bfloat16"))
+    assert half.dtype == "bfloat16"
+    assert str(half.pipe.vae.dtype) == "torch.float32"
+    assert half.generate("a kiss", sampling, 1, lambda done, total: None).shape == (5, 48, 64, 3)
+
+
+def test_a_pipeline_of_no_known_family_is_refused_before_it_is_loaded(tmp_path):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "AllegroPipeline"}))
+    with pytest.raises(ModelError, match=r"is a AllegroPipeline, .* Known are: AnimateDiffPipeline, .* WanPipeline"):
+        models.load(ModelSettings(id=str(tmp_path)))
+
+
+def test_a_folder_without_a_pipeline_is_refused(tmp_path):
+    with pytest.raises(
+        ModelError, match=r"found no pipeline there .* Expected `tiny`, a folder with a model_index.json"
+    ):
+        models.load(ModelSettings(id=str(tmp_path)))
+
+
+def test_a_pipeline_with_missing_parts_is_refused(tmp_path):
+    index = {"_class_name": "WanPipeline", "vae": ["diffusers", "AutoencoderKLWan"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        models.load(ModelSettings(id=str(tmp_path)))
+
+
+@pytest.mark.parametrize("device", ["cuda:77", "nonsense"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(ModelError, match=f"device {device} cannot be used"):
+        models.load(ModelSettings(device=device))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"width": 100}, "width 100: tiny makes multiples of 16. Try 96 or 112"),
+        ({"height": 8}, "height 8: tiny makes multiples of 16. Try 16 or 32"),
+        ({"frames": 16}, r"frames 16: tiny makes 4n \+ 1 of them. Try 13 or 17"),
+    ],
+)
+def test_what_the_pipeline_would_round_is_refused(model, change, complaint):
+    with pytest.raises(ModelError, match=complaint):
+        model.check(replace(model.recommended, **change))
+
+
+def test_what_is_recommended_can_be_done(model):
+    model.check(model.recommended)
+    model.check(Sampling(832, 480, 81, 16.0, 50, 5.0))
+
+
+def test_the_latent_grid_is_that_of_wan(model):
+    assert model.grid(Sampling(832, 480, 81, 16.0, 50, 5.0)) == LatentGrid(21, 30, 52, 4, causal_first_frame=True)
+
+
+def test_the_schedule_has_a_timestep_and_a_sigma_for_each_step(model, sampling):
+    model.generate("a kiss", replace(sampling, steps=4), 1, lambda done, total: None)
+    timesteps, sigmas = zip(*model.schedule(), strict=True)
+    assert len(timesteps) == 4
+    assert list(timesteps) == sorted(timesteps, reverse=True)
+    assert sigmas == pytest.approx([timestep / 1000 for timestep in timesteps], abs=2e-3)
+
+
+def test_steps_are_reported_one_by_one(model, sampling):
+    seen = []
+    model.generate("a kiss", replace(sampling, steps=3), 1, lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_video_is_what_the_pipeline_makes_of_the_same_arguments(model, sampling):
+    sampling = replace(sampling, negative_prompt="dark", guidance_scale=3.0)
+    expected = model.pipe(
+        prompt="a kiss",
+        negative_prompt="dark",
+        width=64,
+        height=48,
+        num_frames=5,
+        num_inference_steps=2,
+        guidance_scale=3.0,
+        generator=torch.Generator("cpu").manual_seed(7),
+    ).frames[0]
+    assert np.array_equal(model.generate("a kiss", sampling, 7, lambda done, total: None), expected)
+
+
+def test_the_same_seed_makes_the_same_video(model, sampling):
+    one, again, other = (model.generate("a kiss", sampling, seed, lambda done, total: None) for seed in (5, 5, 6))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_a_tokenizer_that_does_not_tell_characters_is_refused(model, monkeypatch):
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(ModelError, match="tokenizer, Slow, does not tell which characters"):
+        WanModel(type("Pipe", (), {"tokenizer": Slow()})(), "some/model")

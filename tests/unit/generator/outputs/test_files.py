@@ -1,0 +1,91 @@
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from generator.errors import OutputError
+from generator.outputs import files
+from generator.outputs.files import atomic_write, fingerprint, make_folder, remove_leftovers, write_bytes, write_json
+
+
+def write_half(path, error):
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+def test_a_file_is_hidden_until_it_is_whole(tmp_path):
+    path = tmp_path / "video.mp4"
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"half")
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_flushed_before_it_has_its_name_and_the_folder_after(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    flushed = []
+    fsync = os.fsync
+
+    def spy(descriptor):
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    write_json(path, {"a": "é"})
+    (file, named_before), (folder, named_after) = flushed
+    assert file.parent == tmp_path
+    assert not named_before
+    assert (folder, named_after) == (tmp_path, True)
+
+
+def test_after_an_exception_what_was_there_is_still_there(tmp_path):
+    path = tmp_path / "a.txt"
+    write_bytes(path, b"old")
+    with pytest.raises(KeyError):
+        write_half(path, KeyError())
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
+    path = tmp_path / "a.txt"
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OutputError, match=r"a\.txt cannot be written: No space left on device.*--resume"):
+        write_half(path, full)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"the folder .*file/below cannot be made: Not a directory"):
+        make_folder(tmp_path / "file" / "below")
+
+
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
+    below = tmp_path / "videos" / "prompt_001"
+    below.mkdir(parents=True)
+    names = [".hidden", ".other.tmp", "video_001.mp4"]
+    for name in names:
+        (below / name).touch()
+    with atomic_write(below / "video_002.mp4") as leftover:
+        leftover.touch()
+        remove_leftovers(tmp_path)
+        assert sorted(path.name for path in below.iterdir()) == names
+        leftover.touch()
+
+
+def test_a_fingerprint_is_size_and_digest(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_CHUNK", 3)
+    (tmp_path / "a").write_bytes(b"some bytes")
+    assert fingerprint(tmp_path / "a") == {"bytes": 10, "sha256": hashlib.sha256(b"some bytes").hexdigest()}
+
+
+def test_a_document_may_not_hold_what_json_cannot(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})

@@ -1,0 +1,198 @@
+"""What is captured lies in files as FORMAT.md says, and does not pile up in memory."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from generator.capture.maps import BRANCHES, Keep, StepMaps
+from generator.capture.recorder import Recorder
+from generator.outputs import store as store_module
+from generator.outputs.describe import StoredStep
+from generator.outputs.store import AttentionStore
+
+SCHEDULE = [(1000.0 - step, 1.0 - step / 1000) for step in range(5)]
+
+
+@pytest.fixture
+def recorder(model, sampling, words):
+    """A recorder of two words in the embedded model, which has heard nothing yet."""
+
+    def make(**keep):
+        tracked = words("a (kiss) and a (dog)")
+        return Recorder(model, tracked, model.grid(sampling), Keep(**keep), prompts={}, on_maps=None)
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path, recorder):
+    return lambda compress=False, **keep: AttentionStore(
+        tmp_path / "maps", "vid001", recorder(**keep), "a kiss and a dog", compress=compress
+    )
+
+
+@pytest.fixture
+def small_files(monkeypatch):
+    """Three steps are more than one file holds."""
+    monkeypatch.setattr(store_module, "MOST_IN_ONE_FILE", 2 * step(0).maps.nbytes)
+
+
+def step(index, branch="cond", denoiser="transformer"):
+    maps = torch.arange(2 * 1 * 1 * 2 * 3 * 4, dtype=torch.float16).reshape(2, 1, 1, 2, 3, 4) + index
+    return StepMaps(index, denoiser, branch, maps if branch == "cond" else maps + 100)
+
+
+def read(path):
+    with safe_open(path, "np") as file:
+        return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata()
+
+
+def finish(storing):
+    return storing.finish(SCHEDULE, {}).paths
+
+
+def names(paths, tmp_path):
+    return [path.relative_to(tmp_path / "maps").as_posix() for path in paths]
+
+
+def test_few_steps_are_one_file(store, tmp_path):
+    storing = store()
+    for index in (0, 2, 4):
+        storing.append(step(index))
+    (path,) = finish(storing)
+    assert path == tmp_path / "maps" / "vid001.safetensors"
+    tensors, metadata = read(path)
+    assert set(tensors) == {"kiss", "dog"}
+    assert np.array_equal(tensors["dog"], np.stack([step(index).maps[1].numpy() for index in (0, 2, 4)]))
+    assert json.loads(metadata["steps"]) == [0, 2, 4]
+    assert storing.steps == [StoredStep(index, "transformer", "cond") for index in (0, 2, 4)]
+
+
+def test_many_steps_are_a_file_each_written_as_they_come(store, tmp_path, small_files):
+    storing = store()
+    for index in range(4):
+        storing.append(step(index))
+        expected = [] if index < 2 else [f"step_{number:03}.safetensors" for number in range(index + 1)]
+        assert sorted(path.name for path in (tmp_path / "maps").glob("vid001/*")) == expected
+    paths = finish(storing)
+    assert names(paths, tmp_path) == [f"vid001/step_{index:03}.safetensors" for index in range(4)]
+    for index, path in enumerate(paths):
+        tensors, metadata = read(path)
+        assert np.array_equal(tensors["kiss"], step(index).maps[:1].numpy())
+        assert json.loads(metadata["steps"]) == [index]
+
+
+def test_compressed_steps_have_names_that_say_so(store, tmp_path, small_files):
+    storing = store(compress=True)
+    for index in range(3):
+        storing.append(step(index))
+    assert names(finish(storing), tmp_path)[-1] == "vid001/step_002.safetensors.zst"
+
+
+def test_the_mean_of_many_steps_has_a_file_of_its_own(store, tmp_path, small_files, monkeypatch):
+    mean = torch.rand(2, 2, 3, 4)
+    monkeypatch.setattr(Recorder, "aggregated", lambda recorder, branch: mean)
+    storing = store()
+    for index in range(3):
+        storing.append(step(index))
+    paths = finish(storing)
+    assert names(paths, tmp_path)[-1] == "vid001/aggregated.safetensors"
+    tensors, metadata = read(paths[-1])
+    assert np.array_equal(tensors["dog.aggregated"], mean[1].numpy())
+    assert metadata["steps"] == "[]"
+
+
+def test_the_unconditional_branch_stands_beside_the_conditional_one(store):
+    storing = store(branches=BRANCHES)
+    for index in (0, 1):
+        storing.append(step(index, "cond"))
+        storing.append(step(index, "uncond"))
+    tensors, _ = read(finish(storing)[0])
+    assert set(tensors) == {"kiss", "dog", "uncond/kiss", "uncond/dog"}
+    assert np.array_equal(tensors["uncond/kiss"], tensors["kiss"] + 100)
+    assert {each.branch for each in storing.steps} == {"both"}
+
+
+def test_alone_the_unconditional_branch_has_the_plain_names(store):
+    storing = store(branches=("uncond",))
+    storing.append(step(0, "uncond"))
+    assert set(read(finish(storing)[0])[0]) == {"kiss", "dog"}
+    assert storing.steps == [StoredStep(0, "transformer", "uncond")]
+
+
+def test_a_step_of_which_one_branch_is_missing_is_not_stored(store):
+    storing = store(branches=BRANCHES)
+    for index, branch in [(0, "cond"), (0, "uncond"), (1, "cond"), (2, "uncond"), (2, "cond")]:
+        storing.append(step(index, branch))
+    assert [each.index for each in storing.steps] == [0, 2]
+    assert json.loads(read(finish(storing)[0])[1]["steps"]) == [0, 2]
+
+
+def test_what_was_written_is_described_for_the_manifest(store):
+    storing = store(downsample=2)
+    storing.append(step(3))
+    files = storing.finish(SCHEDULE, {"seed": 7})
+    assert [token["slug"] for token in files.tokens] == ["kiss", "dog"]
+    assert files.grid == {"frames": 2, "height": 2, "width": 2, "temporal_stride": 4, "causal_first_frame": True}
+    (described,) = files.denoising
+    assert described == {"index": 3, "timestep": 997.0, "sigma": 0.997, "model": "transformer", "branch": "cond"}
+    assert files.generation["seed"] == 7
+    assert files.generation["capture"]["layers"] == 4
+
+
+def test_what_is_discarded_is_gone(store, tmp_path, small_files):
+    storing = store()
+    for index in range(3):
+        storing.append(step(index))
+    storing.discard()
+    assert list((tmp_path / "maps").iterdir()) == []
+
+
+@pytest.mark.parametrize("left", ["vid001.safetensors", "vid001.safetensors.zst", "vid001/step_009.safetensors"])
+def test_what_an_earlier_attempt_left_goes_away_and_nothing_else(store, tmp_path, left):
+    for name in (left, "vid002.safetensors"):
+        (tmp_path / "maps" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "maps" / name).touch()
+    store()
+    assert [path.name for path in (tmp_path / "maps").rglob("*")] == ["vid002.safetensors"]
+
+
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from generator.families.contract import LatentGrid
+from generator.maps import Keep, StepMaps
+from generator.store import AttentionStore
+
+grid = LatentGrid(8, 32, 32, 4, True)
+recorder = SimpleNamespace(
+    keep=Keep(per_head=True), names=("kiss",), words=(), grid=grid, aggregated=lambda branch: torch.zeros(1, 8, 32, 32),
+    summary=dict,
+)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+store = AttentionStore(Path(sys.argv[1]), "vid001", recorder, "a kiss")
+before = peak()
+for index in range(int(sys.argv[2])):
+    store.append(StepMaps(index, "transformer", "cond", torch.rand(1, 1, 512, 8, 32, 32).half()))
+store.finish([(0.0, None)] * 99, {})
+print(peak() - before)
+"""
+
+
+def test_memory_stays_flat_however_many_steps_there_are(tmp_path):
+    """Each step is 8 MiB; 64 MiB of them are held before the first is written."""
+    peaks = []
+    for steps in (10, 50):
+        arguments = [sys.executable, "-c", PROGRAM, str(tmp_path / str(steps)), str(steps)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=120)
+        peaks.append(int(done.stdout))
+        assert len(list((tmp_path / str(steps)).rglob("step_*.safetensors"))) == steps
+    assert peaks[1] < peaks[0] + 16 * 2**20
+    assert peaks[1] < 160 * 2**20

@@ -1,0 +1,103 @@
+"""Videos of one's own, written so that the watcher finds them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attnwatch.cli.check import check
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.tensors.reader import AttentionReader
+from generator.errors import VideoError
+from generator.outputs.video import write_video
+from tests.support import decode
+
+FRAMES = np.linspace(0, 1, 5 * 32 * 48 * 3, dtype=np.float32).reshape(5, 32, 48, 3)
+MAPS = np.random.default_rng(0).random((3, 1, 1, 2, 4, 6)).astype(np.float16)
+
+
+def convert8(frames):
+    return (frames * 255).round().astype(np.uint8)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def problems(path):
+    return [problem for _, found in check(path) for problem in found]
+
+
+def test_a_video_and_its_maps_are_a_batch_that_passes_the_check(tmp_path):
+    path = tmp_path / "outputs/mine/videos/prompt_001/video_001.mp4"
+    maps = {"a red rose": MAPS, "Kiss": MAPS.astype(np.float32)}
+    manifest = write_video(
+        path, FRAMES, fps=8, attention=maps, generation={"prompt": "x"}, visualization={"colormap": "viridis"}
+    )
+    assert manifest == path.with_name("video_001.complete.json")
+    assert problems(tmp_path) == []
+    document = read(manifest)
+    assert document["attention"] == ["attention_maps/vid001.safetensors"]
+    assert document["tokens"] == [{"slug": "a_red_rose", "text": "a red rose"}, {"slug": "Kiss", "text": "Kiss"}]
+    assert document["generation"] == {"width": 48, "height": 32, "frames": 5, "fps": 8, "prompt": "x"}
+    assert document["visualization"] == {"colormap": "viridis"}
+    with AttentionReader(read_manifest(manifest)) as attention:
+        assert attention.words["a_red_rose"].shape == MAPS.shape
+
+
+def test_a_video_without_attention_passes_the_check_too(tmp_path):
+    manifest = write_video(tmp_path / "clip.mp4", FRAMES, fps=8, video_id="mine")
+    assert manifest.name == "clip.complete.json"
+    assert read(manifest)["video_id"] == "mine"
+    assert problems(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [convert8, list, lambda frames: [Image.fromarray(frame) for frame in convert8(frames)]],
+    ids=["8 bit", "a list", "pictures"],
+)
+def test_frames_come_as_pipelines_return_them(tmp_path, convert):
+    write_video(tmp_path / "a.mp4", FRAMES, fps=8)
+    write_video(tmp_path / "b.mp4", convert(FRAMES), fps=8)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert len(decode(tmp_path / "b.mp4")) == 5
+
+
+def test_while_a_video_is_written_anew_it_is_not_complete(tmp_path):
+    manifest = write_video(tmp_path / "a.mp4", FRAMES, fps=8)
+    with pytest.raises(VideoError):
+        write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": MAPS[0]})
+    assert not manifest.exists()
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 32, 48, 3), (5, 3, 32, 48), (5, 31, 48, 3), (32, 48, 3)])
+def test_what_is_no_video_is_refused(tmp_path, shape):
+    with pytest.raises(VideoError, match=r"frames: found an array of shape .*; expected \[frame, height, width, 3\]"):
+        write_video(tmp_path / "a.mp4", np.zeros(shape), fps=8)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fps": 0.0}, r"fps: found 0\.0; expected frames per second, more than 0"),
+        ({"fps": float("nan")}, "fps: found nan"),
+        ({"fps": 1001}, "at most 1000"),
+        ({"video_id": "a/b"}, "video_id: found 'a/b'; expected a name of 1 to 120 bytes without `/`"),
+        ({"video_id": ""}, "video_id: found ''"),
+        ({"video_id": "x" * 121}, "1 to 120 bytes"),
+    ],
+)
+def test_what_the_watcher_would_refuse_is_refused_before_anything_is_written(tmp_path, given, message):
+    with pytest.raises(VideoError, match=message):
+        write_video(tmp_path / "a.mp4", FRAMES, **({"fps": 8} | given))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("maps", [MAPS[0], MAPS.astype(np.float64)])
+def test_maps_that_no_reader_takes_are_refused(tmp_path, maps):
+    with pytest.raises(VideoError, match=r"attention to 'kiss': found float.* expected float16 or float32"):
+        write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": maps})
+    assert not (tmp_path / "a.complete.json").exists()
