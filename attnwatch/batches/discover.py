@@ -5,10 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attnwatch.batches.legacy.layouts import batch_around, is_old_name, old_video, old_video_around, old_videos_in
+from attnwatch.batches.legacy.layouts import (
+    SUMMARY_FILE,
+    batch_around,
+    is_old_name,
+    old_video,
+    old_video_around,
+    old_videos_in,
+)
 from attnwatch.batches.legacy.pairing import manifest_beside, tensors_of
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, TENSOR_DIRECTORY
-from attnwatch.contract.names import MANIFEST_SUFFIX, is_manifest
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, MANIFEST_SUFFIX, is_manifest
 
 _NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY})
 
@@ -60,6 +67,12 @@ def older_videos(folder: Folder) -> list[Path]:
     return [old.tensors for old in meant if not manifest_beside(old).exists()]
 
 
+def layout_of(tensors: Path) -> int:
+    """Return which of the layouts of older batches a video's tensors have: 1 to 4, or 0 for none of them."""
+    old = old_video(tensors)
+    return 0 if old is None else old.layout
+
+
 def find_files(root: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
     """Yield every file of a wanted name at or below a path, folders in the order of their names."""
     for folder in walk(root, wanted):
@@ -93,6 +106,20 @@ def manifest_of(path: Path) -> Path:
         return beside
     old = tensors_of(path.absolute()) if is_old_name(path.name) else None
     return path if old is None else old.tensors
+
+
+def place_to_look(path: Path, *, is_directory: bool) -> Path | None:
+    """Return where to look for videos after a file or a folder has appeared; None where it changes nothing.
+
+    In older batches only folders, summaries and videos count: other files come often, and say nothing.
+    """
+    if is_directory:
+        old = old_video_around(path)
+        return path if old is None else old.tensors
+    if is_manifest(path.name) or is_old_name(path.name):
+        return path
+    # A batch that has ended may now have its videos collected.
+    return path.parent if path.name in (SUMMARY_FILE, BATCH_COMPLETE_FILE) else None
 
 
 def is_searched(path: Path, root: Path) -> bool:

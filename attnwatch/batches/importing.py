@@ -20,9 +20,10 @@ from attnwatch.batches.legacy.reader import OldReader
 from attnwatch.batches.legacy.video import read_old_video
 from attnwatch.batches.settling import quiet_time, seconds_since
 from attnwatch.contract.documents import DenoisingStep, Grid, ManifestDocument
-from attnwatch.contract.manifest import TENSOR_DIRECTORY, Manifest, file_digest, read_manifest
+from attnwatch.contract.manifest import TENSOR_DIRECTORY, Manifest, read_manifest
 from attnwatch.contract.names import MANIFEST_SUFFIX
 from attnwatch.contract.receipts import Place, describe, is_untouched, record_content
+from attnwatch.contract.stamps import file_digest
 from attnwatch.errors import AttnwatchError, NotReadyError
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import write_atomically

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterable
 
-from attnwatch.contract.manifest import Manifest, Stamp
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.stamps import Stamp
 from attnwatch.settings import Watcher
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from attnwatch.batches.discover import Folder, find_videos, videos_in, walk
 from attnwatch.batches.legacy.layouts import batch_around
-from attnwatch.contract.manifest import stamp_of
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
+from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import ConfigError
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
@@ -77,18 +77,30 @@ def home_of_root(root: Path) -> Path:
     return batch_around(root) or (root.parent if is_manifest(root.name) else root)
 
 
-def home_above(directory: Path, roots: Sequence[Path]) -> Path:
-    """Return the folder above a folder of outputs that is the home of a root.
-
-    Raises:
-        ConfigError: it is below none of the roots.
-
-    """
+def _home_above(directory: Path, roots: Sequence[Path]) -> Path:
     home = next((home for home in map(home_of_root, roots) if directory.is_relative_to(home)), None)
     if home is None:
         named = ", ".join(map(str, roots))
         raise ConfigError(f"found outputs that belong in {directory}; expected one below {named}; name what holds it")
     return home
+
+
+def outputs_at(directory: Path, roots: Sequence[Path], out: Path | None) -> Path:
+    """Return the folder where outputs go that would lie in `directory` without `--out`.
+
+    Args:
+        directory: the folder of outputs beside a video, or of a batch's collection.
+        roots: what the user named.
+        out: the folder given with `--out`; None if there is none.
+
+    Raises:
+        ConfigError: `directory` is below none of the roots, so it has no place in `out`.
+
+    """
+    if out is None:
+        return directory
+    home = _home_above(directory, roots)
+    return out / (home.name if len(roots) > 1 else "") / directory.relative_to(home)
 
 
 def require_own_names(roots: Iterable[Path]) -> None:

@@ -56,3 +56,9 @@ def outputs_of(path: Path) -> tuple[str, Path]:
         return default_video_id(path), path.parent / OUTPUT_DIRECTORY
     pairing = pair(old)
     return pairing.video_id, (old.batch / pairing.name).parent / OUTPUT_DIRECTORY
+
+
+def home_of(path: Path) -> Path:
+    """Return the folder that a video's paths start from: the manifest's, or that of the older batch."""
+    old = None if is_manifest(path.name) else old_video(path)
+    return path.parent if old is None else old.batch

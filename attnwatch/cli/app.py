@@ -36,7 +36,8 @@ from attnwatch.report.reporter import Audience, Report
 from attnwatch.system.font_cache import is_temporary, matplotlib_folder
 from attnwatch.system.notify import Notifier
 from attnwatch.watch.daemon import Daemon
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.options import Options
+from attnwatch.watch.plan import Planner
 
 USAGE, INTERRUPTED = 2, 130
 _BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from attnwatch.batches.discover import find_manifests, find_videos, older_videos, walk
-from attnwatch.batches.legacy.layouts import old_video
+from attnwatch.batches.discover import find_manifests, find_videos, layout_of, older_videos, walk
 from attnwatch.batches.videos import open_attention, outputs_of, read_video
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.errors import AttnwatchError
@@ -209,8 +208,7 @@ def _older(root: Path) -> Iterator[Finding]:
     wrong: dict[str, Path] = {}
     unreadable = 0
     for tensors in (path for folder in walk(root) for path in older_videos(folder)):
-        old = old_video(tensors)
-        layouts[old.layout if old else 0] += 1
+        layouts[layout_of(tensors)] += 1
         try:
             with open_attention(read_video(tensors)):
                 pass

@@ -4,17 +4,17 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from attnwatch.contract.documents import ManifestDocument
-from attnwatch.contract.folders import folder_digest, folder_totals
 from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
+from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
 
 BATCH_FILE = "batch.json"
@@ -25,17 +25,6 @@ MAX_DOCUMENT_BYTES = 4 * 2**20
 _MOST_PROBLEMS = 100
 
 _Document = TypeVar("_Document", bound=BaseModel)
-
-
-class Stamp(NamedTuple):
-    """What tells cheaply that a file may be another one: its size in bytes, and its times in nanoseconds.
-
-    A folder of an older batch counts like one file: the bytes of those in it, and their latest times.
-    """
-
-    bytes: int
-    modified: int
-    changed: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,9 @@ class Manifest:
 
     def stamps(self) -> dict[str, Stamp | None]:
         """Return the stamps of the video and each tensor file, None where absent, by relative path."""
-        return {name: _stamp(path) for name, path in zip(self.names, (self.video, *self.attention), strict=True)}
+        return {
+            name: required_stamp(path) for name, path in zip(self.names, (self.video, *self.attention), strict=True)
+        }
 
     def inputs(self) -> dict[str, int | None]:
         """Return the size in bytes of the video and each tensor file, None where absent, by relative path."""
@@ -221,11 +212,6 @@ def _stays_inside(directory: Path, name: str) -> bool:
     return os.path.commonpath([base, os.path.realpath(directory / name)]) == base
 
 
-def sizes(stamps: Mapping[str, Stamp | None]) -> dict[str, int | None]:
-    """Return the sizes in bytes, None where a file is absent."""
-    return {name: stamp and stamp.bytes for name, stamp in stamps.items()}
-
-
 def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
     """Compare the files with what the manifest says of them; return the SHA-256 of each that is there.
 
@@ -273,32 +259,6 @@ def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str,
             raise NotReadyError(f"{manifest.path}: {name} has {size:,} of {record.bytes:,} bytes yet; {_TO_COME}")
         present[name] = size
     return present
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, or of what is in a folder, in hexadecimal digits."""
-    if path.is_dir():
-        return folder_digest(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def stamp_of(path: Path | str) -> Stamp | None:
-    """Return the stamp of a file, None where there is none that could be looked at."""
-    try:
-        return _stamp(path)
-    except (OSError, ValueError):
-        return None
-
-
-def _stamp(path: Path | str) -> Stamp | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a path of any kind: this is called for every file in every scan
-        if stat.S_ISDIR(status.st_mode):
-            return Stamp(*folder_totals(path))
-    except FileNotFoundError:
-        return None
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem]:

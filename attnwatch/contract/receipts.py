@@ -15,12 +15,15 @@ from types import MappingProxyType
 from typing import Any
 
 from attnwatch.contract.documents import Attempt, ContentRecord, OutputRecord, ReceiptDocument
-from attnwatch.contract.manifest import Stamp, read_document
+from attnwatch.contract.manifest import read_document
 from attnwatch.contract.names import RECEIPT_SUFFIX, printable
+from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
-from attnwatch.render import RENDERER_VERSION
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 from attnwatch.system.files import write_atomically
+
+RENDERER_VERSION = 2
+"""Of the pictures: a higher one makes every receipt written so far stale."""
 
 _DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
 _LONGEST_WAIT = 3600.0

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
-from attnwatch.contract.manifest import Manifest, Stamp, stamp_of
-from attnwatch.contract.receipts import Fingerprint, Place
-from attnwatch.render import RENDERER_VERSION
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.receipts import RENDERER_VERSION, Fingerprint, Place
+from attnwatch.contract.stamps import Stamp, stamp_of
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:

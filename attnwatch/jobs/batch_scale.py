@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnwatch.batches.discover import find_videos
-from attnwatch.contract.manifest import stamp_of
 from attnwatch.contract.receipts import Fingerprint
+from attnwatch.contract.stamps import stamp_of
 from attnwatch.settings import Visualization
 from attnwatch.system.locks import ENDLESS, exclusive
 

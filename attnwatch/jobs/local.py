@@ -1,16 +1,16 @@
 """Where jobs run: processes of this machine, each with a deadline."""
 
 import contextlib
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from signal import SIGKILL, SIGTERM, Signals
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from attnwatch.errors import EngineError, JobError
-from attnwatch.jobs.video import Work, run_in_process
+from attnwatch.jobs.engine import Finished, Waitable
+from attnwatch.jobs.work import Work, run_in_process
 from attnwatch.system.forkserver import ForkServer
 from attnwatch.system.limits import SINGLE_THREADED
 
@@ -18,17 +18,6 @@ _PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.col
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
 _LEFT_AFTER = 5.0  # seconds between KILL and giving up on a process that the kernel cannot end
 _STOP_AFTER = 1.0  # seconds of each, when everything is stopped
-
-Waitable: TypeAlias = "Connection[Any, Any] | socket.socket"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A job that ended, with its result or the error that took its process."""
-
-    job: Work
-    outcome: object
-    seconds: float
 
 
 @dataclass

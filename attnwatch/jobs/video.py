@@ -13,33 +13,32 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
-from attnwatch.batches.legacy.layouts import home_of
 from attnwatch.batches.settling import seconds_since
-from attnwatch.batches.videos import read_video
+from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
-from attnwatch.contract.manifest import Manifest, file_digest, sizes, verify
+from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.contract.receipts import (
     Content,
     Fingerprint,
     Place,
-    describe,
     failure,
     is_same_content,
     record_content,
     success,
 )
+from attnwatch.contract.stamps import file_digest, sizes
 from attnwatch.contract.validity import as_rendered, remove_outdated
 from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
 from attnwatch.jobs.batch_scale import BatchScale
+from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import link_or_copy, move_into_place, sync
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive, lock_file
-from attnwatch.system.shortage import Shortage, free_space, shortage_behind
+from attnwatch.system.shortage import free_space, shortage_behind
 
 if TYPE_CHECKING:
     from attnwatch.render.output import Output
@@ -97,58 +96,6 @@ class Job:
     def run(self) -> "Result":
         """Do it, in this process."""
         return run(self)
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a job ended: with a receipt, or without because nothing was tried.
-
-    Attributes:
-        receipt: as written; None when nothing was tried.
-        obstacle: why nothing was tried, None when there is a receipt.
-        busy: the obstacle is another process that renders this video.
-        shortage: the obstacle is that something has run out.
-        unchanged: the receipt is the former one, its files were only touched.
-
-    """
-
-    receipt: ReceiptDocument | None
-    obstacle: str | None = None
-    busy: bool = False
-    shortage: Shortage | None = None
-    unchanged: bool = False
-
-
-def obstructed(error: BaseException) -> Result:
-    """Return the result for an error that says nothing about the video."""
-    return Result(None, describe(error), isinstance(error, BusyError), shortage_behind(error))
-
-
-class Work(Protocol):
-    """What a process is started for; it and its answer are picklable."""
-
-    @property
-    def limits(self) -> Limits:
-        """What its process may use."""
-
-    def at_home(self) -> Self:
-        """Change into the folder where it works; return it with paths as seen from there."""
-
-    def run(self) -> object:
-        """Do it; called in the process."""
-
-
-def run_in_process(work: Work, results: "Connection[Any, Any]") -> None:
-    """Entry point of the job's process."""
-    work.limits.impose()
-    try:
-        results.send(work.at_home().run())
-    except OSError as error:  # the folder is gone, or nobody reads the result
-        results.send(obstructed(error))
-    except Exception as error:
-        # Nobody expected it: its text goes into the receipt, its traceback to stderr.
-        results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
-        raise
 
 
 def run(job: Job) -> Result:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attnwatch.batches.targets import Target
 from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.contract.receipts import Place
 from attnwatch.report.activity import Activity, Mode, Publisher, Running, now
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import counted
 from attnwatch.report.metrics import write_metrics
 from attnwatch.system.notify import Notifier
-from attnwatch.watch.plan import Options
-from attnwatch.watch.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -87,32 +87,28 @@ class Report:
         if scans != self.activity.scans:
             self.activity.scans, self.activity.last_scan, self.activity.last_scan_seconds = scans, now(), seconds
 
-    def rendered(self, task: Task, receipt: ReceiptDocument) -> None:
+    def rendered(self, target: Target, place: Place, receipt: ReceiptDocument) -> None:
         """Say what a video has become."""
         self._done += 1
         self.activity.rendered += receipt.status == "rendered"
-        about = _fields(task, receipt)
+        about = _fields(place, receipt)
         for output in receipt.outputs:
             fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
             _log.info("✅ Generated attention video: %s", output.file, extra=fields)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
         outputs = counted(len(receipt.outputs), "output")
-        where = "" if task.target.batch is None else f" in the collection of {task.target.batch.name}"
+        where = "" if target.batch is None else f" in the collection of {target.batch.name}"
         text = "%s: %s%s in %.1f s%s"
         _log.info(text, receipt.video_id, outputs, where, seconds, notes, extra={**about, "seconds": seconds})
-        self._audience.hooks.run(receipt, task.place.path)
+        self._audience.hooks.run(receipt, place.path)
 
-    def failed(self, task: Task, receipt: ReceiptDocument, options: Options) -> None:
-        """Say why a video could not be rendered, and what comes next."""
+    def failed(self, place: Place, receipt: ReceiptDocument, then: str) -> None:
+        """Say why a video could not be rendered, and what comes next (`then`)."""
         self.activity.failed += 1
         tried = f"attempt {len(receipt.attempts)}"
-        if receipt.next_attempt is None or options.once:
-            then = f"{options.retry_command(task.target)} tries again"
-        else:
-            then = f"next attempt at {receipt.next_attempt}"
         error = receipt.attempts[-1].error
-        fields = {**_fields(task, receipt), "error": error, "next_attempt": receipt.next_attempt}
+        fields = {**_fields(place, receipt), "error": error, "next_attempt": receipt.next_attempt}
         _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
 
     def beat(self, *, waiting: int, paused: str | None) -> None:
@@ -143,13 +139,12 @@ class Report:
             _log.info("%d rendered, %s", self._done, remaining)
         self._summed_up, self._next_summary = self._done, now + _SUMMARY_INTERVAL
 
-    def runs(self, tasks: Iterable[Task]) -> None:
+    def runs(self, places: Iterable[Place]) -> None:
         """Note what is being rendered."""
         since = {(running.video_id, running.manifest): running for running in self.activity.running}
         self.activity.running = [
-            since.get((task.place.video_id, str(task.place.manifest)))
-            or Running(task.place.video_id, str(task.place.manifest), now())
-            for task in tasks
+            since.get((place.video_id, str(place.manifest))) or Running(place.video_id, str(place.manifest), now())
+            for place in places
         ]
 
     @contextlib.contextmanager
@@ -185,6 +180,6 @@ class Report:
             self._metrics_complaint = error.strerror
 
 
-def _fields(task: Task, receipt: ReceiptDocument) -> dict[str, object]:
+def _fields(place: Place, receipt: ReceiptDocument) -> dict[str, object]:
     """Return what a line in JSON says beside its message."""
-    return {"video_id": receipt.video_id, "manifest": str(task.place.manifest), "status": receipt.status}
+    return {"video_id": receipt.video_id, "manifest": str(place.manifest), "status": receipt.status}

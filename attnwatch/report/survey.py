@@ -8,12 +8,14 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic_core import from_json
 
 from attnwatch.batches.discover import Folder, older_videos, walk
+from attnwatch.batches.targets import outputs_at
 from attnwatch.batches.videos import outputs_of, read_video
 from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptHead
@@ -23,7 +25,6 @@ from attnwatch.contract.receipts import Place
 from attnwatch.contract.validity import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.system.locks import lock_file, locked_inodes
-from attnwatch.watch.plan import Options
 
 State = Literal["rendered", "skipped", "running", "waiting", "failed"]
 _Places = Callable[[Path], Path]  # from a video's own folder of outputs to where they are
@@ -58,23 +59,23 @@ def survey(root: Path, out: Path | None = None) -> Iterator[Rendering]:
         out: folder that a watcher of this root was given for outputs and receipts; None if they lie beside the videos.
 
     """
-    outputs_at = Options((root,), out=out).outputs_at
+    places = partial(outputs_at, roots=(root,), out=out)
     locked = locked_inodes()
     batches: dict[Path, None] = {}
     for folder in walk(root):
         if folder.files:
             batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
-            yield from _with_manifests(folder, outputs_at, locked)
+            yield from _with_manifests(folder, places, locked)
         for tensors in older_videos(folder):
             batches[Path(folder.path)] = None
-            yield _older(tensors, outputs_at, locked)
+            yield _older(tensors, places, locked)
     for batch in batches:
         if batch.is_relative_to(root):
-            yield from _collected(batch, outputs_at, locked)
+            yield from _collected(batch, places, locked)
 
 
-def _with_manifests(folder: Folder, outputs_at: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(outputs_at(Path(folder.path) / OUTPUT_DIRECTORY), locked)
+def _with_manifests(folder: Folder, places: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(places(Path(folder.path) / OUTPUT_DIRECTORY), locked)
     by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
     for name in folder.files:
         yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs)
@@ -116,10 +117,10 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
     return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
 
 
-def _older(tensors: Path, outputs_at: _Places, locked: frozenset[int]) -> Rendering:
+def _older(tensors: Path, places: _Places, locked: frozenset[int]) -> Rendering:
     """Return what became of a video of an older batch, by its own receipt: there is no manifest to know it by."""
     video_id, usual = outputs_of(tensors)
-    place = Place(tensors, video_id, outputs_at(usual))
+    place = Place(tensors, video_id, places(usual))
     receipt = _receipt(place.path)
     state: State = "waiting" if receipt is None or not _older_holds(receipt, place) else receipt.status
     return Rendering(place, "running" if _is_locked(place, locked) else state, receipt)
@@ -140,8 +141,8 @@ def _is_locked(place: Place, locked: frozenset[int]) -> bool:
         return False
 
 
-def _collected(batch: Path, outputs_at: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(outputs_at(batch / OUTPUT_DIRECTORY), locked)
+def _collected(batch: Path, places: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(places(batch / OUTPUT_DIRECTORY), locked)
     for receipt in outputs.receipts:
         state: State = "running" if receipt.video_id in outputs.running else receipt.status
         yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)

@@ -2,7 +2,7 @@
 
 from attnwatch.contract.receipts import failure, record_content
 from attnwatch.errors import BusyError, JobError
-from attnwatch.jobs.video import Result, obstructed
+from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Watcher
 from attnwatch.system.locks import exclusive
 from attnwatch.watch.task import Task

@@ -20,7 +20,8 @@ from attnwatch.system.signals import drain, handling
 from attnwatch.watch.detection import way_to_learn
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.events import Hints, RootWatcher
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.options import Options
+from attnwatch.watch.plan import Planner
 from attnwatch.watch.scanner import Search
 
 _log = logging.getLogger(__name__)

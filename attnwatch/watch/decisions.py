@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attnwatch.batches.legacy.layouts import home_of
 from attnwatch.batches.targets import Target
-from attnwatch.contract.manifest import Stamp, stamp_of
+from attnwatch.batches.videos import home_of
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
 from attnwatch.contract.receipts import Fingerprint
+from attnwatch.contract.stamps import Stamp, stamp_of
 
 Stamps = Mapping[str, Stamp | None]
 

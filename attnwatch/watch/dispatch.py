@@ -11,15 +11,18 @@ from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
 from attnwatch.errors import JobError
-from attnwatch.jobs.local import Finished, LocalEngine
+from attnwatch.jobs.engine import Finished
+from attnwatch.jobs.local import LocalEngine
 from attnwatch.jobs.sheets import SheetJob, SheetResult, is_due
-from attnwatch.jobs.video import Job, Result, obstructed, remove_leftovers
+from attnwatch.jobs.video import Job, remove_leftovers
+from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
 from attnwatch.system.shortage import Shortage, lack_of_space
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.crash import record_crash
+from attnwatch.watch.options import Options
 from attnwatch.watch.pauses import Pauses
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.plan import Planner
 from attnwatch.watch.task import Task
 
 _log = logging.getLogger(__name__)
@@ -87,7 +90,7 @@ class Dispatcher:
 
     def tell(self) -> None:
         """Report how things stand."""
-        self._report.runs(task for task, _ in self._running.values())
+        self._report.runs(task.place for task, _ in self._running.values())
         self._report.beat(waiting=len(self._backlog), paused=self._pauses.reason)
 
     def consider(self, target: Target) -> None:
@@ -278,14 +281,18 @@ class Dispatcher:
         self._planner.note_rendered(task)
         if not unchanged:
             self.rendered += receipt.status == "rendered"
-            self._report.rendered(task, receipt)
+            self._report.rendered(task.target, task.place, receipt)
         if not self._options.once:
             self.consider(task.target)  # files or settings may have changed while it was rendered
 
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
         self.failed.add(task.target)
         self._planner.note_failed(task)
-        self._report.failed(task, receipt, self._options)
+        if receipt.next_attempt is None or self._options.once:
+            then = f"{self._options.retry_command(task.target)} tries again"
+        else:
+            then = f"next attempt at {receipt.next_attempt}"
+        self._report.failed(task.place, receipt, then)
         # A batch may ask for it in a run of its own; it does not end a watcher that others rely on.
         if task.settings.fail_on_visualization_error and (self._survives_no_failure or self._options.once):
             self.gives_up = True

@@ -23,8 +23,8 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from attnwatch.batches.legacy.layouts import SUMMARY_FILE, is_old_name, old_video_around
-from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest, is_receipt
+from attnwatch.batches.discover import place_to_look
+from attnwatch.contract.names import is_receipt
 
 _log = logging.getLogger(__name__)
 
@@ -62,15 +62,10 @@ class Hints(FileSystemEventHandler):
         if event.event_type not in _APPEARED:
             return
         path = Path(os.fsdecode(event.dest_path or event.src_path))
-        if event.is_directory:
-            old = old_video_around(path)
-            self.add(path if old is None else old.tensors)
-        elif is_manifest(path.name) or is_receipt(path.name) or is_old_name(path.name):
+        if is_receipt(path.name) and not event.is_directory:
             self.add(path)
-        elif path.name == SUMMARY_FILE:
-            self.add(path.parent)
-        elif path.name == BATCH_COMPLETE_FILE:
-            self.add(path.parent)  # the batch has ended: its videos may now be collected
+        elif (place := place_to_look(path, is_directory=event.is_directory)) is not None:
+            self.add(place)
 
     def add(self, path: Path) -> None:
         """Note a path."""

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from attnwatch.batches.legacy.layouts import home_of
 from attnwatch.batches.targets import Target
+from attnwatch.batches.videos import home_of
 from attnwatch.system.shortage import Shortage, disk_of
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.pause import Pause

@@ -3,95 +3,28 @@
 import contextlib
 import hashlib
 import logging
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.batches.settling import Settling, quiet_time
 from attnwatch.batches.targets import (
     Target,
-    batch_names,
     ending_sha256,
-    home_above,
-    home_of_root,
-    require_own_names,
-    retry_command,
 )
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest, Stamp, sizes, stamp_of
+from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
 from attnwatch.contract.receipts import Fingerprint, Place, describe, failure, is_untouched, seconds_until_due
+from attnwatch.contract.stamps import Stamp, sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, removed_tensors
 from attnwatch.errors import AttnwatchError
 from attnwatch.settings import Visualization
 from attnwatch.watch.decisions import Memory, origins
+from attnwatch.watch.options import Options
 from attnwatch.watch.task import Task
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What one run is asked to do.
-
-    Attributes:
-        roots: files and folders to look after.
-        once: render what is finished, then stop.
-        force: render everything once, whatever the receipts say.
-        dry_run: write nothing, not even why a manifest is refused.
-        by_name: the user named these videos: render them even if their batch asks for no per-video rendering, and
-            also those that were given up.
-        collect: make the collections of the batches that the roots are, and nothing else.
-        tokens: only these words; None for all.
-        since: only videos that were finished at or after this time (seconds since 1970); None for all.
-        batch: only videos of batches whose folder has a name like this (a shell's pattern); None for all.
-        oldest_first: start with the video that was finished first, not last.
-        out: folder that gets all outputs and receipts, arranged as they would be below the roots; None for there.
-        config: the file that the settings come from; None for none.
-
-    """
-
-    roots: tuple[Path, ...]
-    once: bool = False
-    force: bool = False
-    dry_run: bool = False
-    by_name: bool = False
-    collect: bool = False
-    tokens: tuple[str, ...] | None = None
-    since: float | None = None
-    batch: str | None = None
-    oldest_first: bool = False
-    out: Path | None = None
-    config: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse roots that would share a folder below `out`."""
-        if self.out is not None:
-            require_own_names(self.roots)
-
-    def outputs_at(self, directory: Path) -> Path:
-        """Return where the outputs go that would go to a folder.
-
-        Raises:
-            ConfigError: it is below none of the roots, so that it has no place in `out`.
-
-        """
-        if self.out is None:
-            return directory
-        base = home_above(directory, self.roots)
-        return self.out / (base.name if len(self.roots) > 1 else "") / directory.relative_to(base)
-
-    def retry_command(self, target: Target) -> str:
-        """Return the command that tries a target again, whatever its receipt says, with its outputs in this place."""
-        home = home_of_root(target.batch or target.manifest)
-        return retry_command(target, None if self.out is None else self.outputs_at(home), self.config)
-
-    def take(self, target: Target, finished: Stamp | None) -> bool:
-        """Tell whether a target is one of those that are asked for, by its path and when it was finished."""
-        if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
-            return False
-        return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))
 
 
 class Planner:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from attnwatch.batches.targets import Target
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.contract.manifest import Manifest, Stamp, require_whole
+from attnwatch.contract.manifest import Manifest, require_whole
 from attnwatch.contract.receipts import Fingerprint, Place, describe
+from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import NotReadyError
 from attnwatch.settings import Visualization
 from attnwatch.system.files import unwritable

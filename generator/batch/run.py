@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from generator.batch.documents import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
 from generator.batch.folders import batch_folder, claimed, wait_until_ended
 from generator.batch.interrupt import Stopped, StopRequest, stop_on_signals
 from generator.batch.make_video import make_video
@@ -24,7 +25,6 @@ from generator.batch.ranks import Rank
 from generator.errors import CaptureError, PipelineError, VideoError
 from generator.models.memory import recover
 from generator.outputs.files import remove_leftovers
-from generator.outputs.manifest import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
 
 log = logging.getLogger(__name__)
 

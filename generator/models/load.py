@@ -7,8 +7,8 @@ import huggingface_hub
 import torch
 import transformers
 
-from generator import tiny
 from generator.errors import ModelError, first_line
+from generator.models import tiny
 from generator.models.contract import VideoModel
 from generator.models.families.animatediff import AnimateDiffModel
 from generator.models.families.base import PipelineModel

@@ -9,8 +9,9 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch import Tensor
 
+from generator.models.tiny import FRAMES, SIZE
 from generator.tiny.descent import Descent, Phase
-from generator.tiny.shapes import FRAMES, SIZE, draw_scene, render
+from generator.tiny.shapes import draw_scene, render
 
 STEPS = 1200
 

@@ -21,12 +21,13 @@ from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnP
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from generator.models.tiny import FRAMES, SIZE
 from generator.tiny.autoencoder import encode, to_tensor
 from generator.tiny.captions import draw_caption, text
 from generator.tiny.descent import Descent, Phase
 from generator.tiny.networks import SCHEDULER, TEXT_KEYS
 from generator.tiny.reading import KEYS, embed
-from generator.tiny.shapes import FRAMES, SIZE, Scene, draw_scene, render
+from generator.tiny.shapes import Scene, draw_scene, render
 
 log = logging.getLogger(__name__)
 

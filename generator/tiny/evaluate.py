@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from generator import tiny
+from generator.models import tiny
 from generator.tiny import truth
 from generator.tiny.captions import track
 from generator.tiny.networks import build

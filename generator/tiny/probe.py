@@ -11,9 +11,9 @@ from diffusers import DiffusionPipeline
 from generator.capture.recorder import capture
 from generator.models.families.base import PipelineModel
 from generator.models.families.wan import WanModel
+from generator.models.tiny import SAMPLING
 from generator.prompts.template import Template
 from generator.prompts.tokens import locate
-from generator.tiny import SAMPLING
 from generator.tiny.autoencoder import encode, to_tensor
 from generator.tiny.captions import describe, track
 from generator.tiny.networks import TEXT_KEYS

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from safetensors.numpy import load_file
 
-from generator.tiny import SAMPLING
+from generator.models.tiny import SAMPLING
 
 
 class EvaluationError(Exception):

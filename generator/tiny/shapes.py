@@ -11,8 +11,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
-SIZE, FRAMES = 80, 17
-"""Height and width in pixels, and frames, of a whole clip."""
+from generator.models.tiny import FRAMES, SIZE
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
+from generator.models.tiny import FRAMES, SIZE
 from generator.tiny import autoencoder, denoiser, reading
 from generator.tiny.captions import WORDS
 from generator.tiny.card import write_card
 from generator.tiny.evaluate import WHOLE, compare
 from generator.tiny.networks import build
-from generator.tiny.shapes import FRAMES, SIZE
 
 log = logging.getLogger(__name__)
 

@@ -124,8 +124,8 @@ def whole_program(folder: Path) -> Iterator[Row]:
 REDUCE = """
 import sys
 from pathlib import Path
-from attnwatch.manifest import read_manifest
-from attnwatch.tensors import AttentionReader
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.tensors.reader import AttentionReader
 with AttentionReader(read_manifest(Path(sys.argv[1]))) as reader:
     for word in reader.words.values():
         word.frames()
@@ -134,7 +134,7 @@ with AttentionReader(read_manifest(Path(sys.argv[1]))) as reader:
 RENDER = """
 import sys
 from pathlib import Path
-from attnwatch.manifest import read_manifest
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization
 import matplotlib.colors

@@ -91,7 +91,7 @@ def test_the_extra_for_the_generator_requires_what_it_needs():
 def test_help_comes_without_numpy_av_and_matplotlib(tmp_path):
     program = """
 import sys
-from attnwatch.cli import main
+from attnwatch.cli.app import main
 try:
     main(["--help"])
 finally:

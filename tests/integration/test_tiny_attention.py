@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import attnwatch
-from generator import tiny
+from generator.models import tiny
 from generator.tiny import evaluate
 from generator.tiny.evaluate import BARS, QUICK, SEED, Comparison, of_noised_clip, of_one_object, scenes_of_two
 from generator.tiny.probe import Probe

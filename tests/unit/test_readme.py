@@ -94,7 +94,7 @@ def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch)
 def test_the_example_of_a_script_of_ones_own_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
     """It runs as it stands there, with the embedded model in the place of a large one, and of its size."""
     monkeypatch.chdir(tmp_path)
-    from generator import tiny
+    from generator.models import tiny
 
     small = "num_frames=5, width=64, height=48, num_inference_steps=2"
     names = run_example(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnwatch.contract.manifest import TENSOR_DIRECTORY
-from attnwatch.contract.names import is_manifest
 
 VIDEO_DIRECTORY = "videos"
 AGGREGATED_DIRECTORY = "aggregated"
@@ -79,12 +78,6 @@ def old_video_around(path: Path) -> OldVideo | None:
     if TENSOR_DIRECTORY not in path.parts:
         return None
     return next((found for folder in (path, *path.parents) if (found := old_video(folder))), None)
-
-
-def home_of(path: Path) -> Path:
-    """Return the folder that a video's paths start from: the manifest's, or that of the older batch."""
-    old = None if is_manifest(path.name) else old_video(path)
-    return path.parent if old is None else old.batch
 
 
 def batch_around(path: Path) -> Path | None:

@@ -22,8 +22,8 @@ def random_weights(tmp_path_factory):
 def model(random_weights):
     import torch
 
-    from generator import tiny
     from generator.models import load as models
+    from generator.models import tiny
     from generator.settings import ModelSettings
 
     torch.set_num_threads(1)

@@ -3,7 +3,7 @@ import shutil
 import torch
 from diffusers import WanPipeline
 
-from generator import tiny
+from generator.models import tiny
 from tests.random_wan import TRANSFORMER, build, build_tokenizer
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from attnwatch.batches.discover import Folder
-from attnwatch.batches.targets import Target, ended_batch, ending_sha256, find_targets, home_above, targets_in
+from attnwatch.batches.targets import Target, ended_batch, ending_sha256, find_targets, outputs_at, targets_in
 from attnwatch.errors import ConfigError
 from tests.support import BATCH, Batch, write_json
 
@@ -51,13 +51,15 @@ def test_nothing_is_collected_above_what_was_named(tmp_path):
     assert ended_batch(manifest, [manifest, batch.folder]) == batch.folder
 
 
-def test_outputs_lie_below_the_root_that_is_above_them(tmp_path):
-    videos, tensors = tmp_path / "videos", tmp_path / "attention_maps" / "prompt_001_vid001"
-    assert home_above(videos / "x", [tmp_path / "other", videos]) == videos
-    assert home_above(videos / "x", [videos / "v.complete.json"]) == videos
-    assert home_above(videos / "x", [tensors]) == tmp_path
+def test_outputs_go_below_out_as_they_would_lie_below_their_root(tmp_path):
+    videos, tensors, out = tmp_path / "videos", tmp_path / "attention_maps" / "prompt_001_vid001", tmp_path / "out"
+    assert outputs_at(videos / "x", [videos], None) == videos / "x"
+    assert outputs_at(videos / "x", [videos], out) == out / "x"
+    assert outputs_at(videos / "x", [tmp_path / "other", videos], out) == out / "videos" / "x"
+    assert outputs_at(videos / "x", [videos / "v.complete.json"], out) == out / "x"
+    assert outputs_at(videos / "x", [tensors], out) == out / "videos" / "x"
     with pytest.raises(ConfigError, match=f"expected one below {videos}"):
-        home_above(tmp_path / "attention_videos", [videos])
+        outputs_at(tmp_path / "attention_videos", [videos], out)
 
 
 def test_the_ending_changes_when_a_batch_is_gone_on_with(tmp_path):

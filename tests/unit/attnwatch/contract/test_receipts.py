@@ -8,9 +8,16 @@ import jsonschema
 import pytest
 
 from attnwatch.contract.documents import OutputRecord, json_schema
-from attnwatch.contract.receipts import Fingerprint, Place, describe, failure, seconds_until_due, success
+from attnwatch.contract.receipts import (
+    RENDERER_VERSION,
+    Fingerprint,
+    Place,
+    describe,
+    failure,
+    seconds_until_due,
+    success,
+)
 from attnwatch.errors import JobError, TensorError, VideoError
-from attnwatch.render import RENDERER_VERSION
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 
 OUTPUT = OutputRecord(file="a_kiss_overlay.mp4", kind="overlay", token="kiss", bytes=7, scale=(0.0, 0.5))

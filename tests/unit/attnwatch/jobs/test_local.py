@@ -13,7 +13,8 @@ import pytest
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import EngineError, JobError
 from attnwatch.jobs.local import _PRELOADED, LocalEngine
-from attnwatch.jobs.video import Job, Result
+from attnwatch.jobs.video import Job
+from attnwatch.jobs.work import Result
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.limits import Limits
 from tests.support import Batch, few_descriptors, is_running, wait_until

@@ -16,11 +16,13 @@ from attnwatch.config import Settings
 from attnwatch.contract.documents import json_schema
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, VideoError
-from attnwatch.jobs.video import Job, obstructed, remove_leftovers, run, run_in_process
+from attnwatch.jobs.video import Job, remove_leftovers, run
+from attnwatch.jobs.work import obstructed, run_in_process
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Watcher
 from attnwatch.system.shortage import Shortage
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.options import Options
+from attnwatch.watch.plan import Planner
 from tests.support import (
     FRAMES,
     Batch,

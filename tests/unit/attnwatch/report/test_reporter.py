@@ -17,7 +17,8 @@ from attnwatch.report.hooks import Hooks
 from attnwatch.report.reporter import Audience, Report
 from attnwatch.settings import Watcher
 from attnwatch.system.notify import Notifier
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.options import Options
+from attnwatch.watch.plan import Planner
 from tests.support import Batch, wait_until
 
 OUTPUT = OutputRecord(file="vid_kiss_overlay.mp4", kind="overlay", token="kiss", bytes=1, scale=(0.0, 1.0))
@@ -69,7 +70,7 @@ def failed_receipt_of(task, **limits):
 def test_without_an_audience_nothing_is_in_the_way(activity, task):
     report = Report(activity, Audience())
     report.ready()
-    report.rendered(task, receipt_of(task, OUTPUT))
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     report.beat(waiting=0, paused=None)
     report.stopping(0, 5.0)
     report.close(once=False)
@@ -100,13 +101,13 @@ def test_a_beat_is_due_soon_while_commands_run(activity, task):
     with Hooks("sleep 60") as hooks:
         report = Report(activity, Audience(hooks=hooks))
         assert report.patience is None
-        report.rendered(task, receipt_of(task, OUTPUT))
+        report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
         assert report.patience < 1
 
 
 def test_a_video_is_told_of_line_by_line_and_counted(activity, task, caplog):
     report = Report(activity, Audience())
-    report.rendered(task, receipt_of(task, OUTPUT, OUTPUT))
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT, OUTPUT))
     assert caplog.messages == [
         "✅ Generated attention video: vid_kiss_overlay.mp4",
         "✅ Generated attention video: vid_kiss_overlay.mp4",
@@ -117,7 +118,7 @@ def test_a_video_is_told_of_line_by_line_and_counted(activity, task, caplog):
 
 def test_a_video_with_nothing_to_render_is_told_of_and_not_counted(activity, task, caplog):
     receipt = receipt_of(task).model_copy(update={"notes": ("no word was tracked",)})
-    Report(activity, Audience()).rendered(task, receipt)
+    Report(activity, Audience()).rendered(task.target, task.place, receipt)
     assert caplog.messages == ["prompt_001_vid001: 0 outputs in 1.2 s; no word was tracked"]
     assert activity.rendered == 0
 
@@ -126,28 +127,25 @@ def test_a_collection_is_told_from_the_rendering_beside_the_video(activity, tmp_
     batch = Batch.make(tmp_path)
     manifest = batch.add(visualization={"auto_generate_videos": True})
     task = Planner(Settings(), Options((tmp_path,))).plan(Target(manifest, batch.folder))
-    Report(activity, Audience()).rendered(task, receipt_of(task, OUTPUT))
+    Report(activity, Audience()).rendered(task.target, task.place, receipt_of(task, OUTPUT))
     assert f"in the collection of {batch.folder.name}" in caplog.messages[-1]
 
 
-def test_a_failure_is_told_with_what_comes_next(activity, task, caplog, tmp_path):
+def test_a_failure_is_told_with_what_comes_next(activity, task, caplog):
     report = Report(activity, Audience())
-    retried, given_up = failed_receipt_of(task), failed_receipt_of(task, max_attempts=1)
-    watching, once = Options((tmp_path,)), Options((tmp_path,), once=True)
-    report.failed(task, retried, watching)
-    report.failed(task, retried, once)
-    report.failed(task, given_up, watching)
-    said = f"❌ prompt_001_vid001 (attempt 1): {retried.attempts[0].error}; "
-    by_hand = f"{said}`attnwatch render {task.target.manifest}` tries again"
-    assert caplog.messages == [f"{said}next attempt at {retried.next_attempt}", by_hand, by_hand]
-    assert activity.failed == 3
+    receipt = failed_receipt_of(task)
+    report.failed(task.place, receipt, "next attempt in a minute")
+    report.failed(task.place, receipt, "`attnwatch render x` tries again")
+    said = f"❌ prompt_001_vid001 (attempt 1): {receipt.attempts[0].error}; "
+    assert caplog.messages == [f"{said}next attempt in a minute", f"{said}`attnwatch render x` tries again"]
+    assert activity.failed == 2
 
 
 def test_the_users_command_gets_the_receipt(activity, task, tmp_path):
     with Hooks(f'cat > {tmp_path}/heard.new && mv {tmp_path}/heard.new "{tmp_path}/$ATTNWATCH_VIDEO_ID"') as hooks:
         report = Report(activity, Audience(hooks=hooks))
         receipt = receipt_of(task, OUTPUT)
-        report.rendered(task, receipt)
+        report.rendered(task.target, task.place, receipt)
         path = tmp_path / "prompt_001_vid001"
         wait_until(lambda: report.beat(waiting=0, paused=None) or path.exists())
         assert json.loads(path.read_text()) == json.loads(receipt.model_dump_json())
@@ -156,7 +154,7 @@ def test_the_users_command_gets_the_receipt(activity, task, tmp_path):
 def test_a_run_that_was_asked_for_waits_for_its_commands(activity, task, tmp_path):
     hooks = Hooks(f"sleep 0.3; touch {tmp_path}/done")
     report = Report(activity, Audience(hooks=hooks))
-    report.rendered(task, receipt_of(task, OUTPUT))
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     report.close(once=True)
     assert (tmp_path / "done").exists()
 
@@ -174,7 +172,7 @@ def test_metrics_are_written_while_running_and_at_the_end(activity, task, tmp_pa
     report = Report(activity, Audience(metrics_file=path))
     report.beat(waiting=0, paused=None)
     assert "attnwatch_videos_rendered_total" in path.read_text()
-    report.rendered(task, receipt_of(task, OUTPUT))
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     report.close(once=False)
     (line,) = [line for line in path.read_text().splitlines() if line.startswith("attnwatch_videos_rendered_total")]
     assert line.endswith(" 1")
@@ -192,9 +190,9 @@ def test_a_bar_gets_what_is_done_and_what_is_known(activity, task):
     shown = []
     report = Report(activity, Audience(progress=lambda done, known: shown.append((done, known))))
     report.beat(waiting=2, paused=None)
-    report.runs([task])
+    report.runs([task.place])
     report.beat(waiting=1, paused=None)
-    report.rendered(task, receipt_of(task, OUTPUT))
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     report.runs([])
     report.beat(waiting=1, paused=None)
     assert shown == [(0, 2), (0, 2), (1, 2)]
@@ -206,7 +204,7 @@ def test_without_a_bar_a_line_per_minute_tells_how_much_is_left(activity, task, 
     monkeypatch.setattr("attnwatch.report.reporter.time", SimpleNamespace(monotonic=lambda: clock.now))
     report = Report(activity, Audience())
     for _ in range(3):
-        report.rendered(task, receipt_of(task, OUTPUT))
+        report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     caplog.clear()
     for clock.now, waiting in ((30.0, 9), (60.0, 9), (90.0, 6), (120.0, 6), (240.0, 3)):
         report.beat(waiting=waiting, paused=None)
@@ -217,8 +215,8 @@ def test_what_goes_on_running_keeps_its_time_of_start(activity, task, monkeypatc
     report = Report(activity, Audience())
     times = iter(["first", "second"])
     monkeypatch.setattr("attnwatch.report.reporter.now", lambda: next(times))
-    report.runs([task])
-    report.runs([task])
+    report.runs([task.place])
+    report.runs([task.place])
     assert [(running.video_id, running.since) for running in activity.running] == [("prompt_001_vid001", "first")]
     report.runs([])
     assert activity.running == []

@@ -121,7 +121,8 @@ def test_a_damaged_manifest_waits_for_a_watcher_to_refuse_it(batch, content):
 def test_a_manifest_that_a_watcher_has_refused_failed_until_it_is_mended(batch, tmp_path):
     from attnwatch.batches.targets import Target
     from attnwatch.config import Settings
-    from attnwatch.watch.plan import Options, Planner
+    from attnwatch.watch.options import Options
+    from attnwatch.watch.plan import Planner
 
     for wrong in ({"format": "attnwatch/2"}, {"visualization": {"colormap": "virdis"}}):
         manifest = light(batch, **wrong)

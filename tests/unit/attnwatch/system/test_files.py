@@ -61,7 +61,7 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path):
     program = """
 import sys
 from pathlib import Path
-from attnwatch.files import write_atomically
+from attnwatch.system.files import write_atomically
 for number in range(10**9):
     write_atomically(Path(sys.argv[1]), b"%d" % (number % 10) * 3_000_000)
 """

@@ -72,7 +72,7 @@ def test_matplotlib_takes_it_without_a_word(home):
     (home / "file").touch()
     program = """
 import os
-from attnwatch.fontcache import matplotlib_folder
+from attnwatch.system.font_cache import matplotlib_folder
 with matplotlib_folder():
     import matplotlib
     assert matplotlib.get_cachedir() == matplotlib.get_configdir() == os.environ["MPLCONFIGDIR"]

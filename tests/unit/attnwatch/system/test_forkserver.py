@@ -214,9 +214,9 @@ def test_a_signal_for_a_process_that_has_ended_reaches_no_other(server, tmp_path
 WATCHER = """
 import sys, time
 from pathlib import Path
-from attnwatch.forkserver import ForkServer
+from attnwatch.system.forkserver import ForkServer
 from tests.support import call
-from tests.unit.attnwatch.test_forkserver import sleep_and_tell
+from tests.unit.attnwatch.system.test_forkserver import sleep_and_tell
 server = ForkServer(call)
 server.start((sleep_and_tell, Path(sys.argv[1])))
 print(server._pid, flush=True)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from attnwatch.batches.targets import Target
-from attnwatch.contract.manifest import stamp_of
 from attnwatch.contract.receipts import Fingerprint
+from attnwatch.contract.stamps import stamp_of
 from attnwatch.watch.decisions import Memory, origins
 
 INPUTS = ("video_001.mp4", "attention_maps/vid001.safetensors")

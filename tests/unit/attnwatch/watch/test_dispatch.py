@@ -9,16 +9,19 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.receipts import success
 from attnwatch.errors import JobError
-from attnwatch.jobs.local import Finished, LocalEngine
+from attnwatch.jobs.engine import Finished
+from attnwatch.jobs.local import LocalEngine
 from attnwatch.jobs.sheets import SheetJob, SheetResult
-from attnwatch.jobs.video import Job, Result
+from attnwatch.jobs.video import Job
+from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.backlog import Waiting
 from attnwatch.watch.dispatch import Dispatcher
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.options import Options
+from attnwatch.watch.plan import Planner
 from tests.support import Batch, write_json, write_receipt
 
 

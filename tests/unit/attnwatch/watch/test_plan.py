@@ -11,7 +11,8 @@ from attnwatch.contract.manifest import read_manifest, verify
 from attnwatch.contract.receipts import failure, record_content, success
 from attnwatch.errors import JobError
 from attnwatch.settings import Watcher
-from attnwatch.watch.plan import Options, Planner
+from attnwatch.watch.options import Options
+from attnwatch.watch.plan import Planner
 from tests.support import Batch, read_receipt, write_json, write_manifest
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))

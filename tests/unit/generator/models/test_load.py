@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from generator import tiny
 from generator.errors import ModelError
 from generator.models import load as models
+from generator.models import tiny
 from generator.models.contract import LatentGrid
 from generator.models.families.wan import WanModel
 from generator.settings import ModelSettings, Sampling

@@ -6,11 +6,11 @@ import torch
 from accelerate import cpu_offload
 from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
-from generator import tiny
 from generator.capture.maps import Keep
 from generator.capture.recorder import capture
 from generator.errors import ModelError
 from generator.models import load as models
+from generator.models import tiny
 from generator.models.memory import recover
 from generator.settings import ModelSettings
 

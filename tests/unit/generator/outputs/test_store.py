@@ -167,9 +167,9 @@ import resource, sys
 from pathlib import Path
 from types import SimpleNamespace
 import torch
-from generator.families.contract import LatentGrid
-from generator.maps import Keep, StepMaps
-from generator.store import AttentionStore
+from generator.models.contract import LatentGrid
+from generator.capture.maps import Keep, StepMaps
+from generator.outputs.store import AttentionStore
 
 grid = LatentGrid(8, 32, 32, 4, True)
 recorder = SimpleNamespace(

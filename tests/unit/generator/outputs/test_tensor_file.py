@@ -70,7 +70,7 @@ def test_the_order_in_which_tensors_and_metadata_are_given_does_not_matter(tmp_p
 def test_equal_tensors_make_equal_files_in_any_process(tmp_path, name):
     program = f"""
 import numpy as np, pathlib
-from generator.tensorfile import Stored, write_tensors
+from generator.outputs.tensor_file import Stored, write_tensors
 tensors = {{name: Stored.whole(np.ones(3, np.float16)) for name in "abcdef"}}
 write_tensors(pathlib.Path({str(tmp_path / name)!r}), tensors, {{"b": "1", "a": "2"}})
 """

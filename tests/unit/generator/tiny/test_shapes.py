@@ -5,15 +5,14 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
+from generator.models.tiny import FRAMES, SIZE
 from generator.tiny import truth
 from generator.tiny.captions import UNKNOWN, WORDS, describe, draw_caption, track
 from generator.tiny.shapes import (
     COLOURS,
     DIRECTIONS,
-    FRAMES,
     HELD_OUT,
     SHAPES,
-    SIZE,
     Scene,
     Thing,
     draw_scene,

@@ -8,7 +8,8 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from generator.tiny import SAMPLING, autoencoder, denoiser, reading, train
+from generator.models.tiny import SAMPLING
+from generator.tiny import autoencoder, denoiser, reading, train
 from generator.tiny.descent import Descent, Phase
 from generator.tiny.muon import Muon, orthogonal
 from generator.tiny.networks import SCHEDULER, build, build_tokenizer

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from generator.models.tiny import FRAMES
 from generator.tiny import evaluate, truth
 from generator.tiny.captions import describe
 from generator.tiny.evaluate import BARS, Comparison, of_noised_clip, of_one_object, of_two_objects, scenes_of_two
 from generator.tiny.probe import Probed
 from generator.tiny.records import Record
-from generator.tiny.shapes import FRAMES, HELD_OUT, place, render
+from generator.tiny.shapes import HELD_OUT, place, render
 
 GRID = (5, 10, 10)
 

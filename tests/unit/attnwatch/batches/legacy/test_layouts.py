@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from attnwatch.batches.legacy.layouts import home_of, old_video, old_video_around, old_videos_in
+from attnwatch.batches.legacy.layouts import old_video, old_video_around, old_videos_in
+from attnwatch.batches.videos import home_of
 
 
 @pytest.mark.parametrize(
