@@ -5,7 +5,6 @@ Receipts are the whole memory of the watcher. Desired state = every manifest who
 
 import hashlib
 import json
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from attnwatch.contract.backoff import Backoff
 from attnwatch.contract.documents import Attempt, ContentRecord, OutputRecord, ReceiptDocument
 from attnwatch.contract.manifest import read_document
 from attnwatch.contract.names import RECEIPT_SUFFIX, printable
@@ -27,7 +27,6 @@ RENDERER_VERSION = 2
 
 _DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
 _LONGEST_WAIT = 3600.0
-_MOST_DOUBLINGS = 60  # more would only lead out of what a float can hold
 _JITTER = 0.1
 _CLOCK_ERROR = timedelta(seconds=5)
 
@@ -185,10 +184,8 @@ def failure(
     most = min(limits.max_attempts, _DETERMINISTIC_ATTEMPTS) if is_deterministic(error) else limits.max_attempts
     due = None
     if len(attempts) < most:
-        doubled = min(len(attempts) - 1, _MOST_DOUBLINGS)
-        wait = min(_LONGEST_WAIT, limits.retry_backoff * 2**doubled)
-        jitter = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311 - spreads retries, keeps no secret
-        due = (_now() + timedelta(seconds=wait * jitter)).isoformat()
+        wait = Backoff(limits.retry_backoff, _LONGEST_WAIT, _JITTER).wait(len(attempts))
+        due = (_now() + timedelta(seconds=wait)).isoformat()
     before = place.read()  # what it names is still there, and may have to be removed one day
     outputs = before.outputs if before is not None else ()
     return _receipt(
