@@ -28,7 +28,7 @@ from attnwatch.cli.lookup import named, root_of
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.errors import AttnwatchError, ConfigError, EngineError
-from attnwatch.jobs.local import LocalEngine
+from attnwatch.jobs import open_engine
 from attnwatch.report.activity import Activity, Publisher
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import console, counted
@@ -36,6 +36,8 @@ from attnwatch.report.reporter import Audience, Report
 from attnwatch.system.font_cache import is_temporary, matplotlib_folder
 from attnwatch.system.notify import Notifier
 from attnwatch.watch.daemon import Daemon
+from attnwatch.watch.decision import NotYet, Render
+from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.plan import Planner
 
@@ -185,7 +187,7 @@ def _run(
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
         # The engine first: it forks, so there may be no threads yet.
-        with LocalEngine() as engine, _bar(target) as audience.progress, _published(options) as audience.publisher:
+        with open_engine() as engine, _bar(target) as audience.progress, _published(options) as audience.publisher:
             report = Report(activity, audience)
             outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
@@ -230,8 +232,15 @@ def _begin_again(error: EngineError, environment: dict[str, str]) -> int:
 
 
 def _list(settings: Settings, options: Options) -> int:
-    planner = Planner(settings, options)
-    targets = (target for root in options.roots for target in find_targets(root))
-    for manifest in dict.fromkeys(target.manifest for target in targets if planner.plan(target)):
+    """Print the manifest of each video that would be rendered."""
+    ledger = Ledger(settings, options)
+    planner = Planner(settings, options, ledger.decisions)
+    due: dict[Path, None] = {}
+    for target in (target for root in options.roots for target in find_targets(root)):
+        decision = planner.decide(target)
+        ledger.apply(target, decision)
+        if isinstance(decision, Render | NotYet):
+            due.setdefault(target.manifest)
+    for manifest in due:
         sys.stdout.write(f"{manifest}\n")
     return OK

@@ -24,5 +24,5 @@ class Backoff:
     def wait(self, failures: int) -> float:
         """Return the seconds to wait after a number of consecutive failures, counted from 1."""
         doublings = min(max(0, failures - 1), _MOST_DOUBLINGS)
-        seconds = min(self.longest, self.first * 2**doublings)
+        seconds = min(self.longest, self.first * 2.0**doublings)
         return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - spreads retries, keeps no secret

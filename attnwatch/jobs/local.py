@@ -1,6 +1,7 @@
 """Where jobs run: processes of this machine, each with a deadline."""
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 
 from attnwatch.errors import EngineError, JobError
 from attnwatch.jobs.engine import Finished, Waitable
-from attnwatch.jobs.work import Work, run_in_process
+from attnwatch.jobs.work import Work, obstructed
 from attnwatch.system.forkserver import ForkServer
 from attnwatch.system.limits import SINGLE_THREADED
 
@@ -47,7 +48,7 @@ class LocalEngine:
         self._server: ForkServer | None = None
 
     def __enter__(self) -> "LocalEngine":
-        self._server = ForkServer(run_in_process, _PRELOADED, SINGLE_THREADED)
+        self._server = ForkServer(run_here, _PRELOADED, SINGLE_THREADED)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -168,6 +169,24 @@ class LocalEngine:
                 running.results.close()
         self._running.clear()
         self._server = None
+
+
+def run_here(work: Work, results: "Connection[Any, Any]") -> None:
+    """Run a job in this process, under its limits and in its home folder, and send its result.
+
+    What a job does not expect goes into its receipt as a `JobError`, and with a traceback to stderr.
+    """
+    work.limits.impose()
+    try:
+        if (home := work.home) is not None:
+            os.chdir(home)
+            work = work.seen_from(home)
+        results.send(work.run())
+    except OSError as error:  # the folder is gone, or the watcher does not read the result any more
+        results.send(obstructed(error))
+    except Exception as error:
+        results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
+        raise
 
 
 def _take_outcome(running: _Running) -> None:

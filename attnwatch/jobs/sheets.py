@@ -64,8 +64,12 @@ class SheetJob:
         seconds = self.settings.visualization_timeout * (1 + len(_collected(self.directory)))
         return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
 
-    def at_home(self) -> Self:
-        """Stay where it is: a batch that is renamed meanwhile gets its sheets under its new name."""
+    @property
+    def home(self) -> None:
+        """No particular folder: a batch that is renamed meanwhile gets its sheets under its new name."""
+
+    def seen_from(self, folder: Path) -> Self:  # noqa: ARG002 - part of the protocol
+        """Return the job itself."""
         return self
 
     def run(self) -> SheetResult:

@@ -8,7 +8,6 @@ the job with it, and nothing ever appears where the folder was.
 import contextlib
 import errno
 import glob
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -87,11 +86,14 @@ class Job:
             return None
         return BatchScale(self.batch, self.batch_sha256, self.place.directory, self.settings)
 
-    def at_home(self) -> Self:
-        """Change into the folder of the video or the batch, and return this job with paths relative to it."""
-        home = self.batch or home_of(self.place.manifest)
-        os.chdir(home)
-        return replace(self, place=self.place.seen_from(home), batch=self.batch and Path())
+    @property
+    def home(self) -> Path:
+        """Folder of the video or of the batch: a folder that is renamed meanwhile takes the job with it."""
+        return self.batch or home_of(self.place.manifest)
+
+    def seen_from(self, folder: Path) -> Self:
+        """Return the same job with paths relative to its home."""
+        return replace(self, place=self.place.seen_from(folder), batch=self.batch and Path())
 
     def run(self) -> "Result":
         """Do it, in this process."""

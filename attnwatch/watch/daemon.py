@@ -1,4 +1,4 @@
-"""The reconcile loop: what should be rendered and is not, is rendered. Scans are the truth, events make it sooner."""
+"""The reconcile loop: renders everything that should be rendered. Scans find all of it; events find it sooner."""
 
 import contextlib
 import logging
@@ -14,14 +14,13 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.names import is_receipt
 from attnwatch.errors import ConfigError, EngineError
-from attnwatch.jobs.local import LocalEngine
+from attnwatch.jobs.engine import Engine
 from attnwatch.report.reporter import Report
 from attnwatch.system.signals import drain, handling
 from attnwatch.watch.detection import way_to_learn
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.events import Hints, RootWatcher
 from attnwatch.watch.options import Options
-from attnwatch.watch.plan import Planner
 from attnwatch.watch.scanner import Search
 
 _log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ class Daemon:
         self,
         settings: Settings,
         options: Options,
-        engine: LocalEngine,
+        engine: Engine,
         report: Report,
         reload: Callable[[], Settings] | None = None,
     ) -> None:
@@ -71,9 +70,8 @@ class Daemon:
         self._engine = engine
         self._report = report
         self._reload = reload
-        self._planner = Planner(settings, options)
         self._search = Search(options.roots, collect=options.collect)
-        self._dispatcher = Dispatcher(settings, options, self._planner, engine, report)
+        self._dispatcher = Dispatcher(settings, options, engine, report)
         self._hints = Hints()
         self._signal: Signals | None = None
         self._stop_asked = False
@@ -104,7 +102,7 @@ class Daemon:
             finally:
                 self._dispatcher.abandon()
                 self._report.close(once=self._options.once)
-        failed = self._dispatcher.failed | self._planner.given_up
+        failed = self._dispatcher.failed | self._dispatcher.ledger.given_up
         return Outcome(self._dispatcher.rendered, failed, self._signal)
 
     def _watcher(self) -> contextlib.AbstractContextManager[RootWatcher | None]:
@@ -142,8 +140,10 @@ class Daemon:
         once = self._options.once
         if self._search.scans == 1:
             videos = self._dispatcher.videos
-            self._report.hello(videos, self._planner.up_to_date, self._settings.watcher.workers, once=once)
-        self._planner.prune(self._search.found)
+            self._report.hello(
+                videos, self._dispatcher.ledger.decisions.videos, self._settings.watcher.workers, once=once
+            )
+        self._dispatcher.ledger.prune(self._search.found)
         if not once:
             if watcher is not None and watcher.failures:
                 watcher.try_again()
@@ -156,7 +156,7 @@ class Daemon:
         """Return where to look; what a receipt says is looked at here, because nobody walks where receipts lie."""
         hints = self._hints.take()
         for receipt in filter(lambda path: is_receipt(path.name), hints):
-            target = self._planner.target_of(receipt)
+            target = self._dispatcher.ledger.decisions.owner(receipt)
             if target is not None:
                 self._dispatcher.consider(target)
         return sorted(path for path in hints if not is_receipt(path.name))
@@ -176,7 +176,6 @@ class Daemon:
             _log.info("the configuration was read again")
             if self._settings.watcher.file_events != before:
                 _log.warning("file_events counts from the next start on")
-            self._planner.reload(self._settings)
             self._dispatcher.reload(self._settings)
             self._search.ask_for_scan()
 

@@ -1,11 +1,11 @@
-"""What a run has settled already, so that looking again costs a few stats and little memory.
+"""Caches decisions, so that a rescan costs only a few stat calls per video and little memory.
 
-A target is settled while nothing that its decision was made from has changed: manifest, receipt, the ending of its
-batch, and every file that the manifest names. Of all that, one number is kept.
+A target stays settled while nothing that its decision was made from has changed: the manifest, the receipt, the end of
+its batch, and every file that the manifest names. Of all these stamps, one hash is kept.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +14,11 @@ from attnwatch.batches.videos import home_of
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
 from attnwatch.contract.receipts import Fingerprint
 from attnwatch.contract.stamps import Stamp, stamp_of
+from attnwatch.watch.task import Basis
 
 Stamps = Mapping[str, Stamp | None]
 
-_SPARE, _FEW = 1.2, 100  # how much more may be remembered than is there
+_SPARE, _FEW = 1.2, 100  # pruning starts when the cache holds 1.2 times what a scan found, plus 100
 
 
 class _Settled(NamedTuple):
@@ -26,41 +27,30 @@ class _Settled(NamedTuple):
     signature: int
 
 
-class Memory:
-    """Remembers settled targets, which target each receipt belongs to, and what this run rendered."""
+class Decisions:
+    """Remembers settled targets, which target each receipt belongs to, and what this run rendered or failed to."""
 
     def __init__(self) -> None:
         self._settled: dict[str, _Settled] = {}
-        self._owners: dict[int, str] = {}  # manifest, and the batch behind a NUL
+        self._owners: dict[int, str] = {}  # hash of the receipt's path -> manifest, with the batch behind a NUL
         self._rendered: dict[str, int] = {}
+        self._failed: set[Target] = set()
 
     @property
     def videos(self) -> int:
-        """Number of videos with a rendering that is settled."""
+        """Number of videos that have a settled rendering."""
         return len({key.removesuffix("\0") for key, known in self._settled.items() if known.receipt})
 
-    def settle(
-        self, target: Target, receipt: Path | None, origins: Sequence[Stamp | None], stamps: Stamps, found: Stamp | None
-    ) -> None:
-        """Remember that nothing is to be done for a target.
-
-        Everything must have been looked at before it was read: a change in between is then seen the next time.
-
-        Args:
-            target: what was decided.
-            receipt: path of its receipt; None for a rendering that nobody wants.
-            origins: `origins` of the target, before its manifest was read.
-            stamps: of the files that the manifest names.
-            found: stamp of the receipt, before it was read.
-
-        """
-        # Names repeat from prompt to prompt: one string for all of them.
-        inputs = sys.intern("\0".join(stamps))
-        signature = hash((*origins, found, *stamps.values()))
-        self._settled[_key(target)] = _Settled("" if receipt is None else str(receipt), inputs, signature)
+    def settle(self, target: Target, basis: Basis) -> None:
+        """Remember that nothing is to be done for a target as long as its basis is unchanged."""
+        # Names repeat from prompt to prompt, so all targets share one string.
+        inputs = sys.intern("\0".join(basis.stamps))
+        signature = hash((*basis.origins, basis.receipt_stamp, *basis.stamps.values()))
+        receipt = "" if basis.receipt is None else str(basis.receipt)
+        self._settled[_key(target)] = _Settled(receipt, inputs, signature)
 
     def is_settled(self, target: Target) -> bool:
-        """Tell whether a target is settled, and nothing has changed since."""
+        """Return whether a target is settled and none of its files has changed since."""
         known = self._settled.get(_key(target))
         if known is None:
             return False
@@ -74,11 +64,11 @@ class Memory:
         self._settled.pop(_key(target), None)
 
     def forget_settled(self) -> None:
-        """Forget what was settled, because it is to be decided anew."""
+        """Forget all settled targets, so that everything is decided again."""
         self._settled.clear()
 
     def prune(self, found: int) -> bool:
-        """Forget videos that are not there any more, if far more are remembered than were found; tell whether."""
+        """Forget deleted videos if far more are remembered than the last scan `found`; return whether it did."""
         if len(self._rendered) <= _SPARE * found + _FEW and len(self._settled) <= _SPARE * found + _FEW:
             return False
         for known in (self._settled, self._rendered):
@@ -86,29 +76,42 @@ class Memory:
                 del known[key]
         owners = self._owners.items()
         self._owners = {receipt: path for receipt, path in owners if stamp_of(path.partition("\0")[0]) is not None}
+        self._failed = {target for target in self._failed if stamp_of(target.manifest) is not None}
         return True
 
     def owner(self, receipt: Path) -> Target | None:
-        """Return the target that a receipt belongs to, if it is known."""
+        """Return the target that a receipt belongs to; None if it is unknown."""
         manifest, _, batch = self._owners.get(hash(str(receipt)), "").partition("\0")
         return Target(Path(manifest), Path(batch) if batch else None) if manifest else None
 
     def own(self, receipt: Path, target: Target) -> None:
         """Remember which target a receipt belongs to."""
-        manifest = str(target.manifest)  # the very string that the other tables have as their key
+        manifest = str(target.manifest)  # the same string object that is the key in the other tables
         self._owners[hash(str(receipt))] = manifest if target.batch is None else f"{manifest}\0{target.batch}"
 
     def note_rendered(self, target: Target, fingerprint: Fingerprint, stamps: Stamps) -> None:
-        """Remember what was rendered in this run, or was found rendered."""
+        """Remember what this run has rendered, or found rendered.
+
+        Another watcher with other settings may replace the receipt. Without this memory, two watchers on one folder
+        would replace each other's pictures for ever.
+        """
         self._rendered[_key(target)] = _identity(fingerprint, stamps)
 
     def was_rendered(self, target: Target, fingerprint: Fingerprint, stamps: Stamps) -> bool:
-        """Tell whether these very pictures of these very files were rendered in this run, or found rendered."""
+        """Return whether this run has rendered, or found rendered, these same pictures of these same files."""
         return self._rendered.get(_key(target)) == _identity(fingerprint, stamps)
+
+    def note_failed(self, target: Target) -> None:
+        """Remember that a target has failed in this run: even with `force`, its receipt then says when to retry."""
+        self._failed.add(target)
+
+    def has_failed(self, target: Target) -> bool:
+        """Return whether a target has failed in this run."""
+        return target in self._failed
 
 
 def origins(target: Target) -> tuple[Stamp | None, ...]:
-    """Return the stamps of a target's manifest and of the ending of its batch."""
+    """Return the stamps of a target's manifest and of the end of its batch."""
     ending = stamp_of(f"{target.batch}/{BATCH_COMPLETE_FILE}") if target.batch is not None else None
     return stamp_of(target.manifest), ending
 

@@ -12,6 +12,7 @@ from attnwatch.batches.targets import (
     require_own_names,
     retry_command,
 )
+from attnwatch.contract.manifest import OUTPUT_DIRECTORY
 from attnwatch.contract.stamps import Stamp
 
 
@@ -57,6 +58,10 @@ class Options:
     def outputs_at(self, directory: Path) -> Path:
         """Return where the outputs go that would go to a folder; see `attnwatch.batches.targets.outputs_at`."""
         return outputs_at(directory, self.roots, self.out)
+
+    def collection_of(self, batch: Path) -> Path:
+        """Return the folder that the videos of a batch are collected in."""
+        return self.outputs_at(batch / OUTPUT_DIRECTORY)
 
     def retry_command(self, target: Target) -> str:
         """Return the command that tries a target again, whatever its receipt says, with its outputs in this place."""

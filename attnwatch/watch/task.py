@@ -1,6 +1,8 @@
-"""A rendering that is to be made: all that is known of it, and what is still in its way."""
+"""A rendering that should be made: everything known about it, and what still prevents it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from attnwatch.batches.targets import Target
 from attnwatch.contract.documents import ReceiptDocument
@@ -8,46 +10,86 @@ from attnwatch.contract.manifest import Manifest, require_whole
 from attnwatch.contract.receipts import Fingerprint, Place, describe
 from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import NotReadyError
-from attnwatch.settings import Visualization
+from attnwatch.jobs.video import Job
+from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import unwritable
 
 
 @dataclass(frozen=True)
-class Task:
-    """A rendering that is to be made, `wait` seconds from now.
+class Basis:
+    """The state of all files that a decision depends on. As long as it is unchanged, so is the decision.
+
+    Everything is stamped before it is read, so a change in between makes the next scan decide again.
 
     Attributes:
-        target: what it is made for.
-        place: where its receipt lies.
-        manifest: what is rendered.
-        origins: stamps of the manifest, and of the ending of the batch, before they were read.
+        origins: stamps of the manifest and of the end of its batch, see `attnwatch.watch.decisions.origins`.
         stamps: of the files that the manifest names.
-        fingerprint: what its pictures depend on.
-        settings: the effective ones.
-        batch_sha256: how the batch ended, where its colour scale is that of the whole batch; else None.
-        wait: seconds until it is due.
-        receipt: the present one, which says that there is something to do.
-        recheck: the receipt holds but for the times of the files: their content decides.
+        receipt: path of the receipt; None if no rendering is wanted.
+        receipt_stamp: of the receipt.
+
+    """
+
+    origins: tuple[Stamp | None, ...]
+    stamps: Mapping[str, Stamp | None] = field(default_factory=dict)
+    receipt: Path | None = None
+    receipt_stamp: Stamp | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A rendering that should be made.
+
+    Attributes:
+        target: the video, beside itself or in its batch's collection.
+        place: of its receipt.
+        manifest: of the video.
+        basis: stamps of all its files.
+        fingerprint: everything that its pictures depend on.
+        settings: the effective settings.
+        batch_sha256: digest of how the batch ended, if the colour scale is that of the whole batch; else None.
+        receipt: the current one, which is missing, stale or due.
+        recheck: the receipt is valid except for file times: render only if the content of a file has changed.
 
     """
 
     target: Target
     place: Place
     manifest: Manifest
-    origins: tuple[Stamp | None, ...]
-    stamps: dict[str, Stamp | None]
+    basis: Basis
     fingerprint: Fingerprint
     settings: Visualization
     batch_sha256: str | None
-    wait: float = 0.0
     receipt: ReceiptDocument | None = None
     recheck: bool = False
 
     def obstacle(self, *, video_may_be_absent: bool) -> str | None:
-        """Return what is missing before it can be started, None if nothing is."""
+        """Return what is missing before it can be started; None if nothing is."""
         try:
-            if not self.recheck:  # that looks at what is there
+            if not self.recheck:  # a recheck only reads files that are there
                 require_whole(self.manifest, video_may_be_absent=video_may_be_absent)
         except (NotReadyError, OSError) as error:
             return describe(error)
         return unwritable(self.place.directory)
+
+    def job(self, watcher: Watcher, tokens: tuple[str, ...] | None, *, threads: int, video_may_be_absent: bool) -> Job:
+        """Return the job that renders it.
+
+        Args:
+            watcher: how often a video is tried, and the limits of a job.
+            tokens: only these words; None for all.
+            threads: outputs encoded at the same time.
+            video_may_be_absent: render without overlays if the source video is missing.
+
+        """
+        return Job(
+            place=self.place,
+            seen=self.receipt,
+            settings=self.settings,
+            tokens=tokens,
+            watcher=watcher,
+            video_may_be_absent=video_may_be_absent,
+            threads=threads,
+            batch=self.target.batch,
+            batch_sha256=self.batch_sha256,
+            recheck=self.recheck,
+        )

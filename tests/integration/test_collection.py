@@ -221,7 +221,7 @@ def test_what_was_rendered_and_collected_stays_when_videos_and_tensors_are_remov
     assert json.loads(attnwatch("status", batch.folder, "--json").stdout)["videos"]["rendered"] == 4
     forced = attnwatch(batch.folder, *settings, "--force")
     assert forced.returncode == 1
-    assert "what was rendered is kept" in forced.stderr
+    assert "the existing outputs are kept" in forced.stderr
     assert {path: path.read_bytes() for path in batch.folder.rglob("attention_videos/*")} == before
 
 

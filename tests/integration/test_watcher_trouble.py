@@ -111,7 +111,7 @@ def leave_descriptors(pid, free):
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of other processes are changed on Linux only")
-@pytest.mark.parametrize(("free", "said"), [(0, "Too many open files"), (1, "pausing, nothing is lost")])
+@pytest.mark.parametrize(("free", "said"), [(0, "Too many open files"), (1, "resumes automatically, no work is lost")])
 def test_a_watcher_without_file_descriptors_goes_on_when_there_are_some_again(outputs, watch, free, said):
     batch = Batch.make(outputs)
     before = batch.add(1)
@@ -160,12 +160,12 @@ def test_a_full_disk_pauses_a_watcher_and_costs_no_attempt(small_disk, watch):
         hidden = batch.add(2).rename(batch.prompt() / ".waiting")
         filler = fill(small_disk / "filler")
         after = hidden.rename(batch.prompt() / "video_002.complete.json")
-        watcher.wait_for("pausing, nothing is lost")
+        watcher.wait_for("resumes automatically, no work is lost")
         assert status(after) is None
         assert not list(batch.prompt().glob("attention_videos/*vid002*"))
         filler.unlink()
         wait_for_rendering(after, seconds=40)
-        watcher.wait_for("going on after a pause")
+        watcher.wait_for("after a pause of")
         assert len(read_receipt(after)["attempts"]) == 1
         assert watcher.stop(signal.SIGTERM) == 0
 
@@ -189,10 +189,10 @@ def test_a_full_disk_keeps_back_only_what_goes_there(small_disk, outputs, watch)
         healthy = Batch.make(outputs)
         wait_for_rendering(healthy.add(1), healthy.add(2))
         assert status(full) is None
-        assert "going on after a pause" not in watcher.log
+        assert "after a pause of" not in watcher.log
         filler.unlink()
         wait_for_rendering(full, seconds=40)
-        watcher.wait_for("going on after a pause")
+        watcher.wait_for("after a pause of")
 
 
 def remount(folder, how):
@@ -204,12 +204,12 @@ def test_a_disk_that_is_mounted_read_only_is_called_so_and_waited_for(small_disk
     manifest = Batch.make(small_disk).add()
     remount(small_disk, "ro")
     with watch("--set", "min_free_space=0", root=small_disk) as watcher:
-        watcher.wait_for("pausing, nothing is lost")
+        watcher.wait_for("resumes automatically, no work is lost")
         assert "is mounted read-only; mount it read-write" in watcher.log
         assert "change its permissions" not in watcher.log
         remount(small_disk, "rw")
         wait_for_rendering(manifest, seconds=40)
-        watcher.wait_for("going on after a pause")
+        watcher.wait_for("after a pause of")
         assert len(read_receipt(manifest)["attempts"]) == 1
 
 
@@ -224,7 +224,7 @@ def test_maps_that_the_temporary_folder_has_no_room_for_are_waited_for_and_keep_
     filler = fill(small_disk / "filler")
     os.truncate(filler, filler.stat().st_size - 2**16)  # a folder without any room is not taken for temporary files
     with watch("--workers", "1", TMPDIR=str(small_disk)) as watcher:
-        watcher.wait_for("pausing, nothing is lost")
+        watcher.wait_for("resumes automatically, no work is lost")
         assert f"too few); make room, or set TMPDIR to a folder that has it: '{small_disk}'" in watcher.log
         wait_for_rendering(plain)
         assert status(compressed) is None

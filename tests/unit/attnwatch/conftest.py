@@ -9,5 +9,5 @@ import pytest
 def clock(monkeypatch):
     """A clock that stands still until it is moved."""
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("attnwatch.watch.pause.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("attnwatch.watch.pauses.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock

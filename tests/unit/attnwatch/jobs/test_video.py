@@ -16,13 +16,13 @@ from attnwatch.config import Settings
 from attnwatch.contract.documents import json_schema
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, VideoError
+from attnwatch.jobs.local import run_here
 from attnwatch.jobs.video import Job, remove_leftovers, run
-from attnwatch.jobs.work import obstructed, run_in_process
+from attnwatch.jobs.work import obstructed
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Watcher
 from attnwatch.system.shortage import Shortage
-from attnwatch.watch.options import Options
-from attnwatch.watch.plan import Planner
+from tests.planning import due, watching
 from tests.support import (
     FRAMES,
     Batch,
@@ -47,8 +47,8 @@ def batch(tmp_path):
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Plan a video as the watcher does, and return its job."""
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
-    planner = Planner(settings, Options(roots=(manifest.parent,), by_name=True, force=True, tokens=tokens))
-    task = planner.plan(Target(manifest))
+    planner = watching(manifest.parent, settings=settings, by_name=True, force=True, tokens=tokens)
+    task = due(planner.decide(Target(manifest)))
     return Job(
         place=task.place,
         seen=task.receipt,
@@ -316,7 +316,7 @@ def touched(manifest, name="video_001.mp4"):
 
 def recheck(manifest):
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
-    task = Planner(settings, Options(roots=(manifest.parent,))).plan(Target(manifest))
+    task = due(watching(manifest.parent, settings=settings).decide(Target(manifest)))
     assert task.recheck
     return Job(task.place, task.receipt, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
 
@@ -406,7 +406,7 @@ def in_a_process(todo):
 
 def _run_as_forked(todo):
     ours, theirs = Pipe()
-    run_in_process(todo, theirs)
+    run_here(todo, theirs)
     return ours.recv()
 
 

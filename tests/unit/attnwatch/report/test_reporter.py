@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from attnwatch.batches.targets import Target
-from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.receipts import failure, success
 from attnwatch.errors import JobError
@@ -17,8 +16,7 @@ from attnwatch.report.hooks import Hooks
 from attnwatch.report.reporter import Audience, Report
 from attnwatch.settings import Watcher
 from attnwatch.system.notify import Notifier
-from attnwatch.watch.options import Options
-from attnwatch.watch.plan import Planner
+from tests.planning import due, watching
 from tests.support import Batch, wait_until
 
 OUTPUT = OutputRecord(file="vid_kiss_overlay.mp4", kind="overlay", token="kiss", bytes=1, scale=(0.0, 1.0))
@@ -56,7 +54,7 @@ def activity(tmp_path):
 @pytest.fixture
 def task(tmp_path):
     manifest = Batch.make(tmp_path).add()
-    return Planner(Settings(), Options((tmp_path,))).plan(Target(manifest))
+    return due(watching(tmp_path).decide(Target(manifest)))
 
 
 def receipt_of(task, *outputs):
@@ -126,7 +124,7 @@ def test_a_video_with_nothing_to_render_is_told_of_and_not_counted(activity, tas
 def test_a_collection_is_told_from_the_rendering_beside_the_video(activity, tmp_path, caplog):
     batch = Batch.make(tmp_path)
     manifest = batch.add(visualization={"auto_generate_videos": True})
-    task = Planner(Settings(), Options((tmp_path,))).plan(Target(manifest, batch.folder))
+    task = due(watching(tmp_path).decide(Target(manifest, batch.folder)))
     Report(activity, Audience()).rendered(task.target, task.place, receipt_of(task, OUTPUT))
     assert f"in the collection of {batch.folder.name}" in caplog.messages[-1]
 

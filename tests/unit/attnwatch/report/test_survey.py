@@ -120,13 +120,11 @@ def test_a_damaged_manifest_waits_for_a_watcher_to_refuse_it(batch, content):
 
 def test_a_manifest_that_a_watcher_has_refused_failed_until_it_is_mended(batch, tmp_path):
     from attnwatch.batches.targets import Target
-    from attnwatch.config import Settings
-    from attnwatch.watch.options import Options
-    from attnwatch.watch.plan import Planner
+    from tests.planning import watching
 
     for wrong in ({"format": "attnwatch/2"}, {"visualization": {"colormap": "virdis"}}):
         manifest = light(batch, **wrong)
-        Planner(Settings(), Options(roots=(batch.folder,))).plan(Target(manifest))
+        watching(batch.folder).decide(Target(manifest))
         assert states(batch.folder) == ["failed"]
         light(batch)
         assert states(batch.folder) == ["waiting"]

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from attnwatch.batches.targets import Target
 from attnwatch.contract.receipts import Fingerprint
 from attnwatch.contract.stamps import stamp_of
-from attnwatch.watch.decisions import Memory, origins
+from attnwatch.watch.decisions import Decisions, origins
+from attnwatch.watch.task import Basis
 
 INPUTS = ("video_001.mp4", "attention_maps/vid001.safetensors")
 FILES = ("video_001.complete.json", "batch.complete.json", "receipt.rendered.json", *INPUTS)
@@ -26,7 +27,7 @@ class SettledUntilSomethingChanges(RuleBasedStateMachine):
         self.folder = Path(self.exit.name)
         (self.folder / "attention_maps").mkdir()
         self.target = Target(self.folder / "video_001.complete.json", self.folder)
-        self.memory = Memory()
+        self.memory = Decisions()
         self.sizes = dict.fromkeys(FILES)
         self.settled = None
         self.written = 0
@@ -49,7 +50,7 @@ class SettledUntilSomethingChanges(RuleBasedStateMachine):
     def settle(self):
         receipt = self.folder / "receipt.rendered.json"
         stamps = {name: stamp_of(self.folder / name) for name in INPUTS}
-        self.memory.settle(self.target, receipt, origins(self.target), stamps, stamp_of(receipt))
+        self.memory.settle(self.target, Basis(origins(self.target), stamps, receipt, stamp_of(receipt)))
         self.settled = dict(self.sizes)
 
     @rule()
@@ -77,8 +78,10 @@ def settled(folder, *, batch=None):
     target = Target(folder / "v.complete.json", batch)
     for path in (target.manifest, folder / "v.mp4"):
         path.write_text("{}")
-    memory = Memory()
-    memory.settle(target, folder / "v.rendered.json", origins(target), {"v.mp4": stamp_of(folder / "v.mp4")}, None)
+    memory = Decisions()
+    memory.settle(
+        target, Basis(origins(target), {"v.mp4": stamp_of(folder / "v.mp4")}, folder / "v.rendered.json", None)
+    )
     assert memory.is_settled(target)
     return memory, target
 
@@ -110,7 +113,7 @@ def test_a_video_and_its_collection_are_settled_each_by_itself_and_count_as_one_
     memory, target = settled(tmp_path)
     collected = Target(target.manifest, tmp_path)
     assert not memory.is_settled(collected)
-    memory.settle(collected, tmp_path / "c.rendered.json", origins(collected), {}, None)
+    memory.settle(collected, Basis(origins(collected), {}, tmp_path / "c.rendered.json", None))
     assert memory.videos == 1
     memory.unsettle(target)
     assert memory.is_settled(collected)
@@ -118,8 +121,8 @@ def test_a_video_and_its_collection_are_settled_each_by_itself_and_count_as_one_
 
 def test_a_rendering_that_nobody_wants_is_settled_and_counts_as_no_video(tmp_path):
     target = Target(tmp_path / "v.complete.json")
-    memory = Memory()
-    memory.settle(target, None, origins(target), {}, None)
+    memory = Decisions()
+    memory.settle(target, Basis(origins(target), {}, None, None))
     assert memory.is_settled(target)
     assert memory.videos == 0
     target.manifest.write_text("{}")
@@ -127,7 +130,7 @@ def test_a_rendering_that_nobody_wants_is_settled_and_counts_as_no_video(tmp_pat
 
 
 def test_a_receipt_leads_to_its_target(tmp_path):
-    memory = Memory()
+    memory = Decisions()
     assert memory.owner(tmp_path / "v.rendered.json") is None
     for batch in (None, tmp_path):
         target = Target(tmp_path / "v.complete.json", batch)
@@ -162,7 +165,7 @@ def test_videos_that_are_gone_are_forgotten_when_far_fewer_were_found(tmp_path):
     memory, there = settled(tmp_path)
     targets = [Target(tmp_path / f"{number}.complete.json") for number in range(200)]
     for target in targets:
-        memory.settle(target, tmp_path / "r.rendered.json", origins(target), {}, None)
+        memory.settle(target, Basis(origins(target), {}, tmp_path / "r.rendered.json", None))
         memory.note_rendered(target, fingerprint(), {})
         memory.own(target.manifest.with_suffix(".rendered.json"), target)
     memory.prune(200)

@@ -1,0 +1,115 @@
+"""Contact sheets: which batches may need new ones, and which are being drawn."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from attnwatch.batches.targets import Target
+from attnwatch.contract.names import BATCH_COMPLETE_FILE
+from attnwatch.jobs.engine import Engine, Finished
+from attnwatch.jobs.sheets import SheetJob, SheetResult, is_due
+from attnwatch.settings import Watcher
+from attnwatch.system.shortage import Shortage
+from attnwatch.watch.ledger import Ledger
+from attnwatch.watch.options import Options
+from attnwatch.watch.pauses import Pauses
+
+_log = logging.getLogger(__name__)
+
+
+class ContactSheets:
+    """Draws the contact sheets of collections that are complete and have changed.
+
+    Args:
+        options: what this run was asked to do.
+        ledger: knows the settings of each collection.
+        engine: runs the jobs.
+        pauses: of full disks.
+
+    """
+
+    def __init__(self, options: Options, ledger: Ledger, engine: Engine, pauses: Pauses) -> None:
+        self._options = options
+        self._ledger = ledger
+        self._engine = engine
+        self._pauses = pauses
+        self._unchecked: set[Path] = set()
+        self._drawing: set[Path] = set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a collection has yet to be checked."""
+        return bool(self._unchecked)
+
+    @property
+    def busy(self) -> list[Target]:
+        """What is being drawn."""
+        return [_target(batch) for batch in self._drawing]
+
+    def check(self, batch: Path) -> None:
+        """Check the sheets of a batch before the run ends or sleeps."""
+        self._unchecked.add(batch)
+
+    def forget(self) -> None:
+        """Forget which collections to check, because the settings have changed."""
+        self._unchecked.clear()
+
+    def start(
+        self, unfinished: set[Path | None], busy: list[Target], may_start: Callable[[], bool], settings: Watcher
+    ) -> None:
+        """Start drawing outdated sheets.
+
+        Args:
+            unfinished: batches whose collection is not complete.
+            busy: targets that are being rendered.
+            may_start: returns whether a worker is free.
+            settings: limits of the job.
+
+        """
+        for batch in sorted(self._unchecked - unfinished - self._drawing):
+            if not may_start():
+                return
+            if self._pauses.blocking_disk(_target(batch), [*busy, *self.busy]) is not None:
+                continue
+            directory = self._options.collection_of(batch)
+            if is_due(directory):
+                job = SheetJob(batch, directory, self._ledger.collections[batch], settings)
+                try:
+                    self._engine.start(job)
+                except OSError as error:
+                    self._pauses.begin(Shortage.MACHINE, str(error), _target(batch))
+                    return
+                self._drawing.add(batch)
+            self._unchecked.discard(batch)
+
+    def take(self, batch: Path, ended: Finished, *, stopping: bool) -> Target | None:
+        """Take a job that has ended.
+
+        Args:
+            batch: the batch that it was started for.
+            ended: the job.
+            stopping: the run is being stopped, so a job that was killed has not failed.
+
+        Returns the failed target; None if the sheets were drawn, or will be tried again.
+
+        """
+        self._drawing.discard(batch)
+        result = ended.outcome if isinstance(ended.outcome, SheetResult) else SheetResult(error=str(ended.outcome))
+        if result.shortage is not None and not self._options.once:
+            self._pauses.begin(result.shortage, result.error or "", _target(batch))
+            if batch in self._ledger.collections:  # not if settings were reloaded while they were drawn
+                self.check(batch)
+            return None
+        for file in result.files:
+            _log.info("✅ Generated contact sheet: %s", file)
+        if result.error is None:
+            self._pauses.end(_target(batch))
+        elif not stopping:
+            self._ledger.warn(f"{batch}: no contact sheets: {result.error}")
+            return _target(batch)
+        return None
+
+
+def _target(batch: Path) -> Target:
+    """Return the target that stands for the contact sheets of a batch."""
+    return Target(batch / BATCH_COMPLETE_FILE, batch)

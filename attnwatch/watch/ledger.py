@@ -1,0 +1,105 @@
+"""Acts on decisions: the one place that remembers, counts, logs and records what the planner decided."""
+
+import contextlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from attnwatch.batches.targets import Target
+from attnwatch.batches.videos import home_of
+from attnwatch.config import Settings
+from attnwatch.contract.receipts import describe
+from attnwatch.contract.stamps import stamp_of
+from attnwatch.errors import AttnwatchError
+from attnwatch.settings import Visualization
+from attnwatch.watch.decision import Decision, GivenUp, Refused, Settled
+from attnwatch.watch.decisions import Decisions
+from attnwatch.watch.failures import record_refusal
+from attnwatch.watch.options import Options
+from attnwatch.watch.task import Task
+
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Keeps the account of one run.
+
+    Attributes:
+        decisions: the cache of settled targets.
+        given_up: targets that will not be rendered although they should be.
+        collections: settings of the collection of each batch that has one.
+
+    """
+
+    def __init__(self, settings: Settings, options: Options) -> None:
+        self._settings = settings
+        self._options = options
+        self._said: set[int] = set()
+        self.decisions = Decisions()
+        self.given_up: set[Target] = set()
+        self.collections: dict[Path, Visualization] = {}
+
+    def reload(self, settings: Settings) -> None:
+        """Use other settings, and let everything be decided again."""
+        self._settings = settings
+        self.decisions.forget_settled()
+        self._said.clear()
+        self.collections.clear()
+
+    def prune(self, found: int) -> None:
+        """Forget deleted videos, if far more are remembered than the last scan `found`."""
+        if self.decisions.prune(found):
+            self.given_up = {target for target in self.given_up if stamp_of(target.manifest) is not None}
+            self.collections = {batch: asked for batch, asked in self.collections.items() if stamp_of(batch)}
+            self._said.clear()
+
+    def apply(self, target: Target, decision: Decision) -> None:
+        """Act on the decision about a target, whatever was decided before."""
+        self.decisions.unsettle(target)
+        self.given_up.discard(target)
+        for note in decision.notes:
+            about = f"{home_of(target.manifest).parent}: {note}"
+            self.warn(f"{target.manifest}: {note}; it is ignored", about=about)
+        if decision.collection is not None and target.batch is not None:
+            self.collections[target.batch] = decision.collection
+        if isinstance(decision, Refused):
+            self._refuse(target, decision)
+            return
+        basis = decision.basis
+        if basis is None:
+            return
+        if basis.receipt is not None:
+            self.decisions.own(basis.receipt, target)
+        if isinstance(decision, Settled | GivenUp):
+            self.decisions.settle(target, basis)
+        if isinstance(decision, Settled) and decision.holds is not None:
+            # Valid when this run began: if another run renders it with other settings by name, that was intended.
+            self.note_rendered(decision.holds)
+        if isinstance(decision, GivenUp):
+            self.given_up.add(target)
+            if not decision.known:
+                self.warn(decision.reason)
+
+    def note_rendered(self, task: Task) -> None:
+        """Remember that this run has rendered a task, or found it rendered."""
+        self.decisions.note_rendered(task.target, task.fingerprint, task.basis.stamps)
+
+    def warn(self, message: str, about: str | None = None) -> None:
+        """Log a warning once for each thing that it is `about`: by default, once for each message."""
+        key = hash(message if about is None else about)
+        if key not in self._said:
+            self._said.add(key)
+            _log.warning("%s", message)
+
+    def _refuse(self, target: Target, decision: Refused) -> None:
+        self.given_up.add(target)
+        self.warn(f"not rendered: {describe(decision.problem)}")
+        place, basis = decision.place, decision.basis
+        if place is None or basis is None or self._options.dry_run or not isinstance(decision.problem, AttnwatchError):
+            return
+        with contextlib.suppress(OSError):  # read-only or full: the log has the warning
+            if self._options.out is not None:
+                place.directory.mkdir(parents=True, exist_ok=True)
+            record_refusal(place, decision.problem, self._settings.watcher)
+        self.decisions.own(place.path, Target(target.manifest))
+        self.decisions.settle(target, replace(basis, receipt=place.path, receipt_stamp=stamp_of(place.path)))
