@@ -1,4 +1,4 @@
-"""The colour scale that all videos of a collection share: measured once, by the job that comes first."""
+"""The colour scale that all videos of a collection share; the first job that needs it measures it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ _PREFIX = ".scales_"
 
 @dataclass(frozen=True)
 class BatchScale:
-    """The scale of a batch, which a hidden file of its collection keeps.
+    """The colour scale of a batch, kept in a hidden file of its collection.
 
     Attributes:
-        batch: its folder.
-        batch_sha256: how it ended.
-        directory: of its collection.
-        settings: the effective ones.
+        batch: folder of the batch.
+        batch_sha256: digest of how the batch ended.
+        directory: folder of its collection.
+        settings: the effective settings.
 
     """
 
@@ -35,16 +35,16 @@ class BatchScale:
 
     @property
     def path(self) -> Path:
-        """The file, which is there once the scale is known."""
+        """The file; it exists once the scale has been measured."""
         settings_sha256 = Fingerprint.of("", self.settings, None, {}).settings_sha256
-        return self.directory / f"{self._beginning}_{settings_sha256[:16]}.json"
+        return self.directory / f"{self._stem}_{settings_sha256[:16]}.json"
 
     def videos_to_measure(self) -> int:
-        """Return the number of videos that have to be read before the scale is known."""
+        """Return the number of videos to read before the scale is known."""
         return sum(1 for _ in find_videos(self.batch)) if stamp_of(self.path) is None else 0
 
     def ends(self) -> "dict[str, Scale]":
-        """Return the ends of the scale by word; whoever asks while another process measures them waits for that."""
+        """Return the ends of the scale by word. While another process measures them, wait for it."""
         # Imported in the job's process only: the watcher itself stays small, without numpy.
         from attnwatch.render.scales import batch_scales  # noqa: PLC0415
 
@@ -53,10 +53,10 @@ class BatchScale:
             return batch_scales(find_videos(self.batch), self.settings, self.path)
 
     @property
-    def _beginning(self) -> str:
+    def _stem(self) -> str:
         return f"{_PREFIX}{self.batch_sha256[:16]}"
 
     def _remove_outdated(self) -> None:
         for path in self.directory.glob(f"{_PREFIX}*"):
-            if not path.name.startswith(self._beginning):
+            if not path.name.startswith(self._stem):
                 path.unlink(missing_ok=True)

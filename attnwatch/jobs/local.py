@@ -1,4 +1,4 @@
-"""Where jobs run: processes of this machine, each with a deadline."""
+"""The engine that runs jobs on this machine, each in a process of its own with limits and a deadline."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ from attnwatch.system.limits import SINGLE_THREADED
 
 _PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.colors")
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
-_LEFT_AFTER = 5.0  # seconds between KILL and giving up on a process that the kernel cannot end
-_STOP_AFTER = 1.0  # seconds of each, when everything is stopped
+_LEFT_AFTER = 5.0  # seconds between KILL and abandoning a process that the kernel cannot end
+_STOP_AFTER = 1.0  # seconds after TERM and after KILL in `stop`
 
 
 @dataclass
@@ -30,7 +30,7 @@ class _Running:
     deadline: float
     outcome: object = None
     sent: Signals | None = None
-    """The last signal that it was sent for being late."""
+    """The last signal that was sent because it was late."""
 
     @property
     def seconds(self) -> float:
@@ -38,9 +38,9 @@ class _Running:
 
 
 class LocalEngine:
-    """Runs jobs in processes of their own; a context manager that leaves none behind.
+    """Runs each job in a process of its own; a context manager that leaves no process behind.
 
-    Enter it before there are threads: the server of the processes is forked then.
+    Enter it before this process has threads, because entering forks the server of the jobs' processes.
     """
 
     def __init__(self) -> None:
@@ -56,27 +56,27 @@ class LocalEngine:
 
     @property
     def running(self) -> int:
-        """Number of jobs under way."""
+        """Number of jobs that are running."""
         return len(self._running)
 
     @property
     def server(self) -> ForkServer:
-        """The server of the processes.
+        """The fork server.
 
         Raises:
-            EngineError: outside of the context, or after it has ended.
+            EngineError: the engine was not entered, or the server has ended.
 
         """
         if self._server is None:
-            raise EngineError("the process that starts renderings is not there")
+            raise EngineError("found no process to start renderings from; expected the engine to be running")
         return self._server
 
     def start(self, job: Work) -> None:
-        """Start a job's process.
+        """Start a job in a new process.
 
         Raises:
-            OSError: this process has no file descriptors left.
-            EngineError: there is nothing to start it from.
+            OSError: this process has run out of file descriptors.
+            EngineError: the fork server has ended.
 
         """
         limit = job.limits.seconds
@@ -88,10 +88,10 @@ class LocalEngine:
         self._running[number] = _Running(job, results, now, limit, now + limit)
 
     def wait(self, timeout: float | None, others: Sequence[Waitable] = ()) -> list[Finished]:
-        """Wait until a job ends, another connection is readable, or the time is over; return what ended.
+        """Wait until a job ends, one of `others` is readable or `timeout` seconds have passed; return the ended jobs.
 
         Raises:
-            EngineError: the processes' server has ended, and every job with it.
+            EngineError: the fork server has ended, and every job with it.
 
         """
         until = [running.deadline for running in self._running.values()]
@@ -103,10 +103,7 @@ class LocalEngine:
         return self._ended()
 
     def stop(self) -> list[Finished]:
-        """End all jobs: TERM, then KILL for what is still there; whatever they were making is left unfinished.
-
-        Returns those that ended meanwhile.
-        """
+        """End all jobs with TERM, then KILL; their unfinished files remain. Return the jobs that ended in time."""
         finished: list[Finished] = []
         if self._server is None:
             return finished
@@ -134,7 +131,7 @@ class LocalEngine:
         return found + [self._finish(number, None) for number in self._hurry()]
 
     def _hurry(self) -> list[int]:
-        """Signal what is past its deadline; return what even KILL did not end."""
+        """Signal jobs that are past their deadline; return those that even KILL did not end."""
         now, immortal = time.monotonic(), []
         for number, running in self._running.items():
             if now < running.deadline:
@@ -161,7 +158,7 @@ class LocalEngine:
         server, self._server = self.server, None
         server.close()
         self._forget_all()
-        raise EngineError("the process that starts renderings has ended, and the renderings with it")
+        raise EngineError("the process that starts renderings has ended, and the running renderings with it")
 
     def _forget_all(self) -> None:
         for running in self._running.values():
@@ -190,10 +187,10 @@ def run_here(work: Work, results: "Connection[Any, Any]") -> None:
 
 
 def _take_outcome(running: _Running) -> None:
-    """Read the result of a job as soon as there is one: a long one does not fit into the connection."""
+    """Read the result of a job as soon as it arrives: a long one does not fit into the pipe."""
     if running.results is None or not running.results.poll():
         return
-    with contextlib.suppress(EOFError, OSError):  # ended before its result, or in the middle of it
+    with contextlib.suppress(EOFError, OSError):  # the job ended before it had sent its result
         running.outcome = running.results.recv()
     running.results.close()
     running.results = None
@@ -202,7 +199,11 @@ def _take_outcome(running: _Running) -> None:
 def _ending(running: _Running, code: int | None) -> str:
     if running.sent is not None:
         late = f"not finished after {running.limit:g} s; raise visualization_timeout if it needs longer"
-        return late if code is not None else f"{late}; its process cannot be ended, perhaps a network mount is gone"
+        return (
+            late
+            if code is not None
+            else f"{late}; its process cannot be ended, perhaps because a network mount has gone away"
+        )
     code = code or 0
     how = f"was ended by {Signals(-code).name}" if code < 0 else f"exited with code {code}"
     return f"the rendering process {how} without a result; `attnwatch check` on the video may say why"

@@ -1,4 +1,4 @@
-"""The contact sheets of a batch: made anew when its collection has changed."""
+"""The job that draws the contact sheets of a batch when its collection has changed."""
 
 import hashlib
 import json
@@ -27,12 +27,12 @@ _RECORD = "contact_sheets.json"
 
 @dataclass(frozen=True)
 class SheetResult:
-    """What came of a sheet job.
+    """The result of a sheet job.
 
     Attributes:
-        files: the sheets that were made.
-        error: why there are none, else None.
-        shortage: what ran out, if that is why.
+        files: the sheets that were drawn.
+        error: why none were drawn; None if there was no error.
+        shortage: the resource that ran out, if that was the error.
 
     """
 
@@ -46,10 +46,10 @@ class SheetJob:
     """Draws the contact sheets of one batch: one picture per word, a row per prompt.
 
     Attributes:
-        batch: its folder.
-        directory: of its collection.
-        settings: colormap, scale and so on; the timeout counts per video.
-        watcher: what its process may use.
+        batch: folder of the batch.
+        directory: folder of its collection.
+        settings: of the pictures; `visualization_timeout` counts per video.
+        watcher: limits of the process.
 
     """
 
@@ -60,37 +60,37 @@ class SheetJob:
 
     @property
     def limits(self) -> Limits:
-        """What its process may use."""
+        """Limits of its process."""
         seconds = self.settings.visualization_timeout * (1 + len(_collected(self.directory)))
         return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
 
     @property
     def home(self) -> None:
-        """No particular folder: a batch that is renamed meanwhile gets its sheets under its new name."""
+        """None: a batch that is renamed meanwhile gets its sheets at the next scan, under its new name."""
 
     def seen_from(self, folder: Path) -> Self:  # noqa: ARG002 - part of the protocol
         """Return the job itself."""
         return self
 
     def run(self) -> SheetResult:
-        """Draw the sheets, in this process."""
+        """Draw the sheets in this process."""
         try:
             with exclusive(self.directory, _RECORD):
                 return SheetResult(_draw(self) if is_due(self.directory) else ())
         except BusyError:
-            return SheetResult()  # another process draws them
+            return SheetResult()  # another process is drawing them
         except (AttnwatchError, OSError, MemoryError) as error:
             return SheetResult(error=describe(error), shortage=shortage_behind(error))
 
 
 def is_due(directory: Path) -> bool:
-    """Tell whether a collection has changed since its sheets were drawn."""
+    """Return whether a collection has changed since its sheets were drawn."""
     key = _key(directory)
     return key is not None and _recorded(directory) != key
 
 
 def _key(directory: Path) -> str | None:
-    """Return a digest of what is collected, None if nothing is."""
+    """Return the digest of what has been collected; None if nothing has."""
     receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in _collected(directory))
     return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
 
@@ -113,7 +113,7 @@ def _collected(directory: Path) -> list[ReceiptDocument]:
 
 
 def _draw(job: SheetJob) -> tuple[Path, ...]:
-    # Imported in the job's process only: the watcher itself stays small, without numpy and matplotlib.
+    # Imported only in the job's process, so that the watcher stays small, without numpy and matplotlib.
     from attnwatch.render.scales import batch_scales  # noqa: PLC0415
     from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
 
@@ -139,7 +139,7 @@ def _draw(job: SheetJob) -> tuple[Path, ...]:
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Take the first video of each prompt; where prompts are not known, of each folder."""
+    """Return the first video of each prompt, or of each folder if prompts are unknown."""
     first: dict[object, Manifest] = {}
     for manifest in manifests:
         made = manifest.document.generation

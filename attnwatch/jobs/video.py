@@ -1,8 +1,8 @@
-"""One video = one process: render under the video's lock, move the outputs into place, write the receipt.
+"""The job of one video: render under the video's lock, move the outputs into place, write the receipt.
 
-A job that crashes or hangs takes nothing with it: outputs appear under their final names whole, the receipt last.
-It works in the folder of its video or batch, by paths relative to it, so a folder that is renamed meanwhile takes
-the job with it, and nothing ever appears where the folder was.
+A job that crashes or hangs affects nothing else: outputs appear complete under their final names, the receipt last.
+A job works in the folder of its video or batch with relative paths. If that folder is renamed meanwhile, the outputs
+go along, and nothing appears at the old path.
 """
 
 import contextlib
@@ -48,16 +48,16 @@ class Job:
     """Everything that a process needs to render one video.
 
     Attributes:
-        place: where its receipt lies, and with it the manifest and the outputs.
-        seen: the receipt when this job was planned; with another one there now, it has to be planned again.
+        place: of the receipt; the outputs go beside it.
+        seen: the receipt when the job was planned. If it has changed since, the video has to be planned again.
         settings: the effective settings.
         tokens: only these words; None for all.
-        watcher: how often a video is tried, and what a rendering may use.
-        video_may_be_absent: render without overlay when the video is not there.
+        watcher: how often a video is tried, and the limits of a rendering.
+        video_may_be_absent: render without overlays if the source video is missing.
         threads: outputs encoded at the same time.
-        batch: folder of the batch whose collection this is for; None for the rendering beside the video.
-        batch_sha256: how that batch ended, where its colour scale is that of the whole batch; else None.
-        recheck: the receipt holds but for the times of the files: render only if their content is another one.
+        batch: folder of the batch, if this rendering is for its collection; None for the one beside the video.
+        batch_sha256: digest of how the batch ended, if the colour scale is that of the whole batch; else None.
+        recheck: the receipt is valid except for file times: render only if the content of a file has changed.
 
     """
 
@@ -74,21 +74,21 @@ class Job:
 
     @property
     def limits(self) -> Limits:
-        """What its process may use; the time of a video more for each that has to be measured before this one."""
+        """Limits of its process: `visualization_timeout`, and again for each video whose scale has to be measured."""
         watcher, scale = self.watcher, self.batch_scale
         seconds = self.settings.visualization_timeout * (1 + (scale.videos_to_measure() if scale else 0))
         return Limits(seconds, self.threads, watcher.memory_limit, watcher.nice)
 
     @property
     def batch_scale(self) -> BatchScale | None:
-        """The colour scale of the whole batch, if this is for a collection that has it."""
+        """The colour scale of the whole batch; None if each video has its own."""
         if self.batch is None or self.batch_sha256 is None:
             return None
         return BatchScale(self.batch, self.batch_sha256, self.place.directory, self.settings)
 
     @property
     def home(self) -> Path:
-        """Folder of the video or of the batch: a folder that is renamed meanwhile takes the job with it."""
+        """Folder of the video or the batch."""
         return self.batch or home_of(self.place.manifest)
 
     def seen_from(self, folder: Path) -> Self:
@@ -96,25 +96,25 @@ class Job:
         return replace(self, place=self.place.seen_from(folder), batch=self.batch and Path())
 
     def run(self) -> "Result":
-        """Do it, in this process."""
+        """Render in this process; see `run`."""
         return run(self)
 
 
 def run(job: Job) -> Result:
-    """Render one video. Every error of a kind that is expected ends in a receipt, or in a reason to wait."""
+    """Render one video. Every expected error ends in a receipt, or in a result that says why to wait."""
     start = time.monotonic()
     try:
         manifest = read_video(job.place.manifest)
-        job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # an older batch may have lost the video's folder
+        job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # older batches may lack it
         with exclusive(job.place.directory, job.place.video_id):
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             if job.recheck and job.seen is not None and (receipt := _same_as_before(manifest, job.seen)) is not None:
-                with contextlib.suppress(OSError):  # it held before, and does so now
+                with contextlib.suppress(OSError):  # the old receipt is still valid
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
             receipt = _attempt(job, manifest, start)
-            # A choice of words that this video has none of says nothing against what was rendered before.
+            # A choice of words that this video does not have must not replace what was rendered before.
             if job.seen is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
@@ -123,9 +123,9 @@ def run(job: Job) -> Result:
 
 
 def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocument | None:
-    """Return the receipt with the files' new times, if their content is what the receipt speaks of.
+    """Return the receipt with the files' new times if their content is unchanged; None if it is not.
 
-    Files that were removed since stay in it as they were: they may come back.
+    Files that were removed since stay in the receipt as they were, because they may come back.
     """
     stamps = manifest.stamps()
     digests = {name: file_digest(manifest.folder / name) for name, stamp in stamps.items() if stamp is not None}
@@ -164,7 +164,7 @@ def _too_large(job: Job, manifest: Manifest, error: MemoryError) -> JobError:
 
 
 def _raise_if_short(job: Job, error: BaseException) -> None:
-    """Raise an error again if something ran out; a codec does not always pass on that the disk was full."""
+    """Raise an error again if a resource ran out. Codecs do not always report that the disk was full."""
     if shortage_behind(error) is not None:
         raise error
     left = free_space(job.place.directory)
@@ -175,15 +175,15 @@ def _raise_if_short(job: Job, error: BaseException) -> None:
 
 
 def _raise_if_unfinished(job: Job, manifest: Manifest, error: BaseException) -> None:
-    """Raise `NotReadyError` for files that are damaged, and may be so because they are still being written."""
+    """Raise `NotReadyError` if files are damaged, but may be incomplete because they are still being written."""
     if manifest.finished_by == "manifest" or not isinstance(error, (TensorError, VideoError)):
         return
     if seconds_since(manifest.stamps().values()) < job.watcher.settle_time_unmarked:
-        raise NotReadyError(f"{error} (it was changed just now, and may not be whole yet)") from error
+        raise NotReadyError(f"{error} (it was changed just now, and may be incomplete)") from error
 
 
 def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
-    # Imported in the job's process only: the watcher itself stays small, without numpy and av.
+    # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
     directory = job.place.directory
@@ -196,7 +196,7 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
         for output in rendering.outputs:
             move_into_place(output.path, directory / output.file)
         sync(directory)
-    if job.tokens is not None:  # a choice of words says nothing about the outputs of the others
+    if job.tokens is not None:  # the outputs of other words stay as they are
         return records, rendering.notes
     return _with_what_stays(job, manifest, records, rendering.notes)
 
@@ -204,7 +204,7 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
 def _linked(
     job: Job, manifest: Manifest, fingerprint: Fingerprint, content: Content
 ) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
-    """Put the outputs that lie beside the video into the collection, if they are the very same."""
+    """Link the outputs beside the video into the collection if they are the same; None if they are not."""
     if job.batch is None:
         return None
     beside = Place(manifest.path, manifest.video_id, manifest.output_directory)
@@ -228,10 +228,10 @@ def _linked(
 def _with_what_stays(
     job: Job, manifest: Manifest, records: tuple[OutputRecord, ...], notes: tuple[str, ...]
 ) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
-    """Remove what is no longer made, and add the overlays that only the absence of the video keeps from being made."""
+    """Remove outdated outputs, but keep overlays that cannot be made again because the source video is missing."""
     absent = not manifest.video.exists()
     kept = remove_outdated(job.place, records, keep_overlays=absent and job.settings.generate_overlay)
-    return (*records, *kept), (*notes, *(f"{output.file} is that of an earlier rendering" for output in kept))
+    return (*records, *kept), (*notes, *(f"{output.file} is from an earlier rendering" for output in kept))
 
 
 def _record(output: "Output") -> OutputRecord:
@@ -246,7 +246,7 @@ def _record(output: "Output") -> OutputRecord:
 
 @contextlib.contextmanager
 def _temporary_directory(place: Place) -> Iterator[Path]:
-    """Make the directory for unfinished outputs; what a killed job left in it goes first."""
+    """Create the directory for unfinished outputs, without what a killed job may have left in it."""
     path = _temporary(place)
     _remove_unfinished(place)
     path.mkdir()
@@ -257,14 +257,14 @@ def _temporary_directory(place: Place) -> Iterator[Path]:
 
 
 def remove_leftovers(place: Place) -> None:
-    """Remove what a killed job of this video left behind, unless another process renders it meanwhile."""
+    """Remove what a killed job of this video left behind, unless another process is rendering it."""
     if _temporary(place).exists() or lock_file(place.directory, place.video_id).exists():
         with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id):
             _remove_unfinished(place)
 
 
 def _remove_unfinished(place: Place) -> None:
-    """Remove what is not finished: outputs, and receipts whose writer was killed. Call it under the video's lock."""
+    """Remove unfinished outputs, and receipts whose writer was killed. The caller holds the video's lock."""
     shutil.rmtree(_temporary(place), ignore_errors=True)
     for receipt in place.directory.glob(f".{glob.escape(place.path.name)}.*.tmp"):
         receipt.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The daemon: finds finished videos, decides what each one needs, and starts jobs for them.
+"""The daemon: finds finished videos, decides what each of them needs, and starts jobs for them.
 
-Outside, `Daemon` and `Options` are what the command line needs.
+The command line imports `daemon`, `options`, and the planner for a dry run; nothing else imports this package.
 """

@@ -1,4 +1,4 @@
-"""What waits to be rendered, and until when."""
+"""The backlog: targets that wait to be rendered, until they are due or released."""
 
 import heapq
 import itertools
@@ -13,11 +13,11 @@ class Waiting:
     """A target in the backlog.
 
     Attributes:
-        target: what is to be rendered.
+        target: what to render.
         due: monotonic time from which it may be started.
-        order: what is due comes in the order of these.
-        since: when its files were first found incomplete, None if they never were.
-        looks: how often it could not be tried.
+        order: its place among due targets; lower comes first.
+        since: monotonic time at which its files were first found incomplete; None if they never were.
+        looks: number of times that it could not be tried.
 
     """
 
@@ -30,7 +30,7 @@ class Waiting:
 
 @dataclass
 class Backlog:
-    """Targets that wait until they are due, and then for their turn; those of the same order as they came."""
+    """Targets that wait until they are due, and then for their turn: by order, then by arrival."""
 
     _waiting: dict[Target, Waiting] = field(default_factory=dict)
     _held: dict[Target | int, list[Waiting]] = field(default_factory=dict)
@@ -39,15 +39,15 @@ class Backlog:
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __len__(self) -> int:
-        """Return the number of targets, those that are held back included."""
+        """Return the number of targets, including those held back."""
         return len(self._waiting)
 
     def __contains__(self, target: Target) -> bool:
-        """Tell whether a target waits."""
+        """Return whether a target waits."""
         return target in self._waiting
 
     def get(self, target: Target) -> Waiting | None:
-        """Return a target's entry."""
+        """Return a target's entry; None if it does not wait."""
         return self._waiting.get(target)
 
     def videos(self) -> int:
@@ -55,12 +55,12 @@ class Backlog:
         return len({target.manifest for target in self._waiting})
 
     def put(self, waiting: Waiting) -> None:
-        """Let a target wait, instead of what is known of it now."""
+        """Add a target, or replace its entry."""
         self._waiting[waiting.target] = waiting
         heapq.heappush(self._queue, (waiting.due, next(self._numbers), waiting))
 
     def pop_due(self, now: float) -> Waiting | None:
-        """Take out the target whose turn it is among those that are due, None if none is."""
+        """Remove and return the next due target; None if none is due."""
         while self._queue and self._queue[0][0] <= now:
             due, number, waiting = heapq.heappop(self._queue)
             heapq.heappush(self._due, (waiting.order, due, number, waiting))
@@ -72,20 +72,20 @@ class Backlog:
         return None
 
     def discard(self, target: Target) -> None:
-        """Let a target wait no longer."""
+        """Remove a target."""
         self._waiting.pop(target, None)
 
     def hold(self, waiting: Waiting, until: Target | int) -> None:
-        """Keep a target back until another one, or a disk, is released."""
+        """Hold a target back until another target, or a disk, is released."""
         self._waiting[waiting.target] = waiting
         self._held.setdefault(until, []).append(waiting)
 
     def holds(self, until: Target | int) -> bool:
-        """Tell whether anything is kept back for a target or a disk."""
+        """Return whether any target is held back for a target or a disk."""
         return any(map(self._is_queued, self._held.get(until, ())))
 
     def release(self, until: Target | int, most: int | None = None) -> None:
-        """Let go of what was kept back for a target or a disk, or of so many at most: those that came first."""
+        """Release the targets that are held back for a target or a disk: all, or the first `most` of them."""
         held = [waiting for waiting in self._held.pop(until, ()) if self._is_queued(waiting)]
         for waiting in held[:most]:
             self.put(waiting)
@@ -93,14 +93,14 @@ class Backlog:
             self._held[until] = held[most:]
 
     def due(self, now: float, most: int) -> int:
-        """Count the targets that are due now, no further than to `most`."""
+        """Return the number of targets that are due now, but at most `most`."""
         timed = (waiting for due, _, waiting in self._queue if due <= now)
-        taken = (entry[3] for entry in self._due)  # out of the queue already, by the last `pop_due`
+        taken = (entry[3] for entry in self._due)  # the last `pop_due` took them out of the queue
         waiting = filter(self._is_queued, itertools.chain(taken, timed))
         return sum(1 for _ in itertools.islice(waiting, most))
 
     def next_due(self) -> float | None:
-        """Return when the next target is due, None if none is queued."""
+        """Return the monotonic time at which the next target is due; None if none is queued."""
         while self._due and not self._is_queued(self._due[0][3]):
             heapq.heappop(self._due)
         if self._due:
@@ -110,7 +110,7 @@ class Backlog:
         return self._queue[0][0] if self._queue else None
 
     def soon(self, now: float) -> set[Path]:
-        """Return the batches with a collection that can be started now, or is only kept back."""
+        """Return the batches that have a collection to render which is due, or held back."""
         return {w.target.batch for w in self._waiting.values() if w.target.batch and w.since is None and w.due <= now}
 
     def _is_queued(self, waiting: Waiting) -> bool:

@@ -17,26 +17,26 @@ from attnwatch.errors import ConfigError, EngineError
 from attnwatch.jobs.engine import Engine
 from attnwatch.report.reporter import Report
 from attnwatch.system.signals import drain, handling
-from attnwatch.watch.detection import way_to_learn
+from attnwatch.watch.detection import choose_detection
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.events import Hints, RootWatcher
 from attnwatch.watch.options import Options
-from attnwatch.watch.scanner import Search
+from attnwatch.watch.scanner import Scanner
 
 _log = logging.getLogger(__name__)
 
-_ROOT_CHECK = 2.0  # seconds between looks whether the folders are still the same
-_STOP_TIME = 5.0  # seconds that running jobs get to finish after a signal
+_ROOT_CHECK = 2.0  # seconds between checks whether the folders were replaced
+_STOP_TIME = 5.0  # seconds for running jobs to finish after a signal
 
 
 @dataclass
 class Outcome:
-    """What came of one run.
+    """The outcome of one run.
 
     Attributes:
-        rendered: number of videos rendered in this run.
-        failed: what could not be rendered, in this run or before.
-        signal: the signal that ended the run, if one did.
+        rendered: number of videos rendered.
+        failed: targets that could not be rendered, in this run or before.
+        signal: the signal that ended the run; None if none did.
 
     """
 
@@ -46,14 +46,14 @@ class Outcome:
 
 
 class Daemon:
-    """Renders what is finished below some folders, and goes on until it is stopped.
+    """Renders finished videos below some folders until it is stopped.
 
     Args:
         settings: merged settings.
-        options: what this run is asked to do.
-        engine: where jobs run; entered already.
+        options: what this run was asked to do.
+        engine: runs the jobs; already entered.
         report: is told what happens.
-        reload: returns the settings as they are now, for SIGHUP.
+        reload: reads the settings again, for SIGHUP; None if they cannot change.
 
     """
 
@@ -70,7 +70,7 @@ class Daemon:
         self._engine = engine
         self._report = report
         self._reload = reload
-        self._search = Search(options.roots, collect=options.collect)
+        self._scanner = Scanner(options.roots, collect=options.collect)
         self._dispatcher = Dispatcher(settings, options, engine, report)
         self._hints = Hints()
         self._signal: Signals | None = None
@@ -80,10 +80,10 @@ class Daemon:
         self._interval = None if options.once else settings.watcher.rescan_interval
 
     def run(self) -> Outcome:
-        """Run until everything is done (`once`), a signal comes, or a failure is not to be survived.
+        """Run until everything is done (`once`), a signal arrives, or a failure occurs that must end the run.
 
         Raises:
-            EngineError: nothing can be started any more; what was running is abandoned.
+            EngineError: the engine has failed; running jobs are abandoned.
 
         """
         numbers = (SIGTERM, SIGINT) if self._options.once else (SIGTERM, SIGINT, SIGHUP)
@@ -92,9 +92,9 @@ class Daemon:
             try:
                 while not (self._stop_asked or self._dispatcher.gives_up):
                     self._look_around(watcher)
-                    self._dispatcher.start_due(searching=self._search.is_busy)
+                    self._dispatcher.start_due(searching=self._scanner.is_busy)
                     self._dispatcher.tell()
-                    if self._options.once and not self._search.is_busy and self._dispatcher.is_idle:
+                    if self._options.once and not self._scanner.is_busy and self._dispatcher.is_idle:
                         break
                     self._dispatcher.take(self._engine.wait(self._idle_seconds(), [self._hints.readable, woken]))
                     drain(woken)
@@ -119,41 +119,41 @@ class Daemon:
         self._stop_asked = self._dispatcher.stopping = True
 
     def _look_around(self, watcher: RootWatcher | None) -> None:
-        """Look for a while where hints point, and everywhere when it is time to."""
+        """Look where hints point, and scan everything when it is time to, for one slice."""
         if self._reload_asked:
-            self._load_again()
+            self._reload_settings()
         if watcher is not None and watcher.refresh():
-            self._search.ask_for_scan()
+            self._scanner.ask_for_scan()
             self._report.activity.overflows = watcher.overflows
-        self._search.follow(self._places_hinted())
-        scans = self._search.scans
-        for target in self._search.find(self._interval):
+        self._scanner.follow(self._places_hinted())
+        scans = self._scanner.scans
+        for target in self._scanner.find(self._interval):
             self._dispatcher.consider(target)
             if self._stop_asked:
                 return
-        if self._search.scans > scans:
+        if self._scanner.scans > scans:
             self._take_scan(watcher)
 
     def _take_scan(self, watcher: RootWatcher | None) -> None:
-        """Tell of a scan that is done, and decide how long after it the next one comes."""
-        self._report.scanned(self._search.scans, self._search.seconds)
+        """Report a completed scan and schedule the next one."""
+        self._report.scanned(self._scanner.scans, self._scanner.seconds)
         once = self._options.once
-        if self._search.scans == 1:
+        if self._scanner.scans == 1:
             videos = self._dispatcher.videos
             self._report.hello(
                 videos, self._dispatcher.ledger.decisions.videos, self._settings.watcher.workers, once=once
             )
-        self._dispatcher.ledger.prune(self._search.found)
+        self._dispatcher.ledger.prune(self._scanner.found)
         if not once:
             if watcher is not None and watcher.failures:
                 watcher.try_again()
-            way = way_to_learn(self._options.roots, watcher, self._search.folders)
-            self._interval = way.interval(self._settings.watcher.rescan_interval)
-            self._search.wait(self._interval)
-            self._report.learns(way.mode, way.reason, self._interval)
+            detection = choose_detection(self._options.roots, watcher, self._scanner.folders)
+            self._interval = detection.interval(self._settings.watcher.rescan_interval)
+            self._scanner.wait(self._interval)
+            self._report.learns(detection.mode, detection.reason, self._interval)
 
     def _places_hinted(self) -> list[Path]:
-        """Return where to look; what a receipt says is looked at here, because nobody walks where receipts lie."""
+        """Return where to look. Receipts are handled here, because scans do not enter their folders."""
         hints = self._hints.take()
         for receipt in filter(lambda path: is_receipt(path.name), hints):
             target = self._dispatcher.ledger.decisions.owner(receipt)
@@ -161,8 +161,8 @@ class Daemon:
                 self._dispatcher.consider(target)
         return sorted(path for path in hints if not is_receipt(path.name))
 
-    def _load_again(self) -> None:
-        """Take new settings if they are right; everything is decided anew then."""
+    def _reload_settings(self) -> None:
+        """Read the settings again; if they are valid, decide everything again."""
         self._reload_asked = False
         if self._reload is None:
             return
@@ -171,28 +171,28 @@ class Daemon:
             try:
                 self._settings = self._reload()
             except ConfigError as error:
-                _log.error("the new configuration is wrong, the old one stays: %s", error)
+                _log.error("the new configuration is wrong; keeping the old one: %s", error)
                 return
-            _log.info("the configuration was read again")
+            _log.info("configuration reloaded")
             if self._settings.watcher.file_events != before:
-                _log.warning("file_events counts from the next start on")
+                _log.warning("file_events takes effect after a restart")
             self._dispatcher.reload(self._settings)
-            self._search.ask_for_scan()
+            self._scanner.ask_for_scan()
 
     def _idle_seconds(self) -> float:
-        if self._search.is_busy:
+        if self._scanner.is_busy:
             return 0.0
         now = time.monotonic()
         turn = now + min(_ROOT_CHECK, self._report.patience or _ROOT_CHECK)
         start = self._dispatcher.next_start()
-        return max(0.0, min(self._search.next_scan, turn, turn if start is None else start) - now)
+        return max(0.0, min(self._scanner.next_scan, turn, turn if start is None else start) - now)
 
     def _finish_running(self, woken: socket.socket) -> None:
-        """Let running jobs finish for a while; what is not finished then is abandoned and done at the next start."""
+        """Give running jobs some time to finish; the rest is abandoned, and rendered at the next start."""
         if self._signal is not None:
             self._report.stopping(self._dispatcher.running, _STOP_TIME)
         limit = time.monotonic() + _STOP_TIME
-        with contextlib.suppress(EngineError):  # then nothing runs any more, which is what is wanted
+        with contextlib.suppress(EngineError):  # then nothing is running
             while self._engine.running and time.monotonic() < limit and not self._patience_over:
                 self._dispatcher.take(self._engine.wait(limit - time.monotonic(), [woken]))
                 drain(woken)

@@ -1,4 +1,4 @@
-"""How a run learns of new videos: by file events, by scanning often, or by both; and why."""
+"""Chooses how new videos are detected (file events, polling or both) and says why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,38 +9,40 @@ from attnwatch.system.mounts import file_systems_below, parse_mountinfo, read_mo
 from attnwatch.watch.events import RootWatcher
 
 POLL_INTERVAL = 10.0
-"""Seconds between two scans, at most, where events do not tell everything."""
+"""Most seconds between two scans where file events may miss something."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A mode, and the reason for it in words."""
+class Detection:
+    """A mode of detection, and the reason for it."""
 
     mode: Mode
     reason: str
 
     def interval(self, asked: float) -> float:
-        """Return the seconds between two scans, of which a user asked for so many."""
+        """Return the seconds between two scans, given the `rescan_interval` that was asked for."""
         return asked if self.mode == "events" else min(asked, POLL_INTERVAL)
 
 
-def way_to_learn(roots: Sequence[Path], watcher: RootWatcher | None, folders: int) -> Way:
-    """Decide how the videos below some folders are found.
+def choose_detection(roots: Sequence[Path], watcher: RootWatcher | None, folders: int) -> Detection:
+    """Choose how videos below some folders are detected.
 
     Args:
         roots: the folders.
-        watcher: what watches them; None if file events are switched off.
-        folders: number of folders that the last scan came across, 0 before the first.
+        watcher: source of their file events; None if file events are switched off.
+        folders: number of folders in the last scan; 0 before the first.
 
     """
     if watcher is None:
-        return Way("polling", "file events are switched off (file_events: false)")
+        return Detection("polling", "file events are switched off (file_events: false)")
     if watcher.failures:
-        return Way("polling", "; ".join(f"{root}: {reason}" for root, reason in watcher.failures.items()))
+        return Detection("polling", "; ".join(f"{root}: {reason}" for root, reason in watcher.failures.items()))
     if watcher.misses_some_of(folders):
-        return Way("events and polling", "not every folder can be watched; raise fs.inotify.max_user_watches")
+        return Detection("events and polling", "not every folder can be watched; raise fs.inotify.max_user_watches")
     mounts = parse_mountinfo(read_mountinfo())
     systems = dict.fromkeys(system for root in roots for system in file_systems_below(root, mounts) if system.polled)
     if systems:
-        return Way("events and polling", "; ".join(f"{system.mount_point}: {system.reason}" for system in systems))
-    return Way("events", "file events tell of every change")
+        return Detection(
+            "events and polling", "; ".join(f"{system.mount_point}: {system.reason}" for system in systems)
+        )
+    return Detection("events", "file events report every change")

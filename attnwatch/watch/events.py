@@ -1,4 +1,4 @@
-"""watchdog events -> hints: paths that may have changed. A hint makes things sooner, never right: scans do that."""
+"""Turns watchdog's events into hints: paths that may have changed. Hints save time; correctness comes from scans."""
 
 import contextlib
 import logging
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _NEVER_LOOKED = (-1, -1)
 _APPEARED = frozenset({"created", "moved", "closed"})
 
-# Nothing that a scan itself causes, which opens and reads: in a large tree that alone would flood the kernel's queue.
+# Not the opening and reading that scans themselves do: in a large tree that would flood the kernel's queue.
 _WANTED: list[type[FileSystemEvent]] = [
     *(DirCreatedEvent, DirMovedEvent),
     *(FileCreatedEvent, FileMovedEvent, FileClosedEvent, FileDeletedEvent),
@@ -39,10 +39,10 @@ _WANTED: list[type[FileSystemEvent]] = [
 
 
 class Hints(FileSystemEventHandler):
-    """Collects, from watchdog's thread, the paths that the daemon should look at.
+    """Collects paths that the daemon should look at; watchdog calls it from a thread of its own.
 
     Attributes:
-        readable: becomes readable when there is something to take.
+        readable: a connection that becomes readable when there is a hint to take.
 
     """
 
@@ -53,10 +53,7 @@ class Hints(FileSystemEventHandler):
         self.readable, self._writer = Pipe(duplex=False)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note a marker or a receipt, a batch that ended, or a folder that came with whatever is in it.
-
-        Of older batches, folders, summaries and videos: what else comes there comes often, and changes nothing.
-        """
+        """Add the path of a manifest, a receipt, an ended batch, or a new folder with unknown content."""
         if event.event_type == "deleted" and is_receipt(os.fsdecode(event.src_path)):
             self.add(Path(os.fsdecode(event.src_path)))
         if event.event_type not in _APPEARED:
@@ -68,13 +65,13 @@ class Hints(FileSystemEventHandler):
             self.add(place)
 
     def add(self, path: Path) -> None:
-        """Note a path."""
+        """Add a path."""
         with self._lock:
             self._paths.add(path)
         self.wake()
 
     def wake(self) -> None:
-        """Let the daemon look around, also where no path is known."""
+        """Wake the daemon, even if no path is known."""
         with self._lock:
             if not self._is_awake:
                 self._writer.send_bytes(b".")
@@ -91,12 +88,12 @@ class Hints(FileSystemEventHandler):
 
 
 class RootWatcher:
-    """Feeds hints from file events below some folders, also when a folder appears late or is replaced.
+    """Feeds hints from file events below some folders, including folders that appear later or are replaced.
 
-    A context manager. Where events cannot be had it says so once, and scanning goes on without them.
+    A context manager. Without events it logs why, once, and leaves the work to scans.
 
     Attributes:
-        overflows: how often the kernel has dropped events because there were too many.
+        overflows: number of times that the kernel dropped events because its queue was full.
         failures: folders without events, with the reason.
 
     """
@@ -123,7 +120,7 @@ class RootWatcher:
         self._exits.close()
 
     def refresh(self) -> bool:
-        """Watch the folders that are there now; tell whether events may have been missed since the last call."""
+        """Watch the folders that exist now; return whether events may have been missed since the last call."""
         if self._observer is not None and not self._observer.is_alive():
             self.try_again()
         if self._observer is None:
@@ -140,7 +137,7 @@ class RootWatcher:
         return changed
 
     def try_again(self) -> None:
-        """Ask anew for events that could not be had, or that have ended; the next `refresh` watches the folders."""
+        """Retry where events were not available or have stopped; the next `refresh` watches the folders."""
         if self._observer is None or not self._observer.is_alive():
             self._stop_listening()
             self._listen()
@@ -152,10 +149,10 @@ class RootWatcher:
         try:
             observer = Observer()
             observer.start()
-        except OSError as error:  # no inotify instances or file descriptors left
+        except OSError as error:  # out of inotify instances or file descriptors
             reason = str(error.strerror or error)
             if reason not in self.failures.values():
-                _log.warning("no file events (%s): new videos are found by scanning only", reason)
+                _log.warning("no file events (%s): new videos are found only by scanning", reason)
             self.failures = dict.fromkeys(self._watches, reason)
             return
         self._observer = observer
@@ -168,13 +165,13 @@ class RootWatcher:
         self._watches = dict.fromkeys(self._watches)
 
     def misses_some_of(self, folders: int) -> bool:
-        """Tell whether fewer folders are watched than there are, now and at the last call: some are always new."""
+        """Return whether fewer folders are watched than exist, both now and at the last call; some are always new."""
         watched = self.watched_folders()
         missed, self._missed = self._missed, watched is not None and watched < folders
         return missed and self._missed
 
     def watched_folders(self) -> int | None:
-        """Return how many folders the kernel watches for this process, None where it does not say."""
+        """Return the number of folders that the kernel watches for this process; None if it is unknown."""
         count = 0
         try:
             for info in Path("/proc/self/fdinfo").iterdir():
@@ -189,7 +186,7 @@ class RootWatcher:
         self._hints.wake()
 
     def _is_deaf(self, observer: BaseObserver, root: Path) -> bool:
-        """Tell whether the events of a folder have ended: it was removed, and made again under the same number."""
+        """Return whether a folder's events have stopped: it was removed, and created again with the same inode."""
         watch = self._watches[root]
         alive = (emitter.watch for emitter in observer.emitters if emitter.is_alive())
         return watch is not None and watch not in alive
@@ -201,7 +198,7 @@ class RootWatcher:
                 observer.unschedule(old)
         self._watches[root] = None
         if not present:
-            _log.warning("%s is not there: waiting for it", root)
+            _log.warning("%s does not exist yet: waiting for it", root)
             return
         try:
             self._watches[root] = observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)
@@ -209,12 +206,12 @@ class RootWatcher:
         except OSError as error:
             reason = str(error.strerror or error)
             if self.failures.get(root) != reason:
-                _log.warning("no file events for %s (%s): new videos are found by scanning only", root, reason)
+                _log.warning("no file events for %s (%s): new videos are found only by scanning", root, reason)
             self.failures[root] = reason
 
 
 class _OverflowListener(logging.Handler):
-    """Hears from watchdog's own log that events were lost; there is no other sign of it."""
+    """Learns from watchdog's log that events were lost; watchdog offers no other way."""
 
     def __init__(self, heard: Callable[[], None]) -> None:
         super().__init__(logging.WARNING)
@@ -229,13 +226,13 @@ class _OverflowListener(logging.Handler):
 
 @contextlib.contextmanager
 def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
-    """Hear what watchdog logs, and let nothing of it reach stderr."""
+    """Listen to watchdog's log, and keep it from stderr."""
     theirs, listener = logging.getLogger("watchdog"), _OverflowListener(overflowed)
     propagated = theirs.propagate
     theirs.addHandler(listener)
     theirs.propagate = False
     with warnings.catch_warnings():
-        # One for every folder that vanishes while its watch is added: hundreds of megabytes under a storm.
+        # One for every folder that vanishes while its watch is added: in an event storm, hundreds of megabytes.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         try:
             yield

@@ -1,4 +1,4 @@
-"""What one run of the watcher is asked to do."""
+"""The options of one run of the watcher."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,22 +18,22 @@ from attnwatch.contract.stamps import Stamp
 
 @dataclass(frozen=True)
 class Options:
-    """What one run is asked to do.
+    """What one run was asked to do.
 
     Attributes:
-        roots: files and folders to look after.
-        once: render what is finished, then stop.
-        force: render everything once, whatever the receipts say.
-        dry_run: write nothing, not even why a manifest is refused.
-        by_name: the user named these videos: render them even if their batch asks for no per-video rendering, and
-            also those that were given up.
-        collect: make the collections of the batches that the roots are, and nothing else.
+        roots: files and folders to watch.
+        once: render finished videos, then stop.
+        force: render everything once, even if its receipt is valid.
+        dry_run: write nothing, not even receipts of refused manifests.
+        by_name: the user named these videos: render them even if their batch switches per-video rendering off,
+            or they were given up.
+        collect: the roots are batches: make only their collections.
         tokens: only these words; None for all.
-        since: only videos that were finished at or after this time (seconds since 1970); None for all.
-        batch: only videos of batches whose folder has a name like this (a shell's pattern); None for all.
-        oldest_first: start with the video that was finished first, not last.
-        out: folder that gets all outputs and receipts, arranged as they would be below the roots; None for there.
-        config: the file that the settings come from; None for none.
+        since: only videos finished at or after this time (seconds since 1970); None for all.
+        batch: only videos of batches whose folder name matches this shell pattern; None for all.
+        oldest_first: start with the video that was finished first instead of last.
+        out: folder for all outputs and receipts, in the same structure as below the roots; None: below the roots.
+        config: the configuration file; None if there is none.
 
     """
 
@@ -64,12 +64,12 @@ class Options:
         return self.outputs_at(batch / OUTPUT_DIRECTORY)
 
     def retry_command(self, target: Target) -> str:
-        """Return the command that tries a target again, whatever its receipt says, with its outputs in this place."""
+        """Return the command that renders a target again with its outputs in the same place, even if it was given up."""
         home = home_of_root(target.batch or target.manifest)
         return retry_command(target, None if self.out is None else self.outputs_at(home), self.config)
 
     def take(self, target: Target, finished: Stamp | None) -> bool:
-        """Tell whether a target is one of those that are asked for, by its path and when it was finished."""
+        """Return whether a target was asked for, by its path and by when it was finished."""
         if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
             return False
         return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))

@@ -1,6 +1,6 @@
-"""Where is looked for videos: where hints point at once, everywhere from time to time, and never for long.
+"""Finds videos: follows event hints at once, rescans periodically, in short slices.
 
-A look at a large tree takes seconds. It is done in slices, between which jobs are started and signals are heard.
+Scanning a large tree takes seconds. Between two slices, the daemon starts jobs and handles signals.
 """
 
 import itertools
@@ -12,19 +12,19 @@ from pathlib import Path
 from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
 from attnwatch.batches.targets import Target, targets_in
 
-_SLICE = 0.05  # seconds
-_SHARE = 0.01  # of the time may be spent on scans
-_FIRST = 10  # how much more the first one costs: it reads what later ones only look at
+_SLICE = 0.05  # seconds of one slice
+_SHARE = 0.01  # share of the time that scans may take
+_FIRST = 10  # cost of the first scan, which reads every manifest, over that of later ones
 
 
-class Search:
+class Scanner:
     """Finds targets below some folders.
 
     Attributes:
-        scans: number of scans that are done.
-        seconds: processor time of the last one.
-        folders: number of folders that it came across.
-        found: number of targets that it found.
+        scans: number of completed scans.
+        seconds: processor time of the last scan.
+        folders: number of folders in the last scan.
+        found: number of targets that the last scan found.
 
     """
 
@@ -45,7 +45,7 @@ class Search:
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is more to look at right now."""
+        """Whether there is more to scan right now."""
         return self._scan is not None or self._again or bool(self._hinted)
 
     @property
@@ -54,16 +54,16 @@ class Search:
         return self._due
 
     def wait(self, interval: float) -> None:
-        """Put the next scan off until so many seconds from now; longer, where the last one took long."""
+        """Schedule the next scan `interval` seconds from now, or later if the last one took long."""
         predicted = self.seconds if self.scans > 1 else self.seconds / _FIRST
         self._due = time.monotonic() + max(interval, predicted / _SHARE)
 
     def ask_for_scan(self) -> None:
-        """Scan everything as soon as possible, after the scan that may be under way."""
+        """Scan everything as soon as possible, after a scan that is under way."""
         self._again = True
 
     def follow(self, hints: Iterable[Path]) -> None:
-        """Look where hints point, before the scan goes on."""
+        """Look where hints point before the scan continues."""
         searched = (path for path in hints if any(is_searched(path, root) for root in self._roots))
         self._hinted.extend(_targets(walk(manifest_of(path)), self._roots, None) for path in searched)
 
@@ -71,7 +71,7 @@ class Search:
         """Yield targets for a slice of time.
 
         Args:
-            interval: seconds between two scans, at least; None for one scan only.
+            interval: least seconds between two scans; None to scan only once.
 
         """
         limit = time.monotonic() + _SLICE
@@ -105,14 +105,14 @@ class Search:
 
 
 def _targets(folders: Iterable[Folder], roots: Sequence[Path], collected: Path | None) -> Iterator[Target | None]:
-    """Yield the targets in folders, and None after each folder: there may be many without any."""
+    """Yield the targets in folders, and None after each folder, so that a slice ends in time among empty folders."""
     for folder in folders:
         yield from targets_in(folder, roots, collected)
         yield None
 
 
 def _until(limit: float, found: Iterator[Target | None]) -> Iterator[Target]:
-    """Pass targets on until the time is over."""
+    """Yield targets until the slice is over."""
     for target in found:
         if target is not None:
             yield target

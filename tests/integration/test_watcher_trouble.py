@@ -67,7 +67,7 @@ def test_a_hangup_makes_a_watcher_take_its_configuration_anew_and_a_wrong_one_is
 
         write_settings(config, colormap="no such colormap")
         watcher.process.send_signal(signal.SIGHUP)
-        watcher.wait_for("the new configuration is wrong, the old one stays")
+        watcher.wait_for("the new configuration is wrong; keeping the old one")
         assert "colormap" in watcher.log
         second = batch.add(2)
         wait_for_rendering(second)
@@ -75,7 +75,7 @@ def test_a_hangup_makes_a_watcher_take_its_configuration_anew_and_a_wrong_one_is
 
         write_settings(config, colormap="viridis")
         watcher.process.send_signal(signal.SIGHUP)
-        watcher.wait_for("the configuration was read again")
+        watcher.wait_for("configuration reloaded")
         wait_until(lambda: colormap(first) == colormap(second) == "viridis", about="new settings, new pictures")
         assert watcher.stop(signal.SIGTERM) == 0
 

@@ -173,7 +173,7 @@ def test_an_overlay_stays_while_there_is_no_video_to_make_it_anew(batch):
     assert overlay.read_bytes() == before
     receipt = read_receipt(manifest)
     assert sorted(output["file"] for output in receipt["outputs"]) == OUTPUTS
-    assert f"{OUTPUTS[1]} is that of an earlier rendering" in receipt["notes"]
+    assert f"{OUTPUTS[1]} is from an earlier rendering" in receipt["notes"]
     run(job(manifest, video_may_be_absent=True, generate_overlay=False))
     assert not overlay.exists()
 

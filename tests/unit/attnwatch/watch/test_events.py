@@ -133,7 +133,7 @@ def test_a_root_that_stays_the_same_is_nothing_new(root, hints):
 def test_a_root_that_appears_later_is_watched_from_then_on(root, hints, caplog):
     root.rmdir()
     with caplog.at_level("INFO"), RootWatcher([root], hints) as watcher:
-        assert f"{root} is not there: waiting for it" in caplog.messages
+        assert f"{root} does not exist yet: waiting for it" in caplog.messages
         assert not watcher.refresh()
         root.mkdir()
         assert watcher.refresh()
@@ -183,7 +183,7 @@ def test_where_there_can_be_no_events_it_is_said_and_the_rest_goes_on(root, hint
     with RootWatcher([root], hints) as watcher:
         assert not watcher.refresh()
     (record,) = caplog.records
-    assert "found by scanning only" in record.message
+    assert "found only by scanning" in record.message
     assert "limit reached" in record.message
 
 
@@ -256,7 +256,7 @@ def test_without_file_descriptors_there_are_no_events_and_it_is_said_why(root, h
             stack.enter_context(watcher)
         assert list(watcher.failures) == [root]
         (record,) = caplog.records
-        assert "found by scanning only" in record.message
+        assert "found only by scanning" in record.message
         assert not watcher.refresh()
         assert watcher.failures
 
