@@ -68,7 +68,7 @@ class LocalEngine:
 
         """
         if self._server is None:
-            raise EngineError("found no process to start renderings from; expected the engine to be running")
+            raise EngineError("the process that starts renderings is not running; enter the engine first")
         return self._server
 
     def start(self, job: Work) -> None:

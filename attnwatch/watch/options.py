@@ -64,7 +64,7 @@ class Options:
         return self.outputs_at(batch / OUTPUT_DIRECTORY)
 
     def retry_command(self, target: Target) -> str:
-        """Return the command that renders a target again with its outputs in the same place, even if it was given up."""
+        """Return the command that renders a target again, with its outputs in the same place, even one given up."""
         home = home_of_root(target.batch or target.manifest)
         return retry_command(target, None if self.out is None else self.outputs_at(home), self.config)
 

@@ -203,11 +203,11 @@ def server_of(manifest, engine):
 def test_when_the_server_is_killed_waiting_says_so_and_no_job_is_left(engine, manifest):
     pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)
-    with pytest.raises(EngineError, match="has ended, and the renderings with it"):
+    with pytest.raises(EngineError, match="has ended, and the running renderings with it"):
         finished(engine)
     assert engine.running == 0
     wait_until(lambda: not is_running(pid), 5)
-    with pytest.raises(EngineError, match="is not there"):
+    with pytest.raises(EngineError, match="is not running"):
         engine.start(job(manifest))
 
 
@@ -229,11 +229,11 @@ def test_stopping_after_the_server_was_killed_is_no_error(engine, manifest):
 
 
 def test_outside_of_its_context_an_engine_starts_nothing(manifest):
-    with pytest.raises(EngineError, match="is not there"):
+    with pytest.raises(EngineError, match="is not running"):
         LocalEngine().start(job(manifest))
     with LocalEngine() as engine:
         pass
-    with pytest.raises(EngineError, match="is not there"):
+    with pytest.raises(EngineError, match="is not running"):
         engine.start(job(manifest))
 
 
