@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name):  # noqa: ANN001, ANN202 - type checkers read the imports above
-        """Import the library when it is asked for: the watcher does without numpy and av."""
+        """Import the library on first use: the watcher itself needs neither numpy nor av."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from attnwatch import library  # noqa: PLC0415

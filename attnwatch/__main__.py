@@ -1,8 +1,8 @@
-"""What `attnwatch` and `python -m attnwatch` call."""
+"""Entry point of `attnwatch` and `python -m attnwatch`."""
 
 import gc
 
-gc.disable()  # what is imported stays: looking for garbage meanwhile finds none, and takes a fifth of the start
+gc.disable()  # imports leave no garbage, and collecting during them takes a fifth of the start-up time
 try:
     from attnwatch.cli.app import main as run_command_line
 finally:

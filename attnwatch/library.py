@@ -1,4 +1,4 @@
-"""Batches in a notebook or a script: attention as numpy arrays, overlays to look at, renderings on request."""
+"""Python API for notebooks and scripts: attention as numpy arrays, overlays to display, and rendering on request."""
 
 import logging
 import tempfile
@@ -29,7 +29,7 @@ from attnwatch.tensors.reader import AttentionReader, Part, WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
 PathName: TypeAlias = str | PathLike[str]
-Choice: TypeAlias = int | str | Sequence[int] | None  # one, a range with both ends such as "0-9", several, or all
+Choice: TypeAlias = int | str | Sequence[int] | None  # one, a range such as "0-9" (ends included), several, or all
 
 _AXES = {"steps": "step", "layers": "layer", "heads": "head"}
 _NOT_OVERLAY = ("generate_attention_only", "generate_aggregated", "generate_step_evolution")
@@ -37,7 +37,12 @@ _log = logging.getLogger(__name__)
 
 
 def open(folder: PathName) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
-    """Find what is finished at or below a folder now; nothing is read yet. Raises `ConfigError` where nothing is."""
+    """Find the videos that are finished now at or below a folder, without reading them.
+
+    Raises:
+        ConfigError: the folder does not exist.
+
+    """
     path = Path(folder).absolute()
     if not path.exists():
         raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
@@ -45,12 +50,12 @@ def open(folder: PathName) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
 
 
 class Batch(Mapping[str, "Video"]):
-    """Finished videos by `video_id`, in the order of their paths. A manifest is read when its video is asked for.
+    """Finished videos by `video_id`, in order of path. A manifest is read when its video is accessed.
 
-    One that cannot be read is listed under its default name, and raises `ManifestError` when it is asked for.
+    A video whose manifest cannot be read is listed under its default name; accessing it raises `ManifestError`.
 
     Raises:
-        UnknownNameError: (a `KeyError`) no video has this name; says which are nearest.
+        UnknownNameError: (a `KeyError`) no video has this name; the message lists the nearest ones.
         ConfigError: two videos have the same name, as in a folder of several batches.
 
     """
@@ -84,14 +89,14 @@ class Batch(Mapping[str, "Video"]):
         if not paths:
             names = [self._name(path) for path in self._names]
             nearest = ", ".join(get_close_matches(str(video_id), names, cutoff=0))
-            expected = f"one of {len(names):,}, nearest: {nearest}" if names else "some, but none is finished"
+            expected = f"one of {len(names):,}, nearest: {nearest}" if names else "a finished video, but there is none"
             raise UnknownNameError(f"{self.folder}: found no video {video_id!r}; expected {expected}")
         if len(paths) > 1:
             raise self._ambiguous(video_id, *paths[:2])
         return Video(read_video(paths[0]))
 
     def _find(self, video_id: object) -> list[Path]:
-        """Look where the default name leads, and at all videos only if it leads nowhere."""
+        """Return the videos with an identifier: those with this default name if any match, else after reading all."""
         likely = [path for path in self._likely.get(str(video_id), ()) if self._name(path) == video_id]
         return likely or [path for path in self._names if self._name(path) == video_id]
 
@@ -111,7 +116,7 @@ class _Identity(BaseModel):
 
 
 def _video_id(path: Path) -> str:
-    """Read nothing but the name, in a fifth of the time of a whole manifest."""
+    """Return the name of a video, reading only that field; takes a fifth of the time of a whole manifest."""
     try:
         return read_document(path, _Identity)[0].video_id or default_video_id(path)
     except (ManifestError, OSError):
@@ -120,7 +125,7 @@ def _video_id(path: Path) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Video:
-    """One finished video; `manifest.document` has every field of FORMAT.md."""
+    """One finished video; `manifest.document` holds every field described in FORMAT.md."""
 
     manifest: Manifest
 
@@ -129,32 +134,41 @@ class Video:
 
     @property
     def video_id(self) -> str:
-        """Its name in the batch."""
+        """Name of the video in its batch."""
         return self.manifest.video_id
 
     @property
     def prompt(self) -> str | None:
-        """What it was generated from, if the manifest says so."""
+        """Prompt of the video; None if the manifest does not state it."""
         return self.manifest.document.generation.prompt
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Slugs of the tracked words, in the order of the prompt. Raises `NotReadyError` and `TensorError`."""
+        """Slugs of the tracked words, in prompt order.
+
+        Raises:
+            NotReadyError: a tensor file is missing.
+            TensorError: a tensor file breaks the contract.
+
+        """
         with _reader(self.manifest) as reader:
             return tuple(reader.words)
 
     def attention(self, word: str, *, step: Choice = None, layer: Choice = None, head: Choice = None) -> Float32Array:
-        """Return a word's attention, float32 `[frame, y, x]` on the latent grid: the mean over what is chosen.
+        """Return a word's mean attention over the selected steps, layers and heads.
 
         Args:
-            word: its slug, or its text where no other word has the same.
-            step: denoising steps by the manifest's numbers; negative: from the end; None: the mean over all.
-            layer: by its place, where layers are stored.
-            head: by its place, where heads are stored.
+            word: slug of the word, or its text if no other word has the same.
+            step: denoising steps, numbered as in the manifest; negative numbers count from the end; None for all.
+            layer: layers by position; None for all.
+            head: heads by position; None for all.
+
+        Returns:
+            float32 `[frame, y, x]` on the latent grid.
 
         Raises:
-            UnknownNameError: (a `KeyError`) no word has this name; says which there are.
-            ConfigError: this step, layer or head is not stored.
+            UnknownNameError: (a `KeyError`) no word has this name; the message lists the tracked words.
+            ConfigError: a selected step, layer or head is not stored.
             NotReadyError: a tensor file is missing.
             TensorError: a tensor file breaks the contract.
 
@@ -162,13 +176,13 @@ class Video:
         part = _part(step, layer, head)
         with _reader(self.manifest) as reader:
             maps = self._select(reader, word)
-            # A map that is stored as it is comes as a read-only view of the file: the caller gets an array of its own.
+            # A map stored as float32 is returned as a read-only view of the file, so copy it for the caller.
             return maps.frames(part).copy()
 
     def overlay(self, word: str, **settings: Any) -> "Clip":  # noqa: ANN401 - see `render_video`
-        """Render a word's attention over the video, for a notebook to show; nothing is written beside the video.
+        """Render a word's attention over the video for display in a notebook; write nothing beside the video.
 
-        Takes the settings of `render_video`. Raises what `attention` and `render_video` raise.
+        Takes the settings of `render_video`. Raises the errors of `attention` and `render_video`.
         """
         with _reader(self.manifest) as reader:
             slug = self._select(reader, word).slug
@@ -187,13 +201,19 @@ class Video:
         found = {slug: maps for slug, maps in reader.words.items() if maps.name in names}
         if len(found) == 1:
             return found.popitem()[1]
-        expected = f"one of: {', '.join(found or reader.words)}" if reader.words else "nothing: no word was tracked"
+        expected = f"one of: {', '.join(found or reader.words)}" if reader.words else "none: no word was tracked"
         raise UnknownNameError(f"{self.video_id}: found {len(found) or 'no'} words {word!r}; expected {expected}")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A rendered video in memory: `data` is H.264 in MP4, `name` that of the watcher's file. A notebook shows it."""
+    """A rendered video in memory, displayed by notebooks.
+
+    Attributes:
+        name: file name that the watcher would use.
+        data: H.264 in MP4.
+
+    """
 
     name: str
     data: bytes = field(repr=False)
@@ -203,7 +223,7 @@ class Clip:
         return f'<video controls loop title="{escape(self.name)}" style="max-width: 100%" src="{source}"></video>'
 
     def save(self, path: PathName) -> Path:
-        """Write the file, whole or not at all, and return its path."""
+        """Write the file atomically and return its path."""
         write_atomically(Path(path), self.data)
         return Path(path)
 
@@ -213,19 +233,23 @@ def render_video(
     directory: PathName | None = None,
     **settings: Any,  # noqa: ANN401 - a setting's own type
 ) -> tuple[Path, ...]:
-    """Render all words of a video in this process, whatever was rendered before, and return the paths of the outputs.
+    """Render all words of a video in this process, even if they were rendered before.
 
     Args:
-        video: itself, its manifest, or the path of either.
-        directory: for the outputs. None: the video's own `attention_videos`, with lock and receipt as the watcher
-            does it; a watcher with other settings renders its own again.
-        settings: by the names of the README's table; they win over environment variables, and those over what the
-            batch asks for. `workers` words are encoded at the same time; `visualization_timeout` is not watched.
+        video: the video, its manifest, or the path of either.
+        directory: folder for the outputs. None for the video's own `attention_videos`, with lock and receipt like the
+            watcher; a watcher with different settings renders them again.
+        settings: settings by name, as in a configuration file. They override environment variables, which override
+            the batch's own settings. `workers` is the number of words encoded at the same time;
+            `visualization_timeout` is ignored.
+
+    Returns:
+        The paths of the outputs.
 
     Raises:
-        ConfigError: there is no such video, or a setting is unknown or cannot have this value.
-        BusyError: another process is rendering this video right now (its own outputs).
-        JobError: its own outputs cannot be rendered, and why; into another directory, the error itself:
+        ConfigError: the video does not exist, or a setting is unknown or invalid.
+        BusyError: another process is rendering the video's own outputs.
+        JobError: the video's own outputs cannot be rendered. With another `directory`, the cause is raised instead:
         NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
 
     """

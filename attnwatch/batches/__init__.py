@@ -1,4 +1,5 @@
-"""Finding and opening videos, whether a manifest describes them or an older batch has to be interpreted.
+"""Finding and opening videos, whether they have a manifest or belong to an older batch without one.
 
-Only this package imports `attnwatch.batches.legacy`: everything above asks `discover`, `videos` and `targets`.
+Other packages import `discover`, `videos`, `targets`, `settling` and `importing`. Only this package imports
+`attnwatch.batches.legacy`, so nothing above it distinguishes older batches from current ones.
 """

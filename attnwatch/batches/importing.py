@@ -1,6 +1,7 @@
-"""`attnwatch import`: manifests for the videos of older batches, and on request their tensors as the contract has them.
+"""`attnwatch import`: writes manifests for the videos of older batches, and on request converts their tensors.
 
-Old files stay as they are. What was rendered without a manifest is not rendered again: its receipt goes over to it.
+Old files are left unchanged. A video rendered before the import is not rendered again: its receipt is transferred to
+the new manifest.
 """
 
 import os
@@ -30,18 +31,18 @@ from attnwatch.system.files import write_atomically
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive
 
-_STRIDE = 4  # video frames per latent frame of the models that these batches come from; frame 0 is alone
+_STRIDE = 4  # video frames per latent frame in the models behind these batches; the first frame has its own
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What came of one video.
+    """The result for one video.
 
     Attributes:
-        tensors: its old tensors.
-        manifest: that was written; None if none was.
-        obstacle: why not.
-        notes: what was found wanting.
+        tensors: folder of its old tensors.
+        manifest: the manifest written; None if none was.
+        obstacle: why no manifest was written; None if one was.
+        notes: shortcomings found in the old files.
 
     """
 
@@ -55,10 +56,10 @@ def import_batch(root: Path, settings: Watcher, *, convert: bool, trust_pickles:
     """Write a manifest for each video at or below a folder that has none.
 
     Args:
-        root: a batch, a folder of batches, or the tensors' folder of one video.
-        settings: when a video is finished; the memory that opening its pickles may take.
-        convert: write its tensors as safetensors, too.
-        trust_pickles: open pickled tensors; they are always converted.
+        root: a batch, a folder of batches, or the tensor folder of one video.
+        settings: settle times that decide when a video is finished, and the memory limit for opening pickles.
+        convert: also write the tensors as safetensors.
+        trust_pickles: open pickled tensors, which are always converted.
 
     """
     for tensors in (path for folder in walk(root) for path in older_videos(folder)):
@@ -75,7 +76,9 @@ def _import(old: OldVideo, settings: Watcher, *, convert: bool, trust_pickles: b
     manifest = read_old_video(old, trust_pickles=trust_pickles)
     age, quiet = seconds_since(manifest.stamps().values()), quiet_time(manifest, settings)
     if 0 <= age < quiet:
-        raise NotReadyError(f"{old.tensors}: found files changed {age:.0f} s ago; expected none for {quiet:g} s; wait")
+        raise NotReadyError(
+            f"{old.tensors}: found files changed {age:.0f} s ago; expected no change for {quiet:g} s; try again later"
+        )
     target = manifest_beside(old)
     target.parent.mkdir(parents=True, exist_ok=True)
     is_pickled = _is_pickled(manifest)
@@ -84,7 +87,7 @@ def _import(old: OldVideo, settings: Watcher, *, convert: bool, trust_pickles: b
         converted = [_convert(old, reader, target.parent)] if convert or is_pickled else []
         document = _document(manifest, reader, target, converted or manifest.attention)
     write_atomically(target, _text(document).encode())
-    _hand_over(manifest, read_manifest(target))
+    _transfer_receipt(manifest, read_manifest(target))
     return Imported(old.tensors, target, notes=manifest.notes)
 
 
@@ -111,7 +114,7 @@ def _convert(old: OldVideo, reader: OldReader, folder: Path) -> Path:
 def _document(manifest: Manifest, reader: OldReader, target: Path, attention: Sequence[Path]) -> ManifestDocument:
     numbers = {word.step_numbers for word in reader.words.values() if word.step_numbers}
     steps = numbers.pop() if len(numbers) == 1 else ()
-    stem = target.name.removesuffix(MANIFEST_SUFFIX)  # that of the video, if it is known which one that is
+    stem = target.name.removesuffix(MANIFEST_SUFFIX)  # the video's own stem, if the video is known
     return manifest.document.model_copy(
         update={
             "video": f"{stem}.mp4",
@@ -123,7 +126,7 @@ def _document(manifest: Manifest, reader: OldReader, target: Path, attention: Se
 
 
 def _grid(manifest: Manifest, reader: OldReader) -> Grid | None:
-    """Return the grid of all words, if the number of latent frames is the one that the models behind it make."""
+    """Return the grid that all words share, if its number of latent frames matches the models behind these batches."""
     grids = {word.grid for word in reader.words.values()}
     frames = manifest.document.generation.frames
     if len(grids) != 1 or frames is None:
@@ -138,8 +141,8 @@ def _text(document: ManifestDocument) -> str:
     return document.model_dump_json(exclude_none=True, exclude_defaults=True, indent=2) + "\n"
 
 
-def _hand_over(old: Manifest, new: Manifest) -> None:
-    """Let the receipt of what was rendered from an old video speak of its manifest from now on."""
+def _transfer_receipt(old: Manifest, new: Manifest) -> None:
+    """Rewrite the valid receipt of an older video so that it refers to the new manifest."""
     place = Place(new.path, new.video_id, new.output_directory)
     if Place(old.path, old.video_id, old.output_directory).path != place.path:
         return

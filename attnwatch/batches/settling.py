@@ -1,4 +1,4 @@
-"""Older batches have no marker that comes last: a video of theirs is finished when its files have been left alone."""
+"""Decides when a video without a completion marker is finished: when its files have not changed for a while."""
 
 import time
 from collections.abc import Iterable
@@ -9,38 +9,38 @@ from attnwatch.settings import Watcher
 
 
 def quiet_time(manifest: Manifest, settings: Watcher) -> float:
-    """Return for how many seconds the files of a video must not have changed before it is finished."""
+    """Return how many seconds the files of a video must stay unchanged before it counts as finished."""
     times = {"manifest": 0.0, "summary": settings.settle_time, "quiet": settings.settle_time_unmarked}
     return times[manifest.finished_by]
 
 
 def seconds_since(stamps: Iterable[Stamp | None]) -> float:
-    """Return how long ago the latest of some files and folders was changed; negative: in the future.
+    """Return the seconds since the latest change of any file or folder; negative if that lies in the future.
 
-    Whoever copies an older batch and keeps its times sets those of a folder last, so they count.
+    Folders count because a copy that preserves times sets those of a folder last.
     """
     times = [stamp.modified for stamp in stamps if stamp is not None]
     return time.time() - max(times) / 1e9 if times else float("inf")
 
 
 class Settling:
-    """Tells how long a video still has to be left alone.
+    """Tracks how much longer the files of each video must stay unchanged.
 
-    Where the clock of a file system is ahead of this machine's, times tell nothing: then what is seen to stay the same
-    for as long is finished too.
+    If a file system's clock is ahead of this machine's, modification times are useless. A video then counts as finished
+    once its files have been observed unchanged for the same time.
     """
 
     def __init__(self) -> None:
         self._seen: dict[object, tuple[int, float]] = {}
 
     def remaining(self, key: object, quiet: float, stamps: Iterable[Stamp | None]) -> float:
-        """Return in how many seconds a video is finished if nothing changes until then; 0: it is."""
-        looked = tuple(stamps)
-        age = seconds_since(looked)
+        """Return the seconds until a video is finished, if nothing changes until then; 0 if it is finished."""
+        current = tuple(stamps)
+        age = seconds_since(current)
         if age >= quiet:
             self._seen.pop(key, None)
             return 0.0
-        state, now = hash(looked), time.monotonic()
+        state, now = hash(current), time.monotonic()
         known = self._seen.get(key)
         if known is None or known[0] != state:
             self._seen[key] = known = (state, now)

@@ -1,4 +1,4 @@
-"""What there should be a receipt for: each video beside itself, and once more in the collection of its batch."""
+"""Lists what to render: each video's own outputs, and its share of the collection of a batch that has ended."""
 
 import contextlib
 import hashlib
@@ -19,11 +19,11 @@ _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """One rendering of one video.
+    """One rendering of one video; each has its own receipt.
 
     Attributes:
-        manifest: of the video; in an older batch, the folder of its tensors.
-        batch: folder of the batch whose collection it belongs to; None for the rendering beside the video.
+        manifest: manifest of the video; in an older batch, its tensor folder.
+        batch: folder of the batch whose collection the rendering belongs to; None for the rendering beside the video.
 
     """
 
@@ -32,11 +32,11 @@ class Target:
 
 
 def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
-    """Yield the targets at or below a path: the videos, and the collections of the batches that have ended.
+    """Yield the targets at or below a path: each video, and its share of the collection if its batch has ended.
 
     Args:
         root: a folder or a manifest.
-        collect: yield collections only, and take the root for a batch that has ended.
+        collect: yield only collections, and treat the root as a batch that has ended.
 
     """
     for folder in walk(root):
@@ -44,13 +44,13 @@ def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
 
 
 def targets_in(folder: Folder, roots: Sequence[Path], collected: Path | None = None) -> Iterator[Target]:
-    """Yield the targets whose manifests lie in a folder.
+    """Yield the targets whose manifests are in a folder.
 
     Args:
-        folder: one of a walk.
-        roots: what the user named: nothing is collected in a batch that is neither one of them nor below one.
-        collected: the batch whose collection alone is meant; None for the videos, and for the collection of their
-            batch if it has ended.
+        folder: a folder visited by a walk.
+        roots: paths that the user named; a batch is collected only if it is one of them or below one.
+        collected: yield only the collection of this batch; None for the videos themselves, plus the collection of
+            their batch if it has ended.
 
     """
     manifests = videos_in(folder)
@@ -63,17 +63,20 @@ def targets_in(folder: Folder, roots: Sequence[Path], collected: Path | None = N
 
 
 def ended_batch(manifest: Path, roots: Sequence[Path]) -> Path | None:
-    """Return the folder of the batch that a manifest belongs to, if that has ended, and is a root or below one."""
+    """Return the folder of the batch that a manifest belongs to, if the batch has ended and is a root or below one."""
     for folder in manifest.parents[:_LEVELS]:
-        # Not Path.exists, which raises where it may not look.
+        # Path.exists would raise if permission is denied.
         if os.path.exists(folder / BATCH_COMPLETE_FILE):  # noqa: PTH110
-            flat = folder == manifest.parent  # such a batch is its own collection
+            flat = folder == manifest.parent  # a flat batch is its own collection
             return folder if not flat and any(map(folder.is_relative_to, roots)) else None
     return None
 
 
 def home_of_root(root: Path) -> Path:
-    """Return the folder below which the outputs of a root go: itself, or where the video that it is has its own."""
+    """Return the folder that contains all outputs of a root: the root itself, or the home of the video that it names.
+
+    That home is the manifest's folder or, for older tensors, the batch.
+    """
     return batch_around(root) or (root.parent if is_manifest(root.name) else root)
 
 
@@ -81,20 +84,22 @@ def _home_above(directory: Path, roots: Sequence[Path]) -> Path:
     home = next((home for home in map(home_of_root, roots) if directory.is_relative_to(home)), None)
     if home is None:
         named = ", ".join(map(str, roots))
-        raise ConfigError(f"found outputs that belong in {directory}; expected one below {named}; name what holds it")
+        raise ConfigError(
+            f"found outputs that belong in {directory}; expected a folder below {named}; name a folder that contains it"
+        )
     return home
 
 
 def outputs_at(directory: Path, roots: Sequence[Path], out: Path | None) -> Path:
-    """Return the folder where outputs go that would lie in `directory` without `--out`.
+    """Return where outputs go: to `directory`, or to its counterpart below `out`.
 
     Args:
-        directory: the folder of outputs beside a video, or of a batch's collection.
-        roots: what the user named.
-        out: the folder given with `--out`; None if there is none.
+        directory: the output folder beside a video, or that of a batch's collection.
+        roots: paths that the user named.
+        out: the folder given with `--out`; None without the option.
 
     Raises:
-        ConfigError: `directory` is below none of the roots, so it has no place in `out`.
+        ConfigError: `directory` is below none of the roots, so it has no counterpart in `out`.
 
     """
     if out is None:
@@ -104,28 +109,28 @@ def outputs_at(directory: Path, roots: Sequence[Path], out: Path | None) -> Path
 
 
 def require_own_names(roots: Iterable[Path]) -> None:
-    """Tell apart what goes below `--out`, where each of several roots has a folder of its last name.
+    """Check that no two roots share a folder below `--out`, where each root gets a folder with its own last name.
 
     Raises:
-        ConfigError: two roots would share one.
+        ConfigError: two different roots have the same last name.
 
     """
     known: dict[str, Path] = {}
     for home in map(home_of_root, roots):
         if (other := known.setdefault(home.name, home)) != home:
             raise ConfigError(
-                f"--out: found two folders of the name {home.name!r}, {other} and {home}; expected different names, "
-                "which their outputs go by; give them one at a time, each with an --out of its own"
+                f"--out: found two folders named {home.name!r}, {other} and {home}; expected different names, because "
+                "outputs are grouped by them; run once for each folder, with a different --out"
             )
 
 
 def retry_command(target: Target, out: Path | None, config: Path | None) -> str:
-    """Return the command that makes a target, whatever its receipt says.
+    """Return the command that renders a target again, whatever its receipt says.
 
     Args:
-        target: what is to be made.
-        out: the folder that stands in for its own, if outputs do not go there.
-        config: the configuration file, if there is one.
+        target: the target to render.
+        out: value of `--out`; None to leave the option out.
+        config: the configuration file; None if there is none.
 
     """
     words = ["attnwatch", *(("collect", target.batch) if target.batch else ("render", target.manifest))]
@@ -135,12 +140,12 @@ def retry_command(target: Target, out: Path | None, config: Path | None) -> str:
 
 
 def batch_names(manifest: Path) -> list[str]:
-    """Return the names that the batch of a video may have: those of the folders that it may be."""
+    """Return the possible names of a video's batch: those of the folders that may be it."""
     return [folder.name for folder in manifest.parents[:_LEVELS]]
 
 
 def ending_sha256(batch: Path) -> str:
-    """Return the digest of how a batch ended, or of its manifests if it has not: it changes when videos are added."""
+    """Return a digest that changes when videos are added: of a batch's end marker, or of its manifests without one."""
     try:
         return hashlib.sha256((batch / BATCH_COMPLETE_FILE).read_bytes()).hexdigest()
     except OSError:

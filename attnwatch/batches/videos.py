@@ -1,4 +1,4 @@
-"""One finished video, whichever way it was written: with a manifest, or as in older batches. Only here is asked."""
+"""Reads one finished video, with a manifest or from an older batch, into the same `Manifest` and `AttentionReader`."""
 
 import os
 from pathlib import Path
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def read_video(path: Path) -> Manifest:
-    """Read a manifest, or what stands for one: the folder of a video's tensors in an older batch.
+    """Read a manifest, or build one from the tensor folder of an older video.
 
     Raises:
-        ManifestError: the manifest breaks the contract, or the older batch cannot be read as it is.
-        OSError: it cannot be read.
+        ManifestError: the manifest breaks the contract, or the older video cannot be read without conversion.
+        OSError: a file or folder cannot be read.
 
     """
     old = None if is_manifest(path.name) else old_video(path)
@@ -27,7 +27,7 @@ def read_video(path: Path) -> Manifest:
 
 
 def stands_for_video(path: Path) -> bool:
-    """Tell whether a path is there, and stands for a video; older tensors do not any more once there is a manifest."""
+    """Return whether a path exists and identifies a video; a manifest supersedes an older video's tensor folder."""
     old = None if is_manifest(path.name) else old_video(path)
     return os.path.exists(path) and (old is None or not os.path.exists(manifest_beside(old)))  # noqa: PTH110 - may raise
 
@@ -36,12 +36,12 @@ def open_attention(manifest: Manifest) -> "AttentionReader":
     """Open the tensors of a video.
 
     Raises:
-        TensorError: a file is damaged, or not what it should be.
-        VideoError: an older batch's video has to be looked at, and cannot be read.
+        TensorError: a file is damaged or breaks the contract.
+        VideoError: the grid of an older video must be taken from its video file, which cannot be read.
         OSError: a file cannot be read.
 
     """
-    # Here, so that whoever only reads manifests does without numpy and av.
+    # Imported here because reading manifests alone needs neither numpy nor av.
     from attnwatch.batches.legacy.reader import OldReader  # noqa: PLC0415
     from attnwatch.tensors.reader import AttentionReader  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def open_attention(manifest: Manifest) -> "AttentionReader":
 
 
 def outputs_of(path: Path) -> tuple[str, Path]:
-    """Return the identifier and the folder of outputs that a video has by its path alone, when it cannot be read."""
+    """Return a video's identifier and output folder as derived from its path alone, for videos that cannot be read."""
     old = None if is_manifest(path.name) else old_video(path)
     if old is None:
         return default_video_id(path), path.parent / OUTPUT_DIRECTORY
@@ -59,6 +59,6 @@ def outputs_of(path: Path) -> tuple[str, Path]:
 
 
 def home_of(path: Path) -> Path:
-    """Return the folder that a video's paths start from: the manifest's, or that of the older batch."""
+    """Return the folder that a video's relative paths start from: its manifest's folder, or its older batch."""
     old = None if is_manifest(path.name) else old_video(path)
     return path.parent if old is None else old.batch

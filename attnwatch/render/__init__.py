@@ -1,1 +1,4 @@
-"""From the attention maps of one video to its attention videos."""
+"""Rendering attention maps: attention videos (`video`), contact sheets (`sheet`), scales of a batch (`scales`).
+
+Other packages import these three modules, `source.VideoSource`, and the types `maps.Scale` and `output.Output`.
+"""

@@ -1,4 +1,4 @@
-"""Colormaps as tables from 8-bit grey to the Y, U and V of a video: no RGB frame is ever made."""
+"""Colormaps as lookup tables from 8-bit grey to Y, U and V, so that no RGB frame is ever needed."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,7 @@ _LUMA = {Colorspace.ITU601: (0.299, 0.114), Colorspace.ITU709: (0.2126, 0.0722)}
 
 @dataclass(frozen=True)
 class YuvTables:
-    """For each grey level, the 8-bit limited-range Y, U and V: 256 bytes each, for `bytes.translate`."""
+    """The 8-bit limited-range Y, U and V of each grey level, as tables of 256 bytes."""
 
     y: bytes
     u: bytes
@@ -25,13 +25,13 @@ class YuvTables:
 
     @property
     def planes(self) -> tuple[bytes, bytes, bytes]:
-        """The three tables in the order of a frame's planes."""
+        """The three tables, in the plane order of a frame."""
         return self.y, self.u, self.v
 
 
 @lru_cache(maxsize=32)
 def yuv_tables(colormap: str, matrix: Colorspace) -> YuvTables:
-    """Return the tables of a matplotlib colormap in the given matrix."""
+    """Return the tables of a matplotlib colormap for the given colour matrix."""
     return YuvTables(*(plane.tobytes() for plane in rgb_to_yuv(colormap_rgb(colormap), matrix)))
 
 
@@ -52,6 +52,6 @@ def _rounded(plane: npt.NDArray[np.float64]) -> UInt8Array:
 
 def colormap_rgb(name: str) -> npt.NDArray[np.float64]:
     """Return the 256 colours of a matplotlib colormap: `[256, 3]`, 0..1."""
-    from matplotlib import colormaps  # noqa: PLC0415 - 0.2 s that only rendering needs
+    from matplotlib import colormaps  # noqa: PLC0415 - takes 0.2 s, needed only for rendering
 
     return np.asarray(colormaps[name](np.arange(LEVELS) / (LEVELS - 1)))[:, :3].astype(np.float64)

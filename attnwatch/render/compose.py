@@ -1,4 +1,4 @@
-"""Frames: a small map -> a colour picture, alone or over the source's own picture, in YUV 4:2:0."""
+"""Turns a latent map into a coloured YUV 4:2:0 frame, alone or blended over the source's frame."""
 
 import av
 import numpy as np
@@ -12,17 +12,17 @@ from attnwatch.tensors.reduction import Float32Array
 PIXEL_FORMAT = "yuv420p"
 
 
-# swscale takes grey floats as limited range, 16..235 of 8 bits, in 16-bit steps (1.0 is 65535); it makes full-range
-# grey bytes of them. From 16-bit grey it would dither, and that noise costs the encoder more than half of the file.
+# swscale interprets grey floats as limited range (16..235 in 8 bits) in 16-bit steps (1.0 is 65535) and converts them
+# to full-range grey bytes. From 16-bit grey it would dither, and the noise would more than double the file size.
 _FLOAT_SPAN, _FLOAT_START = np.float32(219 * 256 / 65535), np.float32(16 * 256 / 65535)
 
 
 class HeatPainter:
-    """Paints maps at one size with one colormap. Not for use by several threads at once.
+    """Paints maps at one size with one colormap. Not thread-safe.
 
     Args:
-        width: pixels of the picture, even.
-        height: rows of the picture, even.
+        width: width of the picture in pixels, even.
+        height: height of the picture in pixels, even.
         tables: the colormap.
 
     """
@@ -33,7 +33,7 @@ class HeatPainter:
         self._luma, self._chroma = VideoReformatter(), VideoReformatter()
 
     def paint(self, shares: Float32Array) -> av.VideoFrame:
-        """Scale a map (`[height, width]`, 0..1) bilinearly to the picture and colour it."""
+        """Scale a map (`[height, width]`, 0..1) bilinearly to the size of the picture and colour it."""
         width, height = self._size
         small = av.VideoFrame.from_ndarray(shares * _FLOAT_SPAN + _FLOAT_START, format="grayf32le")
         luma = _enlarge(self._luma, small, width, height)
@@ -45,13 +45,13 @@ class HeatPainter:
 
 
 class Blender:
-    """Mixes a heat picture over the source: `(1 - alpha) * source + alpha * heat`, per plane."""
+    """Blends a heat picture over the source: `(1 - alpha) * source + alpha * heat`, per plane."""
 
     def __init__(self, alpha: float) -> None:
         self._weight = round(alpha * OPAQUE)
 
     def blend(self, source: av.VideoFrame, heat: av.VideoFrame) -> av.VideoFrame:
-        """Return a new frame; both are YUV 4:2:0 of the same matrix, the source at least as large."""
+        """Return a new frame of the heat's size; both inputs use the same matrix, the source is at least as large."""
         result = av.VideoFrame(heat.width, heat.height, PIXEL_FORMAT)
         for below, above, target in zip(source.planes, heat.planes, result.planes, strict=True):
             mixed = pixels(target)
@@ -61,7 +61,7 @@ class Blender:
 
 
 def pixels(plane: VideoPlane) -> UInt8Array:
-    """Return the memory of a plane as `[height, width]`, not copied and without the padding of its rows."""
+    """Return a view of a plane's memory, `[height, width]`, without row padding."""
     rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
 

@@ -1,4 +1,4 @@
-"""H.264 files from YUV frames, through PyAV and x264."""
+"""Encodes YUV frames to H.264 files with PyAV and x264."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,10 @@ from attnwatch.errors import VideoError
 from attnwatch.render.compose import PIXEL_FORMAT
 from attnwatch.settings import Quality
 
-KEYFRAME_INTERVAL = 16  # frames: seeking stays instant, and for smooth maps it costs nothing
+KEYFRAME_INTERVAL = 16  # frames; makes seeking instant at no cost for smooth maps
 
-# Without mbtree the same frames make the same file: with it, x264 (core 165) varies from run to run at some widths.
-# `fast` adds to ultrafast just what pays for smooth heat maps: the quality of `medium` at a quarter of its time.
+# mbtree is off so that equal frames give equal files: with it, x264 (core 165) varies between runs at some widths.
+# `fast` adds to ultrafast only what pays off for smooth heat maps: the quality of `medium` in a quarter of its time.
 _X264: dict[Quality, dict[str, str]] = {
     "fast": {
         "preset": "ultrafast",
@@ -34,16 +34,16 @@ class Encoder:
     """Writes one MP4 file (H.264 High, yuv420p limited range, all colour tags set, index first).
 
     Args:
-        path: the file to make, under whatever name.
-        width: even number of pixels.
-        height: even number of rows.
-        rate: frames per second, as noted in the file.
+        path: the file to write; its suffix does not matter.
+        width: width in pixels, even.
+        height: height in pixels, even.
+        rate: frames per second, as recorded in the file.
         time_base: seconds per unit of `pts`.
-        matrix: the matrix of the frames to come.
+        matrix: colour matrix of the frames.
         quality: encoder effort.
 
     Raises:
-        VideoError: x264 refuses the size or a frame.
+        VideoError: x264 rejects the size or a frame.
 
     """
 
@@ -66,21 +66,21 @@ class Encoder:
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, PIXEL_FORMAT
         context.time_base = time_base
-        context.thread_count = 1  # outputs run beside each other; threads inside one would only compete
+        context.thread_count = 1  # outputs are encoded in parallel, so threads within one would only compete
         context.color_range = ColorRange.MPEG
         context.colorspace = matrix
         context.color_primaries = _PRIMARIES[matrix]
         context.color_trc = _TRANSFER[matrix]
 
     def write(self, frame: av.VideoFrame, pts: int, duration: int) -> None:
-        """Encode one frame; `pts` and `duration` in units of the time base."""
+        """Encode one frame; `pts` and `duration` are in units of the time base."""
         frame.pts, frame.duration, frame.time_base = pts, duration, self._time_base
         try:
             self._container.mux(self._stream.encode(frame))
         except av.FFmpegError as error:
-            what = f"a frame of {frame.width} x {frame.height} pixels that x264 does not take ({error.strerror})"
+            found = f"a frame of {frame.width} x {frame.height} pixels, which x264 rejects ({error.strerror})"
             expected = "even sizes from 2 x 2 to 16384 x 16384"
-            raise VideoError(f"{self._path.name}: found {what}; expected {expected}; check the video") from error
+            raise VideoError(f"{self._path.name}: found {found}; expected {expected}; check the video") from error
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""

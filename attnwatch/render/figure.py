@@ -1,4 +1,4 @@
-"""Pages around pictures: title, colorbar and a counter, drawn once with matplotlib and pasted into every frame."""
+"""Figure pages with title, colorbar and counter, drawn once with matplotlib and pasted into every frame."""
 
 import contextlib
 import warnings
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 DPI = 100
 _TEXT_SIZE = 11  # points
-_TITLE_ADVANCE = 9  # pixels that a character of a title takes, about
-_DIGIT_CELL = (20, 9)  # rows and pixels of one digit of the counter
+_TITLE_ADVANCE = 9  # approximate width of a title character in pixels
+_DIGIT_CELL = (20, 9)  # height and width in pixels of one digit of the counter
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels with even edges, so that it has whole samples of chroma."""
+    """A rectangle of pixels with even edges, so that it covers whole chroma samples."""
 
     left: int
     top: int
@@ -36,14 +36,14 @@ class Box:
 
 
 class Page:
-    """A drawn page with places for pictures, and one for a number that counts.
+    """A drawn page with boxes for pictures and an optional counter.
 
     Args:
-        rgb: the page, `[height, width, 3]`, 0..1; both sizes even.
-        boxes: the places for pictures.
+        rgb: the page, `[height, width, 3]`, 0..1; height and width even.
+        boxes: positions of the pictures.
         matrix: colour matrix of the frames.
-        counter: left and top of the counter's first digit, None for no counter.
-        digits: how many digits the counter has.
+        counter: left and top of the counter's first digit; None for no counter.
+        digits: number of digits of the counter.
 
     """
 
@@ -58,7 +58,7 @@ class Page:
     ) -> None:
         self.boxes = tuple(boxes)
         self._planes = _subsampled(rgb, matrix)
-        self._counter = counter if counter is not None and counter[0] >= 0 else None  # where it has room
+        self._counter = counter if counter is not None and counter[0] >= 0 else None  # none if the page is too narrow
         self._digits = digits
 
     @property
@@ -68,7 +68,7 @@ class Page:
         return width, height
 
     def compose(self, pictures: Sequence[av.VideoFrame], number: int | None = None) -> av.VideoFrame:
-        """Return the page with a picture in each box, and the counter at `number`."""
+        """Return the page with a picture in each box and the counter at `number`."""
         width, height = self.size
         frame = av.VideoFrame(width, height, PIXEL_FORMAT)
         for plane, drawn in zip(frame.planes, self._planes, strict=True):
@@ -80,12 +80,12 @@ class Page:
         return frame
 
     def _count(self, luma: UInt8Array, text: str) -> None:
-        assert self._counter is not None  # noqa: S101 - for the type checker: the caller has looked
+        assert self._counter is not None  # noqa: S101 - for the type checker: the caller checked it
         left, top = self._counter
         rows, columns = _DIGIT_CELL
-        for place, digit in enumerate(text):
+        for position, digit in enumerate(text):
             if digit != " ":
-                start = left + place * columns
+                start = left + position * columns
                 luma[top : top + rows, start : start + columns] = _digit_luma()[int(digit)]
 
 
@@ -101,17 +101,17 @@ def attention_page(
     colorbar: bool,
     frames: int | None,
 ) -> Page:
-    """Draw the page of one word: title, place for the map, colorbar in attention units, frame counter.
+    """Draw the page of one word: title, box for the map, colorbar in attention units, frame counter.
 
     Args:
         size: width and height in inches.
         title: text above the map.
-        aspect: width over height of the map.
+        aspect: width of the map divided by its height.
         matrix: colour matrix of the frames.
-        colormap: matplotlib's name.
-        scale: attention at the colormap's ends.
-        scale_label: what the colorbar says of its unit.
-        colorbar: draw it.
+        colormap: name of the matplotlib colormap.
+        scale: attention at the ends of the colormap.
+        scale_label: label of the colorbar, with its unit.
+        colorbar: whether to draw the colorbar.
         frames: number of frames, for the counter; None for no counter.
 
     """
@@ -140,14 +140,14 @@ def grid_page(
     matrix: Colorspace,
     steps: int,
 ) -> Page:
-    """Draw a page of given pixels with labelled boxes, and a counter that goes up to `steps` beside the title."""
+    """Draw a page of `size` pixels with labelled boxes and, beside the title, a counter up to `steps`."""
     figure = _figure((size[0] / DPI, size[1] / DPI))
     width, height = size
     for box, label in zip(boxes, labels, strict=True):
         x, y = (box.left + box.width / 2) / width, 1 - (box.top + box.height + 3) / height
         figure.text(x, y, label, ha="center", va="top", fontsize=_TEXT_SIZE - 3)
     counter = _draw_counter(figure, "step", steps, top=True)
-    room = max(1, (counter[0] - 60) // _TITLE_ADVANCE)  # characters, beside the counter and its name
+    room = max(1, (counter[0] - 60) // _TITLE_ADVANCE)  # characters that fit beside the counter and its name
     text = title if len(title) <= room else f"{title[: room - 1]}…"
     figure.text(6 / width, 1 - 6 / height, text, ha="left", va="top", fontsize=_TEXT_SIZE)
     return Page(_drawn(figure), boxes, matrix, counter=counter, digits=len(str(steps)))
@@ -155,7 +155,7 @@ def grid_page(
 
 @contextlib.contextmanager
 def missing_glyphs_allowed() -> Iterator[None]:
-    """Say nothing of scripts that no installed font has: they are drawn as boxes, and the maps are what counts."""
+    """Suppress warnings about characters missing from the installed fonts; matplotlib draws them as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -196,7 +196,7 @@ def _draw_colorbar(
 
 
 def _draw_counter(figure: "Figure", name: str, last: int, *, top: bool = False) -> tuple[int, int]:
-    """Write what is counted, and `/last` after the counter; return the left and top of the counter's first digit."""
+    """Draw `name` before and `/ last` after the counter; return the left and top of the counter's first digit."""
     width, height = (round(side * DPI) for side in figure.get_size_inches())
     rows, columns = _DIGIT_CELL
     digits = len(str(last))
@@ -228,7 +228,7 @@ def _digit_luma() -> UInt8Array:
 
 
 def _even_box(bounds: tuple[float, float, float, float], page_height: int) -> Box:
-    """Turn matplotlib's bounds (from the lower left) into a box (from the upper left) on even pixels."""
+    """Convert matplotlib bounds (origin at the lower left) to a box on even pixels (origin at the upper left)."""
     left, bottom, width, height = bounds
     top = page_height - bottom - height
     return Box(round(left / 2) * 2, round(top / 2) * 2, max(2, round(width / 2) * 2), max(2, round(height / 2) * 2))
@@ -236,14 +236,14 @@ def _even_box(bounds: tuple[float, float, float, float], page_height: int) -> Bo
 
 def _paste(frame: av.VideoFrame, box: Box, picture: av.VideoFrame) -> None:
     for plane, source in zip(frame.planes, picture.planes, strict=True):
-        shrink = frame.width // plane.width
-        left, top = box.left // shrink, box.top // shrink
-        part = pixels(source)[: box.height // shrink, : box.width // shrink]
+        subsampling = frame.width // plane.width
+        left, top = box.left // subsampling, box.top // subsampling
+        part = pixels(source)[: box.height // subsampling, : box.width // subsampling]
         pixels(plane)[top : top + part.shape[0], left : left + part.shape[1]] = part
 
 
 def _subsampled(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
-    """Convert a page to YUV 4:2:0, chroma as the mean of four pixels."""
+    """Convert a page to YUV 4:2:0; each chroma sample is the mean of four pixels."""
     height, width = rgb.shape[0] // 2 * 2, rgb.shape[1] // 2 * 2
     rgb = rgb[:height, :width]
     luma, _, _ = rgb_to_yuv(rgb, matrix)

@@ -1,4 +1,4 @@
-"""The outputs that follow the video's frames: one lane per word."""
+"""Writes the outputs with one frame per video frame (attention and overlay), one lane per word."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +21,12 @@ from attnwatch.tensors.reduction import Float32Array
 _CHUNK_FRAMES, _CHUNK_BYTES = 6, 6 * 2**20
 
 Chunk = Sequence[tuple[int, SourceFrame]]
-"""Frames that follow each other, each with its place in the source."""
+"""Consecutive frames, each with its index in the source."""
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """A chunk of frames, with the maps of one word (`[height, width]`, 0..1) at these moments."""
+    """A chunk of frames with one word's map for each, `[height, width]`, 0..1."""
 
     chunk: Chunk
     shares: list[Float32Array]
@@ -34,7 +34,7 @@ class _Moments:
 
     @cached_property
     def heats(self) -> list[av.VideoFrame]:
-        """The maps in colour, at the size of the source."""
+        """The coloured maps, at the size of the source."""
         return [self.painter.paint(share) for share in self.shares]
 
 
@@ -42,10 +42,10 @@ Pictures = Callable[[_Moments], Iterator[av.VideoFrame]]
 
 
 class Lane:
-    """The outputs of one word that follow the video's frames, fed chunk by chunk.
+    """The per-frame outputs of one word, written chunk by chunk.
 
     Attributes:
-        outputs: the files that are being written.
+        outputs: the files being written.
 
     """
 
@@ -72,9 +72,9 @@ class Lane:
                 add("attention", _on_page(page, context), page.size)
 
     def write(self, chunk: Chunk) -> None:
-        """Add some frames to each output.
+        """Append a chunk of frames to each output.
 
-        One output after the other, and not both for each frame: an encoder then finds its own data in the cache.
+        Outputs are written one after the other, not frame by frame, so that each encoder finds its data in the cache.
         """
         last = len(self._shares) - 1
         moments = _Moments(chunk, [self._shares[min(index, last)] for index, _ in chunk], self._painter)
@@ -104,7 +104,7 @@ def _on_page(page: Page, context: Context) -> Pictures:
 
 
 def chunks(frames: Iterator[tuple[int, SourceFrame]], timeline: Timeline) -> Iterator[Chunk]:
-    """Group frames, as many as pay for large pictures without taking much memory."""
+    """Group frames into chunks that are long enough to be fast and small enough to save memory."""
     size = timeline.width * timeline.height * 3 // 2
     count = max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // size))
     while chunk := list(islice(frames, count)):
@@ -119,7 +119,7 @@ def _levels(context: Context, word: WordMaps) -> Levels:
 
 
 def output_clock(timeline: Timeline, fps: float | None) -> tuple[Fraction, Fraction]:
-    """Return the rate and the time base of the outputs."""
+    """Return the frame rate and the time base of the outputs."""
     if fps is None:
         return timeline.rate, timeline.time_base
     rate = Fraction(fps).limit_denominator(1001)
@@ -127,11 +127,11 @@ def output_clock(timeline: Timeline, fps: float | None) -> tuple[Fraction, Fract
 
 
 def at_rate(frames: Iterator[SourceFrame], timeline: Timeline, fps: float | None) -> Iterator[tuple[int, SourceFrame]]:
-    """Take the frame that is on screen at each tick of another rate; with none given, every frame.
+    """Resample frames to another rate by yielding the frame shown at each tick; every frame if `fps` is None.
 
     Yields:
-        The frame's place in the source, and the frame with its time in units of the output's time base. With a lower
-        rate frames are left out, with a higher one repeated: the duration stays.
+        The index of the frame in the source, and the frame with its time in units of the output's time base. A lower
+        rate drops frames, a higher rate repeats them; the duration stays the same.
 
     """
     if fps is None:

@@ -1,6 +1,6 @@
-"""Attention maps on the latent grid: colour scale and time.
+"""Normalizes attention maps to a colour scale and resamples them in time.
 
-All of it happens on the small latent grid (52 x 30 for 832 x 480 pixels), before any frame is made.
+Both happen on the small latent grid (52 x 30 for 832 x 480 pixels), before any frame is painted.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from attnwatch.tensors.reduction import Float32Array
 
 Float64Array = npt.NDArray[np.float64]
 
-_ROUNDING = 1e-9  # a stride may be a fraction
+_ROUNDING = 1e-9  # tolerance for fractional strides
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The attention values that the two ends of the colormap stand for; the first is the larger when inverted."""
+    """The attention values at the two ends of the colormap; the first is the larger one if inverted."""
 
     low: float
     high: float
@@ -27,11 +27,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Levels:
-    """Maps as places in the colormap, and the scale that they were made with.
+    """Maps as positions in the colormap, with the scale behind them.
 
     Attributes:
-        shares: `[frame, height, width]`, 0..1.
-        scale: of all frames; with one scale per frame, the extremes of these.
+        shares: position of each value between the ends of the scale, `[frame, height, width]`, 0..1.
+        scale: scale of all frames; the extremes over all frames if each has its own scale.
 
     """
 
@@ -40,15 +40,15 @@ class Levels:
 
 
 def to_levels(maps: Float32Array, settings: Visualization, scale: Scale | None = None) -> Levels:
-    """Turn attention into places in the colormap.
+    """Convert attention to positions in the colormap.
 
-    The ends are measured (over all frames, or each), unless `vmin` or `vmax` set them. What lies below
-    `threshold` of the scale becomes 0; `invert` comes last. Maps without any contrast are all 0.
+    The ends of the scale are measured over all frames or for each frame, unless `vmin` or `vmax` set them. Positions
+    below `threshold` become 0; `invert` is applied last. Maps without contrast become 0 everywhere before that.
 
     Args:
-        maps: `[frame, height, width]`.
-        settings: `normalization`, `vmin`, `vmax`, `clip`, `threshold`, `invert`.
-        scale: ends that were measured elsewhere, such as over a whole batch.
+        maps: attention, `[frame, height, width]`.
+        settings: `normalization`, `vmin`, `vmax`, `clip`, `threshold` and `invert` apply.
+        scale: ends measured elsewhere, such as over a whole batch; None to measure them here.
 
     """
     per_frame = settings.normalization == "frame"
@@ -71,7 +71,7 @@ def ends(maps: Float32Array, settings: Visualization) -> Scale:
 
 
 def _ends(values: Float32Array, settings: Visualization, scale: Scale | None) -> tuple[Float32Array, Float32Array]:
-    """Return the lower and the upper end of each row."""
+    """Return the lower and upper end of the scale of each row."""
     if scale is not None:
         low, high = (np.full(len(values), end, np.float32) for end in (scale.low, scale.high))
     elif settings.clip is None:
@@ -91,7 +91,7 @@ class TimeMapping:
 
     Attributes:
         stride: video frames per latent frame.
-        causal: latent frame 0 stands for video frame 0 alone.
+        causal: whether latent frame 0 covers only video frame 0.
 
     """
 
@@ -100,7 +100,7 @@ class TimeMapping:
 
     @classmethod
     def of(cls, latent_frames: int, video_frames: int, grid: Grid | None) -> "TimeMapping":
-        """Take the manifest's mapping, or derive the one that fits both numbers of frames."""
+        """Return the mapping stated in the manifest, or derive one from the numbers of frames."""
         if grid is not None:
             return cls(grid.temporal_stride, grid.causal_first_frame)
         if 1 < latent_frames < video_frames and (video_frames - 1) % (latent_frames - 1) == 0:
@@ -108,7 +108,7 @@ class TimeMapping:
         return cls(video_frames / latent_frames, causal=False)
 
     def middle(self, latent: Float64Array) -> Float64Array:
-        """Return the time, in video frames, of the middle of what each latent frame covers."""
+        """Return the middle of the interval that each latent frame covers, in video frames."""
         last = self.last(latent)
         return np.where((latent == 0) & self.causal, 0.0, last - (self.stride - 1) / 2)
 
@@ -117,7 +117,7 @@ class TimeMapping:
         return self.stride * latent if self.causal else self.stride * (latent + 1) - 1
 
     def at(self, maps: Float32Array, frames: Float64Array, steps: int | None = None) -> Float32Array:
-        """Interpolate latent frames at some video frames; see `resample_in_time`."""
+        """Interpolate latent frames at the given video frames; see `resample_in_time`."""
         latent = np.arange(len(maps), dtype=np.float64)
         if steps == 0:
             covering = np.searchsorted(self.last(latent) + _ROUNDING, frames)
@@ -136,14 +136,14 @@ def resample_in_time(maps: Float32Array, mapping: TimeMapping, video_frames: int
 
     Args:
         maps: `[latent frame, height, width]`.
-        mapping: which video frames each latent frame covers.
-        video_frames: how many frames to make.
+        mapping: the video frames that each latent frame covers.
+        video_frames: number of frames to return.
         steps: None for linear interpolation at every frame; `n` for n evenly spaced values between two latent
             frames, each held; 0 to hold each latent frame for the frames that it covers.
 
     Returns:
-        float32 `[video frame, height, width]`; before the middle of the first latent frame and after that of the
-        last, their maps are held.
+        float32 `[video frame, height, width]`. The first map is held up to the middle of the first latent frame, the
+        last map from the middle of the last one.
 
     """
     return mapping.at(maps, np.arange(video_frames, dtype=np.float64), steps)

@@ -1,4 +1,4 @@
-"""What all outputs of one video share: names, encoders, painters and pages."""
+"""Names, encoders, painters and figure pages, shared by all outputs of one video."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ _LONGEST_TITLE = 120  # characters
 
 @dataclass(frozen=True)
 class Output:
-    """One file that was rendered.
+    """One rendered file.
 
     Attributes:
-        path: where it is, under its final name and `.partial`, which no search for videos finds.
+        path: path of the file; ends in `.partial`, so that nothing takes it for a finished video.
         kind: `attention`, `overlay`, `static` or `evolution`.
         token: slug of the tracked word.
-        scale: the attention values at the two ends of the colormap.
+        scale: attention values at the two ends of the colormap.
 
     """
 
@@ -46,23 +46,23 @@ class Output:
 
 @dataclass(frozen=True)
 class Context:
-    """The video, how it is to look, and where its outputs go."""
+    """The video, its picture settings, and the folder for its outputs."""
 
     manifest: Manifest
     settings: Visualization
     directory: Path
     timeline: Timeline
     scales: Mapping[str, Scale]
-    """Ends measured over a whole batch, by word; empty where each video has its own."""
+    """Scales measured over a whole batch, by word; empty if each video has its own."""
 
     @property
     def part(self) -> Part:
-        """The denoising steps, layers and heads that are averaged."""
+        """The denoising steps, layers and heads to average."""
         return Part(self.settings.steps, self.settings.layers, self.settings.heads)
 
     @property
     def tables(self) -> YuvTables:
-        """The colormap."""
+        """The colormap as YUV tables."""
         return yuv_tables(self.settings.colormap, self.timeline.matrix)
 
     @property
@@ -71,16 +71,16 @@ class Context:
         return self.timeline.width, self.timeline.height
 
     def output(self, word: WordMaps, kind: str, scale: Scale) -> Output:
-        """Name an output."""
+        """Describe an output, with its file name."""
         path = self.directory / f"{self.manifest.video_id}_{word.slug}_{kind}.mp4{UNFINISHED_SUFFIX}"
         return Output(path, kind, word.slug, scale)
 
     def painter(self, size: tuple[int, int]) -> HeatPainter:
-        """Return a painter for pictures of a size."""
+        """Return a painter for pictures of the given size."""
         return HeatPainter(*size, self.tables)
 
     def page(self, word: WordMaps, scale: Scale, frames: int | None) -> Page | None:
-        """Draw the figure around the maps of a word, or return None where the plain map is asked for."""
+        """Draw the figure around the maps of a word; None if the settings ask for plain maps."""
         settings = self.settings
         if settings.figsize is None:
             return None
@@ -100,7 +100,7 @@ class Context:
     def encoder(
         self, path: Path, size: tuple[int, int], rate: Fraction | None = None, time_base: Fraction | None = None
     ) -> Encoder:
-        """Open the file of an output; rate and time base are the timeline's unless they are given."""
+        """Open the file of an output; the rate and time base default to the timeline's."""
         timeline = self.timeline
         return Encoder(
             path,
@@ -117,5 +117,5 @@ class Context:
         prompt = self.manifest.document.generation.prompt
         text = f"“{texts.get(word.slug, word.name)}”"
         title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
-        # matplotlib would read dollar signs as mathematics.
+        # matplotlib would interpret dollar signs as math.
         return shorten(title, _LONGEST_TITLE, placeholder=" …").replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""One colour scale per word for a whole batch, so that prompts can be compared."""
+"""Measures one colour scale per word over a whole batch, so that prompts can be compared."""
 
 import json
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from attnwatch.tensors.reader import Part
 
 
 def batch_scales(manifests: Iterable[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
-    """Return, per word, the lowest lower and the highest upper end of all videos.
+    """Return, for each word, the lowest lower end and the highest upper end over all videos.
 
     Args:
-        manifests: of the batch; those that cannot be read are passed over, they fail by themselves.
-        settings: `clip` and the choice of steps, layers and heads shape the ends.
-        cache: a file that keeps the result, if one is given.
+        manifests: manifests of the batch; unreadable ones are skipped here and fail in their own rendering.
+        settings: `clip`, `vmin` and `vmax` and the selected steps, layers and heads apply.
+        cache: a file to keep the result in; None for no cache.
 
     """
     known = _read(cache) if cache is not None else None

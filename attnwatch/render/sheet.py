@@ -1,4 +1,4 @@
-"""Contact sheets: a whole batch in one picture per word. Rows are prompts, columns are moments, one colour scale."""
+"""Draws contact sheets, one picture per word: rows are prompts, columns are moments, all on one colour scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _MOMENTS = 6
 _CELL, _LABEL, _BAR, _HEAD = 1.7, 2.2, 0.9, 0.5  # inches
 _DPI = 100
 _LABEL_WIDTH, _LABEL_LENGTH = 26, 150  # characters
-_CELL_PIXELS = 340  # twice what a cell is drawn with
+_CELL_PIXELS = 340  # twice the drawn width of a cell
 _SMALL = 8  # points
 _NO_CONTRAST = 1e-12
 
@@ -39,7 +39,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class _Row:
-    """What one video shows: times in seconds, frames as RGB, maps `[moment, height, width]`."""
+    """One video in a sheet: times in seconds, frames as RGB, maps `[moment, height, width]`."""
 
     label: str
     times: list[float]
@@ -48,14 +48,14 @@ class _Row:
 
 
 def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Scale, settings: Visualization) -> None:
-    """Draw one row per video: the map of a word over its frames at six moments.
+    """Draw one row per video: the map of a word over the video's frames at six moments.
 
     Args:
-        path: the PNG to write.
-        manifests: of videos that have the word, one per prompt, at most `ROWS_PER_SHEET`.
-        slug: of the word.
-        scale: attention at the colormap's ends.
-        settings: colormap, alpha, and the choice of steps, layers and heads.
+        path: the PNG file to write.
+        manifests: manifests of the videos that have the word, one per prompt, at most `ROWS_PER_SHEET`.
+        slug: slug of the word.
+        scale: attention at the ends of the colormap.
+        settings: colormap, `invert`, `threshold`, alpha, and the selected steps, layers and heads apply.
 
     """
     rows = [_row(manifest, slug, settings) for manifest in manifests]
@@ -133,5 +133,5 @@ def _label(manifest: Manifest) -> str:
     prompt = manifest.document.generation.prompt or manifest.video_id
     seed = manifest.document.generation.seed
     text = fill(shorten(prompt, _LABEL_LENGTH, placeholder=" …"), _LABEL_WIDTH)
-    # matplotlib reads dollar signs as mathematics.
+    # matplotlib would interpret dollar signs as math.
     return (text if seed is None else f"{text}\nseed {seed}").replace("$", r"\$")

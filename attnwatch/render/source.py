@@ -1,4 +1,4 @@
-"""The picture side of a video: its frames and timestamps, or a stand-in where the video is absent."""
+"""Decodes the frames and timestamps of a video, or provides timestamps alone if the video is absent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from attnwatch.contract.documents import ManifestDocument
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import PIXEL_FORMAT
 
-# By the numbers of ITU-T H.273, table 4; 5 (BT.470BG) and 6 (SMPTE 170M) are both the matrix of BT.601.
+# Codes of ITU-T H.273, table 4; both 5 (BT.470BG) and 6 (SMPTE 170M) denote the BT.601 matrix.
 _TAGGED_MATRIX = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
 _HD_LINES = 720
 _DEFAULT_RATE, _LOWEST_RATE = Fraction(16), Fraction(1, 1000)
-_LATENT_CELL = 16  # pixels per latent token where nothing says it better
+_LATENT_CELL = 16  # pixels per latent token if the manifest does not state the size
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """What all outputs of a video have in common.
+    """Size, timing and colour matrix of a video, shared by all of its outputs.
 
     Attributes:
-        width: pixels, even.
-        height: rows, even.
+        width: width in pixels, even.
+        height: height in pixels, even.
         frames: number of frames.
         rate: frames per second.
         time_base: seconds per unit of `pts`.
-        matrix: colour matrix of the source, and so of the outputs.
+        matrix: colour matrix of the source and therefore of the outputs.
 
     """
 
@@ -43,7 +43,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One moment of a video; `picture` is yuv420p of the timeline's size, or None where the video is absent."""
+    """One frame of a video; `picture` is yuv420p, or None if the video is absent."""
 
     pts: int
     duration: int
@@ -51,13 +51,13 @@ class SourceFrame:
 
 
 class AbsentSource:
-    """Timestamps for a video that is not there: size and rate from the manifest, else from the latent grid."""
+    """Timestamps for an absent video; size and frame count come from the manifest, else from the latent grid."""
 
     def __init__(self, document: ManifestDocument, grid: tuple[int, int, int]) -> None:
-        made = document.generation
-        width, height = made.width or grid[2] * _LATENT_CELL, made.height or grid[1] * _LATENT_CELL
-        rate = max(_LOWEST_RATE, Fraction(made.fps).limit_denominator(1001)) if made.fps else _DEFAULT_RATE
-        frames = made.frames or _video_frames(document, grid[0])
+        stated = document.generation
+        width, height = stated.width or grid[2] * _LATENT_CELL, stated.height or grid[1] * _LATENT_CELL
+        rate = max(_LOWEST_RATE, Fraction(stated.fps).limit_denominator(1001)) if stated.fps else _DEFAULT_RATE
+        frames = stated.frames or _video_frames(document, grid[0])
         self.timeline = Timeline(
             width=_even(width),
             height=_even(height),
@@ -73,10 +73,10 @@ class AbsentSource:
 
 
 class VideoSource:
-    """A video file, decoded once from its first frame to its last.
+    """A video file; each call of `frames` decodes it from start to end.
 
     Raises:
-        VideoError: the file holds no video that can be decoded.
+        VideoError: the file contains no decodable video.
 
     """
 
@@ -86,7 +86,7 @@ class VideoSource:
             with av.open(str(path)) as container:
                 self.timeline = self._timeline(container)
         except (av.FFmpegError, ValueError) as error:
-            raise VideoError(self._message(f"nothing that FFmpeg can read ({error})")) from error
+            raise VideoError(self._message(f"data that FFmpeg cannot read ({error})")) from error
 
     def _timeline(self, container: "av.container.InputContainer") -> Timeline:
         if not container.streams.video:
@@ -107,7 +107,12 @@ class VideoSource:
         )
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Decode and yield all frames as yuv420p in limited range."""
+        """Decode and yield all frames as limited-range yuv420p.
+
+        Raises:
+            VideoError: the data is damaged, or the header rotates the picture.
+
+        """
         timeline, converter = self.timeline, VideoReformatter()
         usual = max(1, round(1 / (timeline.rate * timeline.time_base)))
         with av.open(str(self._path)) as container:
@@ -123,12 +128,12 @@ class VideoSource:
                 raise VideoError(self._message(f"damaged data ({error})")) from error
 
     def _rotated(self, degrees: int) -> str:
-        # Nothing tells whether the maps belong to the picture as it is stored or as it is shown.
-        found = f"a header that turns the picture by {degrees} degrees"
-        return f"{self._path}: found {found}; expected a video that is stored upright; encode it again without rotation"
+        # It is unknown whether the maps refer to the picture as stored or as displayed.
+        found = f"a header that rotates the picture by {degrees} degrees"
+        return f"{self._path}: found {found}; expected a video stored upright; encode it again without rotation"
 
     def _message(self, found: str) -> str:
-        return f"{self._path}: found {found}; expected a video from its first frame to its last; generate it again"
+        return f"{self._path}: found {found}; expected a complete video; generate it again"
 
 
 def _limited_yuv420(frame: av.VideoFrame, converter: VideoReformatter, matrix: Colorspace) -> av.VideoFrame:
@@ -154,5 +159,5 @@ def _default_matrix(height: int) -> Colorspace:
 
 
 def _even(size: int) -> int:
-    """Round down: 4:2:0 has no odd sizes, and leaving out one row moves nothing."""
+    """Round down to an even size, as 4:2:0 requires; dropping the last row or column shifts nothing."""
     return max(2, size // 2 * 2)

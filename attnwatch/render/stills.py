@@ -1,4 +1,4 @@
-"""Outputs that do not follow the video's frames: the static mean, and the walk through the denoising steps."""
+"""Writes the outputs that are independent of the video's frames: the static mean and the evolution over the steps."""
 
 from fractions import Fraction
 
@@ -13,16 +13,16 @@ from attnwatch.render.source import SourceFrame
 from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
-MIN_EVOLUTION_WIDTH = 48  # pixels: below, five moments have no room
+MIN_EVOLUTION_WIDTH = 48  # pixels; five moments do not fit below a narrower picture
 
 _EVOLUTION_RATE = Fraction(4)  # denoising steps per second
-_COLUMNS = 5  # moments of the video below the picture
+_COLUMNS = 5  # moments shown below the picture
 _MARGIN, _LABEL = 8, 22  # pixels around and below a box
 _TITLE = 30  # pixels above the first box
 
 
 def write_static(context: Context, word: WordMaps) -> Output:
-    """Write the mean over time as a still picture, `static_duration` seconds long."""
+    """Write the mean over time as a still picture of `static_duration` seconds."""
     mean = word.frames(context.part).mean(axis=0, keepdims=True)
     levels = to_levels(mean, context.settings, context.scales.get(word.slug))
     output = context.output(word, "static", levels.scale)
@@ -39,12 +39,12 @@ def write_static(context: Context, word: WordMaps) -> Output:
 
 
 def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Output:
-    """Write one frame per denoising step: the map over the video's middle frame, and a row of moments below it.
+    """Write one frame per denoising step: the map over the video's middle frame, above a row of moments.
 
     Args:
-        context: of the video.
-        word: with a map per denoising step.
-        middle: the source's middle frame; without a picture where the video is absent.
+        context: context of the video.
+        word: a word with a map for each denoising step.
+        middle: middle frame of the source; without a picture if the video is absent.
 
     """
     steps = list(word.steps(context.part))
@@ -64,10 +64,10 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
 
 
 def _moments(frames: Float32Array, context: Context) -> Float32Array:
-    """Return the maps at the middle of the video, and at evenly spread moments: `[1 + columns, height, width]`."""
+    """Return the maps at the middle of the video and at evenly spaced moments: `[1 + columns, height, width]`."""
     mapping = TimeMapping.of(len(frames), context.timeline.frames, context.manifest.document.grid)
-    spread = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS))
-    moments = np.concatenate([[context.timeline.frames // 2], spread])
+    spaced = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS))
+    moments = np.concatenate([[context.timeline.frames // 2], spaced])
     return mapping.at(frames, moments)
 
 

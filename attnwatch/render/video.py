@@ -1,4 +1,4 @@
-"""All attention videos of one generated video, in one pass over its frames."""
+"""Renders all attention videos of one generated video."""
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,15 +18,15 @@ from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import WordMaps
 
 _OWN_SCALE = (
-    "the scale is this video's own: that of the batch is for its collection only, which auto_generate_videos or "
-    "`attnwatch collect`, with the same settings, makes"
+    "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
+    "`attnwatch collect` with the same settings, uses the batch's scale"
 )
-_WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding costs little beside eight encoders
+_WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding again costs little compared with eight encoders
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What came of one video: its outputs, and notes on what was left out and why."""
+    """The result for one video: its outputs, and notes on what was left out and why."""
 
     outputs: tuple[Output, ...]
     notes: tuple[str, ...]
@@ -41,20 +41,20 @@ def render_outputs(
     scales: Mapping[str, Scale] | None = None,
     threads: int = 1,
 ) -> Rendering:
-    """Render every tracked word of one video.
+    """Render the tracked words of one video.
 
     Args:
-        manifest: of the finished video.
-        settings: what to render, and how.
-        directory: where the files go, under names that end in `.partial`; it exists.
-        tokens: only words whose slug or text is one of these; None for all.
-        scales: ends of the colour scale that were measured over a whole batch, by word.
-        threads: outputs of this many words are encoded at the same time.
+        manifest: manifest of the finished video.
+        settings: the outputs to render and their appearance.
+        directory: an existing folder for the files, whose names end in `.partial`.
+        tokens: render only words whose slug or text is one of these; None for all.
+        scales: colour scales measured over a whole batch, by word; None for the video's own.
+        threads: number of words whose outputs are encoded at the same time.
 
     Raises:
         TensorError: a tensor file breaks the contract.
         VideoError: the video cannot be decoded.
-        ConfigError: steps, layers or heads are asked for that are not stored.
+        ConfigError: a requested step, layer or head is not stored.
 
     """
     notes = list(manifest.notes)
@@ -66,7 +66,7 @@ def render_outputs(
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
             notes.append(_OWN_SCALE)
         context = Context(manifest, settings, directory, source.timeline, scales or {})
-        outputs = [*_stills(context, words, source, notes), *_follow(context, words, source, threads)]
+        outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
 
 
@@ -80,7 +80,7 @@ def _selected(
     texts = {token.slug: token.text for token in manifest.document.tokens}
     chosen = [word for slug, word in words.items() if slug in tokens or texts.get(slug) in tokens]
     if words and not chosen:
-        notes.append(f"none of the words {', '.join(words)} was asked for")
+        notes.append(f"none of the tracked words ({', '.join(words)}) was requested")
     return chosen
 
 
@@ -100,38 +100,40 @@ def _stills(
     if context.settings.generate_step_evolution:
         stepwise = [word for word in words if word.shape is not None]
         if len(stepwise) < len(words):
-            notes.append("no step evolution where only the aggregated map is stored")
+            notes.append("no step evolution for words with only an aggregated map")
         if stepwise and context.timeline.width < MIN_EVOLUTION_WIDTH:
             stepwise = []
-            notes.append(f"no step evolution of a video less than {MIN_EVOLUTION_WIDTH} pixels wide")
+            notes.append(f"no step evolution: the video is less than {MIN_EVOLUTION_WIDTH} pixels wide")
         middle = _middle(source) if stepwise else None
         outputs += [write_evolution(context, word, middle) for word in stepwise if middle is not None]
     return outputs
 
 
 def _middle(source: VideoSource | AbsentSource) -> SourceFrame:
-    """Return the frame in the middle of the video (the last, if it ends before that)."""
+    """Return the middle frame of the video, or the last one decoded before it."""
     frame = None
-    for index, frame in enumerate(source.frames()):  # noqa: B007 - the frame is what the loop is for
+    for index, frame in enumerate(source.frames()):  # noqa: B007 - used after the loop
         if index >= source.timeline.frames // 2:
             break
-    assert frame is not None  # noqa: S101 - for the type checker: a source has frames
+    assert frame is not None  # noqa: S101 - for the type checker: every source has frames
     return frame
 
 
-def _follow(context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int) -> list[Output]:
-    """Make the outputs that follow the video's frames, some words at a time: memory does not grow with their number."""
+def _per_frame(
+    context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
+) -> list[Output]:
+    """Write the per-frame outputs of a few words at a time, so that memory does not grow with the number of words."""
     settings = context.settings
     overlay = settings.generate_overlay and isinstance(source, VideoSource)
     if not overlay and not settings.generate_attention_only:
         return []
     outputs = []
     with contextlib.ExitStack() as stack:
-        over: Callable[..., Iterable[None]] = map
+        run: Callable[..., Iterable[None]] = map
         if min(threads, len(words)) > 1:
-            over = stack.enter_context(ThreadPoolExecutor(threads)).map
+            run = stack.enter_context(ThreadPoolExecutor(threads)).map
         for start in range(0, len(words), _WORDS_PER_PASS):
-            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, over, overlay=overlay)
+            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, run, overlay=overlay)
     return outputs
 
 
@@ -139,13 +141,13 @@ def _pass(
     context: Context,
     words: list[WordMaps],
     source: VideoSource | AbsentSource,
-    over: Callable[..., Iterable[None]],
+    run: Callable[..., Iterable[None]],
     *,
     overlay: bool,
 ) -> list[Output]:
-    """Decode the source once and hand its frames to these words, by a function like `map`."""
+    """Decode the source once and write its frames to the lanes of the given words; `run` works like `map`."""
     with contextlib.ExitStack() as stack:
         lanes = [Lane(context, word, stack, overlay=overlay) for word in words]
         for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
-            list(over(Lane.write, lanes, repeat(chunk)))
+            list(run(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]

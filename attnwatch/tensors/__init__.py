@@ -1,1 +1,4 @@
-"""From tensor files to float32 attention maps. `reader` is what the other packages import."""
+"""Reading tensor files as float32 attention maps.
+
+Other packages import `reader`; `render` also uses `loops` for pictures, `batches` the checks in `reduction`.
+"""

@@ -1,5 +1,5 @@
-/* attnwatch.tensors._loops: the inner loops, compiled. Optional: attnwatch.tensors.loops does the same with numpy, to the bit, in
-   several times the time, where this was not compiled. */
+/* attnwatch.tensors._loops: the inner loops, compiled. Optional: without this module, attnwatch.tensors.loops computes
+   the same bits with numpy in several times the time. */
 
 #define PY_SSIZE_T_CLEAN
 #ifndef Py_GIL_DISABLED
@@ -10,11 +10,11 @@
 #include <string.h>
 
 #define TABLE 256
-#define OPAQUE 256 /* weights of a blend have 8 fractional bits */
+#define OPAQUE 256 /* blend weights have 8 fractional bits */
 
 #define HALF sizeof(uint16_t)
 #define NEGATIVE_ZERO 0x8000
-#define INFINITE 0x7C00 /* above it are NaN and then everything negative */
+#define INFINITE 0x7C00 /* above it: NaN, then everything negative */
 #define FRACTION_SHIFT 13
 #define SIGN 0x8000
 
@@ -24,7 +24,7 @@
 #define FOR_EACH_CPU
 #endif
 
-/* Values need not lie at even addresses in a file. */
+/* Values in a file may start at odd addresses. */
 static inline uint16_t half_at(const char *map, size_t index)
 {
     uint16_t half;
@@ -32,8 +32,8 @@ static inline uint16_t half_at(const char *map, size_t index)
     return half == NEGATIVE_ZERO ? 0 : half;
 }
 
-/* A half's bits, shifted so that its fraction meets the single's, are a single whose exponent is too small by the
-   difference of the two biases. That holds for subnormal halves, too. */
+/* A half shifted so that its fraction aligns with a single's is a single whose exponent is too small by the difference
+   of the biases. This also holds for subnormal halves. */
 static inline float single_of(uint16_t half)
 {
     uint32_t bits = (uint32_t)half << FRACTION_SHIFT;
@@ -42,7 +42,7 @@ static inline float single_of(uint16_t half)
     return single;
 }
 
-/* A bit pattern whose sign is set if the value is not finite or is negative. Branches would cost vectors. */
+/* A bit pattern whose sign is set if the value is negative or not finite. Branches would prevent vectorization. */
 static inline uint16_t invalid(uint16_t half)
 {
     return half | (uint16_t)(half + (SIGN - INFINITE));
@@ -72,8 +72,8 @@ FOR_EACH_CPU static uint16_t add_one(float *restrict total, const char *restrict
     return seen;
 }
 
-/* Add the maps that start at these values; tell whether all of them were finite and not negative. Four are added in
-   one pass over the total, because that costs as much as a pass over a map. */
+/* Add the maps that start at the given values; return whether all their values are finite and not negative. Each pass
+   over the total adds four maps, because it costs as much as a pass over a map. */
 static int add_all(Py_buffer *total, Py_buffer *halves, Py_buffer *starts)
 {
     size_t size = (size_t)total->len / sizeof(float), maps = (size_t)starts->len / sizeof(int64_t);
@@ -99,7 +99,7 @@ static int all_within(Py_buffer *total, Py_buffer *halves, Py_buffer *starts)
     return 1;
 }
 
-/* Take the values of a flat array whose type has one of these characters, and this size. */
+/* Get the buffer of a flat array whose elements have one of the given type characters and the given size. */
 static int take_values(PyObject *object, Py_buffer *values, int flags, const char *types, size_t size)
 {
     if (PyObject_GetBuffer(object, values, PyBUF_ND | PyBUF_FORMAT | flags) < 0)
@@ -108,18 +108,18 @@ static int take_values(PyObject *object, Py_buffer *values, int flags, const cha
     if (values->ndim == 1 && (size_t)values->itemsize == size && length && strchr(types, values->format[length - 1]))
         return 1;
     PyBuffer_Release(values);
-    PyErr_SetString(PyExc_ValueError, "found another array; expected flat ones: float32, uint16 and int64");
+    PyErr_SetString(PyExc_ValueError, "found an array of another type or rank; expected flat float32, uint16 and int64");
     return 0;
 }
 
 static PyObject *add_if_within(Py_buffer *total, Py_buffer *halves, Py_buffer *starts)
 {
     if ((uintptr_t)total->buf % sizeof(float) || (uintptr_t)starts->buf % sizeof(int64_t)) {
-        PyErr_SetString(PyExc_ValueError, "found an array that is not aligned; expected the total and the starts to be");
+        PyErr_SetString(PyExc_ValueError, "found an unaligned array; expected an aligned total and aligned starts");
         return NULL;
     }
     if (!all_within(total, halves, starts)) {
-        PyErr_SetString(PyExc_IndexError, "found a map that lies outside of the values; expected all within");
+        PyErr_SetString(PyExc_IndexError, "found a map that extends beyond the values; expected all maps within them");
         return NULL;
     }
     int valid;
@@ -163,7 +163,7 @@ static void colour_row(uint8_t *restrict target, const uint8_t *restrict grey, c
         target[x] = table[grey[x]];
 }
 
-/* Take the bytes of a picture, [height, width]; the bytes of a row lie side by side, its rows anywhere. */
+/* Get the bytes of a picture, [height, width]; the bytes of each row must be contiguous, the rows need not be. */
 static int take_picture(PyObject *object, Py_buffer *picture, int flags)
 {
     if (PyObject_GetBuffer(object, picture, PyBUF_STRIDES | flags) < 0)
@@ -171,7 +171,7 @@ static int take_picture(PyObject *object, Py_buffer *picture, int flags)
     if (picture->ndim == 2 && picture->itemsize == 1 && (picture->shape[1] < 2 || picture->strides[1] == 1))
         return 1;
     PyBuffer_Release(picture);
-    PyErr_SetString(PyExc_ValueError, "found something else; expected bytes, [height, width], side by side in each row");
+    PyErr_SetString(PyExc_ValueError, "found another buffer; expected bytes, [height, width], with contiguous rows");
     return 0;
 }
 
@@ -179,7 +179,7 @@ static int same_shape(const Py_buffer *one, const Py_buffer *other)
 {
     if (one->shape[0] == other->shape[0] && one->shape[1] == other->shape[1])
         return 1;
-    PyErr_SetString(PyExc_ValueError, "found pictures of different sizes; expected the same");
+    PyErr_SetString(PyExc_ValueError, "found pictures of different sizes; expected equal sizes");
     return 0;
 }
 

@@ -1,4 +1,4 @@
-"""One tensor file -> its tensors, mapped into memory and not read before they are asked for."""
+"""Opens one tensor file: its tensors are memory-mapped and read on demand."""
 
 import contextlib
 import errno
@@ -20,17 +20,17 @@ from attnwatch.system.limits import LARGEST_FILE
 from attnwatch.system.shortage import free_space
 from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored, problem, valid
 
-_MOST_MAPPED = 32 * 2**20  # bytes of a file that stay in memory while it is read through
-_LEAST_MAPPED = 128 * 2**10  # bytes that reading any of them maps: the kernel takes the pages around it, too
+_MOST_MAPPED = 32 * 2**20  # bytes of a file resident at once while it is read from start to end
+_LEAST_MAPPED = 128 * 2**10  # bytes that any read makes resident: the kernel also maps the surrounding pages
 _ZSTD_HEADER_BYTES = 18  # RFC 8878, section 3.1.1.1: the longest frame header
 
 
 class Tensor(Protocol):
-    """Maps in a file, whatever kind of file that is."""
+    """Attention maps stored in a file of any format."""
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,8 +49,8 @@ class StoredTensor:
 
     Attributes:
         path: the file.
-        name: as in the file.
-        shape: as in the file.
+        name: name in the file.
+        shape: shape in the file.
         kind: element type; only `F16` and `F32` can be read.
 
     """
@@ -78,7 +78,7 @@ class StoredTensor:
     def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
         """Return the mean of several parts, each given by its leading indices, float32.
 
-        One part is in memory at a time, and the file's pages are let go of.
+        At most 32 MiB of the file, or one part if that is larger, are resident at a time.
 
         Raises:
             TensorError: a value is negative, infinite or not a number.
@@ -92,12 +92,12 @@ class StoredTensor:
         starts = self._starts(indices, shape)
         for first in range(0, len(starts), at_once):
             mean.add(values, starts[first : first + at_once], self.path, self.name)
-            # The pages need not stay in this process's memory.
+            # The next parts do not need these pages.
             self._mapped.madvise(mmap.MADV_DONTNEED)
         return mean.value().reshape(shape)
 
     def _starts(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
-        """Return which value of the tensor is the first of each part of a shape."""
+        """Return the position of the first value of each part with the given shape."""
         leading = self.shape[: len(self.shape) - len(shape)]
         if not leading:
             return [0]
@@ -105,31 +105,31 @@ class StoredTensor:
         return [int(number) * prod(shape) for number in numbers]
 
     def _values(self) -> Stored:
-        """Return all values, flat, as they are stored; none of them is read, or checked."""
+        """Return all values as a flat view of the stored data, without reading or checking them."""
         return np.frombuffer(self._mapped, STORED[self.kind], count=prod(self.shape), offset=self._start)
 
 
 def open_tensors(path: Path) -> list[StoredTensor]:
-    """Map a `.safetensors` or `.safetensors.zst` file; tensors sorted by name.
+    """Memory-map a `.safetensors` or `.safetensors.zst` file and return its tensors, sorted by name.
 
-    The mapping lives as long as the tensors do. What was decompressed has no name any more by then, so that nothing
-    of it is left behind, however this process ends.
+    The mapping lives as long as the tensors. A decompressed copy is already unlinked by then, so nothing is left behind
+    however this process ends.
 
     Raises:
-        TensorError: the file is not whole.
-        OSError: the file cannot be read, or there is no room to decompress it.
+        TensorError: the file is damaged or incomplete.
+        OSError: the file cannot be read, or the disk lacks the space to decompress it.
 
     """
     try:
         with _decompressed(path) if path.name.endswith(".zst") else contextlib.nullcontext(path) as plain:
-            # The library checks the header: sizes, names, that all parts lie inside the file and fill it.
+            # The library checks the header: sizes, names, and that the tensors fill the file exactly.
             with safe_open(plain, framework="numpy"):
                 pass
             with plain.open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (SafetensorError, ValueError) as error:
         found = f"{path.stat().st_size:,} bytes that cannot be read ({error})"
-        raise TensorError(problem(path, None, found, "a whole safetensors file")) from error
+        raise TensorError(problem(path, None, found, "a complete safetensors file")) from error
     return _tensors(path, mapped)
 
 
@@ -147,7 +147,7 @@ def _tensors(path: Path, mapped: mmap.mmap) -> list[StoredTensor]:
 
 @contextlib.contextmanager
 def _decompressed(path: Path) -> Iterator[Path]:
-    """Decompress into a temporary file: memory stays flat, and the size is known before a byte is written."""
+    """Decompress into a temporary file: memory use stays constant, and the size is checked before writing."""
     with path.open("rb") as source:
         size = _declared_size(path, source.read(_ZSTD_HEADER_BYTES))
         _require_room(path, size)
@@ -161,8 +161,8 @@ def _declared_size(path: Path, header: bytes) -> int:
     try:
         size = zstandard.frame_content_size(header)
     except zstandard.ZstdError as error:
-        raise TensorError(problem(path, None, f"no zstd frame ({error})", "a whole one")) from error
-    # More than that could not be written by any rendering, however much space there is.
+        raise TensorError(problem(path, None, f"no valid zstd frame ({error})", "a complete one")) from error
+    # Jobs cannot write larger files, however much space there is.
     if not 0 < size <= LARGEST_FILE:
         found = f"a declared size of {size:,} bytes" if size > 0 else "no declared size"
         expected = f"a decompressed size in the frame header, at most {LARGEST_FILE:,} bytes"
@@ -171,14 +171,14 @@ def _declared_size(path: Path, header: bytes) -> int:
 
 
 def _require_room(path: Path, size: int) -> None:
-    """Raise the system's own error for a full disk before it does: what is missing is no fault of the file."""
+    """Raise `ENOSPC` before writing anything, so that a full disk is not mistaken for a damaged file."""
     folder = tempfile.gettempdir()
     left = free_space(Path(folder))
     if left is not None and left < size:
         raise OSError(
             errno.ENOSPC,
-            f"decompressing {path.name} takes {size:,} bytes, and {left:,} are left for temporary files "
-            f"({size - left:,} too few); make room, or set TMPDIR to a folder that has it",
+            f"decompressing {path.name} needs {size:,} bytes for temporary files, {left:,} are free "
+            f"({size - left:,} too few); free some space, or set TMPDIR to a folder that has it",
             folder,
         )
 
@@ -192,8 +192,8 @@ def _decompress(path: Path, source: BinaryIO, target: IO[bytes], size: int) -> N
                 break
             target.write(chunk)
     except zstandard.ZstdError as error:
-        raise TensorError(problem(path, None, f"damaged zstd data ({error})", "a whole frame")) from error
+        raise TensorError(problem(path, None, f"damaged zstd data ({error})", "a complete frame")) from error
     if written != size:
         found = f"{'more than ' if written > size else ''}{min(written, size):,} bytes inside"
-        raise TensorError(problem(path, None, found, f"{size:,} bytes, as its header declares"))
+        raise TensorError(problem(path, None, found, f"{size:,} bytes, as declared in its header"))
     target.flush()

@@ -1,6 +1,6 @@
-"""Tensor files of a video -> the attention maps of each tracked word, float32.
+"""Reads the tensor files of a video as the attention maps of each tracked word, float32.
 
-Nothing here holds more than one layer of one denoising step in memory, whatever the size of the files.
+Nothing here holds more than one layer of one denoising step in memory, regardless of file size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,10 +29,10 @@ Choice = int | str | tuple[int, ...] | None
 
 @dataclass(frozen=True)
 class Part:
-    """Which of the stored denoising steps, layers and heads to take: None for all of an axis.
+    """The stored denoising steps, layers and heads to average; None selects a whole axis.
 
-    A number is one of them (negative: from the end), `"3-9"` a range with both ends, a tuple these. Steps are
-    numbered as the manifest's `denoising` says, layers and heads by their place.
+    A number selects one (negative numbers count from the end), `"3-9"` a range including both ends, a tuple several.
+    Steps are numbered as in the manifest's `denoising`, layers and heads by their position.
     """
 
     steps: Choice = None
@@ -41,7 +41,7 @@ class Part:
 
     @property
     def is_everything(self) -> bool:
-        """Tell whether nothing is left out."""
+        """Whether every step, layer and head is selected."""
         return self == Part()
 
 
@@ -53,10 +53,10 @@ class WordMaps:
     """The attention of one tracked word.
 
     Attributes:
-        name: name of its tensors.
-        slug: name of its outputs.
+        name: name of the word's tensors.
+        slug: name of the word's outputs.
         grid: latent `(frames, height, width)`.
-        step_numbers: number of each stored denoising step; empty when only the aggregated map is stored.
+        step_numbers: number of each stored denoising step; empty if only the aggregated map is stored.
 
     """
 
@@ -69,20 +69,20 @@ class WordMaps:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """`(step, layer, head, frame, height, width)`, or None when only the aggregated map is stored."""
+        """`(step, layer, head, frame, height, width)`; None if only the aggregated map is stored."""
         if not self._steps:
             return None
         return (len(self.step_numbers), *self._steps[0].shape[1:])
 
     def frames(self, part: Part = ALL) -> Float32Array:
-        """Return the mean over the chosen steps, layers and heads: float32 `[frame, height, width]`.
+        """Return the mean over the selected steps, layers and heads: float32 `[frame, height, width]`.
 
-        Where everything is chosen, that is the aggregated map, if one is stored: it knows of the steps that were not
-        kept as well, and is read at once.
+        If everything is selected and an aggregated map is stored, return that map: it also covers the steps that were
+        not stored, and takes a single read.
 
         Raises:
-            TensorError: a value is not finite, or negative.
-            ConfigError: something was chosen that is not stored.
+            TensorError: a value is negative or not finite.
+            ConfigError: a selected step, layer or head is not stored.
 
         """
         if self._aggregated is not None and part.is_everything:
@@ -94,24 +94,24 @@ class WordMaps:
         return (total / len(steps)).astype(np.float32)
 
     def steps(self, part: Part = ALL) -> Iterator["Step"]:
-        """Yield the chosen denoising steps in order, none of them read yet.
+        """Yield the selected denoising steps in order, without reading them.
 
         Raises:
-            ConfigError: something was chosen that is not stored.
+            ConfigError: a selected step, layer or head is not stored.
 
         """
         shape = self.shape
         if shape is None:
             raise ConfigError(
-                f"{self.slug}: found only the aggregated map; expected a map per denoising step; "
-                "write one (store_attention), or choose no steps, layers or heads"
+                f"{self.slug}: found only the aggregated map; expected a map for each denoising step; "
+                "store them (store_attention), or select no steps, layers or heads"
             )
-        layers = _chosen("layers", part.layers, range(shape[1]))
-        heads = _chosen("heads", part.heads, range(shape[2]))
-        places = [(tensor, index) for tensor in self._steps for index in range(tensor.shape[0])]
-        for place in _chosen("steps", part.steps, self.step_numbers):
-            tensor, index = places[place]
-            yield Step(self.step_numbers[place], tensor, index, layers, heads)
+        layers = _selected("layers", part.layers, range(shape[1]))
+        heads = _selected("heads", part.heads, range(shape[2]))
+        sources = [(tensor, index) for tensor in self._steps for index in range(tensor.shape[0])]
+        for position in _selected("steps", part.steps, self.step_numbers):
+            tensor, index = sources[position]
+            yield Step(self.step_numbers[position], tensor, index, layers, heads)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Step:
     """One denoising step of one word.
 
     Attributes:
-        number: of the step, from 0.
+        number: number of the step, from 0.
 
     """
 
@@ -138,10 +138,10 @@ class AttentionReader:
     """The tensor files of one video, open for reading; a context manager.
 
     Attributes:
-        words: by slug, in the order of the prompt.
+        words: attention of each tracked word, by slug, in prompt order.
 
     Raises:
-        TensorError: a file is no safetensors file, or a tensor has a wrong type, rank or shape.
+        TensorError: a file is not a valid safetensors file, or a tensor has a wrong type, rank or shape.
 
     """
 
@@ -155,7 +155,7 @@ class AttentionReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.words = {}  # with them go the mappings of the files
+        self.words = {}  # dropping the tensors unmaps the files
 
     def _read_words(self) -> dict[str, WordMaps]:
         steps: dict[str, list[StoredTensor]] = {}
@@ -169,7 +169,7 @@ class AttentionReader:
                 if name == tensor.name:
                     steps.setdefault(name, []).append(tensor)
                 elif name in aggregated:
-                    found = f"a second one (the first is in {aggregated[name].path.name})"
+                    found = f"a second aggregated map (the first is in {aggregated[name].path.name})"
                     raise TensorError(problem(path, tensor.name, found, "the aggregated map in one file only"))
                 else:
                     aggregated[name] = tensor
@@ -184,7 +184,7 @@ class AttentionReader:
         missing = [slug for slug in listed if slug not in names]
         if missing:
             found = f"no tensor {missing[0]!r} (the files hold: {', '.join(names) or 'none'})"
-            expected = f"{missing[0]!r} or '{missing[0]}{AGGREGATED_SUFFIX}', as the manifest's tokens say"
+            expected = f"{missing[0]!r} or '{missing[0]}{AGGREGATED_SUFFIX}', as listed in the manifest's tokens"
             raise TensorError(problem(self._manifest.path, None, found, expected))
         return [*listed, *(name for name in names if name not in listed)]
 
@@ -198,7 +198,7 @@ class AttentionReader:
         return WordMaps(name, slug, (frames, height, width), numbers, tuple(steps), aggregated)
 
     def _step_numbers(self, count: int) -> tuple[int, ...]:
-        """Return the number of each stored step: the manifest's, if it lists just as many, else their places."""
+        """Return the number of each stored step: from the manifest if it lists equally many, else its position."""
         numbers = tuple(step.index for step in self._manifest.document.denoising)
         return numbers if len(numbers) == count else tuple(range(count))
 
@@ -209,7 +209,7 @@ def _check_kind_and_rank(tensor: StoredTensor) -> None:
     is_aggregated = tensor.name.endswith(AGGREGATED_SUFFIX)
     rank, axes = (_FRAME_RANK, _FRAME_AXES) if is_aggregated else (_STEP_RANK, _STEP_AXES)
     if len(tensor.shape) != rank or 0 in tensor.shape:
-        found, expected = f"shape {list(tensor.shape)}", f"shape {axes}, no axis empty"
+        found, expected = f"shape {list(tensor.shape)}", f"shape {axes} without empty axes"
         raise TensorError(problem(tensor.path, tensor.name, found, expected))
 
 
@@ -221,8 +221,8 @@ def _check_grid(manifest: Manifest, name: str, found: tuple[int, int, int]) -> N
                 file=manifest.path,
                 field="grid",
                 found=f"{grid.frames} x {grid.height} x {grid.width}",
-                expected=f"{' x '.join(map(str, found))}, as the tensors of {name!r} have it",
-                remedy="write the grid of the tensors, or leave the field out",
+                expected=f"{' x '.join(map(str, found))}, as in the tensors of {name!r}",
+                remedy="write the grid of the tensors, or omit the field",
             )
         )
 
@@ -232,29 +232,29 @@ def _check_same(what: str, tensors: Sequence[StoredTensor], axes: slice) -> None
         found, expected = list(tensor.shape[axes]), list(tensors[0].shape[axes])
         if found != expected:
             raise TensorError(
-                problem(tensor.path, tensor.name, f"{what} {found}", f"{expected} as in {tensors[0].path.name}")
+                problem(tensor.path, tensor.name, f"{what} {found}", f"{expected}, as in {tensors[0].path.name}")
             )
 
 
-def _chosen(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
-    """Return the places of what was chosen among what is available."""
+def _selected(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
+    """Return the positions of the selected numbers among the available ones."""
     if choice is None:
         return list(range(len(available)))
     if isinstance(choice, str):
         first, last = map(int, choice.split("-"))
-        places = [place for place, number in enumerate(available) if first <= number <= last]
-        wanted_but_missing = not places
+        positions = [position for position, number in enumerate(available) if first <= number <= last]
+        is_missing = not positions
     else:
         wanted = [choice] if isinstance(choice, int) else list(choice)
         wanted = [available[number] if -len(available) <= number < 0 else number for number in wanted]
-        places = [place for place, number in enumerate(available) if number in wanted]
-        wanted_but_missing = not set(wanted) <= set(available)
-    if wanted_but_missing:
-        raise ConfigError(f"{axis}: found {choice!r}; expected some of {_spelled(available)}, which are stored")
-    return places
+        positions = [position for position, number in enumerate(available) if number in wanted]
+        is_missing = not set(wanted) <= set(available)
+    if is_missing:
+        raise ConfigError(f"{axis}: found {choice!r}; expected some of the stored ones: {_formatted(available)}")
+    return positions
 
 
-def _spelled(numbers: Sequence[int]) -> str:
+def _formatted(numbers: Sequence[int]) -> str:
     if len(numbers) > 1 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}-{numbers[-1]}"
     return ", ".join(map(str, numbers))

@@ -1,4 +1,4 @@
-"""Stored maps -> their float32 mean, once every value is finite and not negative."""
+"""Averages stored maps to float32 and checks that every value is finite and not negative."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +11,19 @@ from attnwatch.errors import Problem, TensorError
 from attnwatch.tensors.loops import HALF_TO_SINGLE, NEGATIVE_ZERO, SMALLEST_INVALID_HALF, add_halves
 
 Float32Array = npt.NDArray[np.float32]
-Stored = npt.NDArray[Any]  # values as they are in a file: singles, or halves as their bits
+Stored = npt.NDArray[Any]  # values as stored in a file: singles, or halves as their bits
 
 STORED: dict[str, type[np.uint16] | type[np.float32]] = {"F16": np.uint16, "F32": np.float32}
-
 
 _VALID = "probabilities: finite, at least 0"
 
 
 class Mean:
-    """Adds up maps, as they are stored, into their float32 mean.
+    """Accumulates maps, as stored, into their float32 mean.
 
     Args:
-        size: number of values of each.
-        kind: `F16` or `F32`.
+        size: number of values in each map.
+        kind: element type, `F16` or `F32`.
 
     """
 
@@ -34,10 +33,10 @@ class Mean:
         self._count = 0
 
     def add(self, values: Stored, starts: Sequence[int], path: Path, name: str) -> None:
-        """Add the maps that start at some places of flat values.
+        """Add the maps that start at the given positions in flat values.
 
         Raises:
-            TensorError: a value is negative, infinite or not a number; ``path`` and ``name`` say where.
+            TensorError: a value is negative, infinite or not a number; ``path`` and ``name`` identify the tensor.
 
         """
         self._count += len(starts)
@@ -50,17 +49,17 @@ class Mean:
 
     def _what_is_wrong(self, values: Stored, starts: Sequence[int]) -> str:
         found = (_invalid(values[start : start + self._total.size]) for start in starts)
-        return next(filter(None, found), "values that change while they are read")
+        return next(filter(None, found), "values that changed while being read")
 
     def value(self) -> Float32Array:
-        """Return the mean, once."""
-        # Scaled once, at the end: multiplying takes ten times as long for numbers as small as unscaled halves are.
+        """Return the mean; call this only once."""
+        # Scale at the end, because multiplying numbers as small as unscaled halves takes ten times as long.
         self._total *= (HALF_TO_SINGLE if self._kind == "F16" else np.float32(1)) / np.float32(self._count)
         return self._total
 
 
 def valid(values: Stored, path: Path, name: str) -> Stored:
-    """Return stored values once all of them are finite and not negative; a negative zero becomes zero.
+    """Return stored values after checking that all are finite and not negative; negative zeros become zero.
 
     Raises:
         TensorError: a value is negative, infinite or not a number.
@@ -75,7 +74,7 @@ def valid(values: Stored, path: Path, name: str) -> Stored:
 
 
 def _invalid(values: Stored) -> str | None:
-    """Describe what is no probability among stored values, if anything."""
+    """Describe an invalid value among stored values; None if all are valid."""
     if values.size == 0 or (values.dtype == np.uint16 and values.max() < SMALLEST_INVALID_HALF):
         return None
     numbers = values.view(np.float16) if values.dtype == np.uint16 else values
@@ -85,7 +84,7 @@ def _invalid(values: Stored) -> str | None:
 
 
 def problem(path: Path, name: str | None, found: str, expected: str) -> Problem:
-    """Describe what is wrong with a tensor, or with the file itself if no name is given."""
+    """Describe a problem with a tensor, or with the file itself if no name is given."""
     where = "the file itself" if name is None else f"tensor {name!r}"
-    remedy = "write it again as FORMAT.md, 'Tensors', says"
+    remedy = "write it again as described in FORMAT.md, 'Tensors'"
     return Problem(file=path, field=where, found=found, expected=expected, remedy=remedy)

@@ -161,8 +161,8 @@ def test_beside_the_videos_each_has_its_own_scale_and_a_note_says_where_that_of_
     assert weak["outputs"][0]["scale"] != strong["outputs"][0]["scale"]
     (note,) = weak["notes"]
     assert note == (
-        "the scale is this video's own: that of the batch is for its collection only, which auto_generate_videos or "
-        "`attnwatch collect`, with the same settings, makes"
+        "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
+        "`attnwatch collect` with the same settings, uses the batch's scale"
     )
 
 

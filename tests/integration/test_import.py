@@ -75,7 +75,7 @@ def test_what_was_rendered_before_is_not_rendered_again(imported, tmp_path, flag
 def test_a_video_that_is_not_finished_gets_no_manifest(imported, tmp_path):
     batch = OldBatch(tmp_path)
     batch.add(age=0)
-    assert "expected none for 10 s; wait" in imported(batch, code=1)
+    assert "expected no change for 10 s; try again later" in imported(batch, code=1)
     assert not list(tmp_path.rglob("*.complete.json"))
 
 

@@ -91,7 +91,7 @@ def test_folders_of_one_name_are_not_mixed_up_elsewhere_but_refused(capsys, tmp_
     out = tmp_path / "out"
     code, _, said = called(capsys, *flags, first, second, "--out", out)
     assert code == 2
-    assert f"found two folders of the name 'outputs', {first} and {second}; expected different names" in said
+    assert f"found two folders named 'outputs', {first} and {second}; expected different names" in said
     assert not list(out.rglob("*"))
     assert called(capsys, first, second, "--dry-run")[0] == 0
 

@@ -225,7 +225,7 @@ def test_maps_that_the_temporary_folder_has_no_room_for_are_waited_for_and_keep_
     os.truncate(filler, filler.stat().st_size - 2**16)  # a folder without any room is not taken for temporary files
     with watch("--workers", "1", TMPDIR=str(small_disk)) as watcher:
         watcher.wait_for("resumes automatically, no work is lost")
-        assert f"too few); make room, or set TMPDIR to a folder that has it: '{small_disk}'" in watcher.log
+        assert f"too few); free some space, or set TMPDIR to a folder that has it: '{small_disk}'" in watcher.log
         wait_for_rendering(plain)
         assert status(compressed) is None
         filler.unlink()

@@ -1,4 +1,5 @@
-"""Batches from before the manifest, and of generators that write none: how they are laid out, read and imported.
+"""Older batches: written before manifests existed, or by generators that write none.
 
-What is read here comes out as what a manifest and its tensors come out as, so nothing above knows the difference.
+The modules here know the older layouts and read their videos as the same `Manifest` and `AttentionReader` that current
+batches have. Only `attnwatch.batches` may import them.
 """

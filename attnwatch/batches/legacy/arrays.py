@@ -1,4 +1,4 @@
-"""Arrays that numpy saved, plain or compressed, read one map at a time: nothing is unpickled, or believed unchecked."""
+"""Reads arrays saved by numpy, plain or compressed, one map at a time; never unpickles, and checks every header."""
 
 import contextlib
 import gzip
@@ -19,23 +19,23 @@ from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored
 
 _MAGIC, _LONGEST_HEADER = 8, 2**16
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
-_MOST_VALUES = 2**26  # of one map; 81 latent frames of a 4K video have 2.6 million
-_MOST_EXPANSION, _SLACK = 1032, 2**16  # deflate cannot do better: zlib's technical notes, "Maximum expansion factor"
+_MOST_VALUES = 2**26  # in one map; 81 latent frames of a 4K video have 2.6 million
+_MOST_EXPANSION, _SLACK = 1032, 2**16  # the limit of deflate: zlib's technical notes, "Maximum expansion factor"
 _KINDS = {"<f2": "F16", "<f4": "F32"}
 _ARRAY = ".npy"
 _MOST_NAMED = 5
-# What the one array with maps is called in an `.npz` that holds others too.
+# Possible names of the array with the maps in an `.npz` that holds several arrays.
 _NAMES = ("attention", "attention_map", "attention_maps", "aggregated_attention", "maps", "data", "arr_0")
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array of a file, with what its header says.
+    """An array in a file, described by its header.
 
     Attributes:
         path: the file.
-        shape: as the header has it.
-        kind: `F16` or `F32`.
+        shape: shape in the header.
+        kind: element type, `F16` or `F32`.
 
     """
 
@@ -48,33 +48,33 @@ class StoredArray:
         """Read the header of a `.npy`, `.npy.gz` or `.npz` file.
 
         Raises:
-            TensorError: the file is damaged, holds something else, or claims more than it can hold.
-            OSError: it cannot be read.
+            TensorError: the file is damaged, holds something else, or claims more values than it can hold.
+            OSError: the file cannot be read.
 
         """
         with _content(path) as (content, size):
             shape, kind, start = _header(path, content)
         claimed = prod(shape) * np.dtype(STORED[kind]).itemsize
-        found = f"a header that claims {claimed:,} bytes of values for shape {list(shape)}, in {size:,} bytes of file"
+        found = f"a header that claims {claimed:,} bytes of values for shape {list(shape)}, in a file of {size:,} bytes"
         if path.name.endswith(_ARRAY):
             if start + claimed != size:
-                raise TensorError(_problem(path, found, "as many as there are"))
+                raise TensorError(_problem(path, found, "a claim that matches the size of the file"))
         elif claimed > _MOST_EXPANSION * size + _SLACK:
-            raise TensorError(_problem(path, found, "what a file of this size can expand to"))
+            raise TensorError(_problem(path, found, "at most what a compressed file of this size can hold"))
         return cls(path, shape, kind)
 
     def means(self, axis: int, chosen: Sequence[int] | None = None) -> Float32Array:
-        """Return the mean over the leading axes of an array, summed over those behind one axis: float32 `[axis]`.
+        """Return the mean over the axes before the spatial one, summed over those after it: float32 `[spatial]`.
 
-        One map is in memory at a time.
+        Only one map is in memory at a time.
 
         Args:
-            axis: the spatial one. What comes before it are blocks and heads, what comes behind it are tokens.
-            chosen: which of the maps that the leading axes number, in C order; None for all.
+            axis: index of the spatial axis; blocks and heads come before it, tokens after it.
+            chosen: numbers of the maps to include, counted over the leading axes in C order; None for all.
 
         Raises:
             TensorError: the file is damaged, or a value is negative, infinite or not a number.
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
 
         """
         wanted = frozenset(range(prod(self.shape[:axis])) if chosen is None else chosen)
@@ -87,11 +87,11 @@ class StoredArray:
         return np.asarray(mean.value().reshape(self.shape[axis], -1).sum(axis=1), dtype=np.float32)
 
     def maps(self, axis: int) -> Iterator[Stored]:
-        """Yield the values from one axis on, flat and unchecked, for each index of the axes before it.
+        """Yield one flat, unchecked array for each index of the axes before `axis`, with all values behind it.
 
         Raises:
             TensorError: the file is damaged.
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
 
         """
         count, size = prod(self.shape[:axis]), prod(self.shape[axis:])
@@ -103,15 +103,15 @@ class StoredArray:
             for _ in range(count):
                 data = content.read(size * kind.itemsize)
                 if len(data) < size * kind.itemsize:
-                    raise TensorError(_problem(self.path, "the end of the file within its values", "all of them"))
+                    raise TensorError(_problem(self.path, "fewer values than its header claims", "all of them"))
                 yield np.frombuffer(data, kind)
             if content.read(1):
-                raise TensorError(_problem(self.path, "more values than its header claims", "as many"))
+                raise TensorError(_problem(self.path, "more values than its header claims", "no others"))
 
 
 @contextlib.contextmanager
 def _content(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open what an array was saved to, decompressed; with the bytes that it takes in the file."""
+    """Open the decompressed content of an array's file; also yield the number of bytes it takes up in the file."""
     try:
         with contextlib.ExitStack() as stack:
             file: BinaryIO = stack.enter_context(path.open("rb"))
@@ -124,9 +124,9 @@ def _content(path: Path) -> Iterator[tuple[BinaryIO, int]]:
                 size, file = member.compress_size, cast(BinaryIO, stack.enter_context(archive.open(member)))
             yield file, size
     except (EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-        raise TensorError(_problem(path, f"damaged data ({error})", "a whole file that numpy saved")) from error
+        raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
     except gzip.BadGzipFile as error:
-        raise TensorError(_problem(path, f"damaged data ({error})", "a whole gzip file")) from error
+        raise TensorError(_problem(path, f"damaged data ({error})", "a complete gzip file")) from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
@@ -142,11 +142,11 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _header(path: Path, content: BinaryIO) -> tuple[tuple[int, ...], str, int]:
-    """Return shape and element type of an array, and where its values start."""
+    """Return the shape and element type of an array, and the position of its first value."""
     version = npy.read_magic(content)
     length_bytes = _LENGTH_BYTES.get(version)
     if length_bytes is None:
-        raise TensorError(_problem(path, f"version {version} of numpy's format", "version (1, 0) or (2, 0)"))
+        raise TensorError(_problem(path, f"version {version} of the numpy format", "version (1, 0) or (2, 0)"))
     prefix = content.read(length_bytes)
     length = int.from_bytes(prefix, "little")
     if length > _LONGEST_HEADER:
@@ -158,10 +158,10 @@ def _header(path: Path, content: BinaryIO) -> tuple[tuple[int, ...], str, int]:
     if kind is None:
         raise TensorError(_problem(path, f"elements of type {dtype}", "float16 or float32, little-endian"))
     if not shape or min(shape) < 1:
-        raise TensorError(_problem(path, f"shape {list(shape)}", "[blocks, heads, spatial, tokens], no axis empty"))
-    # In an array with one axis longer than 1, both orders are the same.
+        raise TensorError(_problem(path, f"shape {list(shape)}", "[blocks, heads, spatial, tokens] without empty axes"))
+    # Both orders are the same if at most one axis is longer than 1.
     if is_fortran and sum(length > 1 for length in shape) > 1:
-        raise TensorError(_problem(path, "values in Fortran's order", "in C's order, as numpy saves them by default"))
+        raise TensorError(_problem(path, "values in Fortran order", "values in C order, the default of numpy"))
     return shape, kind, _MAGIC + length_bytes + length
 
 

@@ -1,4 +1,4 @@
-"""The tensors of an older video, written once more as the contract wants them; the old ones stay as they are."""
+"""Converts the tensors of an older video to one safetensors file; leaves the old files unchanged."""
 
 import json
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ _ITEM_BYTES = {"F16": 2, "F32": 4}
 
 
 def write_safetensors(reader: OldReader, path: Path) -> None:
-    """Write all words of a video to one file, whole or not at all; one map is in memory at a time.
+    """Write all words of a video to one file atomically, with only one map in memory at a time.
 
-    Layers, heads and element type are kept. https://github.com/huggingface/safetensors#format
+    Layers, heads and element types are kept. https://github.com/huggingface/safetensors#format
 
     Raises:
         TensorError: an old file is damaged.

@@ -1,4 +1,4 @@
-"""The files of one video in an older batch: for each word its steps, as their names tell."""
+"""Groups the tensor files of an older video by word and denoising step, from their names."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from attnwatch.batches.legacy.layouts import AGGREGATED_DIRECTORY, OldVideo
 
 _PREFIX = "token_"
-_KINDS = (".npy", ".npz", ".npy.gz", ".pt", ".pt.gz")  # where a map is there twice, the first of these is read
+_KINDS = (".npy", ".npz", ".npy.gz", ".pt", ".pt.gz")  # of several files with the same map, the first kind is read
 PICKLES = (".pt", ".pt.gz")
 _STEP = re.compile(rf"step_(\d+)({'|'.join(map(re.escape, _KINDS))})")
 _AGGREGATE = re.compile(rf"aggregate({'|'.join(map(re.escape, _KINDS))})")
@@ -22,14 +22,14 @@ class WordFiles:
     """The files of one word.
 
     Attributes:
-        text: the word as it is written in the names, perhaps with a weight, such as `flower:2.5`.
+        text: the word as spelled in the names, possibly with a weight, such as `flower:2.5`.
         steps: path of each stored step, by its number.
-        aggregate: path of the mean over all steps, None if there is none.
+        aggregate: path of the mean over all steps; None if there is none.
 
     """
 
     text: str
-    steps: dict[int, str] = field(default_factory=dict)  # no Path: that for each file costs more than all else
+    steps: dict[int, str] = field(default_factory=dict)  # str because a Path for each file would dominate the cost
     aggregate: str | None = None
 
     @property
@@ -40,12 +40,12 @@ class WordFiles:
 
     @property
     def files(self) -> list[str]:
-        """All of them, steps first."""
+        """All files of the word, steps first."""
         return [*self.steps.values(), *([self.aggregate] if self.aggregate else [])]
 
     @property
     def metadata(self) -> Path | None:
-        """What should describe the first of them."""
+        """Path of the metadata that should describe the first file; None if there are no files."""
         if not self.files:
             return None
         first = Path(self.files[0])
@@ -53,7 +53,7 @@ class WordFiles:
 
 
 def word_folders(old: OldVideo) -> list[Path]:
-    """Return the folders of a video's words in the order of their names, that of aggregated maps last.
+    """Return the folders of a video's words in order of name, the folder of aggregated maps last.
 
     Raises:
         OSError: the folder cannot be read.
@@ -68,7 +68,7 @@ def word_folders(old: OldVideo) -> list[Path]:
 
 
 def words_in(folders: Iterable[Path]) -> dict[str, WordFiles]:
-    """Return the words whose files lie in some folders, by their texts, in the order of the folders.
+    """Return the words whose files are in the given folders, by text, in the order of the folders.
 
     Raises:
         OSError: a folder cannot be read.
@@ -88,11 +88,11 @@ def words_in(folders: Iterable[Path]) -> dict[str, WordFiles]:
 
 
 def _maps_in(folder: Path) -> dict[tuple[str, int | None], str]:
-    """Return the name of each file with maps, by word and number of step (None: aggregated)."""
+    """Return the name of each file with maps, by word and step number (None for aggregated maps)."""
     text, is_shared = folder.name.removeprefix(_PREFIX), folder.name == AGGREGATED_DIRECTORY
     found: dict[tuple[str, int | None], str] = {}
     names = [name for name in os.listdir(folder) if not name.endswith(".json")]  # noqa: PTH208 - a Path costs more
-    # In the order of their kinds: of two files with the same map, the better one comes last.
+    # In reverse order of preference: of several files with the same map, the last one wins.
     for name in sorted(names, key=_kind_of, reverse=True):
         if is_shared:
             if shared := _AGGREGATED.fullmatch(name):
@@ -105,7 +105,7 @@ def _maps_in(folder: Path) -> dict[tuple[str, int | None], str]:
 
 
 def _kind_of(name: str) -> int:
-    return next((place for place, kind in enumerate(_KINDS) if name.endswith(kind)), len(_KINDS))
+    return next((rank for rank, kind in enumerate(_KINDS) if name.endswith(kind)), len(_KINDS))
 
 
 def _stem(path: Path) -> str:

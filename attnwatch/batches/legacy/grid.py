@@ -1,7 +1,7 @@
-"""The latent grid behind a flat axis of attention: what is recorded first, then the video, then what alone can be.
+"""Infers the latent grid behind a flat spatial axis: from the metadata, then the video, then the only grid that fits.
 
-Wan's VAE makes 8 x 8 pixels and 4 frames (after the first) one latent, and its transformer takes 2 x 2 latents
-for one token.
+Wan's VAE encodes 8 x 8 pixels and 4 frames (after the first) as one latent, and its transformer treats 2 x 2 latents
+as one token.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _MOST_NAMED = 5
 
 
 class Size(NamedTuple):
-    """Of a video: frames, and pixels of height and width; None where it is not known."""
+    """Size of a video: number of frames, height and width in pixels; None where unknown."""
 
     frames: int | None = None
     height: int | None = None
@@ -25,15 +25,15 @@ Grid = tuple[int, int, int]
 
 
 def latent_grid(spatial: int, recorded: Size, video: Size) -> Grid:
-    """Return `(frames, height, width)` of the tokens that an axis numbers, frames first.
+    """Return the grid `(frames, height, width)` of the tokens along a spatial axis in C order.
 
     Args:
         spatial: length of the axis.
-        recorded: what the metadata say of the video.
-        video: what the video itself is.
+        recorded: size of the video as stated in the metadata.
+        video: size of the video file itself.
 
     Raises:
-        ValueError: nothing fits, or several grids do; says which.
+        ValueError: no grid fits, or several do; the message lists them.
 
     """
     for size in (recorded, video, _merged(recorded, video)):
@@ -44,12 +44,12 @@ def latent_grid(spatial: int, recorded: Size, video: Size) -> Grid:
     fitting = list(_fitting(spatial, size))
     if len(fitting) == 1:
         return fitting[0]
-    about = " x ".join("?" if length is None else str(length) for length in size)
+    described = " x ".join("?" if length is None else str(length) for length in size)
     if not fitting:
-        raise ValueError(f"{spatial:,} values per map, which no grid of the shape of a video of {about} has")
+        raise ValueError(f"{spatial:,} values per map, which fit no grid for a video of {described}")
     named = ", ".join(" x ".join(map(str, grid)) for grid in fitting[:_MOST_NAMED])
     more = f" and {len(fitting) - _MOST_NAMED:,} more" if len(fitting) > _MOST_NAMED else ""
-    raise ValueError(f"{spatial:,} values per map, which may be {named}{more} of a video of {about}")
+    raise ValueError(f"{spatial:,} values per map, which fit several grids for a video of {described}: {named}{more}")
 
 
 def _merged(first: Size, second: Size) -> Size:
@@ -63,7 +63,7 @@ def _expected(size: Size) -> Grid | None:
 
 
 def _fitting(spatial: int, size: Size) -> Iterator[Grid]:
-    """Yield the grids of a length that have the aspect ratio and the time of a video, as far as these are known."""
+    """Yield the grids with `spatial` tokens that match a video's frame count and aspect ratio, where known."""
     for frames in _divisors(spatial):
         if not _fits_in_time(frames, size.frames):
             continue
@@ -79,7 +79,7 @@ def _divisors(number: int) -> list[int]:
 
 
 def _fits_in_time(latent: int, frames: int | None) -> bool:
-    """Tell whether some whole stride makes so many latent frames of so many frames."""
+    """Return whether a whole temporal stride turns `frames` video frames into `latent` latent frames."""
     if frames is None:
         return True
     strides = range(1, min(_LONGEST_STRIDE, frames) + 1)
@@ -87,9 +87,10 @@ def _fits_in_time(latent: int, frames: int | None) -> bool:
 
 
 def _fits_in_space(height: int, width: int, size: Size) -> bool:
-    """Tell whether patches of some whole number of pixels make so many rows and columns, parts of patches left out."""
+    """Return whether square patches of whole pixels fill `height` rows and `width` columns, dropping partial ones."""
     if size.height is None or size.width is None:
         return True
-    above = max(size.height / (height + 1), size.width / (width + 1))
+    # Bounds of the side of a patch, in pixels.
+    more_than = max(size.height / (height + 1), size.width / (width + 1))
     at_most = min(size.height // height, size.width // width)
-    return above < at_most
+    return more_than < at_most

@@ -1,10 +1,10 @@
-"""Where older batches keep a video's tensors. Names alone tell, nothing is read here.
+"""Recognizes the four layouts of older batches, by the names of folders and files only.
 
-Below `<batch>/attention_maps/`, a video's tensors lie in
+Below `<batch>/attention_maps/`, the tensors of a video are in
 
 1. `prompt_000/vid001/token_<word>/step_000.npy`
 2. `prompt_000_vid001/token_<word>/step_000.npy`
-3. `prompt_000/p000_b001_s000/token_<word>/step_000.npy`: prompt, variation, seed
+3. `prompt_000/p000_b001_s000/token_<word>/step_000.npy` (prompt, variation, seed)
 4. `prompt_001_vid_001/<word>/step_000.npz`, and `prompt_001_vid_001/aggregated/<word>_aggregated.npz`
 """
 
@@ -31,15 +31,15 @@ NUMBERED_VIDEO = re.compile(r"video_(\d+)\.mp4")
 
 @dataclass(frozen=True)
 class OldVideo:
-    """Where the tensors of one video lie in an older batch.
+    """The location of one video's tensors in an older batch.
 
     Attributes:
         batch: folder of the batch.
         tensors: folder of the video's tensors, below `attention_maps`.
-        layout: 1 to 4, as above.
-        prompt: such as `prompt_000`.
+        layout: number of the layout, 1 to 4, as listed above.
+        prompt: name of the prompt, such as `prompt_000`.
         number: digits of the video's number; None in layout 3.
-        coordinates: numbers of prompt, variation and seed in layout 3, else None.
+        coordinates: numbers of prompt, variation and seed in layout 3; None in the others.
 
     """
 
@@ -52,7 +52,7 @@ class OldVideo:
 
 
 def old_video(path: Path) -> OldVideo | None:
-    """Return what a folder is by its name, None if it is not named like the tensors of one video."""
+    """Parse the path of a folder; None if it is not named like the tensor folder of one video."""
     parts = path.parts
     if len(parts) > 1 and parts[-2] == TENSOR_DIRECTORY and (flat := _FLAT.fullmatch(parts[-1])):
         layout = 4 if "_" in flat[2] else 2
@@ -69,19 +69,19 @@ def old_video(path: Path) -> OldVideo | None:
 
 
 def is_old_name(name: str) -> bool:
-    """Tell whether a file is named like a video of an older batch."""
+    """Return whether a file is named like a video of an older batch."""
     return bool(NUMBERED_VIDEO.fullmatch(name) or NAMED_VIDEO.fullmatch(name))
 
 
 def old_video_around(path: Path) -> OldVideo | None:
-    """Return the video whose tensors a file or a folder is part of, None if it is none's."""
+    """Return the video whose tensor folder is, or contains, a path; None if there is none."""
     if TENSOR_DIRECTORY not in path.parts:
         return None
     return next((found for folder in (path, *path.parents) if (found := old_video(folder))), None)
 
 
 def batch_around(path: Path) -> Path | None:
-    """Return the batch whose `attention_maps` a path is, or lies in; None if it does not."""
+    """Return the batch whose `attention_maps` folder is, or contains, a path; None if there is none."""
     parts = path.parts
     if TENSOR_DIRECTORY not in parts:
         return None
@@ -89,7 +89,7 @@ def batch_around(path: Path) -> Path | None:
 
 
 def old_videos_in(batch: Path) -> Iterator[OldVideo]:
-    """Yield the videos whose tensors lie in a batch, in the order of their names."""
+    """Yield the videos whose tensors are in a batch, in order of name."""
     maps = batch / TENSOR_DIRECTORY
     for name in _folders(maps):
         if (flat := old_video(maps / name)) is not None:

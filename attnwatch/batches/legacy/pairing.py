@@ -1,4 +1,4 @@
-"""Which video belongs to which tensors of an older batch. Where that is not certain, none does."""
+"""Matches the tensors of an older batch with its video files; matches nothing where the answer is uncertain."""
 
 import os
 import time
@@ -24,18 +24,18 @@ from attnwatch.contract.names import MANIFEST_SUFFIX, identifier
 
 _METADATA = "video_metadata*.json"
 _CONFIGURATION = "configs"
-_Seen = TypeVar("_Seen")
-_FRESH = 2.0  # seconds within which the time of a folder may not tell of its last change
+_Result = TypeVar("_Result")
+_FRESH = 2.0  # seconds during which another change may not alter a folder's modification time
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The video of some tensors.
+    """The video that some tensors belong to.
 
     Attributes:
-        name: its path in the batch, which may be that of no file.
-        video_id: stem of its outputs.
-        note: why there is no telling which video it is, if so.
+        name: path of the video in the batch; the file may not exist.
+        video_id: stem of the video's outputs.
+        note: why the video is unknown; None if it is known.
 
     """
 
@@ -55,7 +55,7 @@ def pair(old: OldVideo) -> Pairing:
 
 
 def manifest_beside(old: OldVideo) -> Path:
-    """Return where a manifest of the video would be, if there were one: beside the video."""
+    """Return the path that a manifest of the video has, beside the video, whether it exists or not."""
     pairing = pair(old)
     folder = (old.batch / pairing.name).parent
     stem = pairing.video_id if pairing.note else Path(pairing.name).stem
@@ -63,7 +63,7 @@ def manifest_beside(old: OldVideo) -> Path:
 
 
 def tensors_of(video: Path) -> OldVideo | None:
-    """Return where the tensors of a video lie in its older batch, if they do."""
+    """Return the location of a video's tensors in its older batch; None if there are none."""
     numbered = NUMBERED_VIDEO.fullmatch(video.name)
     if numbered and len(video.parents) > 2:  # noqa: PLR2004 - <batch>/videos/<prompt>
         maps, prompt = video.parents[2] / TENSOR_DIRECTORY, video.parent.name
@@ -77,46 +77,46 @@ def tensors_of(video: Path) -> OldVideo | None:
 
 
 def _named_video(old: OldVideo, coordinates: tuple[int, int, int]) -> tuple[str, str | None]:
-    """Return the name of a video of layout 3 below `videos/`; or how it would be named, and why it is not known."""
+    """Return the name of a layout 3 video below `videos/`; if unknown, the expected name and why no video matches."""
     prompt, _, seed = coordinates
-    recorded, claimed = _latest(_recorded, *_records(old.batch))
+    recorded, claimed = _cached(_recorded, *_records(old.batch))
     if (name := recorded.get(old.tensors.name)) is not None:
         return name, None
     wanted = f"video_*_p{prompt:02d}_*_s{seed:02d}.mp4"
-    named = _latest(_named, old.batch / VIDEO_DIRECTORY)
+    named = _cached(_named, old.batch / VIDEO_DIRECTORY)
     fitting = [name for name in named.get((prompt, seed), ()) if name not in claimed]
-    if _latest(_seeds, old.tensors.parent).count((prompt, seed)) > 1:
+    if _cached(_seeds, old.tensors.parent).count((prompt, seed)) > 1:
         found = f"found several variations of prompt {prompt} with seed {seed}"
     elif len(fitting) == 1:
         return fitting[0], None
     else:
         found = f"found {len(fitting) or 'no'} videos {wanted}"
     where = f"{_CONFIGURATION}/{_METADATA}"
-    return wanted, f"no overlay: {found}; expected exactly one, or a {where} that names it"
+    return wanted, f"no overlay: {found}; expected exactly one, or a {where} that names the video"
 
 
 def _records(batch: Path) -> list[Path]:
     try:
-        names = os.listdir(batch / _CONFIGURATION)  # noqa: PTH208 - a Path for each costs more than the listing
+        names = os.listdir(batch / _CONFIGURATION)  # noqa: PTH208 - a Path per file costs more than the listing
     except OSError:
         return []
     return [batch / _CONFIGURATION / name for name in sorted(names) if fnmatch(name, _METADATA)]
 
 
-def _latest(look: Callable[..., _Seen], *paths: Path) -> _Seen:
-    """Look into files or folders, unless that was done before and they have not changed since."""
-    times = tuple(map(_changed, paths))
+def _cached(read: Callable[..., _Result], *paths: Path) -> _Result:
+    """Call a reader of files or folders, or return its previous result if none of them has changed since."""
+    times = tuple(map(_modified, paths))
     if times and time.time() - max(times) / 1e9 < _FRESH:
-        return look(*paths)
-    return cast(_Seen, _remembered(look, paths, times))
+        return read(*paths)
+    return cast(_Result, _read(read, paths, times))
 
 
 @lru_cache(maxsize=64)
-def _remembered(look: Callable[..., object], paths: tuple[Path, ...], _times: tuple[int, ...]) -> object:
-    return look(*paths)
+def _read(read: Callable[..., object], paths: tuple[Path, ...], _times: tuple[int, ...]) -> object:
+    return read(*paths)
 
 
-def _changed(path: Path) -> int:
+def _modified(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -124,7 +124,7 @@ def _changed(path: Path) -> int:
 
 
 def _named(videos: Path) -> dict[tuple[int, int], list[str]]:
-    """Return the names of the videos of layout 3 in a folder, by prompt and seed."""
+    """Return the names of the layout 3 videos in a folder, by prompt and seed."""
     found: dict[tuple[int, int], list[str]] = {}
     for name in sorted(os.listdir(videos)) if videos.is_dir() else ():  # noqa: PTH208 - see above
         if named := NAMED_VIDEO.fullmatch(name):
@@ -133,15 +133,16 @@ def _named(videos: Path) -> dict[tuple[int, int], list[str]]:
 
 
 def _seeds(folder: Path) -> list[tuple[int, int]]:
-    """Return prompt and seed of each video whose tensors lie in a folder of layout 3."""
+    """Return the prompt and seed of each layout 3 video whose tensors are in a folder."""
     videos = (old_video(path) for path in folder.iterdir()) if folder.is_dir() else ()
     return [(old.coordinates[0], old.coordinates[2]) for old in videos if old and old.coordinates]
 
 
 def _recorded(*records: Path) -> tuple[dict[str, str], frozenset[str]]:
-    """Return the file of each video that the metadata of a batch list, by the last part of its identifier.
+    """Return the file of each video listed in the metadata of a batch, by the last part of its identifier.
 
-    A file that is listed for several videos is none's. All files are returned too: they are no others' either.
+    A file listed for several videos is assigned to none of them. The second value is the set of all listed files, which
+    cannot belong to any other video.
     """
     found: dict[str, str] = {}
     for document in map(read_object, records):

@@ -1,4 +1,4 @@
-"""Pickled tensors of trusted batches -> arrays, by a limited process of its own, the only one with torch."""
+"""Converts the pickled tensors of trusted batches to arrays, in a resource-limited process that alone imports torch."""
 
 import os
 import subprocess
@@ -13,8 +13,8 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import JobError
 from attnwatch.system.limits import SINGLE_THREADED, Limits
 
-# A text, because nothing of this package may depend on torch, and this runs where it may be missing.
-# `weights_only` lets the pickle make tensors and plain containers, and call nothing else.
+# A string because this package must not import torch, which may not be installed.
+# `weights_only` restricts the pickle to tensors and plain containers; it cannot call anything else.
 _PROGRAM = """
 import gzip, json, sys
 from attnwatch.system.limits import Limits
@@ -32,10 +32,10 @@ _LAST_LINES = 1
 
 
 def unpickled(manifest: Manifest, folder: Path, limits: Limits) -> Manifest:
-    """Return a video's manifest with its tensors as `.npy`, which are written into an empty folder.
+    """Convert a video's tensors to `.npy` files in an empty folder, and return its manifest with these.
 
     Raises:
-        JobError: torch is missing, or a file holds more than a tensor, is damaged, or needs more than the limits allow.
+        JobError: torch is missing, or a file holds anything but one tensor, is damaged, or exceeds the limits.
         OSError: a file cannot be read or written.
 
     """
@@ -49,7 +49,7 @@ def unpickled(manifest: Manifest, folder: Path, limits: Limits) -> Manifest:
             command, input=task, capture_output=True, text=True, timeout=limits.seconds, check=False, env=environment
         )
     except subprocess.TimeoutExpired:
-        raise JobError(f"{manifest.path}: not converted after {limits.seconds:g} s") from None
+        raise JobError(f"{manifest.path}: converting its pickles exceeded {limits.seconds:g} s") from None
     if done.returncode != 0:
         reason = " ".join(done.stderr.strip().splitlines()[-_LAST_LINES:]) or f"exit code {done.returncode}"
         raise JobError(f"{manifest.path}: its pickles were not converted: {reason}")

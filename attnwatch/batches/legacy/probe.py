@@ -1,4 +1,4 @@
-"""What a video file says of itself, and whether all of it is there."""
+"""Reads the size of a video file and checks that the file is complete."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from attnwatch.errors import VideoError
 
 
 def probe(path: Path) -> Size:
-    """Return the size of a video, after looking at every packet of it; nothing is decoded.
+    """Return the size of a video after reading, but not decoding, all of its packets.
 
     Raises:
-        VideoError: it cannot be read, or has fewer frames than its header says.
+        VideoError: the video cannot be read, or has fewer frames than its header says.
 
     """
     try:
@@ -25,9 +25,9 @@ def probe(path: Path) -> Size:
             if frames < max(1, stream.frames):
                 raise VideoError(_message(path, f"{frames} of {max(1, stream.frames)} frames"))
     except (av.FFmpegError, ValueError) as error:
-        raise VideoError(_message(path, f"nothing that FFmpeg can read ({error})")) from error
+        raise VideoError(_message(path, f"data that FFmpeg cannot read ({error})")) from error
     return size
 
 
 def _message(path: Path, found: str) -> str:
-    return f"{path}: found {found}; expected a video from its first frame to its last; generate it again"
+    return f"{path}: found {found}; expected a complete video; generate it again"

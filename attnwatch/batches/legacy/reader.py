@@ -1,4 +1,4 @@
-"""The tensors of a video in an older batch -> the attention maps of each tracked word, float32."""
+"""Reads the tensors of an older video as the attention maps of each tracked word, float32."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from attnwatch.errors import Problem, TensorError
 from attnwatch.tensors.reader import AttentionReader, WordMaps
 from attnwatch.tensors.reduction import Float32Array, Stored, valid
 
-_SPATIAL = {1: 0, 2: 0, 3: 1, 4: 2}  # where the spatial axis is by rank: [blocks, heads, spatial, tokens]
+_SPATIAL = {1: 0, 2: 0, 3: 1, 4: 2}  # index of the spatial axis by rank; full rank: [blocks, heads, spatial, tokens]
 _FULL_RANK = 4
 
 
 @dataclass(frozen=True)
 class OldTensor:
-    """One file of an older batch, seen as a tensor of the contract.
+    """One file of an older batch, presented as a tensor of the contract.
 
     Attributes:
         path: the file.
@@ -36,7 +36,7 @@ class OldTensor:
     _axis: int
 
     def stored(self) -> Iterator[Stored]:
-        """Yield each layer's and head's map as it is stored, flat; sub-tokens of a word are summed."""
+        """Yield the stored map of each layer and head, flat; sub-tokens of a word are summed."""
         for values in self._array.maps(self._axis):
             checked = valid(values, self.path, self.path.name)
             if checked.size > prod(self.shape[-3:]):
@@ -50,26 +50,26 @@ class OldTensor:
         return self._array.kind
 
     def read(self, *index: int) -> Float32Array:
-        """Return the mean over layers and heads, or one head of one layer: float32 `[frame, height, width]`."""
+        """Return the mean over layers and heads, or the map at one index: float32 `[frame, height, width]`."""
         return self.mean([index]) if index else self._array.means(self._axis).reshape(self.shape[-3:])
 
     def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
-        """Return the mean of the maps with these (step, layer, head): float32 `[frame, height, width]`."""
+        """Return the mean of the maps at the given (step, layer, head): float32 `[frame, height, width]`."""
         _, layers, heads = self.shape[:3]
         numbers = np.ravel_multi_index(tuple(np.transpose(indices)), (1, layers, heads))
         return self._array.means(self._axis, numbers.tolist()).reshape(self.shape[-3:])
 
 
 class OldReader(AttentionReader):
-    """The tensors of one video of an older batch; a context manager.
+    """The tensors of one older video; a context manager.
 
     Attributes:
-        words: by slug, in the order of the prompt.
-        tensors: of each word, its steps and its aggregated maps.
+        words: attention of each tracked word, by slug, in prompt order.
+        tensors: steps and aggregated map of each word, by slug.
 
     Raises:
-        TensorError: a file is damaged or not what it should be, or there is no telling which grid its maps have.
-        VideoError: the grid has to be taken from the video, and that cannot be read.
+        TensorError: a file is damaged or has an unexpected shape or element type, or its grid is unknown.
+        VideoError: the grid must be taken from the video file, which cannot be read.
 
     """
 
@@ -88,7 +88,7 @@ class OldReader(AttentionReader):
         steps = [self._tensor(StoredArray.open(Path(path))) for path in files.steps.values()]
         for step in steps:
             if step.shape != steps[0].shape:
-                found, expected = f"shape {list(step.shape)}", f"{list(steps[0].shape)} as in {steps[0].path.name}"
+                found, expected = f"shape {list(step.shape)}", f"{list(steps[0].shape)}, as in {steps[0].path.name}"
                 raise TensorError(_problem(step.path, found, expected))
         known = steps[0].shape[-3:] if steps else None
         aggregate = self._tensor(StoredArray.open(Path(files.aggregate)), known) if files.aggregate else None
@@ -103,7 +103,7 @@ class OldReader(AttentionReader):
         return OldTensor(array.path, (1, *maps, *self._grid(array, array.shape[axis])), array, axis)
 
     def _spatial_axis(self, array: StoredArray, length: int | None) -> int:
-        """Return which axis is the spatial one; aggregated maps may lack the others."""
+        """Return the index of the spatial axis; aggregated maps may lack the other axes."""
         usual = _SPATIAL.get(len(array.shape))
         if usual is not None and length in (None, array.shape[usual]):
             return usual
@@ -114,7 +114,7 @@ class OldReader(AttentionReader):
         raise TensorError(_problem(array.path, f"shape {list(array.shape)}", expected))
 
     def _grid(self, array: StoredArray, spatial: int) -> Grid:
-        """Return the grid behind a spatial axis; that of the manifest, if one was imported, is beyond doubt."""
+        """Return the grid behind a spatial axis: the manifest's if it has one, else an inferred one."""
         stated = self._manifest.document.grid
         if stated is not None and stated.frames * stated.height * stated.width == spatial:
             return stated.frames, stated.height, stated.width
@@ -124,7 +124,9 @@ class OldReader(AttentionReader):
             try:
                 self._grids[spatial] = latent_grid(spatial, recorded, self._video_size())
             except ValueError as error:
-                expected = "one grid that fits; video_frames, video_height and video_width in the metadata would tell"
+                expected = (
+                    "one that fits exactly one grid; metadata with video_frames, video_height and video_width settle it"
+                )
                 raise TensorError(_problem(array.path, str(error), expected)) from None
         return self._grids[spatial]
 
@@ -135,5 +137,5 @@ class OldReader(AttentionReader):
 
 
 def _problem(path: Path, found: str, expected: str) -> Problem:
-    remedy = "write it again, or convert the batch by hand as FORMAT.md says"
+    remedy = "write it again, or convert the batch by hand as described in FORMAT.md"
     return Problem(file=path, field="the file itself", found=found, expected=expected, remedy=remedy)

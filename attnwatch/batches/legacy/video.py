@@ -1,4 +1,4 @@
-"""One video of an older batch as a manifest would describe it, from names and small JSON files: no tensor is opened."""
+"""Describes one older video by a manifest, built from file names and small JSON files without opening tensors."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from attnwatch.contract.names import unique_slugs
 from attnwatch.errors import ManifestError, Problem
 
 _MOST_NAMED = 3
-# What metadata call what a manifest has in `generation`.
+# Metadata fields of older batches -> fields of `generation` in a manifest.
 _GENERATION = {
     "prompt": "prompt",
     "seed": "seed",
@@ -31,15 +31,15 @@ _GENERATION = {
 
 
 def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
-    """Describe a video of an older batch by a manifest that its writer did not write.
+    """Build the manifest of an older video.
 
     Args:
-        old: where its tensors are.
-        trust_pickles: let them be pickles, which have to be converted before they can be read.
+        old: location of the video's tensors.
+        trust_pickles: accept pickled tensors, which must be converted before they can be read.
 
     Raises:
-        ManifestError: its tensors are pickles, or names are no UTF-8.
-        OSError: its folders cannot be read.
+        ManifestError: the tensors are pickles that are not trusted, or names are not valid UTF-8.
+        OSError: a folder cannot be read.
 
     """
     folders = word_folders(old)
@@ -61,7 +61,7 @@ def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
         )
         digest = hashlib.sha256(document.model_dump_json().encode()).hexdigest()
     except (ValidationError, ValueError) as error:
-        raise ManifestError(_problem(old, "names", str(error), "names in UTF-8", "rename what is not")) from None
+        raise ManifestError(_problem(old, "names", str(error), "names in UTF-8", "rename the others")) from None
     video = old.batch / pairing.name
     return Manifest(
         path=old.tensors,
@@ -77,7 +77,7 @@ def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
 
 
 def _in_prompt_order(words: dict[str, WordFiles], summary: Mapping[str, Any] | None) -> list[WordFiles]:
-    """Return words in the order in which the summary has them, then those that it does not know."""
+    """Return the words in the order of the summary, followed by those that it does not list."""
     order = _targets(summary)
     return sorted(words.values(), key=lambda word: order.index(word.text) if word.text in order else len(order))
 
@@ -88,25 +88,25 @@ def _tokens(words: list[WordFiles]) -> tuple[TokenRecord, ...]:
 
 
 def _missing(words: list[WordFiles], summary: Mapping[str, Any] | None) -> list[str]:
-    """Return a note per word of which the summary lists steps that are not there."""
+    """Return a note for each word whose files, as listed in the summary, are missing in part or entirely."""
     notes = []
     for word in words:
         steps = _listed(summary, word.text) - set(word.steps)
         if steps:
-            notes.append(f"steps {_named(sorted(steps))} of {word.text!r} are missing, which {SUMMARY_FILE} lists")
+            notes.append(f"missing steps {_named(sorted(steps))} of {word.text!r}, which {SUMMARY_FILE} lists")
     known = {name for word in words for name in (word.text, word.word)}
     absent = [word for word in _targets(summary) if word not in known and _listed(summary, word)]
-    return notes + [f"{word!r} is missing, which {SUMMARY_FILE} lists" for word in absent]
+    return notes + [f"missing word {word!r}, which {SUMMARY_FILE} lists" for word in absent]
 
 
 def _targets(summary: Mapping[str, Any] | None) -> list[str]:
-    """Return the words that a summary says were tracked."""
+    """Return the tracked words listed in a summary."""
     targets = summary.get("target_tokens") if summary else None
     return [word for word in targets if isinstance(word, str)] if isinstance(targets, (dict, list)) else []
 
 
 def _listed(summary: Mapping[str, Any] | None, word: str) -> set[int]:
-    """Return the numbers of the steps that a summary lists: for all words in one list, or in one per word."""
+    """Return the step numbers that a summary lists for a word, in one list for all words or in a list of its own."""
     stored = summary.get("stored_steps") if summary else None
     numbers = stored.get(word) if isinstance(stored, dict) else stored
     return {number for number in numbers if isinstance(number, int)} if isinstance(numbers, list) else set()
@@ -116,25 +116,25 @@ def _refuse_pickles(old: OldVideo, words: list[WordFiles]) -> None:
     pickles = [path for word in words for path in word.files if path.endswith(PICKLES)]
     if pickles:
         count = f"{Path(pickles[0]).name}; {len(pickles):,} in all"
-        found = f"pickles ({count}), which can run any program when they are opened"
-        expected = "tensors that hold nothing but numbers: .npy, .npz or .safetensors"
-        remedy = f"if you trust who wrote them, `attnwatch import --trust-pickle {old.batch}` converts them"
+        found = f"pickles ({count}), which can run arbitrary code when opened"
+        expected = "tensors that hold only numbers: .npy, .npz or .safetensors"
+        remedy = f"if you trust their author, `attnwatch import --trust-pickle {old.batch}` converts them"
         raise ManifestError(_problem(old, Path(pickles[0]).parent.name, found, expected, remedy))
 
 
 def _generation(old: OldVideo, words: list[WordFiles]) -> Generation:
-    """Take what the metadata of the first map say, as far as it can be true."""
+    """Return the fields found in the metadata of the first map, without invalid values."""
     described = next((word.metadata for word in words if word.files), None)
     recorded = read_object(described) if described else None
     fields = {ours: recorded[theirs] for theirs, ours in _GENERATION.items() if recorded and theirs in recorded}
     try:
         return Generation(prompt_id=old.prompt, **fields)
     except ValidationError:
-        possible = {name: value for name, value in fields.items() if _is_possible(name, value)}
-        return Generation(prompt_id=old.prompt, **possible)
+        valid = {name: value for name, value in fields.items() if _is_valid(name, value)}
+        return Generation(prompt_id=old.prompt, **valid)
 
 
-def _is_possible(field: str, value: object) -> bool:
+def _is_valid(field: str, value: object) -> bool:
     try:
         Generation.model_validate({field: value})
     except ValidationError:

@@ -157,7 +157,7 @@ def test_an_unknown_video_is_a_key_error_that_names_the_nearest(batch):
 def test_a_batch_without_a_finished_video_is_empty(batch):
     videos = opened(batch)
     assert (len(videos), list(videos)) == (0, [])
-    with pytest.raises(UnknownNameError, match="expected some, but none is finished"):
+    with pytest.raises(UnknownNameError, match="expected a finished video, but there is none"):
         videos["prompt_001_vid001"]
 
 
@@ -223,7 +223,7 @@ def test_steps_are_counted_as_the_manifest_counts_them(batch):
     np.testing.assert_array_equal(video.attention("kiss", step=-1), stored[2, 0, 0])
     for step in ("5-10", [5, 10], (5, 10)):
         np.testing.assert_allclose(video.attention("kiss", step=step), stored[1:, 0, 0].mean(axis=0), rtol=1e-6)
-    with pytest.raises(ConfigError, match=r"found 1; expected some of 0, 5, 10, which are stored"):
+    with pytest.raises(ConfigError, match=r"found 1; expected some of the stored ones: 0, 5, 10"):
         video.attention("kiss", step=1)
 
 
@@ -235,7 +235,7 @@ def test_layers_and_heads_are_chosen_by_their_place(batch):
     np.testing.assert_allclose(video.attention("kiss", layer=[0, 2]), stored[:, [0, 2]].mean(axis=(0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(video.attention("kiss", head="1-2"), stored[:, :, 1:3].mean(axis=(0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(video.attention("kiss"), stored.mean(axis=(0, 1, 2)), rtol=1e-5)
-    with pytest.raises(ConfigError, match=r"found 4; expected some of 0-3, which are stored"):
+    with pytest.raises(ConfigError, match=r"found 4; expected some of the stored ones: 0-3"):
         video.attention("kiss", head=4)
 
 
@@ -291,7 +291,7 @@ def test_an_unknown_word_is_a_key_error_that_lists_the_words(batch):
 
 def test_without_tracked_words_every_word_is_unknown(batch):
     batch.add(tensors={}, attention=[])
-    with pytest.raises(UnknownNameError, match="expected nothing: no word was tracked"):
+    with pytest.raises(UnknownNameError, match="expected none: no word was tracked"):
         only_video(batch).attention("kiss")
 
 
@@ -523,7 +523,7 @@ def test_a_video_that_cannot_be_decoded_is_an_error_of_the_video(batch, tmp_path
     path = batch.add()
     path.with_name("video_001.mp4").write_bytes(b"no video")
     for use in (lambda: attnwatch.render_video(path, tmp_path / "x"), lambda: only_video(batch).overlay("kiss")):
-        with pytest.raises(VideoError, match=r"video_001.mp4: found nothing that FFmpeg can read"):
+        with pytest.raises(VideoError, match=r"video_001.mp4: found data that FFmpeg cannot read"):
             use()
 
 

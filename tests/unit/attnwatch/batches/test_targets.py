@@ -58,7 +58,7 @@ def test_outputs_go_below_out_as_they_would_lie_below_their_root(tmp_path):
     assert outputs_at(videos / "x", [tmp_path / "other", videos], out) == out / "videos" / "x"
     assert outputs_at(videos / "x", [videos / "v.complete.json"], out) == out / "x"
     assert outputs_at(videos / "x", [tensors], out) == out / "videos" / "x"
-    with pytest.raises(ConfigError, match=f"expected one below {videos}"):
+    with pytest.raises(ConfigError, match=f"expected a folder below {videos}"):
         outputs_at(tmp_path / "attention_videos", [videos], out)
 
 

@@ -152,7 +152,7 @@ def test_a_video_that_ends_in_the_middle_is_reported(batch):
 def test_what_is_no_video_is_reported(batch):
     path = batch.add()
     (path.parent / "video_001.mp4").write_bytes(b"no video at all")
-    assert "nothing that FFmpeg can read" in problem(batch.folder)
+    assert "data that FFmpeg cannot read" in problem(batch.folder)
 
 
 def test_tensors_that_are_wrong_are_reported(batch):

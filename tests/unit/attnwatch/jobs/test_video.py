@@ -248,7 +248,7 @@ def broken_digest(manifest):
     ("damage", "said"),
     [
         (broken_video, "video_001.mp4"),
-        (broken_tensors, "whole safetensors file"),
+        (broken_tensors, "complete safetensors file"),
         (broken_digest, "SHA-256"),
     ],
 )

@@ -92,7 +92,7 @@ def test_odd_sizes_lose_their_last_row_and_column(tmp_path):
 def test_what_is_no_video_is_a_clear_error(tmp_path, content):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
-    with pytest.raises(VideoError, match=r"a\.mp4: found nothing that FFmpeg can read.*expected.*generate it again"):
+    with pytest.raises(VideoError, match=r"a\.mp4: found data that FFmpeg cannot read.*expected.*generate it again"):
         VideoSource(path)
 
 
@@ -102,7 +102,7 @@ def test_a_video_without_frames_is_a_clear_error(tmp_path):
         stream = container.add_stream("libx264", rate=16)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.mux(stream.encode(None))
-    with pytest.raises(VideoError, match=r"0 frames|nothing that FFmpeg"):
+    with pytest.raises(VideoError, match=r"0 frames|data that FFmpeg"):
         VideoSource(path)
 
 
@@ -116,7 +116,7 @@ def test_a_rotated_video_is_refused_because_nothing_tells_how_its_maps_lie(tmp_p
     start = data.index(b"tkhd") + 44  # ISO/IEC 14496-12, section 8.3.2: the matrix of the track header
     data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
-    with pytest.raises(VideoError, match=rf"turns the picture by -?{abs(degrees)} degrees; expected .* upright"):
+    with pytest.raises(VideoError, match=rf"rotates the picture by -?{abs(degrees)} degrees; expected .* upright"):
         list(VideoSource(path).frames())
 
 

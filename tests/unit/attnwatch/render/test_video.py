@@ -136,7 +136,7 @@ class TestOutputs:
         assert {output.token for output in rendering.outputs} == {"flowers"}
         _, rendering = render(manifest, tmp_path / "none", tokens=("dog",))
         assert rendering.outputs == ()
-        assert rendering.notes == ("none of the words flowers, kiss was asked for",)
+        assert rendering.notes == ("none of the tracked words (flowers, kiss) was requested",)
 
     def test_several_threads_make_the_same_files(self, tmp_path):
         manifest = Batch.make(tmp_path / "outputs").add(words=("one", "two", "three"))
@@ -275,9 +275,9 @@ class TestStepsLayersAndHeads:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"steps": 5}, r"steps: found 5; expected some of 0, 10, 20, 30, which are stored"),
-            ({"layers": "4-9"}, r"layers: found '4-9'; expected some of 0-1"),
-            ({"heads": [0, 2]}, r"heads: found \(0, 2\); expected some of 0-1"),
+            ({"steps": 5}, r"steps: found 5; expected some of the stored ones: 0, 10, 20, 30"),
+            ({"layers": "4-9"}, r"layers: found '4-9'; expected some of the stored ones: 0-1"),
+            ({"heads": [0, 2]}, r"heads: found \(0, 2\); expected some of the stored ones: 0-1"),
         ],
     )
     def test_what_is_not_stored_is_refused_with_what_is(self, rows, tmp_path, settings, message):
@@ -310,7 +310,7 @@ class TestStepEvolution:
         manifest = Batch.make(tmp_path / "outputs").add(tensors=tensors)
         frames, rendering = render(manifest, tmp_path / "out", generate_step_evolution=True)
         assert "evolution" not in frames
-        assert rendering.notes == ("no step evolution where only the aggregated map is stored",)
+        assert rendering.notes == ("no step evolution for words with only an aggregated map",)
 
 
 def test_a_grid_that_is_not_that_of_the_tensors_is_refused(tmp_path):

@@ -256,7 +256,7 @@ def test_a_file_that_is_cut_anywhere_is_refused(tmp_path):
 )
 def test_what_is_no_safetensors_file_is_refused(tmp_path, data):
     (tmp_path / "maps.safetensors").write_bytes(data)
-    assert refused(tmp_path).expected == "a whole safetensors file"
+    assert refused(tmp_path).expected == "a complete safetensors file"
 
 
 @pytest.mark.parametrize("name", ["maps.safetensors", "maps.safetensors.zst"])
@@ -337,7 +337,7 @@ def test_too_little_room_to_decompress_is_a_full_disk_and_no_fault_of_the_file(t
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 999_999)
     (tmp_path / "maps.safetensors.zst").write_bytes(declaring(3_000_000))
-    with pytest.raises(OSError, match=r"takes 3,000,000 bytes.*2,000,001 too few") as caught:
+    with pytest.raises(OSError, match=r"needs 3,000,000 bytes.*2,000,001 too few") as caught:
         read_all(tmp_path, "maps.safetensors.zst")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
     assert list(tmp_path.glob("attnwatch-*")) == []
@@ -357,7 +357,7 @@ def test_a_compressed_file_that_is_cut_is_refused(tmp_path):
 
 
 def test_compressed_data_that_is_no_tensor_file_is_refused(tmp_path):
-    assert compressed(tmp_path, b"something else entirely").expected == "a whole safetensors file"
+    assert compressed(tmp_path, b"something else entirely").expected == "a complete safetensors file"
 
 
 def test_memory_stays_flat_for_a_file_with_every_layer_and_head(tmp_path):

@@ -20,5 +20,5 @@ def test_a_refusal_names_what_was_found_and_where(kind, stored):
 
 def test_values_that_change_between_two_looks_are_refused_too(monkeypatch):
     monkeypatch.setattr(reduction, "add_halves", lambda *_arrays: False)
-    with pytest.raises(TensorError, match="values that change while they are read"):
+    with pytest.raises(TensorError, match="values that changed while being read"):
         Mean(2, "F16").add(np.zeros(2, np.uint16), [0], Path("maps.safetensors"), "kiss")

@@ -113,7 +113,7 @@ def test_a_changed_byte_in_a_compressed_file_is_noticed(tmp_path):
 def test_a_small_file_that_claims_to_expand_beyond_measure_is_refused(tmp_path):
     path = tmp_path / "step_000.npy.gz"
     path.write_bytes(gzip.compress(header((1, 1, 10**9, 1))))
-    refused(path, "what a file of this size can expand to")
+    refused(path, "what a compressed file of this size can hold")
 
 
 def test_a_file_that_expands_to_one_huge_map_is_refused_before_it_is_held(tmp_path):

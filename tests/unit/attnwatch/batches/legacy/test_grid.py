@@ -45,12 +45,12 @@ def test_maps_that_were_made_smaller_have_the_one_grid_of_the_videos_shape():
 )
 def test_several_grids_that_fit_are_named_and_none_is_taken(spatial, size, named):
     wrong = size._replace(frames=None)
-    with pytest.raises(ValueError, match=f"may be .*{named}.*"):
+    with pytest.raises(ValueError, match=f"fit several grids .*{named}.*"):
         latent_grid(spatial, UNKNOWN, wrong)
 
 
 def test_a_length_that_no_grid_has_is_refused():
-    with pytest.raises(ValueError, match=r"32,771 values per map, which no grid .* 81 x 480 x 832 has"):
+    with pytest.raises(ValueError, match=r"32,771 values per map, which fit no grid .* 81 x 480 x 832"):
         latent_grid(32_771, WAN, WAN)  # a prime
 
 

@@ -109,7 +109,7 @@ def test_where_metadata_do_not_tell_the_grid_the_video_does(tmp_path, metadata):
 
 
 def test_without_both_the_grids_that_may_be_are_named(tmp_path):
-    with pytest.raises(TensorError, match=r"144 values per map, which may be 1 x 1 x 144, .*video_frames"):
+    with pytest.raises(TensorError, match=r"144 values per map, which fit several grids .* 1 x 1 x 144, .*video_frames"):
         words_of(OldBatch(tmp_path).add(metadata={}, source=False))
 
 
@@ -145,7 +145,7 @@ def test_pickles_are_refused_with_the_risk_and_the_way(tmp_path, name):
         path.unlink()
     (tensors / "token_kiss" / name).touch()
     with pytest.raises(
-        ManifestError, match=f"run any program .* `attnwatch import --trust-pickle {re.escape(str(batch.folder))}"
+        ManifestError, match=f"run arbitrary code .* `attnwatch import --trust-pickle {re.escape(str(batch.folder))}"
     ):
         read_video(tensors)
 
@@ -174,7 +174,7 @@ def test_a_summary_whose_steps_are_missing_says_it_not_and_they_are_noted(tmp_pa
     batch.write_summary(steps=(0, 2, 4, 6))
     manifest = read_video(tensors)
     assert manifest.finished_by == "quiet"
-    assert manifest.notes == ("steps 4, 6 of 'kiss' are missing, which summary.json lists",)
+    assert manifest.notes == ("missing steps 4, 6 of 'kiss', which summary.json lists",)
 
 
 def test_a_summary_that_is_half_written_says_nothing(tmp_path):
