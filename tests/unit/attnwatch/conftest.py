@@ -1,4 +1,4 @@
-"""What several tests of the watcher stand on."""
+"""Fixtures shared by the tests of the watcher."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until it is moved."""
+    """A clock that a test advances by setting `now`."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr("attnwatch.watch.pauses.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock

@@ -54,7 +54,7 @@ def snapshot(folder):
 
 
 def shown(clip, tmp_path):
-    """Decode what a notebook would show."""
+    """Decode the video that a notebook would show."""
     (data,) = re.findall(r'src="data:video/mp4;base64,([A-Za-z0-9+/=]+)"', clip._repr_html_())
     path = tmp_path / "shown.mp4"
     path.write_bytes(base64.b64decode(data, validate=True))
@@ -65,17 +65,17 @@ def rgb(frame):
     return frame.to_ndarray(format="rgb24").astype(float)
 
 
-# What the package offers
+# The public names of the package
 
 
-def test_the_package_exports_just_this():
+def test_the_package_exports_exactly_these_names():
     assert attnwatch.__all__ == ["AttnwatchError", "Batch", "Clip", "Video", "open", "render_video"]
     assert set(attnwatch.__all__) <= set(dir(attnwatch))
     assert attnwatch.AttnwatchError is AttnwatchError
     assert attnwatch.open.__module__ == attnwatch.Batch.__module__ == "attnwatch.library"
 
 
-def test_what_is_not_exported_is_not_there():
+def test_other_names_are_not_attributes_of_the_package():
     with pytest.raises(AttributeError, match="module 'attnwatch' has no attribute 'opne'"):
         attnwatch.opne  # noqa: B018
 
@@ -88,7 +88,7 @@ def test_what_is_not_exported_is_not_there():
         ("import attnwatch; attnwatch.open; attnwatch.render_video", "torch diffusers matplotlib.pyplot"),
     ],
 )
-def test_nothing_is_imported_before_it_is_needed(code, absent):
+def test_modules_are_imported_only_when_needed(code, absent):
     check = f"{code}; import sys; print(*set({absent.split()}) & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == ""
@@ -97,7 +97,7 @@ def test_nothing_is_imported_before_it_is_needed(code, absent):
 # A batch
 
 
-def test_a_batch_maps_the_names_of_its_videos_in_the_order_of_their_paths(batch):
+def test_a_batch_maps_names_to_videos_in_order_of_path(batch):
     for prompt, number in [(2, 1), (1, 2), (1, 1)]:
         batch.add(number, prompt=prompt, tensors={}, source=False, attention=[])
     videos = opened(batch)
@@ -111,14 +111,14 @@ def test_a_batch_maps_the_names_of_its_videos_in_the_order_of_their_paths(batch)
     assert repr(videos) == f"<Batch {str(batch.folder)!r}: 3 videos>"
 
 
-def test_a_manifest_is_read_when_its_video_is_asked_for(batch):
+def test_a_manifest_is_read_when_its_video_is_accessed(batch):
     path = batch.add(tensors={}, source=False, attention=[], generation={"prompt": "before"})
     videos = opened(batch)
     support.write_manifest(path, attention=[], generation={"prompt": "after"})
     assert videos["prompt_001_vid001"].prompt == "after"
 
 
-def test_a_video_is_found_by_the_name_that_its_manifest_gives_it(batch):
+def test_a_video_is_found_by_the_name_in_its_manifest(batch):
     batch.add(1, tensors={}, source=False, attention=[], video_id="prompt_001_vid002")
     batch.add(2, tensors={}, source=False, attention=[], video_id="dog")
     videos = opened(batch)
@@ -128,7 +128,7 @@ def test_a_video_is_found_by_the_name_that_its_manifest_gives_it(batch):
     assert "prompt_001_vid001" not in videos
 
 
-def test_a_damaged_manifest_is_listed_and_refused_without_harm_to_the_others(batch):
+def test_a_damaged_manifest_is_listed_and_does_not_affect_other_videos(batch):
     batch.add(1, tensors={}, source=False, attention=[])
     (batch.prompt() / "video_002.complete.json").write_text("{")
     videos = opened(batch)
@@ -161,7 +161,7 @@ def test_a_batch_without_a_finished_video_is_empty(batch):
         videos["prompt_001_vid001"]
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"found nothing at .*/absent; expected .*; check the path"):
         attnwatch.open(tmp_path / "absent")
 
@@ -174,7 +174,7 @@ def test_a_relative_folder_stays_the_same_when_the_working_directory_changes(bat
     assert videos["prompt_001_vid001"].words == ()
 
 
-def test_one_name_in_two_batches_is_ambiguous(tmp_path):
+def test_a_name_that_two_batches_share_is_ambiguous(tmp_path):
     for name in ("first_20260102_030405", "second_20260102_030405"):
         Batch.make(tmp_path, name).add(tensors={}, source=False, attention=[])
     videos = attnwatch.open(tmp_path)
@@ -190,7 +190,7 @@ def test_one_name_in_two_batches_is_ambiguous(tmp_path):
 # A video
 
 
-def test_a_video_tells_its_name_prompt_words_and_manifest(batch):
+def test_a_video_has_a_name_a_prompt_words_and_a_manifest(batch):
     path = batch.add_full(words=("kiss", "cat"))
     video = only_video(batch)
     assert (video.video_id, video.prompt) == ("prompt_001_vid001", "a kiss and a cat")
@@ -199,7 +199,7 @@ def test_a_video_tells_its_name_prompt_words_and_manifest(batch):
     assert repr(video) == "<Video 'prompt_001_vid001'>"
 
 
-def test_a_manifest_may_say_nothing_of_prompt_and_words(batch):
+def test_a_manifest_may_omit_prompt_and_words(batch):
     batch.add(words=("b", "a"))
     assert (only_video(batch).prompt, only_video(batch).words) == (None, ("a", "b"))
 
@@ -215,7 +215,7 @@ def test_attention_of_one_step_is_the_stored_map(batch, dtype, step):
     np.testing.assert_array_equal(attention, stored[step, 0, 0].astype(np.float32))
 
 
-def test_steps_are_counted_as_the_manifest_counts_them(batch):
+def test_steps_are_numbered_as_in_the_manifest(batch):
     stored = blob_maps(steps=3)
     batch.add(tensors={"kiss": stored}, denoising=[{"index": 0}, {"index": 5}, {"index": 10}])
     video = only_video(batch)
@@ -227,7 +227,7 @@ def test_steps_are_counted_as_the_manifest_counts_them(batch):
         video.attention("kiss", step=1)
 
 
-def test_layers_and_heads_are_chosen_by_their_place(batch):
+def test_layers_and_heads_are_selected_by_position(batch):
     stored = blob_maps(steps=2, layers=3, heads=4)
     batch.add(tensors={"kiss": stored})
     video = only_video(batch)
@@ -239,40 +239,40 @@ def test_layers_and_heads_are_chosen_by_their_place(batch):
         video.attention("kiss", head=4)
 
 
-def test_the_mean_over_all_steps_is_the_one_that_was_stored(batch):
+def test_the_mean_over_all_steps_is_the_stored_one(batch):
     steps, mean = blob_maps(steps=2), blob_maps(steps=1)[0, 0, 0] * np.float32(0.125)
     batch.add(tensors={"kiss": steps, "kiss.aggregated": mean})
     np.testing.assert_array_equal(only_video(batch).attention("kiss"), mean)
 
 
-def test_attention_is_an_array_of_its_own(batch):
+def test_each_call_of_attention_returns_a_new_array(batch):
     batch.add(tensors={"kiss.aggregated": blob_maps()[0, 0, 0]})
     first, second = (only_video(batch).attention("kiss") for _ in range(2))
     first += 1
     np.testing.assert_array_equal(second, blob_maps()[0, 0, 0])
 
 
-def test_steps_of_a_mean_cannot_be_chosen(batch):
+def test_steps_of_an_aggregated_map_cannot_be_selected(batch):
     batch.add(tensors={"kiss.aggregated": blob_maps()[0, 0, 0]})
     with pytest.raises(ConfigError, match="found only the aggregated map"):
         only_video(batch).attention("kiss", step=0)
 
 
 @pytest.mark.parametrize(("axis", "choice"), [("step", "first"), ("layer", 1.5), ("head", True)])
-def test_a_choice_that_is_none_is_refused_under_the_name_of_its_argument(batch, axis, choice):
+def test_an_invalid_selection_is_refused_under_the_name_of_its_argument(batch, axis, choice):
     batch.add()
     with pytest.raises(ConfigError, match=rf"^{axis}: found {choice!r}; "):
         only_video(batch).attention("kiss", **{axis: choice})
 
 
-def test_the_choice_is_that_of_the_call_alone(batch, monkeypatch):
+def test_only_the_call_determines_the_selection(batch, monkeypatch):
     stored = blob_maps(steps=2)
     batch.add(tensors={"kiss": stored}, visualization={"steps": 0})
     monkeypatch.setenv("ATTNWATCH_STEPS", "0")
     np.testing.assert_allclose(only_video(batch).attention("kiss"), stored.mean(axis=(0, 1, 2)), rtol=1e-6)
 
 
-def test_steps_in_several_compressed_files_are_one_row_of_steps(batch):
+def test_steps_in_several_compressed_files_form_one_sequence(batch):
     stored = blob_maps(steps=2)
     names = [f"attention_maps/vid001/step_{step:03d}.safetensors.zst" for step in range(2)]
     for step, name in enumerate(names):
@@ -301,14 +301,14 @@ def test_a_word_can_be_named_by_its_text(batch):
     np.testing.assert_array_equal(only_video(batch).attention("two men", step=0), blob_maps(peak=0.25)[0, 0, 0])
 
 
-def test_a_text_that_two_words_have_names_none_of_them(batch):
+def test_a_text_shared_by_two_words_is_ambiguous(batch):
     tokens = [{"slug": slug, "text": "two men"} for slug in ("two_men", "two_men_2")]
     batch.add(tensors={token["slug"]: blob_maps() for token in tokens}, tokens=tokens)
     with pytest.raises(UnknownNameError, match="found 2 words 'two men'; expected one of: two_men, two_men_2"):
         only_video(batch).attention("two men")
 
 
-def test_a_missing_tensor_file_is_waited_for_or_restored(batch):
+def test_a_missing_tensor_file_raises_not_ready(batch):
     path = batch.add()
     video = only_video(batch)
     (path.parent / "attention_maps" / "vid001.safetensors").unlink()
@@ -320,7 +320,7 @@ def test_a_missing_tensor_file_is_waited_for_or_restored(batch):
 # Overlays
 
 
-def test_a_notebook_shows_the_overlay_of_a_word_with_the_source_below(batch, tmp_path):
+def test_a_notebook_shows_the_map_of_a_word_over_the_source(batch, tmp_path):
     batch.add()
     support.write_source_video(batch.prompt() / "video_001.mp4", colour=(20, 20, 20))
     frames = shown(only_video(batch).overlay("kiss", colormap="gray"), tmp_path)
@@ -333,7 +333,7 @@ def test_a_notebook_shows_the_overlay_of_a_word_with_the_source_below(batch, tmp
         assert abs(column / cell - 0.5 - expected_column) < 1.5
 
 
-def test_an_overlay_is_h264_that_browsers_take(batch, tmp_path):
+def test_an_overlay_is_h264_that_browsers_play(batch, tmp_path):
     batch.add()
     path = only_video(batch).overlay("kiss").save(tmp_path / "kiss.mp4")
     with av.open(str(path)) as container:
@@ -341,7 +341,7 @@ def test_an_overlay_is_h264_that_browsers_take(batch, tmp_path):
         assert (context.name, context.profile, context.pix_fmt) == ("h264", "High", "yuv420p")
 
 
-def test_the_share_of_the_map_is_that_of_the_call(batch, tmp_path):
+def test_the_call_sets_the_opacity_of_the_map(batch, tmp_path):
     batch.add()
     support.write_source_video(batch.prompt() / "video_001.mp4", colour=(0, 0, 255))
     video = only_video(batch)
@@ -352,7 +352,7 @@ def test_the_share_of_the_map_is_that_of_the_call(batch, tmp_path):
     assert np.ptp(rgb(heat), axis=-1).mean() < 4
 
 
-def test_the_settings_of_the_batch_hold_unless_the_call_has_others(batch, tmp_path):
+def test_the_settings_of_the_batch_apply_unless_the_call_overrides_them(batch, tmp_path):
     batch.add(visualization={"overlay_alpha": 1.0, "colormap": "gray"})
     video = only_video(batch)
     grey, blue = (shown(video.overlay("kiss", **settings), tmp_path) for settings in ({}, {"colormap": "winter"}))
@@ -360,7 +360,7 @@ def test_the_settings_of_the_batch_hold_unless_the_call_has_others(batch, tmp_pa
     assert np.ptp(rgb(blue[0]), axis=-1).mean() > 100
 
 
-def test_of_two_words_each_has_its_own_overlay(batch, tmp_path):
+def test_words_with_the_same_text_have_separate_overlays(batch, tmp_path):
     late = np.flip(blob_maps(), axis=-1)
     batch.add(
         tensors={"kiss": blob_maps(), "kiss_2": late},
@@ -382,7 +382,7 @@ def test_an_overlay_writes_nothing_into_the_batch(batch):
     assert snapshot(batch.folder) == before
 
 
-def test_an_overlay_is_saved_as_it_is_shown(batch, tmp_path):
+def test_an_overlay_is_saved_exactly_as_shown(batch, tmp_path):
     batch.add()
     clip = only_video(batch).overlay("kiss")
     path = clip.save(str(tmp_path / "kiss.mp4"))
@@ -392,7 +392,7 @@ def test_an_overlay_is_saved_as_it_is_shown(batch, tmp_path):
     assert len(repr(clip)) < 100
 
 
-def test_an_overlay_plays_again_and_again_under_an_escaped_name(batch):
+def test_an_overlay_loops_and_its_name_is_escaped(batch):
     batch.add(video_id='"><script>')
     shown_as = only_video(batch).overlay("kiss")._repr_html_()
     assert re.match(r"<video controls loop ", shown_as)
@@ -405,7 +405,7 @@ def test_without_its_video_there_is_no_overlay(batch):
         only_video(batch).overlay("kiss")
 
 
-def test_a_file_that_changed_after_its_manifest_is_not_shown(batch):
+def test_a_file_changed_after_its_manifest_is_not_shown(batch):
     path = batch.add_full()
     support.write_source_video(path.parent / "video_001.mp4", frames=FRAMES + 4, colour=(9, 9, 9))
     with pytest.raises((ManifestError, NotReadyError), match=r"video_001.mp4"):
@@ -419,7 +419,7 @@ def test_a_file_that_changed_after_its_manifest_is_not_shown(batch):
         ({"overlay_alpha": 2}, r"^overlay_alpha: found 2; "),
     ],
 )
-def test_a_wrong_setting_is_named_as_it_was_written(batch, settings, message):
+def test_an_invalid_setting_is_named_as_written(batch, settings, message):
     batch.add()
     for use in (
         lambda: only_video(batch).overlay("kiss", **settings),
@@ -432,7 +432,7 @@ def test_a_wrong_setting_is_named_as_it_was_written(batch, settings, message):
 # Rendering
 
 
-def test_rendering_leaves_outputs_and_receipt_as_the_watcher_does(batch):
+def test_rendering_writes_outputs_and_receipt_like_the_watcher(batch):
     path = batch.add(words=("cat", "kiss"))
     outputs = attnwatch.render_video(path)
     names = {f"prompt_001_vid001_{word}_{kind}.mp4" for word in ("cat", "kiss") for kind in KINDS}
@@ -447,7 +447,7 @@ def test_rendering_leaves_outputs_and_receipt_as_the_watcher_does(batch):
     assert (todo.returncode, todo.stdout) == (0, "")
 
 
-def test_a_video_is_rendered_by_whatever_stands_for_it(batch, tmp_path):
+def test_a_video_can_be_given_as_a_path_a_video_or_a_manifest(batch, tmp_path):
     path = batch.add()
     digests = set()
     for number, video in enumerate(
@@ -460,7 +460,7 @@ def test_a_video_is_rendered_by_whatever_stands_for_it(batch, tmp_path):
     assert len(digests) == 1
 
 
-def test_rendering_into_a_directory_leaves_the_outputs_there_and_nothing_else(batch, tmp_path):
+def test_rendering_into_a_directory_writes_only_the_outputs(batch, tmp_path):
     batch.add()
     before = snapshot(batch.folder)
     outputs = attnwatch.render_video(only_video(batch), tmp_path / "new" / "pictures", generate_step_evolution=True)
@@ -470,13 +470,13 @@ def test_rendering_into_a_directory_leaves_the_outputs_there_and_nothing_else(ba
     assert snapshot(batch.folder) == before
 
 
-def test_the_own_directory_of_a_video_is_never_written_to_without_a_receipt(batch):
+def test_rendering_into_the_videos_own_directory_always_writes_a_receipt(batch):
     path = batch.add()
     attnwatch.render_video(path, path.parent / "attention_videos", colormap="gray")
     assert read_receipt(path)["settings"]["colormap"] == "gray"
 
 
-def test_it_is_rendered_anew_each_time(batch):
+def test_every_call_renders_again(batch):
     path = batch.add()
     attnwatch.render_video(path, fps=4)
     (first, *_) = attnwatch.render_video(path, per_video_fps=8)
@@ -486,7 +486,7 @@ def test_it_is_rendered_anew_each_time(batch):
     assert first.exists()
 
 
-def test_the_call_wins_over_the_environment_and_that_over_the_batch(batch, monkeypatch):
+def test_the_call_overrides_the_environment_which_overrides_the_batch(batch, monkeypatch):
     path = batch.add(visualization={"colormap": "gray", "quality": "fast", "threshold": 0.25})
     monkeypatch.setenv("ATTNWATCH_COLORMAP", "magma")
     monkeypatch.setenv("ATTNWATCH_QUALITY", "high")
@@ -495,7 +495,7 @@ def test_the_call_wins_over_the_environment_and_that_over_the_batch(batch, monke
     assert (settings["colormap"], settings["quality"], settings["threshold"]) == ("viridis", "high", 0.25)
 
 
-def test_while_another_process_renders_a_video_it_is_busy(batch):
+def test_a_video_that_another_process_renders_is_busy(batch):
     path = batch.add()
     directory = path.parent / "attention_videos"
     directory.mkdir()
@@ -507,7 +507,7 @@ def test_while_another_process_renders_a_video_it_is_busy(batch):
     assert attnwatch.render_video(path)
 
 
-def test_a_rendering_that_fails_says_why_in_the_error_and_in_the_receipt(batch, tmp_path):
+def test_a_failed_rendering_states_the_reason_in_the_error_and_in_the_receipt(batch, tmp_path):
     path = batch.add(tensors={"kiss": -blob_maps()})
     with pytest.raises(JobError, match=r"prompt_001_vid001: not rendered: .*a negative value"):
         attnwatch.render_video(path)
@@ -519,7 +519,7 @@ def test_a_rendering_that_fails_says_why_in_the_error_and_in_the_receipt(batch, 
     assert list((tmp_path / "pictures").iterdir()) == []
 
 
-def test_a_video_that_cannot_be_decoded_is_an_error_of_the_video(batch, tmp_path):
+def test_a_video_that_cannot_be_decoded_raises_a_video_error(batch, tmp_path):
     path = batch.add()
     path.with_name("video_001.mp4").write_bytes(b"no video")
     for use in (lambda: attnwatch.render_video(path, tmp_path / "x"), lambda: only_video(batch).overlay("kiss")):
@@ -527,7 +527,7 @@ def test_a_video_that_cannot_be_decoded_is_an_error_of_the_video(batch, tmp_path
             use()
 
 
-def test_files_that_are_not_there_yet_leave_no_receipt(batch, tmp_path):
+def test_missing_files_leave_no_receipt(batch, tmp_path):
     path = batch.add()
     (path.parent / "attention_maps" / "vid001.safetensors").unlink()
     with pytest.raises(JobError, match=r"vid001.safetensors is not there yet"):
@@ -537,7 +537,7 @@ def test_files_that_are_not_there_yet_leave_no_receipt(batch, tmp_path):
     assert read_receipt(path) is None
 
 
-def test_what_is_left_out_is_said(batch, tmp_path, caplog):
+def test_omitted_outputs_are_logged(batch, tmp_path, caplog):
     path = batch.add(source=False, visualization={"sparkle": 1})
     for directory in (None, tmp_path / "pictures"):
         caplog.clear()
@@ -557,7 +557,7 @@ def test_without_tracked_words_nothing_is_rendered(batch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["video_001.mp4", "absent.complete.json", "videos"])
-def test_what_is_no_finished_video_cannot_be_rendered(batch, name):
+def test_only_a_finished_video_can_be_rendered(batch, name):
     batch.write_data()
     with pytest.raises(
         ConfigError, match=rf"found no manifest for .*{name}; expected a finished video or its manifest"

@@ -16,7 +16,7 @@ def put(root, *names):
         write_manifest(root / name)
 
 
-def test_manifests_are_found_wherever_they_lie_folders_in_the_order_of_their_names(tmp_path):
+def test_manifests_are_found_at_any_depth_in_order_of_folder_name(tmp_path):
     put(tmp_path, "b/2.complete.json", "b/1.complete.json", "a/deep/down/x.complete.json", "top.complete.json")
     assert found(tmp_path) == [
         "top.complete.json",
@@ -31,7 +31,7 @@ def test_a_batch_of_the_generators_layout_is_found(tmp_path):
     assert list(find_manifests(tmp_path)) == [manifest]
 
 
-def test_the_marker_of_a_batch_is_no_manifest(tmp_path):
+def test_the_marker_of_a_batch_is_not_a_manifest(tmp_path):
     put(tmp_path, "batch/batch.complete.json", "batch/batch.json")
     assert found(tmp_path) == []
 
@@ -42,22 +42,22 @@ def test_hidden_files_and_folders_are_ignored(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["attention_maps", "attention_videos"])
-def test_folders_that_hold_no_manifests_are_not_entered(tmp_path, folder):
+def test_folders_that_never_hold_manifests_are_not_entered(tmp_path, folder):
     put(tmp_path, f"a/{folder}/x.complete.json", f"{folder}/deep/x.complete.json")
     assert found(tmp_path) == []
 
 
-def test_a_manifest_may_be_asked_for_by_its_own_path(tmp_path):
+def test_the_root_may_be_a_manifest(tmp_path):
     put(tmp_path, "a.complete.json", "b.complete.json")
     assert list(find_manifests(tmp_path / "a.complete.json")) == [tmp_path / "a.complete.json"]
 
 
-def test_another_file_holds_no_manifest(tmp_path):
+def test_a_root_that_is_another_file_yields_nothing(tmp_path):
     (tmp_path / "v.mp4").touch()
     assert list(find_manifests(tmp_path / "v.mp4")) == []
 
 
-def test_a_root_that_is_not_there_holds_no_manifest(tmp_path):
+def test_a_missing_root_yields_nothing(tmp_path):
     assert list(find_manifests(tmp_path / "nothing")) == []
 
 
@@ -74,12 +74,12 @@ def test_the_root_itself_may_be_a_link_or_hidden(tmp_path):
     assert found(tmp_path / ".cache") == ["x.complete.json"]
 
 
-def test_a_folder_that_is_named_like_a_manifest_is_a_folder(tmp_path):
+def test_a_folder_named_like_a_manifest_is_walked_as_a_folder(tmp_path):
     put(tmp_path, "odd.complete.json/x.complete.json")
     assert found(tmp_path) == ["odd.complete.json/x.complete.json"]
 
 
-def test_folders_that_vanish_during_the_walk_are_passed_over(tmp_path):
+def test_folders_that_vanish_during_the_walk_are_skipped(tmp_path):
     put(tmp_path, "a/x.complete.json", "b/y.complete.json", "c/z.complete.json")
     walk = find_manifests(tmp_path)
     assert next(walk).name == "x.complete.json"
@@ -88,7 +88,7 @@ def test_folders_that_vanish_during_the_walk_are_passed_over(tmp_path):
     assert [path.name for path in walk] == ["z.complete.json"]
 
 
-def test_names_that_are_no_utf8_are_found(tmp_path):
+def test_names_that_are_not_valid_utf8_are_found(tmp_path):
     put(tmp_path, os.fsdecode(b"\xff/\xfe.complete.json"))
     assert [os.fsencode(path.name) for path in find_manifests(tmp_path)] == [b"\xfe.complete.json"]
 
@@ -111,7 +111,7 @@ def test_very_deep_trees_are_walked(tmp_path):
         ("a/attention_videos", False),
     ],
 )
-def test_what_a_walk_would_not_come_to_can_be_told_by_its_path(tmp_path, path, expected):
+def test_the_path_alone_shows_whether_a_walk_reaches_it(tmp_path, path, expected):
     assert is_searched(tmp_path / path, tmp_path) is expected
 
 
@@ -119,11 +119,11 @@ def test_a_path_elsewhere_is_not_searched(tmp_path):
     assert not is_searched(tmp_path, tmp_path / "a")
 
 
-def test_whether_the_root_itself_is_hidden_does_not_matter(tmp_path):
+def test_a_hidden_root_is_searched(tmp_path):
     assert is_searched(tmp_path / ".cache" / "a", tmp_path / ".cache")
 
 
-def test_a_walk_comes_to_every_folder_and_counts_what_is_directly_inside(tmp_path):
+def test_a_walk_visits_every_folder_and_counts_the_folders_directly_inside(tmp_path):
     put(tmp_path, "a/v.complete.json", "a/v.mp4", "b/c/w.complete.json", ".hidden/x.complete.json")
     for name in ("a/attention_maps/vid001", "a/attention_videos"):
         (tmp_path / name).mkdir(parents=True)
@@ -136,7 +136,7 @@ def test_a_walk_comes_to_every_folder_and_counts_what_is_directly_inside(tmp_pat
     ]
 
 
-def test_a_walk_of_a_file_is_one_folder_with_that_file(tmp_path):
+def test_a_walk_of_a_file_yields_its_folder_with_only_that_file(tmp_path):
     put(tmp_path, "v.complete.json", "w.complete.json", "v.mp4")
     (folder,) = walk(tmp_path / "w.complete.json")
     assert (folder.path, folder.files, folder.folders) == (str(tmp_path), ["w.complete.json"], 0)
@@ -144,13 +144,13 @@ def test_a_walk_of_a_file_is_one_folder_with_that_file(tmp_path):
     assert folder.files == []
 
 
-def test_a_walk_looks_for_other_names_too(tmp_path):
+def test_a_walk_can_match_other_names(tmp_path):
     put(tmp_path, "v.complete.json", "v.failed.json")
     (folder,) = walk(tmp_path, lambda name: name.endswith(".failed.json"))
     assert folder.files == ["v.failed.json"]
 
 
-def test_a_walk_gives_its_folders_one_by_one(tmp_path):
+def test_a_walk_scans_folders_lazily(tmp_path):
     put(tmp_path, "a/v.complete.json")
     walked = walk(tmp_path)
     next(walked)

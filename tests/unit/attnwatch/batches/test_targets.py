@@ -20,20 +20,20 @@ def test_a_running_batch_has_one_target_per_video(tmp_path):
     assert list(find_targets(tmp_path)) == [Target(manifest) for manifest in manifests]
 
 
-def test_a_batch_that_ended_has_each_video_in_its_collection_too(tmp_path):
+def test_a_batch_that_ended_also_has_a_collection_target_per_video(tmp_path):
     running, ended = Batch.make(tmp_path, "a_running"), Batch.make(tmp_path, "b_ended")
     first, second = running.add(), ended.add()
     end(ended, "interrupted")
     assert list(find_targets(tmp_path)) == [Target(first), Target(second), Target(second, ended.folder)]
 
 
-def test_a_collection_by_hand_needs_no_end(tmp_path):
+def test_an_explicit_collection_does_not_require_the_batch_to_have_ended(tmp_path):
     batch = Batch.make(tmp_path)
     manifest = batch.add()
     assert list(find_targets(batch.folder, collect=True)) == [Target(manifest, batch.folder)]
 
 
-def test_the_batch_of_a_manifest_is_looked_for_not_too_far_up(tmp_path):
+def test_the_batch_of_a_manifest_is_at_most_three_levels_up(tmp_path):
     batch = Batch.make(tmp_path / "outputs")
     manifest = batch.add()
     write_json(tmp_path / "batch.complete.json", {})
@@ -42,7 +42,7 @@ def test_the_batch_of_a_manifest_is_looked_for_not_too_far_up(tmp_path):
     assert ended_batch(manifest, [tmp_path]) == batch.folder
 
 
-def test_nothing_is_collected_above_what_was_named(tmp_path):
+def test_no_batch_above_the_roots_is_collected(tmp_path):
     batch = Batch.make(tmp_path)
     manifest = batch.add()
     end(batch)
@@ -51,7 +51,7 @@ def test_nothing_is_collected_above_what_was_named(tmp_path):
     assert ended_batch(manifest, [manifest, batch.folder]) == batch.folder
 
 
-def test_outputs_go_below_out_as_they_would_lie_below_their_root(tmp_path):
+def test_outputs_below_out_keep_their_path_relative_to_their_root(tmp_path):
     videos, tensors, out = tmp_path / "videos", tmp_path / "attention_maps" / "prompt_001_vid001", tmp_path / "out"
     assert outputs_at(videos / "x", [videos], None) == videos / "x"
     assert outputs_at(videos / "x", [videos], out) == out / "x"
@@ -62,7 +62,7 @@ def test_outputs_go_below_out_as_they_would_lie_below_their_root(tmp_path):
         outputs_at(tmp_path / "attention_videos", [videos], out)
 
 
-def test_the_ending_changes_when_a_batch_is_gone_on_with(tmp_path):
+def test_the_ending_digest_changes_when_a_batch_is_resumed(tmp_path):
     batch = Batch.make(tmp_path)
     running = ending_sha256(batch.folder)
     batch.add()
@@ -78,7 +78,7 @@ def test_a_folder_without_manifests_has_no_targets(tmp_path):
     assert list(targets_in(Folder(str(tmp_path / BATCH)), [tmp_path])) == []
 
 
-def test_the_manifests_of_one_folder_are_targets_in_their_order(tmp_path):
+def test_the_manifests_of_one_folder_become_targets_in_order(tmp_path):
     batch = Batch.make(tmp_path)
     folder = Folder(str(batch.prompt()), ["b.complete.json", "c.complete.json"])
     b, c = (batch.prompt() / name for name in folder.files)
@@ -89,7 +89,7 @@ def test_the_manifests_of_one_folder_are_targets_in_their_order(tmp_path):
     assert list(targets_in(folder, [batch.folder])) == both
 
 
-def test_a_batch_whose_videos_lie_in_its_own_folder_has_no_collection(tmp_path):
+def test_a_flat_batch_has_no_collection(tmp_path):
     batch = Batch.make(tmp_path)
     end(batch)
     folder = Folder(str(batch.folder), ["v.complete.json"])

@@ -1,11 +1,11 @@
-"""An independent way to the same pictures, in float64: numpy bilinear interpolation, matplotlib colours."""
+"""An independent float64 reference for rendered pictures: numpy bilinear interpolation and matplotlib colours."""
 
 import matplotlib
 import numpy as np
 
 
 def bilinear(maps, height, width):
-    """Enlarge `[rows, columns]` with half-pixel centres and held edges."""
+    """Enlarge `[rows, columns]` bilinearly, with half-pixel centres and clamped edges."""
     rows, columns = maps.shape
     y = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
     x = np.clip((np.arange(width) + 0.5) * columns / width - 0.5, 0, columns - 1)
@@ -17,12 +17,12 @@ def bilinear(maps, height, width):
 
 
 def coloured(share, colormap):
-    """Return RGB levels 0..255 of values 0..1."""
+    """Return the RGB levels, 0..255, of values 0..1."""
     return matplotlib.colormaps[colormap](share)[..., :3] * 255
 
 
 def rgb_of(frame):
-    """Decode a frame to RGB by the matrix that it is tagged with, in float64: nearest chroma, limited range."""
+    """Convert a limited-range frame to float64 RGB with the matrix in its tag, interpolating chroma bilinearly."""
     kr, kb = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}[int(frame.colorspace)]
     planes = []
     for plane in frame.planes:
@@ -37,7 +37,7 @@ def rgb_of(frame):
 
 
 def upsample(plane, shape):
-    """Enlarge chroma bilinearly."""
+    """Enlarge a chroma plane bilinearly."""
     return bilinear(plane, *shape)
 
 

@@ -5,7 +5,7 @@ from av.video.reformatter import Colorspace
 
 from attnwatch.render.colormap import rgb_to_yuv, yuv_tables
 
-INVERSE = {  # ITU-R BT.601 and BT.709, from limited-range YUV, written out independently of the code
+INVERSE = {  # ITU-R BT.601 and BT.709, from limited-range YUV, written independently of the code
     Colorspace.ITU601: (1.402, 0.344136, 0.714136, 1.772),
     Colorspace.ITU709: (1.5748, 0.187324, 0.468124, 1.8556),
 }
@@ -19,7 +19,7 @@ def to_rgb(y, u, v, matrix):
 
 @pytest.mark.parametrize("matrix", INVERSE)
 @pytest.mark.parametrize("name", ["hot", "viridis", "inferno", "magma", "turbo", "gray"])
-def test_every_level_has_matplotlibs_colour_within_rounding(name, matrix):
+def test_every_level_matches_the_matplotlib_colour_within_rounding(name, matrix):
     tables = yuv_tables(name, matrix)
     planes = [np.frombuffer(plane, np.uint8) for plane in tables.planes]
     expected = matplotlib.colormaps[name](np.arange(256))[:, :3] * 255

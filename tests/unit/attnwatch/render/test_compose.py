@@ -38,7 +38,7 @@ def test_a_map_is_enlarged_bilinearly(size):
         assert abs(error.mean()) < 0.1
 
 
-def test_every_plane_goes_through_its_own_table():
+def test_every_plane_uses_its_own_table():
     tables = yuv_tables("turbo", Colorspace.ITU709)
     for level in range(256):
         values = np.full((4, 4), level / 255, np.float32)
@@ -58,10 +58,10 @@ def test_the_blend_is_the_weighted_mean_in_every_plane(alpha, seed, size):
     mixed = Blender(alpha).blend(frame_of(*source), frame_of(*heat))
     for plane, below, above in zip(mixed.planes, source, heat, strict=True):
         expected = (1 - alpha) * below.astype(float) + alpha * above
-        assert np.abs(pixels(plane) - expected).max() <= 1.0  # half a level of rounding, half of the weight's
+        assert np.abs(pixels(plane) - expected).max() <= 1.0  # half a level each for rounding the result and the weight
 
 
-def test_a_source_with_an_odd_last_row_and_column_is_cut():
+def test_the_odd_last_row_and_column_of_a_source_are_cropped():
     big = frame_of(*(np.full(shape, 100, np.uint8) for shape in [(50, 66), (25, 33), (25, 33)]))
     small = frame_of(*(np.full(shape, 200, np.uint8) for shape in [(48, 64), (24, 32), (24, 32)]))
     mixed = Blender(0.5).blend(big, small)

@@ -30,7 +30,7 @@ def encode(path, times, *, quality="fast", matrix=Colorspace.ITU601, time_base=F
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_the_file_is_what_every_player_takes(tmp_path, quality):
+def test_the_file_plays_everywhere(tmp_path, quality):
     path = encode(tmp_path / "a.mp4", [(i * 1000, 1000) for i in range(40)], quality=quality)
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
@@ -51,7 +51,7 @@ def test_range_matrix_primaries_and_transfer_are_tagged(tmp_path, matrix, tags):
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_times_are_kept_exactly_also_uneven_ones(tmp_path, quality):
+def test_times_are_kept_exactly_even_if_uneven(tmp_path, quality):
     times = [(0, 500), (500, 1700), (2200, 333), (2533, 3000), (5533, 1000), (6533, 1), (6534, 2000)]
     path = encode(tmp_path / "a.mp4", times, quality=quality)
     with av.open(str(path)) as container:
@@ -60,7 +60,7 @@ def test_times_are_kept_exactly_also_uneven_ones(tmp_path, quality):
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_a_keyframe_is_never_far(tmp_path, quality):
+def test_keyframes_are_never_far_apart(tmp_path, quality):
     path = encode(tmp_path / "a.mp4", [(i * 1000, 1000) for i in range(60)], quality=quality)
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
@@ -70,7 +70,7 @@ def test_a_keyframe_is_never_far(tmp_path, quality):
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
-def test_seeking_lands_on_the_frame_that_was_asked_for(tmp_path, quality):
+def test_seeking_lands_on_the_requested_frame(tmp_path, quality):
     path = encode(tmp_path / "a.mp4", [(i * 1000, 1000) for i in range(60)], quality=quality)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -82,13 +82,13 @@ def test_seeking_lands_on_the_frame_that_was_asked_for(tmp_path, quality):
             assert abs(int(pixels(found.planes[0]).mean()) - (16 + index)) <= 1
 
 
-def test_one_frame_makes_a_video(tmp_path):
+def test_a_video_may_have_a_single_frame(tmp_path):
     path = encode(tmp_path / "a.mp4", [(0, 1000)])
     with av.open(str(path)) as container:
         assert len(list(container.decode(video=0))) == 1
 
 
-def test_a_size_that_x264_refuses_is_a_clear_error(tmp_path):
+def test_a_size_that_x264_rejects_gives_a_clear_error(tmp_path):
     with pytest.raises(VideoError, match=r"a\.mp4.*63 x 48"):
         encode(tmp_path / "a.mp4", [(0, 1000)], size=(63, 48))
 

@@ -32,11 +32,11 @@ def luma(frame):
     return pixels(frame.planes[0]).astype(int)
 
 
-def test_the_page_has_the_size_that_was_asked_for_at_100_dpi():
+def test_the_page_has_the_requested_size_at_100_dpi():
     assert page().size == (600, 400)
 
 
-def test_the_place_of_the_map_is_even_has_its_aspect_and_lies_inside():
+def test_the_box_of_the_map_is_even_keeps_the_aspect_and_fits_the_page():
     (box,) = page().boxes
     assert all(value % 2 == 0 for value in (box.left, box.top, box.width, box.height))
     assert box.width / box.height == pytest.approx(1.5, rel=0.02)
@@ -44,7 +44,7 @@ def test_the_place_of_the_map_is_even_has_its_aspect_and_lies_inside():
     assert box.top + box.height < 400
 
 
-def test_the_picture_fills_its_place_and_nothing_else():
+def test_the_picture_fills_exactly_its_box():
     drawn = page()
     (box,) = drawn.boxes
     empty, filled = drawn.compose([flat(box, 16)], 1), drawn.compose([flat(box, 77)], 1)
@@ -58,7 +58,7 @@ def test_the_picture_fills_its_place_and_nothing_else():
         assert (pixels(plane)[half] == value).all()
 
 
-def test_the_counter_changes_and_the_rest_of_the_page_does_not():
+def test_only_the_counter_changes_between_frames():
     drawn = page()
     (box,) = drawn.boxes
     seven, eight, many = (luma(drawn.compose([flat(box, 50)], number)) for number in (7, 8, 71))
@@ -75,7 +75,7 @@ def test_a_page_without_frames_has_no_counter():
     assert (luma(drawn.compose([flat(box, 50)], 1)) == luma(drawn.compose([flat(box, 50)], 2))).all()
 
 
-def test_the_colorbar_goes_from_the_lowest_to_the_highest_colour_and_can_be_left_out():
+def test_the_colorbar_spans_the_colormap_and_can_be_left_out():
     with_bar, without = page(), page(colorbar=False)
     (box,) = with_bar.boxes
     frame = luma(with_bar.compose([flat(box, 16)], 1))
@@ -94,7 +94,7 @@ def test_the_scale_is_written_beside_the_colorbar():
     assert (labels[0] != labels[1]).any()
 
 
-def test_a_long_title_and_dollar_signs_do_no_harm():
+def test_long_titles_and_dollar_signs_are_accepted():
     drawn = attention_page(
         (6, 4),
         r"“kiss” in “costs \$5 and \$6, " + "very " * 100 + "long”",
@@ -109,7 +109,7 @@ def test_a_long_title_and_dollar_signs_do_no_harm():
     assert drawn.size == (600, 400)
 
 
-def test_a_script_that_no_font_has_is_no_reason_to_complain():
+def test_characters_missing_from_the_fonts_cause_no_warning():
     drawn = attention_page(
         (6, 4),
         "“吻” in “一个浪漫的吻”",

@@ -15,17 +15,17 @@ def one_value_per_frame(values):
 
 
 class TestTimeMapping:
-    def test_the_first_latent_frame_of_a_causal_model_is_video_frame_0_alone(self):
+    def test_the_first_latent_frame_of_a_causal_model_covers_only_video_frame_0(self):
         mapping = TimeMapping(4, causal=True)
         assert mapping.last(np.arange(3.0)).tolist() == [0, 4, 8]
         assert mapping.middle(np.arange(3.0)).tolist() == [0, 2.5, 6.5]
 
-    def test_without_causality_every_latent_frame_covers_as_many_video_frames(self):
+    def test_without_causality_every_latent_frame_covers_the_same_number_of_video_frames(self):
         mapping = TimeMapping(4, causal=False)
         assert mapping.last(np.arange(3.0)).tolist() == [3, 7, 11]
         assert mapping.middle(np.arange(3.0)).tolist() == [1.5, 5.5, 9.5]
 
-    def test_the_manifest_decides(self):
+    def test_the_grid_of_the_manifest_takes_precedence(self):
         grid = Grid(frames=21, height=1, width=1, temporal_stride=4, causal_first_frame=True)
         assert TimeMapping.of(21, 81, grid) == TimeMapping(4, causal=True)
 
@@ -44,7 +44,7 @@ class TestTimeMapping:
         assert TimeMapping.of(latent, video, None) == expected
 
     @given(st.integers(1, 40), st.integers(1, 8), st.booleans())
-    def test_the_latent_frames_cover_the_video_from_its_first_to_its_last_frame(self, latent, stride, causal):
+    def test_the_latent_frames_cover_the_whole_video(self, latent, stride, causal):
         frames = stride * (latent - 1) + 1 if causal else stride * latent
         mapping = TimeMapping.of(
             latent, frames, Grid(frames=latent, height=1, width=1, temporal_stride=stride, causal_first_frame=causal)
@@ -63,15 +63,15 @@ class TestResampling:
     def values(self, steps, frames=9):
         return resample_in_time(self.latent, self.mapping, frames, steps)[:, 0, 0]
 
-    def test_smooth_is_linear_between_the_middles_and_held_outside(self):
+    def test_smooth_interpolation_is_linear_between_the_middles_and_constant_outside(self):
         expected = np.interp(np.arange(9), [0, 2.5, 6.5], [0, 10, 20])
         assert self.values(None) == pytest.approx(expected)
 
-    def test_0_holds_each_latent_frame_for_the_frames_that_it_covers(self):
+    def test_0_steps_hold_each_latent_frame_for_the_frames_that_it_covers(self):
         assert self.values(0).tolist() == [0, 10, 10, 10, 10, 20, 20, 20, 20]
 
     @pytest.mark.parametrize("steps", [1, 3, 7])
-    def test_n_makes_just_n_values_in_between(self, steps):
+    def test_n_steps_give_exactly_n_values_in_between(self, steps):
         fine = resample_in_time(self.latent, TimeMapping(400, causal=True), 801, steps)[:, 0, 0]
         expected = np.linspace(0, 20, 2 * (steps + 1) + 1)
         assert np.unique(fine) == pytest.approx(expected, abs=1e-5)
@@ -117,12 +117,12 @@ class TestLevels:
         assert plain.shares + inverted.shares == pytest.approx(1)
         assert (inverted.scale.low, inverted.scale.high) == (plain.scale.high, plain.scale.low)
 
-    def test_threshold_hides_what_lies_below_and_leaves_the_rest(self):
+    def test_threshold_zeroes_lower_values_and_keeps_the_rest(self):
         plain, cut = to_levels(RAMP, Visualization()).shares, to_levels(RAMP, Visualization(threshold=0.5)).shares
         share = (RAMP - 0.1) / 0.8
         assert (cut[share < 0.49] == 0).all()
         assert (cut[share > 0.51] == plain[share > 0.51]).all()
 
     @pytest.mark.parametrize("value", [0.0, 0.3])
-    def test_maps_without_contrast_are_all_lowest(self, value):
+    def test_maps_without_contrast_are_all_zero(self, value):
         assert not to_levels(np.full((2, 3, 3), value, np.float32), Visualization()).shares.any()

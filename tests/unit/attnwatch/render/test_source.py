@@ -14,7 +14,7 @@ from tests.support import write_source_video
 
 
 def write(path, *, pix_fmt="yuv420p", size=(64, 48), times=None, matrix=None, full_range=False, level=120, rotate=0):
-    """Encode grey frames, losslessly, with whatever properties a source may have."""
+    """Encode grey frames losslessly, with the given properties of a source."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=16, options={"qp": "0"})
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
@@ -38,7 +38,7 @@ def document(**fields):
     return ManifestDocument.model_validate({"format": "attnwatch/1", "video": "a.mp4", "attention": (), **fields})
 
 
-def test_frame_count_rate_size_and_times_are_those_of_the_file(tmp_path):
+def test_frame_count_rate_size_and_times_match_the_file(tmp_path):
     source = VideoSource(write_source_video(tmp_path / "a.mp4", frames=9, fps=Fraction(24000, 1001)))
     timeline = source.timeline
     assert (timeline.width, timeline.height, timeline.frames) == (64, 48, 9)
@@ -54,7 +54,7 @@ def test_uneven_times_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv422p", "yuv420p10le", "yuv444p10le"])
-def test_every_kind_of_pixel_becomes_limited_yuv420p(tmp_path, pix_fmt):
+def test_every_pixel_format_becomes_limited_range_yuv420p(tmp_path, pix_fmt):
     source = VideoSource(write(tmp_path / "a.mp4", pix_fmt=pix_fmt))
     for frame in source.frames():
         assert frame.picture.format.name == "yuv420p"
@@ -63,7 +63,7 @@ def test_every_kind_of_pixel_becomes_limited_yuv420p(tmp_path, pix_fmt):
         assert abs(int(luma[0, 0]) - (16 + 219 * 250 / 255)) <= 2
 
 
-def test_a_full_range_source_becomes_limited(tmp_path):
+def test_a_full_range_source_becomes_limited_range(tmp_path):
     source = VideoSource(write(tmp_path / "a.mp4", full_range=True, pix_fmt="yuvj420p"))
     luma = pixels(next(iter(source.frames())).picture.planes[0])
     assert abs(int(luma[-1, -1]) - (16 + 219 * 120 / 255)) <= 2
@@ -79,7 +79,7 @@ def test_a_full_range_source_becomes_limited(tmp_path):
         (None, (1280, 720), Colorspace.ITU709),
     ],
 )
-def test_the_matrix_is_the_tag_or_else_follows_the_height(tmp_path, matrix, size, expected):
+def test_the_matrix_comes_from_the_tag_or_else_the_height(tmp_path, matrix, size, expected):
     assert VideoSource(write(tmp_path / "a.mp4", matrix=matrix, size=size)).timeline.matrix == expected
 
 
@@ -88,15 +88,15 @@ def test_odd_sizes_lose_their_last_row_and_column(tmp_path):
     assert (source.timeline.width, source.timeline.height) == (62, 46)
 
 
-@pytest.mark.parametrize("content", [b"", b"this is no video", b"\0" * 5000])
-def test_what_is_no_video_is_a_clear_error(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"not a video", b"\0" * 5000])
+def test_a_file_that_is_not_a_video_gives_a_clear_error(tmp_path, content):
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"a\.mp4: found data that FFmpeg cannot read.*expected.*generate it again"):
         VideoSource(path)
 
 
-def test_a_video_without_frames_is_a_clear_error(tmp_path):
+def test_a_video_without_frames_gives_a_clear_error(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe"}) as container:
         stream = container.add_stream("libx264", rate=16)
@@ -109,7 +109,7 @@ def test_a_video_without_frames_is_a_clear_error(tmp_path):
 @pytest.mark.parametrize(
     ("degrees", "matrix"), [(-90, (0, 1, -1, 0)), (180, (-1, 0, 0, -1)), (90, (0, -1, 1, 0))], ids=str
 )
-def test_a_rotated_video_is_refused_because_nothing_tells_how_its_maps_lie(tmp_path, degrees, matrix):
+def test_a_rotated_video_is_refused_because_the_orientation_of_its_maps_is_unknown(tmp_path, degrees, matrix):
     path = write_source_video(tmp_path / "a.mp4", frames=3)
     data = bytearray(path.read_bytes())
     a, b, c, d = (value << 16 for value in matrix)
@@ -120,7 +120,7 @@ def test_a_rotated_video_is_refused_because_nothing_tells_how_its_maps_lie(tmp_p
         list(VideoSource(path).frames())
 
 
-def test_sound_alone_is_no_video(tmp_path):
+def test_a_file_with_only_sound_is_refused(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
@@ -133,12 +133,12 @@ def test_sound_alone_is_no_video(tmp_path):
 
 
 class TestAbsentSource:
-    def test_generation_says_size_rate_and_number_of_frames(self):
+    def test_size_rate_and_frame_count_come_from_the_generation_record(self):
         made = {"width": 832, "height": 480, "frames": 81, "fps": 15.0}
         timeline = AbsentSource(document(generation=made), (21, 30, 52)).timeline
         assert (timeline.width, timeline.height, timeline.frames, timeline.rate) == (832, 480, 81, 15)
 
-    def test_else_the_grid_does(self):
+    def test_without_a_generation_record_they_come_from_the_grid(self):
         grid = {"frames": 3, "height": 6, "width": 8, "temporal_stride": 4, "causal_first_frame": True}
         source = AbsentSource(document(grid=grid), (3, 6, 8))
         assert (source.timeline.width, source.timeline.height, source.timeline.frames) == (128, 96, 9)

@@ -18,7 +18,7 @@ SIZE = (832, 480)
 
 
 def render(manifest, directory, **settings):
-    """Render and return the decoded frames of each output by kind, and the rendering itself."""
+    """Render a video and return the decoded frames by output kind, and the rendering itself."""
     directory.mkdir(exist_ok=True)
     options = {name: settings.pop(name) for name in ("tokens", "threads") if name in settings}
     rendering = render_outputs(read_manifest(manifest), Visualization(**settings), directory, **options)
@@ -35,7 +35,7 @@ def luma(frame):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A video of a size that people make, with a moving blob."""
+    """A video of realistic size, with a moving blob."""
     batch = Batch.make(tmp_path_factory.mktemp("large"))
     tensors = {"kiss": blob_maps(GRID, dtype=np.float16)}
     manifest = batch.add(tensors=tensors, frames=9)
@@ -49,7 +49,7 @@ def manifest(tmp_path):
 
 
 def expected_shares(steps=None):
-    """Return the normalised maps of each video frame of `large`, computed independently: float64."""
+    """Return the normalized map of each video frame of `large`, computed independently in float64."""
     maps = blob_maps(GRID, dtype=np.float16).astype(np.float64).mean(axis=(0, 1, 2))
     middles = [0, 2.5, 6.5]
     frames = np.stack(
@@ -68,14 +68,14 @@ def shares():
 
 class TestAgainstAnIndependentReference:
     @pytest.mark.parametrize("colormap", ["hot", "viridis", "inferno", "magma", "turbo", "gray"])
-    def test_attention_has_matplotlibs_colours_within_one_level(self, large, shares, tmp_path, colormap):
+    def test_attention_matches_the_matplotlib_colours_within_one_level(self, large, shares, tmp_path, colormap):
         frames, _ = render(large, tmp_path / "out", colormap=colormap, generate_overlay=False)
         for index in (0, 4, 8):
             expected = coloured(bilinear(shares[index], SIZE[1], SIZE[0]), colormap)
             assert np.abs(rgb_of(frames["attention"][index]) - expected).mean() <= 1.0
 
     @pytest.mark.parametrize("alpha", [0.3, 0.6])
-    def test_the_overlay_is_the_blend_of_source_and_map(self, large, shares, tmp_path, alpha):
+    def test_the_overlay_blends_source_and_map(self, large, shares, tmp_path, alpha):
         frames, _ = render(large, tmp_path / "out", overlay_alpha=alpha, generate_attention_only=False)
         with av.open(str(large.with_name("video_001.mp4"))) as container:
             sources = list(container.decode(video=0))
@@ -89,7 +89,7 @@ class TestAgainstAnIndependentReference:
         frames, _ = render(large, tmp_path / "out", colormap="gray", generate_overlay=False)
         for frame, share in zip(frames["attention"], shares, strict=True):
             y, x = np.unravel_index(luma(frame).argmax(), (SIZE[1], SIZE[0]))
-            # The highest level may be a plateau: its middle counts.
+            # The highest level may be a plateau; compare its centre.
             top = np.argwhere(luma(frame) >= luma(frame).max() - 1)
             y, x = top.mean(axis=0)
             row, column = np.argwhere(share >= share.max() - 1 / 255).mean(axis=0)
@@ -98,7 +98,7 @@ class TestAgainstAnIndependentReference:
 
 
 class TestOutputs:
-    def test_there_are_three_per_word_with_the_names_of_the_contract(self, manifest, tmp_path):
+    def test_each_word_has_three_outputs_named_as_in_the_contract(self, manifest, tmp_path):
         _, rendering = render(manifest, tmp_path / "out")
         assert [output.file for output in rendering.outputs] == [
             "prompt_001_vid001_kiss_attention.mp4",
@@ -107,13 +107,13 @@ class TestOutputs:
         ]
         assert rendering.notes == ()
 
-    def test_frames_size_and_times_are_those_of_the_source(self, manifest, tmp_path):
+    def test_frame_size_and_times_match_the_source(self, manifest, tmp_path):
         frames, _ = render(manifest, tmp_path / "out")
         for kind in ("attention", "overlay"):
             assert [frame.time for frame in frames[kind]] == pytest.approx([i / 16 for i in range(FRAMES)])
             assert {(frame.width, frame.height) for frame in frames[kind]} == {(64, 48)}
 
-    def test_the_static_one_lasts_as_long_as_asked_and_stands_still(self, manifest, tmp_path):
+    def test_the_static_output_has_the_requested_duration_and_does_not_move(self, manifest, tmp_path):
         frames, _ = render(manifest, tmp_path / "out", static_duration=2.0)
         assert len(frames["static"]) == 32
         assert np.abs(luma(frames["static"][0]) - luma(frames["static"][-1])).mean() < 1
@@ -130,7 +130,7 @@ class TestOutputs:
         frames, _ = render(manifest, tmp_path / "out", **{setting: False})
         assert set(frames) == {"attention", "overlay", "static"} - {missing}
 
-    def test_only_the_words_that_are_asked_for_are_rendered(self, tmp_path):
+    def test_only_the_requested_words_are_rendered(self, tmp_path):
         manifest = Batch.make(tmp_path / "outputs").add(words=("kiss", "flowers"))
         _, rendering = render(manifest, tmp_path / "out", tokens=("flowers",))
         assert {output.token for output in rendering.outputs} == {"flowers"}
@@ -138,7 +138,7 @@ class TestOutputs:
         assert rendering.outputs == ()
         assert rendering.notes == ("none of the tracked words (flowers, kiss) was requested",)
 
-    def test_several_threads_make_the_same_files(self, tmp_path):
+    def test_several_threads_give_the_same_files(self, tmp_path):
         manifest = Batch.make(tmp_path / "outputs").add(words=("one", "two", "three"))
         render(manifest, tmp_path / "a")
         render(manifest, tmp_path / "b", threads=3)
@@ -146,14 +146,14 @@ class TestOutputs:
         assert len(names) == 9
         assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
 
-    def test_without_the_video_there_is_attention_alone_and_a_note(self, manifest, tmp_path):
+    def test_without_the_video_there_is_no_overlay_but_a_note(self, manifest, tmp_path):
         manifest.with_name("video_001.mp4").unlink()
         frames, rendering = render(manifest, tmp_path / "out")
         assert set(frames) == {"attention", "static"}
         assert rendering.notes == ("no overlay: the video video_001.mp4 is absent",)
 
     @pytest.mark.parametrize("size", [(64, 48), (66, 50), (63, 47), (130, 34)])
-    def test_any_size_of_video_and_grid_goes_together(self, tmp_path, size):
+    def test_any_size_of_video_is_rendered(self, tmp_path, size):
         manifest = Batch.make(tmp_path / "outputs").add()
         source = manifest.with_name("video_001.mp4")
         write_source_video(source, width=size[0], height=size[1], pix_fmt="yuv444p", frames=5)
@@ -168,7 +168,7 @@ class TestOutputs:
 
 
 class TestSettings:
-    """Each setting has an effect that can be seen in the decoded pictures."""
+    """Each setting has a visible effect on the decoded pictures."""
 
     def test_colormap(self, manifest, tmp_path):
         hot, _ = render(manifest, tmp_path / "a", colormap="hot")
@@ -190,7 +190,7 @@ class TestSettings:
             assert len(frames[kind]) == count
             assert [frame.time for frame in frames[kind]] == pytest.approx([i / fps for i in range(count)])
 
-    def test_a_lower_fps_shows_the_frames_that_are_on_screen_then(self, manifest, tmp_path):
+    def test_a_lower_fps_shows_the_frames_on_screen_at_that_time(self, manifest, tmp_path):
         every, _ = render(manifest, tmp_path / "a", quality="high")
         half, _ = render(manifest, tmp_path / "b", fps=8, quality="high")
         for index, frame in enumerate(half["overlay"]):
@@ -236,7 +236,7 @@ class TestSettings:
 
 
 class TestStepsLayersAndHeads:
-    """Four steps, two layers, two heads; each has its blob in a row of its own, so the picture tells what was taken."""
+    """Four steps, two layers, two heads; each map has its blob in a different row, so the rows show the selection."""
 
     GRID = (3, 16, 8)
 
@@ -268,7 +268,7 @@ class TestStepsLayersAndHeads:
             ({"steps": 10, "layers": 0, "heads": -1}, [5]),
         ],
     )
-    def test_the_mean_is_over_what_was_chosen(self, rows, tmp_path, settings, expected):
+    def test_the_mean_covers_exactly_the_selection(self, rows, tmp_path, settings, expected):
         found = self.bright_rows(rows, tmp_path / "out", vmin=0, vmax=0.9 / max(1, len(expected)), **settings)
         assert found == expected
 
@@ -280,11 +280,11 @@ class TestStepsLayersAndHeads:
             ({"heads": [0, 2]}, r"heads: found \(0, 2\); expected some of the stored ones: 0-1"),
         ],
     )
-    def test_what_is_not_stored_is_refused_with_what_is(self, rows, tmp_path, settings, message):
+    def test_the_refusal_of_a_missing_selection_lists_what_is_stored(self, rows, tmp_path, settings, message):
         with pytest.raises(ConfigError, match=message):
             render(rows, tmp_path / "out", **settings)
 
-    def test_steps_cannot_be_chosen_from_an_aggregated_map(self, tmp_path):
+    def test_steps_cannot_be_selected_from_an_aggregated_map(self, tmp_path):
         tensors = {"kiss.aggregated": blob_maps()[0, 0, 0]}
         manifest = Batch.make(tmp_path / "outputs").add(tensors=tensors)
         render(manifest, tmp_path / "a")
@@ -293,7 +293,7 @@ class TestStepsLayersAndHeads:
 
 
 class TestStepEvolution:
-    def test_there_is_one_frame_per_step_and_the_blob_moves_with_the_steps(self, tmp_path):
+    def test_each_step_has_one_frame_that_shows_its_map(self, tmp_path):
         maps = np.full((4, 1, 1, 3, 6, 8), 0.01, np.float32)
         for step in range(4):
             maps[step, ..., :, 2 * step : 2 * step + 2] = 0.5
@@ -305,7 +305,7 @@ class TestStepEvolution:
         assert columns == sorted(columns)
         assert columns[-1] - columns[0] > 100
 
-    def test_it_is_left_out_with_a_note_where_no_steps_are_stored(self, tmp_path):
+    def test_without_stored_steps_it_is_left_out_with_a_note(self, tmp_path):
         tensors = {"kiss.aggregated": blob_maps()[0, 0, 0]}
         manifest = Batch.make(tmp_path / "outputs").add(tensors=tensors)
         frames, rendering = render(manifest, tmp_path / "out", generate_step_evolution=True)
@@ -313,14 +313,14 @@ class TestStepEvolution:
         assert rendering.notes == ("no step evolution for words with only an aggregated map",)
 
 
-def test_a_grid_that_is_not_that_of_the_tensors_is_refused(tmp_path):
+def test_a_grid_that_contradicts_the_tensors_is_refused(tmp_path):
     grid = {"frames": 3, "height": 8, "width": 6}
     manifest = Batch.make(tmp_path / "outputs").add(grid=grid)
     with pytest.raises(TensorError, match=r"grid: found 3 x 8 x 6; expected 3 x 6 x 8"):
         render(manifest, tmp_path / "out")
 
 
-def test_aggregated_and_stepwise_maps_make_the_same_attention_video(tmp_path):
+def test_aggregated_and_stepwise_maps_give_the_same_attention_video(tmp_path):
     maps = blob_maps(steps=4)
     both = []
     for name, tensors in (("a", {"kiss": maps}), ("b", {"kiss.aggregated": maps.mean(axis=(0, 1, 2))})):
@@ -330,8 +330,8 @@ def test_aggregated_and_stepwise_maps_make_the_same_attention_video(tmp_path):
     assert np.abs(np.array(both[0]) - np.array(both[1])).max() <= 2
 
 
-def test_a_stored_aggregated_map_is_what_every_video_of_the_word_shows(tmp_path):
-    """Steps may have been left out: the three outputs, and the notebook, must not differ."""
+def test_every_output_of_a_word_shows_its_stored_aggregated_map(tmp_path):
+    """The steps stored may be incomplete, so all outputs use the aggregated map."""
     whole = blob_maps()[0, 0, 0]
     tensors = {"kiss": np.ascontiguousarray(blob_maps()[..., ::-1]), "kiss.aggregated": whole}
     shown = {}
@@ -361,7 +361,7 @@ def test_an_uneven_source_keeps_its_times(tmp_path):
         assert [frame.time for frame in frames[kind]] == pytest.approx([t / 16000 for t in times], abs=1e-6)
 
 
-def test_large_step_tensors_are_joined_over_files(tmp_path):
+def test_steps_are_joined_across_files(tmp_path):
     maps = blob_maps(steps=4)
     batch = Batch.make(tmp_path / "outputs")
     manifest = batch.add(attention=[f"attention_maps/vid001/step_{i:03d}.safetensors" for i in range(2)])

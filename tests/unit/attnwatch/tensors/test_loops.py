@@ -9,21 +9,24 @@ from hypothesis import strategies as st
 from attnwatch.tensors import loops
 from attnwatch.tensors.loops import WHY_NOT_COMPILED, add_halves_with_numpy, blend_with_numpy, colour_with_numpy
 
-HALVES = 0x7C00  # as many values of 16 bits are finite and not negative
+HALVES = 0x7C00  # number of 16-bit values that are finite and not negative
 
 compiled = pytest.mark.skipif(
     WHY_NOT_COMPILED is not None, reason=f"{WHY_NOT_COMPILED}: install a C compiler, then attnwatch again"
 )
 
 
-def every_way(name, with_numpy):
-    ways = [pytest.param(with_numpy, id="numpy"), pytest.param(getattr(loops, name), id="compiled", marks=compiled)]
-    return pytest.mark.parametrize(name, ways)
+def both(name, with_numpy):
+    functions = [
+        pytest.param(with_numpy, id="numpy"),
+        pytest.param(getattr(loops, name), id="compiled", marks=compiled),
+    ]
+    return pytest.mark.parametrize(name, functions)
 
 
-every_addition = every_way("add_halves", add_halves_with_numpy)
-every_blend = every_way("blend", blend_with_numpy)
-every_colour = every_way("colour", colour_with_numpy)
+both_additions = both("add_halves", add_halves_with_numpy)
+both_blends = both("blend", blend_with_numpy)
+both_colourings = both("colour", colour_with_numpy)
 
 sizes = st.integers(0, 100)
 numbers_of_maps = st.integers(0, 9)
@@ -37,10 +40,10 @@ def unscaled(total):
     return total.astype(np.float64) * 2.0**112
 
 
-@every_addition
+@both_additions
 @settings(deadline=None)
 @given(size=sizes, maps=numbers_of_maps, odd=st.booleans(), seed=st.integers(0, 2**32 - 1))
-def test_chosen_maps_are_added_wherever_they_start(add_halves, size, maps, odd, seed):
+def test_maps_are_added_from_any_start_position(add_halves, size, maps, odd, seed):
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, HALVES, 300, np.uint16)
     halves = np.frombuffer(b" " * odd + bits.tobytes(), np.uint16, offset=int(odd))
@@ -51,8 +54,8 @@ def test_chosen_maps_are_added_wherever_they_start(add_halves, size, maps, odd, 
     np.testing.assert_allclose(unscaled(total), wanted, rtol=1e-6)
 
 
-@every_addition
-def test_every_half_is_taken_at_its_value(add_halves):
+@both_additions
+def test_every_half_is_converted_exactly(add_halves):
     bits = np.arange(HALVES, dtype=np.uint16)
     total = np.zeros(HALVES, np.float32)
     assert add_halves(total, bits, np.array([0]))
@@ -62,7 +65,7 @@ def test_every_half_is_taken_at_its_value(add_halves):
 @compiled
 @settings(deadline=None)
 @given(size=sizes, maps=numbers_of_maps, tiny=st.booleans(), seed=st.integers(0, 2**32 - 1))
-def test_compiled_sums_have_the_bits_of_numpys(size, maps, tiny, seed):
+def test_compiled_sums_match_numpy_bit_for_bit(size, maps, tiny, seed):
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, 0x0500 if tiny else HALVES, maps * size, np.uint16)
     starts = np.arange(maps) * size
@@ -72,10 +75,10 @@ def test_compiled_sums_have_the_bits_of_numpys(size, maps, tiny, seed):
     assert one.tobytes() == other.tobytes()
 
 
-@every_addition
+@both_additions
 @pytest.mark.parametrize("bits", [0x7C00, 0x7E00, 0x8001, 0xBC00, 0xFC00, 0xFFFF])
 @pytest.mark.parametrize("maps", [1, 4, 6])
-def test_one_value_that_is_no_probability_is_noticed_in_any_place(add_halves, bits, maps):
+def test_a_single_invalid_value_is_detected_at_any_position(add_halves, bits, maps):
     size = 37
     for place in range(maps * size):
         halves = np.full(maps * size, 0x3C00, np.uint16)
@@ -83,40 +86,40 @@ def test_one_value_that_is_no_probability_is_noticed_in_any_place(add_halves, bi
         assert not add_halves(np.zeros(size, np.float32), halves, np.arange(maps) * size)
 
 
-@every_addition
+@both_additions
 def test_a_negative_zero_is_zero(add_halves):
     total = np.zeros(40, np.float32)
     assert add_halves(total, np.full(160, 0x8000, np.uint16), np.arange(4) * 40)
     assert total.tobytes() == bytes(160)
 
 
-@every_addition
+@both_additions
 @pytest.mark.parametrize("start", [-1, 21, 2**62, -(2**63)])
-def test_a_map_beyond_the_values_is_refused_before_any_is_read(add_halves, start):
+def test_a_map_beyond_the_values_is_refused_before_any_addition(add_halves, start):
     total = np.zeros(10, np.float32)
     with pytest.raises(IndexError, match="beyond the values"):
         add_halves(total, np.full(30, 0x3C00, np.uint16), np.array([0, start]))
     assert not total.any()
 
 
-@every_addition
-def test_more_than_there_is_at_all_is_refused(add_halves):
+@both_additions
+def test_a_map_larger_than_the_values_is_refused(add_halves):
     with pytest.raises(IndexError, match="beyond the values"):
         add_halves(np.zeros(31, np.float32), np.zeros(30, np.uint16), np.array([0]))
 
 
-sides = st.integers(0, 140)  # rows that are a multiple of what is done at once, and others
+sides = st.integers(0, 140)  # includes multiples of the number of rows processed at once
 
 
 def picture(rng, height, width, padding):
-    """Random bytes whose rows are not side by side, as those of a video frame."""
+    """Return random bytes with padded rows, as in a video frame."""
     return rng.integers(0, 256, (height, width + padding), np.uint8)[:, :width]
 
 
-@every_blend
+@both_blends
 @settings(deadline=None)
 @given(height=sides, width=sides, padding=st.integers(0, 9), weight=st.integers(0, 256))
-def test_a_blend_is_within_half_a_level_and_leaves_the_padding_alone(blend, height, width, padding, weight):
+def test_a_blend_is_within_half_a_level_and_does_not_touch_the_padding(blend, height, width, padding, weight):
     rng = np.random.default_rng(0)
     below, above = picture(rng, height, width, padding), picture(rng, height, width, 0)
     whole = np.full((height, width + padding), 7, np.uint8)
@@ -126,9 +129,9 @@ def test_a_blend_is_within_half_a_level_and_leaves_the_padding_alone(blend, heig
     assert (whole[:, width:] == 7).all()
 
 
-@every_blend
+@both_blends
 @pytest.mark.parametrize("weight", range(257))
-def test_all_pairs_of_levels_are_rounded_alike(blend, weight):
+def test_all_pairs_of_levels_are_rounded_the_same_way(blend, weight):
     below, above = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     mixed = np.empty((256, 256), np.uint8)
     blend(mixed, np.ascontiguousarray(below), np.ascontiguousarray(above), weight)
@@ -136,10 +139,10 @@ def test_all_pairs_of_levels_are_rounded_alike(blend, weight):
     np.testing.assert_array_equal(mixed, (exact + 128) // 256)
 
 
-@every_colour
+@both_colourings
 @settings(deadline=None)
 @given(height=sides, width=sides, padding=st.integers(0, 9), table=st.binary(min_size=256, max_size=256))
-def test_every_byte_is_looked_up_and_the_padding_is_left_alone(colour, height, width, padding, table):
+def test_every_byte_is_looked_up_and_the_padding_is_not_touched(colour, height, width, padding, table):
     grey = picture(np.random.default_rng(0), height, width, padding)
     whole = np.full((height, width + padding), 7, np.uint8)
     colour(whole[:, :width], grey, table)
@@ -147,30 +150,30 @@ def test_every_byte_is_looked_up_and_the_padding_is_left_alone(colour, height, w
     assert (whole[:, width:] == 7).all()
 
 
-@every_blend
-def test_pictures_of_other_sizes_are_not_blended(blend):
+@both_blends
+def test_pictures_of_different_sizes_are_not_blended(blend):
     small, large = np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8)
     for pictures in ((large, small, small), (small, large, small), (small, small, large)):
         with pytest.raises(ValueError, match="different sizes"):
             blend(*pictures, 128)
 
 
-@every_blend
+@both_blends
 @pytest.mark.parametrize("weight", [-1, 257])
-def test_a_weight_that_is_none_is_refused(blend, weight):
+def test_a_weight_out_of_range_is_refused(blend, weight):
     picture = np.zeros((4, 4), np.uint8)
     with pytest.raises(ValueError, match=f"found a weight of {weight}"):
         blend(picture, picture, picture, weight)
 
 
-@every_colour
+@both_colourings
 def test_a_picture_of_another_size_is_not_coloured(colour):
     with pytest.raises(ValueError, match="different sizes"):
         colour(np.zeros((4, 4), np.uint8), np.zeros((5, 4), np.uint8), bytes(256))
 
 
 @compiled
-def test_compiled_sums_refuse_arrays_that_they_would_misread():
+def test_the_compiled_sum_refuses_arrays_that_it_would_misread():
     total, halves, starts = np.zeros(4, np.float32), np.zeros(8, np.uint16), np.zeros(1, np.int64)
     unaligned = np.frombuffer(bytes(9), np.int64, offset=1, count=1)
     for wrong in (
@@ -181,11 +184,11 @@ def test_compiled_sums_refuse_arrays_that_they_would_misread():
         (total, halves[::2], starts),
         (total, halves, unaligned),
     ):
-        with pytest.raises(ValueError):  # noqa: PT011 - some are numpy's own words
+        with pytest.raises(ValueError):  # noqa: PT011 - numpy words some of the messages
             loops.add_halves(*wrong)
 
 
-def test_without_the_compiled_module_numpy_does_all_of_it():
+def test_numpy_replaces_a_missing_compiled_module():
     program = """
 import sys
 sys.modules["attnwatch.tensors._loops"] = None
@@ -197,7 +200,7 @@ print([getattr(loops, name).__name__ for name in ("add_halves", "blend", "colour
 
 
 @compiled
-def test_compiled_loops_refuse_what_they_cannot_take():
+def test_compiled_loops_refuse_unsuitable_arguments():
     picture, frozen = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
     frozen.flags.writeable = False
     for wrong in (np.zeros(4, np.uint8), np.zeros((4, 4), np.uint16), np.zeros((4, 8), np.uint8)[:, ::2]):

@@ -50,7 +50,7 @@ axes = st.tuples(*[st.integers(1, 4)] * 6)
 
 @bounded
 @given(shape=axes, dtype=st.sampled_from([np.float16, np.float32]), seed=st.integers(0, 2**32 - 1), data=st.data())
-def test_the_mean_is_that_of_all_steps_layers_and_heads_however_they_are_stored(tmp_path, shape, dtype, seed, data):
+def test_the_mean_covers_all_steps_layers_and_heads_however_they_are_stored(tmp_path, shape, dtype, seed, data):
     values = np.random.default_rng(seed).random(shape).astype(dtype)
     if data.draw(st.booleans(), "tiny values"):
         values *= dtype(1e-5)
@@ -70,13 +70,13 @@ def test_the_mean_is_that_of_all_steps_layers_and_heads_however_they_are_stored(
     np.testing.assert_allclose(frames, values.astype(np.float64).mean(axis=(0, 1, 2)), rtol=2e-6, atol=1e-12)
 
 
-def test_a_denoising_step_of_one_head_is_read_to_the_bit(tmp_path):
+def test_a_denoising_step_of_one_head_is_read_exactly(tmp_path):
     halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16)[: 31 * 32 * 32].reshape(1, 1, 1, 31, 32, 32)
     frames = read(tmp_path, {"kiss": halves})["kiss"]
     assert np.array_equal(frames, halves[0, 0, 0].astype(np.float32))
 
 
-def test_a_stored_aggregated_map_is_the_mean_of_everything_as_steps_may_have_been_left_out(tmp_path):
+def test_a_stored_aggregated_map_is_the_overall_mean_because_some_steps_may_not_be_stored(tmp_path):
     stored = np.random.default_rng(1).random(GRID).astype(np.float32)
     steps = blob_maps()
     write_tensors(tmp_path / "maps.safetensors", {"kiss": steps, "kiss.aggregated": stored})
@@ -91,7 +91,7 @@ def test_an_aggregated_map_alone_is_enough(tmp_path):
     assert np.array_equal(read(tmp_path, {"kiss.aggregated": stored})["kiss"], stored)
 
 
-def test_the_aggregated_map_may_stand_in_any_of_several_files(tmp_path):
+def test_the_aggregated_map_may_be_in_any_of_several_files(tmp_path):
     stored = blob_maps()[0, 0, 0]
     write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps(steps=1)})
     write_tensors(tmp_path / "b.safetensors", {"kiss": blob_maps(steps=3), "kiss.aggregated": stored})
@@ -108,29 +108,29 @@ def test_an_aggregated_map_in_two_files_is_refused(tmp_path):
     assert "a.safetensors" in problem.found
 
 
-def test_reserved_names_and_the_unconditional_branch_are_no_words(tmp_path):
+def test_reserved_names_and_the_unconditional_branch_are_not_words(tmp_path):
     tensors = {name: blob_maps() for name in ("kiss", "__padding__", "__eos__", "uncond/kiss")}
     assert list(read(tmp_path, tensors)) == ["kiss"]
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float64, np.bool_])
-def test_a_reserved_name_that_is_not_known_may_hold_anything(tmp_path, dtype):
+def test_tensors_with_unknown_reserved_names_may_hold_anything(tmp_path, dtype):
     tensors = {"kiss": blob_maps(), "__of_version_1.7__": np.zeros((2, 2), dtype), "__empty__": np.zeros(0, dtype)}
     assert list(read(tmp_path, tensors)) == ["kiss"]
 
 
-def test_words_come_in_the_order_of_the_prompt(tmp_path):
+def test_words_are_listed_in_prompt_order(tmp_path):
     words = ["kiss", "dog", "apple"]
     tokens = [{"slug": word, "text": word} for word in words]
     assert list(read(tmp_path, {word: blob_maps() for word in sorted(words)}, tokens=tokens)) == words
 
 
-def test_a_tensor_that_the_manifest_does_not_list_is_a_word_too(tmp_path):
+def test_a_tensor_that_the_manifest_does_not_list_is_also_a_word(tmp_path):
     tokens = [{"slug": "kiss", "text": "kiss"}]
     assert list(read(tmp_path, {"ant": blob_maps(), "kiss": blob_maps()}, tokens=tokens)) == ["kiss", "ant"]
 
 
-def test_a_name_that_is_no_slug_gives_outputs_that_are_named_by_one(tmp_path):
+def test_a_tensor_name_that_is_not_a_slug_is_turned_into_one(tmp_path):
     tensors = {"two men": blob_maps(), "../evil": blob_maps(), "Two_Men": blob_maps(), "💋": blob_maps()}
     assert list(read(tmp_path, tensors)) == ["evil", "Two_Men", "two_men_2", "word"]
 
@@ -201,7 +201,7 @@ def test_files_whose_layers_or_heads_differ_are_refused(tmp_path, second):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.25, -6e-8])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("name", ["kiss", "kiss.aggregated"])
-def test_values_that_are_no_probabilities_are_refused_wherever_they_stand(tmp_path, value, dtype, name):
+def test_invalid_probabilities_are_refused_at_any_position(tmp_path, value, dtype, name):
     maps = blob_maps(layers=2, dtype=dtype) if name == "kiss" else blob_maps(dtype=dtype)[0, 0, 0]
     maps[(-1,) * maps.ndim] = value
     problem = refused_tensors(tmp_path, {name: maps})
@@ -210,7 +210,7 @@ def test_values_that_are_no_probabilities_are_refused_wherever_they_stand(tmp_pa
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_negative_zero_is_zero(tmp_path, dtype):
+def test_negative_zero_counts_as_zero(tmp_path, dtype):
     frames = read(tmp_path, {"kiss": np.full((1, 1, 1, *GRID), -0.0, dtype)})["kiss"]
     assert np.array_equal(frames, np.zeros(GRID))
 
@@ -224,7 +224,7 @@ def test_a_listed_word_without_a_tensor_is_refused(tmp_path):
     assert "'flowers.aggregated'" in problem.expected
 
 
-def test_a_file_that_is_cut_anywhere_is_refused(tmp_path):
+def test_a_file_truncated_anywhere_is_refused(tmp_path):
     data = save({"kiss": blob_maps(), "dog": blob_maps()})
     header = 8 + struct.unpack("<Q", data[:8])[0]
     for size in {0, 1, 7, 8, 9, header - 1, header, header + 1, len(data) // 2, len(data) - 1}:
@@ -254,25 +254,25 @@ def test_a_file_that_is_cut_anywhere_is_refused(tmp_path):
         ),
     ],
 )
-def test_what_is_no_safetensors_file_is_refused(tmp_path, data):
+def test_a_file_that_is_not_a_safetensors_file_is_refused(tmp_path, data):
     (tmp_path / "maps.safetensors").write_bytes(data)
     assert refused(tmp_path).expected == "a complete safetensors file"
 
 
 @pytest.mark.parametrize("name", ["maps.safetensors", "maps.safetensors.zst"])
-def test_a_file_that_vanished_is_no_broken_one(tmp_path, name):
+def test_a_missing_file_is_not_reported_as_damaged(tmp_path, name):
     with pytest.raises(FileNotFoundError):
         read_all(tmp_path, name)
 
 
 def test_a_compressed_file_is_read_and_leaves_nothing_behind(tmp_path, monkeypatch):
-    places = tmp_path / "temporary"
-    places.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(places))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     write_tensors(tmp_path / "maps.safetensors.zst", {"kiss": blob_maps()})
     with reader(tmp_path, "maps.safetensors.zst") as attention:
         assert attention.words["kiss"].frames().max() > 0
-    assert list(places.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def compressed(folder, data, **options):
@@ -286,22 +286,22 @@ def test_a_compressed_file_without_its_size_is_refused(tmp_path):
 
 
 def lying(data, size):
-    """Compress data under a header that declares another size."""
+    """Compress data with a header that declares another size."""
     body = zstandard.ZstdCompressor().compress(data)
-    assert len(data) >= 65536 + 256  # so that the size takes four bytes, and can be exchanged for another
-    place = body.index(struct.pack("<I", len(data)))
-    return body[:place] + struct.pack("<I", size) + body[place + 4 :]
+    assert len(data) >= 65536 + 256  # so that the size takes four bytes, like the one that replaces it
+    position = body.index(struct.pack("<I", len(data)))
+    return body[:position] + struct.pack("<I", size) + body[position + 4 :]
 
 
 @pytest.mark.parametrize("difference", [-70_000, -1, 1, 70_000_000])
-def test_a_compressed_file_that_lies_about_its_size_is_refused(tmp_path, difference):
+def test_a_compressed_file_that_declares_a_wrong_size_is_refused(tmp_path, difference):
     data = save({"kiss": blob_maps((8, 64, 64), steps=4)})
     (tmp_path / "maps.safetensors.zst").write_bytes(lying(data, len(data) + difference))
     assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
 
 
-def test_a_file_that_grows_beyond_its_declared_size_is_given_up_there(tmp_path):
-    """Nothing may write more than a megabyte here, and the file declares less than that and holds 64."""
+def test_decompression_stops_at_the_declared_size(tmp_path):
+    """The process may not write more than 1 MiB; the file declares half of that and contains 64 MiB."""
     data = save({"kiss": blob_maps((64, 256, 256), steps=4)})
     (tmp_path / "maps.safetensors.zst").write_bytes(lying(data, 500_000))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -315,25 +315,25 @@ def test_a_file_that_grows_beyond_its_declared_size_is_given_up_there(tmp_path):
 
 
 def declaring(size):
-    """Return the head of a zstd frame that declares its size in eight bytes."""
+    """Return the start of a zstd frame that declares its size in eight bytes."""
     return b"\x28\xb5\x2f\xfd" + b"\xe0" + struct.pack("<Q", size) + b"\x01\x00\x00"
 
 
-def test_a_bomb_is_refused_by_the_size_that_it_declares(tmp_path):
+def test_a_decompression_bomb_is_refused_by_its_declared_size(tmp_path):
     (tmp_path / "maps.safetensors.zst").write_bytes(declaring(2**50))
     problem = refused(tmp_path, "maps.safetensors.zst")
     assert f"{2**50:,} bytes" in problem.found
 
 
-def test_a_compressed_file_may_be_as_large_as_a_rendering_may_write_a_file_and_no_larger(tmp_path, monkeypatch):
+def test_a_compressed_file_may_expand_to_the_largest_file_that_a_job_may_write(tmp_path, monkeypatch):
     monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 2**60)
     (tmp_path / "maps.safetensors.zst").write_bytes(declaring(LARGEST_FILE + 1))
     assert f"at most {LARGEST_FILE:,} bytes" in refused(tmp_path, "maps.safetensors.zst").expected
     (tmp_path / "maps.safetensors.zst").write_bytes(declaring(LARGEST_FILE))
-    assert "at most" not in refused(tmp_path, "maps.safetensors.zst").expected  # there is only nothing in it
+    assert "at most" not in refused(tmp_path, "maps.safetensors.zst").expected  # refused only because it is empty
 
 
-def test_too_little_room_to_decompress_is_a_full_disk_and_no_fault_of_the_file(tmp_path, monkeypatch):
+def test_too_little_space_to_decompress_is_reported_as_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 999_999)
     (tmp_path / "maps.safetensors.zst").write_bytes(declaring(3_000_000))
@@ -344,24 +344,24 @@ def test_too_little_room_to_decompress_is_a_full_disk_and_no_fault_of_the_file(t
 
 
 @pytest.mark.parametrize("data", [b"", b"no zstd", b"\x28\xb5\x2f\xfd"])
-def test_what_is_no_zstd_frame_is_refused(tmp_path, data):
+def test_data_that_is_not_a_zstd_frame_is_refused(tmp_path, data):
     (tmp_path / "maps.safetensors.zst").write_bytes(data)
     assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
 
 
-def test_a_compressed_file_that_is_cut_is_refused(tmp_path):
+def test_a_truncated_compressed_file_is_refused(tmp_path):
     data = zstandard.ZstdCompressor().compress(save({"kiss": blob_maps((8, 32, 32))}))
     for size in (6, len(data) // 2, len(data) - 1):
         (tmp_path / "maps.safetensors.zst").write_bytes(data[:size])
         assert refused(tmp_path, "maps.safetensors.zst").field == "the file itself"
 
 
-def test_compressed_data_that_is_no_tensor_file_is_refused(tmp_path):
+def test_compressed_data_that_is_not_a_tensor_file_is_refused(tmp_path):
     assert compressed(tmp_path, b"something else entirely").expected == "a complete safetensors file"
 
 
-def test_memory_stays_flat_for_a_file_with_every_layer_and_head(tmp_path):
-    """A sparse file of half a gigabyte is averaged within a few megabytes."""
+def test_memory_stays_constant_for_a_file_with_every_layer_and_head(tmp_path):
+    """Averaging a sparse file of half a gigabyte takes only a few megabytes."""
     shape = (4, 16, 8, 16, 128, 128)
     size = int(np.prod(shape)) * 4
     header = json.dumps({"kiss": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()

@@ -1,4 +1,4 @@
-"""Arrays of numpy, also such as no honest writer makes."""
+"""Arrays saved by numpy, including maliciously crafted ones."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ def saved(folder, values, layout=1, *, compressed=False):
 
 
 def header(shape, kind="<f4", version=1):
-    """Return the start of a file that claims to hold an array."""
+    """Return the start of a `.npy` file with the given header."""
     text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(2 if version == 1 else 4, "little") + text
 
@@ -47,7 +47,7 @@ def refused(path, message):
         elements=st.floats(0, 1, width=16),
     )
 )
-def test_the_mean_over_blocks_and_heads_is_numpys(tmp_path_factory, layout, compressed, values):
+def test_the_mean_over_blocks_and_heads_matches_numpy(tmp_path_factory, layout, compressed, values):
     path = saved(tmp_path_factory.mktemp("array"), values, layout, compressed=compressed)
     array = StoredArray.open(path)
     assert array.shape == values.shape
@@ -58,7 +58,7 @@ def test_the_mean_over_blocks_and_heads_is_numpys(tmp_path_factory, layout, comp
 
 
 @pytest.mark.parametrize(("layout", "compressed"), FORMS)
-def test_only_one_map_is_in_memory(tmp_path, layout, compressed):
+def test_only_one_map_is_in_memory_at_a_time(tmp_path, layout, compressed):
     values = np.full((30, 12, 2000, 1), 0.5, np.float16)
     path = saved(tmp_path, values, layout, compressed=compressed)
     array = StoredArray.open(path)
@@ -70,7 +70,7 @@ def test_only_one_map_is_in_memory(tmp_path, layout, compressed):
     assert peak < values.nbytes / 4
 
 
-def test_an_archive_of_several_arrays_is_read_by_name(tmp_path):
+def test_an_archive_with_several_arrays_is_read_by_name(tmp_path):
     path = tmp_path / "step_000.npz"
     np.savez(path, step=np.array(3), attention=np.ones((1, 1, 4, 1), np.float32))
     assert StoredArray.open(path).shape == (1, 1, 4, 1)
@@ -79,14 +79,14 @@ def test_an_archive_of_several_arrays_is_read_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path, version):
+def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path, version):
     path = tmp_path / "step_000.npy"
     path.write_bytes(header((1, 1, 10**12, 1), version=version) + b"\0" * 16)
     refused(path, "claims 4,000,000,000,000 bytes")
 
 
 @pytest.mark.parametrize("missing", [1, 100])
-def test_a_file_that_is_not_whole_is_refused(tmp_path, missing):
+def test_a_truncated_file_is_refused(tmp_path, missing):
     path = saved(tmp_path, np.ones((1, 1, 400, 1), np.float32))
     path.write_bytes(path.read_bytes()[:-missing])
     refused(path, "a header that claims 1,600 bytes")
@@ -94,7 +94,7 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path, missing):
 
 @pytest.mark.parametrize(("layout", "compressed"), FORMS)
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_file_that_ends_early_is_refused_wherever_it_ends(tmp_path, layout, compressed, share):
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, layout, compressed, share):
     noise = np.random.default_rng(0).random((2, 2, 300, 1), np.float32)
     path = saved(tmp_path, noise, layout, compressed=compressed)
     data = path.read_bytes()
@@ -102,7 +102,7 @@ def test_a_file_that_ends_early_is_refused_wherever_it_ends(tmp_path, layout, co
     refused(path, "found")
 
 
-def test_a_changed_byte_in_a_compressed_file_is_noticed(tmp_path):
+def test_a_changed_byte_in_a_compressed_file_is_detected(tmp_path):
     path = saved(tmp_path, np.random.default_rng(0).random((1, 1, 500, 1), np.float32), compressed=True)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
@@ -110,13 +110,13 @@ def test_a_changed_byte_in_a_compressed_file_is_noticed(tmp_path):
     refused(path, "damaged data")
 
 
-def test_a_small_file_that_claims_to_expand_beyond_measure_is_refused(tmp_path):
+def test_a_small_file_that_claims_to_expand_beyond_the_limit_of_deflate_is_refused(tmp_path):
     path = tmp_path / "step_000.npy.gz"
     path.write_bytes(gzip.compress(header((1, 1, 10**9, 1))))
     refused(path, "what a compressed file of this size can hold")
 
 
-def test_a_file_that_expands_to_one_huge_map_is_refused_before_it_is_held(tmp_path):
+def test_a_file_that_expands_to_one_huge_map_is_refused_before_it_is_in_memory(tmp_path):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("maps.npy", "w") as member:
         member.write(header((1, 1, 100_000_000, 1), "<f2"))
@@ -132,7 +132,7 @@ def test_a_file_that_expands_to_one_huge_map_is_refused_before_it_is_held(tmp_pa
     assert peak < 10**7
 
 
-def test_pickled_objects_are_never_opened(tmp_path):
+def test_pickled_objects_are_never_loaded(tmp_path):
     path = tmp_path / "step_000.npy"
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     refused(path, "elements of type object")
@@ -145,24 +145,24 @@ def test_other_element_types_are_refused(tmp_path, kind):
 
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
-def test_what_is_no_probability_is_refused(tmp_path, wrong, kind):
+def test_invalid_probabilities_are_refused(tmp_path, wrong, kind):
     values = np.ones((1, 2, 4, 1), kind)
     values[0, 1, 2] = wrong
     refused(saved(tmp_path, values), "probabilities")
 
 
 @pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x07\0", header("()"), header((1, 0, 4, 1))])
-def test_what_is_no_array_is_refused(tmp_path, data):
+def test_data_that_is_not_an_array_is_refused(tmp_path, data):
     path = tmp_path / "step_000.npy"
     path.write_bytes(data)
     refused(path, "found")
 
 
-def test_a_header_without_end_is_refused(tmp_path):
+def test_an_overlong_header_is_refused(tmp_path):
     path = tmp_path / "step_000.npy"
     path.write_bytes(b"\x93NUMPY\x02\0" + (2**31).to_bytes(4, "little"))
     refused(path, "a header of 2,147,483,648 bytes")
 
 
-def test_values_in_the_other_order_are_refused_rather_than_turned(tmp_path):
+def test_values_in_fortran_order_are_refused_rather_than_transposed(tmp_path):
     refused(saved(tmp_path, np.asfortranarray(np.ones((2, 3, 4, 1), np.float32))), "Fortran")

@@ -13,26 +13,26 @@ sizes = st.builds(Size, st.integers(1, 200), st.integers(16, 1500), st.integers(
 
 
 @given(sizes, st.sampled_from(["recorded", "video", "both"]))
-def test_the_size_of_the_video_gives_the_grid_wherever_it_is_known_from(size, where):
+def test_the_size_of_the_video_determines_the_grid_whatever_its_source(size, where):
     grid = ((size.frames - 1) // 4 + 1, size.height // 16, size.width // 16)
     recorded, video = (size if where in (place, "both") else UNKNOWN for place in ("recorded", "video"))
     assert latent_grid(grid[0] * grid[1] * grid[2], recorded, video) == grid
 
 
-def test_what_is_recorded_comes_first():
-    turned = Size(81, 832, 480)
-    assert latent_grid(21 * 30 * 52, turned, WAN) == (21, 52, 30)
+def test_the_recorded_size_takes_precedence():
+    transposed = Size(81, 832, 480)
+    assert latent_grid(21 * 30 * 52, transposed, WAN) == (21, 52, 30)
 
 
-def test_the_video_decides_where_what_is_recorded_does_not_multiply_to_the_length():
+def test_the_video_decides_if_the_recorded_size_does_not_match_the_length():
     assert latent_grid(21 * 30 * 52, Size(49, 480, 832), WAN) == WAN_GRID
 
 
-def test_what_one_of_them_lacks_is_taken_from_the_other():
+def test_missing_values_are_taken_from_the_other_size():
     assert latent_grid(21 * 30 * 52, Size(frames=81), Size(height=480, width=832)) == WAN_GRID
 
 
-def test_maps_that_were_made_smaller_have_the_one_grid_of_the_videos_shape():
+def test_downscaled_maps_have_the_one_grid_that_fits_the_aspect_ratio():
     assert latent_grid(21 * 15 * 26, WAN, WAN) == (21, 15, 26)
 
 
@@ -43,19 +43,19 @@ def test_maps_that_were_made_smaller_have_the_one_grid_of_the_videos_shape():
         (4, Size(2, 32, 32), "1 x 2 x 2"),
     ],
 )
-def test_several_grids_that_fit_are_named_and_none_is_taken(spatial, size, named):
+def test_several_grids_that_fit_are_listed_and_none_is_chosen(spatial, size, named):
     wrong = size._replace(frames=None)
     with pytest.raises(ValueError, match=f"fit several grids .*{named}.*"):
         latent_grid(spatial, UNKNOWN, wrong)
 
 
-def test_a_length_that_no_grid_has_is_refused():
+def test_a_length_that_fits_no_grid_is_refused():
     with pytest.raises(ValueError, match=r"32,771 values per map, which fit no grid .* 81 x 480 x 832"):
         latent_grid(32_771, WAN, WAN)  # a prime
 
 
 @given(st.integers(1, 40_000), sizes)
-def test_what_is_taken_always_multiplies_to_the_length(spatial, size):
+def test_the_chosen_grid_always_multiplies_to_the_length(spatial, size):
     with contextlib.suppress(ValueError):
         frames, height, width = latent_grid(spatial, UNKNOWN, size)
         assert frames * height * width == spatial

@@ -1,4 +1,4 @@
-"""Never a video that is not certain."""
+"""Tensors are never paired with a video unless the match is certain."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from tests.legacy_support import LAYOUTS, OldBatch
 
 @pytest.fixture
 def batch(tmp_path):
-    """A batch of layout 3, whose videos lie in one folder."""
+    """A batch of layout 3, which has all videos in one folder."""
     (tmp_path / "videos").mkdir()
     return OldBatch(tmp_path, 3)
 
@@ -36,13 +36,13 @@ def put_videos(batch, *names):
 
 
 def paired(batch, tensors):
-    """Return the name of the video that was found, None without."""
+    """Return the name of the video paired with a tensor folder; None if there is none."""
     pairing = pair(old_video(tensors))
     return None if pairing.note else pairing.name.removeprefix("videos/")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_tensors_find_their_video_and_the_video_its_tensors(tmp_path, layout):
+def test_tensors_and_video_find_each_other(tmp_path, layout):
     batch = OldBatch(tmp_path, layout)
     tensors = batch.add(2, 1)
     assert batch.folder / pair(old_video(tensors)).name == batch.video(2, 1)
@@ -51,13 +51,13 @@ def test_tensors_find_their_video_and_the_video_its_tensors(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_manifest_that_is_made_for_a_video_stands_beside_it(tmp_path, layout):
+def test_the_manifest_of_an_older_video_belongs_beside_it(tmp_path, layout):
     batch = OldBatch(tmp_path, layout)
     video = batch.video()
     assert manifest_beside(old_video(batch.add())) == video.with_name(f"{video.stem}.complete.json")
 
 
-def test_numbers_with_gaps_are_not_counted_through(tmp_path):
+def test_gaps_in_the_numbers_are_kept(tmp_path):
     batch = OldBatch(tmp_path)
     for number in (2, 5):
         batch.add(number)
@@ -81,27 +81,27 @@ def test_a_video_belongs_to_the_prompt_and_seed_in_its_name(batch):
     assert paired(batch, blue) == "video_0002_p00_red_s01.mp4"
 
 
-def test_of_two_videos_that_fit_none_is_taken(batch):
+def test_if_two_videos_fit_neither_is_chosen(batch):
     (tensors,) = put_tensors(batch, (0, 1, 0))
     put_videos(batch, "video_0001_p00_red_s00.mp4", "video_0002_p00_blue_s00.mp4")
     assert "found 2 videos video_*_p00_*_s00.mp4" in pair(old_video(tensors)).note
 
 
-def test_of_two_variations_that_fit_one_video_none_gets_it(batch):
+def test_if_two_variations_fit_one_video_neither_gets_it(batch):
     tensors = put_tensors(batch, (0, 1, 0), (0, 2, 0))
-    put_videos(batch, "video_0001_p00_red_s00.mp4")  # of which of them? the other's is missing
+    put_videos(batch, "video_0001_p00_red_s00.mp4")  # may belong to either variation
     assert [paired(batch, folder) for folder in tensors] == [None, None]
     assert "several variations of prompt 0 with seed 0" in pair(old_video(tensors[0])).note
 
 
-def test_what_the_metadata_say_decides(batch):
+def test_the_metadata_decide(batch):
     tensors = put_tensors(batch, (0, 1, 0), (0, 2, 0))
     videos = put_videos(batch, "video_0001_p00_red_s00.mp4", "video_0002_p00_blue_s00.mp4")
     batch.write_video_metadata(dict(zip(tensors, reversed(videos), strict=True)))
     assert [paired(batch, folder) for folder in tensors] == [video.name for video in reversed(videos)]
 
 
-def test_a_video_that_the_metadata_give_to_one_is_no_others(batch):
+def test_a_video_that_the_metadata_assign_cannot_belong_to_other_tensors(batch):
     first, second = put_tensors(batch, (0, 1, 0), (1, 1, 0))
     (video,) = put_videos(batch, "video_0001_p01_red_s00.mp4")
     batch.write_video_metadata({first: video})
@@ -109,14 +109,14 @@ def test_a_video_that_the_metadata_give_to_one_is_no_others(batch):
     assert paired(batch, second) is None
 
 
-def test_a_video_that_the_metadata_give_to_two_is_nobodys(batch):
+def test_a_video_that_the_metadata_assign_twice_is_not_used(batch):
     tensors = put_tensors(batch, (0, 1, 0), (0, 1, 1))
     (video,) = put_videos(batch, "video_0001_p00_red_s00.mp4")
     batch.write_video_metadata(dict.fromkeys(tensors, video))
     assert [paired(batch, folder) for folder in tensors] == [None, None]
 
 
-def test_metadata_of_another_kind_are_passed_over(batch):
+def test_metadata_of_another_form_are_ignored(batch):
     (tensors,) = put_tensors(batch, (0, 1, 0))
     (video,) = put_videos(batch, "video_0001_p00_red_s00.mp4")
     configs = batch.folder / "configs"
@@ -126,7 +126,7 @@ def test_metadata_of_another_kind_are_passed_over(batch):
     assert paired(batch, tensors) == video.name
 
 
-def test_what_was_seen_is_forgotten_when_a_video_comes(batch):
+def test_a_new_video_invalidates_the_cache(batch):
     (tensors,) = put_tensors(batch, (0, 1, 0))
     hour_ago = time.time() - 3600
     for path in (batch.folder / "videos", tensors.parent):
@@ -137,7 +137,7 @@ def test_what_was_seen_is_forgotten_when_a_video_comes(batch):
 
 
 @given(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1), st.data())
-def test_no_video_is_ever_given_to_tensors_of_another(tmp_path_factory, coordinates, data):
+def test_no_video_is_ever_paired_with_the_tensors_of_another(tmp_path_factory, coordinates, data):
     batch = OldBatch(tmp_path_factory.mktemp("batch"), 3)
     (batch.folder / "videos").mkdir()
     tensors = put_tensors(batch, *sorted(coordinates))

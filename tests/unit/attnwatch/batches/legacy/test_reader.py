@@ -1,4 +1,4 @@
-"""Every layout, compressed or not, with and without blocks and heads, in both precisions: the same maps."""
+"""Every layout gives the same maps: compressed or not, with and without blocks and heads, in both precisions."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def only_word(tensors):
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("stored", [(1, 1), (3, 2), (1, 4), (5, 1)])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_maps_are_what_was_written(tmp_path, layout, compressed, stored, dtype):
+def test_maps_are_read_as_written(tmp_path, layout, compressed, stored, dtype):
     blocks, heads = stored
     maps = blob_maps(GRID, steps=3, layers=blocks, heads=heads, dtype=dtype)
     batch = OldBatch(tmp_path, layout)
@@ -48,7 +48,7 @@ def test_aggregated_maps_may_lack_the_other_axes(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_aggregated_maps_are_enough(tmp_path, layout):
+def test_aggregated_maps_alone_are_enough(tmp_path, layout):
     maps = blob_maps(GRID, steps=2)
     batch = OldBatch(tmp_path, layout)
     tensors = batch.add(maps=maps, aggregate=True)
@@ -60,7 +60,7 @@ def test_aggregated_maps_are_enough(tmp_path, layout):
 
 
 @pytest.mark.parametrize("shape", [(144,), (144, 1), (4, 144, 1), (1, 4, 144, 1), (4, 144)])
-def test_the_spatial_axis_of_aggregated_maps_is_the_one_as_long_as_that_of_the_steps(tmp_path, shape):
+def test_the_spatial_axis_of_aggregated_maps_is_found_by_its_length_in_the_steps(tmp_path, shape):
     batch = OldBatch(tmp_path)
     tensors = batch.add()
     flat = blob_maps(GRID, steps=1).reshape(-1)
@@ -78,7 +78,7 @@ def test_sub_tokens_of_a_word_are_summed(tmp_path):
     np.testing.assert_array_equal(only_word(tensors).frames(), np.full(GRID, 3.0, np.float32))
 
 
-def test_words_come_in_the_order_of_the_prompt_with_weights_and_spaces(tmp_path):
+def test_words_with_weights_and_spaces_are_listed_in_prompt_order(tmp_path):
     tensors = OldBatch(tmp_path).add(words=("two men", "flower:2.5", "Flower"))
     manifest = read_video(tensors)
     assert [(token.text, token.slug) for token in manifest.document.tokens] == [
@@ -89,38 +89,38 @@ def test_words_come_in_the_order_of_the_prompt_with_weights_and_spaces(tmp_path)
     assert list(words_of(tensors)) == ["two_men", "flower", "Flower_2"]
 
 
-def test_metadata_tell_how_the_video_was_made_but_not_what_the_array_is(tmp_path):
+def test_metadata_describe_the_generation_but_not_the_array(tmp_path):
     batch = OldBatch(tmp_path)
     tensors = batch.add(blocks=2, heads=2)
     for path in tensors.rglob("step_*_metadata.json"):
-        about = json.loads(path.read_text())
-        path.write_text(json.dumps({**about, "attention_shape": [30, 12, 7, 1], "aggregation_method": "mean"}))
-    made = read_video(tensors).document.generation
-    assert (made.prompt, made.seed, made.guidance_scale, made.prompt_id) == ("a kiss", 42, 5.0, "prompt_000")
-    assert (made.frames, made.height, made.width) == (FRAMES, HEIGHT, WIDTH)
+        metadata = json.loads(path.read_text())
+        path.write_text(json.dumps({**metadata, "attention_shape": [30, 12, 7, 1], "aggregation_method": "mean"}))
+    record = read_video(tensors).document.generation
+    assert (record.prompt, record.seed, record.guidance_scale, record.prompt_id) == ("a kiss", 42, 5.0, "prompt_000")
+    assert (record.frames, record.height, record.width) == (FRAMES, HEIGHT, WIDTH)
     assert only_word(tensors).shape == (2, 2, 2, *GRID)
 
 
 @pytest.mark.parametrize(
     "metadata", [{}, {"video_frames": 5, "video_height": 96, "video_width": 128}, {"video_frames": "x"}]
 )
-def test_where_metadata_do_not_tell_the_grid_the_video_does(tmp_path, metadata):
+def test_the_video_determines_the_grid_if_the_metadata_do_not(tmp_path, metadata):
     assert only_word(OldBatch(tmp_path).add(metadata=metadata)).grid == GRID
 
 
-def test_without_both_the_grids_that_may_be_are_named(tmp_path):
-    with pytest.raises(TensorError, match=r"144 values per map, which fit several grids .* 1 x 1 x 144, .*video_frames"):
+def test_without_metadata_and_video_the_possible_grids_are_listed(tmp_path):
+    with pytest.raises(TensorError, match=r"144 values per map, which fit several .* 1 x 1 x 144, .*video_frames"):
         words_of(OldBatch(tmp_path).add(metadata={}, source=False))
 
 
-def test_maps_that_were_made_smaller_get_the_grid_of_the_videos_shape(tmp_path):
+def test_downscaled_maps_get_the_grid_with_the_aspect_ratio_of_the_video(tmp_path):
     maps = blob_maps((3, 24, 32), steps=2)
     batch = OldBatch(tmp_path)
     tensors = batch.add(maps=maps, metadata={})
     assert only_word(tensors).grid == (3, 24, 32)
 
 
-def test_a_video_that_is_not_whole_is_not_taken_for_whole(tmp_path):
+def test_a_truncated_video_is_refused(tmp_path):
     batch = OldBatch(tmp_path)
     tensors = batch.add()
     video = batch.video()
@@ -138,7 +138,7 @@ def test_steps_of_different_shapes_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["step_000.pt", "step_000.pt.gz", "aggregate.pt"])
-def test_pickles_are_refused_with_the_risk_and_the_way(tmp_path, name):
+def test_the_refusal_of_pickles_names_the_risk_and_the_remedy(tmp_path, name):
     batch = OldBatch(tmp_path)
     tensors = batch.add(source=False)
     for path in (tensors / "token_kiss").iterdir():
@@ -150,25 +150,25 @@ def test_pickles_are_refused_with_the_risk_and_the_way(tmp_path, name):
         read_video(tensors)
 
 
-def test_of_a_map_that_is_there_twice_the_plain_one_is_read(tmp_path):
+def test_the_plain_file_is_preferred_if_a_map_is_stored_twice(tmp_path):
     batch = OldBatch(tmp_path)
     tensors = batch.add()
     (tensors / "token_kiss/step_000.npy.gz").write_bytes(b"damaged")
     assert only_word(tensors).step_numbers == (0, 1)
 
 
-def test_a_video_without_any_word_has_none(tmp_path):
+def test_a_video_without_words_has_no_maps(tmp_path):
     batch = OldBatch(tmp_path)
     batch.tensors().mkdir(parents=True)
     assert words_of(batch.tensors()) == {}
 
 
 @pytest.mark.parametrize(("summary", "expected"), [(True, "summary"), (False, "quiet")])
-def test_a_summary_says_that_a_video_is_finished(tmp_path, summary, expected):
+def test_a_summary_marks_a_video_as_finished(tmp_path, summary, expected):
     assert read_video(OldBatch(tmp_path).add(summary=summary)).finished_by == expected
 
 
-def test_a_summary_whose_steps_are_missing_says_it_not_and_they_are_noted(tmp_path):
+def test_a_summary_with_missing_steps_is_noted_and_does_not_mark_the_video_as_finished(tmp_path):
     batch = OldBatch(tmp_path)
     tensors = batch.add(steps=(0, 2))
     batch.write_summary(steps=(0, 2, 4, 6))
@@ -177,13 +177,13 @@ def test_a_summary_whose_steps_are_missing_says_it_not_and_they_are_noted(tmp_pa
     assert manifest.notes == ("missing steps 4, 6 of 'kiss', which summary.json lists",)
 
 
-def test_a_summary_that_is_half_written_says_nothing(tmp_path):
+def test_a_half_written_summary_is_ignored(tmp_path):
     tensors = OldBatch(tmp_path).add()
     (tensors / "summary.json").write_text('{"stored_steps": [0,')
     assert read_video(tensors).finished_by == "quiet"
 
 
-def test_the_digest_changes_with_what_is_read_and_with_nothing_else(tmp_path):
+def test_the_digest_changes_only_with_the_content(tmp_path):
     batch = OldBatch(tmp_path)
     tensors = batch.add()
     before = read_video(tensors).sha256
@@ -193,7 +193,7 @@ def test_the_digest_changes_with_what_is_read_and_with_nothing_else(tmp_path):
     assert read_video(tensors).sha256 != before
 
 
-def test_the_frames_of_a_video_may_be_fewer_than_recorded(tmp_path):
+def test_a_video_may_have_fewer_frames_than_recorded(tmp_path):
     batch = OldBatch(tmp_path)
     tensors = batch.add()
     write_source_video(batch.video(), width=WIDTH, height=HEIGHT, frames=5)
