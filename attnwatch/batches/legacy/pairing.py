@@ -25,7 +25,7 @@ from attnwatch.contract.names import MANIFEST_SUFFIX, identifier
 _METADATA = "video_metadata*.json"
 _CONFIGURATION = "configs"
 _Result = TypeVar("_Result")
-_FRESH = 2.0  # seconds during which another change may not alter a folder's modification time
+_FRESH = 2.0  # seconds after a change in which a further one may leave a folder's modification time the same
 
 
 @dataclass(frozen=True)

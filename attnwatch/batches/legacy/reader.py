@@ -124,9 +124,7 @@ class OldReader(AttentionReader):
             try:
                 self._grids[spatial] = latent_grid(spatial, recorded, self._video_size())
             except ValueError as error:
-                expected = (
-                    "one that fits exactly one grid; metadata with video_frames, video_height and video_width settle it"
-                )
+                expected = "a number that fits exactly one grid; record video_frames, video_height and video_width in the metadata"
                 raise TensorError(_problem(array.path, str(error), expected)) from None
         return self._grids[spatial]
 

@@ -61,7 +61,7 @@ def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
         )
         digest = hashlib.sha256(document.model_dump_json().encode()).hexdigest()
     except (ValidationError, ValueError) as error:
-        raise ManifestError(_problem(old, "names", str(error), "names in UTF-8", "rename the others")) from None
+        raise ManifestError(_problem(old, "names", str(error), "names in UTF-8", "rename the files")) from None
     video = old.batch / pairing.name
     return Manifest(
         path=old.tensors,
@@ -93,10 +93,10 @@ def _missing(words: list[WordFiles], summary: Mapping[str, Any] | None) -> list[
     for word in words:
         steps = _listed(summary, word.text) - set(word.steps)
         if steps:
-            notes.append(f"missing steps {_named(sorted(steps))} of {word.text!r}, which {SUMMARY_FILE} lists")
+            notes.append(f"{SUMMARY_FILE} lists steps {_named(sorted(steps))} of {word.text!r}, which are missing")
     known = {name for word in words for name in (word.text, word.word)}
     absent = [word for word in _targets(summary) if word not in known and _listed(summary, word)]
-    return notes + [f"missing word {word!r}, which {SUMMARY_FILE} lists" for word in absent]
+    return notes + [f"{SUMMARY_FILE} lists the word {word!r}, which is missing" for word in absent]
 
 
 def _targets(summary: Mapping[str, Any] | None) -> list[str]:

@@ -174,7 +174,7 @@ def test_a_summary_with_missing_steps_is_noted_and_does_not_mark_the_video_as_fi
     batch.write_summary(steps=(0, 2, 4, 6))
     manifest = read_video(tensors)
     assert manifest.finished_by == "quiet"
-    assert manifest.notes == ("missing steps 4, 6 of 'kiss', which summary.json lists",)
+    assert manifest.notes == ("summary.json lists steps 4, 6 of 'kiss', which are missing",)
 
 
 def test_a_half_written_summary_is_ignored(tmp_path):
