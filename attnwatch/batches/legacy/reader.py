@@ -124,7 +124,10 @@ class OldReader(AttentionReader):
             try:
                 self._grids[spatial] = latent_grid(spatial, recorded, self._video_size())
             except ValueError as error:
-                expected = "a number that fits exactly one grid; record video_frames, video_height and video_width in the metadata"
+                expected = (
+                    "a number that fits exactly one grid, "
+                    "or metadata with video_frames, video_height and video_width to choose one"
+                )
                 raise TensorError(_problem(array.path, str(error), expected)) from None
         return self._grids[spatial]
 
