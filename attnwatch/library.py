@@ -37,12 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def open(folder: PathName) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
-    """Find the videos that are finished now at or below a folder, without reading them.
-
-    Raises:
-        ConfigError: the folder does not exist.
-
-    """
+    """Find the videos finished at or below a folder; reads none of them. Raises `ConfigError` if it is missing."""
     path = Path(folder).absolute()
     if not path.exists():
         raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
@@ -144,27 +139,18 @@ class Video:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Slugs of the tracked words, in prompt order.
-
-        Raises:
-            NotReadyError: a tensor file is missing.
-            TensorError: a tensor file breaks the contract.
-
-        """
+        """Slugs of the tracked words, in prompt order. Raises `NotReadyError` and `TensorError`, like `attention`."""
         with _reader(self.manifest) as reader:
             return tuple(reader.words)
 
     def attention(self, word: str, *, step: Choice = None, layer: Choice = None, head: Choice = None) -> Float32Array:
-        """Return a word's mean attention over the selected steps, layers and heads.
+        """Return a word's mean attention over the selection: float32 `[frame, y, x]` on the latent grid.
 
         Args:
             word: slug of the word, or its text if no other word has the same.
             step: denoising steps, numbered as in the manifest; negative numbers count from the end; None for all.
             layer: layers by position; None for all.
             head: heads by position; None for all.
-
-        Returns:
-            float32 `[frame, y, x]` on the latent grid.
 
         Raises:
             UnknownNameError: (a `KeyError`) no word has this name; the message lists the tracked words.
@@ -207,13 +193,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Clip:
-    """A rendered video in memory, displayed by notebooks.
-
-    Attributes:
-        name: file name that the watcher would use.
-        data: H.264 in MP4.
-
-    """
+    """A rendered video that notebooks display: `data` is H.264 in MP4, `name` is the file name used by the watcher."""
 
     name: str
     data: bytes = field(repr=False)
@@ -233,7 +213,7 @@ def render_video(
     directory: PathName | None = None,
     **settings: Any,  # noqa: ANN401 - a setting's own type
 ) -> tuple[Path, ...]:
-    """Render all words of a video in this process, even if they were rendered before.
+    """Render all words of a video in this process, even if rendered before, and return the paths of the outputs.
 
     Args:
         video: the video, its manifest, or the path of either.
@@ -242,9 +222,6 @@ def render_video(
         settings: settings by name, as in a configuration file. They override environment variables, which override
             the batch's own settings. `workers` is the number of words encoded at the same time;
             `visualization_timeout` is ignored.
-
-    Returns:
-        The paths of the outputs.
 
     Raises:
         ConfigError: the video does not exist, or a setting is unknown or invalid.

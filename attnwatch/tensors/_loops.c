@@ -108,7 +108,7 @@ static int take_values(PyObject *object, Py_buffer *values, int flags, const cha
     if (values->ndim == 1 && (size_t)values->itemsize == size && length && strchr(types, values->format[length - 1]))
         return 1;
     PyBuffer_Release(values);
-    PyErr_SetString(PyExc_ValueError, "found an array of another type or rank; expected flat float32, uint16 and int64");
+    PyErr_SetString(PyExc_ValueError, "found an array of another kind; expected flat float32, uint16 and int64");
     return 0;
 }
 
