@@ -1,33 +1,37 @@
 """Command line: argv -> plan -> batch -> exit code.
 
-Exit codes: 0 the batch is complete, 1 some video failed, 2 usage, configuration or template is wrong,
-130 stopped by Ctrl+C, 143 stopped by SIGTERM.
+Exit codes: 0 the batch is complete, 1 a video failed, 2 wrong usage, configuration or template, 130 stopped by Ctrl+C,
+143 stopped by SIGTERM.
 
-What needs torch is imported only when a batch really begins, so that help, preview and errors come at once.
+Modules that need torch are imported only when a batch starts, so that help, previews and errors appear at once.
 """
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from inspect import Parameter as Argument
+from inspect import signature
 from pathlib import Path
-from typing import Annotated
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import App, CycloptsError, Group, Parameter
+from pydantic import ByteSize
+from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from generator.batch.plan import Plan, plan_batch, plan_resumption, read_template
 from generator.batch.progress import set_up_logging
 from generator.batch.ranks import Rank
-from generator.config import load_settings
+from generator.config import NAMES, Place, field_of, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.prompts.template import Variation, track
 from generator.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 PREVIEW_AT_MOST = 100
-"""Variations shown of a template that has more; --max-variations shows as many as it says."""
+"""Number of prompts that --preview shows; --max-variations overrides it."""
 
 app = App(
     name="python -m generator",
@@ -37,130 +41,90 @@ app = App(
 )
 
 _WHAT = Group("What to generate", sort_key=1)
-_VIDEO = Group("Videos (default: what the model recommends)", sort_key=2)
-_MODEL = Group("Model", sort_key=3)
-_ATTENTION = Group("What is kept of the attention", sort_key=4)
+_GROUPS = {
+    "video": Group("Videos (by default as the model recommends)", sort_key=2),
+    "model": Group("Model", sort_key=3),
+    "attention_analysis": Group("Stored attention", sort_key=4),
+}
+_COUNTS = ("videos_per_variation", "max_variations")
+"""Settings of the video block that say how many videos there are, not what they look like."""
+WITHOUT_FLAG = ("guidance_scale_2", "flow_shift")
+"""Settings of single model families, which belong in the family's configuration file."""
+REPEATABLE = ("track",)
+"""Lists whose flag is repeated, because a comma may be part of an item."""
 
 
-@dataclass(frozen=True)
-class Flags:
-    """Flags that are settings: each has a key in the configuration file and an environment variable too."""
-
-    template: Annotated[
-        str | None, Parameter(group=_WHAT, help="Prompt template: `[a|b]` are alternatives, `(word)` is tracked.")
-    ] = None
-    videos_per_variation: Annotated[
-        int | None, Parameter(group=_WHAT, help="Videos of each prompt, with seeds counting up (default: 1).")
-    ] = None
-    max_variations: Annotated[int | None, Parameter(group=_WHAT, help="Only the first N prompts of the template.")] = (
-        None
-    )
-    batch_name: Annotated[
-        str | None, Parameter(group=_WHAT, help="How the batch's folder begins (default: batch).")
-    ] = None
-    output: Annotated[str | None, Parameter(group=_WHAT, help="Folder that holds batches (default: outputs).")] = None
-    seed: Annotated[int | None, Parameter(group=_VIDEO, help="Seed of each prompt's first video (default: 42).")] = None
-    steps: Annotated[int | None, Parameter(group=_VIDEO, help="Denoising steps.")] = None
-    guidance_scale: Annotated[float | None, Parameter(group=_VIDEO, help="Classifier-free guidance.")] = None
-    negative_prompt: Annotated[str | None, Parameter(group=_VIDEO, help="What to guide away from.")] = None
-    width: Annotated[int | None, Parameter(group=_VIDEO, help="Pixels.")] = None
-    height: Annotated[int | None, Parameter(group=_VIDEO, help="Pixels.")] = None
-    frames: Annotated[int | None, Parameter(group=_VIDEO, help="Frames of each video.")] = None
-    fps: Annotated[float | None, Parameter(group=_VIDEO, help="Frames per second.")] = None
-    model: Annotated[
-        str | None,
-        Parameter(group=_MODEL, help="`tiny` (default), a folder, or a model on the Hugging Face hub."),
-    ] = None
-    revision: Annotated[str | None, Parameter(group=_MODEL, help="Version of a model on the hub.")] = None
-    device: Annotated[str | None, Parameter(group=_MODEL, help="`auto` (default), `cpu`, `cuda` or `cuda:1`.")] = None
-    dtype: Annotated[
-        str | None,
-        Parameter(group=_MODEL, help="`auto` (default: bfloat16 on a GPU), `float32`, `bfloat16` or `float16`."),
-    ] = None
-    offload: Annotated[
-        str | None,
-        Parameter(group=_MODEL, help="Keep on the device only the `model` at work, or `sequential`ly its layers."),
-    ] = None
-    vae_tiling: Annotated[bool | None, Parameter(group=_MODEL, help="Decode in tiles, in less memory.")] = None
-    vae_slicing: Annotated[bool | None, Parameter(group=_MODEL, help="Decode one sample at a time.")] = None
-    attention_backend: Annotated[
-        str | None, Parameter(group=_MODEL, help="Attention kernel by diffusers' name, such as `flash` or `sage`.")
-    ] = None
-    store_attention: Annotated[
-        bool | None,
-        Parameter(group=_ATTENTION, help="Keep a map per denoising step (default)."),
-    ] = None
-    store_aggregated_attention: Annotated[
-        bool | None, Parameter(group=_ATTENTION, help="Keep the mean over all steps (default).")
-    ] = None
-    storage_interval: Annotated[int | None, Parameter(group=_ATTENTION, help="Keep every Nth denoising step.")] = None
-    storage_dtype: Annotated[str | None, Parameter(group=_ATTENTION, help="`float16` (default) or `float32`.")] = None
-    spatial_downsample_factor: Annotated[
-        int | None, Parameter(group=_ATTENTION, help="Keep maps of a Nth of the height and width.")
-    ] = None
-    store_per_block: Annotated[
-        bool | None, Parameter(group=_ATTENTION, help="Keep each layer instead of their mean.")
-    ] = None
-    store_per_head: Annotated[bool | None, Parameter(group=_ATTENTION, help="Keep each head instead of the mean.")] = (
-        None
-    )
-    layers: Annotated[str | None, Parameter(group=_ATTENTION, help="Only these layers, such as `0,14,29`.")] = None
-    branch: Annotated[
-        str | None, Parameter(group=_ATTENTION, help="Branch of guidance: `cond` (default), `uncond` or `both`.")
-    ] = None
-    store_reserved: Annotated[
-        bool | None, Parameter(group=_ATTENTION, help="Keep the mass of padding and end of text too.")
-    ] = None
-    track: Annotated[
-        list[str] | None,
-        Parameter(group=_ATTENTION, negative="", help="Track a word that the template does not mark; repeatable."),
-    ] = None
-    compress_attention: Annotated[bool | None, Parameter(group=_ATTENTION, help="Compress with zstd.")] = None
-    max_attention_bytes: Annotated[
-        str | None, Parameter(group=_ATTENTION, help="Most bytes of one video's maps, such as `2GiB` (default: 4GiB).")
-    ] = None
-    self_check: Annotated[
-        bool | None, Parameter(group=_ATTENTION, help="Compute a sample again in float64; the manifest has the error.")
-    ] = None
-
-
-@app.default
 def generate(
     *,
     config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
     resume: Path | None = None,
     preview: Annotated[bool, Parameter(negative="")] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
-    flags: Annotated[Flags, Parameter(name="*")] = Flags(),
+    **settings: object,
 ) -> int:
     """Generate videos from a prompt template and record the attention to its tracked words.
 
     Each flag below is also a key of the configuration file and an environment variable (GENERATOR_STEPS).
-    Ctrl+C stops after the running denoising step and keeps every complete video; twice stops at once.
+    Ctrl+C stops after the current denoising step and keeps every complete video; a second one stops at once.
 
     Parameters
     ----------
     config
         YAML file with settings.
     resume
-        Folder of a batch to go on with; nothing else is needed then.
+        Folder of a batch to complete; no other flag is needed.
     preview
-        Print the prompts and the number of videos, and generate nothing.
+        Print the prompts and the number of videos without generating anything.
     verbose
-        Say more.
-    flags
-        Flags that are settings.
+        Log more details.
+    **settings
+        Flags that were given, by the names in `NAMES`.
 
     """
-    settings = load_settings(asdict(flags), os.environ, config)
+    merged = load_settings(settings, os.environ, config)
     if preview:
-        return _preview(settings if resume is None else plan_resumption(resume, settings).settings)
-    plan = plan_batch(settings) if resume is None else plan_resumption(resume, settings)
+        return _preview(merged if resume is None else plan_resumption(resume, merged).settings)
+    plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged)
     return _run(plan, verbose=verbose)
 
 
+def _with_flags(function: Callable[..., int]) -> Callable[..., int]:
+    """Replace the ``**settings`` of ``function``, as cyclopts sees it, with one parameter for each setting."""
+    shown = signature(function)
+    named = [argument for argument in shown.parameters.values() if argument.kind is not Argument.VAR_KEYWORD]
+    flags = [_flag(name, place) for name, place in NAMES.items() if name not in WITHOUT_FLAG]
+    function.__signature__ = shown.replace(parameters=[*named, *flags])  # type: ignore[attr-defined]
+    return function
+
+
+def _flag(name: str, place: Place) -> Argument:
+    kind = list[str] if name in REPEATABLE else _simple_type(field_of(place).annotation)
+    group = _WHAT if name in _COUNTS else _GROUPS.get(place.block, _WHAT)
+    parameter = Parameter(group=group, help=_help(name, field_of(place)), negative_iterable="")
+    return Argument(name, Argument.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, parameter])
+
+
+def _help(name: str, field: FieldInfo) -> str:
+    meaning = field.description or ""
+    notes = ["repeatable"] if name in REPEATABLE else []
+    if field.default:  # neither None nor False nor empty
+        size = field.default.human_readable().replace(".0", "") if isinstance(field.default, ByteSize) else None
+        notes.append(f"default: {size or ('on' if field.default is True else field.default)}")
+    return f"{meaning[:1].upper()}{meaning[1:]}{' (' + ', '.join(notes) + ')' if notes else ''}."
+
+
+def _simple_type(annotation: Any) -> type:  # noqa: ANN401 - any type hint
+    """Return bool, int or float if a setting is of that type; else text, which `load_settings` parses."""
+    while get_origin(annotation) in (Annotated, Union, UnionType):
+        annotation = get_args(annotation)[0]
+    return annotation if annotation in (bool, int, float) else str
+
+
+app.default(_with_flags(generate))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, by default that of the process, and return the exit code."""
+    """Run the command line (None: the arguments of this process) and return the exit code."""
     console = Console(stderr=True)
     try:
         code: int = app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
@@ -183,13 +147,13 @@ def _run(plan: Plan, *, verbose: bool) -> int:
         from generator.batch.run import run  # noqa: PLC0415 - imports torch and diffusers, which takes seconds
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"the module {error.name} is missing, which generating needs: pip install 'attnwatch[generator]'"
+            f"generation needs the module {error.name}, which is not installed: pip install 'attnwatch[generator]'"
         ) from error
     return run(plan, console)
 
 
 def _preview(settings: Settings) -> int:
-    """Print each prompt with its tracked words in brackets, its choices, and how many videos there will be."""
+    """Print each prompt with its tracked words in brackets and its choices, and the number of videos."""
     template = read_template(settings)
     limit = settings.video.max_variations
     total = min(template.count, limit or template.count)
@@ -206,7 +170,7 @@ def _preview(settings: Settings) -> int:
 def _describe(variation: Variation) -> str:
     marks = [(span.end, ")") for span in variation.spans] + [(span.start, "(") for span in variation.spans]
     marked = variation.prompt
-    for place, mark in sorted(marks, reverse=True):  # from the end, so that no place moves
+    for place, mark in sorted(marks, reverse=True):  # from the end, so that earlier offsets stay valid
         marked = f"{marked[:place]}{mark}{marked[place:]}"
     choices = ", ".join(f"{slot}: {text or 'nothing'}" for slot, text in variation.choices.items())
     return f"prompt_{variation.number:03}  {marked}" + (f"  [{choices}]" if choices else "")
@@ -217,7 +181,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _print(line: str) -> None:
-    """Write data to standard output, the only place that does."""
+    """Write a line of results to standard output; everything else goes to standard error."""
     sys.stdout.write(f"{line}\n")
 
 

@@ -1,40 +1,47 @@
-"""Where settings come from: flag > environment variable > configuration file > default.
+"""Loads settings: flag > environment variable > configuration file > default.
 
-Every layer becomes one flat table from a setting's place to its value and where that was found. The tables are
-merged and validated once, so an error can name the source of the value that it is about.
+Each source becomes one flat table that maps a setting to its value and to the place where it was found. The tables are
+merged and validated once, so that an error names the source of the wrong value.
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from generator import visualization
-from generator.errors import SettingsError
-from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
+from generator.errors import SettingsError, did_you_mean, nearest
+from generator.settings import (
+    AttentionSettings,
+    ModelSettings,
+    Settings,
+    VideoSettings,
+    VisualizationParams,
+    VisualizationSwitches,
+)
 
 ENVIRONMENT_PREFIX = "GENERATOR_"
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
-"""Names of the block about attention; the second is the one of older files."""
+"""Names of the attention block; the second one is that of older files."""
 WATCHER_BLOCK = "watcher"
+PARAMS_BLOCK = "visualization_params"
 
 
 class Place(NamedTuple):
-    """Where a setting stands in `Settings`; ``block`` is empty at the top."""
+    """Path of a setting in `Settings`; ``block`` is empty for top-level settings."""
 
     block: str
     key: str
 
     def __str__(self) -> str:
-        """Write it as in a file: ``video.steps``."""
+        """Format as in a file: ``video.steps``."""
         return f"{self.block}.{self.key}".lstrip(".")
 
 
 class Found(NamedTuple):
-    """A value, and a description of where it was found."""
+    """A value and a description of its source."""
 
     value: object
     source: str
@@ -51,20 +58,36 @@ TOP_LEVEL_KEYS = ("template", "batch_name", "output")
 
 
 def _names() -> dict[str, Place]:
-    """List settings by the names that flags and environment variables go by."""
-    places = [Place(block, key) for block, fields in BLOCKS.items() for key in fields.model_fields]
-    places += [Place("", key) for key in TOP_LEVEL_KEYS]
+    """Map the names that flags and environment variables use to settings."""
+    places = [Place("", key) for key in TOP_LEVEL_KEYS]
+    places += [Place(block, key) for block, fields in BLOCKS.items() for key in fields.model_fields]
     return {"model" if place == ("model", "id") else place.key: place for place in places}
 
 
 NAMES = _names()
 
 
+def field_of(place: Place) -> FieldInfo:
+    """Return the declaration of a setting: its type, default and meaning."""
+    model = BLOCKS[place.block] if place.block else Settings
+    return model.model_fields[place.key]
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of a setting, by its name in `NAMES`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting, by its name in `NAMES`."""
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}"
+
+
 def load_settings(flags: Mapping[str, object], environment: Mapping[str, str], file: Path | None) -> Settings:
-    """Merge all layers and validate them.
+    """Merge all sources and validate the result.
 
     Args:
-        flags: setting's name to value, as in `NAMES`; None where a flag was not given
+        flags: values of the flags that were given, by the names in `NAMES`
         environment: environment variables; those of the generator begin with ``GENERATOR_``
         file: a YAML file, or None
 
@@ -76,47 +99,43 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str], f
     if file is not None:
         merged |= _from_file(file)
     merged |= _from_environment(environment)
-    merged |= {
-        NAMES[name]: Found(value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value is not None
-    }
+    merged |= {NAMES[name]: Found(value, flag_of(name)) for name, value in flags.items()}
     return _validate(merged)
 
 
 def attention_settings(values: Mapping[str, object]) -> AttentionSettings:
-    """Validate settings of the block about attention alone, by name.
+    """Validate settings of ``attention_analysis``, by name.
 
     Raises:
         SettingsError: for a wrong value or an unknown name.
 
     """
-    for name in values:
-        if name not in AttentionSettings.model_fields:
-            raise SettingsError(f"{name}: there is no such setting. {_nearest(name, AttentionSettings.model_fields)}")
+    _refuse_unknown("", values, AttentionSettings.model_fields)
     layer = {Place("attention_analysis", name): Found(value, name) for name, value in values.items()}
     return _validate(layer).attention_analysis
 
 
 def _from_environment(environment: Mapping[str, str]) -> Layer:
-    """Take the variables that are settings, and refuse those that look like a slip of the keyboard."""
+    """Read the variables that are settings, and refuse those that look like a typo of one."""
     layer: Layer = {}
-    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}": place for name, place in NAMES.items()}
+    known = {variable_of(name): place for name, place in NAMES.items()}
     for variable, value in environment.items():
         if variable in known:
             layer[known[variable]] = Found(value, f"environment variable {variable}")
-        elif variable.startswith(ENVIRONMENT_PREFIX) and (near := get_close_matches(variable, known, 1, 0.85)):
-            raise SettingsError(f"environment variable {variable}: there is no such setting. Did you mean {near[0]}?")
+        elif variable.startswith(ENVIRONMENT_PREFIX) and nearest(variable, known, cutoff=0.85):
+            raise SettingsError(_unknown(f"environment variable {variable}", variable, known))
     return layer
 
 
 def _from_file(path: Path) -> Layer:
-    """Read a configuration file. Keys that are null are as good as absent."""
+    """Read a configuration file. A key whose value is null counts as absent."""
     layer: Layer = {}
     for key, value in _read_yaml(path).items():
         if key in ATTENTION_BLOCKS:
             layer |= _attention_layer(path, key, value)
         elif key in BLOCKS:
             entries = _mapping(path, key, value)
-            _refuse_unknown(path, f"{key}.", entries, BLOCKS[key].model_fields)
+            _refuse_unknown(f"{path}: {key}.", entries, BLOCKS[key].model_fields)
             layer |= {Place(key, name): Found(entry, f"{path}: {key}.{name}") for name, entry in entries.items()}
         elif key in TOP_LEVEL_KEYS:
             layer[Place("", key)] = Found(value, f"{path}: {key}")
@@ -131,7 +150,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"the configuration file {path} is not YAML: {error}") from error
     entries = _mapping(path, "", content)
-    _refuse_unknown(path, "", entries, [*BLOCKS, *TOP_LEVEL_KEYS, *ATTENTION_BLOCKS, WATCHER_BLOCK])
+    _refuse_unknown(f"{path}: ", entries, [*BLOCKS, *TOP_LEVEL_KEYS, *ATTENTION_BLOCKS, WATCHER_BLOCK])
     if all(block in entries for block in ATTENTION_BLOCKS):
         raise SettingsError(
             f"{path}: found both `{ATTENTION_BLOCKS[0]}` and `{ATTENTION_BLOCKS[1]}`, two names of one block. "
@@ -141,32 +160,35 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _attention_layer(path: Path, block: str, value: object) -> Layer:
-    """Split the block about attention into what the generator stores and what the watcher is asked for."""
+    """Split the attention block into the generator's own settings and its requests to the watcher."""
     entries = _mapping(path, block, value)
-    own = AttentionSettings.model_fields
-    _refuse_unknown(path, f"{block}.", entries, [*own, *visualization.SWITCHES, "visualization_params"])
+    own, switches = AttentionSettings.model_fields, VisualizationSwitches.model_fields
+    _refuse_unknown(f"{path}: {block}.", entries, [*own, *switches, PARAMS_BLOCK])
     layer = {
         Place("attention_analysis", key): Found(entry, f"{path}: {block}.{key}")
         for key, entry in entries.items()
         if key in own
     }
-    params = _mapping(path, f"{block}.visualization_params", entries.get("visualization_params"))
-    _refuse_unknown(path, f"{block}.visualization_params.", params, visualization.PARAMS)
-    switches = {key: entry for key, entry in entries.items() if key in visualization.SWITCHES}
-    _refuse_other_kinds(path, f"{block}.", switches)
-    _refuse_other_kinds(path, f"{block}.visualization_params.", params)
-    layer[Place("", "visualization")] = Found({**switches, **params}, f"{path}: {block}")
+    requests = {key: entry for key, entry in entries.items() if key in switches}
+    params = _mapping(path, f"{block}.{PARAMS_BLOCK}", entries.get(PARAMS_BLOCK))
+    _refuse_unknown(f"{path}: {block}.{PARAMS_BLOCK}.", params, VisualizationParams.model_fields)
+    _refuse_other_kinds(f"{path}: {block}.", requests, VisualizationSwitches)
+    _refuse_other_kinds(f"{path}: {block}.{PARAMS_BLOCK}.", params, VisualizationParams)
+    layer[Place("", "visualization")] = Found({**requests, **params}, f"{path}: {block}")
     return layer
 
 
-def _refuse_other_kinds(path: Path, prefix: str, entries: Mapping[str, object]) -> None:
-    for name, value in entries.items():
-        if expected := visualization.wrong_kind(name, value):
-            raise SettingsError(f"{path}: {prefix}{name}: found {value!r}; expected {expected}")
+def _refuse_other_kinds(prefix: str, entries: Mapping[str, object], model: type[BaseModel]) -> None:
+    try:
+        model.model_validate(entries)
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_complaint(details, f"{prefix}{details['loc'][0]}") for details in error.errors())
+        ) from error
 
 
 def _mapping(path: Path, name: str, value: object) -> dict[str, Any]:
-    """Return a block as a dictionary; an empty one may be null."""
+    """Return a block as a dictionary; an empty block may be null."""
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
@@ -174,15 +196,14 @@ def _mapping(path: Path, name: str, value: object) -> dict[str, Any]:
     return value
 
 
-def _refuse_unknown(path: Path, prefix: str, entries: Iterable[str], known: Iterable[str]) -> None:
+def _refuse_unknown(prefix: str, entries: Iterable[str], known: Iterable[str]) -> None:
     for key in entries:
         if key not in known:
-            raise SettingsError(f"{path}: {prefix}{key}: there is no such setting. {_nearest(key, known)}")
+            raise SettingsError(_unknown(f"{prefix}{key}", key, known))
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    return f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(sorted(known))}"
+def _unknown(place: str, name: str, known: Iterable[str]) -> str:
+    return f"{place}: unknown setting. {did_you_mean(name, known)}"
 
 
 def _validate(layer: Layer) -> Settings:
@@ -193,12 +214,17 @@ def _validate(layer: Layer) -> Settings:
     try:
         return Settings.model_validate(nested)
     except ValidationError as error:
-        raise SettingsError("\n".join(_complaint(details, layer) for details in error.errors())) from error
+        raise SettingsError(
+            "\n".join(_complaint(details, layer[_place(details)].source) for details in error.errors())
+        ) from error
 
 
-def _complaint(details: Any, layer: Layer) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core
-    """Say where a wrong value was found, what it is and what was expected."""
-    path = [str(part) for part in details["loc"]]
-    place = Place(path[0], path[1]) if path[0] in BLOCKS else Place("", path[0])
+def _place(details: Any) -> Place:  # noqa: ANN401 - a TypedDict of pydantic_core
+    first, *rest = map(str, details["loc"])
+    return Place(first, rest[0]) if first in BLOCKS else Place("", first)
+
+
+def _complaint(details: Any, source: str) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core
+    """Format one validation error: source, value found, value expected."""
     problem = details["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
-    return f"{layer[place].source}: found {details['input']!r}; {problem}"
+    return f"{source}: found {details['input']!r}; {problem}"

@@ -1,6 +1,6 @@
-"""What can be set, and what each setting may be.
+"""All settings of the generator: types, defaults and meanings.
 
-Some settings are null by default: the model's own recommended value is taken when the model is known.
+Each field's ``description`` is its only wording: ``--help`` and SETTINGS.md are made from it.
 """
 
 import re
@@ -17,6 +17,9 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 
 MAX_NAME_BYTES = 200
@@ -25,15 +28,15 @@ MAX_NAME_BYTES = 200
 def _no_boolean(value: object) -> object:
     """Refuse true and false where a number is expected; Python takes them for 1 and 0."""
     if isinstance(value, bool):
-        raise ValueError("expected a number")  # noqa: TRY004 - what pydantic turns into a ValidationError
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic turns it into a ValidationError
     return value
 
 
 def file_name(name: str, *, most_bytes: int = MAX_NAME_BYTES) -> str:
-    """Return ``name``, unless it cannot be the beginning of a file's name, or would hide it.
+    """Return ``name`` if a visible file's name can begin with it.
 
     Raises:
-        ValueError: says what is expected instead.
+        ValueError: naming what is expected instead.
 
     """
     if not re.fullmatch(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*", name) or len(name.encode()) > most_bytes:
@@ -51,7 +54,7 @@ def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _listed(value: object) -> object:
-    """Split text at commas, as flags and environment variables have lists."""
+    """Split text at commas, which is how flags and environment variables hold lists."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
@@ -59,11 +62,12 @@ Whole = Annotated[int, BeforeValidator(_no_boolean)]
 Positive = Annotated[Whole, Field(ge=1, le=100_000)]
 Index = Annotated[Whole, Field(ge=0, le=100_000)]
 Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """What one call of a pipeline is asked for, beside the prompt and the seed. Sizes are in pixels."""
+    """Arguments of one pipeline call except prompt and seed. Sizes are in pixels."""
 
     width: int
     height: int
@@ -75,7 +79,7 @@ class Sampling:
     guidance_scale_2: float | None = None
     """Guidance of a second network, which denoises at low noise; None: the same."""
     flow_shift: float | None = None
-    """Shift of the scheduler's noise levels; None: as the model comes."""
+    """Shift of the scheduler's noise levels; None: the scheduler's own."""
 
 
 class _Block(BaseModel):
@@ -83,63 +87,107 @@ class _Block(BaseModel):
 
 
 class ModelSettings(_Block):
-    """Which model, and where and how it runs."""
+    """The model, and where and how it runs."""
 
-    id: str = "tiny"
-    revision: str | None = None
-    device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    offload: Literal["none", "model", "sequential"] = "none"
-    vae_tiling: bool = False
-    vae_slicing: bool = False
-    attention_backend: str | None = None
+    id: str = Field(default="tiny", description="`tiny` (embedded), a folder, or a model on the Hugging Face hub")
+    revision: str | None = Field(
+        default=None, description="version of a model on the hub: a branch, a tag or a commit; by default the newest"
+    )
+    device: str = Field(default="auto", description="`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:1`")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="`auto` (bfloat16 on a GPU, float32 on a CPU), `float32`, `bfloat16` or `float16`",
+    )
+    offload: Literal["none", "model", "sequential"] = Field(
+        default="none",
+        description="what to move off the device to save memory, at the cost of time: `none`; `model`: all "
+        "components except the one in use; `sequential`: all layers except the one in use",
+    )
+    vae_tiling: bool = Field(default=False, description="decode in tiles: less memory; seams are blended")
+    vae_slicing: bool = Field(default=False, description="decode one sample at a time: less memory")
+    attention_backend: str | None = Field(
+        default=None,
+        description="attention kernel by its diffusers name, such as `flash`, `sage` or `_native_cudnn`; by default "
+        "torch chooses",
+    )
 
 
 class VideoSettings(_Block):
-    """What is generated. Null means the model's own recommended value."""
+    """The videos of a batch. None means the value that the model recommends."""
 
-    width: Positive | None = None
-    height: Positive | None = None
-    frames: Positive | None = None
-    fps: Annotated[Number, Field(gt=0, le=1000)] | None = None
-    steps: Positive | None = None
-    guidance_scale: Annotated[Number, Field(ge=0)] | None = None
-    guidance_scale_2: Annotated[Number, Field(ge=0)] | None = None
-    flow_shift: Annotated[Number, Field(gt=0)] | None = None
-    negative_prompt: str | None = None
-    seed: Annotated[Whole, Field(ge=0, le=2**62)] = 42
-    videos_per_variation: Positive = 1
-    max_variations: Positive | None = None
+    width: Positive | None = Field(default=None, description="width in pixels")
+    height: Positive | None = Field(default=None, description="height in pixels")
+    frames: Positive | None = Field(default=None, description="frames per video")
+    fps: Annotated[Number, Field(gt=0, le=1000)] | None = Field(default=None, description="frames per second")
+    steps: Positive | None = Field(default=None, description="denoising steps")
+    guidance_scale: Annotated[Number, Field(ge=0)] | None = Field(
+        default=None, description="strength of classifier-free guidance"
+    )
+    guidance_scale_2: Annotated[Number, Field(ge=0)] | None = Field(
+        default=None, description="strength of guidance in the second network of Wan 2.2; by default `guidance_scale`"
+    )
+    flow_shift: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="shift of the scheduler's noise levels; by default the scheduler's own"
+    )
+    negative_prompt: str | None = Field(default=None, description="text to guide away from")
+    seed: Annotated[Whole, Field(ge=0, le=2**62)] = Field(
+        default=42, description="seed of each prompt's first video; each further video of a prompt adds 1"
+    )
+    videos_per_variation: Positive = Field(default=1, description="videos per prompt")
+    max_variations: Positive | None = Field(
+        default=None, description="use only the first N prompts of the template; by default all"
+    )
 
     def over(self, recommended: Sampling) -> "VideoSettings":
-        """Fill in the model's recommended value for everything that is null."""
+        """Replace every None with the model's recommended value."""
         missing = {key for key in vars(recommended) if getattr(self, key) is None}
         return self.model_copy(update={key: getattr(recommended, key) for key in missing})
 
     def sampling(self) -> Sampling:
-        """Return what one call of the pipeline is asked for; what the model recommends must be filled in."""
+        """Return the arguments of one pipeline call. `over` must have replaced None before."""
         return Sampling(**{key: getattr(self, key) for key in Sampling.__dataclass_fields__})
 
 
 class AttentionSettings(_Block):
-    """What is kept of the attention to tracked words."""
+    """Which attention to tracked words is stored, and how."""
 
-    store_attention: bool = True
-    store_aggregated_attention: bool = True
-    compress_attention: bool = False
-    storage_interval: Positive = 1
-    storage_dtype: Literal["float16", "float32"] = "float16"
-    spatial_downsample_factor: Positive = 1
-    store_per_block: bool = False
-    store_per_head: bool = False
-    layers: Annotated[tuple[Index, ...], Field(min_length=1), BeforeValidator(_listed)] | None = None
-    branch: Literal["cond", "uncond", "both"] = "cond"
-    store_reserved: bool = False
-    track: Annotated[
-        tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...], BeforeValidator(_listed)
-    ] = ()
-    max_attention_bytes: Annotated[ByteSize, BeforeValidator(_no_boolean), Field(ge=1)] = ByteSize(4 * 2**30)
-    self_check: bool = False
+    store_attention: bool = Field(default=True, description="store a map for each denoising step")
+    store_aggregated_attention: bool = Field(
+        default=True, description="store the mean over all denoising steps, layers and heads"
+    )
+    compress_attention: bool = Field(
+        default=False, description="compress tensor files with zstd, as `.safetensors.zst`"
+    )
+    storage_interval: Positive = Field(default=1, description="store only every Nth denoising step")
+    storage_dtype: Literal["float16", "float32"] = Field(
+        default="float16", description="precision of the maps for each step: `float16` or `float32`"
+    )
+    spatial_downsample_factor: Positive = Field(
+        default=1, description="divide the height and width of the maps by N, by averaging"
+    )
+    store_per_block: bool = Field(default=False, description="store each layer instead of the mean over layers")
+    store_per_head: bool = Field(default=False, description="store each attention head instead of the mean over heads")
+    layers: Annotated[tuple[Index, ...], Field(min_length=1), BeforeValidator(_listed)] | None = Field(
+        default=None,
+        description="record only these text attention layers, counted from 0, such as `0,14,29`; by default all",
+    )
+    branch: Literal["cond", "uncond", "both"] = Field(
+        default="cond", description="branch of classifier-free guidance to record: `cond`, `uncond` or `both`"
+    )
+    store_reserved: bool = Field(
+        default=False, description="also store the attention to padding and to the end-of-text token"
+    )
+    track: Annotated[tuple[Word, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="track these words wherever they occur, besides those that the template marks"
+    )
+    max_attention_bytes: Annotated[ByteSize, BeforeValidator(_no_boolean), Field(ge=1)] = Field(
+        default=ByteSize(4 * 2**30),
+        description="largest size of one video's maps, such as `2GiB`; checked before generation starts",
+    )
+    self_check: bool = Field(
+        default=False,
+        description="recompute a random sample of rows in float64; the manifest records the largest error",
+    )
 
     @property
     def stores_anything(self) -> bool:
@@ -148,12 +196,86 @@ class AttentionSettings(_Block):
 
 
 class Settings(_Block):
-    """All settings of one batch. ``visualization`` is copied into the manifests and not interpreted."""
+    """All settings of one batch. ``visualization`` is copied into the manifests without being interpreted."""
 
     model: ModelSettings = ModelSettings()
     video: VideoSettings = VideoSettings()
     attention_analysis: AttentionSettings = AttentionSettings()
-    template: str | None = None
-    batch_name: Annotated[str, AfterValidator(file_name)] = "batch"
-    output: str = "outputs"
+    template: str | None = Field(
+        default=None, description="prompt template: `[a|b]` are alternatives, `(word)` is tracked"
+    )
+    batch_name: Annotated[str, AfterValidator(file_name)] = Field(
+        default="batch", description="first part of the batch folder's name; the date and time follow"
+    )
+    output: str = Field(default="outputs", description="folder that holds the batches")
     visualization: Annotated[dict[str, JsonValue], AfterValidator(_finite)] = {}
+
+
+def _kind(expected: str) -> WrapValidator:
+    """Word every error as ``expected ...``."""
+
+    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"expected {expected}") from None
+
+    return WrapValidator(check)
+
+
+_Switch = Annotated[bool, _kind("true or false")] | None
+_AnyNumber = Annotated[float, BeforeValidator(_no_boolean), _kind("a number")] | None
+_AnyInteger = Annotated[Whole, _kind("a whole number")] | None
+_Name = Annotated[str, _kind("a name")] | None
+_Pair = Annotated[tuple[float, float], _kind("two numbers, such as [12, 8]")] | None
+_Choice = (
+    Annotated[
+        int | str | tuple[int, ...],
+        BeforeValidator(_no_boolean),
+        _kind("a number, a range such as 0-9, or a list of numbers"),
+    ]
+    | None
+)
+
+
+class VisualizationSwitches(_Block):
+    """Settings of the watcher that are keys of ``attention_analysis`` itself.
+
+    The watcher knows their allowed values. Only their kinds are checked here, so that a mistake is found before
+    hours of generation and not after them. None is the watcher's own default.
+    """
+
+    auto_generate_per_video: _Switch = None
+    auto_generate_videos: _Switch = None
+
+
+class VisualizationParams(_Block):
+    """Settings of the watcher below ``attention_analysis.visualization_params``, checked in the same way."""
+
+    generate_attention_only: _Switch = None
+    generate_overlay: _Switch = None
+    generate_aggregated: _Switch = None
+    generate_step_evolution: _Switch = None
+    colormap: _Name = None
+    overlay_alpha: _AnyNumber = None
+    normalization: _Name = None
+    vmin: _AnyNumber = None
+    vmax: _AnyNumber = None
+    clip: _Pair = None
+    invert: _Switch = None
+    threshold: _AnyNumber = None
+    interpolation_steps: _AnyInteger = None
+    steps: _Choice = None
+    layers: _Choice = None
+    heads: _Choice = None
+    figsize: _Pair = None
+    include_colorbar: _Switch = None
+    static_duration: _AnyNumber = None
+    fps: _AnyNumber = None
+    quality: _Name = None
+    per_video_fps: _AnyNumber = None
+    per_video_quality: _Name = None
+    batch_fps: _AnyNumber = None
+    batch_quality: _Name = None
+    visualization_timeout: _AnyNumber = None
+    fail_on_visualization_error: _Switch = None

@@ -21,10 +21,9 @@ from attnwatch.tensors.file import open_tensors
 from attnwatch.tensors.reader import AttentionReader
 from generator import cli as generator_cli
 from generator import config as generator_config
-from generator import visualization as generator_visualization
 from generator.errors import SettingsError
 from generator.prompts import tokens as generator_tokens
-from generator.settings import AttentionSettings
+from generator.settings import AttentionSettings, VisualizationParams, VisualizationSwitches
 from tests.support import attnwatch, read_receipt
 
 TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"
@@ -221,7 +220,7 @@ def test_the_watcher_knows_what_the_generator_stores():
 
 
 def test_the_generator_knows_every_setting_that_a_batch_may_ask_for():
-    known = generator_visualization.SWITCHES | generator_visualization.PARAMS
+    known = {*VisualizationSwitches.model_fields, *VisualizationParams.model_fields}
     assert known == set(Visualization.model_fields)
 
 

@@ -1,9 +1,11 @@
+import re
 import subprocess
 import sys
 
 import pytest
 
 from generator import cli
+from generator.config import NAMES, field_of, flag_of
 
 DEMO = "a romantic (kiss) between [two men|two (women)|a man and woman]"
 
@@ -25,7 +27,7 @@ def test_preview_prints_prompts_with_marks_choices_and_the_number_of_videos(call
     ]
 
 
-def test_preview_shows_words_that_are_tracked_besides(call):
+def test_preview_shows_words_of_the_track_flag(call):
     _, out, _ = call("--template", "(two men) and a dog", "--track", "men", "--track", "DOG", "--preview")
     assert out.splitlines()[0] == "prompt_001  (two (men)) and a (dog)"
 
@@ -36,7 +38,7 @@ def test_preview_generates_nothing(call, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preview_of_too_many_variations_shows_how_they_begin(call):
+def test_preview_of_a_huge_template_shows_the_first_hundred_prompts(call):
     code, out, _ = call("--template", "[a|b|c|d|e|f|g|h|i|j]" * 12, "--preview")
     lines = out.splitlines()
     assert code == 0
@@ -47,19 +49,32 @@ def test_preview_of_too_many_variations_shows_how_they_begin(call):
     ]
 
 
-def test_preview_keeps_to_the_limit(call):
+def test_preview_respects_max_variations(call):
     _, out, _ = call("--template", "[a|b|c|d] dog", "--max-variations", "2", "--preview")
     assert out.splitlines()[-1] == "2 prompts x 1 video = 2 videos"
     assert len(out.splitlines()) == 3
 
 
 @pytest.mark.parametrize(("flag", "stored"), [("--store-per-head", True), ("--no-store-per-head", False), (None, True)])
-def test_a_flag_wins_over_the_file_also_to_switch_something_off(call, tmp_path, monkeypatch, flag, stored):
+def test_a_flag_overrides_the_file_and_can_switch_a_setting_off(call, tmp_path, monkeypatch, flag, stored):
     (tmp_path / "settings.yaml").write_text("attention_analysis: {store_per_head: true}")
     plans = []
     monkeypatch.setattr(cli, "_run", lambda plan, verbose: plans.append(plan) or 0)
     call("--config", str(tmp_path / "settings.yaml"), "--template", "a (dog)", *([flag] if flag else []))
     assert plans[0].settings.attention_analysis.store_per_head == stored
+
+
+def test_lists_and_sizes_are_taken_from_flags(call, monkeypatch):
+    plans = []
+    monkeypatch.setattr(cli, "_run", lambda plan, verbose: plans.append(plan) or 0)
+    call(
+        *("--template", "red, green (dog)", "--layers", "0,14,29", "--max-attention-bytes", "2GiB"),
+        *("--track", "red, green", "--track", "dog"),
+    )
+    kept = plans[0].settings.attention_analysis
+    assert kept.layers == (0, 14, 29)
+    assert kept.max_attention_bytes == 2 * 2**30
+    assert kept.track == ("red, green", "dog")
 
 
 @pytest.mark.parametrize(
@@ -75,14 +90,14 @@ def test_a_flag_wins_over_the_file_also_to_switch_something_off(call, tmp_path, 
         (["an argument"], "an argument"),
     ],
 )
-def test_usage_errors_exit_with_2_and_say_what_is_wrong(call, arguments, complaint):
+def test_usage_errors_exit_with_2_and_name_the_mistake(call, arguments, complaint):
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
     assert complaint in err
     assert "Traceback" not in err
 
 
-def test_the_caret_of_a_template_error_stands_where_it_should(call):
+def test_the_caret_of_a_template_error_points_at_the_mistake(call):
     _, _, err = call("--template", "a [b")
     shown, caret = err.splitlines()[-2:]
     assert shown[caret.index("^")] == "["
@@ -91,25 +106,24 @@ def test_the_caret_of_a_template_error_stands_where_it_should(call):
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["--template", DEMO, "--preview"], ["--template", "["]]
 )
-def test_torch_is_not_imported_before_a_batch_begins(arguments):
+def test_torch_is_not_imported_before_a_batch_starts(arguments):
     program = "import sys; from generator import cli; cli.main(); sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False, timeout=60)
     assert result.returncode == 0, result.stderr.decode()
 
 
-def test_help_names_every_flag(call):
+def test_help_shows_the_flag_and_the_meaning_of_every_setting(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     _, out, _ = call("--help")
-    flags = "--config --template --videos-per-variation --batch-name --output --seed --steps --guidance-scale --width "
-    flags += (
-        "--height --frames --fps --negative-prompt --model --device --dtype --resume --preview --max-variations -v "
-    )
-    flags += (
-        "--offload --vae-tiling --vae-slicing --attention-backend --store-per-block --store-per-head --layers --branch "
-    )
-    flags += (
-        "--storage-interval --spatial-downsample-factor --store-reserved --track --max-attention-bytes --self-check"
-    )
-    assert [flag for flag in flags.split() if flag not in out] == []
+    own = {"--config", "--resume", "--preview", "--verbose", "--help", "--version"}
+    shown = {name: field_of(place) for name, place in NAMES.items() if name not in cli.WITHOUT_FLAG}
+    switches = {flag_of(f"no_{name}") for name, field in shown.items() if field.annotation is bool}
+    assert set(re.findall(r"--[a-z][a-z-]+", out)) == {*own, *map(flag_of, shown), *switches}
+    for field in shown.values():
+        assert field.description.replace("`", "")[1:] in out
+    assert "a prompt adds 1 (default: 42)." in out
+    assert "Store a map for each denoising step (default: on)." in out
+    assert "(default: 4GiB)." in out
 
 
 def test_missing_libraries_are_named_with_the_remedy():

@@ -121,7 +121,7 @@ def test_a_call_that_cannot_be_recorded_is_refused_before_it_begins(model, argum
 
 
 def test_settings_and_pipelines_that_are_not_known_are_refused(model):
-    with pytest.raises(SettingsError, match=r"store_perhead: there is no such setting. Did you mean `store_per_head`"):
+    with pytest.raises(SettingsError, match=r"store_perhead: unknown setting. Did you mean `store_per_head`"):
         capture(model.pipe, ["kiss"], store_perhead=True).__enter__()
     with pytest.raises(SettingsError, match="branch: found 'all'; expected 'cond'"):
         capture(model.pipe, ["kiss"], branch="all").__enter__()
