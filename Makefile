@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture chaos test lint types imports unit schema lock clean
+.PHONY: help demo bench bench-capture chaos test lint types imports unit schema settings lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -46,6 +46,10 @@ schema: $(VENV)/.dev
 	for name in manifest batch batch-complete failure receipt contact-sheets status; do \
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
+
+# SETTINGS.md is generated from the settings models of both programs; a test fails when it is stale.
+settings: $(VENV)/.dev
+	$(BIN)/python -m tests.settings_document > SETTINGS.md
 
 # Pins for the targets above; `pip-compile` is in pip-tools. A local build's tag (`+cpu`) is no part of a version.
 lock:
