@@ -1,4 +1,4 @@
-"""Starting the generator as a user does, as a process of its own."""
+"""Start the generator as a user does, in a separate process."""
 
 import hashlib
 import json
@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+LIMIT = 900.0
+"""Seconds after which a process counts as hanging: far more than a heavily loaded machine needs."""
 
 
 def command(*arguments):
@@ -26,16 +28,16 @@ def environment():
     }
 
 
-def generate(*arguments, timeout=120):
+def generate(*arguments):
     """Run to the end; return the finished process, its output as text."""
     return subprocess.run(
-        command(*arguments), env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+        command(*arguments), env=environment(), capture_output=True, text=True, timeout=LIMIT, check=False
     )
 
 
 @contextmanager
 def generating(*arguments):
-    """Run in the background; whatever happens, the process is gone afterwards."""
+    """Run in the background; the process is killed at the end of the context if it still runs."""
     process = subprocess.Popen(
         command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -47,14 +49,16 @@ def generating(*arguments):
         process.stderr.close()
 
 
-def wait_for(condition, timeout=240.0):
-    """Return the first true value of ``condition``, or fail."""
-    deadline = time.monotonic() + timeout
+def wait_for(condition, *processes):
+    """Return the first true value of ``condition``; fail as soon as one of ``processes`` has ended without it."""
+    deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
+        ended = [process.returncode for process in processes if process.poll() is not None]
         if found := condition():
             return found
+        assert not ended, f"a process ended with {ended[0]} before the condition held"
         time.sleep(0.01)
-    raise AssertionError(f"waited {timeout} s in vain")
+    raise AssertionError(f"the condition did not hold within {LIMIT} s")
 
 
 def batch_below(output):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.generator_support import (
+    LIMIT,
     assert_whole,
     batch_below,
     contents,
@@ -49,9 +50,9 @@ def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path, number, code):
     with generating(*SLOW, "--output", tmp_path) as process:
-        wait_for(lambda: manifests(tmp_path))
+        wait_for(lambda: manifests(tmp_path), process)
         process.send_signal(number)
-        assert process.wait(timeout=30) == code
+        assert process.wait(timeout=LIMIT) == code
         log = process.stderr.read()
     folder = batch_below(tmp_path)
     ended = read(folder / "batch.complete.json")
@@ -65,21 +66,21 @@ def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path,
 
 def test_a_second_signal_ends_at_once(tmp_path):
     with generating(*BATCH, "--steps", "2000", "--output", tmp_path) as process:
-        wait_for(lambda: "to be made" in process.stderr.readline())
+        wait_for(lambda: "to be made" in process.stderr.readline(), process)
         # Stopped, both signals wait until it runs again: no step can end between them.
         process.send_signal(signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
-        assert process.wait(timeout=30) in {130, 143}
+        assert process.wait(timeout=LIMIT) in {130, 143}
     assert not (batch_below(tmp_path) / "batch.complete.json").exists()
 
 
 def test_a_killed_batch_is_resumed_to_the_same_videos(tmp_path, uninterrupted):
     with generating(*SLOW, "--output", tmp_path) as process:
-        wait_for(lambda: len(manifests(tmp_path)) >= 2)
+        wait_for(lambda: len(manifests(tmp_path)) >= 2, process)
         process.kill()
-        assert process.wait(timeout=30) == -signal.SIGKILL
+        assert process.wait(timeout=LIMIT) == -signal.SIGKILL
     folder = batch_below(tmp_path)
     assert not (folder / "batch.complete.json").exists()
     assert_whole(folder)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.integration.generator_support import (
+    LIMIT,
     assert_whole,
     batch_below,
     command,
@@ -64,7 +65,7 @@ def test_a_launcher_has_its_processes_make_one_batch_together(tmp_path, alone):
     launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     arguments = ["-m", "generator", *SMALL, "--steps", "2", "--output", str(tmp_path)]
     result = subprocess.run(
-        [*launcher, *arguments], env=environment(), capture_output=True, text=True, timeout=240, check=False
+        [*launcher, *arguments], env=environment(), capture_output=True, text=True, timeout=LIMIT, check=False
     )
     assert result.returncode == 0, result.stderr
     folder = batch_below(tmp_path)
@@ -79,9 +80,9 @@ def test_a_launcher_has_its_processes_make_one_batch_together(tmp_path, alone):
 
 def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_path):
     with both(*SMALL, "--steps", "20", "--output", tmp_path) as (first, second):
-        wait_for(lambda: manifests(tmp_path))
+        wait_for(lambda: manifests(tmp_path), first, second)
         second.kill()
-        assert first.wait(timeout=240) == 1
+        assert first.wait(timeout=LIMIT) == 1
         log = first.stderr.read()
     assert "process 1 of 2 ended before its time" in log
     folder = batch_below(tmp_path)
@@ -92,7 +93,7 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_pat
     kept = {path: path.stat().st_mtime_ns for path in manifests(tmp_path)}
 
     with both("--resume", folder) as processes:
-        logs = [process.communicate(timeout=240)[1] for process in processes]
+        logs = [process.communicate(timeout=LIMIT)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], logs
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert sum(log.count("] video ") for log in logs) == 6 - len(kept)
@@ -101,11 +102,11 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_pat
 
 def test_a_signal_to_all_processes_ends_the_batch_in_order(tmp_path):
     with both(*SMALL, "--steps", "400", "--output", tmp_path) as processes:
-        wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")))
-        wait_for(lambda: "to be made" in processes[0].stderr.readline())
+        wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")), *processes)
+        wait_for(lambda: "to be made" in processes[0].stderr.readline(), *processes)
         for process in processes:
             os.kill(process.pid, signal.SIGTERM)
-        assert [process.wait(timeout=240) for process in processes] == [143, 143]
+        assert [process.wait(timeout=LIMIT) for process in processes] == [143, 143]
         log = processes[0].stderr.read()
     assert "ended before its time" not in log
     assert read(batch_below(tmp_path) / "batch.complete.json")["status"] == "interrupted"
@@ -114,7 +115,7 @@ def test_a_signal_to_all_processes_ends_the_batch_in_order(tmp_path):
 def test_failures_in_any_process_are_told_by_the_first(tmp_path):
     # A CPU has no such kernel, so each video fails.
     with both(*SMALL, "--attention-backend", "_native_cudnn", "--output", tmp_path) as processes:
-        codes = [process.wait(timeout=240) for process in processes]
+        codes = [process.wait(timeout=LIMIT) for process in processes]
     assert codes == [1, 0]
     counts = read(batch_below(tmp_path) / "batch.complete.json")["counts"]
     assert counts == {"expected": 6, "complete": 0, "failed": 6}

@@ -50,8 +50,8 @@ def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch)
     assert not (manifest.parent / "attention_videos").exists()
 
 
-def test_the_example_of_a_script_of_ones_own_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
-    """It runs as it stands there, with the embedded model in the place of a large one, and of its size."""
+def test_the_example_of_a_users_script_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
+    """It runs as printed, with the embedded model and its size in place of a large model."""
     monkeypatch.chdir(tmp_path)
     from generator.models import tiny
 

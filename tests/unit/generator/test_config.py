@@ -26,7 +26,7 @@ def refused(flags=None, environment=None, file=None):
     return str(caught.value)
 
 
-def test_nothing_given_means_defaults():
+def test_without_any_source_all_settings_have_their_defaults():
     assert load_settings({}, {}, None) == Settings()
 
 
@@ -87,17 +87,17 @@ def test_the_demo_configuration_shows_every_setting():
     assert set(AttentionSettings.model_fields) < set(shown["attention_analysis"])
 
 
-def test_the_older_name_of_the_block_is_understood(written):
+def test_the_older_name_of_the_attention_block_is_accepted(written):
     file = written("attention_analysis_settings: {storage_interval: 5}")
     assert load_settings({}, {}, file).attention_analysis.storage_interval == 5
 
 
-def test_both_names_at_once_are_refused(written):
+def test_both_names_of_the_attention_block_at_once_are_refused(written):
     message = refused(file=written("attention_analysis: {}\nattention_analysis_settings: {}"))
     assert "found both" in message
 
 
-def test_what_belongs_to_the_watcher_is_passed_on_as_it_is(written):
+def test_settings_of_the_watcher_are_passed_on_unchanged(written):
     file = written("""
         attention_analysis:
           auto_generate_per_video: false
@@ -130,7 +130,7 @@ def test_what_belongs_to_the_watcher_is_passed_on_as_it_is(written):
         ("attention_analysis: {stepz: 1}", "unknown setting"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_one(written, text, complaint):
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(written, text, complaint):
     file = written(text)
     message = refused(file=file)
     assert message.startswith(f"{file}: ")
@@ -167,7 +167,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(written, text, complain
         ("attention_analysis: {track: [kiss, ' ']}", "attention_analysis.track: found ' '"),
     ],
 )
-def test_a_wrong_value_is_refused_with_its_place(written, text, complaint):
+def test_a_wrong_value_is_refused_with_its_location(written, text, complaint):
     file = written(text)
     message = refused(file=file)
     assert message.startswith(f"{file}: ")
@@ -179,23 +179,23 @@ def test_the_source_of_a_wrong_value_is_named():
     assert refused(flags={"batch_name": "a/b"}).startswith("--batch-name: found 'a/b'")
 
 
-def test_a_slip_in_an_environment_variable_is_noticed_and_a_foreign_one_is_not():
+def test_a_typo_in_an_environment_variable_is_refused_and_an_unrelated_one_is_ignored():
     assert "Did you mean `GENERATOR_STEPS`?" in refused(environment={"GENERATOR_STEP": "5"})
     assert load_settings({}, {"GENERATOR_HOME_OF_ANOTHER_PROGRAM": "x"}, None) == Settings()
 
 
-def test_null_means_as_if_it_were_not_there(written):
+def test_null_counts_as_absent(written):
     settings = load_settings({}, {}, written("video: {steps: null, seed: null}\ntemplate: null\nmodel:\n"))
     assert settings == Settings()
     assert settings.video.model_fields_set == set()
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path, written):
+def test_an_unreadable_file_is_named(tmp_path, written):
     assert "No such file" in refused(file=tmp_path / "absent.yaml")
     assert "is not YAML" in refused(file=written("a: [b"))
 
 
-def test_what_is_null_takes_what_the_model_recommends():
+def test_null_is_replaced_with_the_models_recommendation():
     recommended = Sampling(832, 480, 81, 16.0, 50, 5.0)
     video = VideoSettings(steps=7, guidance_scale=0.0, negative_prompt="blurry").over(recommended)
     assert video.sampling() == Sampling(832, 480, 81, 16.0, 7, 0.0, "blurry")

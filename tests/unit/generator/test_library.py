@@ -1,4 +1,4 @@
-"""Recording attention around one's own call of a pipeline."""
+"""`capture` records attention of pipeline calls in a user's script."""
 
 import json
 
@@ -21,7 +21,7 @@ def call(model, prompt="a kiss and a dog", **arguments):
     return model.pipe(**{"prompt": prompt, **CALL, "generator": generator, **arguments}).frames[0]
 
 
-def test_the_maps_are_those_of_the_generator_and_the_video_is_the_same(model, sampling, words):
+def test_capture_returns_the_generators_maps_and_leaves_the_video_unchanged(model, sampling, words):
     tracked = words("a (kiss) and a (dog)")
     without = call(model)
     with recording(model, tracked, model.grid(sampling), Keep()) as recorder:
@@ -36,7 +36,7 @@ def test_the_maps_are_those_of_the_generator_and_the_video_is_the_same(model, sa
         assert np.array_equal(maps.aggregated(name), recorder.aggregated()[place].numpy())
 
 
-def test_what_was_recorded_is_written_as_a_batch(model, tmp_path):
+def test_recorded_maps_can_be_written_as_a_batch(model, tmp_path):
     with capture(model.pipe, words=["kiss"]) as maps:
         frames = call(model, negative_prompt="dark", guidance_scale=3.0)
     manifest = write_video(tmp_path / "videos/prompt_001/video_001.mp4", frames, fps=8, attention=maps)
@@ -56,7 +56,7 @@ def test_what_was_recorded_is_written_as_a_batch(model, tmp_path):
     assert document["tokens"][0]["positions"] == [1]
 
 
-def test_settings_are_those_of_the_configuration_file(model):
+def test_settings_have_the_names_of_the_configuration_file(model):
     with capture(model.pipe, ["kiss"], store_per_head=True, branch="both", storage_dtype="float32") as maps:
         call(model)
     assert maps.names == ("kiss", "uncond/kiss")
@@ -65,7 +65,7 @@ def test_settings_are_those_of_the_configuration_file(model):
     assert not np.array_equal(maps["kiss"], maps["uncond/kiss"])
 
 
-def test_each_call_of_a_loop_is_recorded_and_the_last_one_is_at_hand(model, tmp_path):
+def test_each_call_in_a_loop_is_recorded_and_the_maps_are_those_of_the_last(model, tmp_path):
     with capture(model.pipe, ["kiss"]) as maps:
         for number in (1, 2):
             frames = call(model, "a kiss " + "and a kiss" * (number - 1))
@@ -75,7 +75,7 @@ def test_each_call_of_a_loop_is_recorded_and_the_last_one_is_at_hand(model, tmp_
     assert list(map(len, tokens)) == [1, 2]
 
 
-def test_only_the_mean_is_there_if_nothing_else_was_kept(model):
+def test_only_the_mean_is_available_if_steps_are_not_stored(model):
     with capture(model.pipe, ["kiss"], store_attention=False) as maps:
         call(model)
     assert maps.aggregated("kiss").shape == (2, 3, 4)
@@ -83,21 +83,21 @@ def test_only_the_mean_is_there_if_nothing_else_was_kept(model):
         maps["kiss"]
 
 
-def test_the_pipeline_is_left_as_it_was_also_after_an_exception(model):
+def test_the_pipeline_is_restored_even_after_an_exception(model):
     before = type(model.pipe).__call__
     with pytest.raises(TokenError), capture(model.pipe, ["kiss"]):
         call(model, "dog " * 512 + "kiss")
     assert type(model.pipe).__call__ is before
 
 
-def test_another_pipeline_of_the_same_kind_is_not_recorded(model):
+def test_another_pipeline_of_the_same_class_is_not_recorded(model):
     other = type(model.pipe)(**model.pipe.components)
     other.set_progress_bar_config(disable=True)
     with pytest.raises(CaptureError, match="was not called inside"), capture(model.pipe, ["kiss"]):
         other(prompt="a dog", **CALL)
 
 
-def test_before_the_first_call_there_is_nothing(model, tmp_path):
+def test_maps_are_unavailable_before_the_first_call(model, tmp_path):
     with capture(model.pipe, ["kiss"]) as maps:
         with pytest.raises(CaptureError, match="nothing was recorded yet"):
             maps["kiss"]
@@ -115,12 +115,12 @@ def test_before_the_first_call_there_is_nothing(model, tmp_path):
         ({"prompt": "dog " * 512 + "kiss"}, TokenError, "it is cut off"),
     ],
 )
-def test_a_call_that_cannot_be_recorded_is_refused_before_it_begins(model, arguments, error, complaint):
+def test_a_call_that_cannot_be_recorded_is_refused_before_it_starts(model, arguments, error, complaint):
     with pytest.raises(error, match=complaint), capture(model.pipe, ["kiss"]):
         call(model, **arguments)
 
 
-def test_settings_and_pipelines_that_are_not_known_are_refused(model):
+def test_unknown_settings_and_pipelines_are_refused(model):
     with pytest.raises(SettingsError, match=r"store_perhead: unknown setting. Did you mean `store_per_head`"):
         capture(model.pipe, ["kiss"], store_perhead=True).__enter__()
     with pytest.raises(SettingsError, match="branch: found 'all'; expected 'cond'"):
@@ -133,7 +133,7 @@ def test_settings_and_pipelines_that_are_not_known_are_refused(model):
         capture(UnknownPipeline(), ["kiss"]).__enter__()
 
 
-def test_a_pipeline_of_ones_own_that_is_derived_from_a_known_one_is_recorded(model):
+def test_a_users_subclass_of_a_known_pipeline_is_recorded(model):
     class MyPipeline(type(model.pipe)):
         pass
 

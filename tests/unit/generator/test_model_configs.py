@@ -1,4 +1,4 @@
-"""The configurations that are shipped for real models, against a tiny pipeline of the same class."""
+"""The shipped configurations of real models, checked against a tiny pipeline of the same class."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ SHIPPED = {
     "mochi": "mochi",
     "animatediff": "animatediff",
 }
-OF_THE_FAMILY = ["cogvideox-5b", "ltx-video", "hunyuanvideo", "mochi", "animatediff"]
+WITH_FAMILY_DEFAULTS = ["cogvideox-5b", "ltx-video", "hunyuanvideo", "mochi", "animatediff"]
 
 
 def settings_of(name):
@@ -32,7 +32,7 @@ def model_of(name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_a_shipped_configuration_asks_for_can_be_made(name):
+def test_a_shipped_configuration_is_possible_with_its_model(name):
     settings, model = settings_of(name), model_of(name)
     sampling = settings.video.over(model.recommended).sampling()
     model.check(sampling)
@@ -41,8 +41,8 @@ def test_what_a_shipped_configuration_asks_for_can_be_made(name):
     assert settings.attention_analysis.stores_anything
 
 
-@pytest.mark.parametrize("name", OF_THE_FAMILY)
-def test_a_shipped_configuration_agrees_with_what_its_family_recommends(name):
+@pytest.mark.parametrize("name", WITH_FAMILY_DEFAULTS)
+def test_a_shipped_configuration_agrees_with_its_familys_recommendation(name):
     asked, recommended = settings_of(name).video, vars(model_of(name).recommended)
     assert asked.width
     for key, value in recommended.items():
@@ -50,12 +50,12 @@ def test_a_shipped_configuration_agrees_with_what_its_family_recommends(name):
             assert getattr(asked, key) == value, key
 
 
-def test_there_is_a_configuration_for_every_family_and_nothing_else():
+def test_every_family_has_a_configuration_and_there_are_no_others():
     classes = {type(families.build(name)).__name__ for name in SHIPPED.values()}
     assert classes == set(FAMILIES)
     assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*SHIPPED, "attention_visualization_demo"}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_configuration_says_how_it_is_used(name):
+def test_a_shipped_configuration_shows_the_command_that_uses_it(name):
     assert f"--config configs/{name}.yaml" in (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")

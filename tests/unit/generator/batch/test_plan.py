@@ -26,16 +26,16 @@ def test_video_k_of_every_variation_has_the_same_seed():
     assert plan.videos[3].manifest == "videos/prompt_002/video_002.complete.json"
 
 
-def test_only_the_first_variations_if_there_is_a_limit():
+def test_max_variations_limits_the_plan_to_the_first_prompts():
     assert len(plan_batch(settings(max_variations=1)).variations) == 1
 
 
-def test_without_a_template_there_is_nothing_to_plan():
+def test_a_missing_template_is_refused():
     with pytest.raises(UsageError, match="no template: say what to generate with --template"):
         plan_batch(Settings())
 
 
-def test_far_too_many_variations_are_refused_at_once_unless_they_are_limited():
+def test_too_many_variations_are_refused_at_once_unless_limited():
     template = "[a|b|c|d|e|f|g|h|i|j]" * 12
     with pytest.raises(UsageError, match=r"1,000,000,000,000 variations, more than 10,000.*--max-variations"):
         plan_batch(Settings(template=template))
@@ -78,7 +78,7 @@ def batch(tmp_path):
     return write
 
 
-def test_a_resumed_batch_is_what_it_was_going_to_be(batch):
+def test_a_resumed_batch_follows_its_original_plan(batch):
     plan = plan_resumption(batch(), Settings())
     assert plan.template == TEMPLATE
     assert plan.settings.video.seed == 7
@@ -103,17 +103,17 @@ def test_the_same_settings_may_be_given_again(batch):
         ({"storage_dtype": "float32"}, "begun with attention_analysis.storage_dtype 'float16', now 'float32'"),
     ],
 )
-def test_other_settings_than_the_batch_was_begun_with_are_refused(batch, flags, complaint):
+def test_settings_other_than_those_of_the_batch_are_refused(batch, flags, complaint):
     with pytest.raises(ResumeError, match=re.escape(complaint)):
         plan_resumption(batch(), load_settings(flags, {}, None))
 
 
-def test_a_batch_may_go_on_on_another_device(batch):
+def test_a_batch_may_be_resumed_on_another_device(batch):
     plan = plan_resumption(batch(), Settings(model=ModelSettings(device="cuda:1"), output="elsewhere"))
     assert plan.settings.model.device == "cuda:1"
 
 
-def test_a_batch_file_that_was_changed_is_refused(batch):
+def test_an_edited_batch_file_is_refused(batch):
     with pytest.raises(ResumeError, match="lists other videos"):
         plan_resumption(batch(videos=[{"video_id": "prompt_001_vid001", "seed": 99}]), Settings())
     with pytest.raises(ResumeError, match="not the batch file of a generator like this"):
@@ -123,12 +123,12 @@ def test_a_batch_file_that_was_changed_is_refused(batch):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\ufffd"])
-def test_a_batch_file_that_is_none_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_batch_file_is_refused(tmp_path, content):
     (tmp_path / "batch.json").write_text(content)
     with pytest.raises(ResumeError, match=r"batch\.json"):
         plan_resumption(tmp_path, Settings())
 
 
-def test_a_folder_that_is_no_batch_is_refused(tmp_path):
+def test_a_folder_without_a_batch_file_is_refused(tmp_path):
     with pytest.raises(ResumeError, match=r"No such file.*Expected the folder of one batch"):
         plan_resumption(tmp_path, Settings())

@@ -26,7 +26,7 @@ def run(*, terminal):
     return stream.getvalue()
 
 
-def test_elsewhere_than_on_a_terminal_there_are_whole_plain_lines_only():
+def test_outside_a_terminal_only_whole_plain_lines_are_printed():
     lines = run(terminal=False).splitlines()
     assert len(lines) == 2
     assert re.match(
@@ -44,7 +44,7 @@ def test_on_a_terminal_there_are_two_bars():
     assert "prompt_001_vid001" in shown
 
 
-def test_after_the_last_step_a_video_is_shown_to_be_decoded():
+def test_after_the_last_step_the_bar_shows_decoding():
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80)
     with BatchProgress(console, total=6, done=2) as progress:
@@ -63,12 +63,12 @@ def test_loading_is_shown_on_a_terminal_and_logged_everywhere(terminal):
     console = Console(file=stream, force_terminal=terminal, width=80)
     set_up_logging(console, verbose=False)
     with loading(console, "some/model"):
-        time.sleep(0.2)  # a spinner is drawn some times a second
+        time.sleep(0.2)  # the spinner is drawn a few times per second
     assert ("loading some/model" in stream.getvalue()) == terminal
     assert re.search(r"INFO: loaded some/model in \d+\.\d s\n", stream.getvalue())
 
 
-def test_only_the_generators_own_notes_are_shown():
+def test_only_the_generators_own_messages_are_shown_at_info_level():
     stream = io.StringIO()
     set_up_logging(Console(file=stream), verbose=False)
     logging.getLogger("generator.batch.run").info("own")
@@ -78,7 +78,7 @@ def test_only_the_generators_own_notes_are_shown():
     assert stream.getvalue().count("\n") == 1
 
 
-def test_processes_that_write_to_one_place_are_told_apart():
+def test_a_prefix_tells_apart_processes_that_share_a_log():
     stream = io.StringIO()
     set_up_logging(Console(file=stream), verbose=False, prefix="[1] ")
     logging.getLogger("generator.batch.run").info("own")

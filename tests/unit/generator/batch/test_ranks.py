@@ -12,12 +12,12 @@ def test_without_a_launcher_there_is_one_process():
     rank.meet()
 
 
-def test_a_launchers_variables_say_which_process_this_is():
+def test_the_rank_is_read_from_the_variables_of_a_launcher():
     rank = Rank.of({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"})
     assert (rank.number, rank.size, rank.local, rank.is_first) == (5, 8, 1, False)
 
 
-def test_variables_that_are_no_numbers_are_refused():
+def test_rank_variables_that_are_not_numbers_are_refused():
     with pytest.raises(SettingsError, match=r"RANK, WORLD_SIZE, LOCAL_RANK: expected numbers; .*'first'"):
         Rank.of({"RANK": "first"})
 
@@ -41,11 +41,11 @@ def test_every_item_belongs_to_exactly_one_process(size):
         (Rank(3, 4, 3), "cpu", "cpu"),
     ],
 )
-def test_each_process_of_a_machine_has_a_gpu_of_its_own(monkeypatch, rank, asked, given):
+def test_each_process_of_a_machine_gets_its_own_gpu(monkeypatch, rank, asked, given):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert rank.device(asked) == given
 
 
-def test_without_a_gpu_each_process_takes_the_cpu(monkeypatch):
+def test_without_a_gpu_each_process_uses_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert Rank(1, 2, 1).device("auto") == "auto"

@@ -1,4 +1,4 @@
-"""Whole batches with the embedded model, in this process."""
+"""Complete batches in this process, with a tiny random model in place of the embedded one."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_the_layout_of_a_batch(make):
     assert (folder / "videos/prompt_002/prompt.txt").read_text() == "a romantic kiss between two women\n"
 
 
-def test_a_manifest_tells_everything(make, model):
+def test_a_manifest_describes_the_video_completely(make, model):
     _, folder = make()
     place = folder / "videos/prompt_001"
     manifest = read(place / "video_001.complete.json")
@@ -181,7 +181,7 @@ def test_the_tensors_have_the_names_shapes_and_metadata_of_the_format(make):
         ({"storage_interval": 2}, {"kiss": (2, 1, 1, 2, 3, 4), "kiss.aggregated": (2, 3, 4)}),
     ],
 )
-def test_what_is_stored_is_what_was_asked_for(make, attention, shapes):
+def test_the_stored_maps_follow_the_settings(make, attention, shapes):
     _, folder = make(template="a (kiss)", attention=AttentionSettings(**attention, storage_dtype="float32"))
     place = folder / "videos/prompt_001"
     tensors, metadata = read_tensors(place / "attention_maps/vid001.safetensors")
@@ -191,7 +191,7 @@ def test_what_is_stored_is_what_was_asked_for(make, attention, shapes):
     assert [step["index"] for step in read(place / "video_001.complete.json")["denoising"]] == stored
 
 
-def test_the_size_is_told_before_the_first_video_and_is_right(make, caplog):
+def test_the_size_is_logged_before_the_first_video_and_is_exact(make, caplog):
     caplog.set_level("INFO", "generator")
     _, folder = make()
     lines = [message for message in caplog.messages if message.startswith(("attention: ", "video "))]
@@ -201,7 +201,7 @@ def test_the_size_is_told_before_the_first_video_and_is_right(make, caplog):
     assert sum(tensor.nbytes for tensor in tensors.values()) == 480
 
 
-def test_a_disk_that_is_too_small_is_noticed_before_the_first_video(make, caplog, monkeypatch):
+def test_too_little_disk_space_is_reported_before_the_first_video(make, caplog, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=719))
     make()
     assert "has 719 bytes free, less than the attention alone will take" in caplog.text
@@ -213,7 +213,7 @@ def test_too_much_attention_is_refused_before_anything_is_written(make, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_large_maps_are_on_the_disk_before_the_video_is(make, model, monkeypatch):
+def test_large_maps_are_written_step_by_step_before_the_video(make, model, monkeypatch):
     monkeypatch.setattr("generator.outputs.store.MOST_IN_ONE_FILE", 0)
     generate, seen = model.generate, []
 
@@ -235,7 +235,7 @@ def test_large_maps_are_on_the_disk_before_the_video_is(make, model, monkeypatch
     assert set(manifest["files"]) == {"video_001.mp4", *manifest["attention"]}
 
 
-def test_of_a_video_that_fails_no_maps_are_left(make, model, monkeypatch):
+def test_a_failed_video_leaves_no_maps(make, model, monkeypatch):
     monkeypatch.setattr("generator.outputs.store.MOST_IN_ONE_FILE", 0)
     monkeypatch.setattr("generator.outputs.video.encode_video", raising(VideoError("no numbers")))
     code, folder = make(template="a (kiss)")
@@ -244,15 +244,15 @@ def test_of_a_video_that_fails_no_maps_are_left(make, model, monkeypatch):
 
 
 @pytest.mark.parametrize(("most", "level"), [(1e-5, "INFO"), (0.0, "WARNING")])
-def test_what_the_self_check_finds_is_told_and_in_the_manifest(make, caplog, monkeypatch, most, level):
+def test_the_result_of_the_self_check_is_logged_and_recorded_in_the_manifest(make, caplog, monkeypatch, most, level):
     monkeypatch.setattr("generator.batch.make_video.MOST_ERROR", most)
     caplog.set_level("INFO", "generator")
     _, folder = make(template="a (kiss)", attention=AttentionSettings(self_check=True))
     found = read(folder / "videos/prompt_001/video_001.complete.json")["generation"]["capture"]["self_check"]
     assert 0 < found["max_abs_error"] < 1e-6
-    (told,) = [record for record in caplog.records if record.message.startswith("self-check: ")]
-    assert told.levelname == level
-    assert f"{found['max_abs_error']:.1e} in {found['rows']} rows" in told.message
+    (logged,) = [record for record in caplog.records if record.message.startswith("self-check: ")]
+    assert logged.levelname == level
+    assert f"{found['max_abs_error']:.1e} in {found['rows']} rows" in logged.message
 
 
 def raising(error):
@@ -262,7 +262,7 @@ def raising(error):
     return function
 
 
-def test_compressed_tensors_are_one_frame_that_tells_its_size(make):
+def test_compressed_tensors_are_one_zstd_frame_with_its_content_size(make):
     _, folder = make(template="a (kiss)", attention=AttentionSettings(compress_attention=True))
     content = (folder / "videos/prompt_001/attention_maps/vid001.safetensors.zst").read_bytes()
     plain = zstandard.decompress(content)
@@ -277,7 +277,7 @@ def test_a_video_without_tracked_words_has_no_attention(make):
     assert not (folder / "videos/prompt_001/attention_maps").exists()
 
 
-def test_storing_nothing_of_tracked_words_is_allowed_with_a_warning(make, caplog):
+def test_storing_no_attention_to_tracked_words_is_allowed_with_a_warning(make, caplog):
     attention = AttentionSettings(store_attention=False, store_aggregated_attention=False)
     code, folder = make(template="a (dog)", attention=attention)
     assert code == 0
@@ -302,7 +302,7 @@ def test_tracking_words_does_not_change_the_video(make, tmp_path):
     assert (folder / "videos/prompt_001/video_001.mp4").read_bytes() == tracked
 
 
-def test_the_batch_files_say_what_it_is_going_to_be_and_how_it_ended(make):
+def test_the_batch_files_record_the_plan_and_the_outcome(make):
     _, folder = make(videos_per_variation=2)
     begun, ended = read(folder / "batch.json"), read(folder / "batch.complete.json")
     assert begun["batch"] == folder.name
@@ -341,7 +341,7 @@ def test_each_video_has_one_line_in_the_log(make, caplog):
 
 @pytest.fixture
 def fail_at(monkeypatch):
-    """Let the making of one video raise, for a while."""
+    """Make one video fail inside a `with` block."""
 
     @contextmanager
     def failing_at(video_id, error):
@@ -378,7 +378,7 @@ def test_a_failed_video_is_made_when_the_batch_is_resumed(make, fail_at, console
     assert read(folder / "batch.complete.json")["status"] == "complete"
 
 
-def test_why_a_video_failed_is_noted_beside_it_until_it_is_made(make, fail_at, console):
+def test_a_failure_note_lists_all_attempts_and_disappears_once_the_video_is_made(make, fail_at, console):
     with fail_at("prompt_001_vid001", PipelineError("no memory")):
         _, folder = make()
         assert resume(folder, console) == 1
@@ -420,7 +420,7 @@ def test_a_video_that_is_not_tried_again_still_counts_as_failed(make, fail_at, c
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_whatever_the_pipeline_raises_only_its_video_fails(make, model, monkeypatch, error, noted):
+def test_any_exception_of_the_pipeline_fails_only_its_video(make, model, monkeypatch, error, noted):
     generate, calls = model.generate, []
 
     def failing_at_first(*inputs):
@@ -437,21 +437,21 @@ def test_whatever_the_pipeline_raises_only_its_video_fails(make, model, monkeypa
     assert noted in attempt["error"]
 
 
-def test_after_a_failure_the_pipeline_lets_go_of_what_it_holds(make, model, monkeypatch):
+def test_after_a_failure_the_pipeline_frees_its_model_hooks(make, model, monkeypatch):
     happened = []
-    generate, let_go = model.generate, model.pipe.maybe_free_model_hooks
+    generate, free = model.generate, model.pipe.maybe_free_model_hooks
 
     def generating(*inputs):
         happened.append("generate")
         if len(happened) == 1:
             raise RuntimeError("out of memory")
-        monkeypatch.setattr(model.pipe, "maybe_free_model_hooks", let_go)  # which it calls itself at its end
+        monkeypatch.setattr(model.pipe, "maybe_free_model_hooks", free)  # a pipeline calls it after each video
         return generate(*inputs)
 
     monkeypatch.setattr(model, "generate", generating)
-    monkeypatch.setattr(model.pipe, "maybe_free_model_hooks", lambda: happened.append("let go"))
+    monkeypatch.setattr(model.pipe, "maybe_free_model_hooks", lambda: happened.append("free"))
     make()
-    assert happened == ["generate", "let go", "generate"]
+    assert happened == ["generate", "free", "generate"]
 
 
 def test_frames_that_are_not_numbers_fail_their_video(make, model, monkeypatch):
@@ -471,7 +471,7 @@ def test_the_words_that_do_not_fit_into_the_text_encoder_are_named(make, caplog)
     assert "never sees the end: cat bird lion" in caplog.text
 
 
-def test_only_some_prompts_that_are_too_long_are_named(make, caplog):
+def test_at_most_five_prompts_that_are_too_long_are_named(make, caplog):
     make(template="dog " * 512 + "[a|b|c|d|e|f|g]", steps=1)
     assert caplog.text.count("never sees the end") == 5
     assert "... and 2 more prompts are too long" in caplog.text
@@ -487,7 +487,7 @@ def test_all_words_that_the_model_does_not_know_are_named_in_one_warning(make, m
     )
 
 
-def test_words_that_are_all_known_are_no_reason_for_a_warning(make, model, monkeypatch, caplog):
+def test_known_words_cause_no_warning(make, model, monkeypatch, caplog):
     monkeypatch.setattr(model.pipe, "tokenizer", whole_words_tokenizer())
     make(template="a (Red) circle, moving left.", steps=1)
     assert "does not know" not in caplog.text
@@ -499,7 +499,7 @@ def test_a_tracked_word_that_does_not_fit_is_refused(make, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_in_the_program_is_not_taken_for_a_failed_video(make, fail_at):
+def test_a_bug_in_this_program_ends_the_batch(make, fail_at):
     with fail_at("prompt_001_vid001", AssertionError("a mistake")), pytest.raises(AssertionError):
         make()
 
@@ -510,10 +510,10 @@ def test_a_full_disk_ends_the_batch(make, fail_at):
 
 
 @pytest.mark.parametrize(("step", "complete"), [(1, 0), (3, 1)])
-def test_a_stop_abandons_a_video_that_is_denoised_and_keeps_one_whose_last_step_is_done(
+def test_a_stop_abandons_a_video_between_steps_and_keeps_one_after_its_last_step(
     *, make, model, monkeypatch, step, complete
 ):
-    generate = model.generate
+    generate, handler_before = model.generate, signal.getsignal(signal.SIGINT)
 
     def stopping(prompt, sampling, seed, on_step):
         def signalling(done, total):
@@ -529,10 +529,10 @@ def test_a_stop_abandons_a_video_that_is_denoised_and_keeps_one_whose_last_step_
     assert read(folder / "batch.complete.json")["status"] == "interrupted"
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": complete, "failed": 0}
     assert (folder / "videos/prompt_001/video_001.complete.json").exists() == bool(complete)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler_before
 
 
-def test_a_resumed_batch_that_is_complete_stays_so(make, console):
+def test_resuming_a_complete_batch_keeps_its_videos(make, console):
     _, folder = make()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.complete.json") if "video_" in path.name}
     assert resume(folder, console) == 0
@@ -550,7 +550,7 @@ def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
 
 @pytest.mark.parametrize("lock", [LOCK_FILE, ".generator.1.lock"])
 def test_two_generators_do_not_work_in_one_batch(make, console, lock):
-    """Nor one beside a process that goes on although the first one of its batch has died."""
+    """Not even beside a surviving process of a batch whose first process has died."""
     _, folder = make()
     with FileLock(folder / lock), pytest.raises(ResumeError, match="another generator is at work"):
         resume(folder, console)
@@ -560,13 +560,13 @@ def test_two_generators_do_not_work_in_one_batch(make, console, lock):
     ("settings", "error"),
     [({"width": 100}, ModelError), ({"template": "a (\x07) b"}, TokenError)],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, make, settings, error):
+def test_an_impossible_request_is_refused_before_anything_is_written(tmp_path, make, settings, error):
     with pytest.raises(error):
         make(**settings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_batch_never_takes_a_folder_that_is_there(make, tmp_path, monkeypatch):
+def test_a_batch_never_reuses_an_existing_folder(make, tmp_path, monkeypatch):
     names = iter(["taken", "taken", "demo_2"])
     monkeypatch.setattr("generator.batch.folders.new_folder_name", lambda settings: next(names))
     mine = tmp_path / "taken" / "mine"

@@ -47,7 +47,7 @@ def test_a_tracked_span_may_contain_slots():
     assert spans("(a [red|blue] dog)", number=2) == [("a blue dog", 0, 10, None)]
 
 
-def test_every_marked_occurrence_is_its_own_span_and_an_unmarked_one_is_none():
+def test_every_marked_occurrence_is_its_own_span_and_unmarked_ones_are_not_tracked():
     assert spans("(kiss) kiss (kiss)") == [("kiss", 0, 4, None), ("kiss", 10, 14, None)]
 
 
@@ -59,7 +59,7 @@ def test_an_empty_alternative_leaves_no_gap():
     assert prompts("a [big |]dog [|running]") == ["a big dog", "a big dog running", "a dog", "a dog running"]
 
 
-def test_a_tracked_span_that_is_left_out_is_not_tracked_there():
+def test_a_span_that_a_variation_leaves_out_is_not_tracked_there():
     assert spans("a [(big) |]dog", number=2) == []
     assert spans("a ([big|]) dog", number=2) == []
 
@@ -81,7 +81,7 @@ def test_white_space_becomes_one_blank_and_the_ends_are_trimmed():
         ("(at 10:30) 16:9", "at 10:30 16:9"),
     ],
 )
-def test_what_stands_for_itself(template, prompt):
+def test_escaped_and_ordinary_characters(template, prompt):
     assert prompts(template)[0] == prompt
 
 
@@ -117,13 +117,13 @@ def test_an_error_shows_the_template_with_a_caret_at_the_place(template, at, com
     assert caret == " " * (2 + at) + "^"
 
 
-def test_the_caret_stands_below_its_character_where_characters_are_wide():
+def test_the_caret_is_below_its_character_despite_wide_characters():
     with pytest.raises(TemplateError) as caught:
         Template("吻e\u0301 [a")
     assert str(caught.value).splitlines()[-1] == "  " + " " * 4 + "^"
 
 
-def test_of_a_long_template_the_part_around_the_place_is_shown():
+def test_an_error_in_a_long_template_shows_the_part_around_it():
     with pytest.raises(TemplateError) as caught:
         Template("x" * 500 + "[]" + "y" * 500)
     shown, caret = str(caught.value).splitlines()[-2:]
@@ -136,7 +136,7 @@ def test_a_variation_without_any_text_is_refused():
         list(Template("[a|]").variations())
 
 
-def test_a_trillion_variations_are_counted_and_begun_at_once():
+def test_huge_numbers_of_variations_are_counted_and_indexed_at_once():
     template = Template("[a|b|c|d|e|f|g|h|i|j]" * 30)
     assert template.count == 10**30
     assert [variation.prompt[-3:] for variation in template.variations(3)] == ["aaa", "aab", "aac"]
@@ -149,7 +149,7 @@ def test_there_is_no_variation_zero():
 
 
 @given(st.text(min_size=1).filter(str.strip))
-def test_escaped_text_is_its_own_only_prompt(text):
+def test_escaped_text_has_itself_as_its_only_prompt(text):
     assert prompts(escape(text)) == [" ".join(text.split())]
 
 
@@ -174,7 +174,7 @@ templates = st.recursive(
 
 
 def enumerate_by_hand(template):
-    """All prompts of a template of letters and slots, by replacing innermost slots one at a time."""
+    """Return all prompts of a template of letters and slots by replacing innermost slots one at a time."""
     match = re.search(r"\[([^\[\]]*)\]", template)
     if match is None:
         return [" ".join(template.split())]
@@ -184,10 +184,10 @@ def enumerate_by_hand(template):
 
 
 @given(templates)
-def test_variations_are_all_that_the_brackets_allow(template):
+def test_variations_are_exactly_what_the_brackets_allow(template):
     found = prompts(template)
     assert len(found) == Template(template).count
-    if "[" not in re.sub(r"\[[^\[\]]*\]", "", template):  # no slot in a slot: nothing is counted twice by hand
+    if "[" not in re.sub(r"\[[^\[\]]*\]", "", template):  # no nested slots: enumeration by hand yields no duplicates
         parts = [part.split("|") for part in re.split(r"[\[\]]", template)]
         assert found == [" ".join("".join(choice).split()) for choice in product(*parts)]
     assert set(found) == set(enumerate_by_hand(template))
@@ -198,7 +198,7 @@ def tracked(variation):
     return [(span.text, span.start, span.slot) for span in variation.spans]
 
 
-def test_words_that_the_template_does_not_mark_are_tracked_wherever_they_occur():
+def test_additional_words_are_tracked_wherever_they_occur():
     variation = Template("Men kiss (two men), kissing [(men)|women]").variation(1)
     assert tracked(track(variation, ["men", "kiss"])) == [
         ("Men", 0, None),

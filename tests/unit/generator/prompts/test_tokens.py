@@ -11,7 +11,7 @@ from generator.prompts.tokens import TokenSequence, locate, move_span, slug, uni
 
 @pytest.fixture(scope="session")
 def pieces(model):
-    """Return, per tracked word of a template's first prompt, the pieces that it was found in."""
+    """Return the token pieces of each tracked word in a template's first prompt."""
 
     def find(template):
         variation = Template(template).variation(1)
@@ -22,11 +22,11 @@ def pieces(model):
     return find
 
 
-def test_a_word_with_a_token_of_its_own(pieces):
+def test_a_word_that_is_one_token(pieces):
     assert pieces("a romantic (kiss) between two men") == [["▁kiss"]]
 
 
-def test_several_words_are_all_their_tokens(pieces):
+def test_a_phrase_has_the_tokens_of_all_its_words(pieces):
     assert pieces("a kiss between (two men) and a dog") == [["▁two", "▁men"]]
 
 
@@ -40,7 +40,7 @@ def test_quotes_and_brackets_around_a_word_do_not_hide_it(pieces):
     assert pieces('a "(kiss)" \\((dog)\\)')[1] == ["d", "o", "g"]
 
 
-def test_the_blank_before_the_first_word_of_another_script_is_no_part_of_it(pieces):
+def test_the_blank_before_a_first_word_of_another_script_is_excluded(pieces):
     assert pieces("(吻) kiss") == [["<0xE5>", "<0x90>", "<0xBB>"]]
     assert pieces("a (吻)") == [["<0xE5>", "<0x90>", "<0xBB>"]]
 
@@ -69,8 +69,8 @@ def test_positions_and_ids_are_those_of_the_padded_sequence(model, words):
     assert word.ids == (sequence.ids[2],)
 
 
-def test_the_tokens_are_those_that_the_pipeline_encodes(model, words):
-    """The text encoder sees exactly the ids that the positions were found in."""
+def test_token_ids_are_those_that_the_pipeline_encodes(model, words):
+    """The text encoder receives exactly the ids in which positions are located."""
     seen = []
     handle = model.pipe.text_encoder.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     try:
@@ -86,7 +86,7 @@ def test_a_word_beyond_the_end_of_the_sequence_is_refused_by_name(model):
         locate(variation, model.clean, model.tokenise)
 
 
-def test_a_word_that_is_half_cut_off_is_refused_too(model):
+def test_a_word_that_is_partly_cut_off_is_refused_too(model):
     variation = Template("dog " * 510 + "(kissing)").variation(1)
     assert model.tokenise(variation.prompt).pieces[-2] == "▁kiss"
     with pytest.raises(TokenError, match="cut off"):
@@ -98,12 +98,12 @@ def test_a_word_before_the_end_of_a_prompt_that_is_too_long_is_fine(words):
     assert word.positions == (1,)
 
 
-def test_a_word_of_which_cleaning_leaves_nothing_is_refused(model):
+def test_a_word_that_cleaning_removes_is_refused(model):
     with pytest.raises(TokenError, match="the tokenizer makes no token of it"):
         locate(Template("a (\x07) b").variation(1), model.clean, model.tokenise)
 
 
-def test_a_tokenizer_that_drops_a_word_is_noticed():
+def test_a_word_that_the_tokenizer_drops_is_refused():
     def tokenise(text):
         return TokenSequence(text, (5, 1), ((0, 1), (0, 0)), ("a", "</s>"), 2, 2)
 
@@ -111,7 +111,7 @@ def test_a_tokenizer_that_drops_a_word_is_noticed():
         locate(Template("a (b)").variation(1), str, tokenise)
 
 
-def test_a_token_that_stands_for_a_blank_between_two_words_belongs_to_neither():
+def test_a_token_for_the_blank_between_two_words_belongs_to_neither():
     def tokenise(text):
         offsets = ((0, 3), (3, 4), (4, 7), (0, 0))
         return TokenSequence(text, (5, 6, 7, 1), offsets, ("two", "<0x20>", "men", "</s>"), 4, 4)
@@ -120,7 +120,7 @@ def test_a_token_that_stands_for_a_blank_between_two_words_belongs_to_neither():
     assert word.positions == (0, 2)
 
 
-def test_cleaning_that_looks_across_the_borders_of_a_word_is_aligned():
+def test_words_are_aligned_when_cleaning_merges_characters_across_their_borders():
     def clean(text):
         return unicodedata.normalize("NFC", text)
 
@@ -133,7 +133,7 @@ def test_cleaning_that_looks_across_the_borders_of_a_word_is_aligned():
 @given(
     st.text("ab <>&;é’“\u00a0", max_size=12), st.text("abcxyz", min_size=1, max_size=4), st.text("ab &'”", max_size=12)
 )
-def test_a_word_is_found_in_the_cleaned_text_whatever_stands_around_it(model, before, word, after):
+def test_a_word_is_found_in_the_cleaned_text_whatever_surrounds_it(model, before, word, after):
     variation = Template(f"{escape(before)} ({word}) {escape(after)}").variation(1)
     (span,) = variation.spans
     start, end = move_span(variation.prompt, (span.start, span.end), model.clean)
@@ -167,7 +167,7 @@ def test_slugs_are_unique_without_regard_to_case():
     assert unique_slugs(["kiss", "kiss", "KISS", "kiss 2", "dog"]) == ["kiss", "kiss_2", "KISS_3", "kiss_2_2", "dog"]
 
 
-def test_a_numbered_slug_is_as_short_as_any(words):
+def test_a_numbered_slug_keeps_the_maximum_length(words):
     assert unique_slugs(["x" * 90] * 2)[1] == "x" * 78 + "_2"
 
 
@@ -177,7 +177,7 @@ def test_each_occurrence_has_its_own_tokens(words):
     assert (second.slug, second.positions) == ("kiss_2", (2,))
 
 
-def test_unknown_words_are_those_with_the_unknown_token_and_neither_padding_with_the_same_id_nor_punctuation():
+def test_unknown_words_exclude_punctuation_and_padding_that_shares_the_unknown_id():
     sequence = TokenSequence(
         text="a qwertz kiss 🙂...",
         ids=(5, 1, 7, 1, 1, 1, 1),
