@@ -1,1 +1,1 @@
-"""Run batches of text-to-video generation and record exact cross-attention of tracked words."""
+"""Runs batches of text-to-video generation and records exact cross-attention of tracked words."""

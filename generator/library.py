@@ -1,4 +1,4 @@
-"""Recording attention in a script of one's own: a ``with`` block around one's own call of a diffusers pipeline.
+"""Records attention in a user's script: a ``with`` block around the script's own call of a diffusers pipeline.
 
 with capture(pipe, words=["kiss"]) as maps:
     frames = pipe("a romantic kiss").frames[0]
@@ -23,7 +23,7 @@ from generator.capture.recorder import Recorder
 from generator.capture.recorder import capture as recording
 from generator.capture.taps import replaced
 from generator.config import attention_settings
-from generator.errors import CaptureError, UsageError
+from generator.errors import CaptureError, UsageError, did_you_mean
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.outputs.describe import Schedule, describe_call
@@ -35,12 +35,12 @@ from generator.prompts.tokens import TrackedWord, locate
 from generator.settings import AttentionSettings, Sampling
 
 _SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
-"""Arguments of a pipeline's call -> fields of `Sampling`, where none means what the model recommends."""
+"""Arguments of a pipeline's call -> fields of `Sampling`; without an argument, the model's recommendation holds."""
 
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a pipeline, and what was recorded of it."""
+    """One recorded call of a pipeline."""
 
     prompt: str
     recorder: Recorder
@@ -49,7 +49,7 @@ class _Call:
 
 
 class Maps:
-    """The attention to words in the last call of a pipeline, by their slugs (FORMAT.md, "Slugs")."""
+    """Attention to each word in the last call of a pipeline, by slug (FORMAT.md, "Slugs")."""
 
     def __init__(self, settings: AttentionSettings) -> None:
         self.settings = settings
@@ -57,27 +57,27 @@ class Maps:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all maps; of two branches, those of the unconditional one begin with ``uncond/``."""
+        """Names of all maps; with ``branch="both"``, those of the unconditional branch begin with ``uncond/``."""
         names = self._recorder.names
         both = len(self._recorder.keep.branches) > 1
         return (*names, *(f"{UNCONDITIONAL}/{name}" for name in names)) if both else names
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return the map of a word in all kept steps: ``[step, layer, head, frame, height, width]``."""
+        """Return the map of a word in all stored steps: ``[step, layer, head, frame, height, width]``."""
         branch, place = self._place(name)
         steps = [step.maps[place].numpy() for step in self._recorder.steps if step.branch == branch]
         if not steps:
-            raise KeyError(f"{name}: no single steps were kept, only their mean: see `aggregated`")
+            raise KeyError(f"{name}: single steps were not stored, only their mean: see `aggregated`")
         return np.stack(steps)
 
     def aggregated(self, name: str) -> np.ndarray | None:
-        """Return the mean over all denoising steps, layers and heads, ``[frame, height, width]``, if it was kept."""
+        """Return the mean over all denoising steps, layers and heads, ``[frame, height, width]``; None if not stored."""
         branch, place = self._place(name)
         found = self._recorder.aggregated(branch)
         return None if found is None else found[place].numpy()
 
     def write(self, folder: Path, stem: str) -> AttentionFiles:
-        """Write tensor files to ``folder``, their names beginning with ``stem``."""
+        """Write tensor files to ``folder``; their names begin with ``stem``."""
         call = self._call
         store = AttentionStore(folder, stem, call.recorder, call.prompt, compress=self.settings.compress_attention)
         for step in call.recorder.steps:
@@ -87,7 +87,7 @@ class Maps:
     @property
     def _call(self) -> _Call:
         if self.last is None:
-            raise CaptureError("nothing was recorded yet: call the pipeline inside of the `with` block first")
+            raise CaptureError("nothing was recorded yet: call the pipeline inside the `with` block first")
         return self.last
 
     @property
@@ -95,9 +95,9 @@ class Maps:
         return self._call.recorder
 
     def _place(self, name: str) -> tuple[str, int]:
-        """Find the branch and the number of a name."""
+        """Return the branch of a map and its index among the maps of that branch."""
         if name not in self.names:
-            raise KeyError(f"{name}: found no such map; there are: {', '.join(self.names)}")
+            raise KeyError(f"{name}: unknown map. {did_you_mean(name, self.names)}")
         branches, names = self._recorder.keep.branches, self._recorder.names
         branch, number = divmod(self.names.index(name), len(names))
         return branches[branch], number
@@ -105,21 +105,21 @@ class Maps:
 
 @contextmanager
 def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -> Iterator[Maps]:
-    """Record the attention to ``words`` in each call of ``pipe`` inside, one video a call.
+    """Record the attention to ``words`` in each call of ``pipe`` inside the context, one video per call.
 
-    The video is the same to the last bit, and afterwards ``pipe`` is as before.
+    The video is the same to the last bit. Afterwards, ``pipe`` is as before.
 
     Args:
-        pipe: a loaded text-to-video pipeline of a known family
-        words: words of the prompt, or several words in a row; every occurrence is recorded
-        settings: what is kept, by the names of ``attention_analysis`` in the README: ``store_per_head=True``
+        pipe: a loaded text-to-video pipeline of a supported family
+        words: words or phrases of the prompt; every occurrence is recorded
+        settings: what is stored, by the names of ``attention_analysis`` in SETTINGS.md: ``store_per_head=True``
 
     Yields:
-        The maps, which are those of the last call; `generator.outputs.video.write_video` takes them.
+        The maps of the last call; `generator.outputs.video.write_video` takes them.
 
     Raises:
-        UsageError: if the pipeline is of no known family, a setting is wrong, or a word is not in the prompt.
-        CaptureError: if attention could not be recorded as it should be, or the pipeline was not called.
+        UsageError: if the pipeline's family is not supported, a setting is wrong, or a word is not in the prompt.
+        CaptureError: if attention could not be recorded correctly, or the pipeline was not called.
 
     """
     model = models.adapt(pipe)
@@ -138,12 +138,12 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
     with replaced(type(pipe), "__call__", recorded):
         yield maps
     if maps.last is None:
-        raise CaptureError("the pipeline was not called inside of the `with` block, so nothing was recorded")
+        raise CaptureError("the pipeline was not called inside the `with` block, so nothing was recorded")
 
 
 @contextmanager
 def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mapping[str, Any]) -> Iterator[None]:
-    """Record one call that has the arguments ``given``, and hand it to ``maps`` when it is over."""
+    """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
     prompt, sampling = _only(given, "prompt"), _sampling(model, given)
     _refuse_other_length(model, given)
     model.check(sampling)
@@ -175,13 +175,13 @@ def _sampling(model: VideoModel, given: Mapping[str, Any]) -> Sampling:
 
 
 def _only(given: Mapping[str, Any], name: str) -> str:
-    """Return the one prompt of a call."""
+    """Return the only prompt of a call."""
     found = given.get(name)
     found = found[0] if isinstance(found, list) and len(found) == 1 else found
     if not isinstance(found, str) or (given.get("num_videos_per_prompt") or 1) != 1:
         raise UsageError(
             f"{name}: found {found!r:.80} and num_videos_per_prompt {given.get('num_videos_per_prompt')}; expected one "
-            "text and one video. Make one video a call, of a prompt and not of its embeddings"
+            "text and one video. Make one video per call, from a prompt and not from embeddings"
         )
     return found
 
@@ -190,15 +190,15 @@ def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
     found = given.get("max_sequence_length", model.text_keys)
     if found != model.text_keys:
         raise UsageError(
-            f"max_sequence_length: found {found}; expected {model.text_keys}, for which {model.name} is made. Pass "
-            f"max_sequence_length={model.text_keys}"
+            f"max_sequence_length: found {found}; expected {model.text_keys}, the length that {model.name} is made for. "
+            f"Pass max_sequence_length={model.text_keys}"
         )
 
 
 def _tracked(model: VideoModel, prompt: str, words: Sequence[str]) -> tuple[TrackedWord, ...]:
     for word in words:
         if not find_words(prompt, [word]):
-            raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Name words as they stand there")
+            raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Spell words as in the prompt")
     return locate(Variation(1, prompt, find_words(prompt, words), {}), model.clean, model.tokenise)
 
 

@@ -1,1 +1,4 @@
-"""One batch: its plan, its videos one after the other, and the documents that say how it went."""
+"""Runs a batch: its plan, its videos one after another, and its documents.
+
+The command line uses `plan` to plan a batch and `run` to make its videos.
+"""

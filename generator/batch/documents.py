@@ -1,4 +1,4 @@
-"""The documents of a batch: what it is going to be, what failed, and how it ended."""
+"""Writes the documents of a batch: its plan, the failures of its videos, and its outcome."""
 
 import json
 import traceback
@@ -17,9 +17,9 @@ COMPLETE_FILE = "batch.complete.json"
 def write_batch(
     folder: Path, plan: Plan, words: Mapping[int, Sequence[TrackedWord]], model_revision: str | None
 ) -> None:
-    """Write the first file of a batch: what it is going to be.
+    """Write ``batch.json``, the first file of a batch: its plan.
 
-    ``words`` are the tracked words of each variation, by its number.
+    ``words`` maps the number of each variation to its tracked words.
     """
     settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
     document: Document = {
@@ -53,7 +53,7 @@ def write_batch(
 
 
 def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:
-    """Note beside where the manifest would be why a video could not be made, after the notes of earlier attempts."""
+    """Write the failure note of a video beside its manifest's place; earlier attempts stay listed in it."""
     path = folder / video.failure
     make_folder(path.parent)
     attempt = {"at": _now(), "seconds": round(seconds, 3), "error": f"{type(error).__name__}: {error}"}
@@ -68,7 +68,7 @@ def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: 
 
 
 def _attempts(path: Path) -> list[Document]:
-    """Read the attempts that an earlier note lists."""
+    """Return the attempts that an existing failure note lists."""
     if not path.exists():
         return []
     attempts: list[Document] = json.loads(path.read_text(encoding="utf-8"))["attempts"]
@@ -76,7 +76,7 @@ def _attempts(path: Path) -> list[Document]:
 
 
 def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: int) -> None:
-    """Write the last file of a batch: how it ended."""
+    """Write ``batch.complete.json``, the last file of a batch: its outcome."""
     document = {
         "format": FORMAT,
         "status": "complete" if complete == expected else "interrupted",
@@ -87,5 +87,5 @@ def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: 
 
 
 def _now() -> str:
-    """Tell the time by RFC 3339, with the local offset."""
+    """Return the local time in RFC 3339 format, with its UTC offset."""
     return datetime.now().astimezone().isoformat(timespec="seconds")

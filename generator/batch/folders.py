@@ -1,4 +1,4 @@
-"""The folder of a batch, and who is at work in it."""
+"""The folder of a batch, and the locks of the processes that work in it."""
 
 import time
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from generator.outputs.files import make_folder
 from generator.settings import Settings
 
 LOCK_FILE = ".generator.lock"
-"""Lock of the first process, or of the only one."""
+"""Lock of the first or only process."""
 _OTHER_LOCKS = ".generator.*.lock"
 _POLL_SECONDS = 0.2
 
 
 def batch_folder(plan: Plan) -> Path:
-    """Return the folder of a batch that is resumed, or make a new one."""
+    """Return the folder of a resumed batch, or create a new one."""
     return plan.folder or _new_folder(plan.settings)
 
 
 @contextmanager
 def claimed(folder: Path, number: int = 0) -> Iterator[None]:
-    """Hold the lock of process ``number`` in ``folder``; the first keeps other generators out.
+    """Hold the lock of process ``number`` in ``folder``; the first process keeps other generators out.
 
     Raises:
-        ResumeError: if another generator is at work there.
+        ResumeError: if another generator works there.
         OutputError: if the folder cannot be written.
 
     """
@@ -39,10 +39,10 @@ def claimed(folder: Path, number: int = 0) -> Iterator[None]:
             _refuse_while_others_work(folder)
     except Timeout as error:
         raise ResumeError(
-            f"another generator is at work in {folder}. Wait until it has ended, or stop it first"
+            f"another generator is working in {folder}. Wait until it has ended, or stop it first"
         ) from error
     except OSError as error:
-        raise OutputError(f"{folder} cannot be locked: {error.strerror}. Check that it can be written") from error
+        raise OutputError(f"{folder} cannot be locked: {error.strerror}. Check that it is writable") from error
     try:
         yield
     finally:
@@ -50,14 +50,14 @@ def claimed(folder: Path, number: int = 0) -> Iterator[None]:
 
 
 def wait_until_ended(folder: Path, number: int) -> None:
-    """Wait until process ``number`` has left ``folder``, in whatever way."""
+    """Wait until process ``number`` no longer works in ``folder``, however it ended."""
     path = folder / _lock_name(number)
     with FileLock(path).acquire(poll_interval=_POLL_SECONDS):
         path.unlink(missing_ok=True)
 
 
 def _refuse_while_others_work(folder: Path) -> None:
-    """Raise Timeout if a process goes on whose first one died."""
+    """Raise Timeout if another process of the batch still works although the first one has died."""
     for path in folder.glob(_OTHER_LOCKS):
         with FileLock(path).acquire(timeout=0):
             path.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def _lock_name(number: int) -> str:
 
 
 def _new_folder(settings: Settings) -> Path:
-    """Make a folder that was not there. Its name counts seconds, so a taken name is a free one soon."""
+    """Create a folder that did not exist. Its name ends with the time, so if it is taken, a second later it is not."""
     parent = Path(settings.output)
     make_folder(parent)
     for _attempt in range(10):
@@ -78,7 +78,9 @@ def _new_folder(settings: Settings) -> Path:
         except FileExistsError:
             time.sleep(1.0 - time.time() % 1.0)
         except OSError as error:
-            raise OutputError(f"the folder {folder} cannot be made: {error.strerror}. Give another --output") from error
+            raise OutputError(
+                f"the folder {folder} cannot be created: {error.strerror}. Choose another --output"
+            ) from error
         else:
             return folder
-    raise OutputError(f"every name tried for a new folder in {parent} is taken. Give another --batch-name")
+    raise OutputError(f"every name tried for a new folder in {parent} is taken. Choose another --batch-name")

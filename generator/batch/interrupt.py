@@ -1,4 +1,4 @@
-"""Stopping between two denoising steps when the user or the system asks for it."""
+"""Stops generation between two denoising steps after SIGINT (Ctrl+C) or SIGTERM."""
 
 import os
 import signal
@@ -12,21 +12,21 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stopped(BaseException):
     """Raised inside a pipeline call to abandon the video that is being denoised.
 
-    No `Exception`, so that nothing on its way takes it for a failure.
+    Not an `Exception`, so that no handler on its way takes it for a failure.
     """
 
 
 class StopRequest:
-    """Remembers the first signal; the second one ends the process at once."""
+    """Remembers the first signal; a second one ends the process at once."""
 
     def __init__(self, before_exit: Callable[[], None]) -> None:
-        """``before_exit`` puts the terminal in order."""
+        """``before_exit`` restores the terminal."""
         self.signal: int | None = None
         self._before_exit = before_exit
 
     @property
     def exit_code(self) -> int:
-        """128 plus the signal's number, as shells have it: 130 for Ctrl+C, 143 for SIGTERM."""
+        """128 plus the signal's number, as in shells: 130 for Ctrl+C, 143 for SIGTERM."""
         return 128 + (self.signal or 0)
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
@@ -35,8 +35,8 @@ class StopRequest:
             self._before_exit()
             os._exit(128 + number)
         self.signal = number
-        # Written past the log, which a signal handler must not enter.
-        os.write(2, b"\nstopping after this denoising step; once more stops at once\n")
+        # Not logged: a signal handler must not take the locks of logging.
+        os.write(2, b"\nstopping after this denoising step; a second signal stops at once\n")
 
     def raise_if_stopped(self) -> None:
         """Raise Stopped if a signal came."""
@@ -46,7 +46,11 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals(before_exit: Callable[[], None]) -> Iterator[StopRequest]:
-    """Let signals only be remembered inside; the handlers from before are restored afterwards."""
+    """Remember signals inside the context; restore the previous handlers afterwards.
+
+    This includes signals that were ignored: shells start background jobs of scripts with SIGINT ignored, and a stop
+    that is sent to such a job must not be lost.
+    """
     request = StopRequest(before_exit)
     before = {number: signal.signal(number, request.receive) for number in STOP_SIGNALS}
     try:

@@ -1,4 +1,4 @@
-"""Making one video: generated, its attention captured, everything written, the manifest last."""
+"""Makes one video: generates it, captures its attention, writes all files, the manifest last."""
 
 import logging
 import time
@@ -26,20 +26,20 @@ from generator.settings import Sampling
 log = logging.getLogger(__name__)
 
 MOST_ERROR = 1e-5
-"""Largest error of a probability that rounding in float32 explains, also of the many keys of padding together."""
+"""Largest error of a probability that float32 rounding explains, even in the sum over many padding keys."""
 MEMORY_ADVICE = (
-    ". Go on with --resume and --offload model; or begin a new batch with --vae-tiling, --dtype bfloat16, "
+    ". Resume with --resume and --offload model, or start a new batch with --vae-tiling, --dtype bfloat16, "
     "or smaller or shorter videos"
 )
 
 
 def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep) -> None:
-    """Make one video of a batch that lies in ``folder``.
+    """Make one video of the batch in ``folder``.
 
     Raises:
-        CaptureError: if its attention could not be captured as it should be.
-        PipelineError: if the pipeline failed, whatever it raised.
-        VideoError: if its frames are not numbers.
+        CaptureError: if its attention could not be captured correctly.
+        PipelineError: if the pipeline raised any exception.
+        VideoError: if its frames contain NaN.
         OutputError: if a file cannot be written.
 
     """
@@ -63,7 +63,7 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
 
 
 def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_step: OnStep) -> np.ndarray:
-    """Call the pipeline, and tell its own exceptions from mistakes of this program."""
+    """Call the pipeline and wrap its exceptions, which sets them apart from bugs of this program."""
     try:
         return model.generate(video.variation.prompt, sampling, video.seed, on_step)
     except GeneratorError:
@@ -74,7 +74,7 @@ def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_ste
 
 
 def _lacks_memory(error: Exception) -> bool:
-    # Without a GPU torch has no class of its own for this, only a message.
+    # Without a GPU, torch raises a RuntimeError that only its message identifies.
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
@@ -82,7 +82,7 @@ def _lacks_memory(error: Exception) -> bool:
 def _recording(
     batch: PreparedBatch, video: PlannedVideo, place: Path, undo: ExitStack
 ) -> Iterator[AttentionStore | None]:
-    """Record attention to files, if there are words to track and it is to be stored."""
+    """Record attention to files; yield None if the prompt has no tracked words or no attention is stored."""
     settings, words = batch.plan.settings, batch.words[video.variation.number]
     if not words or not settings.attention_analysis.stores_anything:
         yield None
@@ -107,31 +107,34 @@ def _recording(
 
 
 def _finish(batch: PreparedBatch, sampling: Sampling, store: AttentionStore | None) -> AttentionFiles:
-    """Write the rest of the attention, if every denoising step was seen."""
+    """Write the remaining attention, provided that every denoising step was captured."""
     if store is None:
         return AttentionFiles(grid=asdict(batch.model.grid(sampling)))
     schedule = batch.model.schedule()
     if store.recorder.steps_seen != len(schedule):
         raise CaptureError(
-            f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline leaves out some "
-            "calls of its network. Switch that off, or do without capture"
+            f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline skips some calls "
+            "of its network. Disable that, or generate without capture (store_attention: false and "
+            "store_aggregated_attention: false)"
         )
     files = store.finish(schedule, {})
-    _tell_error(store.recorder)
+    _log_self_check(store.recorder)
     return files
 
 
-def _tell_error(recorder: Recorder) -> None:
-    """Say what the self-check found, if it was asked for."""
+def _log_self_check(recorder: Recorder) -> None:
+    """Log the result of the self-check, if it ran."""
     found = recorder.summary().get("self_check")
     if isinstance(found, dict):
         is_wrong = found["max_abs_error"] > MOST_ERROR
-        level, judged = (logging.WARNING, "more than rounding explains") if is_wrong else (logging.INFO, "rounding")
+        level, judged = (
+            (logging.WARNING, "more than rounding explains") if is_wrong else (logging.INFO, "within rounding")
+        )
         log.log(level, "self-check: largest error %.1e in %d rows: %s", found["max_abs_error"], found["rows"], judged)
 
 
 def _describe(batch: PreparedBatch, video: PlannedVideo, seconds: float) -> Document:
-    """Describe how a video was made, as FORMAT.md's ``generation``."""
+    """Describe how a video was made: ``generation`` in FORMAT.md."""
     prompt = video.variation.prompt
     return {
         **describe_call(batch.model, prompt, batch.plan.settings.video.sampling(), video.seed),

@@ -1,4 +1,4 @@
-"""What a batch is going to be: its prompts, its videos and their seeds, before anything heavy is loaded."""
+"""Plans a batch: its prompts, its videos and their seeds, before anything heavy is loaded."""
 
 import json
 import time
@@ -16,16 +16,16 @@ from generator.prompts.template import Template, Variation, find_words, track
 from generator.settings import Settings
 
 MAX_VARIATIONS = 10_000
-"""More are refused unless their number is limited: nobody means them."""
+"""Larger templates are refused unless max_variations limits them, because they are hardly ever intended."""
 BATCH_FILE = "batch.json"
 
-# What a resumed batch may be given anew: it does not shape the pictures, or names another place for the same.
+# Settings that may change on resumption: they affect neither the videos nor the folder of the batch.
 FREE_ON_RESUME = frozenset({"device", "offload", "output"})
 
 
 @dataclass(frozen=True)
 class PlannedVideo:
-    """One video of a batch, by its number ``number`` in its variation, from 1."""
+    """One video of a batch; ``number`` counts the videos of its variation from 1."""
 
     variation: Variation
     number: int
@@ -33,27 +33,27 @@ class PlannedVideo:
 
     @property
     def prompt_id(self) -> str:
-        """Name of the folder of all videos of this prompt."""
+        """Name of the folder that holds all videos of this prompt."""
         return f"prompt_{self.variation.number:03}"
 
     @property
     def video_id(self) -> str:
-        """Name of the video, unique in its batch."""
+        """Name of the video, unique within its batch."""
         return f"{self.prompt_id}_{self.tensors_stem}"
 
     @property
     def stem(self) -> str:
-        """Name of the video's own files."""
+        """Stem of the video file and its documents."""
         return f"video_{self.number:03}"
 
     @property
     def tensors_stem(self) -> str:
-        """Name of the tensor file."""
+        """Stem of the tensor files."""
         return f"vid{self.number:03}"
 
     @property
     def failure(self) -> str:
-        """Path of the note about why the video could not be made, relative to the batch."""
+        """Path of the failure note, relative to the batch."""
         return f"videos/{self.prompt_id}/{self.stem}.failed.json"
 
     @property
@@ -64,9 +64,9 @@ class PlannedVideo:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch: settings, template, and every video it is to have.
+    """A batch: its settings, template and variations.
 
-    ``resumed`` is the content of the batch file if an existing batch is taken up again in ``folder``.
+    If the batch in ``folder`` is resumed, ``resumed`` is the content of its batch file.
     """
 
     settings: Settings
@@ -77,7 +77,7 @@ class Plan:
 
     @cached_property
     def videos(self) -> tuple[PlannedVideo, ...]:
-        """All videos, prompt by prompt. Video k of every variation has seed + k - 1: they compare in pairs."""
+        """All videos, prompt by prompt. Video k of every prompt has seed + k - 1, so that prompts compare in pairs."""
         video = self.settings.video
         return tuple(
             PlannedVideo(variation, number, video.seed + number - 1)
@@ -90,8 +90,8 @@ def plan_batch(settings: Settings) -> Plan:
     """Plan a new batch.
 
     Raises:
-        UsageError: without a template, or with far too many variations.
-        TemplateError: if the template cannot be read.
+        UsageError: if there is no template, or it has too many variations.
+        TemplateError: if the template cannot be parsed.
 
     """
     template = read_template(settings)
@@ -99,7 +99,7 @@ def plan_batch(settings: Settings) -> Plan:
     if limit is None and template.count > MAX_VARIATIONS:
         raise UsageError(
             f"the template has {template.count:,} variations, more than {MAX_VARIATIONS:,}. Take the first N of them "
-            "with --max-variations N, or write fewer alternatives; --preview shows how they begin"
+            "with --max-variations N, or write fewer alternatives; --preview shows the first ones"
         )
     variations = _tracked(template.variations(limit), settings)
     _refuse_absent(settings.attention_analysis.track, variations)
@@ -115,30 +115,30 @@ def _refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> Non
         if not any(find_words(variation.prompt, [word]) for variation in variations):
             raise UsageError(
                 f"track: found {word!r} in none of {len(variations)} prompts, such as {variations[0].prompt!r}. "
-                "Expected a word that is there, as it is spelt there; --preview shows all prompts"
+                "Expected a word that occurs in a prompt, in the same spelling; --preview shows the prompts"
             )
 
 
 def read_template(settings: Settings) -> Template:
-    """Read the template that the settings name.
+    """Parse the template of the settings.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is no template.
 
     """
     if settings.template is None:
         raise UsageError(
-            'no template: say what to generate with --template "a romantic (kiss) between [two men|two women]", '
-            "or take up an existing batch with --resume DIR"
+            'no template: describe the videos with --template "a romantic (kiss) between [two men|two women]", '
+            "or resume a batch with --resume DIR"
         )
     return Template(settings.template)
 
 
 def plan_resumption(folder: Path, given: Settings) -> Plan:
-    """Plan what an existing batch was going to be; what was ``given`` explicitly must agree with it.
+    """Plan an existing batch as it was started. Settings that are ``given`` explicitly must agree with it.
 
     Raises:
-        ResumeError: if there is no such batch, it cannot be read, or it was made with other settings.
+        ResumeError: if there is no such batch, it cannot be read, or it was started with other settings.
 
     """
     content = _read_batch(folder)
@@ -147,7 +147,7 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
         settings = Settings.model_validate(stored)
         written = [(video["video_id"], video["seed"]) for video in content["videos"]]
     except (ValidationError, KeyError, TypeError) as error:
-        raise ResumeError(f"{folder / BATCH_FILE} is not the batch file of a generator like this: {error}") from error
+        raise ResumeError(f"{folder / BATCH_FILE} is not a batch file of this generator: {error}") from error
     _refuse_other_settings(folder, settings, given)
     free = {key: getattr(given.model, key) for key in FREE_ON_RESUME & given.model.model_fields_set}
     model = settings.model.model_copy(update={"revision": content.get("model_revision"), **free})
@@ -156,8 +156,8 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
     plan = Plan(settings, content["template"], variations, folder, content)
     if [(video.video_id, video.seed) for video in plan.videos] != written:
         raise ResumeError(
-            f"{folder / BATCH_FILE} lists other videos than its own template and settings give. It was changed, or "
-            "written by another version of the generator: finish it with that one, or start a new batch"
+            f"{folder / BATCH_FILE} lists other videos than its own template and settings give. It was edited, or "
+            "written by another version of the generator: resume with that version, or start a new batch"
         )
     return plan
 
@@ -184,9 +184,8 @@ def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> No
         explicit = place.key in _owner(given, place).model_fields_set
         if explicit and name not in FREE_ON_RESUME and wanted not in (found, "auto"):
             raise ResumeError(
-                f"{folder.name} was begun with {place} {found!r}, now {wanted!r} is asked for. A batch is made with "
-                f"the same settings throughout: leave it out (also from --config and {ENVIRONMENT_PREFIX}*), or start "
-                "a new batch"
+                f"{folder.name} was started with {place} {found!r}; found {wanted!r} now. All videos of a batch share "
+                f"these settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch"
             )
 
 
@@ -200,5 +199,5 @@ def _value(settings: Settings, place: Place) -> object:
 
 
 def new_folder_name(settings: Settings) -> str:
-    """Name a new batch after the local time."""
+    """Return the name of a new batch's folder, which ends with the local time."""
     return f"{settings.batch_name}_{time.strftime('%Y%m%d_%H%M%S')}"

@@ -1,4 +1,4 @@
-"""From a plan to a batch that can begin: the model loaded, words found, and all that can go wrong before found out."""
+"""Prepares a planned batch: loads its model, locates tracked words, and reports mistakes before the first video."""
 
 import logging
 import shutil
@@ -17,17 +17,17 @@ from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
 log = logging.getLogger(__name__)
 
 MOST_WARNINGS = 5
-"""Prompts named one by one that are too long."""
+"""Largest number of overlong prompts that are named."""
 
 MOST_WORDS = 20
-"""Words named that the model does not know."""
+"""Largest number of unknown words that are named."""
 
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """A plan whose model is loaded: its settings are resolved, and its tracked words are found.
+    """A plan with its model loaded, its settings resolved and its tracked words located.
 
-    ``words`` are the tracked words of each variation, by its number.
+    ``words`` maps the number of each variation to its tracked words.
     """
 
     plan: Plan
@@ -36,20 +36,20 @@ class PreparedBatch:
 
 
 def load_model(plan: Plan, rank: Rank) -> VideoModel:
-    """Load the model of a batch: for one that is resumed, the very same version."""
+    """Load the model of a batch. A resumed batch needs the same version as at its start."""
     wanted = plan.settings.model
     model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}))
     recorded = (plan.resumed or {}).get("model_revision", model.revision)
     if model.revision != recorded:
         raise ResumeError(
-            f"the batch was begun with {model.name} in version {recorded}; found is version {model.revision}. "
-            "Install the libraries that it was begun with, or start a new batch"
+            f"the batch was started with version {recorded} of {model.name}; found version {model.revision}. "
+            "Install the libraries that it was started with, or start a new batch"
         )
     return model
 
 
 def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
-    """Do all that can go wrong before something is written."""
+    """Take every step that can fail before the first file is written."""
     video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
@@ -61,7 +61,7 @@ def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
 
 
 def _check_attention(batch: PreparedBatch) -> None:
-    """Refuse what cannot be kept of the attention of any prompt."""
+    """Refuse settings that the attention of some prompt cannot satisfy."""
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
     most = max(map(len, batch.words.values()))
     if most and settings.stores_anything:
@@ -69,14 +69,14 @@ def _check_attention(batch: PreparedBatch) -> None:
 
 
 def warn(batch: PreparedBatch) -> None:
-    """Say what is allowed and hardly meant."""
+    """Warn about what is allowed but probably not intended."""
     is_tracking = any(batch.words.values())
     if not is_tracking:
-        log.warning("no word of the template is in (parentheses): the videos are made, and no attention is recorded")
+        log.warning("no word of the template is in (parentheses): the videos are generated without attention")
     if is_tracking and not batch.plan.settings.attention_analysis.stores_anything:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
-            "made without their attention"
+            "generated without attention"
         )
     warnings = list(_cut_off_prompts(batch.plan, batch.model))
     for warning in warnings[:MOST_WARNINGS]:
@@ -87,13 +87,13 @@ def warn(batch: PreparedBatch) -> None:
 
 
 def _warn_of_unknown_words(plan: Plan, model: VideoModel) -> None:
-    """Name, in one warning, all words that are one and the same to the text encoder."""
+    """Name all words that the text encoder cannot tell apart, in one warning."""
     texts = (model.clean(variation.prompt) for variation in plan.variations)
     unknown = dict.fromkeys(word for text in texts for word in unknown_words(model.tokenise(text)))
     if unknown:
         shown = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
         log.warning(
-            "%s does not know %d of the words, and takes all of them for the same one: %s",
+            "%s does not know %d of the words and cannot tell them apart: %s",
             model.name,
             len(unknown),
             shown,
@@ -101,7 +101,7 @@ def _warn_of_unknown_words(plan: Plan, model: VideoModel) -> None:
 
 
 def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
-    """Name the words that the text encoder never sees. A tracked one among them was refused before."""
+    """Yield a warning for each prompt whose end is cut off. A tracked word there was refused before."""
     for variation in plan.variations:
         sequence = model.tokenise(model.clean(variation.prompt))
         if ending := cut_off(sequence):
@@ -111,8 +111,8 @@ def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
             )
 
 
-def tell_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
-    """Say how large the attention of ``videos`` will be, and warn if the disk has not that much."""
+def log_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
+    """Log the size that the attention of ``videos`` will have; warn if the disk has less space."""
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
     words = [len(batch.words[video.variation.number]) for video in videos]
     if not settings.stores_anything or not any(words):
@@ -121,7 +121,7 @@ def tell_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]
     sizes = [attention_bytes(settings, shape) if shape.words else 0 for shape in shapes]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     log.info(
-        "attention: up to %s a video (%s), %s in all",
+        "attention: up to %s per video (%s), %s in total",
         as_text(sizes[largest]),
         as_kept(settings, shapes[largest]),
         as_text(sum(sizes)),

@@ -1,4 +1,4 @@
-"""Showing how far a batch is: two bars on a terminal, and one line per video in the log everywhere."""
+"""Shows the progress of a batch: two bars on a terminal, and one log line per video everywhere."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class ConsoleHandler(logging.Handler):
-    """Writes records through a console, so that they appear above its bars and whole lines elsewhere."""
+    """Writes log records through a console: above its bars on a terminal, as whole lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -29,9 +29,9 @@ class ConsoleHandler(logging.Handler):
 
 
 def set_up_logging(console: Console, *, verbose: bool, prefix: str = "") -> None:
-    """Log to ``console``: the generator's own notes, and only warnings of anything else.
+    """Log to ``console``: the generator's own messages, and warnings of all other libraries.
 
-    ``prefix`` tells several processes apart that write to the same place.
+    ``prefix`` tells apart processes that share a log.
     """
     handler = ConsoleHandler(console)
     handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s: {prefix}%(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -40,14 +40,14 @@ def set_up_logging(console: Console, *, verbose: bool, prefix: str = "") -> None
 
 
 def restore_terminal(console: Console) -> None:
-    """Bring back what bars hide, before the process ends abruptly."""
+    """Show the cursor, which bars hide, before the process ends abruptly."""
     if console.is_terminal:
         console.show_cursor()
 
 
 @contextmanager
 def loading(console: Console, what: str, *, shown: bool = True) -> Iterator[None]:
-    """Show that ``what`` is being loaded: a spinner on a terminal, and how long it took in the log."""
+    """Show a spinner while ``what`` is loaded, if on a terminal; log the duration."""
     began = time.monotonic()
     with console.status(f"loading {escape(what)}") if shown and console.is_terminal else nullcontext():
         yield
@@ -56,10 +56,10 @@ def loading(console: Console, what: str, *, shown: bool = True) -> Iterator[None
 
 
 class BatchProgress:
-    """The bars of a batch and of the video that is being denoised; a context manager."""
+    """Progress bars of a batch and of its current video; a context manager."""
 
     def __init__(self, console: Console, total: int, done: int, *, bars: bool = True) -> None:
-        """Show ``done`` of ``total`` videos; without ``bars``, which several processes would draw over each other."""
+        """Start at ``done`` of ``total`` videos. Pass ``bars=False`` if several processes share the terminal."""
         self._total = total
         self._number = done
         self._began = time.monotonic()
@@ -84,29 +84,29 @@ class BatchProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._bars.stop()
 
     def begin(self, video: PlannedVideo) -> None:
-        """Turn to the next video."""
+        """Start the next video."""
         self._number += 1
         self._began = time.monotonic()
         self._bars.reset(self._denoising, description=video.video_id, total=None)
 
     def step(self, done: int, total: int) -> None:
-        """Show that a denoising step is done; after the last one the video is decoded and written."""
+        """Show a finished denoising step; after the last one, show that the video is decoded."""
         if done < total:
             self._bars.update(self._denoising, completed=done, total=total)
         else:
             self._bars.reset(self._denoising, description="decoding", total=None)
 
     def finished(self, video: PlannedVideo) -> None:
-        """Log a video that is complete on the disk."""
+        """Log a video that is complete on disk."""
         log.info("%s %.1f s", self._describe(video), time.monotonic() - self._began)
         self._bars.update(self._batch, advance=1)
 
     def failed(self, video: PlannedVideo, error: Exception) -> None:
-        """Log a video that could not be made."""
+        """Log a video that failed."""
         log.error("%s failed: %s: %s", self._describe(video), type(error).__name__, error)
 
     def _describe(self, video: PlannedVideo) -> str:

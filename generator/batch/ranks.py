@@ -1,7 +1,7 @@
 """The processes of one batch, as `accelerate launch` and `torchrun` start them.
 
-They agree once, at the beginning, on the folder and on who makes which video. From then on each works alone. That a
-process has ended, in whatever way, is told by its lock in the folder, which the kernel frees.
+They agree once, at the start, on the folder and on who makes which video. From then on each works alone. Each process
+holds a lock in the folder, which the kernel releases however the process ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of ``size`` processes this is, from 0, and which of those on this machine."""
+    """Index of this process, from 0: ``number`` among all ``size`` ones, ``local`` among those on this machine."""
 
     number: int = 0
     size: int = 1
@@ -27,7 +27,7 @@ class Rank:
         """Read the variables that launchers set; without them this process is the only one.
 
         Raises:
-            SettingsError: if they are no numbers.
+            SettingsError: if they are not numbers.
 
         """
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
@@ -41,29 +41,29 @@ class Rank:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process speaks for all of them."""
+        """Whether this process leads the batch: it writes the batch's own files and reports the outcome."""
         return self.number == 0
 
     def share(self, items: Sequence[Item], number: int | None = None) -> Sequence[Item]:
-        """Return every ``size``-th item: those of this process, or of another by its number."""
+        """Return every ``size``-th item: the share of this process, or of process ``number``."""
         return items[self.number if number is None else number :: self.size]
 
     def device(self, name: str) -> str:
-        """Give each process of a machine a GPU of its own; a device's number is that of the process then."""
+        """Return the device of this process: its own GPU if several processes use the GPUs of this machine."""
         import torch  # noqa: PLC0415 - the command line needs ranks before it needs torch
 
         wants_gpu = name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())
         return f"cuda:{self.local}" if self.size > 1 and wants_gpu else name
 
     def join(self) -> None:
-        """Wait until all processes are there. A signal before that ends the process at once."""
+        """Connect all processes. Until then, a signal ends the process at once."""
         if self.size > 1:
             import torch.distributed as dist  # noqa: PLC0415
 
             dist.init_process_group("gloo")
 
     def agree(self, value: Value) -> Value:
-        """Return what the first process gave, in each of them; all must call this after `join`."""
+        """Return the first process's value in every process; all of them must call this after `join`."""
         if self.size == 1:
             return value
         import torch.distributed as dist  # noqa: PLC0415
@@ -73,7 +73,7 @@ class Rank:
         return values[0]
 
     def meet(self) -> None:
-        """Wait until all processes are here, and end their connection."""
+        """Wait until all processes have arrived here, and disconnect them."""
         if self.size == 1:
             return
         import torch.distributed as dist  # noqa: PLC0415

@@ -1,6 +1,6 @@
-"""Running a batch: one video after the other, each complete on the disk before the next one begins.
+"""Makes the videos of a batch one after another, each complete on disk before the next one starts.
 
-Several processes share the list of videos. The first one makes the folder, writes the batch's own files and waits
+Several processes share the list of videos. The first one creates the folder, writes the batch's own files and waits
 for the others at the end.
 """
 
@@ -19,7 +19,7 @@ from generator.batch.folders import batch_folder, claimed, wait_until_ended
 from generator.batch.interrupt import Stopped, StopRequest, stop_on_signals
 from generator.batch.make_video import make_video
 from generator.batch.plan import Plan, PlannedVideo
-from generator.batch.prepare import PreparedBatch, load_model, prepare, tell_size, warn
+from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, warn
 from generator.batch.progress import BatchProgress, loading, restore_terminal
 from generator.batch.ranks import Rank
 from generator.errors import CaptureError, PipelineError, VideoError
@@ -28,20 +28,20 @@ from generator.outputs.files import remove_leftovers
 
 log = logging.getLogger(__name__)
 
-# When these end a video, the batch goes on with the next one. Anything else is a mistake in this program and ends it.
+# After these, the batch continues with the next video. Any other exception ends the batch.
 VIDEO_FAILURES = (CaptureError, PipelineError, VideoError, MemoryError)
 
 
 def run(plan: Plan, console: Console) -> int:
-    """Make all videos of ``plan`` that are not there yet, and return the exit code.
+    """Make all missing videos of ``plan`` and return the exit code.
 
     Returns:
         0 if the batch is complete, 1 if a video failed, 128 plus the signal's number if it was stopped. Of several
-        processes only the first one tells of failures: launchers take any other code for the end of all.
+        processes, only the first one reports failures: launchers end all processes after any exit code but 0.
 
     Raises:
-        UsageError: if the model cannot be loaded or cannot do what is asked; nothing was written then.
-        OutputError: if files cannot be written; what is complete stays.
+        UsageError: if the model cannot be loaded or cannot do what is asked; nothing was written.
+        OutputError: if a file cannot be written; complete videos stay.
 
     """
     rank = Rank.of(os.environ)
@@ -58,7 +58,7 @@ def run(plan: Plan, console: Console) -> int:
 
 @dataclass(frozen=True)
 class _Work:
-    """What one process of a batch works with."""
+    """The batch, and the circumstances of one of its processes."""
 
     batch: PreparedBatch
     rank: Rank
@@ -67,7 +67,7 @@ class _Work:
 
 
 def _lead(work: _Work) -> int:
-    """Begin a batch, make this process's videos, and end the batch when all processes have ended."""
+    """Start the batch, make this process's videos, and end the batch when all processes have ended."""
     plan, rank = work.batch.plan, work.rank
     folder = batch_folder(plan)
     with claimed(folder):
@@ -78,21 +78,21 @@ def _lead(work: _Work) -> int:
             remove_leftovers(folder)
         missing = [video for video in plan.videos if not (folder / video.manifest).exists()]
         log.info(
-            "%s: %d of %d videos to be made with %s", folder, len(missing), len(plan.videos), work.batch.model.name
+            "%s: generating %d of %d videos with %s", folder, len(missing), len(plan.videos), work.batch.model.name
         )
-        tell_size(work.batch, folder, missing)
+        log_size(work.batch, folder, missing)
         began = time.time()
         rank.agree((folder, [video.video_id for video in missing]))
         rank.meet()
         _make_videos(work, folder, rank.share(missing), len(plan.videos) - len(missing))
         for number in range(1, rank.size):
             wait_until_ended(folder, number)
-            _notice_death(work, folder, rank.share(missing, number), number, began)
+            _report_early_end(work, folder, rank.share(missing, number), number, began)
         return _end(work, folder)
 
 
 def _follow(work: _Work) -> int:
-    """Make this process's videos in the folder that the first one names."""
+    """Make this process's videos in the folder that the first process announces."""
     folder, missing = work.rank.agree((Path(), [""]))
     with claimed(folder, work.rank.number):
         work.rank.meet()
@@ -102,7 +102,7 @@ def _follow(work: _Work) -> int:
 
 
 def _make_videos(work: _Work, folder: Path, videos: Sequence[PlannedVideo], done: int) -> None:
-    """Make ``videos``; so many were ``done`` before, if this is the only process."""
+    """Make ``videos``; a single process counts on from the ``done`` videos that were made before."""
     done = done if work.rank.size == 1 else 0
     with BatchProgress(work.console, len(videos) + done, done, bars=work.rank.size == 1) as progress:
         for video in _until_stopped(videos, work.stop):
@@ -118,11 +118,11 @@ def _until_stopped(videos: Iterable[PlannedVideo], stop: StopRequest) -> Iterato
 
 
 def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: BatchProgress, stop: StopRequest) -> bool:
-    """Make one video; return whether it did not fail. One that was abandoned did not."""
+    """Make one video; return False if it failed. An abandoned video did not fail."""
 
     def on_step(done: int, total: int) -> None:
         progress.step(done, total)
-        if done < total:  # after the last step the video is as good as made: it is finished and kept
+        if done < total:  # after the last step the video is nearly done: it is finished and kept
             stop.raise_if_stopped()
 
     progress.begin(video)
@@ -130,7 +130,7 @@ def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: Batc
     try:
         make_video(batch, folder, video, on_step)
     except Stopped:
-        log.info("%s is abandoned: stopped while it was denoised", video.video_id)
+        log.info("%s abandoned: stopped during denoising", video.video_id)
     except VIDEO_FAILURES as error:
         progress.failed(video, error)
         write_failure(folder, video, error, time.monotonic() - began)
@@ -140,12 +140,12 @@ def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: Batc
     return True
 
 
-def _notice_death(work: _Work, folder: Path, videos: Sequence[PlannedVideo], number: int, began: float) -> None:
-    """Say so if a process ended without having made or tried all of its videos, and nobody stopped it."""
+def _report_early_end(work: _Work, folder: Path, videos: Sequence[PlannedVideo], number: int, began: float) -> None:
+    """Log an error if a process ended before it had tried all of its videos, unless the batch was stopped."""
     undone = [video for video in videos if not _was_tried(folder, video, began)]
     if undone and work.stop.signal is None:
         log.error(
-            "process %d of %d ended before its time: %d of its %d videos were not tried, from %s on",
+            "process %d of %d ended early: %d of its %d videos were not tried, starting with %s",
             number,
             work.rank.size,
             len(undone),
@@ -160,7 +160,7 @@ def _was_tried(folder: Path, video: PlannedVideo, since: float) -> bool:
 
 
 def _end(work: _Work, folder: Path) -> int:
-    """Write how the batch ended, say it, and return the exit code."""
+    """Write and log the outcome of the batch, and return the exit code."""
     videos = work.batch.plan.videos
     unmade = [video for video in videos if not (folder / video.manifest).exists()]
     failed = sum((folder / video.failure).exists() for video in unmade)
@@ -170,7 +170,7 @@ def _end(work: _Work, folder: Path) -> int:
         log.info("%s is complete, %d of %d videos", folder, complete, len(videos))
         return 0
     log.warning(
-        "%s has %d of %d videos; %d failed. Go on with: python -m generator --resume %s",
+        "%s has %d of %d videos; %d failed. Resume with: python -m generator --resume %s",
         folder,
         complete,
         len(videos),

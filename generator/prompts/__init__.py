@@ -1,1 +1,4 @@
-"""Prompt templates, and where their tracked words end up among the text encoder's tokens."""
+"""Turns a template into prompts, and tracked words into token positions of the text encoder.
+
+Callers use `template` for prompts and `tokens` for positions and slugs.
+"""

@@ -1,16 +1,14 @@
-r"""The template language: one text that stands for many prompts.
+r"""Parses the template language, in which one text describes many prompts.
 
     a romantic (kiss) between [two men|two women|a man and woman]
 
-- ``[a|b|c]`` is a *slot*: each prompt takes one of its alternatives. Slots nest to any sensible depth and
-  are numbered from 1 in the order in which their brackets open. Some alternatives may be empty, as in
-  ``[big |]dog``, but not all.
-- ``(word)`` or ``(several words)`` marks a *tracked span*: its attention is recorded. It may stand inside an
-  alternative and may contain slots, but no other tracked span. Blanks at its ends do not belong to it.
-- ``\`` takes the meaning from ``[ ] ( ) |`` and from itself; before anything else it is an ordinary
-  character.
-- ``|`` is an ordinary character outside of every bracket. Directly inside a tracked span it is refused,
-  because it looks as if it separated something there.
+- ``[a|b|c]`` is a *slot*: each prompt takes one of its alternatives. Slots may be nested and are numbered from 1 in
+  the order in which their brackets open. Some alternatives may be empty, as in ``[big |]dog``, but not all.
+- ``(word)`` or ``(several words)`` marks a *tracked span*: its attention is recorded. It may be part of an
+  alternative and may contain slots, but not another tracked span. Blanks at its ends do not belong to it.
+- ``\`` escapes ``[ ] ( ) |`` and itself; before any other character it is an ordinary character.
+- ``|`` is an ordinary character outside of all brackets. Directly inside a tracked span it is refused, because it
+  would look like a separator there.
 - ``(word:1.3)``, a weight in other tools, is refused.
 """
 
@@ -26,13 +24,13 @@ SPECIAL = "[]()|"
 MAX_DEPTH = 50
 CARET_WINDOW = 100
 
-# A weight at the end of a span, ":1.3". A whole number after a digit is none: "16:9", "10:30".
+# A weight at the end of a span, ":1.3". A whole number after a digit is not a weight: "16:9", "10:30".
 _WEIGHT = re.compile(r":\s*[-+]?\d*\.\d*\s*$|(?<!\d):\s*[-+]?\d+\s*$")
 
 
 @dataclass(frozen=True)
 class Text:
-    """Characters that stand for themselves."""
+    """Literal characters."""
 
     text: str
     count: int = 1
@@ -40,24 +38,24 @@ class Text:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Nodes one after the other."""
+    """Nodes in a row."""
 
     nodes: "tuple[Node, ...]"
 
     @cached_property
     def count(self) -> int:
-        """Number of variations, as for every kind of node."""
+        """Number of variations; all nodes have this attribute."""
         return prod(node.count for node in self.nodes)
 
     @property
     def is_blank(self) -> bool:
-        """Whether it can stand for nothing but white space."""
+        """Whether every variation is only white space."""
         return all(isinstance(node, Text) and not node.text.strip() for node in self.nodes)
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Alternatives, of which each variation takes one."""
+    """Alternatives; each variation takes one of them."""
 
     number: int
     alternatives: tuple[Sequence, ...]
@@ -70,14 +68,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class Tracked:
-    """A span whose attention is recorded, and the number of the slot that it stands in."""
+    """A span whose attention is recorded, and the number of the slot around it, if any."""
 
     content: Sequence
     slot: int | None
 
     @property
     def count(self) -> int:
-        """Number of variations of what it contains."""
+        """Number of variations of its content."""
         return self.content.count
 
 
@@ -85,10 +83,10 @@ Node = Text | Slot | Tracked
 
 
 def parse(text: str) -> Sequence:
-    """Read a template.
+    """Parse a template.
 
     Raises:
-        TemplateError: naming the place, for anything that is not a template.
+        TemplateError: showing the position of a syntax error.
 
     """
     return _Parser(text).parse()
@@ -96,7 +94,7 @@ def parse(text: str) -> Sequence:
 
 @dataclass(frozen=True)
 class _Open:
-    """A bracket that was opened and is not closed yet."""
+    """An open bracket."""
 
     bracket: str
     offset: int
@@ -106,7 +104,7 @@ class _Open:
 
 @dataclass
 class _Parser:
-    """A recursive descent over one template; ``at`` is the offset of the next character."""
+    """Recursive descent parser of one template; ``at`` is the offset of the next character."""
 
     text: str
     at: int = 0
@@ -116,11 +114,11 @@ class _Parser:
     def parse(self) -> Sequence:
         root = self._sequence(until="")
         if root.is_blank:
-            raise self._error(0, "the template is empty: write the prompt that the video is to be made from")
+            raise self._error(0, "the template is empty: write a prompt")
         return root
 
     def _sequence(self, until: str) -> Sequence:
-        """Nodes up to one of the characters ``until``, which is left unread, or up to the end."""
+        """Parse nodes up to one of the characters ``until``, which stays unread, or up to the end."""
         nodes: list[Node] = []
         while self._next and self._next not in until:
             nodes.append(self._node())
@@ -136,13 +134,13 @@ class _Parser:
         if self._next == "|" and self.stack:
             raise self._error(
                 self.at,
-                "`|` directly inside (...) separates nothing: write `([a|b])` to track whichever is taken, "
+                "`|` directly inside (...) separates nothing: write `([a|b])` to track the alternative that is taken, "
                 "or `\\|` for the character",
             )
         return self._plain()
 
     def _plain(self) -> Text:
-        """Ordinary characters; outside of every bracket `|` is one of them."""
+        """Parse ordinary characters; outside of all brackets, `|` is one of them."""
         ends = SPECIAL if self.stack else SPECIAL.replace("|", "")
         characters: list[str] = []
         while self._next and self._next not in ends:
@@ -193,8 +191,8 @@ class _Parser:
         if weight is not None and self._next == ")":
             raise self._error(
                 weight.start(),
-                f"a weight, `{weight.group().strip()}`: there are none here, brackets only "
-                "mark what is tracked. Take it out",
+                f"a weight, `{weight.group().strip()}`, which is not supported: brackets only mark tracked words. "
+                "Remove it",
             )
 
     def _open(self, slot: int | None) -> _Open:
@@ -218,7 +216,7 @@ class _Parser:
         found = self._next
         if self.stack:
             wanted = "]" if self.stack[-1].bracket == "[" else ")"
-            problem = f"`{found}` stands where `{wanted}` has to close the `{self.stack[-1].bracket}` before it"
+            problem = f"found `{found}` where `{wanted}` must close the preceding `{self.stack[-1].bracket}`"
         else:
             problem = f"`{found}` closes nothing: add `{'[' if found == ']' else '('}` before it"
         return self._error(self.at, f"{problem}, or write `\\{found}` for the character")
@@ -232,7 +230,7 @@ class _Parser:
 
 
 def point_at(text: str, offset: int) -> str:
-    """Show the place ``offset``: the text around it, and a caret below that character."""
+    """Return the part of ``text`` around ``offset``, with a caret below that character."""
     first = max(0, min(offset - CARET_WINDOW // 2, len(text) - CARET_WINDOW))
     last = first + CARET_WINDOW
     shown = "".join(character if character.isprintable() else " " for character in text[first:last])
@@ -242,7 +240,7 @@ def point_at(text: str, offset: int) -> str:
 
 
 def _columns(text: str) -> int:
-    """Count the columns of a terminal that ``text`` takes: wide characters two, combining ones none."""
+    """Return the width of ``text`` in terminal columns: wide characters take two, combining ones none."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

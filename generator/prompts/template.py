@@ -1,12 +1,12 @@
-"""From a template to its prompts, each with the places of its tracked spans.
+"""Expands a template into prompts, each with the positions of its tracked spans.
 
-The variations of a template are the cartesian product of all its slots in reading order: the last slot
-varies fastest, and a slot in an alternative that was not taken contributes nothing. They are numbered, so
-that any one of 10^12 is as cheap as the first.
+The variations of a template are the cartesian product of all its slots in reading order: the last slot varies fastest,
+and a slot in an alternative that was not taken does not count. Variations are numbered, so that any one of 10^12 is as
+cheap as the first.
 
-The marks of a template are no part of a prompt. Runs of white space become one blank and the ends are
-trimmed, so that an empty alternative leaves no gap; the prompt cleaning of the Wan pipelines does the same,
-so no video changes by it. The language itself is described in `generator.prompts.grammar`.
+A prompt does not contain the template's marks. Runs of white space become one blank and the ends are trimmed, so that
+an empty alternative leaves no gap. The prompt cleaning of the Wan pipelines does the same, so this changes no video.
+`generator.prompts.grammar` describes the language.
 """
 
 import re
@@ -20,7 +20,7 @@ from generator.prompts.grammar import Node, Sequence, Slot, Text, Tracked, parse
 
 @dataclass(frozen=True)
 class TrackedSpan:
-    """A tracked span of one prompt: characters ``start`` to ``end``, half open, in Unicode code points."""
+    """A tracked span of one prompt: characters ``start`` to ``end`` (exclusive), in Unicode code points."""
 
     text: str
     start: int
@@ -32,8 +32,8 @@ class TrackedSpan:
 class Variation:
     """One prompt of a template.
 
-    ``choices`` maps the number of a slot to the text taken there. Slots in alternatives that were not taken
-    are absent.
+    ``choices`` maps the number of each slot to the text that was taken. Slots in alternatives that were not taken are
+    absent.
     """
 
     number: int
@@ -43,13 +43,13 @@ class Variation:
 
 
 class Template:
-    """A template that was read: how many variations it has, and each of them."""
+    """A parsed template: the number of its variations, and each of them."""
 
     def __init__(self, text: str) -> None:
-        """Read ``text``.
+        """Parse ``text``.
 
         Raises:
-            TemplateError: naming the place, for anything that is not a template.
+            TemplateError: showing the position of a syntax error.
 
         """
         self.text = text
@@ -57,14 +57,14 @@ class Template:
 
     @property
     def count(self) -> int:
-        """Number of variations, found without making them."""
+        """Number of variations; computed without making them."""
         return self._root.count
 
     def variation(self, number: int) -> Variation:
-        """Make variation ``number``, from 1 to `count`.
+        """Return variation ``number``, from 1 to `count`.
 
         Raises:
-            TemplateError: if nothing is left of the prompt, because all that it could hold is left out.
+            TemplateError: if the prompt is empty because every alternative taken is empty.
 
         """
         if not 1 <= number <= self.count:
@@ -75,27 +75,27 @@ class Template:
         if not variation.prompt:
             raise TemplateError(
                 f"template: variation {number} of {self.count} is an empty prompt. "
-                "Write some text outside of the brackets, or take the empty alternative away"
+                "Write some text outside of the brackets, or remove the empty alternative"
             )
         return variation
 
     def variations(self, limit: int | None = None) -> Iterator[Variation]:
-        """Make the first ``limit`` variations (all, if None), one by one."""
+        """Yield the first ``limit`` variations; None means all."""
         return map(self.variation, islice(_count_up(self.count), limit))
 
 
 def track(variation: Variation, words: Iterable[str]) -> Variation:
-    """Track further words wherever they occur in a prompt, as if each occurrence stood in brackets."""
+    """Track further words wherever they occur in a prompt, as if every occurrence were marked."""
     spans = {(span.start, span.end): span for span in find_words(variation.prompt, words)}
     spans |= {(span.start, span.end): span for span in variation.spans}  # those know their slot
     return replace(variation, spans=tuple(spans[place] for place in sorted(spans)))
 
 
 def find_words(prompt: str, words: Iterable[str]) -> tuple[TrackedSpan, ...]:
-    """Find all occurrences of some words, or of several words in a row, in a prompt.
+    """Return all occurrences of words or phrases in a prompt, in reading order.
 
-    Upper and lower case are the same. Found are whole words, "kiss" not in "kissing"; scripts without upper and
-    lower case, many of which do not separate words, are searched for the characters.
+    Case is ignored. Only whole words match: "kiss" is not found in "kissing". Scripts without case, many of which do
+    not separate words, are searched for the characters.
     """
     found = [
         TrackedSpan(match.group(), match.start(), match.end(), None)
@@ -117,12 +117,12 @@ def _separates_words(character: str) -> bool:
 
 
 def escape(text: str) -> str:
-    r"""Put a ``\`` before every character of ``text`` that means something in a template."""
+    r"""Put a ``\`` before every character of ``text`` that is special in a template."""
     return re.sub(r"[\[\]()|\\]", r"\\\g<0>", text)
 
 
 def _count_up(last: int) -> Iterator[int]:
-    """1 to ``last``, which may be more than a `range` can be asked the length of."""
+    """Yield 1 to ``last``, which may exceed the largest length of a `range`."""
     number = 0
     while number < last:
         number += 1
@@ -131,7 +131,7 @@ def _count_up(last: int) -> Iterator[int]:
 
 @dataclass
 class _Drawing:
-    """One variation while its text grows, and what was met on the way, at offsets in the untrimmed text."""
+    """A variation under construction: its text, spans and choices; offsets refer to the untrimmed text."""
 
     text: str = ""
     spans: list[tuple[int, int, int | None]] = field(default_factory=list)
@@ -154,7 +154,7 @@ class _Drawing:
             self.draw(node.content, number)
             self.spans.append((start, len(self.text), node.slot))
         else:
-            self.choices[node.number] = ""  # holds the place, so that slots stay in reading order
+            self.choices[node.number] = ""  # reserves its place, so that slots stay in reading order
             self.draw(*_alternative(node, number))
             self.choices[node.number] = " ".join(self.text[start:].split())
 
@@ -163,7 +163,7 @@ class _Drawing:
         spans = []
         for start, end, slot in self.spans:
             words = self.text[start:end].strip()
-            if words:  # an empty alternative was all that the span held: here nothing is tracked
+            if words:  # otherwise the span held only an empty alternative
                 first = moved[start + self.text[start:end].index(words)]
                 last = first + len(" ".join(words.split()))
                 spans.append(TrackedSpan(prompt[first:last], first, last, slot))
@@ -171,7 +171,7 @@ class _Drawing:
 
 
 def _alternative(slot: Slot, number: int) -> tuple[Sequence, int]:
-    """Find the alternative that variation ``number`` of a slot lies in, and its number there."""
+    """Return the alternative that contains variation ``number`` of a slot, and the number within it."""
     for alternative in slot.alternatives:
         if number < alternative.count:
             return alternative, number
@@ -180,7 +180,7 @@ def _alternative(slot: Slot, number: int) -> tuple[Sequence, int]:
 
 
 def _tidy(text: str) -> tuple[str, list[int]]:
-    """Leave one blank of each run of white space and none at the ends; and tell where each character went."""
+    """Collapse white space and trim the ends; also return the new offset of each character."""
     tidy: list[str] = []
     moved: list[int] = []
     for character in text:

@@ -1,8 +1,8 @@
-"""From a tracked span of a prompt to positions in the text encoder's sequence.
+"""Locates tracked spans of a prompt in the token sequence of the text encoder.
 
-Spans are characters of the prompt. The pipeline cleans a prompt before it tokenises it, so a span is first moved
-to the cleaned text and then compared with the character offsets of the tokens found there. Looking for the
-word's own tokens instead would miss a quoted word and find "kiss" in "kissing".
+Spans are character offsets in the prompt. The pipeline cleans a prompt before it tokenises it, so a span is first
+mapped to the cleaned text and then compared with the character offsets of the tokens. Searching for the word's own
+tokens instead would miss a quoted word and find "kiss" in "kissing".
 """
 
 import re
@@ -17,16 +17,16 @@ from generator.prompts.template import TrackedSpan, Variation
 
 MAX_SLUG_BYTES = 80
 
-# How sentencepiece and byte-level tokenizers write a blank. Such a token stands for white space only, whatever
-# its offsets say: before the first word they are those of the word's first character.
+# How sentencepiece and byte-level tokenizers write a blank. A token of only these is white space, whatever its offsets
+# are: before the first word they are those of the word's first character.
 _BLANK_MARKS = "▁Ġ \t\n"
 
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """What the text encoder is given for one prompt, padded and cut to its length.
+    """Input of the text encoder for one prompt, padded or truncated to the encoder's length.
 
-    ``offsets`` are characters of ``text``, half open; special tokens and padding have empty ones.
+    ``offsets`` are half-open character ranges of ``text``; those of special tokens and padding are empty.
     """
 
     text: str
@@ -34,11 +34,11 @@ class TokenSequence:
     offsets: tuple[tuple[int, int], ...]
     pieces: tuple[str, ...]
     length: int
-    """Number of tokens before padding, special ones included."""
+    """Number of tokens without padding, including special ones."""
     whole_length: int
-    """The same if nothing had been cut off."""
+    """The same before truncation."""
     unknown_id: int | None = None
-    """Id of the token that stands for everything the tokenizer does not know, if it has one."""
+    """Id of the token for everything unknown to the tokenizer, if it has one."""
 
     @property
     def padding(self) -> tuple[int, ...]:
@@ -47,14 +47,14 @@ class TokenSequence:
 
     @property
     def end(self) -> tuple[int, ...]:
-        """Position of the token that ends the text, if there is one: it stands for no character."""
+        """Position of the end-of-text token, if there is one."""
         last = self.length - 1
         return (last,) if last >= 0 and self.offsets[last][0] == self.offsets[last][1] else ()
 
 
 @dataclass(frozen=True)
 class TrackedWord:
-    """One tracked occurrence of a word or of several words, as FORMAT.md's ``tokens`` describes it."""
+    """One tracked occurrence of a word or phrase: an entry of ``tokens`` in FORMAT.md."""
 
     slug: str
     text: str
@@ -67,12 +67,12 @@ class TrackedWord:
 def locate(
     variation: Variation, clean: Callable[[str], str], tokenise: Callable[[str], TokenSequence]
 ) -> tuple[TrackedWord, ...]:
-    """Find the tokens of every tracked span of ``variation``, in reading order.
+    """Return the tokens of every tracked span of ``variation``, in reading order.
 
-    ``clean`` is the pipeline's own cleaning of prompts, ``tokenise`` its tokeniser for cleaned text.
+    ``clean`` is the pipeline's own cleaning of prompts, ``tokenise`` its tokenizer for cleaned text.
 
     Raises:
-        TokenError: for a span without a token of its own, or one that was cut off.
+        TokenError: for a span without any token, or one that is cut off.
 
     """
     if not variation.spans:
@@ -90,14 +90,14 @@ def locate(
 
 
 def cut_off(sequence: TokenSequence) -> str:
-    """Return the end of the text that does not fit into the text encoder; empty if all of it does."""
+    """Return the end of the text that exceeds the text encoder's length; empty if all of it fits."""
     if sequence.whole_length <= sequence.length:
         return ""
     return sequence.text[max((last for _, last in sequence.offsets), default=0) :].strip()
 
 
 def unknown_words(sequence: TokenSequence) -> list[str]:
-    """Return what the tokenizer does not know, in reading order; neither punctuation nor what has no character."""
+    """Return the words that the tokenizer does not know, in reading order, without punctuation and special tokens."""
     pairs = zip(sequence.ids, sequence.offsets, strict=True)
     found = [sequence.text[first:last] for id_, (first, last) in pairs if id_ == sequence.unknown_id]
     return [word for word in found if not all(map(_is_punctuation, word))]
@@ -108,7 +108,7 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]:
-    """Positions of all tokens that share a character other than white space with ``start`` to ``end``."""
+    """Return the positions of all tokens that share a non-blank character with ``start`` to ``end``."""
     found = []
     for position, (first, last) in enumerate(sequence.offsets):
         shared = sequence.text[max(first, start) : min(last, end)]
@@ -120,26 +120,26 @@ def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]
 def _refuse_unusable(
     variation: Variation, span: TrackedSpan, sequence: TokenSequence, end: int, positions: tuple[int, ...]
 ) -> None:
-    """Raise for a word that was cut off, wholly or in part, or that has no token at all."""
+    """Raise TokenError for a word that is cut off, wholly or partly, or that has no token."""
     kept = max((last for _, last in sequence.offsets), default=0)
     where = f'tracked word "{span.text}" in prompt {variation.number}, "{variation.prompt}"'
     if sequence.whole_length > sequence.length and end > kept:
         raise TokenError(
             f"{where}: it is cut off. The prompt has {sequence.whole_length} tokens and the text encoder takes "
-            f"{len(sequence.ids)}: shorten the prompt, or move the word to its beginning"
+            f"{len(sequence.ids)}: shorten the prompt, or move the word towards its beginning"
         )
     if not positions:
         raise TokenError(
-            f"{where}: the tokenizer makes no token of it, so there is no attention to record. "
-            "Track another word, or take the brackets away"
+            f"{where}: the tokenizer drops it, so it has no token and no attention to record. "
+            "Track another word, or remove the brackets"
         )
 
 
 def move_span(text: str, span: tuple[int, int], clean: Callable[[str], str]) -> tuple[int, int]:
-    """Find where characters ``span`` of ``text`` are in ``clean(text)``.
+    """Return the range of ``clean(text)`` that corresponds to the range ``span`` of ``text``.
 
-    Cleaned piece by piece, the text before, in and after the span normally adds up to the whole cleaned text,
-    which proves the place. Where cleaning looks across these borders, the two texts are aligned.
+    Normally, cleaning the parts before, inside and after the span separately yields the whole cleaned text, which
+    proves the position. Where cleaning depends on characters across these borders, the two texts are aligned.
     """
     start, end = span
     cleaned = clean(text)
@@ -151,7 +151,7 @@ def move_span(text: str, span: tuple[int, int], clean: Callable[[str], str]) -> 
 
 
 def _clean_piece(piece: str, clean: Callable[[str], str]) -> str:
-    """Clean a part of a text, keeping one blank where white space was at its ends."""
+    """Clean a part of a text; keep one blank where it starts or ends with white space."""
     leading = " " if piece[:1].isspace() else ""
     trailing = " " if piece[-1:].isspace() else ""
     core = clean(piece)
@@ -159,7 +159,7 @@ def _clean_piece(piece: str, clean: Callable[[str], str]) -> str:
 
 
 def _aligned(text: str, cleaned: str, offset: int, *, from_above: bool) -> int:
-    """Find the offset in ``cleaned`` of ``offset`` in ``text``; inside a changed part, the part's near end."""
+    """Map an offset in ``text`` to ``cleaned``; inside a changed part, to its start, or its end if ``from_above``."""
     blocks = SequenceMatcher(None, text, cleaned, autojunk=False).get_opcodes()
     for kind, first, last, to_first, to_last in blocks:
         inside = first < offset <= last if from_above else first <= offset < last
@@ -171,7 +171,7 @@ def _aligned(text: str, cleaned: str, offset: int, *, from_above: bool) -> int:
 
 
 def slug(text: str) -> str:
-    """Make a name of ``text`` for tensors and files, by the rule under "Slugs" in FORMAT.md."""
+    """Return a name for tensors and files that is derived from ``text`` as FORMAT.md, "Slugs", defines."""
     normal = unicodedata.normalize("NFC", text)
     kept = "".join(char if unicodedata.category(char)[0] in "LNM" else "_" for char in normal)
     name = re.sub("_+", "_", kept).strip("_")
@@ -179,7 +179,7 @@ def slug(text: str) -> str:
 
 
 def unique_slugs(texts: Sequence[str]) -> list[str]:
-    """Make a slug of each text; of equal ones, compared without case, the second gets ``_2`` and so on."""
+    """Return a slug for each text; among equal slugs (ignoring case), the second gets ``_2`` and so on."""
     taken: set[str] = set()
     names = []
     for text in texts:
@@ -197,5 +197,5 @@ def _numbered(base: str) -> Iterator[str]:
 
 
 def _cut(text: str, size: int) -> str:
-    """Keep as many whole characters as fit into ``size`` bytes of UTF-8."""
+    """Return the longest prefix that fits into ``size`` bytes of UTF-8."""
     return text.encode()[:size].decode(errors="ignore")

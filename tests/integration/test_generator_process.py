@@ -66,7 +66,7 @@ def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path,
 
 def test_a_second_signal_ends_at_once(tmp_path):
     with generating(*BATCH, "--steps", "2000", "--output", tmp_path) as process:
-        wait_for(lambda: "to be made" in process.stderr.readline(), process)
+        wait_for(lambda: "generating" in process.stderr.readline(), process)
         # Stopped, both signals wait until it runs again: no step can end between them.
         process.send_signal(signal.SIGSTOP)
         process.send_signal(signal.SIGINT)
@@ -108,7 +108,7 @@ def leave_what_a_kill_can_leave(folder):
 def test_a_resumed_batch_refuses_another_template(uninterrupted):
     result = generate("--resume", uninterrupted[0], "--template", "a (dog)")
     assert result.returncode == 2
-    assert "was begun with template" in result.stderr
+    assert "was started with template" in result.stderr
     assert "a (dog)" in result.stderr
 
 

@@ -84,7 +84,7 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_pat
         second.kill()
         assert first.wait(timeout=LIMIT) == 1
         log = first.stderr.read()
-    assert "process 1 of 2 ended before its time" in log
+    assert "process 1 of 2 ended early" in log
     folder = batch_below(tmp_path)
     ended = read(folder / "batch.complete.json")
     assert (ended["status"], ended["counts"]["failed"]) == ("interrupted", 0)
@@ -103,12 +103,12 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_pat
 def test_a_signal_to_all_processes_ends_the_batch_in_order(tmp_path):
     with both(*SMALL, "--steps", "400", "--output", tmp_path) as processes:
         wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")), *processes)
-        wait_for(lambda: "to be made" in processes[0].stderr.readline(), *processes)
+        wait_for(lambda: "generating" in processes[0].stderr.readline(), *processes)
         for process in processes:
             os.kill(process.pid, signal.SIGTERM)
         assert [process.wait(timeout=LIMIT) for process in processes] == [143, 143]
         log = processes[0].stderr.read()
-    assert "ended before its time" not in log
+    assert "ended early" not in log
     assert read(batch_below(tmp_path) / "batch.complete.json")["status"] == "interrupted"
 
 

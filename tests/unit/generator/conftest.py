@@ -1,4 +1,4 @@
-"""A tiny pipeline with random weights, in the place of the embedded one, loaded once: everything here runs it."""
+"""A tiny pipeline with random weights, loaded once, replaces the embedded model in all tests of this folder."""
 
 import logging
 from dataclasses import replace
@@ -39,7 +39,7 @@ def sampling(model):
 
 @pytest.fixture
 def words(model):
-    """Find the tracked words of a template's first prompt."""
+    """Return a function that locates the tracked words of a template's first prompt."""
     from generator.prompts.template import Template
     from generator.prompts.tokens import locate
 
@@ -48,7 +48,7 @@ def words(model):
 
 @pytest.fixture(autouse=True)
 def _logging_as_before():
-    """What the command line does to logging ends with the test."""
+    """Undo what the command line does to logging."""
     root, own = logging.getLogger(), logging.getLogger("generator")
     before = root.handlers[:], root.level, own.level
     yield

@@ -80,7 +80,7 @@ def test_lists_and_sizes_are_taken_from_flags(call, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "no template: say what to generate with --template"),
+        ([], "no template: describe the videos with --template"),
         (["--template", "a [b"], "`[` is never closed"),
         (["--steps", "many"], "--steps"),
         (["--stepz", "1"], "--stepz"),

@@ -79,7 +79,7 @@ def test_only_the_mean_is_available_if_steps_are_not_stored(model):
     with capture(model.pipe, ["kiss"], store_attention=False) as maps:
         call(model)
     assert maps.aggregated("kiss").shape == (2, 3, 4)
-    with pytest.raises(KeyError, match="no single steps were kept"):
+    with pytest.raises(KeyError, match="single steps were not stored"):
         maps["kiss"]
 
 
@@ -95,6 +95,13 @@ def test_another_pipeline_of_the_same_class_is_not_recorded(model):
     other.set_progress_bar_config(disable=True)
     with pytest.raises(CaptureError, match="was not called inside"), capture(model.pipe, ["kiss"]):
         other(prompt="a dog", **CALL)
+
+
+def test_an_unknown_map_is_refused_with_the_nearest_name(model):
+    with capture(model.pipe, ["kiss"]) as maps:
+        call(model)
+    with pytest.raises(KeyError, match=r"kis: unknown map. Did you mean `kiss`\?"):
+        maps["kis"]
 
 
 def test_maps_are_unavailable_before_the_first_call(model, tmp_path):

@@ -31,7 +31,7 @@ def test_max_variations_limits_the_plan_to_the_first_prompts():
 
 
 def test_a_missing_template_is_refused():
-    with pytest.raises(UsageError, match="no template: say what to generate with --template"):
+    with pytest.raises(UsageError, match="no template: describe the videos with --template"):
         plan_batch(Settings())
 
 
@@ -95,12 +95,12 @@ def test_the_same_settings_may_be_given_again(batch):
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        ({"template": "a (dog)"}, f"begun with template {TEMPLATE!r}, now 'a (dog)' is asked for"),
-        ({"model": "Wan-AI/other"}, "begun with model.id 'tiny', now 'Wan-AI/other' is asked for"),
-        ({"seed": 8}, "begun with video.seed 7, now 8 is asked for"),
-        ({"width": 128}, "begun with video.width 64, now 128"),
-        ({"videos_per_variation": 3}, "begun with video.videos_per_variation 2, now 3"),
-        ({"storage_dtype": "float32"}, "begun with attention_analysis.storage_dtype 'float16', now 'float32'"),
+        ({"template": "a (dog)"}, f"started with template {TEMPLATE!r}; found 'a (dog)' now"),
+        ({"model": "Wan-AI/other"}, "started with model.id 'tiny'; found 'Wan-AI/other' now"),
+        ({"seed": 8}, "started with video.seed 7; found 8 now"),
+        ({"width": 128}, "started with video.width 64; found 128 now"),
+        ({"videos_per_variation": 3}, "started with video.videos_per_variation 2; found 3 now"),
+        ({"storage_dtype": "float32"}, "started with attention_analysis.storage_dtype 'float16'; found 'float32' now"),
     ],
 )
 def test_settings_other_than_those_of_the_batch_are_refused(batch, flags, complaint):
@@ -116,7 +116,7 @@ def test_a_batch_may_be_resumed_on_another_device(batch):
 def test_an_edited_batch_file_is_refused(batch):
     with pytest.raises(ResumeError, match="lists other videos"):
         plan_resumption(batch(videos=[{"video_id": "prompt_001_vid001", "seed": 99}]), Settings())
-    with pytest.raises(ResumeError, match="not the batch file of a generator like this"):
+    with pytest.raises(ResumeError, match="is not a batch file of this generator"):
         plan_resumption(batch(settings={"video": {"unknown": 1}}), Settings())
     with pytest.raises(TemplateError):
         plan_resumption(batch(template="a [b"), Settings())

@@ -196,7 +196,7 @@ def test_the_size_is_logged_before_the_first_video_and_is_exact(make, caplog):
     _, folder = make()
     lines = [message for message in caplog.messages if message.startswith(("attention: ", "video "))]
     kept = "2 words, 3 steps, the mean of layers, the mean of heads"
-    assert lines[0] == f"attention: up to 480 bytes a video ({kept}), 720 bytes in all"
+    assert lines[0] == f"attention: up to 480 bytes per video ({kept}), 720 bytes in total"
     tensors, _ = read_tensors(folder / "videos/prompt_001/attention_maps/vid001.safetensors")
     assert sum(tensor.nbytes for tensor in tensors.values()) == 480
 
@@ -282,7 +282,7 @@ def test_storing_no_attention_to_tracked_words_is_allowed_with_a_warning(make, c
     code, folder = make(template="a (dog)", attention=attention)
     assert code == 0
     assert read(folder / "videos/prompt_001/video_001.complete.json")["attention"] == []
-    assert "made without their attention" in caplog.text
+    assert "both off: the videos are generated without attention" in caplog.text
 
 
 def test_the_video_has_the_size_rate_and_frames_that_were_asked_for(make):
@@ -409,11 +409,11 @@ def test_a_video_that_is_not_tried_again_still_counts_as_failed(make, fail_at, c
     [
         (
             torch.OutOfMemoryError("CUDA out of memory\nTried"),
-            "PipelineError: OutOfMemoryError: CUDA out of memory. Go on with --resume and --offload",
+            "PipelineError: OutOfMemoryError: CUDA out of memory. Resume with --resume and --offload",
         ),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory"),
-            "can't allocate memory. Go on with --resume and --offload model",
+            "can't allocate memory. Resume with --resume and --offload model",
         ),
         (KeyError("timestep"), "PipelineError: KeyError: 'timestep'"),
         (AssertionError(), "PipelineError: AssertionError: AssertionError"),
@@ -482,9 +482,7 @@ def test_all_words_that_the_model_does_not_know_are_named_in_one_warning(make, m
     code, _ = make(template="a (red) kiss between [two|three] men, a red [two|kiss] star", steps=1)
     assert code == 0
     (warning,) = [record.getMessage() for record in caplog.records if "does not know" in record.getMessage()]
-    assert warning.endswith(
-        "does not know 5 of the words, and takes all of them for the same one: kiss, between, two, men, three"
-    )
+    assert warning.endswith("does not know 5 of the words and cannot tell them apart: kiss, between, two, men, three")
 
 
 def test_known_words_cause_no_warning(make, model, monkeypatch, caplog):
@@ -544,7 +542,7 @@ def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
     _, folder = make()
     begun = read(folder / "batch.json")
     (folder / "batch.json").write_text(json.dumps({**begun, "model_revision": "0ld"}))
-    with pytest.raises(ResumeError, match="begun with tiny in version 0ld; found is version"):
+    with pytest.raises(ResumeError, match="started with version 0ld of tiny; found version"):
         resume(folder, console)
 
 
@@ -552,7 +550,7 @@ def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
 def test_two_generators_do_not_work_in_one_batch(make, console, lock):
     """Not even beside a surviving process of a batch whose first process has died."""
     _, folder = make()
-    with FileLock(folder / lock), pytest.raises(ResumeError, match="another generator is at work"):
+    with FileLock(folder / lock), pytest.raises(ResumeError, match="another generator is working"):
         resume(folder, console)
 
 

@@ -92,7 +92,7 @@ def test_escaped_and_ordinary_characters(template, prompt):
         ("a (b", 2, "`(` is never closed: add `)`"),
         ("a b]", 3, "`]` closes nothing"),
         ("a b)", 3, "`)` closes nothing"),
-        ("a (b]", 4, "`]` stands where `)` has to close"),
+        ("a (b]", 4, "found `]` where `)` must close the preceding `(`"),
         ("[a (b|c)]", 5, "`|` directly inside (...) separates nothing"),
         ("a [] b", 2, "empty brackets"),
         ("a [|] b", 2, "empty brackets"),

@@ -99,7 +99,7 @@ def test_a_word_before_the_end_of_a_prompt_that_is_too_long_is_fine(words):
 
 
 def test_a_word_that_cleaning_removes_is_refused(model):
-    with pytest.raises(TokenError, match="the tokenizer makes no token of it"):
+    with pytest.raises(TokenError, match="the tokenizer drops it, so it has no token"):
         locate(Template("a (\x07) b").variation(1), model.clean, model.tokenise)
 
 
@@ -107,7 +107,7 @@ def test_a_word_that_the_tokenizer_drops_is_refused():
     def tokenise(text):
         return TokenSequence(text, (5, 1), ((0, 1), (0, 0)), ("a", "</s>"), 2, 2)
 
-    with pytest.raises(TokenError, match="no token of it"):
+    with pytest.raises(TokenError, match="has no token"):
         locate(Template("a (b)").variation(1), str, tokenise)
 
 
