@@ -71,7 +71,7 @@ class Maps:
         return np.stack(steps)
 
     def aggregated(self, name: str) -> np.ndarray | None:
-        """Return the mean over all denoising steps, layers and heads, ``[frame, height, width]``; None if not stored."""
+        """Return the mean over all steps, layers and heads, ``[frame, height, width]``; None if it was not stored."""
         branch, place = self._place(name)
         found = self._recorder.aggregated(branch)
         return None if found is None else found[place].numpy()
@@ -190,7 +190,7 @@ def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
     found = given.get("max_sequence_length", model.text_keys)
     if found != model.text_keys:
         raise UsageError(
-            f"max_sequence_length: found {found}; expected {model.text_keys}, the length that {model.name} is made for. "
+            f"max_sequence_length: found {found}; expected {model.text_keys}, as {model.name} needs. "
             f"Pass max_sequence_length={model.text_keys}"
         )
 

@@ -58,7 +58,7 @@ def run(plan: Plan, console: Console) -> int:
 
 @dataclass(frozen=True)
 class _Work:
-    """The batch, and the circumstances of one of its processes."""
+    """The batch, and the rank, console and stop request of one of its processes."""
 
     batch: PreparedBatch
     rank: Rank

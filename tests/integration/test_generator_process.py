@@ -1,4 +1,4 @@
-"""The generator as a process: its command, its signals, its death and its resumption."""
+"""The generator as a process: command line, signals, kills and resumption."""
 
 import signal
 import subprocess
@@ -76,7 +76,7 @@ def test_a_second_signal_ends_at_once(tmp_path):
     assert not (batch_below(tmp_path) / "batch.complete.json").exists()
 
 
-def test_a_killed_batch_is_resumed_to_the_same_videos(tmp_path, uninterrupted):
+def test_a_killed_batch_resumes_to_the_same_videos(tmp_path, uninterrupted):
     with generating(*SLOW, "--output", tmp_path) as process:
         wait_for(lambda: len(manifests(tmp_path)) >= 2, process)
         process.kill()
@@ -98,7 +98,7 @@ def test_a_killed_batch_is_resumed_to_the_same_videos(tmp_path, uninterrupted):
 
 
 def leave_what_a_kill_can_leave(folder):
-    """Half a temporary file, and a video whose manifest was never written."""
+    """Leave half a temporary file, and a video whose manifest was never written."""
     place = folder / "videos" / "prompt_003"
     place.mkdir(exist_ok=True)
     (place / ".generator-1-video_002.mp4.tmp").write_bytes(b"half")
@@ -114,7 +114,7 @@ def test_a_resumed_batch_refuses_another_template(uninterrupted):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 64 KiB, where one may be mounted."""
+    """A file system of 64 KiB; skips where mounting is not allowed."""
     output = tmp_path / "small"
     output.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(output)]

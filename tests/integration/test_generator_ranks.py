@@ -28,7 +28,7 @@ SMALL = [*BATCH, "--device", "cpu", "--width", "32", "--height", "32", "--frames
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """The batch of one process, to compare with."""
+    """A batch made by one process, for comparison."""
     output = tmp_path_factory.mktemp("alone")
     result = generate(*SMALL, "--steps", "2", "--output", output)
     assert result.returncode == 0, result.stderr
@@ -37,7 +37,7 @@ def alone(tmp_path_factory):
 
 @contextmanager
 def both(*arguments):
-    """Start two processes as a launcher would; whatever happens, they are gone afterwards."""
+    """Start two processes as a launcher would; kill them at the end of the context if they still run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -60,7 +60,7 @@ def both(*arguments):
             process.stderr.close()
 
 
-def test_a_launcher_has_its_processes_make_one_batch_together(tmp_path, alone):
+def test_the_processes_of_a_launcher_make_one_batch_together(tmp_path, alone):
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     arguments = ["-m", "generator", *SMALL, "--steps", "2", "--output", str(tmp_path)]
@@ -78,7 +78,7 @@ def test_a_launcher_has_its_processes_make_one_batch_together(tmp_path, alone):
     assert result.stderr.count("is complete, 6 of 6 videos") == 1
 
 
-def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_path):
+def test_the_death_of_a_process_is_reported_and_a_resumption_makes_its_videos(tmp_path):
     with both(*SMALL, "--steps", "20", "--output", tmp_path) as (first, second):
         wait_for(lambda: manifests(tmp_path), first, second)
         second.kill()
@@ -100,7 +100,7 @@ def test_a_process_that_dies_is_noticed_and_others_make_its_videos_later(tmp_pat
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
 
 
-def test_a_signal_to_all_processes_ends_the_batch_in_order(tmp_path):
+def test_a_signal_to_all_processes_ends_the_batch_cleanly(tmp_path):
     with both(*SMALL, "--steps", "400", "--output", tmp_path) as processes:
         wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")), *processes)
         wait_for(lambda: "generating" in processes[0].stderr.readline(), *processes)
@@ -112,7 +112,7 @@ def test_a_signal_to_all_processes_ends_the_batch_in_order(tmp_path):
     assert read(batch_below(tmp_path) / "batch.complete.json")["status"] == "interrupted"
 
 
-def test_failures_in_any_process_are_told_by_the_first(tmp_path):
+def test_failures_in_any_process_are_reported_by_the_first(tmp_path):
     # A CPU has no such kernel, so each video fails.
     with both(*SMALL, "--attention-backend", "_native_cudnn", "--output", tmp_path) as processes:
         codes = [process.wait(timeout=LIMIT) for process in processes]

@@ -304,19 +304,19 @@ def test_tracking_words_does_not_change_the_video(make, tmp_path):
 
 def test_the_batch_files_record_the_plan_and_the_outcome(make):
     _, folder = make(videos_per_variation=2)
-    begun, ended = read(folder / "batch.json"), read(folder / "batch.complete.json")
-    assert begun["batch"] == folder.name
-    assert [entry["prompt_id"] for entry in begun["variations"]] == ["prompt_001", "prompt_002"]
-    assert [word["slug"] for word in begun["variations"][0]["tokens"]] == ["kiss", "two_men"]
-    assert begun["videos"][3] == {
+    started, ended = read(folder / "batch.json"), read(folder / "batch.complete.json")
+    assert started["batch"] == folder.name
+    assert [entry["prompt_id"] for entry in started["variations"]] == ["prompt_001", "prompt_002"]
+    assert [word["slug"] for word in started["variations"][0]["tokens"]] == ["kiss", "two_men"]
+    assert started["videos"][3] == {
         "video_id": "prompt_002_vid002",
         "prompt_id": "prompt_002",
         "seed": 43,
         "manifest": "videos/prompt_002/video_002.complete.json",
     }
-    assert all((folder / entry["manifest"]).is_file() for entry in begun["videos"])
-    assert begun["settings"]["video"]["guidance_scale"] == 4.0  # what the model recommends
-    assert begun["settings"]["model"]["dtype"] == "float32"
+    assert all((folder / entry["manifest"]).is_file() for entry in started["videos"])
+    assert started["settings"]["video"]["guidance_scale"] == 4.0  # what the model recommends
+    assert started["settings"]["model"]["dtype"] == "float32"
     assert ended["status"] == "complete"
     assert ended["counts"] == {"expected": 4, "complete": 4, "failed": 0}
 
@@ -540,8 +540,8 @@ def test_resuming_a_complete_batch_keeps_its_videos(make, console):
 
 def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
     _, folder = make()
-    begun = read(folder / "batch.json")
-    (folder / "batch.json").write_text(json.dumps({**begun, "model_revision": "0ld"}))
+    started = read(folder / "batch.json")
+    (folder / "batch.json").write_text(json.dumps({**started, "model_revision": "0ld"}))
     with pytest.raises(ResumeError, match="started with version 0ld of tiny; found version"):
         resume(folder, console)
 
