@@ -46,17 +46,25 @@ def loaded(**settings):
     return models.load(ModelSettings(**{"device": "cpu", **settings}))
 
 
+def aligned(model):
+    """Copy all weights: from a file they are memory-mapped at odd addresses, where kernels may round differently."""
+    for part in (model.pipe.transformer, model.pipe.text_encoder, model.pipe.vae):
+        for weights in part.parameters():
+            weights.data = weights.data.clone()
+    return model
+
+
 def assert_same(found, expected):
     for one, other in zip(found, expected, strict=True):
         assert np.array_equal(one, other)
 
 
-def test_a_video_and_its_maps_are_the_same_when_parts_wait_outside(model, captured):
+def test_a_video_and_its_maps_are_the_same_when_parts_wait_outside(captured):
     offloaded = loaded()
     offloaded.pipe.enable_model_cpu_offload(device="cpu")
     assert hasattr(offloaded.pipe.transformer, "_hf_hook")
     assert offloaded.device == "cpu:0"
-    assert_same(captured(offloaded), captured(model))
+    assert_same(captured(offloaded), captured(aligned(loaded())))
 
 
 def test_a_video_and_its_maps_are_the_same_when_each_layer_waits_outside(model, captured):
@@ -76,7 +84,7 @@ def test_on_a_gpu_a_video_and_its_maps_are_the_same_when_parts_wait_outside(capt
     assert_same(captured(offloaded), captured(loaded(device="cuda")))
 
 
-def test_an_offloaded_pipeline_works_again_after_an_exception(model, sampling, captured):
+def test_an_offloaded_pipeline_works_again_after_an_exception(sampling, captured):
     offloaded = loaded()
     offloaded.pipe.enable_model_cpu_offload(device="cpu")
 
@@ -86,7 +94,7 @@ def test_an_offloaded_pipeline_works_again_after_an_exception(model, sampling, c
     with pytest.raises(KeyError):
         offloaded.generate("a kiss", sampling, 1, fail)
     recover(offloaded.pipe)
-    assert np.array_equal(captured(offloaded)[0], captured(model)[0])
+    assert np.array_equal(captured(offloaded)[0], captured(aligned(loaded()))[0])
 
 
 def test_tiles_and_slices_are_decoded_without_touching_the_maps(model, captured):
