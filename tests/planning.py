@@ -1,4 +1,4 @@
-"""The watcher's parts in a test's hands: decide about targets as the dispatcher does, and run jobs on a fake engine."""
+"""Test doubles for the dispatcher's surroundings: a planner with a ledger, and an engine that runs nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,32 +14,32 @@ from attnwatch.watch.plan import Planner
 from attnwatch.watch.task import Task
 
 
-class Watching:
-    """A planner and a ledger, used as the dispatcher uses them."""
+class PlannerAndLedger:
+    """Decides about targets as the dispatcher does."""
 
     def __init__(self, settings: Settings, options: Options) -> None:
         self.ledger = Ledger(settings, options)
         self.planner = Planner(settings, options, self.ledger.decisions)
 
     def decide(self, target: Target) -> Decision:
-        """Decide about a target and act on the decision."""
+        """Decide about a target and apply the decision."""
         decision = self.planner.decide(target)
         self.ledger.apply(target, decision)
         return decision
 
-    def look(self, target: Target) -> Decision | None:
-        """Look at a target as in a scan: decide only if it is not settled."""
+    def rescan(self, target: Target) -> Decision | None:
+        """Decide about a target as after a scan; return None if it is still settled."""
         return None if self.ledger.decisions.is_settled(target) else self.decide(target)
 
     def reload(self, settings: Settings) -> None:
-        """Use other settings, as after a SIGHUP."""
+        """Use new settings, as after a SIGHUP."""
         self.planner.reload(settings)
         self.ledger.reload(settings)
 
 
-def watching(root: Path, *, settings: Settings | None = None, **options: object) -> Watching:
-    """Return a planner and a ledger for one folder."""
-    return Watching(settings or Settings(), Options(roots=(root,), **options))
+def watching(root: Path, *, settings: Settings | None = None, **options: object) -> PlannerAndLedger:
+    """Return a planner and a ledger for one root folder."""
+    return PlannerAndLedger(settings or Settings(), Options(roots=(root,), **options))
 
 
 def due(decision: Decision | None) -> Task:
@@ -48,49 +48,49 @@ def due(decision: Decision | None) -> Task:
     return decision.task
 
 
-def waiting(decision: Decision | None) -> float:
-    """Return for how many seconds a target has to wait."""
+def seconds_to_wait(decision: Decision | None) -> float:
+    """Return the seconds until a target is due."""
     assert isinstance(decision, NotYet)
     return decision.seconds
 
 
-def left_alone(decision: Decision | None) -> bool:
-    """Return whether nothing is to be done."""
+def needs_nothing(decision: Decision | None) -> bool:
+    """Return whether a decision plans no rendering, now or later."""
     return not isinstance(decision, Render | NotYet)
 
 
 class FakeEngine:
-    """An engine that runs nothing: jobs are under way until the test lets them end."""
+    """An engine that runs nothing: each job counts as running until the test ends it."""
 
     def __init__(self) -> None:
         self.jobs: list[Work] = []
         self.error: Exception | None = None
-        """What `start` raises."""
+        """The error that `start` raises."""
         self._ended: list[Finished] = []
 
     @property
     def running(self) -> int:
-        """Number of jobs under way."""
+        """Number of jobs that the test has not ended."""
         return len(self.jobs)
 
     def start(self, job: Work) -> None:
-        """Note a job."""
+        """Record a job."""
         if self.error is not None:
             raise self.error
         self.jobs.append(job)
 
     def end(self, outcome: object, job: Work | None = None) -> None:
-        """Let a job end, by default the first; `wait` returns it."""
+        """End a job, by default the first; the next `wait` returns it."""
         ended = job or self.jobs[0]
         self.jobs.remove(ended)
         self._ended.append(Finished(ended, outcome, 1.0))
 
     def wait(self, timeout: float | None = 0.0, others: Sequence[Waitable] = ()) -> list[Finished]:
-        """Return the jobs that the test has let end."""
+        """Return the jobs that the test has ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
     def stop(self) -> list[Finished]:
-        """End everything."""
+        """Drop all running jobs."""
         self.jobs.clear()
         return self.wait()

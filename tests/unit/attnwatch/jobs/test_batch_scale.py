@@ -1,23 +1,26 @@
-"""The scale that a collection shares, with several jobs that ask for it at the same time."""
+"""The colour scale of a collection, when several jobs need it at the same time."""
 
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
+from attnwatch.batches.videos import open_attention
 from attnwatch.jobs.batch_scale import BatchScale
-from attnwatch.render import scales
 from attnwatch.settings import Visualization
 from attnwatch.system.locks import lock_file
 from tests.support import Batch, blob_maps
+
+VIDEOS = ["video_001.complete.json", "video_002.complete.json"]
 
 HOLD = """
 import sys, time, filelock
 with filelock.FileLock(sys.argv[1]):
     print("held", flush=True)
-    time.sleep(20)
+    time.sleep(600)
 """
 
 
@@ -32,32 +35,38 @@ def batch(tmp_path):
 
 
 @pytest.fixture
-def measurings(monkeypatch):
-    """The measurings of whole batches, each of which takes its time."""
-    done, measure = [], scales._measure
+def measured(monkeypatch):
+    """Names of the videos that were measured, in order; measuring takes long enough for other jobs to ask meanwhile."""
+    names = []
 
-    def slowly(*arguments):
-        done.append(arguments)
-        time.sleep(0.2)
-        return measure(*arguments)
+    def slowly(manifest):
+        names.append(manifest.path.name)
+        time.sleep(0.1)
+        return open_attention(manifest)
 
-    monkeypatch.setattr(scales, "_measure", slowly)
-    return done
+    monkeypatch.setattr("attnwatch.render.scales.open_attention", slowly)
+    return names
 
 
 def scale_of(batch, ending="a" * 64, **settings):
     return BatchScale(batch.folder, ending, batch.folder / "attention_videos", Visualization(**settings))
 
 
-def test_jobs_that_ask_at_the_same_time_have_the_scale_measured_once(batch, measurings):
+def test_concurrent_jobs_measure_the_scale_once(batch, measured):
+    all_ask = Barrier(4)
+
+    def ask(_):
+        all_ask.wait()
+        return scale_of(batch).ends()
+
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: scale_of(batch).ends(), range(4)))
-    assert len(measurings) == 1
+        found = list(pool.map(ask, range(4)))
+    assert sorted(measured) == VIDEOS
     assert found == [found[0]] * 4
     assert found[0]["kiss"].high > 0.3
 
 
-def test_a_job_that_is_killed_while_it_measures_leaves_that_to_the_next(batch):
+def test_the_next_job_measures_the_scale_when_the_measuring_one_is_killed(batch):
     scale = scale_of(batch)
     lock = lock_file(scale.directory, scale.path.name)
     with (
@@ -66,22 +75,22 @@ def test_a_job_that_is_killed_while_it_measures_leaves_that_to_the_next(batch):
     ):
         assert killed.stdout.readline()
         waiting = pool.submit(scale.ends)
-        time.sleep(0.2)
-        assert not waiting.done()
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
         killed.kill()
-        assert waiting.result(timeout=10)
+        assert waiting.result(timeout=60)
     assert [path.name for path in scale.directory.iterdir()] == [scale.path.name]
 
 
-def test_all_videos_have_to_be_measured_until_one_job_has_done_so(batch):
+def test_every_video_has_to_be_measured_until_the_scale_is_known(batch):
     assert scale_of(batch).videos_to_measure() == 2
     scale_of(batch).ends()
     assert scale_of(batch).videos_to_measure() == 0
     assert scale_of(batch, clip=(1, 99)).videos_to_measure() == 2
 
 
-def test_a_batch_that_ended_otherwise_is_measured_again_and_what_was_known_goes(batch, measurings):
+def test_a_new_end_of_the_batch_replaces_the_scale(batch, measured):
     for ending in ("a" * 64, "b" * 64):
         scale_of(batch, ending).ends()
-    assert len(measurings) == 2
+    assert sorted(measured) == sorted(2 * VIDEOS)
     assert [path.name for path in batch.folder.glob("attention_videos/.*")] == [scale_of(batch, "b" * 64).path.name]

@@ -19,10 +19,12 @@ from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.limits import Limits
 from tests.support import Batch, few_descriptors, is_running, wait_until
 
+PATIENCE = 120.0  # seconds to wait for a process, enough on a busy machine
+
 
 @dataclass(frozen=True)
 class Trap(Place):
-    """A place that does something to the process that renders, in the moment when it reads the receipt."""
+    """A place that makes the process of its job misbehave when it reads the receipt."""
 
     behaviour: str = "none"
 
@@ -41,7 +43,7 @@ class Trap(Place):
         if self.behaviour == "exit":
             os._exit(3)
         if self.behaviour == "crash":
-            raise RuntimeError("nobody expects this")
+            raise RuntimeError("unexpected")
         if self.behaviour == "ignore TERM":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self.behaviour == "have a child":
@@ -51,7 +53,7 @@ class Trap(Place):
 
 @pytest.fixture(scope="module", autouse=True)
 def _preloaded():
-    """Import here what every server of processes would import anew."""
+    """Import the modules that every fork server preloads, so that each inherits them."""
     for name in _PRELOADED:
         import_module(name)
 
@@ -67,7 +69,7 @@ def engine():
         yield engine
 
 
-def job(manifest, behaviour="none", timeout=60.0):
+def job(manifest, behaviour="none", timeout=600.0):
     place = Trap(manifest, f"video_{behaviour.replace(' ', '_')}", manifest.parent / "attention_videos", behaviour)
     place.path.unlink(missing_ok=True)
     manifest.with_suffix(".pid").unlink(missing_ok=True)
@@ -76,21 +78,23 @@ def job(manifest, behaviour="none", timeout=60.0):
 
 
 def pids(manifest):
-    """Return the process ids of the job and of its child, once they are known."""
+    """Wait until the job runs; return its process id and that of its child, 0 if it has none."""
     path = manifest.with_suffix(".pid")
-    return [int(pid) for pid in wait_until(lambda: path.exists() and path.read_text().split(), about="the job runs")]
+    text = wait_until(lambda: path.exists() and path.read_text(), PATIENCE, about="the job runs")
+    return [int(pid) for pid in text.split()]
 
 
-def finished(engine, count=1, seconds=30.0):
+def finished(engine, count=1):
+    """Wait until `count` jobs have ended; return them."""
     ended = []
-    limit = time.monotonic() + seconds
+    limit = time.monotonic() + PATIENCE
     while len(ended) < count:
         assert time.monotonic() < limit
         ended += engine.wait(1.0)
     return ended
 
 
-def test_a_job_comes_back_with_its_receipt(engine, manifest):
+def test_a_finished_job_returns_its_receipt(engine, manifest):
     engine.start(job(manifest))
     assert engine.running == 1
     (done,) = finished(engine)
@@ -101,44 +105,44 @@ def test_a_job_comes_back_with_its_receipt(engine, manifest):
     assert engine.running == 0
 
 
-def test_without_jobs_waiting_lasts_as_long_as_asked(engine):
+def test_wait_without_jobs_lasts_for_its_timeout(engine):
     start = time.monotonic()
     assert engine.wait(0.1) == []
-    assert 0.05 < time.monotonic() - start < 5
+    assert 0.05 < time.monotonic() - start < PATIENCE
 
 
-def test_waiting_ends_when_something_else_is_readable(engine):
+def test_wait_returns_when_another_connection_is_readable(engine):
     reader, writer = os.pipe()
     os.write(writer, b".")
     start = time.monotonic()
-    engine.wait(30, [reader])
-    assert time.monotonic() - start < 5
+    engine.wait(2 * PATIENCE, [reader])
+    assert time.monotonic() - start < PATIENCE
     os.close(reader)
     os.close(writer)
 
 
-def test_a_job_runs_in_a_session_of_its_own(engine, manifest):
+def test_a_job_runs_in_its_own_session(engine, manifest):
     engine.start(job(manifest, "hang"))
     pid, _ = pids(manifest)
     assert os.getsid(pid) == pid != os.getsid(0)
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "expected"),
     [
         ("kill itself", "was ended by SIGKILL"),
         ("exit", "exited with code 3"),
-        ("crash", "failed with RuntimeError: nobody expects this"),
+        ("crash", "failed with RuntimeError: unexpected"),
     ],
 )
-def test_a_job_that_ends_without_a_result_is_an_error_that_says_how(engine, manifest, behaviour, said):
+def test_a_job_without_a_result_returns_an_error_that_says_how_it_ended(engine, manifest, behaviour, expected):
     engine.start(job(manifest, behaviour))
     (done,) = finished(engine)
     assert isinstance(done.outcome, JobError)
-    assert said in str(done.outcome)
+    assert expected in str(done.outcome)
 
 
-def test_a_job_that_crashes_takes_no_other_with_it(engine, manifest):
+def test_a_crashed_job_does_not_affect_others(engine, manifest):
     engine.start(job(manifest, "kill itself"))
     engine.start(job(manifest))
     outcomes = {done.job.place.behaviour: done.outcome for done in finished(engine, 2)}
@@ -146,7 +150,7 @@ def test_a_job_that_crashes_takes_no_other_with_it(engine, manifest):
     assert outcomes["none"].receipt.status == "rendered"
 
 
-def test_a_job_that_is_late_is_ended(engine, manifest):
+def test_a_job_past_its_deadline_is_ended(engine, manifest):
     engine.start(job(manifest, "hang", timeout=1.0))
     pid, _ = pids(manifest)
     (done,) = finished(engine)
@@ -154,7 +158,7 @@ def test_a_job_that_is_late_is_ended(engine, manifest):
     assert not is_running(pid)
 
 
-def test_a_job_that_does_not_listen_is_killed(engine, manifest, monkeypatch):
+def test_a_late_job_that_ignores_sigterm_is_killed(engine, manifest, monkeypatch):
     monkeypatch.setattr("attnwatch.jobs.local._KILL_AFTER", 0.2)
     engine.start(job(manifest, "ignore TERM", timeout=1.0))
     pid, _ = pids(manifest)
@@ -168,11 +172,10 @@ def test_the_children_of_a_late_job_end_with_it(engine, manifest):
     pid, child = pids(manifest)
     assert is_running(child)
     finished(engine)
-    wait_until(lambda: not is_running(pid) and not is_running(child), 5)
+    wait_until(lambda: not is_running(pid) and not is_running(child), PATIENCE)
 
 
-def test_stopping_leaves_no_process(manifest, monkeypatch):
-    monkeypatch.setattr("attnwatch.jobs.local._KILL_AFTER", 0.2)
+def test_stop_leaves_no_process(manifest):
     with LocalEngine() as engine:
         processes = []
         for behaviour in ("hang", "ignore TERM", "have a child"):
@@ -180,10 +183,10 @@ def test_stopping_leaves_no_process(manifest, monkeypatch):
             processes += [pid for pid in pids(manifest) if pid]
         assert all(map(is_running, processes))
     assert engine.running == 0
-    wait_until(lambda: not any(map(is_running, processes)), 5)
+    wait_until(lambda: not any(map(is_running, processes)), PATIENCE)
 
 
-def test_a_lock_is_free_again_when_its_job_was_killed(engine, manifest):
+def test_a_killed_job_releases_its_lock(engine, manifest):
     engine.start(job(manifest, "hang"))
     pid, _ = pids(manifest)
     os.kill(pid, signal.SIGKILL)
@@ -194,41 +197,41 @@ def test_a_lock_is_free_again_when_its_job_was_killed(engine, manifest):
 
 
 def server_of(manifest, engine):
-    """Start a job that hangs; return its process id and that of the server that it was forked from."""
+    """Start a job that hangs; return its process id and that of its fork server."""
     engine.start(job(manifest, "hang"))
     pid, _ = pids(manifest)
     return pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_when_the_server_is_killed_waiting_says_so_and_no_job_is_left(engine, manifest):
+def test_wait_reports_a_killed_server_and_no_job_is_left(engine, manifest):
     pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)
     with pytest.raises(EngineError, match="has ended, and the running renderings with it"):
         finished(engine)
     assert engine.running == 0
-    wait_until(lambda: not is_running(pid), 5)
+    wait_until(lambda: not is_running(pid), PATIENCE)
     with pytest.raises(EngineError, match="is not running"):
         engine.start(job(manifest))
 
 
-def test_when_the_server_is_killed_starting_says_so(engine, manifest):
+def test_start_reports_a_killed_server(engine, manifest):
     pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not is_running(server) and not is_running(pid))  # the next job waits for no lock
+    wait_until(lambda: not is_running(server) and not is_running(pid), PATIENCE)
     with pytest.raises(EngineError, match="has ended"):
         engine.start(job(manifest))
     engine.stop()
 
 
-def test_stopping_after_the_server_was_killed_is_no_error(engine, manifest):
+def test_stop_raises_no_error_after_the_server_was_killed(engine, manifest):
     pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)
-    wait_until(lambda: not is_running(server) and not is_running(pid))  # the next job waits for no lock
+    wait_until(lambda: not is_running(server) and not is_running(pid), PATIENCE)
     engine.stop()
     assert engine.running == 0
 
 
-def test_outside_of_its_context_an_engine_starts_nothing(manifest):
+def test_an_engine_starts_nothing_outside_of_its_context(manifest):
     with pytest.raises(EngineError, match="is not running"):
         LocalEngine().start(job(manifest))
     with LocalEngine() as engine:
@@ -237,18 +240,17 @@ def test_outside_of_its_context_an_engine_starts_nothing(manifest):
         engine.start(job(manifest))
 
 
-def test_stopping_comes_to_an_end_beside_a_job_that_ignores_it(engine, manifest, monkeypatch):
-    monkeypatch.setattr("attnwatch.jobs.local._STOP_AFTER", 0.2)
+def test_stop_does_not_wait_for_a_job_that_ignores_sigterm(engine, manifest):
     engine.start(job(manifest, "ignore TERM"))
     pid, _ = pids(manifest)
     start = time.monotonic()
     engine.stop()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < PATIENCE  # its own limit is 600 s
     assert engine.running == 0
-    assert not is_running(pid)
+    wait_until(lambda: not is_running(pid), PATIENCE)
 
 
-def test_a_process_that_even_the_kernel_cannot_end_is_given_up(engine, manifest, monkeypatch):
+def test_a_process_that_survives_sigkill_is_abandoned(engine, manifest, monkeypatch):
     monkeypatch.setattr("attnwatch.jobs.local._KILL_AFTER", 0.1)
     monkeypatch.setattr("attnwatch.jobs.local._LEFT_AFTER", 0.1)
     monkeypatch.setattr(engine.server, "signal", lambda number, what: None)
@@ -259,14 +261,14 @@ def test_a_process_that_even_the_kernel_cannot_end_is_given_up(engine, manifest,
 
 
 @dataclass(frozen=True)
-class Talk:
-    """Work with a long answer."""
+class Answer:
+    """Work whose result is a text of a given length."""
 
     length: int
 
     @property
     def limits(self):
-        return Limits(60)
+        return Limits(600)
 
     @property
     def home(self):
@@ -276,13 +278,13 @@ class Talk:
         return "x" * self.length
 
 
-def test_an_answer_that_is_longer_than_a_pipe_comes_back_whole(engine):
-    engine.start(Talk(2**20))
+def test_a_result_larger_than_a_pipe_arrives_whole(engine):
+    engine.start(Answer(2**20))
     (done,) = finished(engine)
     assert done.outcome == "x" * 2**20
 
 
-def test_a_job_whose_folder_is_gone_was_not_tried(engine, manifest, tmp_path):
+def test_a_job_whose_folder_was_renamed_is_not_tried(engine, manifest, tmp_path):
     gone = Batch.make(tmp_path).add(source=False)
     engine.start(job(gone))
     finished(engine)
@@ -296,7 +298,7 @@ def test_a_job_whose_folder_is_gone_was_not_tried(engine, manifest, tmp_path):
     assert not gone.parent.exists()
 
 
-def test_without_file_descriptors_nothing_is_started_and_what_runs_goes_on(engine, manifest):
+def test_without_file_descriptors_start_fails_and_running_jobs_continue(engine, manifest):
     engine.start(job(manifest, "hang"))
     pid, _ = pids(manifest)
     for free in range(2):
@@ -304,15 +306,15 @@ def test_without_file_descriptors_nothing_is_started_and_what_runs_goes_on(engin
             engine.start(job(manifest))
     assert engine.running == 1
     assert is_running(pid)
-    engine.start(Talk(1))
+    engine.start(Answer(1))
     assert [done.outcome for done in finished(engine)] == ["x"]
 
 
-def test_a_job_that_could_not_be_forked_comes_back_with_the_systems_error(monkeypatch, manifest):
+def test_a_job_that_cannot_be_forked_returns_the_systems_error(monkeypatch, manifest):
     with LocalEngine() as engine:
-        number, _ = started = engine.server.start(Talk(1))
+        number, _ = started = engine.server.start(Answer(1))
         monkeypatch.setattr(engine.server, "start", lambda work: started)
         monkeypatch.setattr(engine.server, "ended", lambda: [(number, OSError(errno.EAGAIN, "too many processes"))])
-        engine.start(Talk(1))
-        (done,) = engine.wait(5.0)
+        engine.start(Answer(1))
+        (done,) = engine.wait(PATIENCE)
         assert done.outcome.errno == errno.EAGAIN

@@ -45,7 +45,7 @@ def batch(tmp_path):
 
 
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
-    """Plan a video as the watcher does, and return its job."""
+    """Return the job that the watcher would plan for a video."""
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
     planner = watching(manifest.parent, settings=settings, by_name=True, force=True, tokens=tokens)
     task = due(planner.decide(Target(manifest)))
@@ -60,11 +60,11 @@ def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
 
 
 def names(manifest):
-    """Return all names beside the receipt, hidden ones too."""
+    """Return all names in the output folder, including hidden ones."""
     return sorted(path.name for path in (manifest.parent / "attention_videos").iterdir())
 
 
-def test_a_job_leaves_its_outputs_and_its_receipt_and_nothing_else(batch):
+def test_a_job_leaves_only_its_outputs_and_its_receipt(batch):
     manifest = batch.add()
     result = run(job(manifest))
     assert result.obstacle is None
@@ -73,7 +73,7 @@ def test_a_job_leaves_its_outputs_and_its_receipt_and_nothing_else(batch):
         assert len(decode(manifest.parent / "attention_videos" / name)) == FRAMES
 
 
-def test_the_receipt_names_the_outputs_as_they_are(batch):
+def test_the_receipt_records_outputs_and_inputs(batch):
     manifest = batch.add()
     result = run(job(manifest))
     receipt = read_receipt(manifest)
@@ -97,7 +97,7 @@ def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
     assert names(manifest) == [RECEIPT]
 
 
-def test_a_video_that_another_process_renders_is_left_to_it(batch):
+def test_a_video_locked_by_another_process_is_busy(batch):
     manifest = batch.add()
     todo = job(manifest)
     todo.place.directory.mkdir()
@@ -109,7 +109,7 @@ def test_a_video_that_another_process_renders_is_left_to_it(batch):
     assert run(todo).receipt.status == "rendered"
 
 
-def test_a_video_that_another_process_has_rendered_meanwhile_is_not_rendered_again(batch):
+def test_a_video_rendered_by_another_process_since_planning_is_not_rendered_again(batch):
     manifest = batch.add()
     first, second = job(manifest), job(manifest)
     assert run(first).receipt
@@ -119,7 +119,7 @@ def test_a_video_that_another_process_has_rendered_meanwhile_is_not_rendered_aga
     assert read_receipt(manifest) == before
 
 
-def test_what_a_killed_job_left_behind_is_removed_by_the_next(batch):
+def test_a_job_removes_the_leftovers_of_a_killed_one(batch):
     manifest = batch.add()
     todo = job(manifest)
     leftover = todo.place.directory / ".prompt_001_vid001.tmp"
@@ -130,7 +130,7 @@ def test_what_a_killed_job_left_behind_is_removed_by_the_next(batch):
     assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
 
 
-def test_what_a_killed_job_left_behind_can_be_removed_at_once(batch):
+def test_remove_leftovers_removes_the_files_of_a_killed_job(batch):
     place = job(batch.add()).place
     (place.directory / ".prompt_001_vid001.tmp").mkdir(parents=True)
     (place.directory / ".prompt_001_vid001.lock").touch()
@@ -138,7 +138,7 @@ def test_what_a_killed_job_left_behind_can_be_removed_at_once(batch):
     assert list(place.directory.iterdir()) == []
 
 
-def test_what_a_running_job_makes_is_not_taken_for_left_behind(batch):
+def test_remove_leftovers_spares_a_running_job(batch):
     place = job(batch.add()).place
     unfinished = place.directory / ".prompt_001_vid001.tmp" / "x.mp4.partial"
     unfinished.parent.mkdir(parents=True)
@@ -148,22 +148,22 @@ def test_what_a_running_job_makes_is_not_taken_for_left_behind(batch):
         assert unfinished.exists()
 
 
-def test_nothing_is_made_where_nothing_was_left_behind(batch):
+def test_remove_leftovers_creates_nothing(batch):
     place = job(batch.add()).place
     remove_leftovers(place)
     assert not place.directory.exists()
 
 
-def test_outputs_that_are_no_longer_asked_for_are_removed(batch):
+def test_outputs_that_new_settings_disable_are_removed(batch):
     manifest = batch.add()
     run(job(manifest))
-    mine = manifest.parent / "attention_videos" / "my_favourite.mp4"
-    mine.touch()
+    foreign = manifest.parent / "attention_videos" / "my_favourite.mp4"
+    foreign.touch()
     run(job(manifest, generate_overlay=False))
-    assert names(manifest) == sorted([OUTPUTS[0], OUTPUTS[2], RECEIPT, mine.name])
+    assert names(manifest) == sorted([OUTPUTS[0], OUTPUTS[2], RECEIPT, foreign.name])
 
 
-def test_an_overlay_stays_while_there_is_no_video_to_make_it_anew(batch):
+def test_an_overlay_is_kept_while_the_source_video_is_missing(batch):
     manifest = batch.add()
     run(job(manifest))
     overlay = manifest.parent / "attention_videos" / OUTPUTS[1]
@@ -178,7 +178,7 @@ def test_an_overlay_stays_while_there_is_no_video_to_make_it_anew(batch):
     assert not overlay.exists()
 
 
-def test_a_choice_of_words_leaves_the_outputs_of_the_others(batch):
+def test_rendering_selected_words_keeps_the_outputs_of_others(batch):
     manifest = batch.add(words=("dog", "kiss"))
     run(job(manifest))
     before = names(manifest)
@@ -188,7 +188,7 @@ def test_a_choice_of_words_leaves_the_outputs_of_the_others(batch):
     assert names(manifest) == before
 
 
-def test_a_receipt_from_elsewhere_removes_nothing_outside(batch):
+def test_a_receipt_cannot_remove_files_outside_of_its_folder(batch):
     manifest = batch.add()
     run(job(manifest))
     path = manifest.parent / "attention_videos" / RECEIPT
@@ -199,7 +199,7 @@ def test_a_receipt_from_elsewhere_removes_nothing_outside(batch):
     assert (manifest.parent / "video_001.mp4").exists()
 
 
-def test_tensors_that_are_not_there_yet_are_waited_for_without_a_receipt(batch):
+def test_missing_tensors_are_an_obstacle_without_a_receipt(batch):
     manifest = batch.add()
     (manifest.parent / "attention_maps" / "vid001.safetensors").unlink()
     result = run(job(manifest))
@@ -209,12 +209,12 @@ def test_tensors_that_are_not_there_yet_are_waited_for_without_a_receipt(batch):
     assert names(manifest) == []
 
 
-def test_a_video_that_is_not_there_yet_is_waited_for(batch):
+def test_a_missing_source_video_is_an_obstacle(batch):
     manifest = batch.add(source=False)
     assert "video_001.mp4 is not there yet" in run(job(manifest)).obstacle
 
 
-def test_a_video_that_will_not_come_costs_the_overlay_only(batch):
+def test_a_source_video_that_may_be_absent_costs_only_the_overlay(batch):
     manifest = batch.add(source=False)
     run(job(manifest, video_may_be_absent=True))
     receipt = read_receipt(manifest)
@@ -223,7 +223,7 @@ def test_a_video_that_will_not_come_costs_the_overlay_only(batch):
     assert receipt["inputs"]["video_001.mp4"] is None
 
 
-def test_a_video_that_came_after_all_asks_for_the_overlay(batch):
+def test_the_overlay_is_rendered_once_the_source_video_arrives(batch):
     manifest = batch.add(source=False)
     run(job(manifest, video_may_be_absent=True))
     batch.write_data()
@@ -245,20 +245,20 @@ def broken_digest(manifest):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "expected"),
     [
         (broken_video, "video_001.mp4"),
         (broken_tensors, "complete safetensors file"),
         (broken_digest, "SHA-256"),
     ],
 )
-def test_what_is_wrong_with_the_input_stands_in_the_receipt(batch, damage, said):
+def test_the_receipt_records_why_an_input_is_invalid(batch, damage, expected):
     manifest = batch.add()
     damage(manifest)
     assert run(job(manifest)).receipt.status == "failed"
     receipt = read_receipt(manifest)
     jsonschema.validate(receipt, json_schema("receipt"))
-    assert said in receipt["attempts"][0]["error"]
+    assert expected in receipt["attempts"][0]["error"]
     assert receipt["next_attempt"]
     assert names(manifest) == [RECEIPT]
 
@@ -272,7 +272,7 @@ def test_a_failed_rendering_keeps_the_outputs_of_the_last_good_one(batch):
     assert contents == {name: (manifest.parent / "attention_videos" / name).read_bytes() for name in OUTPUTS}
 
 
-def test_an_attempt_that_succeeds_keeps_the_history_of_those_that_failed(batch):
+def test_a_successful_attempt_keeps_the_history_of_failed_ones(batch):
     manifest = batch.add()
     good = (manifest.parent / "video_001.mp4").read_bytes()
     (manifest.parent / "video_001.mp4").write_bytes(b"x" * len(good))
@@ -283,7 +283,7 @@ def test_an_attempt_that_succeeds_keeps_the_history_of_those_that_failed(batch):
     assert errors == [False, True]
 
 
-def test_a_manifest_that_was_damaged_after_planning_is_planned_again(batch):
+def test_a_manifest_damaged_after_planning_is_an_obstacle(batch):
     manifest = batch.add()
     todo = job(manifest)
     manifest.write_text("{")
@@ -292,7 +292,7 @@ def test_a_manifest_that_was_damaged_after_planning_is_planned_again(batch):
     assert "invalid JSON" in result.obstacle
 
 
-def test_a_place_where_nothing_can_be_written_is_an_obstacle(batch):
+def test_an_unwritable_output_folder_is_an_obstacle(batch):
     manifest = batch.add()
     (manifest.parent / "attention_videos").touch()
     result = run(job(manifest))
@@ -300,7 +300,7 @@ def test_a_place_where_nothing_can_be_written_is_an_obstacle(batch):
     assert "attention_videos" in result.obstacle
 
 
-def test_values_that_are_no_probabilities_are_refused(batch):
+def test_negative_attention_values_are_refused(batch):
     maps = blob_maps()
     maps[0, 0, 0, 1, 2, 3] = -1
     manifest = batch.add(tensors={"kiss": maps})
@@ -309,12 +309,13 @@ def test_values_that_are_no_probabilities_are_refused(batch):
 
 
 def touched(manifest, name="video_001.mp4"):
-    """Give a file of a rendered video another time; return the job that looks at its content."""
+    """Change the modification time of an input; return the job that compares its content."""
     os.utime(manifest.parent / name, ns=(0, 0))
     return recheck(manifest)
 
 
 def recheck(manifest):
+    """Return the job that compares the content of a rendered video's inputs with the receipt."""
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
     task = due(watching(manifest.parent, settings=settings).decide(Target(manifest)))
     assert task.recheck
@@ -323,7 +324,7 @@ def recheck(manifest):
 
 @pytest.fixture
 def renderings(monkeypatch):
-    """The manifests that were really rendered."""
+    """Paths of the manifests that were actually rendered."""
     rendered = []
 
     def spy(manifest, *arguments, **keywords):
@@ -334,7 +335,7 @@ def renderings(monkeypatch):
     return rendered
 
 
-def test_a_file_that_was_only_touched_costs_no_rendering_and_its_time_is_noted(batch, renderings):
+def test_a_touched_input_is_not_rendered_again_and_its_time_is_recorded(batch, renderings):
     manifest = batch.add()
     run(job(manifest))
     before = read_receipt(manifest)
@@ -348,7 +349,7 @@ def test_a_file_that_was_only_touched_costs_no_rendering_and_its_time_is_noted(b
 
 
 @pytest.mark.parametrize(("gone", "other"), [INPUTS, INPUTS[::-1]])
-def test_a_touched_file_beside_one_that_was_removed_costs_no_rendering(batch, renderings, gone, other):
+def test_a_touched_input_beside_a_removed_one_is_not_rendered_again(batch, renderings, gone, other):
     manifest = batch.add()
     run(job(manifest))
     before = read_receipt(manifest)
@@ -361,7 +362,7 @@ def test_a_touched_file_beside_one_that_was_removed_costs_no_rendering(batch, re
     assert after["inputs"] == before["inputs"]
 
 
-def test_a_file_that_was_replaced_by_one_of_the_same_size_is_rendered(batch, renderings):
+def test_an_input_replaced_by_one_of_the_same_size_is_rendered_again(batch, renderings):
     manifest = batch.add()
     maps = manifest.parent / "attention_maps" / "vid001.safetensors"
     run(job(manifest))
@@ -376,7 +377,7 @@ def test_a_file_that_was_replaced_by_one_of_the_same_size_is_rendered(batch, ren
     assert read_receipt(manifest)["outputs"][0]["scale"] != before["outputs"][0]["scale"]
 
 
-def test_a_file_that_was_replaced_by_a_broken_one_of_the_same_size_fails_and_says_why(batch):
+def test_an_input_replaced_by_a_broken_one_of_the_same_size_fails_with_the_reason(batch):
     manifest = batch.add_full()
     run(job(manifest))
     video = manifest.with_name("video_001.mp4")
@@ -388,7 +389,7 @@ def test_a_file_that_was_replaced_by_a_broken_one_of_the_same_size_fails_and_say
 
 @dataclass(frozen=True)
 class Moving(Place):
-    """A place whose folder is renamed while the job looks for a receipt there, so in the middle of it."""
+    """A place whose folder is renamed in the middle of a job: when it reads the receipt."""
 
     old: Path = Path()
     new: Path = Path()
@@ -400,7 +401,7 @@ class Moving(Place):
 
 
 def in_a_process(todo):
-    """Run a job as the engine does, in a process of its own, and return its result."""
+    """Run a job in its own process, as the engine does; return its result."""
     return called_in_a_process(_run_as_forked, todo)
 
 
@@ -410,7 +411,7 @@ def _run_as_forked(todo):
     return ours.recv()
 
 
-def test_a_folder_that_is_renamed_before_a_job_starts_is_an_obstacle_and_nothing_appears_where_it_was(batch):
+def test_a_folder_renamed_before_the_job_starts_is_an_obstacle_and_is_not_recreated(batch):
     manifest = batch.add()
     todo = job(manifest)
     batch.folder.rename(batch.folder.with_name("renamed"))
@@ -422,7 +423,7 @@ def test_a_folder_that_is_renamed_before_a_job_starts_is_an_obstacle_and_nothing
     assert not list(batch.folder.with_name("renamed").rglob("attention_videos"))
 
 
-def test_a_folder_that_is_renamed_while_it_is_rendered_gets_the_outputs_in_its_new_place(batch):
+def test_a_folder_renamed_during_a_job_gets_the_outputs(batch):
     manifest = batch.add()
     todo, new = job(manifest), batch.folder.with_name("renamed")
     place = Moving(manifest, todo.place.video_id, todo.place.directory, batch.folder, new)
@@ -431,7 +432,7 @@ def test_a_folder_that_is_renamed_while_it_is_rendered_gets_the_outputs_in_its_n
     assert names(new / manifest.relative_to(batch.folder)) == sorted([*OUTPUTS, RECEIPT])
 
 
-def test_a_batch_that_is_renamed_while_it_is_collected_gets_the_collection_in_its_new_place(batch):
+def test_a_batch_renamed_while_it_is_collected_gets_the_collection(batch):
     manifest = batch.add()
     directory, new = batch.folder / "attention_videos", batch.folder.with_name("renamed")
     place = Moving(manifest, "prompt_001_vid001", directory, batch.folder, new)
@@ -441,7 +442,7 @@ def test_a_batch_that_is_renamed_while_it_is_collected_gets_the_collection_in_it
 
 
 def failing(monkeypatch, error):
-    """Let rendering write a part of an output, and then fail."""
+    """Make the rendering fail after it has written a part of an output."""
 
     def render(manifest, settings, directory, **keywords):
         (directory / "half.mp4.partial").write_bytes(b"half of it")
@@ -451,7 +452,7 @@ def failing(monkeypatch, error):
 
 
 def caused_by(number, error):
-    error.__cause__ = OSError(number, "said the system")
+    error.__cause__ = OSError(number, "message of the system")
     return error
 
 
@@ -465,7 +466,7 @@ def caused_by(number, error):
         (caused_by(errno.ENOSPC, VideoError("the encoder gave up")), Shortage.DISK),
     ],
 )
-def test_what_ran_out_is_charged_to_no_video(batch, monkeypatch, error, shortage):
+def test_a_shortage_does_not_count_as_a_failure_of_the_video(batch, monkeypatch, error, shortage):
     manifest = batch.add()
     failing(monkeypatch, error)
     result = run(job(manifest))
@@ -474,7 +475,7 @@ def test_what_ran_out_is_charged_to_no_video(batch, monkeypatch, error, shortage
     assert names(manifest) == []
 
 
-def test_an_encoder_that_fails_on_a_full_disk_without_saying_so_is_charged_to_no_video(batch, monkeypatch):
+def test_an_encoder_error_on_a_full_disk_does_not_count_as_a_failure(batch, monkeypatch):
     manifest = batch.add()
     failing(monkeypatch, VideoError("the encoder gave up"))
     todo = job(manifest)
@@ -485,7 +486,7 @@ def test_an_encoder_that_fails_on_a_full_disk_without_saying_so_is_charged_to_no
     assert run(todo).receipt.status == "failed"
 
 
-def test_too_little_room_for_decompressed_maps_is_charged_to_no_video(batch, monkeypatch):
+def test_too_little_space_for_decompressed_maps_does_not_count_as_a_failure(batch, monkeypatch):
     manifest = batch.add()
     plain = manifest.parent / "attention_maps" / "vid001.safetensors"
     write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps()})
@@ -497,7 +498,7 @@ def test_too_little_room_for_decompressed_maps_is_charged_to_no_video(batch, mon
     assert names(manifest) == []
 
 
-def test_what_is_in_the_way_is_told_apart():
+def test_an_obstacle_is_a_shortage_a_busy_video_or_neither():
     full = obstructed(OSError(errno.ENOSPC, "No space left on device"))
     assert (full.receipt, full.shortage, full.busy) == (None, Shortage.DISK, False)
     busy = obstructed(BusyError("another process is rendering it"))
@@ -509,7 +510,7 @@ def test_what_is_in_the_way_is_told_apart():
 
 @dataclass(frozen=True)
 class Limited(Place):
-    """A place that writes down, beside the manifest, what the process that looks at it may use."""
+    """A place that records the limits of the job's process, beside the manifest, when the receipt is read."""
 
     def read(self):
         found = [resource.getrlimit(resource.RLIMIT_DATA)[0], resource.getrlimit(resource.RLIMIT_CPU)[0], os.nice(0)]
@@ -517,7 +518,7 @@ class Limited(Place):
         return super().read()
 
 
-def test_a_job_that_may_have_to_measure_its_batch_has_the_time_of_each_video_for_that(batch):
+def test_a_job_that_may_measure_its_batch_gets_time_for_every_video(batch):
     manifest, *_ = (batch.add(number) for number in (1, 2, 3))
     alone = job(manifest, visualization_timeout=100)
     place = replace(alone.place, directory=batch.folder / "attention_videos")
@@ -528,7 +529,7 @@ def test_a_job_that_may_have_to_measure_its_batch_has_the_time_of_each_video_for
     assert measuring.limits.seconds == 100
 
 
-def test_a_job_works_under_the_limits_of_its_settings(batch):
+def test_a_job_runs_under_the_limits_of_its_settings(batch):
     manifest = batch.add()
     before = os.nice(0)
     todo = job(manifest, visualization_timeout=100)

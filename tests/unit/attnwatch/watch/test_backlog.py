@@ -14,8 +14,8 @@ targets = st.sampled_from([ONE, TWO, THREE, COLLECTED])
 times = st.integers(0, 5).map(float)
 
 
-class BacklogIsADictInOrder(RuleBasedStateMachine):
-    """A backlog behaves as a dict whose due part is sorted by order, time and arrival, every time it is asked."""
+class BacklogMatchesASortedDict(RuleBasedStateMachine):
+    """A backlog behaves like a dict whose due entries are sorted by order, due time and arrival."""
 
     def __init__(self):
         super().__init__()
@@ -57,7 +57,7 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
         self.queued.pop(expected, None)
 
     @rule(until=targets)
-    def hold_what_is_due(self, until):
+    def hold_the_first_due(self, until):
         expected = self.first_due()
         waiting = self.backlog.pop_due(self.now)
         if waiting is not None:
@@ -73,7 +73,7 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
                 self.arrive(target, waiting.due, waiting.order)
 
     @invariant()
-    def tells_what_waits(self):
+    def counts_and_lookups_match(self):
         known = {*self.queued, *self.held}
         assert len(self.backlog) == len(known)
         assert self.backlog.videos() == len({target.manifest for target in known})
@@ -82,25 +82,25 @@ class BacklogIsADictInOrder(RuleBasedStateMachine):
             assert (target in self.backlog) == (target in known)
             assert (self.backlog.get(target) is not None) == (target in known)
 
-    @rule()  # no invariant: asking puts the queue in order
-    def tells_when_the_next_one_is_due(self):
+    @rule()  # not an invariant, because next_due reorders the queue
+    def next_due_matches(self):
         expected = min((due for _, due, _ in self.queued.values()), default=None)
         found = self.backlog.next_due()
         assert found == expected or max(found, expected) <= self.now
 
 
-BacklogIsADictInOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestBacklogIsADictInOrder = BacklogIsADictInOrder.TestCase
+BacklogMatchesASortedDict.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBacklogMatchesASortedDict = BacklogMatchesASortedDict.TestCase
 
 
-def test_targets_that_are_due_at_the_same_time_come_in_the_order_of_their_arrival():
+def test_targets_due_at_the_same_time_are_popped_in_order_of_arrival():
     backlog = Backlog()
     for target in (TWO, ONE, THREE):
         backlog.put(Waiting(target))
     assert [backlog.pop_due(0.0).target for _ in range(3)] == [TWO, ONE, THREE]
 
 
-def test_what_is_due_comes_in_its_order_however_long_it_has_waited():
+def test_due_targets_are_popped_by_order_not_by_waiting_time():
     backlog = Backlog()
     backlog.put(Waiting(ONE, due=1.0, order=-5.0))
     backlog.put(Waiting(TWO, due=2.0, order=-7.0))
@@ -109,7 +109,7 @@ def test_what_is_due_comes_in_its_order_however_long_it_has_waited():
     assert backlog.pop_due(3.0) is None
 
 
-def test_what_is_due_is_counted_also_after_the_first_of_it_was_taken_out():
+def test_due_counts_the_remaining_targets_after_a_pop():
     backlog = Backlog()
     for name in "abcdef":
         backlog.put(Waiting(Target(Path(f"/outputs/{name}.complete.json"))))
@@ -119,7 +119,7 @@ def test_what_is_due_is_counted_also_after_the_first_of_it_was_taken_out():
     assert (backlog.due(0.0, 99), backlog.due(0.0, 3)) == (5, 3)
 
 
-def test_what_was_found_incomplete_is_still_known_after_it_was_held_back():
+def test_holding_a_target_keeps_its_since_and_looks():
     backlog = Backlog()
     backlog.put(Waiting(COLLECTED, due=1.0, since=0.5, looks=3))
     backlog.hold(backlog.pop_due(1.0), ONE)
@@ -129,7 +129,7 @@ def test_what_was_found_incomplete_is_still_known_after_it_was_held_back():
     assert (waiting.since, waiting.looks) == (0.5, 3)
 
 
-def test_of_what_is_kept_back_so_many_may_be_let_go_those_that_came_first_and_still_wait():
+def test_a_limited_release_frees_the_earliest_targets_that_still_wait():
     backlog, disk = Backlog(), 7
     for target in (ONE, TWO, THREE):
         backlog.put(Waiting(target))
@@ -144,7 +144,7 @@ def test_of_what_is_kept_back_so_many_may_be_let_go_those_that_came_first_and_st
     assert not backlog.holds(disk)
 
 
-def test_a_batch_is_about_to_be_collected_only_by_what_is_whole_and_due():
+def test_soon_lists_only_batches_with_a_complete_collection_that_is_due():
     backlog = Backlog()
     backlog.put(Waiting(COLLECTED, due=5.0))
     assert backlog.soon(4.0) == set()

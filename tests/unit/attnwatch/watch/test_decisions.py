@@ -19,21 +19,21 @@ files = st.sampled_from(FILES)
 
 
 class SettledUntilSomethingChanges(RuleBasedStateMachine):
-    """A target is settled exactly as long as all files are as they were when it was settled."""
+    """A target is settled exactly as long as all its files are unchanged since it was settled."""
 
     def __init__(self):
         super().__init__()
-        self.exit = TemporaryDirectory()
-        self.folder = Path(self.exit.name)
+        self.temporary = TemporaryDirectory()
+        self.folder = Path(self.temporary.name)
         (self.folder / "attention_maps").mkdir()
         self.target = Target(self.folder / "video_001.complete.json", self.folder)
-        self.memory = Decisions()
+        self.decisions = Decisions()
         self.sizes = dict.fromkeys(FILES)
         self.settled = None
         self.written = 0
 
     def teardown(self):
-        self.exit.cleanup()
+        self.temporary.cleanup()
 
     @rule(name=files)
     def write(self, name):
@@ -50,23 +50,23 @@ class SettledUntilSomethingChanges(RuleBasedStateMachine):
     def settle(self):
         receipt = self.folder / "receipt.rendered.json"
         stamps = {name: stamp_of(self.folder / name) for name in INPUTS}
-        self.memory.settle(self.target, Basis(origins(self.target), stamps, receipt, stamp_of(receipt)))
+        self.decisions.settle(self.target, Basis(origins(self.target), stamps, receipt, stamp_of(receipt)))
         self.settled = dict(self.sizes)
 
     @rule()
     def unsettle(self):
-        self.memory.unsettle(self.target)
+        self.decisions.unsettle(self.target)
         self.settled = None
 
     @rule()
     def forget(self):
-        self.memory.forget_settled()
+        self.decisions.forget_settled()
         self.settled = None
 
     @invariant()
-    def is_settled_as_long_as_nothing_changed(self):
-        assert self.memory.is_settled(self.target) == (self.settled == self.sizes)
-        assert self.memory.videos == (self.settled is not None)
+    def is_settled_while_nothing_changes(self):
+        assert self.decisions.is_settled(self.target) == (self.settled == self.sizes)
+        assert self.decisions.videos == (self.settled is not None)
 
 
 SettledUntilSomethingChanges.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
@@ -74,104 +74,104 @@ TestSettledUntilSomethingChanges = SettledUntilSomethingChanges.TestCase
 
 
 def settled(folder, *, batch=None):
-    """Return a memory with one settled target of one input, and that target."""
+    """Return decisions with one settled target, which has one input, and that target."""
     target = Target(folder / "v.complete.json", batch)
     for path in (target.manifest, folder / "v.mp4"):
         path.write_text("{}")
-    memory = Decisions()
-    memory.settle(
+    decisions = Decisions()
+    decisions.settle(
         target, Basis(origins(target), {"v.mp4": stamp_of(folder / "v.mp4")}, folder / "v.rendered.json", None)
     )
-    assert memory.is_settled(target)
-    return memory, target
+    assert decisions.is_settled(target)
+    return decisions, target
 
 
-def test_a_file_of_the_same_size_with_another_time_is_a_change(tmp_path):
-    memory, target = settled(tmp_path)
+def test_a_new_modification_time_unsettles_a_target(tmp_path):
+    decisions, target = settled(tmp_path)
     os.utime(tmp_path / "v.mp4", ns=(0, 0))
-    assert not memory.is_settled(target)
+    assert not decisions.is_settled(target)
 
 
-def test_a_file_that_was_replaced_by_one_of_the_same_size_and_time_is_a_change(tmp_path):
-    memory, target = settled(tmp_path)
+def test_replacing_a_file_by_one_of_the_same_size_and_time_unsettles_a_target(tmp_path):
+    decisions, target = settled(tmp_path)
     before = (tmp_path / "v.mp4").stat()
     other = tmp_path / "other"
     other.write_text("[]")
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
     other.rename(tmp_path / "v.mp4")
     os.utime(tmp_path / "v.mp4", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not memory.is_settled(target)
+    assert not decisions.is_settled(target)
 
 
-def test_the_ending_of_a_batch_matters_only_to_its_collection(tmp_path):
-    memory, target = settled(tmp_path)
+def test_the_end_of_a_batch_does_not_unsettle_its_videos(tmp_path):
+    decisions, target = settled(tmp_path)
     (tmp_path / "batch.complete.json").write_text("{}")
-    assert memory.is_settled(target)
+    assert decisions.is_settled(target)
 
 
-def test_a_video_and_its_collection_are_settled_each_by_itself_and_count_as_one_video(tmp_path):
-    memory, target = settled(tmp_path)
+def test_a_video_and_its_collection_are_settled_separately_and_count_as_one_video(tmp_path):
+    decisions, target = settled(tmp_path)
     collected = Target(target.manifest, tmp_path)
-    assert not memory.is_settled(collected)
-    memory.settle(collected, Basis(origins(collected), {}, tmp_path / "c.rendered.json", None))
-    assert memory.videos == 1
-    memory.unsettle(target)
-    assert memory.is_settled(collected)
+    assert not decisions.is_settled(collected)
+    decisions.settle(collected, Basis(origins(collected), {}, tmp_path / "c.rendered.json", None))
+    assert decisions.videos == 1
+    decisions.unsettle(target)
+    assert decisions.is_settled(collected)
 
 
-def test_a_rendering_that_nobody_wants_is_settled_and_counts_as_no_video(tmp_path):
+def test_a_disabled_rendering_is_settled_but_not_counted_as_a_video(tmp_path):
     target = Target(tmp_path / "v.complete.json")
-    memory = Decisions()
-    memory.settle(target, Basis(origins(target), {}, None, None))
-    assert memory.is_settled(target)
-    assert memory.videos == 0
+    decisions = Decisions()
+    decisions.settle(target, Basis(origins(target), {}, None, None))
+    assert decisions.is_settled(target)
+    assert decisions.videos == 0
     target.manifest.write_text("{}")
-    assert not memory.is_settled(target)
+    assert not decisions.is_settled(target)
 
 
-def test_a_receipt_leads_to_its_target(tmp_path):
-    memory = Decisions()
-    assert memory.owner(tmp_path / "v.rendered.json") is None
+def test_the_owner_of_a_receipt_is_its_target(tmp_path):
+    decisions = Decisions()
+    assert decisions.owner(tmp_path / "v.rendered.json") is None
     for batch in (None, tmp_path):
         target = Target(tmp_path / "v.complete.json", batch)
-        memory.own(tmp_path / "v.rendered.json", target)
-        assert memory.owner(tmp_path / "v.rendered.json") == target
+        decisions.own(tmp_path / "v.rendered.json", target)
+        assert decisions.owner(tmp_path / "v.rendered.json") == target
 
 
 def fingerprint(manifest_sha256="digest", **settings):
     return Fingerprint(manifest_sha256, settings, {})
 
 
-def test_what_was_rendered_is_known_by_its_manifest_its_settings_and_its_files(tmp_path):
-    memory, target = settled(tmp_path)
+def test_a_rendering_is_identified_by_target_manifest_settings_and_files(tmp_path):
+    decisions, target = settled(tmp_path)
     stamps = {"v.mp4": stamp_of(tmp_path / "v.mp4")}
-    memory.note_rendered(target, fingerprint(), stamps)
-    assert memory.was_rendered(target, fingerprint(), stamps)
-    assert not memory.was_rendered(target, fingerprint("another digest"), stamps)
-    assert not memory.was_rendered(target, fingerprint(colormap="bone"), stamps)
-    assert not memory.was_rendered(target, fingerprint(), {"v.mp4": None})
-    assert not memory.was_rendered(target, fingerprint(), {"w.mp4": stamps["v.mp4"]})
-    assert not memory.was_rendered(Target(target.manifest, tmp_path), fingerprint(), stamps)
+    decisions.note_rendered(target, fingerprint(), stamps)
+    assert decisions.was_rendered(target, fingerprint(), stamps)
+    assert not decisions.was_rendered(target, fingerprint("another digest"), stamps)
+    assert not decisions.was_rendered(target, fingerprint(colormap="bone"), stamps)
+    assert not decisions.was_rendered(target, fingerprint(), {"v.mp4": None})
+    assert not decisions.was_rendered(target, fingerprint(), {"w.mp4": stamps["v.mp4"]})
+    assert not decisions.was_rendered(Target(target.manifest, tmp_path), fingerprint(), stamps)
 
 
-def test_what_was_rendered_is_not_forgotten_with_what_was_settled(tmp_path):
-    memory, target = settled(tmp_path)
-    memory.note_rendered(target, fingerprint(), {})
-    memory.forget_settled()
-    assert memory.was_rendered(target, fingerprint(), {})
+def test_forgetting_settled_targets_keeps_the_renderings(tmp_path):
+    decisions, target = settled(tmp_path)
+    decisions.note_rendered(target, fingerprint(), {})
+    decisions.forget_settled()
+    assert decisions.was_rendered(target, fingerprint(), {})
 
 
-def test_videos_that_are_gone_are_forgotten_when_far_fewer_were_found(tmp_path):
-    memory, there = settled(tmp_path)
+def test_pruning_forgets_deleted_videos_when_a_scan_found_far_fewer(tmp_path):
+    decisions, remaining = settled(tmp_path)
     targets = [Target(tmp_path / f"{number}.complete.json") for number in range(200)]
     for target in targets:
-        memory.settle(target, Basis(origins(target), {}, tmp_path / "r.rendered.json", None))
-        memory.note_rendered(target, fingerprint(), {})
-        memory.own(target.manifest.with_suffix(".rendered.json"), target)
-    memory.prune(200)
-    assert memory.videos == 201
-    memory.prune(1)
-    assert memory.videos == 1
-    assert memory.is_settled(there)
-    assert not any(memory.was_rendered(target, fingerprint(), {}) for target in targets)
-    assert memory.owner(targets[0].manifest.with_suffix(".rendered.json")) is None
+        decisions.settle(target, Basis(origins(target), {}, tmp_path / "r.rendered.json", None))
+        decisions.note_rendered(target, fingerprint(), {})
+        decisions.own(target.manifest.with_suffix(".rendered.json"), target)
+    decisions.prune(200)
+    assert decisions.videos == 201
+    decisions.prune(1)
+    assert decisions.videos == 1
+    assert decisions.is_settled(remaining)
+    assert not any(decisions.was_rendered(target, fingerprint(), {}) for target in targets)
+    assert decisions.owner(targets[0].manifest.with_suffix(".rendered.json")) is None

@@ -13,7 +13,7 @@ SHARED = LOCAL + "40 21 0:50 / {} rw,relatime - nfs4 server:/export rw\n"
 
 @pytest.fixture(autouse=True)
 def mounts(monkeypatch):
-    """A machine with one local disk, and whatever a test says beside."""
+    """The mount table: one local disk, unless a test replaces `table`."""
     mounts = SimpleNamespace(table=LOCAL)
     monkeypatch.setattr("attnwatch.watch.detection.read_mountinfo", lambda: mounts.table)
     return mounts
@@ -27,60 +27,61 @@ def watcher(tmp_path):
 
 
 def folders_below(root):
-    search = Scanner([root])
-    list(search.find(None))
-    return search.folders
+    scanner = Scanner([root])
+    while scanner.is_busy:
+        list(scanner.find(None))
+    return scanner.folders
 
 
-def test_on_a_local_disk_file_events_tell_everything(tmp_path, watcher):
-    way = choose_detection([tmp_path], watcher, folders_below(tmp_path))
-    assert way.mode == "events"
-    assert way.interval(60.0) == 60.0
+def test_events_alone_are_used_on_a_local_disk(tmp_path, watcher):
+    detection = choose_detection([tmp_path], watcher, folders_below(tmp_path))
+    assert detection.mode == "events"
+    assert detection.interval(60.0) == 60.0
 
 
-def test_without_file_events_everything_is_found_by_scanning_often(tmp_path):
-    way = choose_detection([tmp_path], None, 0)
-    assert way.mode == "polling"
-    assert "file_events" in way.reason
-    assert way.interval(60.0) == POLL_INTERVAL
+def test_polling_is_used_when_file_events_are_switched_off(tmp_path):
+    detection = choose_detection([tmp_path], None, 0)
+    assert detection.mode == "polling"
+    assert "file_events" in detection.reason
+    assert detection.interval(60.0) == POLL_INTERVAL
 
 
-def test_where_file_events_could_not_be_had_the_systems_reason_is_given(tmp_path, watcher):
+def test_polling_gives_the_systems_reason_when_events_fail(tmp_path, watcher):
     watcher.failures[tmp_path] = "inotify watch limit reached"
-    way = choose_detection([tmp_path], watcher, 0)
-    assert way.mode == "polling"
-    assert way.reason == f"{tmp_path}: inotify watch limit reached"
+    detection = choose_detection([tmp_path], watcher, 0)
+    assert detection.mode == "polling"
+    assert detection.reason == f"{tmp_path}: inotify watch limit reached"
 
 
-def test_where_folders_stay_unwatched_both_ways_are_taken(tmp_path, watcher):
+def test_events_and_polling_are_combined_when_folders_stay_unwatched(tmp_path, watcher):
     first, second = (choose_detection([tmp_path], watcher, 1_000_000) for _ in range(2))
-    assert first.mode == "events"  # some are always new
+    assert first.mode == "events"  # once is not enough: a new folder is unwatched for a moment
     assert second.mode == "events and polling"
     assert "max_user_watches" in second.reason
     assert choose_detection([tmp_path], watcher, 1).mode == "events"
 
 
-def test_where_the_kernel_does_not_say_how_many_it_watches_events_are_believed(tmp_path, watcher, monkeypatch):
+def test_events_alone_are_used_when_the_number_of_watched_folders_is_unknown(tmp_path, watcher, monkeypatch):
     monkeypatch.setattr(watcher, "watched_folders", lambda: None)
     assert choose_detection([tmp_path], watcher, 1_000_000).mode == "events"
 
 
-def test_on_a_share_that_others_write_to_both_ways_are_taken(tmp_path, watcher, mounts):
+def test_events_and_polling_are_combined_on_a_network_share(tmp_path, watcher, mounts):
     mounts.table = SHARED.format(tmp_path)
-    way = choose_detection([tmp_path], watcher, 0)
-    assert way.mode == "events and polling"
-    assert str(tmp_path) in way.reason
+    detection = choose_detection([tmp_path], watcher, 0)
+    assert detection.mode == "events and polling"
+    assert str(tmp_path) in detection.reason
     mounts.table = SHARED.format("/elsewhere")
     assert choose_detection([tmp_path], watcher, 0).mode == "events"
 
 
-def test_a_share_below_the_folder_counts_and_is_named_once(tmp_path, watcher, mounts):
+def test_a_network_share_below_a_root_counts_and_is_named_once(tmp_path, watcher, mounts):
     mounts.table = SHARED.format(tmp_path / "deep")
-    way = choose_detection([tmp_path, tmp_path], watcher, 0)
-    assert way.mode == "events and polling"
-    assert way.reason.count("deep") == 1
+    detection = choose_detection([tmp_path, tmp_path], watcher, 0)
+    assert detection.mode == "events and polling"
+    assert detection.reason.count("deep") == 1
 
 
-def test_who_asks_for_scans_more_often_gets_them():
+def test_a_rescan_interval_below_the_poll_interval_is_kept():
     assert Detection("polling", "").interval(2.0) == 2.0
     assert Detection("events", "").interval(2.0) == 2.0

@@ -2,13 +2,17 @@ import contextlib
 import logging
 import os
 import shutil
+import threading
 import time
 
 import pytest
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from attnwatch.watch.events import Hints, RootWatcher
 from tests.support import Batch, few_descriptors, wait_until, write_json, write_manifest
+
+PATIENCE = 60.0  # seconds to wait for an event, enough on a busy machine
 
 
 @pytest.fixture
@@ -23,16 +27,21 @@ def root(tmp_path):
     return root
 
 
-def hinted(hints, *paths, seconds=10.0):
-    """Wait until all the paths were hinted at, and return everything that was."""
+def take_until(hints, is_enough):
+    """Take hints until `is_enough` is true of all that were taken; return them."""
     seen = set()
-    limit = time.monotonic() + seconds
-    while not seen >= set(paths):
+    limit = time.monotonic() + PATIENCE
+    while not is_enough(seen):
         left = limit - time.monotonic()
         assert left > 0, f"only {seen}"
         if hints.readable.poll(left):
             seen |= hints.take()
     return seen
+
+
+def hinted(hints, *paths):
+    """Wait for hints at all of `paths`; return every hint seen."""
+    return take_until(hints, set(paths).issubset)
 
 
 def test_hints_are_readable_until_they_are_taken(hints, tmp_path):
@@ -45,48 +54,43 @@ def test_hints_are_readable_until_they_are_taken(hints, tmp_path):
     assert hints.take() == set()
 
 
-def test_a_million_hints_about_one_folder_do_not_fill_a_pipe(hints, tmp_path):
+def test_many_hints_do_not_fill_the_pipe(hints, tmp_path):
     for _ in range(100_000):
         hints.add(tmp_path)
     assert hints.take() == {tmp_path}
 
 
-def test_a_manifest_that_is_renamed_into_place_is_hinted_at(root, hints):
+def test_a_manifest_renamed_into_place_gives_a_hint(root, hints):
     with RootWatcher([root], hints):
         hinted(hints, write_manifest(root / "v.complete.json"))
 
 
-def test_a_manifest_that_comes_from_elsewhere_is_hinted_at(root, hints, tmp_path):
+def test_a_manifest_moved_in_from_another_folder_gives_a_hint(root, hints, tmp_path):
     with RootWatcher([root], hints):
         write_manifest(tmp_path / "v.complete.json").rename(root / "v.complete.json")
         hinted(hints, root / "v.complete.json")
 
 
-def test_a_manifest_that_is_written_in_place_is_hinted_at(root, hints):
+def test_a_manifest_written_in_place_gives_a_hint(root, hints):
     with RootWatcher([root], hints):
         (root / "v.complete.json").write_text("{}")
         hinted(hints, root / "v.complete.json")
 
 
-def test_a_manifest_deep_below_is_hinted_at(root, hints):
+def test_a_manifest_in_a_nested_folder_gives_a_hint(root, hints):
     deep = root / "batch" / "videos" / "prompt_001"
     deep.mkdir(parents=True)
     with RootWatcher([root], hints):
         hinted(hints, write_manifest(deep / "v.complete.json"))
 
 
-def test_folders_that_are_made_and_filled_at_once_are_hinted_at_or_what_is_in_them(root, hints):
+def test_folders_created_and_filled_at_once_give_a_hint_at_the_manifest_or_above_it(root, hints):
     with RootWatcher([root], hints):
         manifest = write_manifest(root / "batch" / "videos" / "prompt_001" / "v.complete.json")
-        limit = time.monotonic() + 10
-        seen = set()
-        while not any(manifest.is_relative_to(path) for path in seen):
-            assert time.monotonic() < limit
-            if hints.readable.poll(1):
-                seen |= hints.take()
+        take_until(hints, lambda seen: any(map(manifest.is_relative_to, seen)))
 
 
-def test_a_batch_that_is_moved_in_is_hinted_at(root, hints, tmp_path):
+def test_a_batch_moved_in_gives_a_hint(root, hints, tmp_path):
     batch = Batch.make(tmp_path / "elsewhere")
     batch.add()
     with RootWatcher([root], hints):
@@ -94,14 +98,14 @@ def test_a_batch_that_is_moved_in_is_hinted_at(root, hints, tmp_path):
         hinted(hints, root / "moved")
 
 
-def test_a_hidden_folder_that_is_renamed_is_hinted_at_by_its_new_name(root, hints):
+def test_a_renamed_hidden_folder_gives_a_hint_at_its_new_name(root, hints):
     (root / ".unfinished").mkdir()
     with RootWatcher([root], hints):
         (root / ".unfinished").rename(root / "batch")
         hinted(hints, root / "batch")
 
 
-def test_other_files_are_no_hints(root, hints):
+def test_other_files_give_no_hints(root, hints):
     with RootWatcher([root], hints):
         for name in ("v.mp4", "maps.safetensors", "batch.json", ".v.complete.json"):
             (root / name).write_text("{}")
@@ -110,13 +114,13 @@ def test_other_files_are_no_hints(root, hints):
         assert hinted(hints, last) == {last}
 
 
-def test_a_batch_that_ended_is_a_hint_at_its_folder(root, hints):
+def test_the_end_of_a_batch_gives_a_hint_at_its_folder(root, hints):
     with RootWatcher([root], hints):
         write_json(root / "batch.complete.json", {})
         assert hinted(hints, root) == {root}
 
 
-def test_several_folders_are_watched(tmp_path, hints):
+def test_every_root_is_watched(tmp_path, hints):
     roots = [tmp_path / name for name in "ab"]
     for root in roots:
         root.mkdir()
@@ -124,13 +128,13 @@ def test_several_folders_are_watched(tmp_path, hints):
         hinted(hints, *(write_manifest(root / "v.complete.json") for root in roots))
 
 
-def test_a_root_that_stays_the_same_is_nothing_new(root, hints):
+def test_refresh_reports_nothing_for_an_unchanged_root(root, hints):
     with RootWatcher([root], hints) as watcher:
         write_manifest(root / "v.complete.json")
         assert not watcher.refresh()
 
 
-def test_a_root_that_appears_later_is_watched_from_then_on(root, hints, caplog):
+def test_a_root_created_later_is_watched(root, hints, caplog):
     root.rmdir()
     with caplog.at_level("INFO"), RootWatcher([root], hints) as watcher:
         assert f"{root} does not exist yet: waiting for it" in caplog.messages
@@ -140,27 +144,27 @@ def test_a_root_that_appears_later_is_watched_from_then_on(root, hints, caplog):
         hinted(hints, write_manifest(root / "v.complete.json"))
 
 
-def replace_by_another(root):
+def move_away_and_recreate(root):
     root.rename(root.with_name("old"))
     root.mkdir()
 
 
-def remove_and_make_again(root):
+def delete_and_recreate(root):
     shutil.rmtree(root)
     root.mkdir()
 
 
-@pytest.mark.parametrize("replace", [replace_by_another, remove_and_make_again])
-def test_a_root_that_is_replaced_is_watched_again(root, hints, replace):
+@pytest.mark.parametrize("replace", [move_away_and_recreate, delete_and_recreate])
+def test_a_replaced_root_is_watched_again(root, hints, replace):
     with RootWatcher([root], hints) as watcher:
         write_manifest(root / "before.complete.json")
         hinted(hints, root / "before.complete.json")
         replace(root)
-        wait_until(watcher.refresh, about="the new folder is noticed")
+        wait_until(watcher.refresh, seconds=PATIENCE, about="the new folder is noticed")
         hinted(hints, write_manifest(root / "after.complete.json"))
 
 
-def test_a_root_that_is_taken_away_is_waited_for(root, hints):
+def test_a_root_that_disappears_and_returns_is_watched_again(root, hints):
     with RootWatcher([root], hints) as watcher:
         root.rename(root.with_name("old"))
         assert watcher.refresh()
@@ -170,12 +174,12 @@ def test_a_root_that_is_taken_away_is_waited_for(root, hints):
         hinted(hints, write_manifest(root / "v.complete.json"))
 
 
-def test_names_that_are_no_utf8_are_hinted_at(root, hints):
+def test_a_name_that_is_not_utf8_gives_a_hint(root, hints):
     with RootWatcher([root], hints):
         hinted(hints, write_manifest(root / os.fsdecode(b"\xff.complete.json")))
 
 
-def test_where_there_can_be_no_events_it_is_said_and_the_rest_goes_on(root, hints, monkeypatch, caplog):
+def test_a_lack_of_inotify_watches_is_logged_once_and_is_no_error(root, hints, monkeypatch, caplog):
     def at_the_limit(*arguments, **keywords):
         raise OSError(28, "inotify watch limit reached")
 
@@ -187,10 +191,10 @@ def test_where_there_can_be_no_events_it_is_said_and_the_rest_goes_on(root, hint
     assert "limit reached" in record.message
 
 
-def test_an_overflow_is_heard_of_in_watchdogs_log_counted_and_reason_enough_to_scan(root, hints, capfd):
+def test_an_inotify_overflow_is_counted_and_asks_for_a_scan(root, hints, capfd):
     with RootWatcher([root], hints) as watcher:
         logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed")
-        assert hints.readable.poll(5)
+        assert hints.readable.poll(0)
         assert hints.take() == set()
         assert watcher.overflows == 1
         assert watcher.refresh()
@@ -198,7 +202,7 @@ def test_an_overflow_is_heard_of_in_watchdogs_log_counted_and_reason_enough_to_s
     assert "overflow" not in capfd.readouterr().err
 
 
-def test_other_words_of_watchdogs_are_no_overflow_and_reach_nobody(root, hints, capfd):
+def test_other_watchdog_warnings_are_silenced_and_not_counted(root, hints, capfd):
     with RootWatcher([root], hints) as watcher:
         logging.getLogger("watchdog.observers.inotify_c").warning("something else")
         assert watcher.overflows == 0
@@ -206,7 +210,7 @@ def test_other_words_of_watchdogs_are_no_overflow_and_reach_nobody(root, hints, 
     assert "something else" not in capfd.readouterr().err
 
 
-def test_afterwards_watchdogs_log_goes_where_it_went(root, hints, caplog):
+def test_the_watchdog_logger_is_restored_on_exit(root, hints, caplog):
     with RootWatcher([root], hints) as watcher:
         pass
     logging.getLogger("watchdog.observers").warning("Inotify queue overflowed")
@@ -214,23 +218,23 @@ def test_afterwards_watchdogs_log_goes_where_it_went(root, hints, caplog):
     assert caplog.messages == ["Inotify queue overflowed"]
 
 
-def test_every_folder_below_is_counted_as_watched_also_one_that_comes_later(root, hints):
+def test_watched_folders_counts_every_folder_and_those_created_later(root, hints):
     for name in ("a/b", "attention_videos", ".hidden"):
         (root / name).mkdir(parents=True)
     with RootWatcher([root], hints) as watcher:
         before = watcher.watched_folders()
         assert before >= len(["outputs", "a", "b", "attention_videos"])
         (root / "late").mkdir()
-        wait_until(lambda: watcher.watched_folders() == before + 1)
+        wait_until(lambda: watcher.watched_folders() == before + 1, PATIENCE)
 
 
-def test_where_the_kernel_tells_nothing_the_number_of_watched_folders_is_not_known(root, hints, monkeypatch):
+def test_watched_folders_is_none_when_the_kernel_reports_nothing(root, hints, monkeypatch):
     with RootWatcher([root], hints) as watcher:
         monkeypatch.setattr("attnwatch.watch.events.Path", lambda _path: root / "no such folder")
         assert watcher.watched_folders() is None
 
 
-def test_receipts_are_hinted_at_when_they_appear_and_when_they_are_deleted(root, hints):
+def test_a_receipt_gives_a_hint_when_it_appears_and_when_it_is_deleted(root, hints):
     receipt = root / "attention_videos" / "v.rendered.json"
     receipt.parent.mkdir()
     with RootWatcher([root], hints):
@@ -240,7 +244,7 @@ def test_receipts_are_hinted_at_when_they_appear_and_when_they_are_deleted(root,
         hinted(hints, receipt)
 
 
-def test_manifests_that_are_deleted_are_no_hint(root, hints):
+def test_a_deleted_manifest_gives_no_hint(root, hints):
     gone = write_manifest(root / "gone.complete.json")
     with RootWatcher([root], hints):
         gone.unlink()
@@ -249,7 +253,7 @@ def test_manifests_that_are_deleted_are_no_hint(root, hints):
 
 
 @pytest.mark.parametrize("free", [0, 1, 2])
-def test_without_file_descriptors_there_are_no_events_and_it_is_said_why(root, hints, caplog, free):
+def test_a_lack_of_file_descriptors_is_logged_once_and_is_no_error(root, hints, caplog, free):
     watcher = RootWatcher([root], hints)
     with contextlib.ExitStack() as stack:
         with few_descriptors(free):
@@ -261,7 +265,7 @@ def test_without_file_descriptors_there_are_no_events_and_it_is_said_why(root, h
         assert watcher.failures
 
 
-def test_events_that_could_not_be_had_are_asked_for_again(root, hints):
+def test_try_again_restores_events_after_a_failure(root, hints):
     with contextlib.ExitStack() as stack:
         with few_descriptors(0):
             watcher = stack.enter_context(RootWatcher([root], hints))
@@ -272,9 +276,10 @@ def test_events_that_could_not_be_had_are_asked_for_again(root, hints):
         hinted(hints, write_manifest(root / "v.complete.json"))
 
 
-def test_an_observer_that_died_is_replaced(root, hints):
+def test_a_dead_observer_is_replaced(root, hints):
     with RootWatcher([root], hints) as watcher:
-        watcher._observer.stop()
-        watcher._observer.join()
+        (observer,) = (thread for thread in threading.enumerate() if isinstance(thread, BaseObserver))
+        observer.stop()
+        observer.join()
         assert watcher.refresh()
         hinted(hints, write_manifest(root / "v.complete.json"))

@@ -16,7 +16,7 @@ NO_SPACE_NEEDED, ALL_SPACE = 0, 2**62
 
 @pytest.fixture
 def disks(monkeypatch):
-    """Two folders, each on a disk of its own."""
+    """The disk of each of two folders."""
     disks = {Path("/a"): 1, Path("/b"): 2}
     monkeypatch.setattr("attnwatch.watch.pauses.disk_of", disks.get)
     monkeypatch.setattr("attnwatch.system.shortage.free_space", lambda _folder: 2**40)
@@ -37,7 +37,7 @@ def pauses(clock, disks, backlog):
 
 
 def started(pauses, clock, *busy, needed=NO_SPACE_NEEDED):
-    """Return what the dispatcher would start at once, beside what is busy."""
+    """Return the targets that the dispatcher would start now, beside those in `busy`."""
     pauses.look(busy, needed)
     found = []
     while (waiting := pauses.pop_due(clock.now, [*busy, *found])) is not None:
@@ -49,42 +49,42 @@ def fill_a(pauses):
     pauses.begin(Shortage.DISK, "no space left on device", A)
 
 
-def test_without_a_shortage_everything_is_started(pauses, clock):
+def test_everything_is_started_without_a_shortage(pauses, clock):
     assert started(pauses, clock) == [A, OTHER_A, B]
     assert (pauses.reason, pauses.next_look([])) == (None, None)
 
 
-def test_a_full_disk_keeps_back_what_goes_there_and_nothing_else(pauses, clock):
+def test_a_full_disk_holds_back_only_its_own_targets(pauses, clock):
     fill_a(pauses)
     assert started(pauses, clock) == [B]
     assert pauses.machine.lets_start(3)
     assert pauses.reason == "no space left on device"
 
 
-def test_a_machine_that_is_short_of_something_starts_nothing(pauses):
+def test_nothing_is_started_while_the_machine_is_paused(pauses):
     pauses.begin(Shortage.MACHINE, "too many open files", A)
     assert not pauses.machine.lets_start(0)
 
 
-def test_a_full_disk_is_tried_after_a_while_with_one_at_a_time(pauses, clock):
+def test_a_full_disk_is_retried_with_one_job_at_a_time(pauses, clock):
     fill_a(pauses)
     assert started(pauses, clock) == [B]
     clock.now = pauses.next_look([])
     assert started(pauses, clock) == [A]
-    assert pauses.next_look([A]) is None  # its end is what is waited for
+    assert pauses.next_look([A]) is None  # the try has yet to end
     clock.now += 60
     assert started(pauses, clock, A) == []
-    assert started(pauses, clock) == [OTHER_A]  # the first one gave no answer
+    assert started(pauses, clock) == [OTHER_A]  # the first try was inconclusive
 
 
-def test_what_is_written_elsewhere_does_not_keep_a_disk_from_being_tried(pauses, clock):
+def test_a_job_on_another_disk_does_not_delay_a_retry(pauses, clock):
     fill_a(pauses)
     assert started(pauses, clock) == [B]
     clock.now = pauses.next_look([B])
     assert started(pauses, clock, B) == [A]
 
 
-def test_a_disk_is_not_tried_as_long_as_there_is_too_little_space(pauses, clock, monkeypatch):
+def test_a_disk_is_not_retried_while_it_has_too_little_space(pauses, clock, monkeypatch):
     monkeypatch.setattr("attnwatch.system.shortage.free_space", {Path("/a"): 5}.get)
     fill_a(pauses)
     assert started(pauses, clock, needed=9) == [B]
@@ -95,7 +95,7 @@ def test_a_disk_is_not_tried_as_long_as_there_is_too_little_space(pauses, clock,
     assert started(pauses, clock, needed=5) == [A]
 
 
-def test_a_rendering_that_succeeds_ends_the_pause_of_its_own_disk_only(pauses, clock, caplog):
+def test_a_successful_rendering_ends_only_the_pause_of_its_own_disk(pauses, clock, caplog):
     caplog.set_level(logging.INFO)
     fill_a(pauses)
     pauses.begin(Shortage.DISK, "read-only file system", B)
@@ -109,13 +109,13 @@ def test_a_rendering_that_succeeds_ends_the_pause_of_its_own_disk_only(pauses, c
     assert pauses.reason is None
 
 
-def test_any_rendering_that_succeeds_ends_the_pause_of_the_machine(pauses):
+def test_any_successful_rendering_ends_the_pause_of_the_machine(pauses):
     pauses.begin(Shortage.MACHINE, "too many open files", A)
     pauses.end(B)
     assert pauses.machine.lets_start(3)
 
 
-def test_a_disk_that_nothing_waits_for_is_not_looked_at(pauses, clock, backlog):
+def test_a_full_disk_without_waiting_targets_is_not_checked(pauses, clock, backlog):
     fill_a(pauses)
     assert started(pauses, clock) == [B]
     backlog.discard(A)
@@ -124,7 +124,7 @@ def test_a_disk_that_nothing_waits_for_is_not_looked_at(pauses, clock, backlog):
 
 
 @pytest.mark.parametrize("disk", [None, 3])
-def test_what_waits_for_a_disk_that_is_not_there_any_more_goes_on(pauses, clock, disks, disk):
+def test_targets_resume_when_their_disk_disappears_or_is_replaced(pauses, clock, disks, disk):
     fill_a(pauses)
     assert started(pauses, clock) == [B]
     disks[Path("/a")] = disk
@@ -132,7 +132,7 @@ def test_what_waits_for_a_disk_that_is_not_there_any_more_goes_on(pauses, clock,
     assert pauses.reason is None
 
 
-def test_where_all_outputs_go_to_one_folder_its_disk_counts(clock, disks, backlog):
+def test_the_disk_of_a_common_output_folder_counts_for_every_target(clock, disks, backlog):
     pauses = Pauses(backlog, Path("/b"))
     fill_a(pauses)
     assert started(pauses, clock) == []
@@ -150,85 +150,85 @@ def test_contact_sheets_wait_for_the_disk_of_their_batch(pauses, clock):
 
 @pytest.fixture
 def pause(clock):
-    """A pause that has just begun, because there were no file descriptors."""
+    """A pause of the machine that has just begun."""
     pause = Pause()
     pause.begin("too many open files")
     return pause
 
 
 def lets_start(pause, running, needed):
-    """Ask as the dispatcher does: the disk is looked at first."""
+    """Return whether a job may start, after the check of the disk that the dispatcher does first."""
     pause.look(running, needed)
     return pause.lets_start(running)
 
 
-def tries_after(pause, clock):
-    """Return the seconds until the next rendering is let through."""
+def seconds_until_try(pause, clock):
+    """Move the clock to the next try; return the seconds that this skips."""
     began = clock.now
     clock.now = pause.next_look(0)
     assert lets_start(pause, 0, NO_SPACE_NEEDED)
     return clock.now - began
 
 
-def test_while_nothing_is_short_anything_may_be_started():
+def test_any_job_may_start_outside_of_a_pause():
     pause = Pause()
     assert lets_start(pause, 7, ALL_SPACE)
     assert (pause.reason, pause.next_look(0)) == (None, None)
 
 
-def test_nothing_is_started_right_after_a_shortage(pause):
+def test_no_job_may_start_right_after_a_shortage(pause):
     assert pause.reason == "too many open files"
     assert not lets_start(pause, 0, NO_SPACE_NEEDED)
 
 
-def test_after_a_while_one_rendering_is_tried_and_no_second_one_beside_it(pause, clock):
-    assert tries_after(pause, clock) == 2
+def test_after_the_wait_a_single_job_may_try(pause, clock):
+    assert seconds_until_try(pause, clock) == 2
     assert not lets_start(pause, 1, NO_SPACE_NEEDED)
-    assert pause.next_look(1) is None  # its end is what is waited for
+    assert pause.next_look(1) is None  # the try has yet to end
 
 
-def test_nothing_is_tried_while_renderings_from_before_are_under_way(pause, clock):
+def test_no_job_may_try_while_earlier_jobs_are_running(pause, clock):
     clock.now += 60
     assert not lets_start(pause, 1, NO_SPACE_NEEDED)
     assert lets_start(pause, 0, NO_SPACE_NEEDED)
 
 
-def test_a_try_that_gave_no_answer_is_followed_by_another_one(pause, clock):
-    tries_after(pause, clock)
+def test_an_inconclusive_try_is_followed_by_another(pause, clock):
+    seconds_until_try(pause, clock)
     assert lets_start(pause, 0, NO_SPACE_NEEDED)
 
 
-def test_each_try_that_fails_doubles_the_wait_up_to_half_a_minute(pause, clock):
+def test_each_failed_try_doubles_the_wait_up_to_30_seconds(pause, clock):
     waits = []
     for _ in range(6):
-        waits.append(tries_after(pause, clock))
+        waits.append(seconds_until_try(pause, clock))
         pause.begin("too many open files")
     assert waits == [2, 4, 8, 16, 30, 30]
 
 
-def test_several_renderings_that_fail_for_the_same_shortage_do_not_lengthen_the_wait(pause, clock):
+def test_several_failures_from_one_shortage_do_not_lengthen_the_wait(pause, clock):
     for _ in range(4):
         pause.begin("too many open files")
-    assert tries_after(pause, clock) == 2
+    assert seconds_until_try(pause, clock) == 2
 
 
-def test_a_rendering_that_succeeds_ends_the_pause(pause, clock):
-    tries_after(pause, clock)
+def test_a_successful_rendering_ends_the_pause(pause, clock):
+    seconds_until_try(pause, clock)
     pause.end()
     assert pause.reason is None
     assert lets_start(pause, 7, NO_SPACE_NEEDED)
 
 
-def test_the_wait_is_short_again_in_the_next_pause(pause, clock):
+def test_the_wait_starts_over_in_the_next_pause(pause, clock):
     for _ in range(3):
-        tries_after(pause, clock)
+        seconds_until_try(pause, clock)
         pause.begin("too many open files")
     pause.end()
     pause.begin("too many open files")
-    assert tries_after(pause, clock) == 2
+    assert seconds_until_try(pause, clock) == 2
 
 
-def test_a_full_disk_is_looked_at_before_anything_is_tried(clock, tmp_path):
+def test_free_space_is_checked_before_a_try(clock, tmp_path):
     pause = Pause(tmp_path)
     pause.begin("no space left on device")
     for _ in range(3):
@@ -239,7 +239,7 @@ def test_a_full_disk_is_looked_at_before_anything_is_tried(clock, tmp_path):
     assert lets_start(pause, 0, NO_SPACE_NEEDED)
 
 
-def test_a_disk_that_is_gone_is_tried(clock, tmp_path):
+def test_a_try_is_allowed_when_the_folder_is_gone(clock, tmp_path):
     pause = Pause(tmp_path / "mounted")
     pause.begin("read-only file system")
     shutil.rmtree(tmp_path)
@@ -247,17 +247,17 @@ def test_a_disk_that_is_gone_is_tried(clock, tmp_path):
     assert lets_start(pause, 0, ALL_SPACE)
 
 
-def test_a_machine_that_is_short_of_processes_is_not_asked_for_disk_space(pause, clock):
+def test_a_pause_of_the_machine_does_not_check_disk_space(pause, clock):
     clock.now = pause.next_look(0)
     assert lets_start(pause, 0, ALL_SPACE)
 
 
-def test_a_pause_is_told_once_when_it_begins_and_once_when_it_ends(clock, caplog):
+def test_a_pause_is_logged_once_when_it_begins_and_once_when_it_ends(clock, caplog):
     caplog.set_level(logging.INFO)
     pause = Pause()
     for _ in range(3):
         pause.begin("too many open files")
-        tries_after(pause, clock)
+        seconds_until_try(pause, clock)
     pause.end()
     pause.end()
     began, ended = caplog.messages

@@ -14,7 +14,7 @@ from attnwatch.errors import JobError
 from attnwatch.settings import Watcher
 from attnwatch.watch.decision import GivenUp, Refused, Render, Settled
 from tests.legacy_support import OldBatch
-from tests.planning import due, left_alone, waiting
+from tests.planning import due, needs_nothing, seconds_to_wait
 from tests.support import Batch, read_receipt, write_json, write_manifest
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
@@ -35,9 +35,9 @@ def watching(manifest, **options):
     return tests.planning.watching(manifest.parent, **options)
 
 
-def planned(mine, manifest):
-    """Decide about the rendering beside a video, which is due now; return its task."""
-    return due(mine.decide(Target(manifest)))
+def planned(watcher, manifest):
+    """Decide about a video that is due now; return its task."""
+    return due(watcher.decide(Target(manifest)))
 
 
 def render(task, content=None):
@@ -49,7 +49,7 @@ def fail(task, **limits):
     task.place.write(failure(task.place, task.fingerprint, JobError("crashed"), 1.0, Watcher(**limits)))
 
 
-def test_a_video_without_a_receipt_is_to_be_rendered_now(manifest):
+def test_a_video_without_a_receipt_is_due_now(manifest):
     task = planned(watching(manifest), manifest)
     assert task.receipt is None
     assert task.place.path == manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
@@ -58,11 +58,11 @@ def test_a_video_without_a_receipt_is_to_be_rendered_now(manifest):
 def test_a_rendered_video_is_up_to_date(manifest):
     render(planned(watching(manifest), manifest))
     afterwards = watching(manifest)
-    assert left_alone(afterwards.decide(Target(manifest)))
+    assert needs_nothing(afterwards.decide(Target(manifest)))
     assert afterwards.ledger.decisions.videos == 1
 
 
-def test_a_video_whose_inputs_changed_is_to_be_rendered_again(manifest):
+def test_a_rendered_video_is_due_when_an_input_changes(manifest):
     render(planned(watching(manifest), manifest))
     with (manifest.parent / "video_001.mp4").open("ab") as file:
         file.write(b".")
@@ -70,18 +70,18 @@ def test_a_video_whose_inputs_changed_is_to_be_rendered_again(manifest):
 
 
 @pytest.mark.parametrize("names", [INPUTS[:1], INPUTS[1:], INPUTS])
-def test_a_rendered_video_whose_inputs_were_removed_is_up_to_date(manifest, names):
+def test_a_rendered_video_stays_up_to_date_when_inputs_are_removed(manifest, names):
     render(planned(watching(manifest), manifest))
     for name in names:
         (manifest.parent / name).unlink()
     afterwards = watching(manifest, once=True, by_name=True)
-    assert left_alone(afterwards.decide(Target(manifest)))
+    assert needs_nothing(afterwards.decide(Target(manifest)))
     assert afterwards.ledger.decisions.videos == 1
     assert not afterwards.ledger.given_up
 
 
-@pytest.mark.parametrize(("removed", "due"), [([], True), (INPUTS[:1], False), (INPUTS, False)])
-def test_a_newer_renderer_renders_again_what_has_all_its_inputs_and_leaves_the_rest(manifest, removed, due):
+@pytest.mark.parametrize(("removed", "is_due"), [([], True), (INPUTS[:1], False), (INPUTS, False)])
+def test_a_newer_renderer_renders_again_only_videos_that_have_all_their_inputs(manifest, removed, is_due):
     task = planned(watching(manifest), manifest)
     render(task)
     receipt = task.place.read()
@@ -89,11 +89,11 @@ def test_a_newer_renderer_renders_again_what_has_all_its_inputs_and_leaves_the_r
     for name in removed:
         (manifest.parent / name).unlink()
     afterwards = watching(manifest)
-    assert left_alone(afterwards.decide(Target(manifest))) is not due
+    assert needs_nothing(afterwards.decide(Target(manifest))) is not is_due
     assert not afterwards.ledger.given_up
 
 
-def test_a_video_whose_outputs_were_removed_with_an_input_is_to_be_rendered(manifest):
+def test_a_video_is_due_when_both_an_output_and_an_input_are_removed(manifest):
     task = planned(watching(manifest), manifest)
     render(task)
     (manifest.parent / "video_001.mp4").unlink()
@@ -101,109 +101,109 @@ def test_a_video_whose_outputs_were_removed_with_an_input_is_to_be_rendered(mani
     assert planned(watching(manifest), manifest)
 
 
-def test_a_video_that_failed_and_whose_input_was_removed_is_no_rendered_one(manifest):
+def test_a_failed_video_is_due_when_an_input_is_removed(manifest):
     fail(planned(watching(manifest), manifest))
     (manifest.parent / "video_001.mp4").unlink()
     assert planned(watching(manifest), manifest)
 
 
 @pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
-def test_without_its_tensors_a_rendered_video_is_not_rendered_otherwise_and_it_is_said(manifest, asked, caplog):
+def test_a_rendered_video_is_given_up_when_new_pictures_need_removed_tensors(manifest, asked, caplog):
     render(planned(watching(manifest), manifest))
     tensors = manifest.parent / INPUTS[1]
     data = tensors.read_bytes()
     tensors.unlink()
-    mine = watching(manifest, **asked)
-    assert left_alone(mine.look(Target(manifest)))
-    assert mine.ledger.decisions.is_settled(Target(manifest))
-    assert mine.ledger.given_up == {Target(manifest)}
+    watcher = watching(manifest, **asked)
+    assert needs_nothing(watcher.rescan(Target(manifest)))
+    assert watcher.ledger.decisions.is_settled(Target(manifest))
+    assert watcher.ledger.given_up == {Target(manifest)}
     assert f"{manifest}: found no {INPUTS[1]}, which was removed after the last rendering" in caplog.text
     assert "the existing outputs are kept" in caplog.text
     tensors.write_bytes(data)
-    assert due(mine.look(Target(manifest)))
-    assert not mine.ledger.given_up
+    assert due(watcher.rescan(Target(manifest)))
+    assert not watcher.ledger.given_up
 
 
 @pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
-def test_without_its_video_what_can_be_rendered_otherwise_is(manifest, asked):
+def test_new_pictures_are_due_even_if_the_source_video_was_removed(manifest, asked):
     render(planned(watching(manifest), manifest))
     (manifest.parent / INPUTS[0]).unlink()
     task = planned(watching(manifest, **asked), manifest)
     assert task.obstacle(video_may_be_absent=True) is None
 
 
-def test_force_asks_for_what_is_up_to_date(manifest):
+def test_force_renders_an_up_to_date_video(manifest):
     render(planned(watching(manifest), manifest))
     assert planned(watching(manifest, force=True), manifest)
 
 
-def test_force_gives_a_failing_video_one_turn_and_then_lets_it_wait(manifest):
+def test_force_ignores_a_receipt_only_until_the_video_fails(manifest):
     forcing = watching(manifest, force=True)
     task = planned(forcing, manifest)
     fail(task)
     forcing.ledger.decisions.note_failed(task.target)
-    assert waiting(forcing.decide(Target(manifest))) > 1
+    assert seconds_to_wait(forcing.decide(Target(manifest))) > 1
 
 
-def test_what_this_run_rendered_is_not_rendered_again_because_of_another_watchers_settings(manifest):
-    mine = watching(manifest)
-    task = planned(mine, manifest)
+def test_a_rendering_replaced_by_another_watcher_is_not_repeated(manifest):
+    watcher = watching(manifest)
+    task = planned(watcher, manifest)
     render(task)
-    mine.ledger.note_rendered(task)
+    watcher.ledger.note_rendered(task)
     other = watching(manifest, settings=Settings(visualization={"colormap": "bone"}))
     render(planned(other, manifest))
-    assert left_alone(mine.decide(Target(manifest)))
+    assert needs_nothing(watcher.decide(Target(manifest)))
 
 
-def test_what_this_run_rendered_is_rendered_again_when_its_receipt_is_deleted(manifest):
-    mine = watching(manifest)
-    task = planned(mine, manifest)
+def test_a_video_rendered_in_this_run_is_due_when_its_receipt_is_deleted(manifest):
+    watcher = watching(manifest)
+    task = planned(watcher, manifest)
     render(task)
-    mine.ledger.note_rendered(task)
+    watcher.ledger.note_rendered(task)
     task.place.path.unlink()
-    assert planned(mine, manifest)
+    assert planned(watcher, manifest)
 
 
-def test_a_failed_video_waits(manifest):
+def test_a_failed_video_waits_for_its_next_attempt(manifest):
     fail(planned(watching(manifest), manifest))
     decision = watching(manifest).decide(Target(manifest))
-    assert 20 < waiting(decision) < 40
+    assert 20 < seconds_to_wait(decision) < 40
     assert decision.why == "its last attempt failed"
     assert decision.task.receipt.status == "failed"
 
 
 @pytest.mark.parametrize("options", [{"once": True}, {"once": True, "by_name": True}])
-def test_whoever_asks_now_does_not_wait(manifest, options):
+def test_a_single_run_does_not_wait_for_the_next_attempt(manifest, options):
     fail(planned(watching(manifest), manifest))
     assert planned(watching(manifest, **options), manifest)
 
 
-def test_a_video_that_was_given_up_is_tried_again_only_by_name(manifest):
+def test_a_given_up_video_is_retried_only_by_name(manifest):
     fail(planned(watching(manifest), manifest), max_attempts=1)
-    mine = watching(manifest, once=True)
-    assert isinstance(mine.decide(Target(manifest)), GivenUp)
-    assert mine.ledger.given_up == {Target(manifest)}
+    watcher = watching(manifest, once=True)
+    assert isinstance(watcher.decide(Target(manifest)), GivenUp)
+    assert watcher.ledger.given_up == {Target(manifest)}
     assert planned(watching(manifest, once=True, by_name=True), manifest)
 
 
-def test_a_batch_may_ask_for_no_rendering_per_video(batch):
+def test_a_batch_can_disable_renderings_per_video_except_by_name(batch):
     manifest = batch.add(visualization={"auto_generate_per_video": False})
-    assert left_alone(watching(manifest).decide(Target(manifest)))
+    assert needs_nothing(watching(manifest).decide(Target(manifest)))
     assert planned(watching(manifest, once=True, by_name=True), manifest)
 
 
-def test_the_watchers_own_settings_win_over_those_of_the_batch(batch):
+def test_the_watchers_settings_override_those_of_the_batch(batch):
     manifest = batch.add(visualization={"auto_generate_per_video": False, "colormap": "bone", "quality": "high"})
     own = Settings(visualization={"auto_generate_per_video": True, "colormap": "cool"})
     task = planned(watching(manifest, settings=own), manifest)
     assert (task.settings.colormap, task.settings.quality) == ("cool", "high")
 
 
-def test_a_setting_that_nobody_knows_is_said_once_and_does_not_matter(batch, caplog):
+def test_an_unknown_setting_is_ignored_with_one_warning(batch, caplog):
     manifest = batch.add(visualization={"glitter": 1})
-    mine = watching(manifest)
-    assert planned(mine, manifest)
-    assert planned(mine, manifest)
+    watcher = watching(manifest)
+    assert planned(watcher, manifest)
+    assert planned(watcher, manifest)
     (record,) = caplog.records
     assert str(manifest) in record.message
     assert "'glitter'" in record.message
@@ -213,11 +213,11 @@ REFUSED = [{"video": "../v.mp4"}, {"format": "attnwatch/2"}, {"visualization": {
 
 
 @pytest.mark.parametrize("fields", REFUSED)
-def test_a_manifest_that_is_refused_gets_a_receipt_that_says_why(batch, fields):
+def test_a_refused_manifest_gets_a_receipt_with_the_reason(batch, fields):
     manifest = batch.add(**fields)
-    mine = watching(manifest)
-    assert left_alone(mine.decide(Target(manifest)))
-    assert mine.ledger.given_up == {Target(manifest)}
+    watcher = watching(manifest)
+    assert needs_nothing(watcher.decide(Target(manifest)))
+    assert watcher.ledger.given_up == {Target(manifest)}
     receipt = read_receipt(manifest)
     assert receipt["status"] == "failed"
     assert receipt["next_attempt"] is None
@@ -225,89 +225,89 @@ def test_a_manifest_that_is_refused_gets_a_receipt_that_says_why(batch, fields):
 
 
 @pytest.mark.parametrize("fields", REFUSED)
-def test_a_refused_manifest_is_complained_about_once(batch, fields, caplog):
+def test_a_refused_manifest_is_reported_once(batch, fields, caplog):
     manifest = batch.add(**fields)
-    mine = watching(manifest)
-    mine.decide(Target(manifest))
+    watcher = watching(manifest)
+    watcher.decide(Target(manifest))
     before = read_receipt(manifest)
-    mine.decide(Target(manifest))
+    watcher.decide(Target(manifest))
     watching(manifest).decide(Target(manifest))
     assert read_receipt(manifest) == before
-    complaints = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(complaints) == 2  # two planners, once each
-    assert str(manifest) in complaints[0].message
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2  # one from each planner
+    assert str(manifest) in warnings[0].message
 
 
-def test_a_refused_manifest_that_was_mended_is_rendered(batch):
+def test_a_refused_manifest_is_due_once_it_is_corrected(batch):
     manifest = batch.add(video="../v.mp4")
-    mine = watching(manifest)
-    mine.decide(Target(manifest))
+    watcher = watching(manifest)
+    watcher.decide(Target(manifest))
     batch.add()
-    assert planned(mine, manifest)
-    assert mine.ledger.given_up == set()
+    assert planned(watcher, manifest)
+    assert watcher.ledger.given_up == set()
 
 
 def test_a_dry_run_writes_nothing(batch):
     manifest = batch.add(video="../v.mp4")
-    assert left_alone(watching(manifest, once=True, dry_run=True).decide(Target(manifest)))
+    assert needs_nothing(watching(manifest, once=True, dry_run=True).decide(Target(manifest)))
     assert not (manifest.parent / "attention_videos").exists()
 
 
-def test_a_manifest_that_vanished_is_nothing_to_complain_about(manifest, caplog):
+def test_a_deleted_manifest_is_ignored_silently(manifest, caplog):
     manifest.unlink()
-    mine = watching(manifest)
-    assert left_alone(mine.decide(Target(manifest)))
-    assert mine.ledger.given_up == set()
+    watcher = watching(manifest)
+    assert needs_nothing(watcher.decide(Target(manifest)))
+    assert watcher.ledger.given_up == set()
     assert caplog.records == []
 
 
-def test_a_receipt_that_cannot_be_written_does_not_stop_the_planner(batch):
+def test_an_unwritable_receipt_raises_no_error(batch):
     manifest = batch.add(video="../v.mp4")
     (manifest.parent / "attention_videos").touch()
-    assert left_alone(watching(manifest).decide(Target(manifest)))
+    assert needs_nothing(watching(manifest).decide(Target(manifest)))
 
 
 def test_two_refused_manifests_do_not_share_a_receipt(batch):
     first = batch.add(1, video="../v.mp4")
     second = write_manifest(first.with_name("dog.complete.json"), video="../v.mp4")
-    mine = watching(first)
+    watcher = watching(first)
     for manifest in (first, second):
-        mine.decide(Target(manifest))
+        watcher.decide(Target(manifest))
     assert read_receipt(first)["video_id"] == "prompt_001_vid001"
     assert read_receipt(second)["video_id"] == "prompt_001_dog"
 
 
-def test_what_is_said_of_a_video_in_a_folder_whose_name_is_no_utf8_can_be_written(tmp_path):
+def test_a_receipt_can_be_written_in_a_folder_whose_name_is_not_utf8(tmp_path):
     manifest = write_manifest(tmp_path / "\udcff" / "v.complete.json", video="../v.mp4")
     watching(manifest).decide(Target(manifest))
     assert json.loads((manifest.parent / "attention_videos" / "__v.rendered.json").read_text())["status"] == "failed"
 
 
-def test_two_videos_of_one_name_do_not_overwrite_each_other(batch, caplog):
+def test_a_second_video_with_the_same_id_is_refused(batch, caplog):
     first, second = (batch.add(number, video_id="same") for number in (1, 2))
-    mine = watching(first)
-    render(planned(mine, first))
-    assert left_alone(mine.decide(Target(second)))
-    assert mine.ledger.given_up == {Target(second)}
+    watcher = watching(first)
+    render(planned(watcher, first))
+    assert needs_nothing(watcher.decide(Target(second)))
+    assert watcher.ledger.given_up == {Target(second)}
     assert "video_id: found 'same', which" in caplog.text
     first.unlink()
-    assert planned(mine, second)
-    assert not mine.ledger.given_up
+    assert planned(watcher, second)
+    assert not watcher.ledger.given_up
 
 
-def test_a_good_rendering_that_was_replaced_by_name_meanwhile_is_left_alone(manifest):
+def test_a_running_watcher_keeps_a_rendering_that_was_requested_by_name(manifest):
     render(planned(watching(manifest), manifest))
-    mine = watching(manifest)
-    assert left_alone(mine.decide(Target(manifest)))
+    watcher = watching(manifest)
+    assert needs_nothing(watcher.decide(Target(manifest)))
     other = watching(manifest, settings=Settings(visualization={"colormap": "viridis"}), by_name=True)
     render(planned(other, manifest))
-    assert left_alone(mine.decide(Target(manifest)))
-    assert planned(watching(manifest), manifest)  # one that starts anew has its own settings
+    assert needs_nothing(watcher.decide(Target(manifest)))
+    assert planned(watching(manifest), manifest)  # a new run applies its own settings
 
 
 @pytest.fixture
 def readings(monkeypatch):
-    """The manifests that were read, in order."""
+    """Paths of the manifests that were read, in order."""
     read = []
 
     def spy(path):
@@ -320,183 +320,184 @@ def readings(monkeypatch):
 
 @pytest.fixture
 def settled(manifest):
+    """A planner and a ledger to which the rendered video is settled."""
     task = planned(watching(manifest), manifest)
     content = record_content(task.basis.stamps, verify(task.manifest, video_may_be_absent=False))
     render(task, content)
-    mine = watching(manifest)
-    assert left_alone(mine.decide(Target(manifest)))
-    return mine
+    watcher = watching(manifest)
+    assert needs_nothing(watcher.decide(Target(manifest)))
+    return watcher
 
 
 def test_a_settled_video_is_not_read_again(settled, manifest, readings):
     for _ in range(3):
-        assert left_alone(settled.look(Target(manifest)))
+        assert needs_nothing(settled.rescan(Target(manifest)))
     assert readings == []
 
 
-def test_a_video_that_is_due_is_not_settled(manifest, readings):
-    mine = watching(manifest)
+def test_a_due_video_is_not_settled(manifest, readings):
+    watcher = watching(manifest)
     for _ in range(2):
-        assert due(mine.look(Target(manifest)))
+        assert due(watcher.rescan(Target(manifest)))
     assert len(readings) == 2
 
 
-def test_a_video_that_nobody_wants_is_settled_until_its_manifest_changes(batch, readings):
+def test_a_disabled_rendering_is_settled_until_its_manifest_changes(batch, readings):
     manifest = batch.add(visualization={"auto_generate_per_video": False})
-    mine = watching(manifest)
+    watcher = watching(manifest)
     for _ in range(3):
-        assert left_alone(mine.look(Target(manifest)))
+        assert needs_nothing(watcher.rescan(Target(manifest)))
     assert len(readings) == 1
     batch.add(visualization={"auto_generate_per_video": True})
-    assert due(mine.look(Target(manifest)))
+    assert due(watcher.rescan(Target(manifest)))
 
 
-def test_a_settled_video_whose_manifest_changed_is_rendered_again(settled, manifest, batch):
+def test_a_settled_video_is_due_when_its_manifest_changes(settled, manifest, batch):
     batch.add(visualization={"colormap": "bone"})
-    assert not due(settled.look(Target(manifest))).recheck
+    assert not due(settled.rescan(Target(manifest))).recheck
 
 
-def test_a_settled_video_whose_receipt_was_deleted_is_rendered_again(settled, manifest):
+def test_a_settled_video_is_due_when_its_receipt_is_deleted(settled, manifest):
     (manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json").unlink()
-    task = due(settled.look(Target(manifest)))
+    task = due(settled.rescan(Target(manifest)))
     assert not task.recheck
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_a_settled_video_whose_input_is_longer_is_rendered_again(settled, manifest, name):
+def test_a_settled_video_is_due_when_an_input_grows(settled, manifest, name):
     with (manifest.parent / name).open("ab") as file:
         file.write(b".")
-    assert not due(settled.look(Target(manifest))).recheck
+    assert not due(settled.rescan(Target(manifest))).recheck
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_a_settled_video_whose_input_is_gone_is_left_alone_and_settled_again(settled, manifest, name):
+def test_a_settled_video_is_settled_again_when_an_input_is_removed(settled, manifest, name):
     (manifest.parent / name).unlink()
     assert not settled.ledger.decisions.is_settled(Target(manifest))
-    assert left_alone(settled.look(Target(manifest)))
+    assert needs_nothing(settled.rescan(Target(manifest)))
     assert settled.ledger.decisions.is_settled(Target(manifest))
 
 
 @pytest.mark.parametrize(("gone", "touched"), [INPUTS, INPUTS[::-1]])
-def test_of_a_video_with_an_input_gone_and_one_touched_that_one_is_looked_at(settled, manifest, gone, touched):
+def test_a_touched_input_is_rechecked_even_if_another_was_removed(settled, manifest, gone, touched):
     (manifest.parent / gone).unlink()
     os.utime(manifest.parent / touched, ns=(0, 0))
-    task = due(settled.look(Target(manifest)))
+    task = due(settled.rescan(Target(manifest)))
     assert task.recheck
     assert task.obstacle(video_may_be_absent=False) is None
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_a_settled_video_with_a_touched_file_is_to_be_looked_at_by_its_content(settled, manifest, name):
+def test_a_touched_input_is_rechecked_by_its_content(settled, manifest, name):
     os.utime(manifest.parent / name, ns=(0, 0))
-    task = due(settled.look(Target(manifest)))
+    task = due(settled.rescan(Target(manifest)))
     assert task.recheck
 
 
-def test_a_settled_video_whose_file_was_replaced_by_one_of_the_same_size_is_to_be_looked_at(settled, manifest):
+def test_an_input_replaced_by_one_of_the_same_size_is_rechecked(settled, manifest):
     video = manifest.parent / "video_001.mp4"
     other = video.with_name("other")
     other.write_bytes(bytes(video.stat().st_size))
     other.rename(video)
-    assert due(settled.look(Target(manifest))).recheck
+    assert due(settled.rescan(Target(manifest))).recheck
 
 
-def test_a_touched_file_is_rendered_again_by_force_whatever_is_in_it(settled, manifest):
+def test_force_renders_a_touched_input_without_a_recheck(settled, manifest):
     (manifest.parent / "video_001.mp4").touch()
     assert not planned(watching(manifest, force=True), manifest).recheck
 
 
-def test_a_touched_file_of_a_video_that_failed_asks_for_a_new_attempt(manifest):
+def test_touching_an_input_of_a_failed_video_causes_a_new_attempt(manifest):
     task = planned(watching(manifest), manifest)
     content = record_content(task.basis.stamps, {})
     task.place.write(failure(task.place, task.fingerprint, JobError("crashed"), 1.0, Watcher(), content=content))
-    mine = watching(manifest)
-    assert waiting(mine.look(Target(manifest))) > 1
+    watcher = watching(manifest)
+    assert seconds_to_wait(watcher.rescan(Target(manifest))) > 1
     os.utime(manifest.parent / "video_001.mp4", ns=(0, 0))
-    task = due(mine.look(Target(manifest)))
+    task = due(watcher.rescan(Target(manifest)))
     assert not task.recheck
 
 
-def test_a_collection_is_planned_anew_when_its_batch_ends_otherwise(batch):
+def test_a_collection_is_due_again_when_the_end_of_its_batch_changes(batch):
     manifest = batch.add(visualization={"auto_generate_videos": True, "normalization": "batch"})
     ending = write_json(batch.folder / "batch.complete.json", {"status": "interrupted"})
-    target, mine = Target(manifest, batch.folder), watching(manifest)
-    task = due(mine.look(target))
+    target, watcher = Target(manifest, batch.folder), watching(manifest)
+    task = due(watcher.rescan(target))
     render(task)
-    mine.ledger.note_rendered(task)
-    assert left_alone(mine.look(target))
-    assert mine.ledger.decisions.is_settled(target)
+    watcher.ledger.note_rendered(task)
+    assert needs_nothing(watcher.rescan(target))
+    assert watcher.ledger.decisions.is_settled(target)
     write_json(ending, {"status": "complete"})
-    assert not mine.ledger.decisions.is_settled(target)
-    assert due(mine.look(target))
+    assert not watcher.ledger.decisions.is_settled(target)
+    assert due(watcher.rescan(target))
 
 
 @pytest.mark.parametrize("fields", REFUSED)
 def test_a_refused_manifest_is_settled_until_it_changes(batch, fields, readings):
     manifest = batch.add(**fields)
-    mine = watching(manifest)
+    watcher = watching(manifest)
     for _ in range(3):
-        assert left_alone(mine.look(Target(manifest)))
+        assert needs_nothing(watcher.rescan(Target(manifest)))
     assert len(readings) == 1
-    assert Target(manifest) in mine.ledger.given_up
+    assert Target(manifest) in watcher.ledger.given_up
     batch.add()
-    assert due(mine.look(Target(manifest)))
-    assert mine.ledger.given_up == set()
+    assert due(watcher.rescan(Target(manifest)))
+    assert watcher.ledger.given_up == set()
 
 
-def test_a_refused_manifest_whose_receipt_is_gone_gets_another_one(batch):
+def test_a_deleted_receipt_of_a_refused_manifest_is_written_again(batch):
     manifest = batch.add(video="../v.mp4")
-    mine = watching(manifest)
-    mine.decide(Target(manifest))
+    watcher = watching(manifest)
+    watcher.decide(Target(manifest))
     (manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json").unlink()
-    assert left_alone(mine.look(Target(manifest)))
+    assert needs_nothing(watcher.rescan(Target(manifest)))
     assert read_receipt(manifest)["status"] == "failed"
 
 
-def test_a_manifest_that_cannot_be_read_just_now_is_read_again_and_gets_no_receipt(batch, readings, caplog):
+def test_an_unreadable_manifest_is_read_again_and_gets_no_receipt(batch, readings, caplog):
     manifest = batch.prompt() / "video_001.complete.json"
     manifest.mkdir(parents=True)
-    mine = watching(manifest)
+    watcher = watching(manifest)
     for _ in range(3):
-        assert left_alone(mine.look(Target(manifest)))
+        assert needs_nothing(watcher.rescan(Target(manifest)))
     assert len(readings) == 3
     assert len(caplog.records) == 1
     assert read_receipt(manifest) is None
     manifest.rmdir()
     batch.add()
-    assert due(mine.look(Target(manifest)))
+    assert due(watcher.rescan(Target(manifest)))
 
 
-def test_everything_is_decided_anew_with_other_settings(settled, manifest):
+def test_a_reload_forgets_settled_decisions(settled, manifest):
     settled.reload(Settings(visualization={"colormap": "bone"}))
-    assert due(settled.look(Target(manifest))).settings.colormap == "bone"
+    assert due(settled.rescan(Target(manifest))).settings.colormap == "bone"
 
 
-def test_a_receipt_leads_to_the_video_or_to_the_collection(batch):
+def test_the_owner_of_a_receipt_is_the_video_or_the_collection(batch):
     manifest = batch.add(visualization={"auto_generate_videos": True})
     write_json(batch.folder / "batch.complete.json", {})
-    mine = watching(manifest)
+    watcher = watching(manifest)
     for target in (Target(manifest), Target(manifest, batch.folder)):
-        task = due(mine.decide(target))
-        assert mine.ledger.decisions.owner(task.place.path) == target
-    assert mine.ledger.decisions.owner(manifest.parent / "attention_videos" / "another.rendered.json") is None
+        task = due(watcher.decide(target))
+        assert watcher.ledger.decisions.owner(task.place.path) == target
+    assert watcher.ledger.decisions.owner(manifest.parent / "attention_videos" / "another.rendered.json") is None
 
 
 def test_deciding_changes_nothing_until_the_decision_is_applied(batch):
     refused, fine = batch.add(1, video="../v.mp4"), batch.add(2)
-    mine = watching(fine)
+    watcher = watching(fine)
     for _ in range(2):
-        assert isinstance(mine.planner.decide(Target(refused)), Refused)
-        assert isinstance(mine.planner.decide(Target(fine)), Render)
+        assert isinstance(watcher.planner.decide(Target(refused)), Refused)
+        assert isinstance(watcher.planner.decide(Target(fine)), Render)
     assert read_receipt(refused) is None
-    assert mine.ledger.given_up == set()
-    assert mine.ledger.decisions.videos == 0
-    mine.decide(Target(refused))
+    assert watcher.ledger.given_up == set()
+    assert watcher.ledger.decisions.videos == 0
+    watcher.decide(Target(refused))
     assert read_receipt(refused)["status"] == "failed"
-    assert mine.ledger.given_up == {Target(refused)}
+    assert watcher.ledger.given_up == {Target(refused)}
 
 
-def test_a_decision_says_which_files_it_depends_on(settled, manifest):
+def test_a_settled_decision_names_the_files_it_depends_on(settled, manifest):
     decision = settled.decide(Target(manifest))
     assert isinstance(decision, Settled)
     assert list(decision.basis.stamps) == INPUTS
@@ -504,9 +505,9 @@ def test_a_decision_says_which_files_it_depends_on(settled, manifest):
     assert decision.basis.receipt_stamp is not None
 
 
-def test_an_older_video_that_is_still_being_written_is_decided_about_later(tmp_path):
+def test_a_video_of_an_older_batch_is_not_yet_due_while_its_files_change(tmp_path):
     old = OldBatch(tmp_path / "old")
     older = old.add(summary=False, age=5.0)
     decision = watching(older).decide(Target(older))
-    assert 0 < waiting(decision) <= Watcher().settle_time_unmarked
+    assert 0 < seconds_to_wait(decision) <= Watcher().settle_time_unmarked
     assert decision.why == "its files are still changing"

@@ -17,184 +17,195 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Let a slice of time be over after two looks at the clock."""
-    clock = SimpleNamespace(monotonic=itertools.count().__next__, thread_time=time.thread_time)
+def short_slices(monkeypatch):
+    """A clock that moves 0.03 s at each reading, so that a slice of 0.05 s is over at the second one."""
+    clock = SimpleNamespace(monotonic=itertools.count(0.0, 0.03).__next__, thread_time=time.thread_time)
     monkeypatch.setattr("attnwatch.watch.scanner.time", clock)
-    monkeypatch.setattr("attnwatch.watch.scanner._SLICE", 2)
+
+
+@pytest.fixture
+def still_clock(monkeypatch):
+    """A clock that stands still."""
+    clock = SimpleNamespace(monotonic=lambda: 1000.0, thread_time=time.thread_time)
+    monkeypatch.setattr("attnwatch.watch.scanner.time", clock)
+    return clock
 
 
 def put(root, *names):
     return [Target(write_manifest(root / f"{name}.complete.json")) for name in names]
 
 
-def found(search, interval=None):
-    """Look until there is no more to look at right now."""
+def found(scanner, interval=None):
+    """Return the targets of all slices until the scanner is idle."""
     seen = []
     for _ in range(1000):
-        seen += search.find(interval)
-        if not search.is_busy:
+        seen += scanner.find(interval)
+        if not scanner.is_busy:
             return seen
-    raise AssertionError("it does not come to an end")
+    raise AssertionError("the scan does not end")
 
 
-def test_the_first_look_is_a_scan_of_everything(root):
+def test_the_first_call_scans_everything(root):
     targets = put(root, "a/one", "b/two")
-    search = Scanner([root])
-    assert search.is_busy
-    assert found(search) == targets
-    assert search.scans == 1
+    scanner = Scanner([root])
+    assert scanner.is_busy
+    assert found(scanner) == targets
+    assert scanner.scans == 1
 
 
-def test_several_roots_are_scanned_one_after_the_other(root, tmp_path):
+def test_roots_are_scanned_in_the_given_order(root, tmp_path):
     first, second = put(tmp_path / "one", "v"), put(tmp_path / "two", "v")
     assert found(Scanner([tmp_path / "two", tmp_path / "one"])) == second + first
 
 
-def test_a_scan_in_many_slices_finds_the_same(root, impatient):
+def test_a_scan_in_many_slices_finds_every_target(root, short_slices):
     targets = put(root, *(f"{folder}/{name}" for folder in "abc" for name in "12"))
-    search = Scanner([root])
-    (first,) = search.find(None)
+    scanner = Scanner([root])
+    (first,) = scanner.find(None)
     assert first == targets[0]
-    assert search.is_busy
-    assert search.scans == 0
-    assert [first, *found(search)] == targets
+    assert scanner.is_busy
+    assert scanner.scans == 0
+    assert [first, *found(scanner)] == targets
 
 
-def test_folders_without_videos_do_not_hold_a_slice_up(root, impatient):
+def test_empty_folders_do_not_prolong_a_slice(root, short_slices):
     for number in range(5):
         (root / f"empty_{number}").mkdir()
-    search = Scanner([root])
-    assert list(search.find(None)) == []
-    assert search.is_busy
+    scanner = Scanner([root])
+    assert list(scanner.find(None)) == []
+    assert scanner.is_busy
 
 
-def test_one_scan_only_is_followed_by_no_other(root):
-    search = Scanner([root])
-    found(search)
+def test_without_an_interval_there_is_only_one_scan(root):
+    scanner = Scanner([root])
+    found(scanner)
     put(root, "late")
-    assert found(search) == []
-    assert search.next_scan == float("inf")
+    assert found(scanner) == []
+    assert scanner.next_scan == float("inf")
 
 
-def test_the_next_scan_comes_when_its_time_has_come(root):
-    search = Scanner([root])
-    found(search, 1000.0)
+def test_the_next_scan_starts_when_it_is_due(root):
+    scanner = Scanner([root])
+    found(scanner, 1000.0)
     targets = put(root, "late")
-    assert found(search, 1000.0) == []
-    search.seconds = 0.0
-    search.wait(0)
-    assert found(search, 1000.0) == targets
-    assert search.scans == 2
+    assert found(scanner, 1000.0) == []
+    scanner.seconds = 0.0
+    scanner.wait(0)
+    assert found(scanner, 1000.0) == targets
+    assert scanner.scans == 2
 
 
-def wait_after(root, scans, seconds):
-    """Return the seconds until the next scan after so many, the last of which took so long, where 60 are asked for."""
-    search = Scanner([root])
-    search.scans, search.seconds = scans, seconds
-    before = time.monotonic()
-    search.wait(60.0)
-    return search.next_scan - before
+@pytest.fixture
+def delay_after(root, still_clock):
+    """A function: seconds to the next scan, 60 or more, after `scans` scans of which the last took `seconds`."""
+
+    def delay(scans, seconds):
+        scanner = Scanner([root])
+        scanner.scans, scanner.seconds = scans, seconds
+        scanner.wait(60.0)
+        return scanner.next_scan - still_clock.monotonic()
+
+    return delay
 
 
-def test_scans_that_take_long_come_so_seldom_that_they_take_a_hundredth_of_the_time(root):
-    assert wait_after(root, 2, 3.0) == pytest.approx(300, abs=1)
-    assert wait_after(root, 2, 0.5) == pytest.approx(60, abs=1)
+def test_scans_take_at_most_one_percent_of_the_time(delay_after):
+    assert delay_after(2, 3.0) == pytest.approx(300)
+    assert delay_after(2, 0.5) == pytest.approx(60)
 
 
-def test_the_first_scan_reads_everything_and_counts_for_a_tenth(root):
-    assert wait_after(root, 1, 3.0) == pytest.approx(60, abs=1)
-    assert wait_after(root, 1, 30.0) == pytest.approx(300, abs=1)
+def test_the_first_scan_reads_everything_so_a_tenth_of_its_time_counts(delay_after):
+    assert delay_after(1, 3.0) == pytest.approx(60)
+    assert delay_after(1, 30.0) == pytest.approx(300)
 
 
-def test_a_scan_may_be_asked_for_before_its_time(root):
-    search = Scanner([root])
-    found(search, 1000.0)
+def test_a_scan_can_be_requested_early(root):
+    scanner = Scanner([root])
+    found(scanner, 1000.0)
     targets = put(root, "late")
-    search.ask_for_scan()
-    assert search.is_busy
-    assert found(search, 1000.0) == targets
+    scanner.ask_for_scan()
+    assert scanner.is_busy
+    assert found(scanner, 1000.0) == targets
 
 
-def test_a_scan_that_is_asked_for_during_another_one_comes_after_it(root, impatient):
+def test_a_scan_requested_during_a_scan_follows_it(root, short_slices):
     put(root, "b", "c")
-    search = Scanner([root])
-    assert list(search.find(None))
+    scanner = Scanner([root])
+    assert list(scanner.find(None))
     early = put(root, "a")
-    search.ask_for_scan()
-    assert early[0] in found(search)
-    assert search.scans == 2
+    scanner.ask_for_scan()
+    assert early[0] in found(scanner)
+    assert scanner.scans == 2
 
 
-def test_where_a_hint_points_is_looked_at_before_the_scan_goes_on(root, impatient):
+def test_a_hint_is_followed_before_the_scan_continues(root, short_slices):
     put(root, "a/one", "b/two", "c/three")
-    search = Scanner([root])
-    list(search.find(None))
+    scanner = Scanner([root])
+    list(scanner.find(None))
     (hinted,) = put(root, "z/hinted")
-    search.follow([hinted.manifest])
-    assert found(search)[0] == hinted
+    scanner.follow([hinted.manifest])
+    assert found(scanner)[0] == hinted
 
 
-def test_a_hint_at_a_folder_stands_for_everything_below_it(root):
-    search = Scanner([root])
-    found(search, 1000.0)
+def test_a_hint_at_a_folder_covers_everything_below_it(root):
+    scanner = Scanner([root])
+    found(scanner, 1000.0)
     targets = put(root, "batch/a/one", "batch/b/two")
     put(root, "elsewhere")
-    search.follow([root / "batch"])
-    assert search.is_busy
-    assert found(search, 1000.0) == targets
-    assert search.scans == 1
+    scanner.follow([root / "batch"])
+    assert scanner.is_busy
+    assert found(scanner, 1000.0) == targets
+    assert scanner.scans == 1
 
 
 @pytest.mark.parametrize(
     "name", ["../outside", ".hidden/v", "attention_videos/v", "a/attention_maps/v", "a/.attnwatch/v"]
 )
-def test_a_hint_at_what_no_scan_would_come_to_is_not_followed(root, name):
-    search = Scanner([root])
-    found(search, 1000.0)
+def test_a_hint_at_a_path_that_scans_skip_is_ignored(root, name):
+    scanner = Scanner([root])
+    found(scanner, 1000.0)
     (target,) = put(root, name)
-    search.follow([target.manifest, target.manifest.parent])
-    assert found(search, 1000.0) == []
+    scanner.follow([target.manifest, target.manifest.parent])
+    assert found(scanner, 1000.0) == []
 
 
-def test_a_hint_at_what_is_gone_finds_nothing(root):
-    search = Scanner([root])
-    found(search, 1000.0)
-    search.follow([root / "gone", root / "gone.complete.json"])
-    assert found(search, 1000.0) == []
+def test_a_hint_at_a_deleted_path_finds_nothing(root):
+    scanner = Scanner([root])
+    found(scanner, 1000.0)
+    scanner.follow([root / "gone", root / "gone.complete.json"])
+    assert found(scanner, 1000.0) == []
 
 
-def test_folders_are_counted_also_those_that_are_not_entered(root):
+def test_folders_that_scans_do_not_enter_are_counted_unless_hidden(root):
     put(root, "batch/prompt/v")
     (root / "batch/prompt/attention_videos").mkdir()
     (root / "batch/prompt/attention_maps").mkdir()
     (root / ".hidden").mkdir()
-    search = Scanner([root])
-    found(search)
-    assert search.folders == len(["outputs", "batch", "prompt", "attention_videos", "attention_maps"])
+    scanner = Scanner([root])
+    found(scanner)
+    assert scanner.folders == len(["outputs", "batch", "prompt", "attention_videos", "attention_maps"])
 
 
-def test_a_scan_tells_how_much_of_the_processor_it_took(root, impatient):
+def test_a_scan_measures_its_processor_time(root, short_slices):
     put(root, *(f"{number}/v" for number in range(20)))
-    search = Scanner([root])
-    found(search)
-    assert 0 < search.seconds < 20
+    scanner = Scanner([root])
+    found(scanner)
+    assert 0 < scanner.seconds < 20
 
 
-def test_a_batch_that_is_collected_by_hand_yields_nothing_but_its_collection(root):
+def test_collect_yields_only_the_collection(root):
     batch = Batch.make(root)
     manifest = batch.add(source=False)
     assert found(Scanner([batch.folder], collect=True)) == [Target(manifest, batch.folder)]
 
 
-def test_a_batch_that_has_ended_is_found_twice_per_video(root):
+def test_an_ended_batch_yields_each_video_and_its_collection(root):
     batch = Batch.make(root)
     manifest = batch.add(source=False)
     write_json(batch.folder / "batch.complete.json", {})
     assert found(Scanner([root])) == [Target(manifest), Target(manifest, batch.folder)]
 
 
-def test_a_hint_leads_to_the_collection_only_where_the_batch_was_named(tmp_path):
+def test_a_hint_yields_the_collection_only_if_a_root_contains_the_batch(tmp_path):
     batch = Batch.make(tmp_path)
     manifest = write_manifest(batch.prompt() / "v.complete.json")
     write_json(batch.folder / "batch.complete.json", {})
@@ -202,7 +213,7 @@ def test_a_hint_leads_to_the_collection_only_where_the_batch_was_named(tmp_path)
         (batch.folder, [Target(manifest), Target(manifest, batch.folder)]),
         (batch.prompt(), [Target(manifest)]),
     ):
-        search = Scanner([root])
-        found(search)
-        search.follow([manifest])
-        assert found(search) == targets
+        scanner = Scanner([root])
+        found(scanner)
+        scanner.follow([manifest])
+        assert found(scanner) == targets
