@@ -75,9 +75,11 @@ def test_the_next_job_measures_the_scale_when_the_measuring_one_is_killed(batch)
     ):
         assert killed.stdout.readline()
         waiting = pool.submit(scale.ends)
-        with pytest.raises(TimeoutError):
-            waiting.result(timeout=0.2)
-        killed.kill()
+        try:
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        finally:
+            killed.kill()
         assert waiting.result(timeout=60)
     assert [path.name for path in scale.directory.iterdir()] == [scale.path.name]
 

@@ -320,7 +320,7 @@ def readings(monkeypatch):
 
 @pytest.fixture
 def settled(manifest):
-    """A planner and a ledger to which the rendered video is settled."""
+    """A planner and a ledger that have settled the rendered video."""
     task = planned(watching(manifest), manifest)
     content = record_content(task.basis.stamps, verify(task.manifest, video_may_be_absent=False))
     render(task, content)
