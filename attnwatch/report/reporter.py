@@ -24,7 +24,6 @@ _log = logging.getLogger(__name__)
 _METRICS_INTERVAL = 5.0  # seconds
 _HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get to end, at the end of a run
 _SUMMARY_INTERVAL = 60.0  # seconds
-_REAP_INTERVAL = 0.2  # seconds between looks at commands that run
 
 Progress = Callable[[int, int], None]
 
@@ -65,8 +64,7 @@ class Report:
     def patience(self) -> float | None:
         """Seconds after which `beat` has to be called again; None if that does not matter."""
         interval = self._audience.notifier.watchdog_interval
-        waits = [interval / 4] if interval is not None else []
-        return min([*waits, *([_REAP_INTERVAL] if self._audience.hooks.pending else [])], default=None)
+        return None if interval is None else interval / 4
 
     def hello(self, videos: int, up_to_date: int, workers: int, *, once: bool) -> None:
         """Say, after the first scan, what there is to do."""
@@ -116,7 +114,6 @@ class Report:
         activity = self.activity
         activity.waiting, activity.paused = waiting, paused
         self._show_progress(waiting + len(activity.running))
-        self._audience.hooks.poll()
         self._audience.notifier.watchdog()
         state = f"paused: {paused}" if paused else f"{activity.rendered} rendered, {activity.failed} failed"
         self._audience.notifier.status(f"{state}; {len(activity.running)} running, {waiting} waiting")
