@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -33,7 +32,7 @@ from attnwatch.report.activity import Activity, Publisher
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import console, counted
 from attnwatch.report.reporter import Audience, Report
-from attnwatch.system.font_cache import is_temporary, matplotlib_folder
+from attnwatch.system.font_cache import matplotlib_folder
 from attnwatch.system.notify import Notifier
 from attnwatch.watch.daemon import Daemon
 from attnwatch.watch.decision import NotYet, Render
@@ -42,7 +41,6 @@ from attnwatch.watch.options import Options
 from attnwatch.watch.plan import Planner
 
 USAGE, INTERRUPTED = 2, 130
-_BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60
 
 _NOTHING = Flags()
 
@@ -181,8 +179,8 @@ def _run(
 ) -> int:
     if not options.once:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop hears it: a reload may come at any moment
+    log = logging.getLogger(__name__)
     settings = flags.settings()
-    environment = {name: value for name, value in os.environ.items() if not is_temporary(name, value)}
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
@@ -191,15 +189,14 @@ def _run(
             report = Report(activity, audience)
             outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
-        return _begin_again(error, environment)
+        log.error("%s; start the watcher again (a service manager does), nothing is lost; `dmesg` may say why", error)
+        return FAILED
     if outcome.signal is signal.SIGINT:
         return INTERRUPTED
     if outcome.signal is signal.SIGTERM:
         return OK
     if outcome.failed:
-        logging.getLogger(__name__).error(
-            "%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video")
-        )
+        log.error("%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video"))
         return FAILED
     return OK
 
@@ -217,18 +214,6 @@ def _published(options: Options) -> contextlib.AbstractContextManager[Publisher 
     """Let others see what a watcher does, where it may write; a run that ends by itself is not worth a file."""
     folders = options.roots if options.out is None else (options.out,)
     return contextlib.nullcontext() if options.once else Publisher(folders)
-
-
-def _begin_again(error: EngineError, environment: dict[str, str]) -> int:
-    """Become a new process of the same kind: all that has to be known is in the receipts. Returns where it may not."""
-    log = logging.getLogger(__name__)
-    now = time.time()
-    if now - float(environment.get(_BEGUN_AGAIN, "0")) < _TOO_SOON:
-        log.error("%s, again within %d s; `dmesg` may say why", error, _TOO_SOON)
-        return FAILED
-    log.error("%s; beginning again", error)
-    # With the environment as it was found, so that the service manager goes on hearing of us.
-    return os.execve(sys.executable, sys.orig_argv, {**environment, _BEGUN_AGAIN: str(now)})  # noqa: S606 - the very command that the user gave
 
 
 def _list(settings: Settings, options: Options) -> int:
