@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +25,7 @@ from attnwatch.cli.flags import OUTPUT, Flags
 from attnwatch.cli.lookup import named, root_of
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import BATCH_FILE
-from attnwatch.errors import AttnwatchError, ConfigError, EngineError
+from attnwatch.errors import AttnwatchError, ConfigError, EngineError, nearest
 from attnwatch.jobs import open_engine
 from attnwatch.report.activity import Activity, Publisher
 from attnwatch.report.hooks import Hooks
@@ -41,6 +40,8 @@ from attnwatch.watch.options import Options
 from attnwatch.watch.plan import Planner
 
 USAGE, INTERRUPTED = 2, 130
+
+_log = logging.getLogger(__name__)
 
 _NOTHING = Flags()
 
@@ -88,7 +89,7 @@ def watch(
         raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
     target = flags.set_up()
     for root in roots:
-        if not root.exists() and (meant := get_close_matches(str(root), _COMMANDS, n=1, cutoff=0.75)):
+        if not root.exists() and (meant := nearest(str(root), _COMMANDS, cutoff=0.75)):
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
@@ -179,7 +180,6 @@ def _run(
 ) -> int:
     if not options.once:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop hears it: a reload may come at any moment
-    log = logging.getLogger(__name__)
     settings = flags.settings()
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
@@ -189,16 +189,21 @@ def _run(
             report = Report(activity, audience)
             outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
-        log.error("%s; start the watcher again (a service manager does), nothing is lost; `dmesg` may say why", error)
-        return FAILED
+        return _engine_lost(error)
     if outcome.signal is signal.SIGINT:
         return INTERRUPTED
     if outcome.signal is signal.SIGTERM:
         return OK
     if outcome.failed:
-        log.error("%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video"))
+        _log.error("%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video"))
         return FAILED
     return OK
+
+
+def _engine_lost(error: EngineError) -> int:
+    hint = "start the watcher again (a service manager does): no work is lost; `dmesg` may say why"
+    _log.error("%s; %s", error, hint)
+    return FAILED
 
 
 def _bar(target: Console) -> contextlib.AbstractContextManager[Callable[[int, int], None] | None]:

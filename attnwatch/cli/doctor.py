@@ -22,6 +22,7 @@ from attnwatch.report.activity import read_activities
 from attnwatch.settings import Watcher
 from attnwatch.system.inotify import Inotify, read_inotify
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+from attnwatch.system.sizes import size_text
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -170,7 +171,7 @@ def _space(root: Path, least: int) -> Iterator[Finding]:
         yield Finding("problem", f"free space cannot be told: {error.strerror}", "check the mount")
         return
     free = status.f_bavail * status.f_frsize
-    about = f"{free / 2**30:,.1f} GiB free, min_free_space is {least / 2**30:,.1f} GiB"
+    about = f"{size_text(free)} free, min_free_space is {size_text(least)}"
     if free < least:
         yield Finding("problem", about, "make room, or lower min_free_space: nothing is rendered until then")
     elif free < _MUCH_SPACE * least:

@@ -19,7 +19,7 @@ from typing import Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from attnwatch.system.files import write_atomically
+from attnwatch.system.files import read_regular, write_atomically
 
 FOLDER = ".attnwatch"
 HEARTBEAT = 10.0  # seconds between two signs of life while nothing changes
@@ -185,9 +185,7 @@ def _files(root: Path) -> list[Path]:
 
 def _read(path: Path) -> Activity | None:
     try:
-        # Without O_NONBLOCK, opening a FIFO would wait for whoever writes to it.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            return _ADAPTER.validate_json(file.read(_MOST_BYTES))
+        return _ADAPTER.validate_json(read_regular(path, _MOST_BYTES) or b"")
     except (OSError, ValidationError):
         return None
 

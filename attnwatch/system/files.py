@@ -44,6 +44,25 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         sync(path.parent)
 
 
+def read_regular(path: Path, most: int, *, follow: bool = True) -> bytes | None:
+    """Return the first `most` bytes of a regular file; None if the path is something else, such as a FIFO.
+
+    Args:
+        path: the file.
+        most: bytes to read at most.
+        follow: whether to follow a link.
+
+    Raises:
+        OSError: the file cannot be read; ELOOP if it is a link and `follow` is false.
+
+    """
+    careful = os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)  # opening a FIFO would wait for its writer
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | careful)) as file:
+        status = os.fstat(file.fileno())
+        # Bounded by the size as well: a buffer of `most` bytes is slow to allocate.
+        return file.read(min(status.st_size + 1, most)) if stat.S_ISREG(status.st_mode) else None
+
+
 def move_into_place(path: Path, target: Path) -> None:
     """Rename a finished file on the same file system; the caller syncs the directory, once for many files."""
     sync(path)

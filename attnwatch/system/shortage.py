@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+from attnwatch.system.sizes import size_text
+
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 
@@ -44,7 +46,7 @@ def lack_of_space(folder: Path, least: int) -> str | None:
     left = free_space(folder)
     if left is None or left >= least:
         return None
-    return f"{left / 1e6:,.0f} MB are left at {folder}, less than min_free_space ({least / 1e6:,.0f} MB)"
+    return f"the disk of {folder} is full ({size_text(left)} left, min_free_space is {size_text(least)})"
 
 
 def read_only(folder: Path) -> str | None:

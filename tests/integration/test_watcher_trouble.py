@@ -178,7 +178,7 @@ def test_a_disk_with_less_space_than_wanted_is_waited_for_before_anything_is_tri
     with watch("--set", "min_free_space=4MiB", root=small_disk) as watcher:
         (small_disk / "filler").write_bytes(bytes(3 * 2**20))
         manifest = Batch.make(small_disk).add()
-        watcher.wait_for("less than min_free_space (4 MB)")
+        watcher.wait_for("left, min_free_space is 4 MiB)")
         assert not (manifest.parent / "attention_videos").exists()
         (small_disk / "filler").unlink()
         wait_for_rendering(manifest, seconds=40)
@@ -189,7 +189,7 @@ def test_a_full_disk_keeps_back_only_what_goes_there(small_disk, outputs, watch)
         filler = small_disk / "filler"
         filler.write_bytes(bytes(3 * 2**20))
         full = Batch.make(small_disk).add()
-        watcher.wait_for("less than min_free_space (4 MB)")
+        watcher.wait_for("left, min_free_space is 4 MiB)")
         healthy = Batch.make(outputs)
         wait_for_rendering(healthy.add(1), healthy.add(2))
         assert status(full) is None

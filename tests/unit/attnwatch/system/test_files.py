@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import stat
@@ -6,7 +7,7 @@ import sys
 
 import pytest
 
-from attnwatch.system.files import move_into_place, unwritable, write_atomically
+from attnwatch.system.files import move_into_place, read_regular, unwritable, write_atomically
 from tests.support import wait_until
 
 
@@ -97,3 +98,25 @@ def test_a_folder_that_cannot_be_written_says_whether_it_is_the_mount_or_its_per
     monkeypatch.setattr("os.access", lambda _folder, _mode: False)
     monkeypatch.setattr("os.statvfs", lambda _folder: os.statvfs_result((1, 1, 1, 1, 1, 1, 1, 1, flags, 255)))
     assert reason in unwritable(tmp_path / "not yet made")
+
+
+def test_a_regular_file_is_read_up_to_a_bound(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"12345")
+    assert read_regular(path, 100) == b"12345"
+    assert read_regular(path, 3) == b"123"
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_fifo_is_neither_read_nor_waited_for(tmp_path, follow):
+    os.mkfifo(tmp_path / "fifo")
+    assert read_regular(tmp_path / "fifo", 100, follow=follow) is None
+
+
+def test_a_link_is_followed_only_where_that_is_wanted(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"new")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "a.json")
+    assert read_regular(link, 100) == b"new"
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        read_regular(link, 100, follow=False)

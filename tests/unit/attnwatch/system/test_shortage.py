@@ -76,9 +76,9 @@ def mounted(monkeypatch, *, available=1000, flags=0):
 
 
 def test_there_is_a_lack_of_space_where_less_is_left_than_there_must_be(tmp_path, monkeypatch):
-    mounted(monkeypatch, available=3000)
-    assert lack_of_space(tmp_path, 3_000_000) is None
-    assert f"3 MB are left at {tmp_path}" in lack_of_space(tmp_path, 4_000_000)
+    mounted(monkeypatch, available=3 * 2**20 // 1000 + 1)
+    assert lack_of_space(tmp_path, 3 * 2**20) is None
+    assert lack_of_space(tmp_path, 4 * 2**20) == f"the disk of {tmp_path} is full (3 MiB left, min_free_space is 4 MiB)"
 
 
 def test_there_is_no_space_at_all_where_a_file_system_is_mounted_read_only(tmp_path, monkeypatch):
