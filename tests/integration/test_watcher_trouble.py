@@ -92,11 +92,11 @@ def test_a_watcher_whose_fork_server_is_killed_ends_with_an_error_and_the_next_o
         assert "start the watcher again" in watcher.log
         assert "Traceback" not in watcher.log
     assert not is_running(server)
-    assert not unfinished(outputs)
     with watch("--workers", "1") as watcher:
         wait_for_rendering(slow, *rest, seconds=60)
         assert [len(read_receipt(manifest)["attempts"]) for manifest in (slow, *rest)] == [1, 1, 1]
         assert watcher.stop(signal.SIGTERM) == 0
+    assert not unfinished(outputs)
 
 
 def descriptors(pid):

@@ -32,7 +32,7 @@ def test_status_is_for_people_and_with_json_for_programs(batch, capsys):
 def test_retry_says_what_it_made_due(batch, capsys):
     place = write_receipt(light(batch), "crashed", attempts=3)
     code, out, err = called(capsys, "retry", "outputs")
-    assert (code, out, err) == (0, "prompt_001_vid001: to be tried again\n1 video to be tried again\n", "")
+    assert (code, out, err) == (0, "prompt_001_vid001: will be tried again\n1 video will be tried again\n", "")
     assert place.read().attempts == ()
 
 
@@ -53,7 +53,7 @@ def test_what_went_to_another_folder_is_told_of_and_tried_again_there(batch, cap
     assert "failed    1\n    prompt_001_vid001: " in called(capsys, "status", "outputs", *out)[1]
     assert called(capsys, "retry", "outputs", *out)[:2] == (
         0,
-        "prompt_001_vid001: to be tried again\n1 video to be tried again\n",
+        "prompt_001_vid001: will be tried again\n1 video will be tried again\n",
     )
     (receipt,) = (tmp_path / "elsewhere").rglob("*.rendered.json")
     assert json.loads(receipt.read_text())["attempts"] == []
@@ -64,14 +64,14 @@ def test_what_went_to_another_folder_is_told_of_and_tried_again_there(batch, cap
 def test_another_folder_that_is_not_there_is_not_made_but_said(batch, capsys, tmp_path, command):
     code, out, err = called(capsys, command, "outputs", "--out", "nowhere")
     assert (code, out) == (2, "")
-    assert "--out: found no folder nowhere; expected the one that outputs went to; check the path" in err
+    assert "--out: found no folder nowhere; expected the folder of the outputs; check the path" in err
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_retry_exits_with_1_when_something_was_left_alone(batch, capsys):
     write_receipt(light(batch))
     code, out, _ = called(capsys, "retry", "outputs", "prompt_001_vid001")
-    assert (code, out.splitlines()[0]) == (1, "prompt_001_vid001: it is rendered")
+    assert (code, out.splitlines()[0]) == (1, "prompt_001_vid001: not failed but rendered")
 
 
 def test_retry_of_an_unknown_name_exits_with_2(batch, capsys):
@@ -105,5 +105,5 @@ def test_doctor_says_what_it_looked_at_and_exits_with_1_on_a_problem(batch, caps
     code, out, err = called(capsys, "doctor", "outputs", "--config", "settings.yaml")
     assert (code, err) == (1, "")
     assert "problem  " in out
-    assert "\n         -> make room" in out
+    assert "\n         -> free some space" in out
     assert out.splitlines()[-1].startswith("1 problem, ")

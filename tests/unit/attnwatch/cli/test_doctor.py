@@ -137,7 +137,7 @@ def test_a_file_system_with_another_time_is_told(batch, monkeypatch, ahead, said
 def test_too_little_space_is_a_problem_and_little_a_warning(batch):
     free = os.statvfs(batch.folder).f_bavail * os.statvfs(batch.folder).f_frsize
     assert "nothing is rendered" in only(batch.folder, "problem", min_free_space=2 * free)
-    assert "make room soon" in only(batch.folder, "warning", min_free_space=free // 4)
+    assert "free some space soon" in only(batch.folder, "warning", min_free_space=free // 4)
 
 
 def test_no_free_inode_is_a_problem(batch, monkeypatch):
@@ -159,7 +159,7 @@ def test_manifests_that_cannot_be_read_are_named(batch):
 def test_manifests_of_a_newer_minor_version_are_told(batch):
     for number, version in ((2, "attnwatch/1.0"), (3, "attnwatch/1.3")):
         write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", attention=[], format=version)
-    assert "manifests of attnwatch/1.3: this attnwatch knows" in only(batch.folder, "warning")
+    assert "manifests of attnwatch/1.3: this version of attnwatch knows" in only(batch.folder, "warning")
 
 
 def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):

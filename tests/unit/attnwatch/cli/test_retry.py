@@ -57,7 +57,7 @@ def test_videos_can_be_named(batch):
 
 def test_a_named_video_that_did_not_fail_is_left_alone_and_that_is_said(batch):
     write_receipt(light(batch))
-    assert tried(batch.folder, "prompt_001_vid001") == [("prompt_001_vid001", "it is rendered")]
+    assert tried(batch.folder, "prompt_001_vid001") == [("prompt_001_vid001", "not failed but rendered")]
 
 
 def test_of_an_unknown_name_the_nearest_is_told_and_nothing_is_changed(batch):
@@ -68,7 +68,7 @@ def test_of_an_unknown_name_the_nearest_is_told_and_nothing_is_changed(batch):
 
 
 def test_a_name_in_an_empty_folder_is_unknown(batch):
-    with pytest.raises(UnknownNameError, match="no video is finished here"):
+    with pytest.raises(UnknownNameError, match="no video is finished there"):
         tried(batch.folder, "a")
 
 
@@ -84,7 +84,7 @@ def test_what_is_being_rendered_is_left_alone(batch):
     place = write_receipt(light(batch), "crashed")
     with exclusive(place.directory, place.video_id):
         assert tried(batch.folder) == []
-        assert tried(batch.folder, place.video_id) == [(place.video_id, "it is running")]
+        assert tried(batch.folder, place.video_id) == [(place.video_id, "not failed but running")]
     assert len(place.read().attempts) == 1
 
 
@@ -94,5 +94,5 @@ def test_a_video_that_was_rendered_since_it_was_looked_at_is_left_alone(batch):
     retried = retry(batch.folder)
     assert next(retried).obstacle is None
     write_receipt(manifests[1])
-    assert next(retried).obstacle == "it was rendered meanwhile"
+    assert next(retried).obstacle == "rendered in the meantime"
     assert places[1].read().status == "rendered"

@@ -218,7 +218,7 @@ def test_a_mode_is_told_when_it_is_a_new_one_and_means_that_events_are_not_enoug
     assert caplog.messages == []
     for _ in range(2):
         report.learns("polling", "file events are switched off", 10.0)
-    assert caplog.messages == ["new videos are also looked for every 10 s: file events are switched off"]
+    assert caplog.messages == ["the folders are scanned every 10 s: file events are switched off"]
     assert (activity.mode, activity.reason, activity.rescan_interval) == ("polling", "file events are switched off", 10)
 
 

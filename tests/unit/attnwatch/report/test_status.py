@@ -199,15 +199,15 @@ def test_a_status_in_words_is_short_and_aligned():
     prompt_001_vid003 in the collection of /o/demo: video_003.mp4: no frames; 1 tried, \
 next attempt in 30 s
   watcher   node7 pid 123 for 2 d; events and polling (overlay: some events are missed); 1,200 scans, \
-the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs, or was stopped"""
+the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs or was stopped"""
     )
 
 
 def test_of_many_failures_the_first_are_listed():
     text = summary(full_status(failures=full_status().failures * 100))
     assert text.count("\n    prompt_001") == 10
-    assert "    and 190 more: --json has all\n" in text
+    assert "    and 190 more: --json lists all\n" in text
 
 
 def test_when_nobody_is_at_work_that_is_said():
-    assert summary(full_status(watchers=())).endswith("\n  watcher   none at work here")
+    assert summary(full_status(watchers=())).endswith("\n  watcher   none running here")
