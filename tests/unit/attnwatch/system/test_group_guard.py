@@ -30,7 +30,7 @@ def test_the_groups_in_its_care_are_killed_and_no_others(sleepers):
     assert sleepers[2].poll() is None
 
 
-def test_a_process_that_is_killed_takes_its_groups_along(sleepers):
+def test_the_groups_are_killed_with_the_process_that_guards_them(sleepers):
     program = f"""
 import signal
 from attnwatch.system.group_guard import GroupGuard
@@ -56,13 +56,13 @@ def test_the_end_of_the_guard_itself_is_not_an_error(sleepers):
     guard.close()
 
 
-def test_it_leaves_no_zombie():
+def test_the_guard_leaves_no_zombie():
     GroupGuard().close()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_it_is_in_a_session_of_its_own():
+def test_the_guard_runs_in_its_own_session():
     guard = GroupGuard()
     assert os.getsid(guard._process.pid) == guard._process.pid
     guard.close()
