@@ -83,7 +83,7 @@ class Hooks:
             _complain(receipt.video_id, f"cannot be run: {error}")
             return
         self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
+        future.add_done_callback(self._finished)
 
     def close(self, patience: float = 0.0) -> None:
         """Wait `patience` seconds for the commands, then drop those that wait and kill those that run."""
@@ -95,6 +95,11 @@ class Hooks:
         self._pool.shutdown(cancel_futures=True)
         if self._guard is not None:
             self._guard.close()
+
+    def _finished(self, future: Future[None]) -> None:
+        self._futures.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            _log.error("--on-rendered: %s", error, exc_info=error)
 
     def _execute(self, call: _Call, guard: GroupGuard) -> None:
         """Run one command to its end, in a thread of the pool."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 # `read` fails at end of file, which the kernel delivers however the writer ended.
 _SCRIPT = """
+trap "" HUP INT TERM
 groups=" "
 while read -r change group; do
     case $change in

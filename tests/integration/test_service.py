@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Batch, environment, read_receipt, wait_until
+from tests.support import Batch, environment, is_running, read_receipt, wait_until
 
 ROOT = Path(__file__).parents[2]
 UNITS = {"system": ROOT / "systemd/attnwatch@.service", "user": ROOT / "systemd/user/attnwatch@.service"}
@@ -169,6 +169,17 @@ def test_a_watcher_that_hangs_does_not_notify_the_watchdog(outputs, manager, tmp
             manager.wait_for("WATCHDOG=1", seconds=1)
         process.send_signal(signal.SIGCONT)
         manager.wait_for("WATCHDOG=1")
+
+
+def test_a_killed_watcher_takes_its_commands_along(outputs, tmp_path):
+    command = f"sleep 60 & echo $! $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pids; wait; true"
+    Batch.make(outputs).add()
+    with service(outputs, tmp_path / "log", arguments=("--on-rendered", command)) as process:
+        wait_until((tmp_path / "pids").exists)
+        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        assert all(map(is_running, pids))
+        process.kill()
+    wait_until(lambda: not any(map(is_running, pids)))
 
 
 READ_ONLY = """

@@ -179,6 +179,15 @@ def test_a_command_that_cannot_be_started_is_logged(monkeypatch, caplog):
     assert "prompt_001_vid001: the command cannot be run: [Errno 24]" in caplog.text
 
 
+def test_an_unexpected_error_is_logged(monkeypatch, caplog):
+    def fail(_call):
+        raise ValueError("unexpected")
+
+    monkeypatch.setattr(hooks, "_start", fail)
+    run_all("true")
+    assert "--on-rendered: unexpected" in caplog.text
+
+
 def descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 

@@ -1,7 +1,9 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +69,17 @@ def test_the_guard_runs_in_its_own_session():
     assert os.getsid(guard._process.pid) == guard._process.pid
     guard.close()
     wait_until(lambda: not is_running(guard._process.pid))
+
+
+def ignores(pid, number):
+    (mask,) = re.findall(r"^SigIgn:\s*(\S+)", Path(f"/proc/{pid}/status").read_text(), flags=re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def test_the_guard_survives_a_request_to_end(sleepers):
+    guard = GroupGuard()
+    wait_until(lambda: ignores(guard._process.pid, signal.SIGTERM))
+    guard._process.terminate()
+    with guard.over(sleepers[0].pid):
+        guard.close()
+    assert sleepers[0].wait(10) == -signal.SIGKILL
