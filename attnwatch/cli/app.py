@@ -183,9 +183,7 @@ def _run(
     on_rendered: str | None = None,
 ) -> int:
     if not options.once:
-        signal.signal(
-            signal.SIGHUP, signal.SIG_IGN
-        )  # until the loop handles it: a reload may be requested at any moment
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop handles it, a reload must not end the process
     settings = flags.settings()
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)

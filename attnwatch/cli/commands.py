@@ -118,7 +118,7 @@ def doctor(
     *,
     config: _Config = None,
 ) -> int:
-    """Check that a watcher can work on this machine and in a folder, and say how to fix problems (then exits with 1).
+    """Check whether a watcher can work on this machine and in a folder. Suggests remedies; exits with 1 on a problem.
 
     Parameters
     ----------
