@@ -5,14 +5,13 @@ Every layer is validated by itself, so that an error names the place where the w
 
 import os
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from attnwatch.errors import ConfigError, did_you_mean
+from attnwatch.errors import ConfigError, did_you_mean, nearest
 from attnwatch.settings import Visualization, Watcher
 
 ENVIRONMENT_PREFIX = "ATTNWATCH_"
@@ -113,10 +112,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings among the environment variables; their values are read as YAML scalars."""
     names = {_environment_name(name): name for name in (*Watcher.model_fields, *Visualization.model_fields)}
     for variable in environment:
-        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in names:
-            nearest = get_close_matches(variable, names, n=1, cutoff=0.85)
-            if nearest:
-                raise ConfigError(f"environment variable {variable}: found no such setting; did you mean {nearest[0]}?")
+        is_unknown = variable.startswith(ENVIRONMENT_PREFIX) and variable not in names
+        if is_unknown and (found := nearest(variable, names, cutoff=0.85)):
+            raise ConfigError(f"environment variable {variable}: found no such setting; did you mean {found[0]}?")
     return {name: parse_value(environment[variable]) for variable, name in names.items() if variable in environment}
 
 

@@ -16,7 +16,7 @@
 The others may pass by themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -86,7 +86,13 @@ class UnknownNameError(AttnwatchError, KeyError):
     __str__ = Exception.__str__  # KeyError's own would quote the message
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest known name, or the list of what is known."""
-    nearest = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known))}"
+def nearest(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Return the known names that are most like `name`, the best first; `cutoff` is difflib's similarity."""
+    return get_close_matches(name, list(known), n=most, cutoff=cutoff)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'?` for the nearest known name, or the list of known names if none is similar."""
+    known = sorted(known)
+    found = nearest(name, known)
+    return f"did you mean {found[0]!r}?" if found else f"known: {', '.join(known)}"

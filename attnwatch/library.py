@@ -5,7 +5,6 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from html import escape
 from os import PathLike
@@ -20,7 +19,7 @@ from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest, read_document, verify
 from attnwatch.contract.names import default_video_id, is_manifest
 from attnwatch.contract.receipts import Place
-from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError
+from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError, nearest
 from attnwatch.jobs.video import Job, run
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
@@ -83,8 +82,8 @@ class Batch(Mapping[str, "Video"]):
         paths = self._find(video_id)
         if not paths:
             names = [self._name(path) for path in self._names]
-            nearest = ", ".join(get_close_matches(str(video_id), names, cutoff=0))
-            expected = f"one of {len(names):,}, nearest: {nearest}" if names else "a finished video, but there is none"
+            near = ", ".join(nearest(str(video_id), names, most=3, cutoff=0))
+            expected = f"one of {len(names):,}, nearest: {near}" if names else "a finished video, but there is none"
             raise UnknownNameError(f"{self.folder}: found no video {video_id!r}; expected {expected}")
         if len(paths) > 1:
             raise self._ambiguous(video_id, *paths[:2])

@@ -1,11 +1,12 @@
 """What can be set, with defaults and meanings; the README's table is checked against it."""
 
 import os
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from attnwatch.errors import nearest
 
 Quality = Literal["fast", "balanced", "high"]
 Inches = Annotated[float, Field(ge=1, le=100)]
@@ -107,7 +108,7 @@ class Visualization(_Settings):
         from matplotlib import colormaps  # noqa: PLC0415 - 0.2 s, only when a colormap is asked for
 
         if name not in colormaps:
-            near = get_close_matches(name, list(colormaps), n=3, cutoff=0.4)
+            near = nearest(name, colormaps, most=3, cutoff=0.4)
             hint = f"nearest: {', '.join(near)}" if near else "see matplotlib's list of colormaps"
             raise PydanticCustomError("colormap", "the name of a matplotlib colormap; {hint}", {"hint": hint})
         return name

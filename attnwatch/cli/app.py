@@ -1,6 +1,6 @@
-"""Command line: argv -> one call -> exit code.
+"""Command line: parses arguments, makes one call, and returns an exit code.
 
-Exit codes: 0 all is well, 1 some video failed, 2 usage or configuration is wrong, 130 interrupted.
+Exit codes: 0 success, 1 a video failed, 2 wrong usage or configuration, 130 interrupted.
 """
 
 import contextlib
@@ -9,9 +9,7 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -27,13 +25,13 @@ from attnwatch.cli.flags import OUTPUT, Flags
 from attnwatch.cli.lookup import named, root_of
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import BATCH_FILE
-from attnwatch.errors import AttnwatchError, ConfigError, EngineError
+from attnwatch.errors import AttnwatchError, ConfigError, EngineError, nearest
 from attnwatch.jobs import open_engine
 from attnwatch.report.activity import Activity, Publisher
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import console, counted
 from attnwatch.report.reporter import Audience, Report
-from attnwatch.system.font_cache import is_temporary, matplotlib_folder
+from attnwatch.system.font_cache import matplotlib_folder
 from attnwatch.system.notify import Notifier
 from attnwatch.watch.daemon import Daemon
 from attnwatch.watch.decision import NotYet, Render
@@ -42,13 +40,14 @@ from attnwatch.watch.options import Options
 from attnwatch.watch.plan import Planner
 
 USAGE, INTERRUPTED = 2, 130
-_BEGUN_AGAIN, _TOO_SOON = "_ATTNWATCH_BEGUN_AGAIN", 60
+
+_log = logging.getLogger(__name__)
 
 _NOTHING = Flags()
 
 app = App(
     name="attnwatch",
-    help="Render where a text-to-video model attended for each tracked word, as soon as each video is finished.",
+    help="Render where a text-to-video model attends for each tracked word, as soon as each video is finished.",
     version=lambda: version("attnwatch"),
     result_action="return_value",
     default_parameter=Parameter(show_default=False),
@@ -68,29 +67,29 @@ def watch(
     on_rendered: Annotated[str | None, Parameter(group=OUTPUT)] = None,
     flags: Flags = _NOTHING,
 ) -> int:
-    """Render every finished video below the folders, then whatever finishes, until stopped.
+    """Render every finished video below the folders, then each new one as it finishes, until stopped.
 
     Parameters
     ----------
     roots
-        Folders to look after: `outputs/`, a batch, or a folder of videos.
+        Folders to watch: `outputs/`, a batch, or a folder of videos.
     once
-        Render what is finished, then exit (with 1 if any video failed).
+        Render all finished videos, then exit (with 1 if any video failed).
     dry_run
-        List what would be rendered, and render nothing.
+        List the videos that would be rendered, and exit.
     metrics_file
-        Keep this file up to date with figures for Prometheus.
+        Write metrics for Prometheus to this file, every few seconds.
     on_rendered
         Run this command after each video, with its receipt (JSON) on standard input.
     flags
-        What every command that renders can be told.
+        Options of every command that renders.
 
     """
     if not roots:
         raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
     target = flags.set_up()
     for root in roots:
-        if not root.exists() and (meant := get_close_matches(str(root), _COMMANDS, n=1, cutoff=0.75)):
+        if not root.exists() and (meant := nearest(str(root), _COMMANDS, cutoff=0.75)):
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
@@ -105,18 +104,20 @@ def render(
     *paths: Path,
     flags: Flags = _NOTHING,
 ) -> int:
-    """Render videos, folders or batches by name, then exit; also those that failed before.
+    """Render the given videos, folders or batches, including those that failed before, then exit.
 
     Parameters
     ----------
     paths
-        A video, its manifest, a folder, or the name of a batch below outputs/ (the newest of that name).
+        A video, its manifest, a folder, or the name of a batch in outputs/ (the newest of that name).
     flags
-        What every command that renders can be told.
+        Options of every command that renders.
 
     """
     if not paths:
-        raise ConfigError("found no path; expected a video, a folder or the name of a batch")
+        raise ConfigError(
+            "found no path; expected a video, a folder or the name of a batch; for example: attnwatch render demo"
+        )
     target = flags.set_up()
     roots = tuple(root_of(named(path)) for path in paths)
     options = Options(roots, once=True, by_name=True, **flags.selection())
@@ -133,9 +134,9 @@ def collect(
     Parameters
     ----------
     batches
-        Folder of a batch, or its name below outputs/ (the newest of that name). It need not have ended.
+        Folder of a batch, or its name in outputs/ (the newest of that name). The batch may still be running.
     flags
-        What every command that renders can be told.
+        Options of every command that renders.
 
     """
     if not batches:
@@ -146,7 +147,9 @@ def collect(
         if not root.is_dir():
             raise ConfigError(f"found the file {root}; expected the folder of a batch")
         if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
-            raise ConfigError(f"found several batches in {root}; expected the folder of one; name them one by one")
+            raise ConfigError(
+                f"found several batches in {root}; expected the folder of one batch; list them one by one"
+            )
     options = Options(roots, once=True, by_name=True, collect=True, **flags.selection())
     return _run(flags, options, target)
 
@@ -154,7 +157,7 @@ def collect(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no UTF-8 are printed as they are
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
         with matplotlib_folder():
             code = app(arguments, exit_on_error=False, error_console=console())
@@ -164,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     except AttnwatchError as error:
         console().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         code = USAGE
-    except BrokenPipeError:  # whoever reads the data has had enough of it: `attnwatch outputs --dry-run | head`
+    except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = OK
     except KeyboardInterrupt:
@@ -180,55 +183,46 @@ def _run(
     on_rendered: str | None = None,
 ) -> int:
     if not options.once:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop hears it: a reload may come at any moment
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop handles it, a reload must not end the process
     settings = flags.settings()
-    environment = {name: value for name, value in os.environ.items() if not is_temporary(name, value)}
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
-        # The engine first: it forks, so there may be no threads yet.
+        # The engine comes first: it forks, so no thread may exist yet.
         with open_engine() as engine, _bar(target) as audience.progress, _published(options) as audience.publisher:
             report = Report(activity, audience)
             outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
-        return _begin_again(error, environment)
+        return _engine_lost(error)
     if outcome.signal is signal.SIGINT:
         return INTERRUPTED
     if outcome.signal is signal.SIGTERM:
         return OK
     if outcome.failed:
-        logging.getLogger(__name__).error(
-            "%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video")
-        )
+        _log.error("%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video"))
         return FAILED
     return OK
 
 
+def _engine_lost(error: EngineError) -> int:
+    hint = "start the watcher again (a service manager does): no work is lost; `dmesg` may say why"
+    _log.error("%s; %s", error, hint)
+    return FAILED
+
+
 def _bar(target: Console) -> contextlib.AbstractContextManager[Callable[[int, int], None] | None]:
-    """Show a bar for the backlog on a terminal; elsewhere the log tells."""
+    """Show a progress bar for the backlog on a terminal; elsewhere the log reports it."""
     if not target.is_terminal:
         return contextlib.nullcontext()
-    from attnwatch.cli.progress import bar  # noqa: PLC0415 - takes a while, and a service needs none
+    from attnwatch.cli.progress import bar  # noqa: PLC0415 - slow to import, and not needed by a service
 
     return bar(target)
 
 
 def _published(options: Options) -> contextlib.AbstractContextManager[Publisher | None]:
-    """Let others see what a watcher does, where it may write; a run that ends by itself is not worth a file."""
+    """Publish the activity of a watcher where it may write; a run with `--once` needs no activity file."""
     folders = options.roots if options.out is None else (options.out,)
     return contextlib.nullcontext() if options.once else Publisher(folders)
-
-
-def _begin_again(error: EngineError, environment: dict[str, str]) -> int:
-    """Become a new process of the same kind: all that has to be known is in the receipts. Returns where it may not."""
-    log = logging.getLogger(__name__)
-    now = time.time()
-    if now - float(environment.get(_BEGUN_AGAIN, "0")) < _TOO_SOON:
-        log.error("%s, again within %d s; `dmesg` may say why", error, _TOO_SOON)
-        return FAILED
-    log.error("%s; beginning again", error)
-    # With the environment as it was found, so that the service manager goes on hearing of us.
-    return os.execve(sys.executable, sys.orig_argv, {**environment, _BEGUN_AGAIN: str(now)})  # noqa: S606 - the very command that the user gave
 
 
 def _list(settings: Settings, options: Options) -> int:

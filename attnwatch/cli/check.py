@@ -1,4 +1,4 @@
-"""`attnwatch check`: everything that is wrong with a batch, in the words of whoever wrote it."""
+"""`attnwatch check`: finds everything that is wrong with a batch, in terms of the files its writer wrote."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,9 +23,9 @@ _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
 
 
 def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each document at or below a path with its problems; an empty list means that it is right.
+    """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
-    Reads every tensor and decodes every video to its end.
+    Reads every tensor and decodes every video to the end.
     """
     for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
         yield document, _problems(partial(read_document, document, model))
@@ -48,8 +48,8 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
     other = identifiers.setdefault((manifest.output_directory, manifest.video_id), path)
     if other != path:
         problems.append(
-            f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected one of its own; "
-            "write different ones"
+            f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected a unique one; "
+            "write a different identifier to each manifest"
         )
     for step in (_read_settings, _verify, _read_all_maps, _decode_all):
         problems.extend(_problems(partial(step, manifest)))
@@ -59,7 +59,7 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
 def _read_settings(manifest: Manifest) -> None:
     _, notes = Settings().for_batch(manifest.document.visualization, manifest.path)
     if notes:
-        raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see the README's table of settings")
+        raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see SETTINGS.md")
 
 
 def _problems(action: Callable[[], object]) -> list[str]:

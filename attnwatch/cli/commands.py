@@ -1,4 +1,4 @@
-"""The commands that render nothing: they say how things stand, what is wrong, and what to do."""
+"""The commands that do not render: check, schema, status, retry, doctor and import."""
 
 import sys
 from collections import Counter
@@ -21,24 +21,24 @@ from attnwatch.report.status import status as take_stock
 
 OK, FAILED = 0, 1
 
-_Config = Annotated[
-    Path | None, Parameter(name=["--config", "-c"], help="YAML file; the one that the watcher is given.")
-]
+_Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
 
 
 def check(*paths: Path) -> int:
-    """Say what is wrong with a batch, a folder or a manifest, in the words of whoever wrote it.
+    """Check a batch, a folder or a manifest against FORMAT.md, and list everything that is wrong.
 
     Parameters
     ----------
     paths
-        What to check. Every tensor is read and every video is decoded.
+        Batches, folders or manifests to check. Reads every tensor and decodes every video.
 
     """
-    from attnwatch.cli.check import check as check_path  # noqa: PLC0415 - numpy and av, which nothing else here needs
+    from attnwatch.cli.check import check as check_path  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
 
     if not paths:
-        raise ConfigError("found no path; expected a batch, a folder or a manifest")
+        raise ConfigError(
+            "found no path; expected a batch, a folder or a manifest; for example: attnwatch check outputs/"
+        )
     documents = wrong = 0
     for path in paths:
         for document, problems in check_path(named(path).absolute()):
@@ -57,7 +57,7 @@ def check(*paths: Path) -> int:
 
 
 def schema(document: str = "manifest") -> int:
-    """Print the JSON Schema of a document of the contract.
+    """Print the JSON Schema of a document described in FORMAT.md.
 
     Parameters
     ----------
@@ -72,16 +72,16 @@ def schema(document: str = "manifest") -> int:
 
 
 def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> int:
-    """Say what is rendered, waiting, running and failed, and who is at work. Works also while no watcher runs.
+    """Show which videos are rendered, waiting, running and failed, and which watchers run. Needs no running watcher.
 
     Parameters
     ----------
     root
-        A folder, or the name of a batch below outputs/ (the newest of that name).
+        A folder, or the name of a batch in outputs/ (the newest of that name).
     json
         Print a JSON document (`attnwatch schema status`).
     out
-        Folder that outputs and receipts go to, if the watcher was given one with `--out`.
+        Folder of outputs and receipts, if the watcher was started with `--out`.
 
     """
     stock = take_stock(folder(root), _outputs(out))
@@ -90,16 +90,16 @@ def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False,
 
 
 def retry(root: Path, *video_ids: str, out: Path | None = None) -> int:
-    """Forget the failed attempts of videos, so that they are tried again now; by a running watcher, or the next one.
+    """Reset failed videos so that a running (or the next) watcher retries them.
 
     Parameters
     ----------
     root
-        A folder, or the name of a batch below outputs/ (the newest of that name).
+        A folder, or the name of a batch in outputs/ (the newest of that name).
     video_ids
-        Only these videos; without, all that failed.
+        Identifiers of the videos to reset (default: all failed videos).
     out
-        Folder that outputs and receipts go to, if the watcher was given one with `--out`.
+        Folder of outputs and receipts, if the watcher was started with `--out`.
 
     """
     done = missed = 0
@@ -108,8 +108,8 @@ def retry(root: Path, *video_ids: str, out: Path | None = None) -> int:
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
         missed += retried.obstacle is not None
-        _print(f"{rendering.place.video_id}{where}: {retried.obstacle or 'to be tried again'}")
-    _print(f"{counted(done, 'video')} to be tried again")
+        _print(f"{rendering.place.video_id}{where}: {retried.obstacle or 'will be tried again'}")
+    _print(f"{counted(done, 'video')} will be tried again")
     return FAILED if missed else OK
 
 
@@ -118,14 +118,14 @@ def doctor(
     *,
     config: _Config = None,
 ) -> int:
-    """Examine whether this machine and a folder are fit for a watcher, and say what to do. Exits with 1 if not.
+    """Check whether a watcher can work on this machine and in a folder. Suggests remedies; exits with 1 on a problem.
 
     Parameters
     ----------
     root
-        A folder, or the name of a batch below outputs/ (the newest of that name).
+        A folder, or the name of a batch in outputs/ (the newest of that name).
     config
-        For `min_free_space`.
+        YAML file of the watcher, for `min_free_space`.
 
     """
     levels: Counter[str] = Counter()
@@ -146,21 +146,21 @@ def import_(
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
     config: _Config = None,
 ) -> int:
-    """Write manifests for the videos of older batches. Nothing old is changed, and rendering works without, too.
+    """Write manifests for the videos of older batches. Existing files stay unchanged; rendering does not need this.
 
     Parameters
     ----------
     root
-        A folder, or the name of a batch below outputs/ (the newest of that name).
+        A folder, or the name of a batch in outputs/ (the newest of that name).
     convert
-        Write the tensors as safetensors, too.
+        Also write the tensors as safetensors.
     trust_pickle
-        Open also tensors in .pt files, which can run any program, and convert them (needs torch).
+        Also convert tensors in .pt files, which can run any code when opened (needs torch).
     config
-        For `settle_time`, `settle_time_unmarked` and `memory_limit`.
+        YAML file of the watcher, for `settle_time`, `settle_time_unmarked` and `memory_limit`.
 
     """
-    from attnwatch.batches.importing import import_batch  # noqa: PLC0415 - numpy and av, which nothing else here needs
+    from attnwatch.batches.importing import import_batch  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
@@ -178,12 +178,12 @@ ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor, imp
 
 
 def _outputs(out: Path | None) -> Path | None:
-    """Return the absolute path of the folder that outputs went to; it has to be there."""
+    """Return the absolute path of the folder of outputs, which must exist."""
     if out is not None and not out.is_dir():
-        raise ConfigError(f"--out: found no folder {out}; expected the one that outputs went to; check the path")
+        raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
     return None if out is None else out.absolute()
 
 
 def _print(text: str) -> None:
-    """Write data to stdout; the log goes to stderr."""
+    """Write a line of data to stdout; the log goes to stderr."""
     sys.stdout.write(f"{text}\n")

@@ -1,4 +1,4 @@
-"""`attnwatch doctor`: is this machine, and this folder, fit for a watcher? Each finding says what to do about it."""
+"""`attnwatch doctor`: checks that a watcher can work on this machine and in a folder, and suggests remedies."""
 
 import errno
 import fcntl
@@ -22,24 +22,25 @@ from attnwatch.report.activity import read_activities
 from attnwatch.settings import Watcher
 from attnwatch.system.inotify import Inotify, read_inotify
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+from attnwatch.system.sizes import size_text
 
 Level = Literal["ok", "warning", "problem"]
 
 _LEAST_QUEUE = 16_384  # the kernel's own default
 _LEAST_FILES = 256
 _MOST_LISTED = 3
-_CLOCK_TOLERANCE = 2.0  # seconds; network file systems keep whole ones
-_MUCH_SPACE = 10  # times the least
+_CLOCK_TOLERANCE = 2.0  # seconds; network file systems may store whole seconds
+_MUCH_SPACE = 10  # times min_free_space
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        level: `warning`: it works, later or not for all; `problem`: it does not.
-        text: what was found.
-        remedy: what to do; None when all is well.
+        level: `warning` if the watcher works with delays or for some videos only, `problem` if it cannot work.
+        text: description of what was found.
+        remedy: what to do about it; None if nothing is needed.
 
     """
 
@@ -49,7 +50,7 @@ class Finding:
 
 
 def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
-    """Yield what there is to say about a folder. Leaves nothing behind in it."""
+    """Yield the findings about this machine and a folder. Leaves nothing behind in the folder."""
     yield from _reading(root)
     yield from _writing(root)
     yield from _mounts(root)
@@ -65,14 +66,14 @@ def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
 def _reading(root: Path) -> Iterator[Finding]:
     unreadable = [folder for folder, readable in _folders(root) if not readable]
     if not unreadable:
-        yield Finding("ok", "every folder can be read")
+        yield Finding("ok", "all folders can be read")
         return
     found = f"{len(unreadable):,} folder{'s' if len(unreadable) > 1 else ''} cannot be read: {_listed(unreadable)}"
-    yield Finding("problem", found, "let the watcher's user read and enter them (chmod u+rx, or setfacl)")
+    yield Finding("problem", found, "allow the watcher's user to read and enter them (chmod u+rx, or setfacl)")
 
 
 def _writing(root: Path) -> Iterator[Finding]:
-    """Write a file without a name into the folder: for permission, locks, and the time that it gets."""
+    """Check permissions, locks and the clock with a nameless file in the folder."""
     try:
         with tempfile.TemporaryFile(dir=root, prefix=".attnwatch-doctor-") as file:
             file.write(b"x")
@@ -84,7 +85,7 @@ def _writing(root: Path) -> Iterator[Finding]:
         yield Finding(
             "problem",
             f"{root} cannot be written: {error.strerror}",
-            "let the watcher's user write there: outputs go there",
+            "allow the watcher's user to write there: outputs go there",
         )
     outputs = {outputs_of(path)[1] for path in find_videos(root)}
     places = {_nearest(folder) for folder in outputs}
@@ -93,11 +94,11 @@ def _writing(root: Path) -> Iterator[Finding]:
         found = (
             f"outputs cannot be written in {len(closed):,} folder{'s' if len(closed) > 1 else ''}: {_listed(closed)}"
         )
-        yield Finding("problem", found, "let the watcher's user write there (chmod u+wx, or setfacl)")
+        yield Finding("problem", found, "allow the watcher's user to write there (chmod u+wx, or setfacl)")
 
 
 def _nearest(folder: Path) -> Path:
-    """Return a folder, or the nearest above it that is there."""
+    """Return the folder itself, or its nearest existing parent."""
     return next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
 
 
@@ -106,9 +107,9 @@ def _locks(file: IO[bytes]) -> Finding:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, "")
-        remedy = "mount it with locks (Lustre: -o flock; NFS: without nolock, with its lock service running)"
+        remedy = "mount it with locks (Lustre: -o flock; NFS: without nolock, and with the lock service running)"
         return Finding("problem", f"files cannot be locked: {error.strerror} ({name})", remedy)
-    return Finding("ok", "files can be locked: several watchers share the work")
+    return Finding("ok", "files can be locked: several watchers can share the work")
 
 
 def _clock(ahead: float) -> Finding:
@@ -116,7 +117,9 @@ def _clock(ahead: float) -> Finding:
         return Finding("ok", "the clocks of the file system and of this machine agree")
     where = "ahead of" if ahead > 0 else "behind"
     found = f"the file system's clock is {abs(ahead):,.0f} s {where} this machine's"
-    return Finding("warning", found, "set both by NTP; times in `status` and of next attempts are off by as much")
+    return Finding(
+        "warning", found, "set both by NTP; until then, the times in `status` and of retries are off by as much"
+    )
 
 
 def _mounts(root: Path) -> Iterator[Finding]:
@@ -129,35 +132,36 @@ def _mount(system: FileSystem) -> Finding:
     if system.read_only:
         return Finding("problem", f"{about}, mounted read-only", "mount it read-write: outputs go beside the videos")
     if not system.polled:
-        return Finding("ok", f"{about}: file events tell of new videos")
+        return Finding("ok", f"{about}: file events report new videos")
     found = f"{about}: new videos are found by scanning; {system.reason}"
-    return Finding("warning", found, "run the watcher on the machine that writes, or leave it: scans find everything")
+    return Finding(
+        "warning", found, "run the watcher on the machine that writes the videos, or leave it: scans find everything"
+    )
 
 
 def _inotify(root: Path, inotify: Inotify | None) -> Iterator[Finding]:
     if inotify is None:
-        yield Finding("warning", "the kernel's limits of file events cannot be read", "scans find everything")
+        yield Finding("warning", "the kernel's limits for file events cannot be read", "scans find everything")
         return
     needed = sum(1 for _ in _folders(root))
     is_watched = any(activity.host == socket.gethostname() for activity in read_activities(root))
     after = max(needed, inotify.watches) if is_watched else needed + inotify.watches
     about = f"{needed:,} folders to watch, {inotify.watches:,} watched by this user, {inotify.max_watches:,} allowed"
     if after > inotify.max_watches:
-        remedy = f"sysctl fs.inotify.max_user_watches={_rounded(2 * after)}; until then scans find what events do not"
+        remedy = f"sysctl fs.inotify.max_user_watches={_rounded(2 * after)}; until then, scans find what events miss"
         yield Finding("warning", about, remedy)
     else:
         yield Finding("ok", about)
     about = f"{inotify.instances:,} of {inotify.max_instances:,} inotify instances in use by this user"
     if inotify.instances >= inotify.max_instances:
-        remedy = (
-            f"sysctl fs.inotify.max_user_instances={_rounded(2 * inotify.max_instances)}; until then scans find all"
-        )
+        wanted = _rounded(2 * inotify.max_instances)
+        remedy = f"sysctl fs.inotify.max_user_instances={wanted}; until then, scans find everything"
         yield Finding("warning", about, remedy)
     else:
         yield Finding("ok", about)
-    about = f"{inotify.max_queued:,} file events may wait to be read"
+    about = f"{inotify.max_queued:,} unread file events are kept"
     if inotify.max_queued < _LEAST_QUEUE:
-        remedy = f"sysctl fs.inotify.max_queued_events={_LEAST_QUEUE}; an overflow costs a scan, and no video"
+        remedy = f"sysctl fs.inotify.max_queued_events={_LEAST_QUEUE}; an overflow costs a scan, but no video"
         yield Finding("warning", about, remedy)
     else:
         yield Finding("ok", about)
@@ -167,18 +171,18 @@ def _space(root: Path, least: int) -> Iterator[Finding]:
     try:
         status = os.statvfs(root)
     except OSError as error:
-        yield Finding("problem", f"free space cannot be told: {error.strerror}", "check the mount")
+        yield Finding("problem", f"free space cannot be determined: {error.strerror}", "check the mount")
         return
     free = status.f_bavail * status.f_frsize
-    about = f"{free / 2**30:,.1f} GiB free, min_free_space is {least / 2**30:,.1f} GiB"
+    about = f"{size_text(free)} free, min_free_space is {size_text(least)}"
     if free < least:
-        yield Finding("problem", about, "make room, or lower min_free_space: nothing is rendered until then")
+        yield Finding("problem", about, "free some space, or lower min_free_space: nothing is rendered until then")
     elif free < _MUCH_SPACE * least:
-        yield Finding("warning", about, "make room soon: below min_free_space nothing is rendered")
+        yield Finding("warning", about, "free some space soon: nothing is rendered below min_free_space")
     else:
         yield Finding("ok", about)
     if status.f_files and status.f_favail == 0:
-        yield Finding("problem", "no inode is free: no file can be made", "remove files that nobody needs")
+        yield Finding("problem", "no inode is free: no file can be created", "remove files that are not needed")
 
 
 def _manifests(root: Path) -> Iterator[Finding]:
@@ -191,19 +195,19 @@ def _manifests(root: Path) -> Iterator[Finding]:
             wrong.append(path)
     if wrong:
         found = f"{len(wrong):,} manifest{'s' if len(wrong) > 1 else ''} cannot be read: {_listed(wrong)}"
-        yield Finding("warning", found, f"`attnwatch check {root}` says what is wrong")
+        yield Finding("warning", found, f"`attnwatch check {root}` lists what is wrong")
     newer = [version for version in versions if re.fullmatch(r"attnwatch/1\.0*[1-9]\d*", version)]
     if newer:
-        found = f"manifests of {', '.join(sorted(newer))}: this attnwatch knows attnwatch/1"
+        found = f"manifests of {', '.join(sorted(newer))}: this version of attnwatch knows attnwatch/1"
         yield Finding(
-            "warning", found, "they are rendered, what is new in them is ignored; a newer attnwatch may know it"
+            "warning", found, "they are rendered without their new fields; a newer version of attnwatch may know those"
         )
     if versions.total() or not wrong:
         yield Finding("ok", f"{versions.total():,} readable manifest{'' if versions.total() == 1 else 's'}")
 
 
 def _older(root: Path) -> Iterator[Finding]:
-    """Count the videos of older batches by layout, and say why some cannot be read; their headers are looked at."""
+    """Count the videos of older batches by layout, and read their headers to find those that cannot be read."""
     layouts: Counter[int] = Counter()
     wrong: dict[str, Path] = {}
     unreadable = 0
@@ -219,13 +223,13 @@ def _older(root: Path) -> Iterator[Finding]:
         found = f"{count:,} video{'' if count == 1 else 's'} of older batches without manifests (layout {layout})"
         yield Finding("ok", found)
     if unreadable:
-        yield Finding("warning", f"{unreadable:,} of them cannot be read", "these reasons come first:")
+        yield Finding("warning", f"{unreadable:,} of them cannot be read", "the first reasons:")
     for reason in list(wrong)[:_MOST_LISTED]:
         yield Finding("warning", reason)
 
 
 def _encoder() -> Finding:
-    import av  # noqa: PLC0415 - half a second that other commands do without
+    import av  # noqa: PLC0415 - takes half a second, and other commands do not need it
 
     try:
         av.codec.Codec("libx264", "w")
@@ -236,13 +240,13 @@ def _encoder() -> Finding:
 
 
 def _loops() -> Finding:
-    from attnwatch.tensors import loops  # noqa: PLC0415 - imports numpy, which other commands do without
+    from attnwatch.tensors import loops  # noqa: PLC0415 - imports numpy, which other commands do not need
 
     if loops.WHY_NOT_COMPILED is None:
         return Finding("ok", "the inner loops are compiled")
-    found = f"the inner loops are not compiled ({loops.WHY_NOT_COMPILED}): numpy does the same, more slowly"
+    found = f"the inner loops are not compiled ({loops.WHY_NOT_COMPILED}): numpy replaces them, more slowly"
     remedy = (
-        "install a C compiler (gcc), then attnwatch again (pip install --force-reinstall --no-deps; make clean first)"
+        "install a C compiler (gcc), then reinstall attnwatch (make clean; pip install --force-reinstall --no-deps)"
     )
     return Finding("warning", found, remedy)
 
@@ -256,7 +260,7 @@ def _open_files() -> Finding:
 
 
 def _folders(root: Path) -> Iterator[tuple[str, bool]]:
-    """Yield every folder at or below a path, with whether it can be read; hidden ones too: events need them all."""
+    """Yield every folder at or below a path, even hidden ones (events cover them), and whether it can be read."""
     pending = [str(root)]
     while pending:
         folder = pending.pop()
@@ -277,5 +281,5 @@ def _listed(paths: list[Path] | list[str]) -> str:
 
 
 def _rounded(number: int) -> int:
-    """Return the next power of two."""
+    """Round up to a power of two."""
     return 1 << (number - 1).bit_length()

@@ -1,4 +1,4 @@
-"""What every command that renders can be told, and what that means."""
+"""Options of every command that renders, and their translation into settings and selections."""
 
 import logging
 from dataclasses import dataclass
@@ -21,14 +21,12 @@ OUTPUT = Group("Output", sort_key=3)
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Flags:
-    """What every command that renders can be told."""
+    """Options of every command that renders."""
 
-    force: Annotated[bool, Parameter(negative="", help="Render also what is up to date.")] = False
+    force: Annotated[bool, Parameter(negative="", help="Also render videos that are up to date.")] = False
     config: Annotated[
         Path | None,
-        Parameter(
-            name=["--config", "-c"], group=SETTINGS, help="YAML file; the one that the generator was given will do."
-        ),
+        Parameter(name=["--config", "-c"], group=SETTINGS, help="YAML file; may be the one of the generator."),
     ] = None
     workers: Annotated[
         int | None,
@@ -45,7 +43,7 @@ class Flags:
             group=SELECTION,
             consume_multiple=False,
             negative="",
-            help="Only these words, separated by commas.",
+            help="Render only these words, separated by commas.",
         ),
     ] = ()
     assignments: Annotated[
@@ -55,45 +53,45 @@ class Flags:
             group=SETTINGS,
             consume_multiple=False,
             negative="",
-            help="Any setting of the README's table, as NAME=VALUE; may be repeated.",
+            help="Any setting in SETTINGS.md, as NAME=VALUE; may be repeated.",
         ),
     ] = ()
     out: Annotated[
         Path | None,
-        Parameter(group=OUTPUT, help="Put outputs and receipts here, arranged as below the folder that is given."),
+        Parameter(group=OUTPUT, help="Put outputs and receipts here, in the same tree as below the given folder."),
     ] = None
     since: Annotated[
         datetime | None,
-        Parameter(group=SELECTION, help="Only videos that were finished at or after this date, such as 2025-06-01."),
+        Parameter(group=SELECTION, help="Render only videos finished at or after this date, such as 2025-06-01."),
     ] = None
     batch: Annotated[
         str | None,
-        Parameter(group=SELECTION, help="Only batches whose folder has a name like this, such as 'kiss_*'."),
+        Parameter(group=SELECTION, help="Render only batches whose folder matches this pattern, such as 'kiss_*'."),
     ] = None
     oldest_first: Annotated[
         bool,
-        Parameter(negative="", group=SELECTION, help="Begin with the video that was finished first, not last."),
+        Parameter(negative="", group=SELECTION, help="Start with the video that was finished first (default: last)."),
     ] = False
     verbose: Annotated[
-        bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also say what is being started.")
+        bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also log which videos are started.")
     ] = False
     quiet: Annotated[
-        bool, Parameter(name=["--quiet", "-q"], negative="", group=OUTPUT, help="Only warnings and errors.")
+        bool, Parameter(name=["--quiet", "-q"], negative="", group=OUTPUT, help="Log only warnings and errors.")
     ] = False
     log_format: Annotated[
         LogFormat,
         Parameter(
             name="--log-format",
             group=OUTPUT,
-            help="`auto`: rich on a terminal, journald under systemd, else plain lines; or one of them, or json.",
+            help="Format of the log; `auto` is rich on a terminal, journald under systemd, plain elsewhere.",
         ),
     ] = "auto"
 
     def settings(self) -> Settings:
-        """Return the settings that the configuration and the flags ask for.
+        """Return the settings from the configuration file, the environment and the flags.
 
         Raises:
-            ConfigError: something there is wrong.
+            ConfigError: a setting is unknown or has a wrong value.
 
         """
         given: dict[str, Any] = {} if self.workers is None else {"workers": self.workers}
@@ -107,7 +105,7 @@ class Flags:
         return load_settings(self.config, given)
 
     def set_up(self) -> Console:
-        """Set up the log; return the terminal, or what stands in its place, that it goes to."""
+        """Set up the log and return its console."""
         target = console()
         set_up(
             logging.DEBUG if self.verbose else logging.WARNING if self.quiet else logging.INFO, target, self.log_format
@@ -115,7 +113,7 @@ class Flags:
         return target
 
     def selection(self) -> dict[str, Any]:
-        """Return the options that say which videos are taken, in which order, and where their outputs go."""
+        """Return the options that select videos, their order, and the folder of their outputs."""
         return {
             "force": self.force,
             "tokens": _words(self.tokens),
@@ -131,7 +129,9 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--out: found {folder} ({error.strerror}); expected a folder that can be made") from None
+        raise ConfigError(
+            f"--out: found {folder} ({error.strerror}); expected a folder that can be created; check the path"
+        ) from None
     return folder.absolute()
 
 

@@ -1,4 +1,4 @@
-"""What a path on the command line stands for."""
+"""Resolves paths and names given on the command line."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,10 @@ BATCH_FOLDER = Path("outputs")
 
 
 def named(path: Path) -> Path:
-    """Return what a path given by name stands for: itself, the manifest of a video, or the newest batch of that name.
+    """Return the path itself, the manifest if it is a video, or else the newest batch of that name.
 
     Raises:
-        ConfigError: there is nothing of that name.
+        ConfigError: neither a path nor a batch has this name.
 
     """
     if path.exists():
@@ -33,12 +33,12 @@ def root_of(path: Path) -> Path:
     """Return the absolute path of a folder or of a manifest.
 
     Raises:
-        ConfigError: it is another file.
+        ConfigError: the path is a file other than a manifest.
 
     """
     if path.is_file() and not is_manifest(path.name):
         beside = path.stem + MANIFEST_SUFFIX
-        raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md says what is in it")
+        raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md describes its content")
     return path.absolute()
 
 
@@ -46,10 +46,10 @@ def folder(path: Path) -> Path:
     """Return the absolute path of a folder, or of the newest batch of that name.
 
     Raises:
-        ConfigError: it is a file, or there is nothing of that name.
+        ConfigError: the path is a file, or neither a path nor a batch has this name.
 
     """
     found = named(path)
     if not found.is_dir():
-        raise ConfigError(f"found the file {path}; expected a folder that videos are finished in; check the path")
+        raise ConfigError(f"found the file {path}; expected a folder of videos; check the path")
     return found.absolute()

@@ -1,4 +1,4 @@
-"""The bar that a terminal shows while a backlog is rendered."""
+"""Progress bar for the backlog, on a terminal."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-_RATE_PERIOD = 600.0  # seconds over which the rate is taken
+_RATE_PERIOD = 600.0  # seconds over which the rate is averaged
 
 
 class _RateColumn(ProgressColumn):
-    """How many videos a minute."""
+    """Shows the rate in videos per minute."""
 
     def render(self, task: Task) -> Text:
         return Text("" if task.speed is None else f"{60 * task.speed:.1f} a minute,")
@@ -19,7 +19,7 @@ class _RateColumn(ProgressColumn):
 
 @contextlib.contextmanager
 def bar(terminal: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while there is a backlog; yield what it is told of videos done and known."""
+    """Show a bar while there is a backlog; yield a function to call with the numbers of videos done and known."""
     columns = [
         TextColumn("rendering"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`attnwatch retry`: what failed becomes due now, with its attempts forgotten."""
+"""`attnwatch retry`: resets the attempts of failed videos and makes them due now."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from attnwatch.system.locks import exclusive
 
 @dataclass(frozen=True)
 class Retried:
-    """What came of one video.
+    """Result for one video.
 
     Attributes:
-        rendering: as it was found.
-        obstacle: why it was left alone; None if it is due now.
+        rendering: its state before.
+        obstacle: why it was not reset; None if it is due now.
 
     """
 
@@ -26,39 +26,39 @@ class Retried:
 
 
 def retry(root: Path, video_ids: Sequence[str] = (), out: Path | None = None) -> Iterator[Retried]:
-    """Make the failed videos below a folder due now; a running watcher takes them up by itself.
+    """Make the failed videos below a folder due now; a running watcher notices the changed receipts.
 
     Args:
         root: the folder.
-        video_ids: only these; all that failed without.
-        out: folder that outputs and receipts went to; None for beside the videos.
+        video_ids: identifiers of videos; empty for all failed ones.
+        out: folder of outputs and receipts; None if they are beside the videos.
 
     Raises:
-        UnknownNameError: there is no video of such a name; nothing was changed.
+        UnknownNameError: no video has one of the identifiers; nothing was changed.
 
     """
     everything = list(survey(root, out))
     known = {rendering.place.video_id for rendering in everything}
     for video_id in video_ids:
         if video_id not in known:
-            hint = did_you_mean(video_id, sorted(known)) if known else "no video is finished here"
+            hint = did_you_mean(video_id, sorted(known)) if known else "no video is finished there"
             raise UnknownNameError(f"found no video {video_id!r} below {root}; {hint}")
     found = [rendering for rendering in everything if not video_ids or rendering.place.video_id in video_ids]
     for rendering in found:
         if rendering.state == "failed":
             yield Retried(rendering, _make_due(rendering))
         elif video_ids and rendering.batch is None:
-            yield Retried(rendering, f"it is {rendering.state}")
+            yield Retried(rendering, f"not failed but {rendering.state}")
 
 
 def _make_due(rendering: Rendering) -> str | None:
-    """Rewrite a receipt under the video's lock; return why that could not be done."""
+    """Rewrite a receipt under the video's lock; return why that was impossible, None if it was not."""
     place = rendering.place
     try:
         with exclusive(place.directory, place.video_id):
             receipt = place.read()
             if receipt is None or receipt.status != "failed":
-                return "it was rendered meanwhile"
+                return "rendered in the meantime"
             due = datetime.now(UTC).isoformat()
             place.write(receipt.model_copy(update={"attempts": (), "next_attempt": due}))
     except (AttnwatchError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A status in words: short, calm, aligned."""
+"""Formats a status document as aligned text."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +10,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def summary(status: StatusDocument) -> str:
-    """Return a status as lines of text, without the last line's end."""
+    """Return a status as lines of text, without a final newline."""
     return "\n".join(_lines(status))
 
 
@@ -29,10 +29,10 @@ def _lines(status: StatusDocument) -> Iterator[str]:
         yield f"  {state:<10}{getattr(videos, state):>{width},}   {text}".rstrip()
     yield from (f"    {_failure(failure, status.at)}" for failure in status.failures[:_MOST_LISTED])
     if len(status.failures) > _MOST_LISTED:
-        yield f"    and {len(status.failures) - _MOST_LISTED:,} more: --json has all"
+        yield f"    and {len(status.failures) - _MOST_LISTED:,} more: --json lists all"
     yield from (f"  {'watcher':<10}{_watcher(watcher, status.at)}" for watcher in status.watchers)
     if not status.watchers:
-        yield f"  {'watcher':<10}none at work here"
+        yield f"  {'watcher':<10}none running here"
 
 
 def _rate(status: StatusDocument) -> str:
@@ -72,7 +72,7 @@ def _watcher(watcher: WatcherRecord, at: str) -> str:
     if watcher.paused:
         parts.append(f"paused: {watcher.paused}")
     if watcher.silent:
-        parts.append(f"silent for {_span(watcher.heartbeat, at)}: it hangs, or was stopped")
+        parts.append(f"silent for {_span(watcher.heartbeat, at)}: it hangs or was stopped")
     return "; ".join(parts)
 
 

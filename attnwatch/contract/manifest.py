@@ -16,6 +16,7 @@ from attnwatch.contract.documents import ManifestDocument
 from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
 from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
+from attnwatch.system.files import read_regular
 
 BATCH_FILE = "batch.json"
 OUTPUT_DIRECTORY = "attention_videos"
@@ -136,18 +137,15 @@ def read_bytes(path: Path) -> bytes:
         OSError: it cannot be read.
 
     """
-    # Without O_NONBLOCK, opening a FIFO would wait for whoever writes to it.
-    careful = os.O_NONBLOCK | os.O_NOFOLLOW
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | careful)) as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode):
-                return file.read(min(status.st_size, MAX_DOCUMENT_BYTES) + 1)  # a buffer for the longest is slow
-            found = "no regular file"
+        data = read_regular(path, MAX_DOCUMENT_BYTES + 1, follow=False)
+        found = "no regular file"
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        found = "a link"
+        data, found = None, "a link"
+    if data is not None:
+        return data
     raise ManifestError(_problem(path, "the file itself", found, "a JSON document"))
 
 

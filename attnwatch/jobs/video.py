@@ -38,6 +38,7 @@ from attnwatch.system.files import link_or_copy, move_into_place, sync
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive, lock_file
 from attnwatch.system.shortage import free_space, shortage_behind
+from attnwatch.system.sizes import size_text
 
 if TYPE_CHECKING:
     from attnwatch.render.output import Output
@@ -156,7 +157,7 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
 
 def _too_large(job: Job, manifest: Manifest, error: MemoryError) -> JobError:
     limit = job.watcher.memory_limit
-    allowed = f"memory_limit ({limit.human_readable()})" if limit is not None else "the memory of this machine"
+    allowed = f"memory_limit ({size_text(limit)})" if limit is not None else "the memory of this machine"
     return JobError(
         f"{', '.join(manifest.names)}: found more to hold than {allowed} allows ({error or 'out of memory'}); expected "
         "smaller maps or pictures; raise memory_limit if they are meant"

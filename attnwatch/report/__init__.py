@@ -1,1 +1,4 @@
-"""What a run tells people and other programs: the log, metrics, hooks, activity files, and the state of a folder."""
+"""Reports to people and other programs: log, activity files, metrics, hooks, and the status of a folder.
+
+Import `reporter` to report a run, `log` to set up logging, `survey` and `status` to read the state of a folder.
+"""

@@ -1,8 +1,7 @@
-"""What a running watcher tells about itself: a small JSON file in the hidden folder `.attnwatch` of each root.
+"""Activity files: what each running watcher is doing, as a small JSON file in the folder `.attnwatch` of each root.
 
-With `--out`, it is in that of the folder for outputs: nothing is written below the roots.
-
-Nothing depends on it. It is for people, who want to know whether somebody is at work and how.
+With `--out`, the file is written there instead, and nothing below the roots. Nothing depends on these files: they show
+people whether a watcher is at work, and how.
 """
 
 import contextlib
@@ -19,12 +18,12 @@ from typing import Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from attnwatch.system.files import write_atomically
+from attnwatch.system.files import read_regular, write_atomically
 
 FOLDER = ".attnwatch"
-HEARTBEAT = 10.0  # seconds between two signs of life while nothing changes
+HEARTBEAT = 10.0  # seconds between updates while nothing changes
 
-_LEAST_BETWEEN = 1.0  # seconds between two writings, however much changes
+_LEAST_BETWEEN = 1.0  # seconds between updates, however much changes
 _SILENT_AFTER = 3 * HEARTBEAT
 _STALE_AFTER = 30 * HEARTBEAT
 _MOST_BYTES = 2**20
@@ -35,13 +34,13 @@ Mode = Literal["events", "events and polling", "polling"]
 
 
 def now() -> str:
-    """Return the time as an activity has it."""
+    """Return the current time in the format of activity files."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass
 class Running:
-    """A video that is being rendered since `since` (RFC 3339)."""
+    """A video whose rendering began at `since` (RFC 3339)."""
 
     video_id: str
     manifest: str
@@ -50,18 +49,18 @@ class Running:
 
 @dataclass
 class Activity:
-    """How one watcher is doing. Times are RFC 3339 in UTC, durations seconds, counts since its start.
+    """State of one watcher. Times are RFC 3339 in UTC, durations are in seconds, counts are since its start.
 
     Attributes:
-        roots: the folders that it looks after.
-        mode: how it learns of new videos, and `reason`: why.
-        rescan_interval: between two scans of the roots.
-        last_scan: when the last one ended, and `last_scan_seconds`: how long it took.
-        overflows: how often file events were lost.
-        waiting: videos that are to be rendered.
-        rendered: videos rendered; `failed`: attempts that failed.
-        paused: why nothing is started, or nothing that goes to a full disk; None when everything is.
-        heartbeat: when it last wrote this.
+        roots: watched folders.
+        mode: how new videos are found; `reason` says why.
+        rescan_interval: time between two scans of the roots.
+        last_scan: end of the last scan; `last_scan_seconds` is its duration.
+        overflows: number of times that file events were lost.
+        waiting: number of videos waiting to be rendered.
+        rendered: number of videos rendered; `failed` counts failed attempts.
+        paused: reason for a pause, of everything or of one full disk; None without a pause.
+        heartbeat: time of the last update.
 
     """
 
@@ -86,12 +85,12 @@ class Activity:
 
     @property
     def silent(self) -> bool:
-        """Whether its last sign of life is older than it should be: it hangs, or was stopped."""
+        """Whether its last update is overdue: the watcher hangs, or was stopped."""
         return _age(self) > _SILENT_AFTER
 
     @property
     def gone(self) -> bool:
-        """Whether it ended without saying so."""
+        """Whether the watcher ended without removing its file."""
         if _age(self) > _STALE_AFTER:
             return True
         return self.host == socket.gethostname() and not _exists(self.pid)
@@ -101,11 +100,11 @@ _ADAPTER = TypeAdapter(Activity)
 
 
 class Publisher:
-    """Keeps the files of one activity; a context manager that removes them at its end.
+    """Writes the activity files of one watcher; a context manager that removes them at the end.
 
     Args:
-        roots: the folders to write in, which the watcher looks after or puts its outputs in. One that cannot be
-            written, or is not there, is passed over.
+        roots: folders to write to: those that the watcher watches, or the one its outputs go to. Folders that are
+            missing or cannot be written are skipped.
 
     """
 
@@ -123,9 +122,9 @@ class Publisher:
         self.withdraw()
 
     def publish(self, activity: Activity) -> None:
-        """Write how things stand: at most once a second when something has changed, else as a sign of life.
+        """Write the activity: at most once a second if it has changed, otherwise once per heartbeat.
 
-        Call it as often as you like.
+        Cheap enough to call in every turn of the loop.
         """
         seconds = time.monotonic() - self._time
         changed = self._written is None or replace(activity, heartbeat=self._written.heartbeat) != self._written
@@ -143,23 +142,23 @@ class Publisher:
                 write_atomically(_path(root, activity), data, durable=False)
 
     def withdraw(self) -> None:
-        """Remove what was published."""
+        """Remove the files."""
         for root in self._roots:
             with contextlib.suppress(OSError):
                 if self._written is not None:
                     _path(root, self._written).unlink(missing_ok=True)
-                (root / FOLDER).rmdir()  # fails while other watchers are at work here
+                (root / FOLDER).rmdir()  # fails while other watchers keep files here
 
 
 def _as_json(activity: Activity) -> bytes:
     text = json.dumps(asdict(activity), indent=2, ensure_ascii=False)
-    # Bytes of file names that are no UTF-8 come as lone surrogates, which no JSON may hold.
+    # File names that are not UTF-8 contain lone surrogates, which JSON cannot hold.
     text = _SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text)
     return f"{text}\n".encode()
 
 
 def read_activities(root: Path) -> Iterator[Activity]:
-    """Yield what the watchers of a folder tell about themselves; those that are gone are left out."""
+    """Yield the activities of the watchers in a folder that are still alive."""
     for path in _files(root):
         activity = _read(path)
         if activity is not None and not activity.gone:
@@ -167,7 +166,7 @@ def read_activities(root: Path) -> Iterator[Activity]:
 
 
 def _remove_stale(root: Path) -> None:
-    """Remove what watchers that were killed left behind."""
+    """Remove the files of watchers that were killed."""
     for path in _files(root):
         activity = _read(path)
         with contextlib.suppress(OSError):
@@ -176,7 +175,7 @@ def _remove_stale(root: Path) -> None:
 
 
 def _files(root: Path) -> list[Path]:
-    """Return the files that watchers write, unfinished ones too; nothing through a link, nothing of another name."""
+    """Return the files that watchers have written, including unfinished ones; links are not followed."""
     folder = root / FOLDER
     if folder.is_symlink():
         return []
@@ -185,9 +184,7 @@ def _files(root: Path) -> list[Path]:
 
 def _read(path: Path) -> Activity | None:
     try:
-        # Without O_NONBLOCK, opening a FIFO would wait for whoever writes to it.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            return _ADAPTER.validate_json(file.read(_MOST_BYTES))
+        return _ADAPTER.validate_json(read_regular(path, _MOST_BYTES) or b"")
     except (OSError, ValidationError):
         return None
 
@@ -198,7 +195,7 @@ def _path(root: Path, activity: Activity) -> Path:
 
 
 def _age(activity: Activity) -> float:
-    """Return the seconds since the last sign of life; endless when its time cannot be read."""
+    """Return the seconds since the last update; infinite if its time cannot be read."""
     try:
         return (datetime.now(UTC) - datetime.fromisoformat(activity.heartbeat)).total_seconds()
     except (ValueError, TypeError):

@@ -1,35 +1,38 @@
-"""Running a command of the user's after each rendered video, beside the loop and never in its way."""
+"""Runs the user's command after each rendered video, in a small pool of threads beside the main loop."""
 
 import contextlib
 import logging
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.system.kernel import end_with_parent
+from attnwatch.system.group_guard import GroupGuard
 
 _log = logging.getLogger(__name__)
 
-TIME_LIMIT = 60.0  # seconds that a command may take
+TIME_LIMIT = 60.0  # seconds per command
 AT_A_TIME = 4
 MOST_WAITING = 1000
 
 _TAIL = 4096  # bytes of stderr that are kept
 _CHUNK = 65536
-_POLL = 0.02  # seconds between looks while `close` waits
-_DEATH_TIME = 1.0  # seconds that `close` waits for the end of what it has ended
-_MOST_CHUNKS = 16  # of stderr per look: a command that complains without end does not hold the loop up
+_MOST_CHUNKS = 16  # of stderr per look: a command that floods it does not occupy the thread
+_GLANCE = 0.02  # seconds between looks at a running command
+_DEATH_TIME = 1.0  # seconds a killed process gets to end
 
 
 @dataclass(frozen=True)
 class _Call:
+    command: str
     receipt: ReceiptDocument
     path: Path
 
@@ -37,18 +40,23 @@ class _Call:
 class Hooks:
     """Runs a command for each receipt, a few at a time; a context manager that leaves none behind.
 
-    The command gets the receipt as JSON on its standard input, ATTNWATCH_VIDEO_ID and ATTNWATCH_RECEIPT (the receipt's
-    path) in its environment. What it prints on its standard output is dropped.
+    The command gets the receipt as JSON on its standard input, and ATTNWATCH_VIDEO_ID and ATTNWATCH_RECEIPT (the path
+    of the receipt) in its environment. Its standard output is dropped; the end of its standard error is logged if it
+    fails. If this process is killed, running commands are killed too.
+
+    Threads and the guard start with the first command, because the fork server must be forked before any thread exists.
 
     Args:
-        command: for `/bin/sh -c`; None for nothing.
+        command: passed to `/bin/sh -c`; None to run nothing.
 
     """
 
     def __init__(self, command: str | None) -> None:
         self._command = command
-        self._queue: deque[_Call] = deque()
-        self._running: list[_Running] = []
+        self._pool = ThreadPoolExecutor(AT_A_TIME, "on-rendered")
+        self._guard: GroupGuard | None = None
+        self._futures: set[Future[None]] = set()
+        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -58,116 +66,118 @@ class Hooks:
 
     @property
     def pending(self) -> int:
-        """Number of commands that run or wait for their turn."""
-        return len(self._running) + len(self._queue)
+        """Number of commands that run or wait."""
+        return len(self._futures)
 
     def run(self, receipt: ReceiptDocument, path: Path) -> None:
-        """Run the command for a receipt that lies at this path, as soon as there is room."""
+        """Run the command for the receipt at this path as soon as a thread is free; returns at once."""
         if self._command is None:
             return
-        if len(self._queue) >= MOST_WAITING:
+        if self.pending >= AT_A_TIME + MOST_WAITING:
             _log.error("--on-rendered: not run for %s: %d are waiting already", receipt.video_id, MOST_WAITING)
             return
-        self._queue.append(_Call(receipt, path))
-        self.poll()
-
-    def poll(self) -> None:
-        """Take note of what has ended, end what takes too long, start what waits. Returns at once."""
-        for running in self._running:
-            running.look()
-        self._running = [running for running in self._running if not running.ended]
-        while self._queue and self._command is not None and len(self._running) < AT_A_TIME:
-            self._start(self._command, self._queue.popleft())
+        try:
+            self._guard = self._guard or GroupGuard()
+            future = self._pool.submit(self._execute, _Call(self._command, receipt, path), self._guard)
+        except (OSError, RuntimeError) as error:  # no process or no thread can be started
+            _complain(receipt.video_id, f"cannot be run: {error}")
+            return
+        self._futures.add(future)
+        future.add_done_callback(self._finished)
 
     def close(self, patience: float = 0.0) -> None:
-        """Give the commands so many seconds to end, then end them; those that wait are not run any more."""
-        limit = time.monotonic() + patience
-        while self.pending and time.monotonic() < limit:
-            self.poll()
-            time.sleep(_POLL)
-        if self._queue:
-            _log.warning("--on-rendered: not run for the last %d: the watcher ends", len(self._queue))
-            self._queue.clear()
-        for running in self._running:
-            running.kill("the watcher ends")
-        limit = time.monotonic() + _DEATH_TIME
-        while self._running and time.monotonic() < limit:
-            self.poll()
-            time.sleep(_POLL)
+        """Wait `patience` seconds for the commands, then drop those that wait and kill those that run."""
+        _, unfinished = wait_for(set(self._futures), patience)
+        dropped = sum(future.cancel() for future in unfinished)
+        if dropped:
+            _log.warning("--on-rendered: waiting commands dropped because the watcher ends: %d", dropped)
+        self._closing.set()
+        self._pool.shutdown(cancel_futures=True)
+        if self._guard is not None:
+            self._guard.close()
 
-    def _start(self, command: str, call: _Call) -> None:
+    def _finished(self, future: Future[None]) -> None:
+        self._futures.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            _log.error("--on-rendered: %s", error, exc_info=error)
+
+    def _execute(self, call: _Call, guard: GroupGuard) -> None:
+        """Run one command to its end, in a thread of the pool."""
         try:
-            self._running.append(_Running(command, call))
+            process = _start(call)
         except OSError as error:
-            _log.error("--on-rendered: cannot be run for %s: %s", call.receipt.video_id, error)
-
-
-class _Running:
-    """One command under way."""
-
-    def __init__(self, command: str, call: _Call) -> None:
-        self._video_id = call.receipt.video_id
-        self._deadline = time.monotonic() + TIME_LIMIT
-        self._tail = b""
-        self._killed: str | None = None
-        self.ended = False
-        variables = {"ATTNWATCH_VIDEO_ID": self._video_id, "ATTNWATCH_RECEIPT": str(call.path)}
-        with _file_of(call.receipt.model_dump_json(indent=2).encode() + b"\n") as receipt:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is the user's own
-                ["/bin/sh", "-c", command],
-                stdin=receipt,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **variables},
-                start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into libc, which was looked up before
-                bufsize=0,
-            )
-        if self._process.stderr is not None:
-            os.set_blocking(self._process.stderr.fileno(), False)
-
-    def look(self) -> None:
-        """Read what it complains about; note its end, or end it when its time is over."""
-        code = self._process.poll()
-        self._read()
-        if code is None:
-            if time.monotonic() >= self._deadline and self._killed is None:
-                self.kill(f"it took longer than {TIME_LIMIT:g} s")
+            _complain(call.receipt.video_id, f"cannot be run: {error}")
             return
-        self._close()
-        if self._killed is not None:
-            self._complain(f"was ended, because {self._killed}")
-        elif code != 0:
-            self._complain(f"was ended by signal {-code}" if code < 0 else f"exited with code {code}")
+        with process.stderr or contextlib.nullcontext(), guard.over(process.pid):
+            killed, tail = self._watch(process)
+        code = process.returncode
+        if killed is not None:
+            _complain(call.receipt.video_id, f"was killed: {killed}", tail)
+        elif code:
+            how = f"was ended by signal {-code}" if code < 0 else f"exited with code {code}"
+            _complain(call.receipt.video_id, how, tail)
 
-    def kill(self, reason: str) -> None:
-        """End it with everything that it has started; `look` notes when it is gone."""
-        self._killed = reason
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+    def _watch(self, process: "subprocess.Popen[bytes]") -> tuple[str | None, bytes]:
+        """Wait for the end of a command; return why it was killed (None if it was not) and the end of its stderr.
 
-    def _read(self) -> None:
-        """Keep the last of what is there to read; a pipe that nobody reads would stop the command."""
-        for _ in range(_MOST_CHUNKS):
-            part = self._process.stderr.read(_CHUNK) if self._process.stderr is not None else None
-            if not part:
-                return
-            self._tail = (self._tail + part)[-_TAIL:]
+        `Popen.communicate` would keep all of stderr in memory, and wait for background processes that hold it open.
+        """
+        killed, tail, deadline = None, b"", time.monotonic() + TIME_LIMIT
+        while process.poll() is None:
+            tail = _read(process, tail)
+            late = time.monotonic() >= deadline
+            if killed is not None and late:
+                break  # stuck in the kernel
+            if killed is None and (late or self._closing.is_set()):
+                killed = f"it took longer than {TIME_LIMIT:g} s" if late else "the watcher ends"
+                deadline = time.monotonic() + _DEATH_TIME
+                _kill(process)
+            time.sleep(_GLANCE)
+        return killed, _read(process, tail)
 
-    def _close(self) -> None:
-        self.ended = True
-        if self._process.stderr is not None:
-            self._process.stderr.close()
 
-    def _complain(self, how: str) -> None:
-        lines = self._tail.decode(errors="backslashreplace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        _log.error("--on-rendered: %s: the command %s%s", self._video_id, how, f": {last}" if last else "")
+def _start(call: _Call) -> "subprocess.Popen[bytes]":
+    variables = {"ATTNWATCH_VIDEO_ID": call.receipt.video_id, "ATTNWATCH_RECEIPT": str(call.path)}
+    with _in_memory(call.receipt.model_dump_json(indent=2).encode() + b"\n") as receipt:
+        process = subprocess.Popen(  # noqa: S603 - the command is the user's own
+            ["/bin/sh", "-c", call.command],
+            stdin=receipt,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **variables},
+            start_new_session=True,
+            bufsize=0,
+        )
+    if process.stderr is not None:
+        os.set_blocking(process.stderr.fileno(), False)
+    return process
+
+
+def _read(process: "subprocess.Popen[bytes]", tail: bytes) -> bytes:
+    """Take what a command has written to stderr, so that it never blocks on a full pipe; return the last of it."""
+    for _ in range(_MOST_CHUNKS):
+        part = process.stderr.read(_CHUNK) if process.stderr is not None else None
+        if not part:
+            break
+        tail = (tail + part)[-_TAIL:]
+    return tail
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process with everything it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _complain(video_id: str, what: str, stderr: bytes = b"") -> None:
+    lines = stderr.decode(errors="backslashreplace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    _log.error("--on-rendered: %s: the command %s%s", video_id, what, f": {last}" if last else "")
 
 
 @contextlib.contextmanager
-def _file_of(data: bytes) -> Iterator[int]:
-    """Yield the descriptor of a file in memory: unlike a pipe, it takes everything at once, read or not."""
+def _in_memory(data: bytes) -> Iterator[int]:
+    """Yield the descriptor of a file in memory; unlike a pipe, it takes everything at once, read or not."""
     descriptor = os.memfd_create("receipt")
     try:
         with open(descriptor, "wb", closefd=False) as file:

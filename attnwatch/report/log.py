@@ -15,7 +15,7 @@ PACKAGE = "attnwatch"
 
 LogFormat = Literal["auto", "plain", "rich", "journald", "json"]
 
-# What syslog(3) calls these levels; journald takes them from the start of a line, see sd-daemon(3).
+# Priorities of syslog(3), which journald reads from the start of a line, see sd-daemon(3).
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
 
@@ -23,7 +23,7 @@ _STANDARD = frozenset({*vars(logging.LogRecord("", 0, "", 0, "", None, None)), "
 
 
 def console() -> Console:
-    """Return the console of everything that is not data. rich honours NO_COLOR."""
+    """Return the console for everything that is not data. rich honours NO_COLOR."""
     return Console(stderr=True, highlight=False)
 
 
@@ -31,9 +31,9 @@ def set_up(level: int, target: Console, log_format: LogFormat = "auto") -> None:
     """Send this package's records to stderr.
 
     Args:
-        level: the least that is said.
-        target: the console, for `rich`.
-        log_format: `auto` takes `rich` on a terminal, `journald` where stderr goes to the journal, else `plain`.
+        level: lowest level that is logged.
+        target: console for `rich`.
+        log_format: `auto` means `rich` on a terminal, `journald` if stderr goes to the journal, otherwise `plain`.
 
     """
     logger = logging.getLogger(PACKAGE)
@@ -56,10 +56,10 @@ def _chosen(log_format: LogFormat, target: Console) -> LogFormat:
 
 
 def _goes_to_the_journal(environment: Mapping[str, str]) -> bool:
-    """Tell whether stderr is the journal's: its device and inode are those that JOURNAL_STREAM names."""
+    """Whether stderr goes to the journal: JOURNAL_STREAM then names its device and inode."""
     try:
         stderr = os.fstat(sys.stderr.fileno())
-    except (OSError, ValueError):  # there is none, or it is no file
+    except (OSError, ValueError):  # stderr is closed, or replaced by an object without a descriptor
         return False
     return environment.get("JOURNAL_STREAM") == f"{stderr.st_dev}:{stderr.st_ino}"
 
@@ -80,7 +80,7 @@ def _handler(target: Console, log_format: LogFormat) -> logging.Handler:
 
 
 class _Journald(logging.Formatter):
-    """A priority before each line, and no time: the journal has its own."""
+    """Puts a priority before each line, and no time: the journal adds its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         priority = next((number for least, number in _PRIORITIES if record.levelno >= least), _DEBUG_PRIORITY)
@@ -88,7 +88,7 @@ class _Journald(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line: time, level, message, and whatever the record was given as `extra`."""
+    """Formats records as JSON objects, one per line: time, level, message, and the fields given as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}

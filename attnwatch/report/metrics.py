@@ -1,4 +1,4 @@
-"""An activity as Prometheus metrics, in a file for the textfile collector of its node exporter.
+"""Writes an activity as Prometheus metrics, to a file for the textfile collector of the node exporter.
 
 Text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -14,10 +14,10 @@ _Sample = tuple[Mapping[str, str], float]
 
 
 def write_metrics(path: Path, activity: Activity) -> None:
-    """Replace the file; whoever reads it finds the old content or the new one.
+    """Replace the file atomically.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
 
     """
     write_atomically(path, metrics(activity).encode(), durable=False)
@@ -30,26 +30,22 @@ def metrics(activity: Activity) -> str:
 
 def _families(activity: Activity) -> Iterator[str]:
     about = {"version": activity.version, "mode": activity.mode, "roots": " ".join(activity.roots)}
-    yield _family("info", "gauge", "What this watcher is; always 1.", [(about, 1)])
-    yield _value("start_time_seconds", "gauge", "When it was started, in Unix time.", _unix(activity.started))
-    yield _value("videos_rendered_total", "counter", "Videos rendered since it was started.", activity.rendered)
-    yield _value("attempts_failed_total", "counter", "Attempts that failed since it was started.", activity.failed)
-    yield _value("videos_waiting", "gauge", "Videos that are to be rendered.", activity.waiting)
-    yield _value("videos_running", "gauge", "Videos that are being rendered.", len(activity.running))
-    yield _value("scans_total", "counter", "Scans of the folders since it was started.", activity.scans)
-    yield _value("scan_duration_seconds", "gauge", "How long the last scan took.", activity.last_scan_seconds)
-    yield _value(
-        "last_scan_time_seconds", "gauge", "When the last scan ended, in Unix time.", _unix(activity.last_scan)
-    )
-    yield _value("event_overflows_total", "counter", "How often file events were lost.", activity.overflows)
-    yield _value(
-        "paused", "gauge", "Whether nothing, or nothing on a full disk, is started.", activity.paused is not None
-    )
-    yield _value("heartbeat_time_seconds", "gauge", "When this was written, in Unix time.", _unix(activity.heartbeat))
+    yield _family("info", "gauge", "About this watcher; always 1.", [(about, 1)])
+    yield _value("start_time_seconds", "gauge", "Time of the start, in Unix time.", _unix(activity.started))
+    yield _value("videos_rendered_total", "counter", "Videos rendered since the start.", activity.rendered)
+    yield _value("attempts_failed_total", "counter", "Failed attempts since the start.", activity.failed)
+    yield _value("videos_waiting", "gauge", "Videos waiting to be rendered.", activity.waiting)
+    yield _value("videos_running", "gauge", "Videos being rendered.", len(activity.running))
+    yield _value("scans_total", "counter", "Scans of the folders since the start.", activity.scans)
+    yield _value("scan_duration_seconds", "gauge", "Duration of the last scan.", activity.last_scan_seconds)
+    yield _value("last_scan_time_seconds", "gauge", "End of the last scan, in Unix time.", _unix(activity.last_scan))
+    yield _value("event_overflows_total", "counter", "Times that file events were lost.", activity.overflows)
+    yield _value("paused", "gauge", "Whether rendering is paused, at least for one disk.", activity.paused is not None)
+    yield _value("heartbeat_time_seconds", "gauge", "Time of this update, in Unix time.", _unix(activity.heartbeat))
 
 
 def _value(name: str, kind: str, about: str, value: float | None) -> str:
-    """Return a metric without labels; nothing when there is no value yet."""
+    """Return a metric without labels; an empty string if there is no value yet."""
     return "" if value is None else _family(name, kind, about, [({}, value)])
 
 

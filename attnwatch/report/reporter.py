@@ -1,6 +1,6 @@
-"""What a run tells the world: the log, the terminal, the service manager, other programs.
+"""Reports a run: to the log, the terminal, the service manager and other programs.
 
-A line per output, one per video, and one for each cause of trouble.
+The log gets one line per output, one per video, and one per cause of trouble.
 """
 
 import contextlib
@@ -22,23 +22,22 @@ from attnwatch.system.notify import Notifier
 _log = logging.getLogger(__name__)
 
 _METRICS_INTERVAL = 5.0  # seconds
-_HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get to end, at the end of a run
+_HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get at the end of a run
 _SUMMARY_INTERVAL = 60.0  # seconds
-_REAP_INTERVAL = 0.2  # seconds between looks at commands that run
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass
 class Audience:
-    """Who is told what happens.
+    """Where a run is reported, besides the log.
 
     Attributes:
-        progress: a bar; gets the number of renderings done, and of those known. None for a line per minute.
-        notifier: the service manager.
-        publisher: keeps the activity files; None for none.
-        hooks: runs the user's command.
-        metrics_file: for Prometheus; None for none.
+        progress: progress bar; called with the numbers of renderings done and known. None to log a line per minute.
+        notifier: connection to the service manager.
+        publisher: writer of activity files; None for none.
+        hooks: runner of the user's command.
+        metrics_file: file for Prometheus; None for none.
 
     """
 
@@ -50,7 +49,7 @@ class Audience:
 
 
 class Report:
-    """Keeps account of a run, and tells its audience."""
+    """Keeps the figures of a run and reports them."""
 
     def __init__(self, activity: Activity, audience: Audience) -> None:
         self.activity = activity
@@ -63,32 +62,31 @@ class Report:
 
     @property
     def patience(self) -> float | None:
-        """Seconds after which `beat` has to be called again; None if that does not matter."""
+        """Longest time between two calls of `beat`, in seconds; None if there is no limit."""
         interval = self._audience.notifier.watchdog_interval
-        waits = [interval / 4] if interval is not None else []
-        return min([*waits, *([_REAP_INTERVAL] if self._audience.hooks.pending else [])], default=None)
+        return None if interval is None else interval / 4
 
     def hello(self, videos: int, up_to_date: int, workers: int, *, once: bool) -> None:
-        """Say, after the first scan, what there is to do."""
+        """Report, after the first scan, how much there is to do."""
         verb = "rendering" if once else "watching"
         counts = f"{counted(videos, 'video')} to render, {up_to_date} up to date"
         _log.info("%s %s: %s, %d at a time", verb, ", ".join(self.activity.roots), counts, workers)
 
     def learns(self, mode: Mode, reason: str, interval: float) -> None:
-        """Say how new videos are found, if that is new."""
-        before = self.activity
+        """Report how new videos are found, and log each reason for scanning often once."""
+        activity = self.activity
         if mode != "events" and reason not in self._reasons:
             self._reasons.add(reason)
-            _log.warning("new videos are also looked for every %.0f s: %s", interval, reason)
-        before.mode, before.reason, before.rescan_interval = mode, reason, interval
+            _log.warning("the folders are scanned every %.0f s: %s", interval, reason)
+        activity.mode, activity.reason, activity.rescan_interval = mode, reason, interval
 
     def scanned(self, scans: int, seconds: float) -> None:
-        """Note a scan that is done."""
+        """Record a finished scan."""
         if scans != self.activity.scans:
             self.activity.scans, self.activity.last_scan, self.activity.last_scan_seconds = scans, now(), seconds
 
     def rendered(self, target: Target, place: Place, receipt: ReceiptDocument) -> None:
-        """Say what a video has become."""
+        """Report the outputs of a video, and run the user's command."""
         self._done += 1
         self.activity.rendered += receipt.status == "rendered"
         about = _fields(place, receipt)
@@ -104,7 +102,7 @@ class Report:
         self._audience.hooks.run(receipt, place.path)
 
     def failed(self, place: Place, receipt: ReceiptDocument, then: str) -> None:
-        """Say why a video could not be rendered, and what comes next (`then`)."""
+        """Report why a video could not be rendered, and what happens next (`then`)."""
         self.activity.failed += 1
         tried = f"attempt {len(receipt.attempts)}"
         error = receipt.attempts[-1].error
@@ -112,11 +110,10 @@ class Report:
         _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
 
     def beat(self, *, waiting: int, paused: str | None) -> None:
-        """Show how things stand, and that the loop is alive; called in each of its turns."""
+        """Publish the current state and prove that the loop is alive; called in every turn of it."""
         activity = self.activity
         activity.waiting, activity.paused = waiting, paused
         self._show_progress(waiting + len(activity.running))
-        self._audience.hooks.poll()
         self._audience.notifier.watchdog()
         state = f"paused: {paused}" if paused else f"{activity.rendered} rendered, {activity.failed} failed"
         self._audience.notifier.status(f"{state}; {len(activity.running)} running, {waiting} waiting")
@@ -140,7 +137,7 @@ class Report:
         self._summed_up, self._next_summary = self._done, now + _SUMMARY_INTERVAL
 
     def runs(self, places: Iterable[Place]) -> None:
-        """Note what is being rendered."""
+        """Record which videos are being rendered."""
         since = {(running.video_id, running.manifest): running for running in self.activity.running}
         self.activity.running = [
             since.get((place.video_id, str(place.manifest))) or Running(place.video_id, str(place.manifest), now())
@@ -149,24 +146,24 @@ class Report:
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:
-        """Tell the service manager that settings are being read again."""
+        """Tell the service manager, during the context, that the settings are being reloaded."""
         self._audience.notifier.reloading()
         yield
         self._audience.notifier.ready()
 
     def ready(self) -> None:
-        """Say that nothing that is finished from now on will be missed."""
+        """Report that the watcher is ready: it will notice every video that is finished from now on."""
         self._audience.notifier.ready()
 
     def stopping(self, running: int, seconds: float) -> None:
-        """Say that the run ends, and how long that may take."""
+        """Report that the run is stopping, and how long that may take."""
         self._audience.notifier.stopping()
         self._audience.notifier.extend_timeout(3 * seconds)
         jobs = f": {counted(running, 'running job')} may take {seconds:g} s to finish" if running else ""
         _log.info("stopping%s", jobs)
 
     def close(self, *, once: bool) -> None:
-        """Tell the last things; a run that was asked for waits for the commands that it has started."""
+        """Finish the commands and write the metrics; a run with `once` waits longer for its commands."""
         self._audience.hooks.close(_ONCE_HOOK_TIME if once else _HOOK_TIME)
         if self._audience.metrics_file is not None:
             self._write_metrics(self._audience.metrics_file)
@@ -181,5 +178,5 @@ class Report:
 
 
 def _fields(place: Place, receipt: ReceiptDocument) -> dict[str, object]:
-    """Return what a line in JSON says beside its message."""
+    """Return the extra fields of a JSON log line."""
     return {"video_id": receipt.video_id, "manifest": str(place.manifest), "status": receipt.status}

@@ -1,4 +1,4 @@
-"""`attnwatch status`: how things stand below a folder, for people and for programs. Needs no running watcher."""
+"""Collects the status of a folder for `attnwatch status`; works without a running watcher."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,11 +18,11 @@ _HOUR = timedelta(hours=1)
 
 
 def status(root: Path, out: Path | None = None) -> StatusDocument:
-    """Take stock of a folder. Reads manifests, receipts, locks and what watchers tell; writes nothing.
+    """Return the status of a folder, from its manifests, receipts, locks and activity files. Writes nothing.
 
     Args:
         root: the folder.
-        out: folder that outputs and receipts go to; None for beside the videos.
+        out: folder of outputs and receipts; None if they are beside the videos.
 
     """
     watchers = list(_watchers(root if out is None else out))
@@ -47,7 +47,7 @@ _STATES = ("rendered", "skipped", "running", "waiting", "failed")
 
 
 class _Stock:
-    """Adds up renderings one by one and keeps none of them: there may be a hundred thousand."""
+    """Counts renderings one by one without keeping them: there may be a hundred thousand."""
 
     def __init__(self, watchers: Iterable[Activity]) -> None:
         self.now = datetime.now(UTC)
@@ -56,19 +56,19 @@ class _Stock:
         self.failures: list[FailureRecord] = []
         self.recent = self.rendered = 0
         self.seconds = 0.0
-        self._told = {job.manifest: job for watcher in watchers if not watcher.silent for job in watcher.running}
+        self._announced = {job.manifest: job for watcher in watchers if not watcher.silent for job in watcher.running}
         self._oldest: tuple[float, Place] | None = None
 
     def take(self, rendering: Rendering) -> None:
-        """Add one."""
+        """Count a rendering."""
         place, receipt, state = rendering.place, rendering.receipt, rendering.state
-        told = self._told.get(printable(str(place.manifest))) if self._told else None
-        if told is not None:
-            state = "running"  # perhaps on another machine, whose locks are not seen here
+        announced = self._announced.get(printable(str(place.manifest))) if self._announced else None
+        if announced is not None:
+            state = "running"  # perhaps on another machine, whose locks are not visible here
         if rendering.batch is None:
             self.counts[state] += 1
         if state == "running":
-            since = told.since if told else None
+            since = announced.since if announced else None
             self.running.append(
                 RunningRecord(video_id=place.video_id, manifest=printable(str(place.manifest)), since=since)
             )
@@ -84,7 +84,7 @@ class _Stock:
             self.recent += self._is_recent(receipt.attempts[-1].at)
 
     def oldest_waiting(self) -> RunningRecord | None:
-        """Return the video whose manifest has been waiting for longest."""
+        """Return the video that has been waiting longest."""
         if self._oldest is None:
             return None
         written, place = self._oldest
@@ -99,7 +99,7 @@ class _Stock:
 
 
 def _watchers(root: Path) -> Iterator[Activity]:
-    """Yield the watchers that tell in a folder, in one that it is in, or in one in it."""
+    """Yield the watchers with activity files in a folder, its parents or its subfolders."""
     seen = set()
     folders = [root, *root.parents, *(path.parent for path in sorted(root.glob(f"*/{FOLDER}")))]
     for activity in (activity for folder in folders for activity in read_activities(folder)):
@@ -109,7 +109,7 @@ def _watchers(root: Path) -> Iterator[Activity]:
 
 
 def _written(manifest: Path, now: datetime) -> float:
-    """Return when a manifest was written; now, if it is gone meanwhile or comes from the future."""
+    """Return the time a manifest was written; now, if it has been deleted or its time is in the future."""
     try:
         return min(manifest.stat().st_mtime, now.timestamp())
     except OSError:

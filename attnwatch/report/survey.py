@@ -1,7 +1,7 @@
-"""How things stand below a folder: what became of each video, from manifests, receipts and locks alone.
+"""Determines the state of each video below a folder from manifests, receipts and locks alone.
 
-Reads no configuration and no tensors: it sees neither a change of settings, nor that a file was replaced by one of the
-same size. Watchers do.
+It reads neither the configuration nor tensors, so unlike a watcher it does not notice changed settings, or a file that
+was replaced by another of the same size.
 """
 
 import hashlib
@@ -27,21 +27,21 @@ from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.system.locks import lock_file, locked_inodes
 
 State = Literal["rendered", "skipped", "running", "waiting", "failed"]
-_Places = Callable[[Path], Path]  # from a video's own folder of outputs to where they are
+_Places = Callable[[Path], Path]  # from the usual folder of outputs beside a video to the actual one
 
 _LOCK = ".lock"
-_LEVELS = 2  # <batch>/videos/<prompt>: how far above a video's folder that of its batch may be
+_LEVELS = 2  # <batch>/videos/<prompt>: levels between a video's folder and that of its batch
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What became of one video, beside itself or in the collection of its batch.
+    """State of one video's outputs, beside the video or in the collection of its batch.
 
     Attributes:
-        place: where its receipt lies, or will.
-        state: `running` while somebody on this machine holds its lock; `waiting` without a receipt that holds.
-        receipt: None where there is none.
-        batch: folder of the batch whose collection it is in; None beside the video.
+        place: where its receipt is, or will be.
+        state: `running` while a process on this machine holds its lock; `waiting` without a valid receipt.
+        receipt: its receipt; None if there is none.
+        batch: folder of the batch whose collection the outputs are in; None if they are beside the video.
 
     """
 
@@ -52,11 +52,11 @@ class Rendering:
 
 
 def survey(root: Path, out: Path | None = None) -> Iterator[Rendering]:
-    """Yield every finished video below a path, then what failed or runs in the collections of its batches.
+    """Yield a rendering for every finished video below a path, then those with receipts in collections of batches.
 
     Args:
         root: the folder.
-        out: folder that a watcher of this root was given for outputs and receipts; None if they lie beside the videos.
+        out: folder of outputs and receipts, if the watcher was given one; None if they are beside the videos.
 
     """
     places = partial(outputs_at, roots=(root,), out=out)
@@ -83,7 +83,7 @@ def _with_manifests(folder: Folder, places: _Places, locked: frozenset[int]) -> 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """What lies in a folder of outputs: its receipts, and the identifiers of the videos whose locks are held."""
+    """Receipts in a folder of outputs, and identifiers of the videos whose locks are held."""
 
     directory: Path
     receipts: tuple[ReceiptHead, ...]
@@ -118,7 +118,7 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
 
 
 def _older(tensors: Path, places: _Places, locked: frozenset[int]) -> Rendering:
-    """Return what became of a video of an older batch, by its own receipt: there is no manifest to know it by."""
+    """Return the state of a video of an older batch, which has no manifest, from its receipt."""
     video_id, usual = outputs_of(tensors)
     place = Place(tensors, video_id, places(usual))
     receipt = _receipt(place.path)
@@ -156,7 +156,7 @@ def _receipt(path: Path) -> ReceiptHead | None:
 
 
 def _declared(data: bytes) -> tuple[str | None, bool]:
-    """Return the identifier that a manifest gives its video, and whether it wants it rendered per video."""
+    """Return the identifier in a manifest, if any, and whether the manifest asks for outputs beside the video."""
     try:
         document = from_json(data)
         wanted = document.get("visualization", {}).get("auto_generate_per_video", True)
@@ -167,7 +167,7 @@ def _declared(data: bytes) -> tuple[str | None, bool]:
 
 
 def _holds(receipt: ReceiptHead, place: Place, data: bytes) -> bool:
-    """Tell whether a receipt speaks of the manifest, the inputs and the renderer of today."""
+    """Whether a receipt matches the current manifest, inputs and renderer."""
     if receipt.manifest_sha256 != hashlib.sha256(data).hexdigest():
         return receipt.status == "failed" and _is_refused(place.manifest)
     folder = f"{place.manifest.parent}/"
@@ -176,7 +176,7 @@ def _holds(receipt: ReceiptHead, place: Place, data: bytes) -> bool:
 
 
 def _is_refused(manifest: Path) -> bool:
-    """Tell whether a manifest cannot be rendered at all; the receipt then has the digest of the reason."""
+    """Whether a manifest is refused altogether; its receipt then has the digest of the reason."""
     try:
         Settings().for_batch(read_manifest(manifest).document.visualization, manifest)
     except (AttnwatchError, OSError):

@@ -1,1 +1,4 @@
-"""Linux: processes, limits, locks, mounts, signals, and files that are written whole or not at all."""
+"""Linux: processes, limits, locks, mounts, signals, and atomic writing of files.
+
+Knows nothing of videos; every module may be imported from outside.
+"""

@@ -1,4 +1,4 @@
-"""Files that are whole under their final name, whatever happens: temporary name, fsync, rename, fsync."""
+"""Writes files atomically (temporary name, fsync, rename, fsync), and reads, links and checks them with care."""
 
 import contextlib
 import os
@@ -13,12 +13,13 @@ from attnwatch.system.shortage import read_only
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that its name never stands for half of it, also after a loss of power.
+    """Write a file that is never visible in part, even after a power failure.
 
     Args:
-        path: the final name.
-        data: all of its content.
-        durable: flush it to the disk; without, it is whole for every reader, and a loss of power may take it away.
+        path: final name.
+        data: whole content.
+        durable: flush the file to disk. Otherwise readers still see all of it or nothing, but a power failure may lose
+            it.
 
     """
     with writing(path, durable=durable) as file:
@@ -27,8 +28,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Open a file to write; it gets its final name at the end of the context, unless that ends in an error."""
-    # Not the process id alone: two containers may have the same one.
+    """Open a file for writing; it gets its final name at the end of the context, unless an error is raised."""
+    # The process id alone is not unique: two containers may share it.
     temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -44,14 +45,33 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         sync(path.parent)
 
 
+def read_regular(path: Path, most: int, *, follow: bool = True) -> bytes | None:
+    """Return the first `most` bytes of a regular file; None if the path is something else, such as a FIFO.
+
+    Args:
+        path: the file.
+        most: bytes to read at most.
+        follow: whether to follow a link.
+
+    Raises:
+        OSError: the file cannot be read; ELOOP if it is a link and `follow` is false.
+
+    """
+    careful = os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)  # opening a FIFO would wait for its writer
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | careful)) as file:
+        status = os.fstat(file.fileno())
+        # Bounded by the size as well: a buffer of `most` bytes is slow to allocate.
+        return file.read(min(status.st_size + 1, most)) if stat.S_ISREG(status.st_mode) else None
+
+
 def move_into_place(path: Path, target: Path) -> None:
-    """Rename a finished file on the same file system; the caller syncs the directory, once for many files."""
+    """Rename a finished file within its file system; the caller syncs the directory, once for many files."""
     sync(path)
     path.replace(target)
 
 
 def unwritable(folder: Path) -> str | None:
-    """Return why no file can be written in a folder, which is made where there is none yet; None if one can."""
+    """Return why a folder cannot be written, or created; None if it can."""
     try:
         mode = os.lstat(folder).st_mode
     except FileNotFoundError:
@@ -68,10 +88,10 @@ def unwritable(folder: Path) -> str | None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make a file appear under a second name: as a link, or as a copy where the file system has none.
+    """Make a file available under a second name: as a hard link, or as a copy if the file system has none.
 
     Raises:
-        FileNotFoundError: there is no such source.
+        FileNotFoundError: the source does not exist.
 
     """
     try:
@@ -83,7 +103,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or a directory to the disk."""
+    """Flush a file or a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,70 +1,61 @@
-"""Where matplotlib keeps its list of fonts, also where nothing in the home directory can be written.
+"""Gives matplotlib a writable folder for its font list when the usual ones cannot be written.
 
-Left to itself it makes a folder per process then, complains each time, and fails where there is no /tmp. One folder for
-all processes of a run costs the list once.
+Otherwise each process makes a temporary folder of its own, warns about it, and fails where there is no /tmp.
 """
 
 import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from pathlib import Path
 
-_VARIABLE, _PREFIX = "MPLCONFIGDIR", "attnwatch-matplotlib-"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+_VARIABLE = "MPLCONFIGDIR"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
 
 
 @contextlib.contextmanager
-def matplotlib_folder(environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
-    """Give matplotlib a temporary folder for the time of the context, if it can write none of its own.
+def matplotlib_folder() -> Iterator[None]:
+    """Set MPLCONFIGDIR to a temporary folder during the context, if matplotlib could not write its usual folders.
 
     Enter it before matplotlib is imported, and before processes are started that import it.
     """
-    if all(map(_could_be_written, _own_folders(environment))):
+    folder = None if _usual_folders_are_writable() else _temporary_folder()
+    if folder is None:  # matplotlib reports what is missing if it needs it
         yield
         return
-    folder = _temporary_folder()
-    if folder is None:  # it says by itself what is missing, once it is needed
-        yield
-        return
-    before = environment.get(_VARIABLE)
-    environment[_VARIABLE] = folder
+    before = os.environ.get(_VARIABLE)
+    os.environ[_VARIABLE] = folder
     try:
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if before is None:
-            environment.pop(_VARIABLE, None)
+            os.environ.pop(_VARIABLE, None)
         else:
-            environment[_VARIABLE] = before
+            os.environ[_VARIABLE] = before
 
 
-def is_temporary(variable: str, value: str) -> bool:
-    """Tell whether a variable was set by `matplotlib_folder`, and dies with this process."""
-    return variable == _VARIABLE and Path(value).name.startswith(_PREFIX)
+def _usual_folders_are_writable() -> bool:
+    """Whether matplotlib could write its configuration and its cache where it keeps them by default."""
+    if own := os.environ.get(_VARIABLE):
+        return _is_writable(Path(own))
+    try:
+        home = Path.home()
+    except RuntimeError:  # the user has none
+        return False
+    variables = {"XDG_CONFIG_HOME": home / ".config", "XDG_CACHE_HOME": home / ".cache"}
+    return all(_is_writable(Path(os.environ.get(name) or usual, "matplotlib")) for name, usual in variables.items())
 
 
-def _own_folders(environment: MutableMapping[str, str]) -> list[Path]:
-    """Return the folders that matplotlib would write to."""
-    if environment.get(_VARIABLE):
-        return [Path(environment[_VARIABLE])]
-    home = Path(environment.get("HOME") or "/nonexistent")
-    config = environment.get("XDG_CONFIG_HOME") or home / ".config"
-    cache = environment.get("XDG_CACHE_HOME") or home / ".cache"
-    return [Path(config) / "matplotlib", Path(cache) / "matplotlib"]
-
-
-def _could_be_written(folder: Path) -> bool:
-    """Tell whether a folder can be written, or could be made."""
-    for path in (folder, *folder.parents):
-        if os.path.lexists(path):
-            return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)  # noqa: PTH112 - Path's may raise
-    return False
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written, or created."""
+    nearest = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    return os.path.isdir(nearest) and os.access(nearest, os.W_OK | os.X_OK)  # noqa: PTH112 - Path.is_dir may raise
 
 
 def _temporary_folder() -> str | None:
     for place in (None, _MEMORY):
         with contextlib.suppress(OSError):
-            return tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+            return tempfile.mkdtemp(prefix="attnwatch-matplotlib-", dir=place)
     return None

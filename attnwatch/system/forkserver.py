@@ -1,12 +1,12 @@
-"""The process that jobs are forked from. It has imported what rendering needs, and it has one thread.
+"""Fork server: a single-threaded process that has imported what rendering needs, and forks the jobs.
 
-It is forked from the watcher before that has threads, files or work of its own, so nothing is imported twice. Python's
-own fork server begins with a new interpreter, and lets go of the processes below it; here the kernel ties lives:
+It is forked from the watcher before that has threads, files or work, so nothing is imported twice. Python's own fork
+server starts a new interpreter and does not track the descendants of its children. Here the kernel ties their lives
+together:
 
-- the watcher dies: this process reads the end of its connection, and ends all jobs;
-- this process dies: the kernel ends its jobs, and the watcher reads the end of the connection;
-- a job ends: everything that it started ends with it, also what made a session of its own, because this process
-  adopts orphans.
+- When the watcher dies, the server reads end of file on its connection and kills all jobs.
+- When the server dies, the kernel kills its jobs, and the watcher reads end of file on the connection.
+- When a job ends, everything it started is killed, even in other sessions, because the server adopts orphans.
 """
 
 import contextlib
@@ -29,19 +29,19 @@ from attnwatch.system.kernel import adopt_orphans, end_with_parent
 Target = Callable[[Any, "Connection[Any, Any]"], object]
 
 _START, _SIGNAL = "start", "signal"
-_FILLING = b"."  # descriptors travel with at least one byte
+_FILLING = b"."  # at least one byte must accompany a descriptor
 _NOT_FOR_SERVERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PATIENCE = 1.0  # seconds that the server may take to end
+_PATIENCE = 1.0  # seconds the server may take to end
 _GLANCE = 0.005
 
 
 class ForkServer:
-    """Starts processes, passes signals on to them, and tells how they ended; the watcher's side of it.
+    """Watcher's side: starts processes, signals them, and returns their exit codes.
 
     Args:
-        target: called in each process with what it was started for and the connection for its result.
+        target: called in each process with its work and the connection for its result.
         preload: names of modules to import before the first process is forked.
-        environment: what is set for these imports and for all processes.
+        environment: variables to set for these imports and for all processes.
 
     """
 
@@ -59,17 +59,19 @@ class ForkServer:
         self._last = 0
 
     def start(self, work: object) -> "tuple[int, Connection[Any, Any]]":
-        """Start a process for some work; return its number and the connection on which its result will come.
+        """Start a process for some work; return its number and the connection that will carry its result.
 
         Raises:
-            OSError: there are no file descriptors left, or the server is gone.
+            OSError: no file descriptor is left, or the server has ended.
 
         """
         receiver, sender = Pipe(duplex=False)
         try:
             self._last += 1
             self.connection.send((_START, self._last, work))
-            socket.send_fds(self._socket, [_FILLING], [sender.fileno()])  # needs no new descriptor, so it does not fail
+            socket.send_fds(
+                self._socket, [_FILLING], [sender.fileno()]
+            )  # needs no new descriptor, so it cannot run out of them
         except OSError:
             receiver.close()
             raise
@@ -78,14 +80,14 @@ class ForkServer:
         return self._last, receiver
 
     def signal(self, number: int, what: signal.Signals) -> None:
-        """Send a signal to a process and all others of its session; ignored if it has ended."""
+        """Send a signal to a process and the rest of its session; ignored if it has ended."""
         with contextlib.suppress(OSError):
             self.connection.send((_SIGNAL, number, what))
 
     def ended(self) -> list[tuple[int, int | OSError]]:
-        """Return number and exit code of each process that ended since the last call; negative is a signal's.
+        """Return number and exit code of each process that has ended since the last call.
 
-        An error stands for a process that could not be started at all.
+        The exit code is negative for a signal, and an error if the process could not be started.
 
         Raises:
             EOFError: the server has ended, and every process with it.
@@ -100,7 +102,7 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        """End the server, and every process that is still there; one that the kernel cannot end is left to it."""
+        """End the server and all its processes; a process that is stuck in the kernel is left to the server."""
         self.connection.close()
         self._socket.close()
         limit = time.monotonic() + _PATIENCE
@@ -110,7 +112,7 @@ class ForkServer:
 
 
 class _Server:
-    """The server's side: forks, passes on, reaps, in one thread."""
+    """Server's side: forks, signals and reaps, in one thread."""
 
     def __init__(self, watcher: socket.socket, target: Target) -> None:
         self._socket = watcher
@@ -119,18 +121,18 @@ class _Server:
         self._numbers: dict[int, int] = {}  # process id -> number, until the process is reaped
 
     def run(self, preload: Sequence[str], environment: dict[str, str]) -> None:
-        """Serve until the watcher is gone."""
-        os.setsid()  # out of reach of what is sent to the watcher's terminal or process group
+        """Serve until the watcher has ended."""
+        os.setsid()  # out of reach of signals to the watcher's terminal or process group
         adopt_orphans()
-        # Not ignored: a job would inherit that, and miss what it is sent before it has handlers of its own.
+        # Blocked, not ignored: a job would inherit that, and lose signals sent before it has its own handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_SERVERS)
         for number in _NOT_FOR_SERVERS:
             signal.signal(number, signal.SIG_DFL)
         os.environ.update(environment)
-        gc.disable()  # what is imported stays
+        gc.disable()  # imported modules stay
         for module in preload:
             import_module(module)
-        gc.freeze()  # shared with every process that is forked: a collection would copy the pages
+        gc.freeze()  # a collection would copy the pages shared with the jobs
         gc.enable()
         woken, waker = socket.socketpair()
         waker.setblocking(False)
@@ -157,7 +159,7 @@ class _Server:
 
     def _start(self, number: int, work: object) -> None:
         _, descriptors, _, _ = socket.recv_fds(self._socket, len(_FILLING), 1)
-        if not descriptors:  # the kernel drops what does not find room
+        if not descriptors:  # the kernel drops descriptors beyond the limit of this process
             self._watcher.send((number, OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
             return
         results: Connection[Any, Any] = Connection(descriptors[0], readable=False)
@@ -177,7 +179,7 @@ class _Server:
         os.setsid()
         end_with_parent()
         if os.getppid() != parent:
-            return  # it died before the kernel knew
+            return  # the server died before the prctl call
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -187,11 +189,11 @@ class _Server:
         self._target(work, results)
 
     def _reap(self) -> None:
-        """Take note of every process that has ended, and end what it leaves behind."""
+        """Reap every process that has ended, and kill what it left behind."""
         while (found := _exited()) is not None:
             number = self._numbers.pop(found, None)
             if number is not None:
-                _signal_session(found, signal.SIGKILL)  # before it is reaped: its number is still its own
+                _signal_session(found, signal.SIGKILL)  # before reaping: its process id cannot have been reused yet
             _, status = os.waitpid(found, 0)
             self._end_strays()
             if number is not None:
@@ -218,14 +220,14 @@ def _connection_on(stream: socket.socket) -> "Connection[Any, Any]":
 
 
 def _run_and_exit(action: Callable[[], object]) -> None:
-    """Do something in a forked process, and end it without a trace of what it was forked from."""
+    """Run a function in a forked process and exit, without the cleanup of the process it was forked from."""
     code = 1
     try:
         action()
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:  # noqa: BLE001 - nothing may return into the code that forked
+    except BaseException:  # noqa: BLE001 - control must never return to the code that forked
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -234,7 +236,7 @@ def _run_and_exit(action: Callable[[], object]) -> None:
 
 
 def _exited() -> int | None:
-    """Return the id of a child that has ended and is not reaped yet."""
+    """Return the id of a child that has ended and is not reaped yet; None if there is none."""
     try:
         found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -243,7 +245,7 @@ def _exited() -> int | None:
 
 
 def _signal_session(pid: int, what: signal.Signals) -> None:
-    """Signal a process group, or a process that has not made its own yet."""
+    """Signal a process group, or the process alone if it has not created its group yet."""
     try:
         os.killpg(pid, what)
     except (ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""The kernel's limits of file events, and what this user has of them in use: inotify(7)."""
+"""Reads the kernel's limits for file events and how much of them this user has in use, see inotify(7)."""
 
 import contextlib
 import os
@@ -13,12 +13,14 @@ _PROCESSES = Path("/proc")
 
 @dataclass(frozen=True)
 class Inotify:
-    """Limits per user, and what its processes use.
+    """Limits per user, and their use by all processes of this user.
 
     Attributes:
-        max_watches: folders that may be watched; `watches`: that are.
-        max_instances: watchers that there may be; `instances`: that there are.
-        max_queued: events that may wait to be read, per instance.
+        max_watches: limit of watched folders.
+        max_instances: limit of inotify instances.
+        max_queued: limit of unread events per instance.
+        watches: folders being watched.
+        instances: inotify instances in use.
 
     """
 
@@ -30,7 +32,7 @@ class Inotify:
 
 
 def read_inotify() -> Inotify | None:
-    """Return limits and use; None where the kernel does not tell its limits."""
+    """Return limits and use; None if the limits cannot be read."""
     try:
         watches, instances, queued = (int((_LIMITS / name).read_text()) for name in _NAMES)
     except (OSError, ValueError):
@@ -47,7 +49,7 @@ def _own_processes() -> Iterator[Path]:
 
 
 def _instances(process: Path) -> Iterator[int]:
-    """Yield, for each inotify instance of a process, the number of folders that it watches."""
+    """Yield the number of watched folders for each inotify instance of a process."""
     try:
         links = list((process / "fd").iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""What the kernel is asked that Python has no words for. Each is a no-op where there is no such call."""
+"""Linux calls that Python does not wrap; each does nothing on systems without the call."""
 
 import ctypes
 import platform
@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-# Looked up at once: in a process that was just forked nothing may be imported.
+# Looked up now: a process that was just forked should not import anything.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -18,31 +18,32 @@ _IOPRIO_IDLE = 3 << 13
 
 
 def end_with_parent() -> None:
-    """Ask for SIGKILL as soon as the thread that forked this process ends."""
+    """Have the kernel kill this process when the thread that forked it ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every process below this one whose own parent ends."""
+    """Become the parent of all descendants whose own parents end."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def read_and_write_when_idle() -> None:
-    """Let the disk serve everyone else first."""
+    """Give this process idle I/O priority, see ioprio_set(2)."""
     number = _IOPRIO_SET.get(platform.machine())
     if _LIBC is not None and number is not None:
         _LIBC.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_IDLE)
 
 
 def be_nice_as_a_session(niceness: int) -> None:
-    """Give this process's session a niceness, where the scheduler weighs sessions against each other, sched(7).
+    """Set the niceness of this process's session.
 
-    There, niceness counts among the processes of one session only.
+    With autogrouping, see sched(7), the scheduler weighs sessions against each other, and the niceness of a process
+    counts only within its session.
     """
     for _ in range(2):
         try:
             _AUTOGROUP.write_text(str(niceness))
-        except BlockingIOError:  # at most once in a tenth of a second, for anyone but root
+        except BlockingIOError:  # only root may set it more than once in a tenth of a second
             time.sleep(_AUTOGROUP_WAIT)
         except OSError:
             return

@@ -1,4 +1,4 @@
-"""What one rendering may use: memory, processor time, file size, and only what nobody else wants of cores and disks."""
+"""Limits memory, processor time and file size of a rendering, and lowers its priority for cores and disks."""
 
 import contextlib
 import math
@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from attnwatch.system.kernel import be_nice_as_a_session, read_and_write_when_idle
 
 LARGEST_FILE = 8 * 2**30
-"""Bytes of the largest file that a rendering may write: an output has a few megabytes, decompressed maps have more."""
+"""Largest file in bytes that a rendering may write. Outputs have a few MiB; decompressed maps are larger."""
 
 _SPARE_SECONDS = 10
 
 SINGLE_THREADED = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-"""Environment that keeps numeric libraries to one thread each; it counts when they are first imported."""
+"""Environment that limits numeric libraries to one thread each; set it before they are imported."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a job's process may use.
+    """Resource limits of a job's process.
 
     Attributes:
-        seconds: wall-clock time, which whoever started the process watches over.
-        threads: at work at the same time.
-        memory: bytes of its own data; files that it maps do not count.
-        nice: added to its niceness.
+        seconds: wall-clock time, enforced by the process that started it; also bounds its processor time.
+        threads: number of threads working at the same time.
+        memory: bytes of its own data, not counting mapped files; None for no limit.
+        nice: increment of its niceness.
 
     """
 
@@ -37,7 +37,7 @@ class Limits:
     nice: int = 0
 
     def impose(self) -> None:
-        """Put this process under its limits, and behind all others. What the system refuses is left as it is."""
+        """Restrict this process and lower its priority. What the system refuses stays as it is."""
         self.restrict()
         with contextlib.suppress(OSError):
             os.nice(self.nice)
@@ -45,12 +45,12 @@ class Limits:
         read_and_write_when_idle()
 
     def restrict(self) -> None:
-        """Limit what this process may use. What the system refuses is left as it is."""
+        """Set the resource limits of this process. What the system refuses stays as it is."""
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_FSIZE, LARGEST_FILE)
         _limit(resource.RLIMIT_CPU, math.ceil(self.seconds * (self.threads + 1)) + _SPARE_SECONDS)
         if self.memory is not None:
-            # Not RLIMIT_AS: that counts every file that is mapped, and tensor files may be larger than memory.
+            # Not RLIMIT_AS: it counts mapped files, and tensor files may be larger than memory.
             _limit(resource.RLIMIT_DATA, self.memory)
 
 

@@ -1,4 +1,4 @@
-"""Locks that keep other processes out; the kernel frees them when a process dies, so there are no stale ones."""
+"""File locks between processes; the kernel releases them when a process dies, so they are never stale."""
 
 import contextlib
 import re
@@ -10,20 +10,20 @@ from filelock import FileLock, Timeout
 from attnwatch.errors import BusyError
 
 ENDLESS = -1.0
-"""Patience that does not end: a job has its deadline anyway."""
+"""`patience` without a limit, for jobs that have a deadline anyway."""
 
 
 @contextlib.contextmanager
 def exclusive(directory: Path, name: str, patience: float = 0.0) -> Iterator[None]:
-    """Hold the lock of what has this name in a folder of outputs, which is made if need be.
+    """Hold the lock of this name in a folder of outputs, which is created if necessary.
 
     Args:
-        directory: the folder.
-        name: what is locked.
-        patience: seconds to wait for a process that holds it.
+        directory: folder of outputs.
+        name: name of the lock, usually a video's identifier.
+        patience: seconds to wait for another process that holds the lock.
 
     Raises:
-        BusyError: another process holds it, and goes on to do so.
+        BusyError: another process still holds the lock.
 
     """
     directory.mkdir(exist_ok=True)
@@ -36,21 +36,21 @@ def exclusive(directory: Path, name: str, patience: float = 0.0) -> Iterator[Non
     try:
         yield
     finally:
-        # Removed while it is held: whoever opened it meanwhile finds the inode unlinked, and tries anew.
+        # Removed while it is held: a process that opened it meanwhile finds the inode unlinked, and tries again.
         path.unlink(missing_ok=True)
         lock.release()
 
 
 def lock_file(directory: Path, name: str) -> Path:
-    """Return the file that the lock is on."""
+    """Return the path of a lock file."""
     return directory / f".{name}.lock"
 
 
 def locked_inodes() -> frozenset[int]:
-    """Return the inode numbers of all files that a process of this machine has locked, without touching any of them.
+    """Return the inode numbers of all files locked by processes of this machine, without touching the files.
 
-    Without device numbers: the kernel's table has those of the file system below an overlay or a subvolume, and `stat`
-    has others. Format of the table: proc_locks(5).
+    Device numbers are left out: on an overlay or a subvolume, those in the kernel's table, see proc_locks(5), differ
+    from those of `stat`.
     """
     try:
         table = _LOCKS.read_text(encoding="ascii")

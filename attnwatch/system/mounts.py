@@ -1,7 +1,7 @@
-"""On which file system does a path lie, and do file events tell of everything that happens there?
+"""Finds the file system of a path, and whether file events report every change there.
 
-The kernel reports what passes through its own mount. What another machine writes to a network share, or what is written
-below an overlay, it never sees. Format of the table: proc_pid_mountinfo(5).
+The kernel reports only changes made through its own mounts. It does not see what other machines write to a network
+share, or what is written to the layers below an overlay. Format of the table: proc_pid_mountinfo(5).
 """
 
 import os
@@ -15,21 +15,21 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 Events = Literal["trusted", "partial", "none"]
 
-# Written to by this kernel alone.
+# Written only by this kernel.
 _LOCAL = frozenset(
     {
         *("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "jfs", "msdos", "nilfs2", "ntfs3"),
         *("ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs"),
     }
 )
-# Written to by other machines, or by the host of this virtual machine.
+# Written by other machines, or by the host of this virtual machine.
 _SHARED = frozenset(
     {
         *("9p", "afs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2"),
         *("orangefs", "prl_fs", "pvfs2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "wekafs"),
     }
 )
-# Through FUSE, and yet on a disk of this machine.
+# FUSE file systems on disks of this machine.
 _LOCAL_FUSE = frozenset({"fuse", "fuseblk", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.bindfs"})
 
 
@@ -41,10 +41,10 @@ class FileSystem:
         mount_point: where it is mounted.
         kind: its type, such as `ext4` or `nfs4`.
         source: device, share or name.
-        options: of the mount and of the file system.
-        events: whether file events tell everything (`trusted`), what this machine does through this mount only
-            (`partial`), or nothing of what others write (`none`).
-        reason: why, in words.
+        options: options of the mount and of the file system.
+        events: coverage of file events: all changes (`trusted`), only those this machine makes through this mount
+            (`partial`), or none that other machines make (`none`).
+        reason: explanation of `events`.
 
     """
 
@@ -57,7 +57,7 @@ class FileSystem:
 
     @property
     def polled(self) -> bool:
-        """Whether it has to be scanned often, because events do not tell everything."""
+        """Whether it must be scanned often, because events do not cover every change."""
         return self.events != "trusted"
 
     @property
@@ -67,7 +67,7 @@ class FileSystem:
 
 
 def read_mountinfo() -> str:
-    """Return this process's table of mounts; nothing where there is none to read."""
+    """Return this process's table of mounts; an empty string if it cannot be read."""
     try:
         return MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -75,31 +75,31 @@ def read_mountinfo() -> str:
 
 
 def parse_mountinfo(text: str) -> tuple[FileSystem, ...]:
-    """Return the file systems of a table of mounts, in its order; lines that are no mount are passed over."""
+    """Return the file systems in a table of mounts, in its order; malformed lines are skipped."""
     return tuple(system for line in text.split("\n") if (system := _parse_line(line)) is not None)
 
 
 def file_system_of(path: Path, mounts: Iterable[FileSystem]) -> FileSystem:
-    """Return the file system that a path lies on, or would lie on; links are followed."""
+    """Return the file system of a path, which need not exist; links are followed."""
     real = Path(os.path.realpath(path))
     found: FileSystem | None = None
     for system in mounts:
         covers = real.is_relative_to(system.mount_point)
-        # Of two at one place the later one covers the earlier one.
+        # Of two mounts on one folder, the later one hides the earlier one.
         if covers and (found is None or len(system.mount_point.parts) >= len(found.mount_point.parts)):
             found = system
     return found or FileSystem(Path("/"), "unknown", "", frozenset(), "partial", f"{MOUNTINFO} does not name its mount")
 
 
 def file_systems_below(path: Path, mounts: Iterable[FileSystem]) -> tuple[FileSystem, ...]:
-    """Return the file system of a path first, then those that are mounted below it."""
+    """Return the file system of a path, followed by those mounted below it."""
     mounts = tuple(mounts)
     real = Path(os.path.realpath(path))
     inner = {m.mount_point: m for m in mounts if m.mount_point != real and m.mount_point.is_relative_to(real)}
     return file_system_of(path, mounts), *inner.values()
 
 
-# Not \S: it would stop at any blank of Unicode, which the kernel does not escape.
+# [^ ] instead of \S, which would stop at other Unicode spaces: the kernel does not escape those.
 _LINE = re.compile(
     r"\d+ \d+ [^ ]+ [^ ]+ (?P<point>[^ ]+) (?P<options>[^ ]+)(?: [^ ]+)*"
     r" - (?P<kind>[^ ]+) (?P<source>[^ ]*)(?: (?P<more>[^ ]+))?"
@@ -119,14 +119,14 @@ def _parse_line(line: str) -> FileSystem | None:
 
 def _events(kind: str) -> tuple[Events, str]:
     if kind in _LOCAL:
-        return "trusted", f"{kind} is local: file events tell of every change"
+        return "trusted", f"{kind} is local: file events report every change"
     if kind == "overlay":
-        return "partial", "overlay: what is written to its layers from outside makes no file events"
+        return "partial", "overlay: writing to its layers from outside causes no file events"
     if kind in _LOCAL_FUSE:
-        return "partial", f"{kind}: what does not pass through this mount makes no file events"
+        return "partial", f"{kind}: changes made around this mount cause no file events"
     if kind in _SHARED or kind.startswith("fuse."):
-        return "none", f"{kind} is shared: what other machines write makes no file events"
-    return "partial", f"{kind} is not known here: file events may miss changes"
+        return "none", f"{kind} is shared: changes by other machines cause no file events"
+    return "partial", f"{kind} is an unknown file system: file events may miss changes"
 
 
 def _unescape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What can run out on a machine. No video is to blame for that, so it costs none of them an attempt."""
+"""Detects exhausted disks and process limits; failures they cause do not count as attempts of a video."""
 
 import errno
 import os
@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+from attnwatch.system.sizes import size_text
+
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 
 
 class Shortage(Enum):
-    """What has run out: what a file system takes, or what the machine gives to processes."""
+    """The exhausted resource: space on a disk, or files and processes of the machine."""
 
     DISK = "disk"
     MACHINE = "machine"
 
 
 def shortage_behind(error: BaseException) -> Shortage | None:
-    """Return what ran out, if that is why an error was raised."""
+    """Return the shortage that caused an error; None if it has another cause."""
     for cause in _chain(error):
         number = getattr(cause, "errno", None)
         if number in _DISK:
@@ -29,7 +31,7 @@ def shortage_behind(error: BaseException) -> Shortage | None:
 
 
 def free_space(folder: Path) -> int | None:
-    """Return the bytes that may still be written below a folder; None where the system does not say."""
+    """Return the free bytes on the disk of a folder; None if the system does not report them."""
     try:
         status = os.statvfs(folder)
     except OSError:
@@ -38,17 +40,17 @@ def free_space(folder: Path) -> int | None:
 
 
 def lack_of_space(folder: Path, least: int) -> str | None:
-    """Return why less may be written at a folder than there must be room for, in words; None if there is enough."""
+    """Return why fewer than `least` bytes can be written to the disk of a folder; None if there is enough space."""
     if (found := read_only(folder)) is not None:
         return found
     left = free_space(folder)
     if left is None or left >= least:
         return None
-    return f"{left / 1e6:,.0f} MB are left at {folder}, less than min_free_space ({least / 1e6:,.0f} MB)"
+    return f"the disk of {folder} is full ({size_text(left)} left, min_free_space is {size_text(least)})"
 
 
 def read_only(folder: Path) -> str | None:
-    """Return that nobody may write at a folder, in words; None where the system does not say so."""
+    """Return a message if a folder is on a read-only mount; None otherwise."""
     try:
         if not os.statvfs(folder).f_flag & os.ST_RDONLY:
             return None
@@ -58,7 +60,7 @@ def read_only(folder: Path) -> str | None:
 
 
 def disk_of(folder: Path) -> int | None:
-    """Return the number of the file system that a folder is on; None where there is no such folder."""
+    """Return the device number of a folder's file system; None if the folder does not exist."""
     try:
         return folder.stat().st_dev
     except OSError:

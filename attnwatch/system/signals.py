@@ -1,4 +1,4 @@
-"""Signals that wake the reconcile loop."""
+"""Signal handlers that also wake the reconcile loop, through a socket."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from types import FrameType
 def handling(
     handler: Callable[[int, FrameType | None], None], numbers: Sequence[Signals] = (SIGTERM, SIGINT)
 ) -> Iterator[socket.socket]:
-    """Handle signals for the time of the context; the socket is readable after one came."""
+    """Handle signals during the context; yield a socket that becomes readable when one arrives."""
     woken, waker = socket.socketpair()
     woken.setblocking(False)
     waker.setblocking(False)
@@ -28,6 +28,6 @@ def handling(
 
 
 def drain(woken: socket.socket) -> None:
-    """Take what signals left in the socket."""
+    """Empty the socket that signals have written to."""
     with contextlib.suppress(BlockingIOError):
         woken.recv(4096)

@@ -1,10 +1,12 @@
 """How much of the attention is kept, and how many bytes that will be, before anything is generated."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
 import torch
+from pydantic import ByteSize
 
 from generator.capture.maps import BRANCHES, Keep
 from generator.errors import ModelError, SettingsError
@@ -12,7 +14,6 @@ from generator.models.contract import LatentGrid, VideoModel
 from generator.settings import AttentionSettings, Sampling
 
 RESERVED_TENSORS = 2
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _REDUCTIONS: tuple[Mapping[str, object], ...] = (
     {"store_per_head": False},
     {"store_per_block": False},
@@ -126,9 +127,8 @@ def _spelt(value: object) -> str:
 
 
 def as_text(count: int) -> str:
-    """Write a number of bytes for people: ``3.3 MB``."""
-    power = min((len(f"{count:d}") - 1) // 3, len(_UNITS) - 1)
-    return f"{count / 1000**power:.1f} {_UNITS[power]}" if power else f"{count} bytes"
+    """Return a number of bytes as ``12 MiB`` or ``1.5 GiB``."""
+    return re.sub(r"(\.0)?([A-Z]i?B|B)$", r" \2", ByteSize(count).human_readable())
 
 
 def as_kept(settings: AttentionSettings, video: VideoShape) -> str:

@@ -1,4 +1,4 @@
-"""The watcher as a service: its unit files, its word to the service manager, and its restrictions."""
+"""The watcher as a service: unit files, notifications to the service manager, and restrictions."""
 
 import contextlib
 import ctypes
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Batch, environment, read_receipt, wait_until
+from tests.support import Batch, environment, is_running, read_receipt, wait_until
 
 ROOT = Path(__file__).parents[2]
 UNITS = {"system": ROOT / "systemd/attnwatch@.service", "user": ROOT / "systemd/user/attnwatch@.service"}
@@ -27,7 +27,7 @@ needs_systemd = pytest.mark.skipif(
 
 
 def instance(tmp_path, kind, **changes):
-    """Write the unit as it is for one folder on this machine, with some of its lines changed."""
+    """Write the unit for one folder on this machine, with some of its lines changed."""
     text = re.sub(
         r"^ExecStart=\S+", f"ExecStart={PROGRAM}", UNITS[kind].read_text(encoding="utf-8"), flags=re.MULTILINE
     )
@@ -52,13 +52,13 @@ def verified(kind, unit):
 
 @needs_systemd
 @pytest.mark.parametrize("kind", UNITS)
-def test_systemd_has_no_complaint_about_a_unit(tmp_path, kind):
+def test_systemd_accepts_a_unit_without_complaint(tmp_path, kind):
     done = verified(kind, instance(tmp_path, kind))
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_systemd
-def test_a_misspelt_line_would_be_noticed(tmp_path):
+def test_a_misspelt_line_is_noticed(tmp_path):
     done = verified("system", instance(tmp_path, "system", WatchdogSec="WatchDogSec=60"))
     assert "WatchDogSec" in done.stderr
 
@@ -84,7 +84,7 @@ def test_a_unit_is_notified_reloaded_and_restarted(kind):
 
 
 class Manager:
-    """A service manager as far as a service sees one: a socket that it talks to."""
+    """A service manager as a service sees it: a socket that receives notifications."""
 
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -95,7 +95,7 @@ class Manager:
         self.sender = None
 
     def wait_for(self, line, seconds=20.0):
-        """Wait for a line among the notifications, and forget all until then."""
+        """Wait for a line among the notifications, and drop all up to then."""
 
         def came():
             with contextlib.suppress(TimeoutError):
@@ -120,7 +120,7 @@ def manager(outputs):
 
 @contextlib.contextmanager
 def service(outputs, log, *, prefix=(), arguments=(), prepare=None, **variables):
-    """Start the watcher as a service manager does."""
+    """Start the watcher as a service manager would."""
     variables = {"NOTIFY_SOCKET": f"{outputs}/.notify", **variables}
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -129,7 +129,7 @@ def service(outputs, log, *, prefix=(), arguments=(), prepare=None, **variables)
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            preexec_fn=prepare,  # noqa: PLW1509 - it calls the kernel and nothing else
+            preexec_fn=prepare,  # noqa: PLW1509 - it only makes a system call
         )
     try:
         yield process
@@ -138,7 +138,7 @@ def service(outputs, log, *, prefix=(), arguments=(), prepare=None, **variables)
         process.wait()
 
 
-def test_the_service_manager_is_told_all_that_it_wants_to_know(outputs, manager, tmp_path):
+def test_the_service_manager_gets_every_notification_it_expects(outputs, manager, tmp_path):
     configuration = tmp_path / "settings.yaml"
     configuration.write_text("watcher: {workers: 1}")
     with service(
@@ -157,7 +157,7 @@ def test_the_service_manager_is_told_all_that_it_wants_to_know(outputs, manager,
         assert process.wait(20) == 0
 
 
-def test_a_watcher_that_hangs_gives_no_sign_of_life(outputs, manager, tmp_path):
+def test_a_watcher_that_hangs_does_not_notify_the_watchdog(outputs, manager, tmp_path):
     with service(outputs, tmp_path / "log", WATCHDOG_USEC="200000") as process:
         manager.wait_for("WATCHDOG=1")
         process.send_signal(signal.SIGSTOP)
@@ -169,6 +169,17 @@ def test_a_watcher_that_hangs_gives_no_sign_of_life(outputs, manager, tmp_path):
             manager.wait_for("WATCHDOG=1", seconds=1)
         process.send_signal(signal.SIGCONT)
         manager.wait_for("WATCHDOG=1")
+
+
+def test_a_killed_watcher_takes_its_commands_along(outputs, tmp_path):
+    command = f"sleep 60 & echo $! $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pids; wait; true"
+    Batch.make(outputs).add()
+    with service(outputs, tmp_path / "log", arguments=("--on-rendered", command)) as process:
+        wait_until((tmp_path / "pids").exists)
+        pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        assert all(map(is_running, pids))
+        process.kill()
+    wait_until(lambda: not any(map(is_running, pids)))
 
 
 READ_ONLY = """
@@ -192,20 +203,20 @@ def unshare(outputs):
 
 
 def works(prefix):
-    """Tell whether a way to restrict a program is there and allowed."""
+    """Whether a way to restrict a program is installed and allowed."""
     if shutil.which(prefix[0]) is None:
         return False
     return subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=20).returncode == 0
 
 
 def refuse_new_code():
-    """Let no memory become executable that is not, as MemoryDenyWriteExecute= does; where the kernel can."""
+    """Forbid making memory executable, as MemoryDenyWriteExecute= does, if the kernel supports it."""
     ctypes.CDLL(None).prctl(_PR_SET_MDWE, _REFUSE_EXEC_GAIN, 0, 0, 0)
 
 
 @pytest.mark.parametrize("restricted", [bwrap, unshare])
-def test_the_watcher_needs_nothing_but_its_folder(outputs, manager, tmp_path, restricted):
-    """Without a network, and with everything else read-only: the home directory and the temporary one, too."""
+def test_the_watcher_needs_only_its_folder(outputs, manager, tmp_path, restricted):
+    """Without a network, and with everything else read-only, including the home and temporary directories."""
     prefix = restricted(outputs)
     if not works(prefix):
         pytest.skip(f"{prefix[0]} is not installed, or not allowed here")
@@ -230,17 +241,12 @@ def test_the_watcher_needs_nothing_but_its_folder(outputs, manager, tmp_path, re
 
 
 def test_the_example_for_slurm_generates_and_renders_to_the_end(tmp_path):
-    """With a generator of three lines in place of the real one, and without Slurm."""
+    """With a generator of three lines instead of the real one, and without Slurm."""
     finished = Batch.make(tmp_path / "finished")
     finished.add(1)
     finished.add(2)
-    fake = tmp_path / "bin" / "python"
-    fake.parent.mkdir()
-    fake.write_text(
-        f'#!/bin/sh\n[ "$*" = "-m generator --template a" ] || exit 9\nmv {finished.folder} outputs/\nexit 7\n'
-    )
-    fake.chmod(0o755)
-    path = f"{fake.parent}:{PROGRAM.parent}:{os.environ['PATH']}"
+    script = f'[ "$*" = "-m generator --template a" ] || exit 9\nmv {finished.folder} outputs/\nexit 7'
+    path = f"{fake_programs(tmp_path, python=script)}:{PROGRAM.parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", str(ROOT / "configs/slurm.sbatch"), "--template", "a"],
         cwd=tmp_path,
@@ -256,15 +262,32 @@ def test_the_example_for_slurm_generates_and_renders_to_the_end(tmp_path):
         assert read_receipt(manifest)["status"] == "rendered"
 
 
+def test_the_example_for_slurm_returns_the_status_of_a_generator_that_ends_at_once(tmp_path):
+    path = f"{fake_programs(tmp_path, python='exit 7', attnwatch='exit 0')}:{os.environ['PATH']}"
+    command = ["bash", "-c", 'kill() { sleep 0.3; command kill "$@"; }; . "$0"', str(ROOT / "configs/slurm.sbatch")]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(PATH=path), capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 7, done.stderr
+
+
+def fake_programs(folder, **scripts):
+    """Write shell scripts in place of programs, and return their folder."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name, script in scripts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    return programs
+
+
 def test_the_example_for_slurm_ends_the_generator_when_its_time_runs_out(tmp_path):
-    fake = tmp_path / "bin" / "python"
-    fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\ntrap 'touch stopped; exit 143' TERM\ntouch started\nwhile :; do sleep 0.1; done\n")
-    fake.chmod(0o755)
+    script = "trap 'touch stopped; exit 143' TERM\ntouch started\nwhile :; do sleep 0.1; done"
+    path = f"{fake_programs(tmp_path, python=script)}:{PROGRAM.parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
         ["bash", str(ROOT / "configs/slurm.sbatch")],
         cwd=tmp_path,
-        env=environment(PATH=f"{fake.parent}:{PROGRAM.parent}:{os.environ['PATH']}"),
+        env=environment(PATH=path),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

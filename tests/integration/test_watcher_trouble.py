@@ -80,19 +80,23 @@ def test_a_hangup_makes_a_watcher_take_its_configuration_anew_and_a_wrong_one_is
         assert watcher.stop(signal.SIGTERM) == 0
 
 
-def test_a_watcher_whose_server_of_processes_is_killed_begins_again_and_does_the_rest(outputs, watch):
+def test_a_watcher_whose_fork_server_is_killed_ends_with_an_error_and_the_next_one_does_the_rest(outputs, watch):
     batch = Batch.make(outputs)
     slow, rest = slow_video(batch, 1, frames=20), [batch.add(number) for number in (2, 3)]
     with watch("--workers", "1") as watcher:
         wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
         server = server_of(watcher)
         os.kill(server, signal.SIGKILL)
-        watcher.wait_for("beginning again")
+        assert watcher.process.wait(10) == 1
+        assert "the process that starts renderings has ended" in watcher.log
+        assert "start the watcher again" in watcher.log
+        assert "Traceback" not in watcher.log
+    assert not is_running(server)
+    with watch("--workers", "1") as watcher:
         wait_for_rendering(slow, *rest, seconds=60)
-        assert server_of(watcher) != server
         assert [len(read_receipt(manifest)["attempts"]) for manifest in (slow, *rest)] == [1, 1, 1]
         assert watcher.stop(signal.SIGTERM) == 0
-    assert not is_running(server)
+    assert not unfinished(outputs)
 
 
 def descriptors(pid):
@@ -174,7 +178,7 @@ def test_a_disk_with_less_space_than_wanted_is_waited_for_before_anything_is_tri
     with watch("--set", "min_free_space=4MiB", root=small_disk) as watcher:
         (small_disk / "filler").write_bytes(bytes(3 * 2**20))
         manifest = Batch.make(small_disk).add()
-        watcher.wait_for("less than min_free_space (4 MB)")
+        watcher.wait_for("left, min_free_space is 4 MiB)")
         assert not (manifest.parent / "attention_videos").exists()
         (small_disk / "filler").unlink()
         wait_for_rendering(manifest, seconds=40)
@@ -185,7 +189,7 @@ def test_a_full_disk_keeps_back_only_what_goes_there(small_disk, outputs, watch)
         filler = small_disk / "filler"
         filler.write_bytes(bytes(3 * 2**20))
         full = Batch.make(small_disk).add()
-        watcher.wait_for("less than min_free_space (4 MB)")
+        watcher.wait_for("left, min_free_space is 4 MiB)")
         healthy = Batch.make(outputs)
         wait_for_rendering(healthy.add(1), healthy.add(2))
         assert status(full) is None
@@ -287,7 +291,7 @@ def test_a_batch_that_is_renamed_while_it_is_rendered_gets_one_set_of_outputs_in
     assert not unfinished(outputs)
 
 
-def test_a_signal_to_end_is_not_forgotten_when_the_server_of_processes_dies_meanwhile(outputs, watch):
+def test_a_watcher_that_is_stopping_ends_well_even_if_its_fork_server_dies_meanwhile(outputs, watch):
     slow = slow_video(Batch.make(outputs), 1)
     with watch("--workers", "1") as watcher:
         wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
@@ -296,7 +300,7 @@ def test_a_signal_to_end_is_not_forgotten_when_the_server_of_processes_dies_mean
         watcher.wait_for("stopping")
         os.kill(server, signal.SIGKILL)
         assert watcher.process.wait(10) == 0
-        assert "beginning again" not in watcher.log
+        assert "the process that starts renderings has ended" not in watcher.log
 
 
 def test_a_hangup_while_it_starts_does_not_end_a_watcher(outputs, watch):

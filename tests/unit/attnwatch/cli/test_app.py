@@ -20,7 +20,7 @@ def batch(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def undisturbed(monkeypatch):
-    """Take settings out of the environment, and give the package's logger back as it was."""
+    """Remove settings from the environment, and restore the package's logger afterwards."""
     for name in [name for name in os.environ if name.startswith("ATTNWATCH_")]:
         monkeypatch.delenv(name)
     logger = logging.getLogger("attnwatch")
@@ -34,7 +34,7 @@ def rendered(manifest):
     return [output["kind"] for output in receipt["outputs"]] if receipt else None
 
 
-def test_without_a_folder_usage_is_explained(capsys):
+def test_without_a_folder_the_error_shows_an_example(capsys):
     code, out, err = called(capsys)
     assert (code, out) == (2, "")
     assert "attnwatch outputs/" in err
@@ -63,14 +63,14 @@ def test_without_a_folder_usage_is_explained(capsys):
         ["outputs", "--once", "--config", "nowhere.yaml"],
     ],
 )
-def test_wrong_usage_and_configuration_exit_with_2_and_say_why_on_stderr(batch, capsys, arguments):
+def test_wrong_usage_and_configuration_exit_with_2_and_an_error_on_stderr(batch, capsys, arguments):
     code, out, err = called(capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.strip()
     assert "Traceback" not in err
 
 
-def test_text_in_brackets_is_part_of_an_error_and_no_markup(batch, capsys):
+def test_text_in_brackets_is_not_taken_for_markup(batch, capsys):
     _, _, err = called(capsys, "render", "a[/b]c[bold]d")
     assert "a[/b]c[bold]d" in err
 
@@ -88,7 +88,7 @@ def test_help_and_version_exit_with_0(capsys, arguments):
     assert out.strip()
 
 
-def test_once_renders_what_is_finished_and_exits_with_0(batch, capsys):
+def test_once_renders_finished_videos_and_exits_with_0(batch, capsys):
     manifest = batch.add()
     code, out, err = called(capsys, "outputs", "--once")
     assert (code, out) == (0, "")
@@ -125,7 +125,7 @@ def test_once_exits_with_1_if_data_is_missing(batch, capsys):
     assert "is not there yet" in err
 
 
-def test_a_video_that_was_given_up_fails_every_run_until_it_is_mended(batch, capsys):
+def test_a_video_without_attempts_left_fails_every_run_until_it_is_repaired(batch, capsys):
     manifest = batch.add()
     good = (manifest.parent / "video_001.mp4").read_bytes()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
@@ -135,7 +135,7 @@ def test_a_video_that_was_given_up_fails_every_run_until_it_is_mended(batch, cap
     assert called(capsys, "outputs", "--once")[0] == 0
 
 
-def test_what_is_up_to_date_is_not_rendered_again_unless_forced(batch, capsys):
+def test_a_video_that_is_up_to_date_is_rendered_again_only_if_forced(batch, capsys):
     manifest = batch.add()
     called(capsys, "outputs", "--once")
     before = read_receipt(manifest)["attempts"]
@@ -145,7 +145,7 @@ def test_what_is_up_to_date_is_not_rendered_again_unless_forced(batch, capsys):
     assert read_receipt(manifest)["attempts"] != before
 
 
-def test_a_dry_run_lists_what_would_be_rendered_on_stdout_and_writes_nothing(batch, capsys):
+def test_a_dry_run_lists_videos_on_stdout_and_writes_nothing(batch, capsys):
     done, todo = batch.add(1), batch.add(2)
     called(capsys, "render", done)
     batch.add(3, format="attnwatch/2")
@@ -157,7 +157,7 @@ def test_a_dry_run_lists_what_would_be_rendered_on_stdout_and_writes_nothing(bat
     assert len(list((done.parent / "attention_videos").glob("*.json"))) == 1
 
 
-def test_a_dry_run_that_nobody_reads_to_its_end_is_no_error(batch):
+def test_a_dry_run_ends_well_if_its_reader_stops_early(batch):
     for number in range(3):
         write_manifest(batch.prompt(number) / "v.complete.json")
     process = subprocess.Popen(
@@ -171,7 +171,7 @@ def test_a_dry_run_that_nobody_reads_to_its_end_is_no_error(batch):
     assert (process.returncode, err) == (0, b"")
 
 
-def test_names_that_are_no_utf8_are_printed_as_they_are(batch):
+def test_names_that_are_not_utf8_are_printed_as_they_are(batch):
     write_manifest(batch.folder / os.fsdecode(b"\xff.complete.json"), video="v.mp4")
     done = subprocess.run(
         [sys.executable, "-m", "attnwatch", "outputs", "--dry-run"], env=environment(), capture_output=True, check=True
@@ -179,13 +179,13 @@ def test_names_that_are_no_utf8_are_printed_as_they_are(batch):
     assert done.stdout.endswith(b"/\xff.complete.json\n")
 
 
-def test_only_the_words_that_were_asked_for_are_rendered(batch, capsys):
+def test_only_the_given_words_are_rendered(batch, capsys):
     manifest = batch.add(words=("dog", "kiss", "moon"))
     called(capsys, "outputs", "--once", "--tokens", "kiss,moon")
     assert {output["token"] for output in read_receipt(manifest)["outputs"]} == {"kiss", "moon"}
 
 
-def test_words_may_be_asked_for_one_by_one_and_by_their_text(batch, capsys):
+def test_words_may_be_given_one_by_one_and_by_their_text(batch, capsys):
     manifest = batch.add(
         words=("two_men", "kiss"),
         tokens=[{"slug": "two_men", "text": "two men"}, {"slug": "kiss", "text": "kiss"}],
@@ -221,7 +221,7 @@ def test_quiet_says_nothing_when_all_is_well_and_verbose_says_more(batch, capsys
     assert "started prompt_001_vid001" in called(capsys, "outputs", "--once", "--force", "-v")[2]
 
 
-def test_the_log_can_be_had_as_json(batch, capsys):
+def test_the_log_can_be_json(batch, capsys):
     batch.add()
     code, out, err = called(capsys, "outputs", "--once", "--log-format", "json")
     assert (code, out) == (0, "")
@@ -236,7 +236,7 @@ def test_the_log_can_be_had_as_json(batch, capsys):
         "outputs/demo_20260102_030405/videos/prompt_001/video_001.mp4",
     ],
 )
-def test_a_video_is_rendered_by_its_path_or_that_of_its_manifest(batch, capsys, named):
+def test_a_video_is_rendered_by_its_own_path_or_that_of_its_manifest(batch, capsys, named):
     first, second = batch.add(1), batch.add(2)
     assert called(capsys, "render", named)[0] == 0
     assert rendered(first)
@@ -267,7 +267,7 @@ def test_a_video_without_a_manifest_cannot_be_rendered_by_name(batch, capsys):
     assert "video_001.complete.json" in err
 
 
-def test_a_video_that_was_given_up_is_tried_again_by_name(batch, capsys):
+def test_a_video_without_attempts_left_is_tried_again_by_name(batch, capsys):
     manifest = batch.add()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
     for _ in range(2):
@@ -277,7 +277,7 @@ def test_a_video_that_was_given_up_is_tried_again_by_name(batch, capsys):
 
 
 @pytest.mark.parametrize("first", [("outputs", "--once"), ("collect", "demo")])
-def test_the_command_that_tries_again_puts_its_outputs_where_the_others_are(batch, capsys, tmp_path, first):
+def test_the_suggested_command_puts_its_outputs_beside_the_others(batch, capsys, tmp_path, first):
     manifest = batch.add()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
     (tmp_path / "my settings.yaml").write_text("watcher: {max_attempts: 2}")
@@ -301,12 +301,12 @@ def test_check_reports_on_stdout_and_exits_with_1_if_anything_is_wrong(batch, ca
     assert out.endswith("2 documents, 1 wrong\n")
 
 
-def test_check_exits_with_0_if_all_is_right(batch, capsys):
+def test_check_exits_with_0_if_everything_is_valid(batch, capsys):
     batch.add_full()
     assert called(capsys, "check", "demo")[0] == 0
 
 
-def test_check_says_so_when_there_is_nothing_to_check(batch, capsys):
+def test_check_reports_that_there_is_nothing_to_check(batch, capsys):
     code, out, err = called(capsys, "check", "outputs")
     assert (code, out) == (2, "")
     assert "*.complete.json" in err

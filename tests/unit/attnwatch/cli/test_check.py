@@ -44,7 +44,7 @@ def problem(path):
     return only
 
 
-def test_a_batch_that_is_right_has_no_problems(batch):
+def test_a_valid_batch_has_no_problems(batch):
     write_json(batch.folder / "batch.json", BATCH_JSON)
     manifests = [batch.add(1), batch.add_full(2, words=("kiss", "dog"))]
     write_json(batch.folder / "batch.complete.json", COMPLETE)
@@ -53,14 +53,14 @@ def test_a_batch_that_is_right_has_no_problems(batch):
     assert problems(batch.folder) == []
 
 
-def test_a_manifest_can_be_checked_by_itself(batch):
+def test_a_manifest_can_be_checked_alone(batch):
     right, wrong = batch.add(1), batch.add(2, format="attnwatch/2")
     assert problems(right) == []
     assert len(problems(wrong)) == 1
 
 
 @pytest.mark.parametrize("name", ["batch.json", "batch.complete.json"])
-def test_a_document_of_a_batch_can_be_checked_by_itself(batch, name):
+def test_a_document_of_a_batch_can_be_checked_alone(batch, name):
     path = write_json(batch.folder / name, {"format": "attnwatch/1"})
     assert len(problems(path)) >= 3
     assert all(found.startswith(f"{path}: ") for found in problems(path))
@@ -83,12 +83,12 @@ def test_a_document_of_a_batch_can_be_checked_by_itself(batch, name):
         ("video_002.failed.json", {"format": "attnwatch/1", "video_id": "a", "attempts": 2}, "attempts"),
     ],
 )
-def test_a_document_of_a_batch_that_is_wrong_is_reported(batch, name, content, field):
+def test_a_wrong_document_of_a_batch_is_reported(batch, name, content, field):
     path = write_json(batch.folder / name, content)
     assert f"{path}: {field}: found" in problem(batch.folder)
 
 
-def test_what_is_hidden_is_not_checked(batch):
+def test_hidden_files_are_not_checked(batch):
     batch.add()
     shutil.copytree(batch.folder, batch.folder.parent / ".unfinished")
     write_json(batch.folder.parent / ".unfinished" / "batch.json", [])
@@ -106,12 +106,12 @@ def test_a_malformed_manifest_is_reported_field_by_field(batch):
     ]
 
 
-def test_a_path_that_is_refused_is_reported(batch):
+def test_a_refused_path_is_reported(batch):
     batch.add(video="../video_001.mp4")
     assert "video: found '../video_001.mp4'; expected the path of a file inside" in problem(batch.folder)
 
 
-def test_a_tensor_file_that_is_missing_is_reported(batch):
+def test_a_missing_tensor_file_is_reported(batch):
     path = batch.add()
     (path.parent / "attention_maps" / "vid001.safetensors").unlink()
     found = problems(batch.folder)
@@ -127,19 +127,19 @@ def test_a_file_that_is_shorter_than_listed_is_reported(batch):
     assert f"has {size:,} of {size + 1:,} bytes" in problem(batch.folder)
 
 
-def test_a_file_that_changed_is_reported(batch):
+def test_a_changed_file_is_reported(batch):
     path = batch.add()
     record = file_record(path.parent / "video_001.mp4") | {"sha256": "0" * 64}
     batch.add(files={"video_001.mp4": record})
     assert "files['video_001.mp4']: found SHA-256" in problem(batch.folder)
 
 
-def test_a_video_that_is_absent_is_no_problem(batch):
+def test_an_absent_video_is_not_a_problem(batch):
     batch.add(source=False)
     assert problems(batch.folder) == []
 
 
-def test_a_video_that_ends_in_the_middle_is_reported(batch):
+def test_a_truncated_video_is_reported(batch):
     path = batch.add(frames=30)
     video = path.parent / "video_001.mp4"
     data = bytearray(video.read_bytes())
@@ -149,26 +149,26 @@ def test_a_video_that_ends_in_the_middle_is_reported(batch):
     assert str(video) in problem(batch.folder)
 
 
-def test_what_is_no_video_is_reported(batch):
+def test_a_file_that_is_not_a_video_is_reported(batch):
     path = batch.add()
     (path.parent / "video_001.mp4").write_bytes(b"no video at all")
     assert "data that FFmpeg cannot read" in problem(batch.folder)
 
 
-def test_tensors_that_are_wrong_are_reported(batch):
+def test_wrong_tensors_are_reported(batch):
     batch.add(tensors={"kiss": blob_maps().astype(np.float64)})
     assert "tensor 'kiss': found element type F64; expected F16 or F32" in problem(batch.folder)
 
 
 @pytest.mark.parametrize("others", [{}, {"kiss.aggregated": blob_maps()[0, 0, 0]}], ids=["alone", "aggregated"])
-def test_a_value_that_is_no_probability_is_found_in_the_last_of_steps(batch, others):
+def test_a_value_that_is_not_a_probability_is_found_in_the_last_step(batch, others):
     maps = blob_maps(steps=3, layers=2, heads=2)
     maps[-1, -1, -1, -1, -1, -1] = np.nan
     batch.add(tensors={"kiss": maps, **others})
     assert "NaN or infinite values" in problem(batch.folder)
 
 
-def test_an_aggregated_map_is_read_too(batch):
+def test_an_aggregated_map_is_checked(batch):
     aggregated = np.full(GRID, -1, np.float32)
     batch.add(tensors={"kiss": blob_maps(), "kiss.aggregated": aggregated})
     assert "tensor 'kiss.aggregated': found a negative value" in problem(batch.folder)
@@ -179,7 +179,7 @@ def test_a_tracked_word_without_a_tensor_is_reported(batch):
     assert "no tensor 'flowers'" in problem(batch.folder)
 
 
-def test_a_grid_that_is_not_that_of_the_tensors_is_reported(batch):
+def test_a_grid_that_does_not_match_the_tensors_is_reported(batch):
     batch.add(grid={"frames": 5, "height": 6, "width": 8})
     assert "grid: found 5 x 6 x 8; expected 3 x 6 x 8" in problem(batch.folder)
 
@@ -192,13 +192,13 @@ def test_a_grid_that_is_not_that_of_the_tensors_is_reported(batch):
         ({"glitter": 1}, "unknown setting 'glitter'"),
     ],
 )
-def test_settings_that_cannot_be_followed_are_reported(batch, visualization, said):
+def test_settings_that_cannot_be_applied_are_reported(batch, visualization, said):
     path = batch.add(visualization=visualization)
     assert str(path) in problem(batch.folder)
     assert said in problem(batch.folder)
 
 
-def test_two_videos_of_one_name_in_one_folder_are_reported(batch):
+def test_two_videos_with_one_identifier_in_one_folder_are_reported(batch):
     batch.add(1, video_id="same")
     batch.add(2, video_id="same")
     batch.add(1, prompt=2, video_id="same")

@@ -1,4 +1,4 @@
-"""The commands that look after a folder, as they are called."""
+"""Calls the commands that do not render."""
 
 import json
 
@@ -17,7 +17,7 @@ def light(batch, number=1):
     return write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", attention=[])
 
 
-def test_status_is_for_people_and_with_json_for_programs(batch, capsys):
+def test_status_prints_text_or_json(batch, capsys):
     write_receipt(light(batch, 1), "crashed")
     light(batch, 2)
     code, out, err = called(capsys, "status", "outputs")
@@ -29,14 +29,14 @@ def test_status_is_for_people_and_with_json_for_programs(batch, capsys):
     assert json.loads(out)["videos"]["waiting"] == 1
 
 
-def test_retry_says_what_it_made_due(batch, capsys):
+def test_retry_lists_the_videos_it_has_reset(batch, capsys):
     place = write_receipt(light(batch), "crashed", attempts=3)
     code, out, err = called(capsys, "retry", "outputs")
-    assert (code, out, err) == (0, "prompt_001_vid001: to be tried again\n1 video to be tried again\n", "")
+    assert (code, out, err) == (0, "prompt_001_vid001: will be tried again\n1 video will be tried again\n", "")
     assert place.read().attempts == ()
 
 
-def test_what_is_retried_is_rendered_by_the_next_run(batch, capsys):
+def test_a_reset_video_is_rendered_by_the_next_run(batch, capsys):
     manifest = batch.add()
     place = write_receipt(manifest, "crashed", attempts=3)
     assert called(capsys, "outputs", "--dry-run")[1] == ""
@@ -45,7 +45,7 @@ def test_what_is_retried_is_rendered_by_the_next_run(batch, capsys):
     assert (place.read().status, len(place.read().attempts)) == ("rendered", 1)
 
 
-def test_what_went_to_another_folder_is_told_of_and_tried_again_there(batch, capsys, tmp_path):
+def test_status_and_retry_find_outputs_in_another_folder(batch, capsys, tmp_path):
     manifest = batch.add(source=False)
     (manifest.parent / "video_001.mp4").write_bytes(b"no video")
     out = ("--out", "elsewhere")
@@ -53,7 +53,7 @@ def test_what_went_to_another_folder_is_told_of_and_tried_again_there(batch, cap
     assert "failed    1\n    prompt_001_vid001: " in called(capsys, "status", "outputs", *out)[1]
     assert called(capsys, "retry", "outputs", *out)[:2] == (
         0,
-        "prompt_001_vid001: to be tried again\n1 video to be tried again\n",
+        "prompt_001_vid001: will be tried again\n1 video will be tried again\n",
     )
     (receipt,) = (tmp_path / "elsewhere").rglob("*.rendered.json")
     assert json.loads(receipt.read_text())["attempts"] == []
@@ -61,17 +61,17 @@ def test_what_went_to_another_folder_is_told_of_and_tried_again_there(batch, cap
 
 
 @pytest.mark.parametrize("command", ["status", "retry"])
-def test_another_folder_that_is_not_there_is_not_made_but_said(batch, capsys, tmp_path, command):
+def test_a_missing_folder_of_outputs_is_an_error_and_not_created(batch, capsys, tmp_path, command):
     code, out, err = called(capsys, command, "outputs", "--out", "nowhere")
     assert (code, out) == (2, "")
-    assert "--out: found no folder nowhere; expected the one that outputs went to; check the path" in err
+    assert "--out: found no folder nowhere; expected the folder of the outputs; check the path" in err
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_retry_exits_with_1_when_something_was_left_alone(batch, capsys):
+def test_retry_exits_with_1_if_a_video_was_not_reset(batch, capsys):
     write_receipt(light(batch))
     code, out, _ = called(capsys, "retry", "outputs", "prompt_001_vid001")
-    assert (code, out.splitlines()[0]) == (1, "prompt_001_vid001: it is rendered")
+    assert (code, out.splitlines()[0]) == (1, "prompt_001_vid001: not failed but rendered")
 
 
 def test_retry_of_an_unknown_name_exits_with_2(batch, capsys):
@@ -83,7 +83,7 @@ def test_retry_of_an_unknown_name_exits_with_2(batch, capsys):
 
 @pytest.mark.parametrize("command", ["status", "retry", "doctor"])
 @pytest.mark.parametrize("folder", ["nowhere", "file"])
-def test_a_folder_is_needed(batch, tmp_path, capsys, command, folder):
+def test_these_commands_need_a_folder(batch, tmp_path, capsys, command, folder):
     (tmp_path / "file").touch()
     code, out, err = called(capsys, command, folder)
     assert (code, out) == (2, "")
@@ -91,11 +91,11 @@ def test_a_folder_is_needed(batch, tmp_path, capsys, command, folder):
 
 
 @pytest.mark.parametrize("command", ["statsu", "retri", "docter"])
-def test_a_misspelt_command_is_recognised(batch, capsys, command):
+def test_a_misspelt_command_is_corrected(batch, capsys, command):
     assert "did you mean `" in called(capsys, command)[2]
 
 
-def test_doctor_says_what_it_looked_at_and_exits_with_1_on_a_problem(batch, capsys, tmp_path):
+def test_doctor_lists_its_findings_and_exits_with_1_on_a_problem(batch, capsys, tmp_path):
     light(batch)
     code, out, err = called(capsys, "doctor", "outputs")
     assert (code, err) == (0, "")
@@ -105,5 +105,5 @@ def test_doctor_says_what_it_looked_at_and_exits_with_1_on_a_problem(batch, caps
     code, out, err = called(capsys, "doctor", "outputs", "--config", "settings.yaml")
     assert (code, err) == (1, "")
     assert "problem  " in out
-    assert "\n         -> make room" in out
+    assert "\n         -> free some space" in out
     assert out.splitlines()[-1].startswith("1 problem, ")

@@ -18,7 +18,7 @@ PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watc
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    """A machine on which all is well, whatever the one of the tests is like."""
+    """Simulate a machine without problems, whatever machine the tests run on."""
     monkeypatch.setattr(loops, "WHY_NOT_COMPILED", None)
     monkeypatch.setattr(doctor, "read_inotify", lambda: PLENTY)
     monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / rw - ext4 /dev/sda1 rw")
@@ -44,20 +44,20 @@ def only(root, level, **settings):
     return f"{finding.text} -> {finding.remedy}"
 
 
-def test_where_all_is_well_everything_is_ok_and_nothing_is_left_behind(batch):
+def test_without_problems_every_finding_is_ok_and_nothing_is_left_behind(batch):
     before = sorted(batch.folder.rglob("*"))
     assert {finding.level for finding in findings(batch.folder)} == {"ok"}
     assert sorted(batch.folder.rglob("*")) == before
 
 
-def test_too_few_watches_are_told_with_a_limit_that_would_do(batch, monkeypatch):
+def test_too_few_watches_are_reported_with_a_sufficient_limit(batch, monkeypatch):
     monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, max_watches=12))
     text = only(batch.folder, "warning")
     assert "3 folders to watch, 10 watched by this user, 12 allowed" in text
     assert "sysctl fs.inotify.max_user_watches=32" in text
 
 
-def test_folders_that_a_watcher_watches_already_are_not_counted_twice(batch, monkeypatch):
+def test_folders_that_are_already_watched_are_not_counted_twice(batch, monkeypatch):
     monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, max_watches=12))
     with Publisher([batch.folder]) as publisher:
         publisher.publish(Activity(roots=(), version="1.2"))
@@ -71,17 +71,17 @@ def test_folders_that_a_watcher_watches_already_are_not_counted_twice(batch, mon
         ({"max_queued": 1024}, "max_queued_events=16384"),
     ],
 )
-def test_other_limits_are_told_too(batch, monkeypatch, change, said):
+def test_other_limits_are_reported(batch, monkeypatch, change, said):
     monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, **change))
     assert said in only(batch.folder, "warning")
 
 
-def test_limits_that_cannot_be_read_are_a_warning(batch, monkeypatch):
+def test_unreadable_limits_are_a_warning(batch, monkeypatch):
     monkeypatch.setattr(doctor, "read_inotify", lambda: None)
     assert "cannot be read" in only(batch.folder, "warning")
 
 
-def test_each_mount_at_and_below_the_folder_is_judged(batch, monkeypatch):
+def test_each_mount_at_and_below_the_folder_is_checked(batch, monkeypatch):
     root = os.path.realpath(batch.folder)
     table = f"1 0 0:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:2 / {root}/videos rw - nfs4 server:/videos rw"
     monkeypatch.setattr(doctor, "read_mountinfo", lambda: table)
@@ -93,8 +93,8 @@ def test_a_read_only_mount_is_a_problem(batch, monkeypatch):
     assert "mounted read-only" in only(batch.folder, "problem")
 
 
-def test_folders_that_cannot_be_read_or_written_are_problems(batch, monkeypatch):
-    """As any user but root would see it; root may do everything."""
+def test_unreadable_and_unwritable_folders_are_problems(batch, monkeypatch):
+    """Simulate an ordinary user, because root may do everything."""
     scandir, access = os.scandir, os.access
 
     def refused(path):
@@ -109,7 +109,7 @@ def test_folders_that_cannot_be_read_or_written_are_problems(batch, monkeypatch)
     assert f"1 folder cannot be read: {batch.prompt()}" in only(batch.folder, "problem")
 
 
-def test_a_folder_that_nothing_can_be_written_to_is_a_problem(batch, monkeypatch):
+def test_an_unwritable_folder_of_outputs_is_a_problem(batch, monkeypatch):
     def refused(**_arguments):
         raise OSError(30, "Read-only file system")
 
@@ -128,7 +128,7 @@ def test_a_file_system_without_locks_is_a_problem(batch, monkeypatch):
 
 
 @pytest.mark.parametrize(("ahead", "said"), [(90, "90 s ahead of"), (-7200, "7,200 s behind")])
-def test_a_file_system_with_another_time_is_told(batch, monkeypatch, ahead, said):
+def test_a_file_system_with_a_different_clock_is_reported(batch, monkeypatch, ahead, said):
     now = doctor.time.time
     monkeypatch.setattr(doctor.time, "time", lambda: now() - ahead)
     assert said in only(batch.folder, "warning")
@@ -137,7 +137,7 @@ def test_a_file_system_with_another_time_is_told(batch, monkeypatch, ahead, said
 def test_too_little_space_is_a_problem_and_little_a_warning(batch):
     free = os.statvfs(batch.folder).f_bavail * os.statvfs(batch.folder).f_frsize
     assert "nothing is rendered" in only(batch.folder, "problem", min_free_space=2 * free)
-    assert "make room soon" in only(batch.folder, "warning", min_free_space=free // 4)
+    assert "free some space soon" in only(batch.folder, "warning", min_free_space=free // 4)
 
 
 def test_no_free_inode_is_a_problem(batch, monkeypatch):
@@ -146,7 +146,7 @@ def test_no_free_inode_is_a_problem(batch, monkeypatch):
     assert "no inode is free" in only(batch.folder, "problem")
 
 
-def test_manifests_that_cannot_be_read_are_named(batch):
+def test_unreadable_manifests_are_listed(batch):
     for number in range(2, 7):
         write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", format="attnwatch/2")
     text = only(batch.folder, "warning")
@@ -156,13 +156,13 @@ def test_manifests_that_cannot_be_read_are_named(batch):
     assert f"attnwatch check {batch.folder}" in text
 
 
-def test_manifests_of_a_newer_minor_version_are_told(batch):
+def test_manifests_of_a_newer_minor_version_are_reported(batch):
     for number, version in ((2, "attnwatch/1.0"), (3, "attnwatch/1.3")):
         write_manifest(batch.prompt() / f"video_{number:03d}.complete.json", attention=[], format=version)
-    assert "manifests of attnwatch/1.3: this attnwatch knows" in only(batch.folder, "warning")
+    assert "manifests of attnwatch/1.3: this version of attnwatch knows" in only(batch.folder, "warning")
 
 
-def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):
+def test_a_missing_encoder_is_a_problem(batch, monkeypatch):
     import av
 
     def refuse(name, _mode):
@@ -172,12 +172,12 @@ def test_without_an_encoder_there_is_a_problem(batch, monkeypatch):
     assert "has no H.264 encoder" in only(batch.folder, "problem")
 
 
-def test_without_compiled_loops_there_is_a_warning(batch, monkeypatch):
+def test_missing_compiled_loops_are_a_warning(batch, monkeypatch):
     monkeypatch.setattr(loops, "WHY_NOT_COMPILED", "no module named _loops")
     assert "are not compiled" in only(batch.folder, "warning")
 
 
-def test_few_open_files_are_told(batch):
+def test_a_low_limit_of_open_files_is_reported(batch):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
     try:

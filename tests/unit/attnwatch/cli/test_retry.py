@@ -22,7 +22,7 @@ def tried(root, *names):
     return [(retried.rendering.place.video_id, retried.obstacle) for retried in retry(root, names)]
 
 
-def test_a_video_that_was_given_up_is_due_at_once_with_all_attempts_before_it(batch):
+def test_a_reset_video_is_due_at_once_with_all_its_attempts(batch):
     place = write_receipt(light(batch), "crashed", attempts=3)
     before = place.read()
     assert tried(batch.folder) == [("prompt_001_vid001", None)]
@@ -33,7 +33,7 @@ def test_a_video_that_was_given_up_is_due_at_once_with_all_attempts_before_it(ba
     assert before.model_copy(update={"attempts": (), "next_attempt": after.next_attempt}) == after
 
 
-def test_what_a_receipt_says_of_the_outputs_that_are_still_there_is_kept(batch):
+def test_records_of_existing_outputs_are_kept(batch):
     manifest = light(batch)
     outputs = write_receipt(manifest).read().outputs
     place = write_receipt(manifest, "crashed")
@@ -41,7 +41,7 @@ def test_what_a_receipt_says_of_the_outputs_that_are_still_there_is_kept(batch):
     assert place.read().outputs == outputs != ()
 
 
-def test_only_what_failed_is_touched(batch):
+def test_only_failed_videos_are_reset(batch):
     done, failed = write_receipt(light(batch, 1)), write_receipt(light(batch, 2), "crashed")
     light(batch, 3)
     before = done.read()
@@ -49,30 +49,30 @@ def test_only_what_failed_is_touched(batch):
     assert done.read() == before
 
 
-def test_videos_can_be_named(batch):
+def test_videos_can_be_selected_by_identifier(batch):
     places = [write_receipt(light(batch, number), "crashed") for number in (1, 2)]
     assert tried(batch.folder, "prompt_001_vid002") == [("prompt_001_vid002", None)]
     assert [len(place.read().attempts) for place in places] == [1, 0]
 
 
-def test_a_named_video_that_did_not_fail_is_left_alone_and_that_is_said(batch):
+def test_a_selected_video_that_did_not_fail_is_left_alone_with_a_reason(batch):
     write_receipt(light(batch))
-    assert tried(batch.folder, "prompt_001_vid001") == [("prompt_001_vid001", "it is rendered")]
+    assert tried(batch.folder, "prompt_001_vid001") == [("prompt_001_vid001", "not failed but rendered")]
 
 
-def test_of_an_unknown_name_the_nearest_is_told_and_nothing_is_changed(batch):
+def test_the_error_for_an_unknown_identifier_names_the_nearest_and_nothing_changes(batch):
     place = write_receipt(light(batch), "crashed")
     with pytest.raises(UnknownNameError, match=r"found no video 'prompt_01_vid001' .*did you mean 'prompt_001_vid001'"):
         tried(batch.folder, "prompt_001_vid001", "prompt_01_vid001")
     assert len(place.read().attempts) == 1
 
 
-def test_a_name_in_an_empty_folder_is_unknown(batch):
-    with pytest.raises(UnknownNameError, match="no video is finished here"):
+def test_any_identifier_is_unknown_in_an_empty_folder(batch):
+    with pytest.raises(UnknownNameError, match="no video is finished there"):
         tried(batch.folder, "a")
 
 
-def test_a_collection_is_tried_again_too(batch):
+def test_a_failed_collection_is_reset(batch):
     manifest = light(batch)
     write_receipt(manifest)
     place = write_receipt(manifest, "crashed", batch=batch.folder)
@@ -80,19 +80,19 @@ def test_a_collection_is_tried_again_too(batch):
     assert place.read().attempts == ()
 
 
-def test_what_is_being_rendered_is_left_alone(batch):
+def test_a_running_video_is_left_alone(batch):
     place = write_receipt(light(batch), "crashed")
     with exclusive(place.directory, place.video_id):
         assert tried(batch.folder) == []
-        assert tried(batch.folder, place.video_id) == [(place.video_id, "it is running")]
+        assert tried(batch.folder, place.video_id) == [(place.video_id, "not failed but running")]
     assert len(place.read().attempts) == 1
 
 
-def test_a_video_that_was_rendered_since_it_was_looked_at_is_left_alone(batch):
+def test_a_video_that_was_rendered_in_the_meantime_is_left_alone(batch):
     manifests = [light(batch, number) for number in (1, 2)]
     places = [write_receipt(manifest, "crashed") for manifest in manifests]
     retried = retry(batch.folder)
     assert next(retried).obstacle is None
     write_receipt(manifests[1])
-    assert next(retried).obstacle == "it was rendered meanwhile"
+    assert next(retried).obstacle == "rendered in the meantime"
     assert places[1].read().status == "rendered"

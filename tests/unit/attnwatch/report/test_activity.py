@@ -19,7 +19,7 @@ def activity(tmp_path):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return a function that lets time pass for whoever looks at the monotonic clock."""
+    """Return a function that advances the monotonic clock."""
     start = time.monotonic()
     passed = [0.0]
     monkeypatch.setattr("attnwatch.report.activity.time.monotonic", lambda: start + passed[0])
@@ -39,13 +39,13 @@ def ago(seconds):
 
 
 def pid_of_nobody():
-    """Return the number of a process that has just ended."""
+    """Return the id of a process that has just ended."""
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
 
 
-def test_what_a_watcher_publishes_is_read_by_others_until_it_ends(tmp_path, activity):
+def test_an_activity_can_be_read_until_its_watcher_ends(tmp_path, activity):
     activity.running.append(Running("prompt_001_vid001", "/o/v.complete.json", ago(1)))
     with Publisher([tmp_path]) as publisher:
         publisher.publish(activity)
@@ -55,11 +55,11 @@ def test_what_a_watcher_publishes_is_read_by_others_until_it_ends(tmp_path, acti
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_nobody_walks_what_watchers_write(tmp_path):
+def test_the_folder_of_activity_files_is_not_scanned(tmp_path):
     assert not is_searched(tmp_path / FOLDER / "x.complete.json", tmp_path)
 
 
-def test_changes_are_written_at_most_once_a_second_and_signs_of_life_seldom(tmp_path, activity, clock):
+def test_changes_are_written_at_most_once_a_second_and_heartbeats_rarely(tmp_path, activity, clock):
     with Publisher([tmp_path]) as publisher:
         written = []
         for seconds, rendered in ((0, 0), (0.5, 1), (0.6, 1), (5, 1), (HEARTBEAT, 1)):
@@ -73,7 +73,7 @@ def test_changes_are_written_at_most_once_a_second_and_signs_of_life_seldom(tmp_
     assert written == [True, False, True, False, True]
 
 
-def test_a_change_within_the_list_of_what_runs_is_a_change(tmp_path, activity, clock):
+def test_a_changed_list_of_running_videos_is_a_change(tmp_path, activity, clock):
     with Publisher([tmp_path]) as publisher:
         publisher.publish(activity)
         activity.running.append(Running("a", "/o/a.complete.json", ago(0)))
@@ -83,7 +83,7 @@ def test_a_change_within_the_list_of_what_runs_is_a_change(tmp_path, activity, c
         assert [running.video_id for running in read.running] == ["a"]
 
 
-def test_a_watcher_tells_about_itself_in_each_of_its_roots(tmp_path, activity):
+def test_a_watcher_publishes_in_each_of_its_roots(tmp_path, activity):
     roots = [tmp_path / "a", tmp_path / "b"]
     for root in roots:
         root.mkdir()
@@ -93,7 +93,7 @@ def test_a_watcher_tells_about_itself_in_each_of_its_roots(tmp_path, activity):
 
 
 @pytest.mark.parametrize("kind", ["absent", "a file", "a folder that is a file", "a link"])
-def test_a_root_that_cannot_be_written_is_no_error(tmp_path, activity, kind):
+def test_a_root_that_cannot_be_written_is_skipped(tmp_path, activity, kind):
     root = tmp_path / "root"
     if kind == "a file":
         root.write_text("")
@@ -109,7 +109,7 @@ def test_a_root_that_cannot_be_written_is_no_error(tmp_path, activity, kind):
     assert list(tmp_path.glob("*.json")) == []
 
 
-def test_names_that_are_no_utf8_are_told_as_they_are_printed(tmp_path, activity):
+def test_names_that_are_not_utf8_are_escaped(tmp_path, activity):
     activity.roots = ("/\udcff é",)
     activity.running.append(Running("a", "/\udcff/a.complete.json", ago(0)))
     with Publisher([tmp_path]) as publisher:
@@ -119,7 +119,7 @@ def test_names_that_are_no_utf8_are_told_as_they_are_printed(tmp_path, activity)
     assert read.running[0].manifest == printable("/\udcff/a.complete.json")
 
 
-def test_through_a_link_nothing_is_written_and_nothing_removed(tmp_path, activity):
+def test_nothing_is_written_or_removed_through_a_link(tmp_path, activity):
     elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
     for folder in (elsewhere, root):
         folder.mkdir()
@@ -141,7 +141,7 @@ def written(root, activity, **changes):
     return path
 
 
-def test_a_watcher_of_this_machine_that_was_killed_is_ignored_and_cleaned_away_by_the_next(tmp_path, activity):
+def test_a_killed_watcher_of_this_machine_is_ignored_and_its_file_removed_by_the_next(tmp_path, activity):
     left = written(tmp_path, activity, pid=pid_of_nobody())
     assert list(read_activities(tmp_path)) == []
     assert left.exists()
@@ -149,7 +149,7 @@ def test_a_watcher_of_this_machine_that_was_killed_is_ignored_and_cleaned_away_b
         assert not left.exists()
 
 
-def test_a_watcher_of_another_machine_is_believed_until_it_has_been_silent_for_long(tmp_path, activity):
+def test_a_watcher_of_another_machine_counts_until_it_has_been_silent_for_long(tmp_path, activity):
     nobody = pid_of_nobody()
     alive = written(tmp_path, activity, host="elsewhere", pid=nobody)
     silent = written(tmp_path, activity, host="hanging", pid=nobody, heartbeat=ago(4 * HEARTBEAT))
@@ -160,7 +160,7 @@ def test_a_watcher_of_another_machine_is_believed_until_it_has_been_silent_for_l
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"[" * 100_000, b"\xff"])
-def test_what_cannot_be_read_is_ignored_and_removed_when_it_is_old(tmp_path, content):
+def test_an_unreadable_file_is_ignored_and_removed_once_it_is_old(tmp_path, content):
     (tmp_path / FOLDER).mkdir()
     for name in ("host.7.json", ".host.7.json.8.tmp", "mine.json", "notes.txt"):
         (tmp_path / FOLDER / name).write_bytes(content)
@@ -173,13 +173,13 @@ def test_what_cannot_be_read_is_ignored_and_removed_when_it_is_old(tmp_path, con
         assert files(tmp_path) == ["mine.json", "notes.txt"]
 
 
-def test_a_pipe_holds_nobody_up(tmp_path):
+def test_a_fifo_does_not_block_readers(tmp_path):
     (tmp_path / FOLDER).mkdir()
     os.mkfifo(tmp_path / FOLDER / "host.7.json")
     assert list(read_activities(tmp_path)) == []
 
 
-def test_a_time_that_cannot_be_understood_is_long_ago(activity):
+def test_an_unreadable_time_counts_as_long_ago(activity):
     assert replace(activity, heartbeat="tomorrow").gone
     assert replace(activity, heartbeat="2026-01-01T00:00:00").gone
     assert not activity.gone

@@ -15,14 +15,14 @@ from attnwatch.report.log import PACKAGE, console, set_up
 
 @pytest.fixture(autouse=True)
 def logger():
-    """Give the package's logger back as it was."""
+    """Restore the package's logger afterwards."""
     logger = logging.getLogger(PACKAGE)
     before = logger.handlers[:], logger.level, logger.propagate
     yield logger
     logger.handlers[:], logger.level, logger.propagate = before
 
 
-def test_away_from_a_terminal_a_record_is_a_plain_line_on_stderr(capsys, logger):
+def test_without_a_terminal_a_record_is_a_plain_line_on_stderr(capsys, logger):
     set_up(logging.INFO, console())
     logging.getLogger("attnwatch.watch.daemon").info("✅ %s", "[bold]done[/bold]")
     out, err = capsys.readouterr()
@@ -31,13 +31,13 @@ def test_away_from_a_terminal_a_record_is_a_plain_line_on_stderr(capsys, logger)
     assert "\x1b" not in err
 
 
-def test_what_is_below_the_level_is_not_said(capsys):
+def test_records_below_the_level_are_dropped(capsys):
     set_up(logging.WARNING, console())
     logging.getLogger("attnwatch.watch.daemon").info("nothing")
     assert capsys.readouterr().err == ""
 
 
-def test_setting_up_twice_says_everything_once(capsys):
+def test_setting_up_twice_logs_everything_once(capsys):
     set_up(logging.INFO, console())
     set_up(logging.INFO, console())
     logging.getLogger("attnwatch.watch.daemon").info("once")
@@ -48,7 +48,7 @@ def terminal(**options):
     return Console(file=io.StringIO(), force_terminal=True, width=80, highlight=False, **options)
 
 
-def test_on_a_terminal_records_are_coloured_and_their_text_is_no_markup():
+def test_on_a_terminal_records_are_coloured_and_their_text_is_not_markup():
     target = terminal(color_system="standard")
     set_up(logging.INFO, target)
     logging.getLogger("attnwatch.watch.daemon").error("tensor [step, layer] [/red]")
@@ -68,7 +68,7 @@ def test_no_color_is_honoured_on_a_terminal(monkeypatch):
 LONG = "a_long_name_without_a_blank/" * 10
 
 
-def test_a_plain_line_is_as_long_as_it_is(capsys):
+def test_a_plain_line_is_not_wrapped(capsys):
     set_up(logging.INFO, console())
     logging.getLogger("attnwatch.watch.daemon").info("✅ %s and %s", LONG, LONG)
     (line,) = capsys.readouterr().err.splitlines()
@@ -79,7 +79,7 @@ LEVELS = [("critical", 2), ("error", 3), ("warning", 4), ("info", 6), ("debug", 
 
 
 @pytest.mark.parametrize(("level", "priority"), LEVELS)
-def test_for_the_journal_each_line_begins_with_its_priority_and_has_no_time(capsys, level, priority):
+def test_lines_for_the_journal_begin_with_a_priority_and_have_no_time(capsys, level, priority):
     set_up(logging.DEBUG, console(), "journald")
     getattr(logging.getLogger("attnwatch.watch.daemon"), level)("first\nsecond %s", LONG)
     assert capsys.readouterr().err == f"<{priority}>first\n<{priority}>second {LONG}\n"
@@ -98,7 +98,7 @@ def test_json_has_a_line_per_record_with_time_level_and_message(capsys, level, _
     assert line == {"level": level, "logger": "attnwatch.watch.daemon", "message": "first\nsecond \u2028é\udcff"}
 
 
-def test_json_has_the_fields_that_a_record_was_given(capsys, tmp_path):
+def test_json_has_the_extra_fields_of_a_record(capsys, tmp_path):
     set_up(logging.INFO, console(), "json")
     extra = {"video_id": "prompt_001_vid001", "seconds": 1.5, "path": tmp_path}
     logging.getLogger("attnwatch.watch.daemon").info("rendered", extra=extra)
@@ -118,7 +118,7 @@ def test_json_has_a_traceback_in_its_own_field(capsys):
 
 
 def logged_by_a_process(path, **variables):
-    """Log one line in a process whose stderr is a file, and return what is there then."""
+    """Log one line in a process whose stderr is a file, and return the content of the file."""
     program = "import logging; from attnwatch.report.log import *; set_up(20, console()); "
     program += "logging.getLogger('attnwatch').error('said')"
     with path.open("wb") as stderr:
@@ -126,18 +126,18 @@ def logged_by_a_process(path, **variables):
     return path.read_text()
 
 
-def test_where_stderr_goes_to_the_journal_the_lines_are_for_the_journal(tmp_path):
+def test_the_format_is_journald_if_stderr_goes_to_the_journal(tmp_path):
     path = tmp_path / "stderr"
     path.touch()
     stream = f"{path.stat().st_dev}:{path.stat().st_ino}"
     assert logged_by_a_process(path, JOURNAL_STREAM=stream) == "<3>said\n"
 
 
-def test_a_journal_that_is_not_stderrs_does_not_count(tmp_path):
+def test_the_format_is_plain_if_stderr_does_not_go_to_the_journal(tmp_path):
     assert logged_by_a_process(tmp_path / "stderr", JOURNAL_STREAM="7:7").endswith(" ERROR: said\n")
 
 
-def test_a_format_that_was_asked_for_is_taken_on_a_terminal_too(capsys):
+def test_an_explicit_format_is_used_on_a_terminal(capsys):
     target = terminal()
     set_up(logging.INFO, target, "plain")
     logging.getLogger("attnwatch.watch.daemon").info("said")

@@ -1,4 +1,4 @@
-"""The metrics file, read by a strict parser of the text format that is written here from its description."""
+"""Reads the metrics file with a strict parser, written here from the description of the text format."""
 
 import math
 import re
@@ -15,7 +15,7 @@ SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)")
 
 
 def parse(text):
-    """Return name -> (type, {labels: value}); refuse whatever the format does not have."""
+    """Return name -> (type, {labels: value}); refuse anything that is not in the format."""
     assert text.endswith("\n")
     families, described, current = {}, set(), None
     for line in text[:-1].split("\n"):
@@ -66,7 +66,7 @@ def value(families, name):
     return families[f"attnwatch_{name}"][1][()]
 
 
-def test_the_numbers_are_those_of_the_activity(activity):
+def test_the_values_are_those_of_the_activity(activity):
     families = parse(metrics(activity))
     expected = {
         "videos_rendered_total": 1_234_567_890,
@@ -84,12 +84,12 @@ def test_the_numbers_are_those_of_the_activity(activity):
     assert value(families, "start_time_seconds") <= value(families, "heartbeat_time_seconds")
 
 
-def test_a_pause_can_be_seen(activity):
+def test_a_pause_is_visible(activity):
     activity.paused = "the disk is full"
     assert value(parse(metrics(activity)), "paused") == 1
 
 
-def test_before_the_first_scan_nothing_is_said_about_it(activity):
+def test_metrics_of_scans_are_missing_before_the_first_scan(activity):
     activity.last_scan = activity.last_scan_seconds = None
     families = parse(metrics(activity))
     assert "attnwatch_last_scan_time_seconds" not in families
@@ -97,7 +97,7 @@ def test_before_the_first_scan_nothing_is_said_about_it(activity):
 
 
 @pytest.mark.parametrize("root", ["/a b", '/"quoted"', "/back\\slash\\n", "/new\nline", "/ü{},=#", "/\udcff"])
-def test_names_of_folders_may_have_any_character(activity, root):
+def test_folder_names_may_contain_any_character(activity, root):
     activity.roots = (root,)
     ((labels,),) = [family[1] for name, family in parse(metrics(activity)).items() if name == "attnwatch_info"]
     assert dict(labels) == {
@@ -107,7 +107,7 @@ def test_names_of_folders_may_have_any_character(activity, root):
     }
 
 
-def test_the_file_is_replaced_as_a_whole(activity, tmp_path):
+def test_the_file_is_replaced_atomically(activity, tmp_path):
     path = tmp_path / "attnwatch.prom"
     write_metrics(path, activity)
     before = path.stat().st_ino

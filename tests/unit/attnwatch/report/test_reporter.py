@@ -1,4 +1,4 @@
-"""With real listeners: a socket in the service manager's place, files, and a command."""
+"""Uses real listeners: a socket in place of the service manager, files, and a command."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ def _everything_is_logged(caplog):
 
 @pytest.fixture
 def manager(tmp_path):
-    """A service manager's socket."""
+    """The socket of a service manager."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.setblocking(False)
@@ -37,7 +37,7 @@ def manager(tmp_path):
 
 
 def heard(manager):
-    """Return what a service manager has heard since the last time."""
+    """Return the notifications since the last call."""
     messages = []
     while True:
         try:
@@ -65,7 +65,7 @@ def failed_receipt_of(task, **limits):
     return failure(task.place, task.fingerprint, JobError("it crashed"), 1.25, Watcher(**limits))
 
 
-def test_without_an_audience_nothing_is_in_the_way(activity, task):
+def test_reporting_works_without_an_audience(activity, task):
     report = Report(activity, Audience())
     report.ready()
     report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
@@ -75,7 +75,7 @@ def test_without_an_audience_nothing_is_in_the_way(activity, task):
     assert report.patience is None
 
 
-def test_the_service_manager_hears_of_the_start_of_every_beat_and_of_the_end(activity, manager, tmp_path):
+def test_the_service_manager_is_notified_of_the_start_of_every_beat_and_of_the_end(activity, manager, tmp_path):
     report = Report(activity, Audience(notifier=Notifier(str(tmp_path / "notify"), 20.0)))
     report.ready()
     assert heard(manager) == ["READY=1"]
@@ -90,20 +90,12 @@ def test_the_service_manager_hears_of_the_start_of_every_beat_and_of_the_end(act
     assert heard(manager) == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000"]
 
 
-def test_a_beat_is_due_well_within_the_service_managers_patience(activity, tmp_path):
+def test_a_beat_is_due_well_within_the_watchdog_interval(activity, tmp_path):
     report = Report(activity, Audience(notifier=Notifier(str(tmp_path / "notify"), 20.0)))
     assert report.patience == 5.0
 
 
-def test_a_beat_is_due_soon_while_commands_run(activity, task):
-    with Hooks("sleep 60") as hooks:
-        report = Report(activity, Audience(hooks=hooks))
-        assert report.patience is None
-        report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
-        assert report.patience < 1
-
-
-def test_a_video_is_told_of_line_by_line_and_counted(activity, task, caplog):
+def test_a_video_is_logged_line_by_line_and_counted(activity, task, caplog):
     report = Report(activity, Audience())
     report.rendered(task.target, task.place, receipt_of(task, OUTPUT, OUTPUT))
     assert caplog.messages == [
@@ -114,14 +106,14 @@ def test_a_video_is_told_of_line_by_line_and_counted(activity, task, caplog):
     assert activity.rendered == 1
 
 
-def test_a_video_with_nothing_to_render_is_told_of_and_not_counted(activity, task, caplog):
+def test_a_video_with_nothing_to_render_is_logged_and_not_counted(activity, task, caplog):
     receipt = receipt_of(task).model_copy(update={"notes": ("no word was tracked",)})
     Report(activity, Audience()).rendered(task.target, task.place, receipt)
     assert caplog.messages == ["prompt_001_vid001: 0 outputs in 1.2 s; no word was tracked"]
     assert activity.rendered == 0
 
 
-def test_a_collection_is_told_from_the_rendering_beside_the_video(activity, tmp_path, caplog):
+def test_a_log_line_distinguishes_a_collection(activity, tmp_path, caplog):
     batch = Batch.make(tmp_path)
     manifest = batch.add(visualization={"auto_generate_videos": True})
     task = due(watching(tmp_path).decide(Target(manifest, batch.folder)))
@@ -129,7 +121,7 @@ def test_a_collection_is_told_from_the_rendering_beside_the_video(activity, tmp_
     assert f"in the collection of {batch.folder.name}" in caplog.messages[-1]
 
 
-def test_a_failure_is_told_with_what_comes_next(activity, task, caplog):
+def test_a_failure_is_logged_with_the_next_step(activity, task, caplog):
     report = Report(activity, Audience())
     receipt = failed_receipt_of(task)
     report.failed(task.place, receipt, "next attempt in a minute")
@@ -145,11 +137,11 @@ def test_the_users_command_gets_the_receipt(activity, task, tmp_path):
         receipt = receipt_of(task, OUTPUT)
         report.rendered(task.target, task.place, receipt)
         path = tmp_path / "prompt_001_vid001"
-        wait_until(lambda: report.beat(waiting=0, paused=None) or path.exists())
+        wait_until(path.exists)
         assert json.loads(path.read_text()) == json.loads(receipt.model_dump_json())
 
 
-def test_a_run_that_was_asked_for_waits_for_its_commands(activity, task, tmp_path):
+def test_a_run_with_once_waits_for_its_commands(activity, task, tmp_path):
     hooks = Hooks(f"sleep 0.3; touch {tmp_path}/done")
     report = Report(activity, Audience(hooks=hooks))
     report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
@@ -157,7 +149,7 @@ def test_a_run_that_was_asked_for_waits_for_its_commands(activity, task, tmp_pat
     assert (tmp_path / "done").exists()
 
 
-def test_how_things_stand_is_written_where_others_look(activity, tmp_path):
+def test_a_beat_publishes_the_activity(activity, tmp_path):
     with Publisher([tmp_path]) as publisher:
         report = Report(activity, Audience(publisher=publisher))
         report.beat(waiting=7, paused="the disk is full")
@@ -176,7 +168,7 @@ def test_metrics_are_written_while_running_and_at_the_end(activity, task, tmp_pa
     assert line.endswith(" 1")
 
 
-def test_metrics_that_cannot_be_written_are_complained_about_once(activity, tmp_path, caplog):
+def test_metrics_that_cannot_be_written_are_logged_once(activity, tmp_path, caplog):
     report = Report(activity, Audience(metrics_file=tmp_path / "no such folder" / "metrics.prom"))
     report.beat(waiting=0, paused=None)
     report.close(once=False)
@@ -184,7 +176,7 @@ def test_metrics_that_cannot_be_written_are_complained_about_once(activity, tmp_
     assert complaint.startswith("--metrics-file: ")
 
 
-def test_a_bar_gets_what_is_done_and_what_is_known(activity, task):
+def test_the_progress_bar_gets_the_numbers_done_and_known(activity, task):
     shown = []
     report = Report(activity, Audience(progress=lambda done, known: shown.append((done, known))))
     report.beat(waiting=2, paused=None)
@@ -196,7 +188,7 @@ def test_a_bar_gets_what_is_done_and_what_is_known(activity, task):
     assert shown == [(0, 2), (0, 2), (1, 2)]
 
 
-def test_without_a_bar_a_line_per_minute_tells_how_much_is_left(activity, task, monkeypatch, caplog):
+def test_without_a_bar_a_line_per_minute_reports_progress(activity, task, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("attnwatch.report.reporter.time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -209,7 +201,7 @@ def test_without_a_bar_a_line_per_minute_tells_how_much_is_left(activity, task, 
     assert caplog.messages == ["3 rendered, 9 renderings to go, at 3.0 a minute about 3 min"]
 
 
-def test_what_goes_on_running_keeps_its_time_of_start(activity, task, monkeypatch):
+def test_a_running_video_keeps_its_start_time(activity, task, monkeypatch):
     report = Report(activity, Audience())
     times = iter(["first", "second"])
     monkeypatch.setattr("attnwatch.report.reporter.now", lambda: next(times))
@@ -220,17 +212,17 @@ def test_what_goes_on_running_keeps_its_time_of_start(activity, task, monkeypatc
     assert activity.running == []
 
 
-def test_a_mode_is_told_when_it_is_a_new_one_and_means_that_events_are_not_enough(activity, caplog):
+def test_a_reason_for_polling_is_logged_once(activity, caplog):
     report = Report(activity, Audience())
     report.learns("events", "file events tell of every change", 60.0)
     assert caplog.messages == []
     for _ in range(2):
         report.learns("polling", "file events are switched off", 10.0)
-    assert caplog.messages == ["new videos are also looked for every 10 s: file events are switched off"]
+    assert caplog.messages == ["the folders are scanned every 10 s: file events are switched off"]
     assert (activity.mode, activity.reason, activity.rescan_interval) == ("polling", "file events are switched off", 10)
 
 
-def test_a_scan_is_noted_once(activity):
+def test_a_scan_is_recorded_once(activity):
     report = Report(activity, Audience())
     report.scanned(1, 0.5)
     first = activity.last_scan

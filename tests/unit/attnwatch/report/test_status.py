@@ -50,12 +50,12 @@ def test_every_finished_video_is_in_one_state(batch):
         }
 
 
-def test_an_empty_folder_has_a_status_too(batch):
+def test_an_empty_folder_has_a_status(batch):
     assert set(counts(batch.folder).values()) == {0}
     assert status(batch.folder).mean_seconds is None
 
 
-def test_failures_have_their_reason_and_what_comes_next(batch):
+def test_failures_have_a_reason_and_the_next_attempt(batch):
     write_receipt(light(batch, 1), "crashed")
     write_receipt(light(batch, 2), "crashed for good", attempts=3)
     first, second = status(batch.folder).failures
@@ -64,7 +64,7 @@ def test_failures_have_their_reason_and_what_comes_next(batch):
     assert (second.reason, second.attempts, second.next_attempt) == ("crashed for good", 3, None)
 
 
-def test_what_failed_in_a_collection_is_told_and_not_counted_as_a_video(batch):
+def test_a_failure_in_a_collection_is_listed_but_not_counted_as_a_video(batch):
     manifest = light(batch)
     write_receipt(manifest)
     write_receipt(manifest, "crashed", batch=batch.folder)
@@ -73,7 +73,7 @@ def test_what_failed_in_a_collection_is_told_and_not_counted_as_a_video(batch):
     assert [failure.collection for failure in stock.failures] == [str(batch.folder)]
 
 
-def test_the_video_that_has_waited_for_longest_is_named(batch):
+def test_the_video_waiting_longest_is_named(batch):
     for number, age in ((1, 60), (2, 600), (3, 6000)):
         manifest = light(batch, number)
         os.utime(manifest, (NOW.timestamp() - age,) * 2)
@@ -82,7 +82,7 @@ def test_the_video_that_has_waited_for_longest_is_named(batch):
     assert (oldest.video_id, oldest.since) == ("prompt_001_vid002", "2026-01-02T11:50:00+00:00")
 
 
-def test_the_rate_is_that_of_the_last_hour_and_the_mean_that_of_all(batch):
+def test_the_rate_covers_the_last_hour_and_the_mean_all_videos(batch):
     for number, (minutes, seconds) in enumerate(((10, 1.0), (50, 2.0), (70, 6.0)), 1):
         place = write_receipt(light(batch, number))
         at = (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()
@@ -91,7 +91,7 @@ def test_the_rate_is_that_of_the_last_hour_and_the_mean_that_of_all(batch):
     assert (stock.rendered_last_hour, stock.mean_seconds) == (2, 3.0)
 
 
-def test_a_video_that_is_collected_too_was_rendered_once(batch):
+def test_a_video_that_is_also_collected_counts_once(batch):
     manifest = light(batch)
     write_receipt(manifest)
     write_receipt(manifest, batch=batch.folder)
@@ -99,14 +99,14 @@ def test_a_video_that_is_collected_too_was_rendered_once(batch):
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-01-01T00:00:00"])
-def test_a_time_that_cannot_be_understood_is_not_recent(batch, at):
+def test_an_unreadable_time_is_not_recent(batch, at):
     place = write_receipt(light(batch))
     changed(place, attempts=(place.read().attempts[0].model_copy(update={"at": at}),))
     assert status(batch.folder).rendered_last_hour == 0
 
 
 @pytest.mark.parametrize("asked", [".", "demo_20260102_030405", ".."])
-def test_a_watcher_is_found_from_its_folder_from_one_in_it_and_from_the_one_around_it(batch, asked):
+def test_a_watcher_is_found_from_its_folder_a_subfolder_and_the_parent(batch, asked):
     outputs = batch.folder.parent
     root = (outputs / asked).resolve()
     activity = Activity(roots=(str(outputs),), version="1.2", mode="polling", reason="nfs4 is shared", overflows=3)
@@ -120,7 +120,7 @@ def test_a_watcher_is_found_from_its_folder_from_one_in_it_and_from_the_one_arou
     assert status(root).watchers == ()
 
 
-def test_what_a_watcher_elsewhere_renders_runs_although_its_lock_is_not_seen_here(batch):
+def test_a_video_rendered_on_another_machine_is_running_although_its_lock_is_invisible(batch):
     manifest = light(batch)
     since = datetime.now(UTC).isoformat()
     running = [Running("prompt_001_vid001", str(manifest), since)]
@@ -131,7 +131,7 @@ def test_what_a_watcher_elsewhere_renders_runs_although_its_lock_is_not_seen_her
     assert stock.running == (RunningRecord(video_id="prompt_001_vid001", manifest=str(manifest), since=since),)
 
 
-def test_a_status_is_as_its_schema_says(batch):
+def test_a_status_matches_its_schema(batch):
     write_receipt(light(batch, 1), "crashed")
     light(batch, 2)
     with Publisher([batch.folder]) as publisher:
@@ -185,7 +185,7 @@ def full_status(**fields):
     return StatusDocument(**{**values, **fields})
 
 
-def test_a_status_in_words_is_short_and_aligned():
+def test_the_summary_is_aligned_text():
     assert (
         summary(full_status())
         == """\
@@ -199,15 +199,15 @@ def test_a_status_in_words_is_short_and_aligned():
     prompt_001_vid003 in the collection of /o/demo: video_003.mp4: no frames; 1 tried, \
 next attempt in 30 s
   watcher   node7 pid 123 for 2 d; events and polling (overlay: some events are missed); 1,200 scans, \
-the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs, or was stopped"""
+the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs or was stopped"""
     )
 
 
-def test_of_many_failures_the_first_are_listed():
+def test_only_the_first_of_many_failures_are_listed():
     text = summary(full_status(failures=full_status().failures * 100))
     assert text.count("\n    prompt_001") == 10
-    assert "    and 190 more: --json has all\n" in text
+    assert "    and 190 more: --json lists all\n" in text
 
 
-def test_when_nobody_is_at_work_that_is_said():
-    assert summary(full_status(watchers=())).endswith("\n  watcher   none at work here")
+def test_the_summary_says_that_no_watcher_runs():
+    assert summary(full_status(watchers=())).endswith("\n  watcher   none running here")

@@ -15,7 +15,7 @@ def batch(tmp_path):
 
 
 def light(batch, number=1, **fields):
-    """Write a finished video as far as a survey looks at it: the content of its files counts for nothing here."""
+    """Write a finished video; a survey ignores the content of its files."""
     folder = batch.prompt()
     (folder / "attention_maps").mkdir(parents=True, exist_ok=True)
     (folder / f"video_{number:03d}.mp4").write_bytes(b"video")
@@ -28,37 +28,37 @@ def states(root, out=None):
     return [rendering.state for rendering in survey(root, out)]
 
 
-def test_a_video_without_receipt_waits(batch):
+def test_a_video_without_a_receipt_is_waiting(batch):
     manifest = light(batch)
     (rendering,) = survey(batch.folder)
     assert (rendering.state, rendering.receipt, rendering.batch) == ("waiting", None, None)
     assert (rendering.place.manifest, rendering.place.video_id) == (manifest, "prompt_001_vid001")
 
 
-def test_a_video_has_the_identifier_that_its_manifest_gives_it(batch):
+def test_a_video_has_the_identifier_in_its_manifest(batch):
     light(batch, video_id="mine")
     (rendering,) = survey(batch.folder)
     assert rendering.place.video_id == "mine"
 
 
-def test_a_video_is_what_its_receipt_says(batch):
+def test_the_receipt_determines_the_state_of_a_video(batch):
     write_receipt(light(batch, 1))
     write_receipt(light(batch, 2), "crashed")
     assert states(batch.folder) == ["rendered", "failed"]
 
 
-def test_a_video_that_its_batch_does_not_want_rendered_is_not_waited_for(batch):
+def test_a_video_that_its_batch_excludes_is_skipped(batch):
     light(batch, visualization={"auto_generate_per_video": False})
     assert states(batch.folder) == ["skipped"]
 
 
-def test_each_file_of_a_folder_is_matched_with_its_own_receipt(batch):
+def test_each_manifest_is_matched_with_its_own_receipt(batch):
     manifests = [light(batch, number, video_id=name) for number, name in enumerate("cab", 1)]
     write_receipt(manifests[1])
     assert states(batch.folder) == ["waiting", "rendered", "waiting"]
 
 
-def test_names_that_are_no_utf8_are_matched_too(batch):
+def test_names_that_are_not_utf8_are_matched(batch):
     folder = batch.prompt()
     manifest = write_manifest(folder / os.fsdecode(b"\xff.complete.json"), video="v.mp4")
     write_receipt(manifest)
@@ -66,7 +66,7 @@ def test_names_that_are_no_utf8_are_matched_too(batch):
 
 
 @pytest.mark.parametrize("error", [None, "crashed"])
-def test_what_has_changed_since_its_receipt_waits(batch, error):
+def test_a_video_that_changed_since_its_receipt_is_waiting(batch, error):
     manifest = light(batch)
 
     def stale(change):
@@ -79,7 +79,7 @@ def test_what_has_changed_since_its_receipt_waits(batch, error):
     assert stale(lambda: light(batch, tokens=[{"slug": "kiss", "text": "kiss"}]))
 
 
-def test_what_was_rendered_is_rendered_also_without_its_inputs_while_it_is_there(batch):
+def test_outputs_count_as_rendered_after_their_inputs_are_deleted(batch):
     manifest = light(batch)
     place = write_receipt(manifest)
     output = place.directory / place.read().outputs[0].file
@@ -91,21 +91,21 @@ def test_what_was_rendered_is_rendered_also_without_its_inputs_while_it_is_there
     assert states(batch.folder) == ["waiting"]
 
 
-def test_what_failed_waits_when_an_input_is_gone(batch):
+def test_a_failed_video_is_waiting_when_an_input_is_deleted(batch):
     manifest = light(batch)
     write_receipt(manifest, "crashed")
     manifest.with_name("video_001.mp4").unlink()
     assert states(batch.folder) == ["waiting"]
 
 
-def test_a_receipt_of_another_renderer_does_not_count(batch, monkeypatch):
+def test_a_receipt_of_another_renderer_is_not_valid(batch, monkeypatch):
     write_receipt(light(batch))
     monkeypatch.setattr("attnwatch.contract.validity.RENDERER_VERSION", 10_000)
     assert states(batch.folder) == ["waiting"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
-def test_a_damaged_receipt_is_none(batch, content):
+def test_a_damaged_receipt_is_ignored(batch, content):
     write_receipt(light(batch)).path.write_bytes(content)
     assert states(batch.folder) == ["waiting"]
 
@@ -113,12 +113,12 @@ def test_a_damaged_receipt_is_none(batch, content):
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"visualization": 7}', b'{"visualization": []}', b"[" * 100_000]
 )
-def test_a_damaged_manifest_waits_for_a_watcher_to_refuse_it(batch, content):
+def test_a_damaged_manifest_is_waiting_until_a_watcher_refuses_it(batch, content):
     light(batch).write_bytes(content)
     assert states(batch.folder) == ["waiting"]
 
 
-def test_a_manifest_that_a_watcher_has_refused_failed_until_it_is_mended(batch, tmp_path):
+def test_a_refused_manifest_counts_as_failed_until_it_is_repaired(batch, tmp_path):
     from attnwatch.batches.targets import Target
     from tests.planning import watching
 
@@ -130,7 +130,7 @@ def test_a_manifest_that_a_watcher_has_refused_failed_until_it_is_mended(batch, 
         assert states(batch.folder) == ["waiting"]
 
 
-def test_a_video_runs_while_somebody_holds_its_lock_and_the_lock_stays_undisturbed(batch):
+def test_a_video_is_running_while_its_lock_is_held_and_the_lock_is_not_touched(batch):
     place = write_receipt(light(batch, 1), "crashed")
     light(batch, 2)
     with exclusive(place.directory, place.video_id):
@@ -139,13 +139,13 @@ def test_a_video_runs_while_somebody_holds_its_lock_and_the_lock_stays_undisturb
     assert states(batch.folder) == ["failed", "waiting"]
 
 
-def test_a_lock_that_a_killed_process_left_means_nothing(batch):
+def test_the_lock_file_of_a_killed_process_is_ignored(batch):
     place = write_receipt(light(batch))
     (place.directory / f".{place.video_id}.lock").touch()
     assert states(batch.folder) == ["rendered"]
 
 
-def test_what_failed_in_the_collection_of_a_batch_is_found_too(batch):
+def test_failures_in_the_collection_of_a_batch_are_found(batch):
     manifest = light(batch)
     write_receipt(manifest)
     write_receipt(manifest, "crashed", batch=batch.folder)
@@ -155,7 +155,7 @@ def test_what_failed_in_the_collection_of_a_batch_is_found_too(batch):
     assert collected.place.path.exists()
 
 
-def test_receipts_that_went_to_another_folder_are_looked_for_there_and_nowhere_else(batch, tmp_path):
+def test_receipts_in_another_folder_are_read_only_from_there(batch, tmp_path):
     manifest, outputs, out = light(batch), batch.folder.parent, tmp_path / "out"
     for place in (write_receipt(manifest), write_receipt(manifest, "crashed", batch=batch.folder)):
         elsewhere = out / place.directory.relative_to(outputs)
@@ -167,7 +167,7 @@ def test_receipts_that_went_to_another_folder_are_looked_for_there_and_nowhere_e
     assert states(outputs, out) == ["rendered", "failed"]
 
 
-def test_nothing_outside_of_the_folder_is_looked_at(batch):
+def test_nothing_outside_the_folder_is_read(batch):
     write_receipt(light(batch), "crashed", batch=batch.folder)
     assert states(batch.prompt()) == ["waiting"]
 
@@ -180,5 +180,5 @@ def test_a_survey_writes_nothing(batch):
     assert json.loads(place.path.read_text())["status"] == "rendered"
 
 
-def test_a_folder_that_is_not_there_has_no_videos(tmp_path):
+def test_a_missing_folder_has_no_videos(tmp_path):
     assert list(survey(Path(tmp_path / "nowhere"))) == []

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import stat
@@ -6,7 +7,7 @@ import sys
 
 import pytest
 
-from attnwatch.system.files import move_into_place, unwritable, write_atomically
+from attnwatch.system.files import move_into_place, read_regular, unwritable, write_atomically
 from tests.support import wait_until
 
 
@@ -14,14 +15,14 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_written_and_nothing_else_stays(tmp_path):
+def test_a_file_is_written_and_no_temporary_file_is_left(tmp_path):
     write_atomically(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"new"
     assert names(tmp_path) == ["a.json"]
 
 
 @pytest.mark.parametrize(("durable", "flushed"), [(True, ["regular", "folder"]), (False, [])])
-def test_what_need_not_last_is_not_flushed_to_the_disk(tmp_path, monkeypatch, durable, flushed):
+def test_only_a_durable_file_is_flushed_to_disk(tmp_path, monkeypatch, durable, flushed):
     seen = []
     monkeypatch.setattr(
         os, "fsync", lambda number: seen.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "regular")
@@ -31,32 +32,32 @@ def test_what_need_not_last_is_not_flushed_to_the_disk(tmp_path, monkeypatch, du
     assert seen == flushed
 
 
-def test_a_file_that_is_there_is_replaced(tmp_path):
+def test_an_existing_file_is_replaced(tmp_path):
     (tmp_path / "a.json").write_bytes(b"old and longer")
     write_atomically(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"new"
 
 
-def test_the_longest_of_names_can_be_written(tmp_path):
+def test_the_longest_file_name_can_be_written(tmp_path):
     name = "x" * 250 + ".json"
     write_atomically(tmp_path / name, b"new")
     assert names(tmp_path) == [name]
 
 
-def test_what_cannot_be_put_in_place_leaves_nothing_behind(tmp_path):
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path):
     (tmp_path / "a.json").mkdir()
     with pytest.raises(OSError, match="directory"):
         write_atomically(tmp_path / "a.json", b"new")
     assert names(tmp_path) == ["a.json"]
 
 
-def test_where_there_is_no_folder_nothing_is_written(tmp_path):
+def test_nothing_is_written_without_a_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "nowhere" / "a.json", b"new")
 
 
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path):
-    """A process rewrites a file without end and is killed in the middle of it, several times."""
+    """A process rewrites a file in an endless loop, and is killed several times."""
     path = tmp_path / "a.json"
     program = """
 import sys
@@ -91,9 +92,29 @@ def test_a_finished_file_is_moved_over_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize(("flags", "reason"), [(os.ST_RDONLY, "is mounted read-only"), (0, "change its permissions")])
-def test_a_folder_that_cannot_be_written_says_whether_it_is_the_mount_or_its_permissions(
-    tmp_path, monkeypatch, flags, reason
-):
+def test_the_reason_for_an_unwritable_folder_is_its_mount_or_its_permissions(tmp_path, monkeypatch, flags, reason):
     monkeypatch.setattr("os.access", lambda _folder, _mode: False)
     monkeypatch.setattr("os.statvfs", lambda _folder: os.statvfs_result((1, 1, 1, 1, 1, 1, 1, 1, flags, 255)))
     assert reason in unwritable(tmp_path / "not yet made")
+
+
+def test_a_regular_file_is_read_up_to_a_bound(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"12345")
+    assert read_regular(path, 100) == b"12345"
+    assert read_regular(path, 3) == b"123"
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_fifo_is_neither_read_nor_waited_for(tmp_path, follow):
+    os.mkfifo(tmp_path / "fifo")
+    assert read_regular(tmp_path / "fifo", 100, follow=follow) is None
+
+
+def test_a_link_is_followed_only_where_that_is_wanted(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"new")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "a.json")
+    assert read_regular(link, 100) == b"new"
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        read_regular(link, 100, follow=False)

@@ -5,71 +5,93 @@ from pathlib import Path
 
 import pytest
 
-from attnwatch.system import font_cache as fontcache
+from attnwatch.system import font_cache
 from attnwatch.system.font_cache import matplotlib_folder
+
+VARIABLES = ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path, monkeypatch):
+    """A home directory, with a file in it, below which no folder can be made."""
     home = tmp_path / "home"
     home.mkdir()
+    (home / "file").touch()
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
     return home
 
 
-def chosen(**environment):
-    """Return what the variable says within the context."""
-    with matplotlib_folder(environment):
-        return environment.get("MPLCONFIGDIR")
+@pytest.fixture
+def closed(tmp_path, monkeypatch):
+    """A folder that cannot be written; the tests may run as root, who can write everywhere."""
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    access = os.access
+    monkeypatch.setattr(font_cache.os, "access", lambda path, mode: Path(path) != closed and access(path, mode))
+    return closed
 
 
-def test_where_the_home_directory_can_be_written_nothing_is_changed_and_nothing_made(home):
-    assert chosen(HOME=str(home)) is None
-    assert list(home.iterdir()) == []
-    assert chosen(MPLCONFIGDIR=f"{home}/fonts") == f"{home}/fonts"
+def chosen():
+    """Return the value of the variable within the context."""
+    with matplotlib_folder():
+        return os.environ.get("MPLCONFIGDIR")
+
+
+def test_a_writable_home_directory_is_left_alone(home, monkeypatch):
+    before = sorted(home.iterdir())
+    assert chosen() is None
+    monkeypatch.setenv("MPLCONFIGDIR", f"{home}/fonts")
+    assert chosen() == f"{home}/fonts"
+    assert sorted(home.iterdir()) == before
 
 
 @pytest.mark.parametrize(
     "variables",
     [
-        {},
-        {"HOME": "/nonexistent"},
-        {"HOME": "/proc"},
-        {"MPLCONFIGDIR": "/proc/fonts"},
-        {"HOME": "{home}", "XDG_CACHE_HOME": "/proc"},
-        {"HOME": "{home}", "XDG_CONFIG_HOME": "{home}/file"},
+        {"HOME": "{closed}"},
+        {"HOME": "{closed}/not/there"},
+        {"HOME": "{home}/file"},
+        {"MPLCONFIGDIR": "{closed}/fonts"},
+        {"MPLCONFIGDIR": "{closed}"},
+        {"XDG_CACHE_HOME": "{closed}"},
+        {"XDG_CONFIG_HOME": "{home}/file"},
     ],
 )
-def test_where_it_cannot_there_is_a_folder_for_the_time_of_the_context(home, variables, monkeypatch):
-    (home / "file").touch()
-    # The tests may run as root, who may make folders in /, and to whom /proc seems to be writable.
-    access = os.access
-    monkeypatch.setattr(
-        fontcache.os, "access", lambda path, mode: str(path) not in ("/", "/proc") and access(path, mode)
-    )
-    environment = {name: value.format(home=home) for name, value in variables.items()}
-    before = dict(environment)
-    with matplotlib_folder(environment):
-        folder = Path(environment["MPLCONFIGDIR"])
+def test_a_temporary_folder_replaces_one_that_cannot_be_written(home, closed, variables, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(home=home, closed=closed))
+    before = dict(os.environ)
+    with matplotlib_folder():
+        folder = Path(os.environ["MPLCONFIGDIR"])
         (folder / "fontlist.json").touch()
     assert not folder.exists()
-    assert environment == before
+    assert dict(os.environ) == before
 
 
-def test_without_a_temporary_folder_there_is_memory(home, monkeypatch):
-    (home / "file").touch()
-    monkeypatch.setattr(fontcache.tempfile, "tempdir", f"{home}/nowhere")
-    assert chosen(MPLCONFIGDIR=f"{home}/file/x").startswith("/dev/shm/")
+def test_a_user_without_a_home_directory_gets_a_temporary_folder(home, monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(font_cache.Path, "home", unknown)
+    assert Path(chosen()).name.startswith("attnwatch-matplotlib-")
 
 
-def test_where_nothing_can_be_written_matplotlib_says_so_itself(home, monkeypatch):
-    (home / "file").touch()
-    monkeypatch.setattr(fontcache.tempfile, "tempdir", f"{home}/nowhere")
-    monkeypatch.setattr(fontcache, "_MEMORY", home / "nowhere")
-    assert chosen(MPLCONFIGDIR=f"{home}/file/x") == f"{home}/file/x"
+def test_memory_is_used_if_there_is_no_temporary_folder(home, monkeypatch):
+    monkeypatch.setattr(font_cache.tempfile, "tempdir", f"{home}/nowhere")
+    monkeypatch.setenv("MPLCONFIGDIR", f"{home}/file/x")
+    assert chosen().startswith("/dev/shm/")
 
 
-def test_matplotlib_takes_it_without_a_word(home):
-    (home / "file").touch()
+def test_the_variable_is_left_alone_if_nothing_can_be_written(home, monkeypatch):
+    monkeypatch.setattr(font_cache.tempfile, "tempdir", f"{home}/nowhere")
+    monkeypatch.setattr(font_cache, "_MEMORY", home / "nowhere")
+    monkeypatch.setenv("MPLCONFIGDIR", f"{home}/file/x")
+    assert chosen() == f"{home}/file/x"
+
+
+def test_matplotlib_uses_the_folder_without_a_warning(home):
     program = """
 import os
 from attnwatch.system.font_cache import matplotlib_folder
@@ -78,7 +100,5 @@ with matplotlib_folder():
     assert matplotlib.get_cachedir() == matplotlib.get_configdir() == os.environ["MPLCONFIGDIR"]
 """
     environment = {**os.environ, "HOME": f"{home}/file"}
-    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-        environment.pop(name, None)
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""With real processes: what is said here of lives and deaths is what the kernel does."""
+"""Uses real processes, so that the kernel's behaviour is tested, too."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ def server():
 
 
 def wait_for_the_end(server, count=1):
-    """Return the exit code of each process that ends, by its number."""
+    """Return the exit code of each process by its number, once all have ended."""
     codes = {}
     wait_until(lambda: codes.update(server.ended()) or len(codes) >= count, about="the processes end")
     return codes
@@ -44,33 +44,33 @@ def family():
 
 
 def sleep_and_tell(path):
-    """Write this process's id into a file, whole, and sleep until somebody ends it."""
+    """Write this process's id to a file, atomically, and sleep until killed."""
     path.with_suffix(".new").write_text(str(os.getpid()))
     path.with_suffix(".new").rename(path)
     time.sleep(600)
 
 
 def sleeper(server, path):
-    """Start a process that sleeps; return its number and its id."""
+    """Start a sleeping process; return its number and its id."""
     number, results = server.start((sleep_and_tell, path))
     results.close()
     return number, int(wait_until(lambda: path.exists() and path.read_text(), about="the process runs"))
 
 
-def test_the_result_of_a_process_comes_back_and_then_its_exit_code(server):
+def test_the_result_of_a_process_arrives_before_its_exit_code(server):
     number, results = server.start((divmod, 7, 3))
     assert results.recv() == (2, 1)
     assert wait_for_the_end(server) == {number: 0}
 
 
-def test_every_process_is_a_new_one_with_a_session_of_its_own(server):
+def test_every_job_is_a_new_process_in_its_own_session(server):
     first, second = result_of(server, family), result_of(server, family)
     assert first[0] != second[0]
     assert first[1] == second[1] != os.getpid()
     assert (first[2], second[2]) == (first[0], second[0])
 
 
-def test_processes_beside_each_other_are_told_apart_by_their_numbers(server):
+def test_concurrent_processes_are_distinguished_by_their_numbers(server):
     started = [server.start((abs, -number)) for number in range(5)]
     assert [results.recv() for _, results in started] == list(range(5))
     numbers = [number for number, _ in started]
@@ -96,7 +96,7 @@ def test_work_longer_than_a_pipe_arrives_whole(server):
         (signal.raise_signal, signal.SIGKILL, -signal.SIGKILL),
     ],
 )
-def test_how_a_process_ended_without_a_result_is_told_by_its_code(server, function, argument, code):
+def test_the_exit_code_tells_how_a_process_without_a_result_ended(server, function, argument, code):
     number, results = server.start((function, argument))
     with pytest.raises(EOFError):
         results.recv()
@@ -108,7 +108,7 @@ def fail(log):
     raise ValueError("nobody expects this")
 
 
-def test_a_process_that_fails_says_why_on_stderr_and_takes_nothing_with_it(server, tmp_path):
+def test_a_process_that_fails_writes_its_traceback_to_stderr_and_harms_no_other(server, tmp_path):
     number, _ = server.start((fail, tmp_path / "log"))
     assert wait_for_the_end(server) == {number: 1}
     assert "ValueError: nobody expects this" in (tmp_path / "log").read_text()
@@ -138,11 +138,11 @@ def handlers():
     return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
 
 
-def test_what_is_sent_to_a_terminal_does_not_reach_processes_and_what_is_sent_to_them_does(server):
+def test_processes_ignore_signals_of_the_terminal_and_receive_their_own(server):
     assert result_of(server, handlers) == [signal.SIG_DFL, signal.SIG_DFL, signal.SIG_IGN]
 
 
-def test_the_server_goes_on_when_it_is_asked_to_end(server):
+def test_the_server_survives_requests_to_end(server):
     pid = result_of(server, family)[1]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(pid, number)
@@ -150,7 +150,7 @@ def test_the_server_goes_on_when_it_is_asked_to_end(server):
 
 
 def have_children(folder, *, own_session):
-    """Have a child and a grandchild that sleep, write down their ids, and end."""
+    """Start a child and a grandchild that sleep, write their ids to a file, and exit."""
     code = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", code], start_new_session=own_session)
     listing = Path(f"/proc/{child.pid}/task/{child.pid}/children")
@@ -159,7 +159,7 @@ def have_children(folder, *, own_session):
 
 
 @pytest.mark.parametrize("own_session", [False, True])
-def test_what_a_process_has_started_ends_with_it(server, tmp_path, own_session):
+def test_everything_a_process_started_ends_with_it(server, tmp_path, own_session):
     number, results = server.start((have_children_in, tmp_path, own_session))
     descendants = results.recv()
     assert wait_for_the_end(server) == {number: 0}
@@ -175,7 +175,7 @@ def have_children_and_sleep(path, own_session):
     sleep_and_tell(path)
 
 
-def test_a_process_that_is_killed_takes_what_it_has_started_with_it(server, tmp_path):
+def test_everything_a_killed_process_started_ends_with_it(server, tmp_path):
     number, _ = server.start((have_children_and_sleep, tmp_path / "job", True))
     pid = int(wait_until(lambda: (tmp_path / "job").exists() and (tmp_path / "job").read_text()))
     descendants = [int(text) for text in (tmp_path / "job.children").read_text().split()]
@@ -193,7 +193,7 @@ def test_the_end_of_one_process_leaves_the_others_and_their_children_alone(serve
     assert all(is_running(int(text)) for text in (tmp_path / "job.children").read_text().split())
 
 
-def test_a_signal_goes_to_a_process_and_to_the_others_of_its_session(server, tmp_path):
+def test_a_signal_reaches_a_process_and_the_rest_of_its_session(server, tmp_path):
     number, _ = server.start((have_children_and_sleep, tmp_path / "job", False))
     wait_until((tmp_path / "job").exists)
     descendants = [int(text) for text in (tmp_path / "job.children").read_text().split()]
@@ -202,7 +202,7 @@ def test_a_signal_goes_to_a_process_and_to_the_others_of_its_session(server, tmp
     wait_until(lambda: not any(map(is_running, descendants)), 5)
 
 
-def test_a_signal_for_a_process_that_has_ended_reaches_no_other(server, tmp_path):
+def test_a_signal_for_an_ended_process_reaches_no_other(server, tmp_path):
     number, _ = server.start((abs, 1))
     wait_for_the_end(server)
     _, pid = sleeper(server, tmp_path / "job")
@@ -244,7 +244,7 @@ def kill_server(server):
     return pid
 
 
-def test_processes_end_when_their_server_is_killed_and_the_watcher_hears_of_it(server, tmp_path):
+def test_processes_end_when_their_server_is_killed_and_the_watcher_notices(server, tmp_path):
     _, job = sleeper(server, tmp_path / "job")
     kill_server(server)
     with pytest.raises(EOFError):
@@ -252,7 +252,7 @@ def test_processes_end_when_their_server_is_killed_and_the_watcher_hears_of_it(s
     wait_until(lambda: not is_running(job), 5, "the process ends with its server")
 
 
-def test_the_watcher_also_hears_of_a_server_that_was_killed_with_orders_before_it(server):
+def test_the_watcher_also_notices_a_server_that_is_killed_with_orders_unread(server):
     pid = result_of(server, family)[1]
     wait_for_the_end(server)
     os.kill(pid, signal.SIGSTOP)
@@ -262,12 +262,12 @@ def test_the_watcher_also_hears_of_a_server_that_was_killed_with_orders_before_i
         wait_until(server.ended)
 
 
-def test_nothing_can_be_started_after_the_server_is_gone(server):
+def test_nothing_can_be_started_after_the_server_has_ended(server):
     pid = kill_server(server)
     wait_until(lambda: not is_running(pid))
     with pytest.raises(OSError, match="Broken pipe"):
         server.start((abs, 1))
-    server.signal(1, signal.SIGTERM)  # and nobody minds
+    server.signal(1, signal.SIGTERM)  # is ignored
 
 
 def test_closing_ends_every_process_and_leaves_no_zombie(server, tmp_path):
@@ -285,18 +285,18 @@ def ignore_term_and_sleep(path):
     sleep_and_tell(path)
 
 
-def test_closing_ends_also_what_does_not_listen(server, tmp_path):
+def test_closing_also_ends_processes_that_ignore_signals(server, tmp_path):
     server.start((ignore_term_and_sleep, tmp_path / "job"))
     pid = int(wait_until(lambda: (tmp_path / "job").exists() and (tmp_path / "job").read_text()))
     server.close()
     assert not is_running(pid)
 
 
-def test_a_process_that_cannot_be_forked_has_the_reason_for_its_ending(monkeypatch):
+def test_a_process_that_cannot_be_forked_ends_with_the_reason(monkeypatch):
     forks = iter([os.fork])
 
     def fork():
-        """Fork once, for the server; after that there are too many processes."""
+        """Fork once, for the server, and fail after that."""
         for real in forks:
             return real()
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
@@ -311,7 +311,7 @@ def test_a_process_that_cannot_be_forked_has_the_reason_for_its_ending(monkeypat
 
 
 @pytest.mark.parametrize("free", range(4))
-def test_without_file_descriptors_nothing_is_started_and_the_server_goes_on(server, free):
+def test_without_file_descriptors_nothing_is_started_and_the_server_survives(server, free):
     assert result_of(server, abs, -1) == 1
     with few_descriptors(free), contextlib.suppress(OSError):
         server.start((abs, 1))[1].close()
@@ -320,7 +320,7 @@ def test_without_file_descriptors_nothing_is_started_and_the_server_goes_on(serv
     assert result_of(server, abs, -3) == 3
 
 
-def test_a_server_without_file_descriptors_says_so_and_goes_on(server):
+def test_a_server_without_file_descriptors_reports_that_and_survives(server):
     pid = result_of(server, os.getppid)
     wait_for_the_end(server)
     used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}

@@ -5,7 +5,7 @@ from pathlib import Path
 from attnwatch.system.inotify import read_inotify
 
 
-def test_limits_are_those_of_the_kernel():
+def test_the_limits_match_those_of_the_kernel():
     inotify = read_inotify()
     for name, value in (
         ("max_user_watches", inotify.max_watches),
@@ -15,7 +15,7 @@ def test_limits_are_those_of_the_kernel():
         assert int(Path(f"/proc/sys/fs/inotify/{name}").read_text()) == value
 
 
-def test_what_this_process_uses_is_counted(tmp_path):
+def test_watches_and_instances_of_this_process_are_counted(tmp_path):
     libc = ctypes.CDLL(None)
     descriptor = libc.inotify_init1(os.O_CLOEXEC)
     try:
@@ -25,10 +25,10 @@ def test_what_this_process_uses_is_counted(tmp_path):
         after = read_inotify()
     finally:
         os.close(descriptor)
-    assert after.watches >= 50  # others of this user may have some too
+    assert after.watches >= 50  # other processes of this user may have some, too
     assert after.instances >= 1
 
 
-def test_where_the_kernel_tells_nothing_nothing_is_known(monkeypatch, tmp_path):
+def test_unreadable_limits_are_reported_as_unknown(monkeypatch, tmp_path):
     monkeypatch.setattr("attnwatch.system.inotify._LIMITS", tmp_path)
     assert read_inotify() is None

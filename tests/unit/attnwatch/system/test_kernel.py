@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other kernels h
 
 
 def parent_that_dies(path, tied):
-    """Have a child that sleeps, write down its id, and be killed."""
+    """Start a sleeping child, write its id to a file, and be killed."""
     asked, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -27,7 +27,7 @@ def parent_that_dies(path, tied):
 
 
 def orphan_of(path, *, tied):
-    """Return the id of a process whose parent was killed, and whose parent's parent adopts no one."""
+    """Return the id of a process whose parent was killed, and whose grandparent does not adopt orphans."""
     pid = os.fork()
     if pid == 0:
         parent_that_dies(path, tied)
@@ -35,7 +35,7 @@ def orphan_of(path, *, tied):
     return int(path.read_text())
 
 
-def test_a_process_may_end_with_its_parent(tmp_path):
+def test_a_process_can_be_tied_to_its_parent(tmp_path):
     tied, free = orphan_of(tmp_path / "tied", tied=True), orphan_of(tmp_path / "free", tied=False)
     try:
         wait_until(lambda: not is_running(tied), 5)
@@ -54,12 +54,12 @@ def parent_of_an_orphan(path, adopting):
         os.kill(orphan, signal.SIGKILL)
 
 
-def test_a_process_may_become_the_parent_of_the_orphans_below_it(tmp_path):
+def test_a_process_can_adopt_its_orphaned_descendants(tmp_path):
     assert called_in_a_process(parent_of_an_orphan, tmp_path / "adopted", True)
 
 
 class Autogroup:
-    """Takes what the kernel's file would take, after so many refusals."""
+    """Stands for the kernel's file; refuses the first `refusals` writes."""
 
     def __init__(self, refusals):
         self.refusals = refusals
@@ -73,7 +73,7 @@ class Autogroup:
 
 
 @pytest.mark.parametrize(("refusals", "written", "left"), [(0, ["10"], 0), (1, ["10"], 0), (3, [], 1)])
-def test_a_session_that_may_not_change_so_soon_asks_once_more(monkeypatch, refusals, written, left):
+def test_a_refused_change_of_a_sessions_niceness_is_tried_once_more(monkeypatch, refusals, written, left):
     group = Autogroup(refusals)
     monkeypatch.setattr(kernel, "_AUTOGROUP", group)
     monkeypatch.setattr(kernel, "_AUTOGROUP_WAIT", 0.0)
@@ -81,7 +81,7 @@ def test_a_session_that_may_not_change_so_soon_asks_once_more(monkeypatch, refus
     assert (group.written, group.refusals) == (written, left)
 
 
-def test_a_kernel_without_groups_of_sessions_is_left_alone(tmp_path, monkeypatch):
+def test_a_kernel_without_autogroups_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(kernel, "_AUTOGROUP", tmp_path / "no such folder" / "autogroup")
     kernel.be_nice_as_a_session(10)
     assert list(tmp_path.iterdir()) == []

@@ -21,20 +21,20 @@ def limits_after(limits):
     return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in names}
 
 
-def test_a_process_may_take_its_time_on_every_thread_and_no_more():
+def test_processor_time_is_limited_to_the_wall_clock_limit_on_every_thread():
     assert called_in_a_process(limits_after, Limits(seconds=119.5, threads=2))["CPU"] == 369
     assert called_in_a_process(limits_after, Limits(seconds=10))["CPU"] == 30
 
 
-def test_a_process_may_take_so_much_memory():
+def test_memory_is_limited():
     assert called_in_a_process(limits_after, Limits(60, memory=GIGABYTE))["DATA"] == GIGABYTE
 
 
-def test_without_a_limit_of_memory_none_is_set():
+def test_without_a_memory_limit_none_is_set():
     assert called_in_a_process(limits_after, Limits(60))["DATA"] == resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
-def test_a_process_writes_no_core_and_no_endless_file():
+def test_core_dumps_are_disabled_and_file_sizes_limited():
     found = called_in_a_process(limits_after, Limits(60))
     assert found["CORE"] == 0
     assert 0 < found["FSIZE"] <= 8 * GIGABYTE
@@ -49,12 +49,12 @@ def allocate(limits, megabytes):
 
 
 def own_data():
-    """Bytes of this process, which what it forks has, too; other tests may have left many."""
+    """Bytes of data of this process, which a fork inherits; other tests may have left many."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData")]
     return int(line.split()[1]) * 1024
 
 
-def test_what_asks_for_more_memory_than_it_may_is_refused():
+def test_allocating_more_than_the_memory_limit_fails():
     limits = Limits(60, memory=own_data() + 256 * 2**20)
     assert called_in_a_process(allocate, limits, 512) == "no memory"
     assert called_in_a_process(allocate, limits, 16) == 16 * 2**20
@@ -67,7 +67,7 @@ def map_file(limits, path):
     return float(np.memmap(path, dtype=np.float32, mode="r")[-1])
 
 
-def test_files_that_are_mapped_do_not_count_as_memory(tmp_path):
+def test_mapped_files_do_not_count_as_memory(tmp_path):
     path = tmp_path / "large"
     with path.open("wb") as file:
         file.truncate(16 * GIGABYTE)
@@ -80,7 +80,7 @@ def under_a_lower_limit(limits):
     return limits_after(limits)
 
 
-def test_a_lower_limit_that_was_there_before_stays():
+def test_a_lower_existing_limit_stays():
     found = called_in_a_process(under_a_lower_limit, Limits(60))
     assert (found["FSIZE"], found["CPU"]) == (4096, 5)
 
@@ -90,7 +90,7 @@ def niceness_after(limits):
     return os.nice(0), AUTOGROUP.read_text().split()[-1] if AUTOGROUP.exists() else None
 
 
-def test_a_process_is_as_nice_as_it_is_asked_to_be_by_itself_and_as_a_session():
+def test_niceness_is_set_for_the_process_and_its_session():
     before = os.nice(0)
     own, session = called_in_a_process(niceness_after, Limits(60, nice=5))
     assert own == min(19, before + 5)
@@ -105,5 +105,5 @@ def io_priority_after(limits):
 
 
 @pytest.mark.skipif(IOPRIO_GET is None, reason="the number of this system call is known for x86_64 and aarch64 only")
-def test_the_disk_serves_everyone_else_first():
+def test_the_io_priority_is_idle():
     assert called_in_a_process(io_priority_after, Limits(60)) == IDLE

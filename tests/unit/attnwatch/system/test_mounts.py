@@ -37,12 +37,12 @@ def mounts():
         ("/mnt/auto/outputs", "cifs", "//server/share"),
     ],
 )
-def test_a_path_lies_on_the_innermost_and_latest_mount(mounts, path, kind, source):
+def test_a_path_belongs_to_the_innermost_and_latest_mount(mounts, path, kind, source):
     system = file_system_of(Path(path), mounts)
     assert (system.kind, system.source) == (kind, source)
 
 
-def test_options_of_the_mount_and_of_the_file_system_are_known(mounts):
+def test_options_of_the_mount_and_of_the_file_system_are_read(mounts):
     system = file_system_of(Path("/data"), mounts)
     assert {"rw", "noatime", "attr2"} <= system.options
     assert not system.read_only
@@ -65,12 +65,12 @@ def test_events_are_trusted_where_only_this_machine_writes_and_the_reason_names_
     assert kind in system.reason
 
 
-def test_a_folder_is_judged_with_what_is_mounted_below_it(mounts):
+def test_mounts_below_a_folder_are_found_too(mounts):
     assert [system.kind for system in file_systems_below(Path("/data"), mounts)] == ["xfs", "nfs4", "ext4"]
     assert [system.kind for system in file_systems_below(Path("/tmp"), mounts)] == ["tmpfs"]
 
 
-def test_a_link_is_followed_to_where_its_target_lies(tmp_path):
+def test_a_link_belongs_to_the_file_system_of_its_target(tmp_path):
     target, link = tmp_path / "target", tmp_path / "link"
     target.mkdir()
     link.symlink_to(target)
@@ -85,18 +85,18 @@ def test_without_a_readable_table_events_are_not_trusted(table):
     assert "does not name its mount" in system.reason
 
 
-def test_names_that_are_no_utf8_are_kept():
+def test_names_that_are_not_utf8_are_preserved():
     (system,) = parse_mountinfo("1 0 0:1 / /mnt/\udcff\\012 rw - ext4 /dev/a rw")
     assert os.fsencode(system.mount_point) == b"/mnt/\xff\n"
 
 
-def test_only_the_blanks_that_the_kernel_means_separate():
+def test_only_ascii_spaces_separate_fields():
     (system,) = parse_mountinfo("1 0 0:1 / /mnt/a\u00a0b\u2028c rw - ext4 /dev/a rw")
     assert str(system.mount_point) == "/mnt/a\u00a0b\u2028c"
 
 
-def test_the_table_of_this_machine_says_what_df_says(tmp_path):
-    """The reader against another program's answer."""
+def test_the_table_of_this_machine_agrees_with_df(tmp_path):
+    """Compares with the answer of another program."""
     for path in (tmp_path, Path("/proc"), Path("/dev/shm")):
         if path.exists():
             df = subprocess.run(["df", "--output=fstype,target", path], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The notification protocol, against a socket of the test's own."""
+"""Tests the notification protocol with a socket in place of the service manager."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from attnwatch.system.notify import Notifier
 
 @contextmanager
 def listening(address):
-    """Listen as a service manager does; yields a function that returns the next notification, or None."""
+    """Listen like a service manager; yield a function that returns the next notification, or None."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address)
         manager.setblocking(False)
@@ -30,7 +30,7 @@ def listening(address):
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request, tmp_path):
-    """Return the address of a listening socket as NOTIFY_SOCKET has it, and what it receives."""
+    """Return the value of NOTIFY_SOCKET for a listening socket, and a function that returns its messages."""
     path = f"{tmp_path}/notify"
     with listening(path if request.param == "path" else f"\0{path}") as received:
         yield (path if request.param == "path" else f"@{path}"), received
@@ -56,7 +56,7 @@ def test_every_message_is_one_datagram(manager, say, lines):
     assert received() is None
 
 
-def test_reloading_comes_with_the_monotonic_time_at_which_it_began(manager):
+def test_reloading_is_sent_with_its_monotonic_start_time(manager):
     address, received = manager
     before = time.monotonic_ns() // 1000
     from_environment(address).reloading()
@@ -65,13 +65,13 @@ def test_reloading_comes_with_the_monotonic_time_at_which_it_began(manager):
     assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
-def test_a_status_is_one_line_whatever_is_in_it(manager):
+def test_a_status_is_always_one_line(manager):
     address, received = manager
     from_environment(address).status("waiting for\nREADY=1 \udcff")
     assert received() == ["STATUS=waiting for READY=1 \\udcff"]
 
 
-def test_a_status_is_sent_when_it_changes(manager):
+def test_a_status_is_sent_only_when_it_changes(manager):
     address, received = manager
     notifier = from_environment(address)
     for text in ("idle", "idle", "busy"):
@@ -79,7 +79,7 @@ def test_a_status_is_sent_when_it_changes(manager):
     assert [received() for _ in range(3)] == [["STATUS=idle"], ["STATUS=busy"], None]
 
 
-def test_a_sign_of_life_is_sent_twice_per_interval(manager, monkeypatch):
+def test_the_watchdog_is_notified_twice_per_interval(manager, monkeypatch):
     address, received = manager
     notifier = from_environment(address, WATCHDOG_USEC="30000000", WATCHDOG_PID=str(os.getpid()))
     assert notifier.watchdog_interval == 30
@@ -101,7 +101,7 @@ def test_a_sign_of_life_is_sent_twice_per_interval(manager, monkeypatch):
         {"WATCHDOG_USEC": "soon"},
     ],
 )
-def test_no_sign_of_life_is_sent_that_nobody_asked_this_process_for(manager, variables):
+def test_the_watchdog_is_notified_only_if_it_was_requested_from_this_process(manager, variables):
     address, received = manager
     notifier = from_environment(address, **variables)
     assert notifier.watchdog_interval is None
@@ -112,7 +112,7 @@ def test_no_sign_of_life_is_sent_that_nobody_asked_this_process_for(manager, var
 @pytest.mark.parametrize(
     "address", [None, "", "relative", "vsock:2:1234", "/nowhere/at/all", "@nobody", "/" + "x" * 200]
 )
-def test_where_nobody_listens_nothing_happens(address):
+def test_without_a_listener_nothing_happens(address):
     notifier = Notifier(address, 30.0)
     for say in (notifier.ready, notifier.reloading, notifier.stopping, notifier.watchdog):
         say()
@@ -120,7 +120,7 @@ def test_where_nobody_listens_nothing_happens(address):
     notifier.extend_timeout(1)
 
 
-def test_a_manager_that_does_not_listen_holds_nobody_up_and_hears_the_rest_later(tmp_path):
+def test_a_manager_with_a_full_queue_blocks_nothing_and_gets_later_messages(tmp_path):
     address = f"{tmp_path}/notify"
     with listening(address) as received:
         notifier = Notifier(address, 1000.0)

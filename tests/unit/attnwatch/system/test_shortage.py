@@ -21,11 +21,11 @@ from attnwatch.system.shortage import Shortage, free_space, lack_of_space, short
         (errno.EIO, None),
     ],
 )
-def test_what_ran_out_is_told_by_the_systems_own_number(number, expected):
+def test_the_errno_identifies_the_shortage(number, expected):
     assert shortage_behind(OSError(number, "said the system")) is expected
 
 
-def test_an_error_without_a_number_is_no_shortage():
+def test_an_error_without_an_errno_is_not_a_shortage():
     assert shortage_behind(VideoError("no video at all")) is None
 
 
@@ -39,7 +39,7 @@ def run_out(number):
     raise OSError(number, "said the system")
 
 
-def test_a_shortage_is_found_behind_the_error_that_was_made_of_it():
+def test_a_shortage_is_found_as_the_cause_of_another_error():
     def reported():
         try:
             run_out(errno.ENOSPC)
@@ -49,7 +49,7 @@ def test_a_shortage_is_found_behind_the_error_that_was_made_of_it():
     assert shortage_behind(raised(reported)) is Shortage.DISK
 
 
-def test_a_shortage_is_found_behind_an_error_in_its_own_clean_up():
+def test_a_shortage_is_found_as_the_context_of_an_error_during_cleanup():
     def stumbled():
         try:
             run_out(errno.EMFILE)
@@ -59,13 +59,13 @@ def test_a_shortage_is_found_behind_an_error_in_its_own_clean_up():
     assert shortage_behind(raised(stumbled)) is Shortage.MACHINE
 
 
-def test_errors_that_stand_behind_each_other_come_to_an_end():
+def test_a_cycle_of_causes_ends():
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
     assert shortage_behind(one) is None
 
 
-def test_free_space_is_a_number_of_bytes_where_there_is_a_folder(tmp_path):
+def test_free_space_is_in_bytes_and_unknown_for_a_missing_folder(tmp_path):
     assert free_space(tmp_path) > 0
     assert free_space(tmp_path / "nowhere") is None
 
@@ -75,16 +75,16 @@ def mounted(monkeypatch, *, available=1000, flags=0):
     monkeypatch.setattr("os.statvfs", lambda _folder: status)
 
 
-def test_there_is_a_lack_of_space_where_less_is_left_than_there_must_be(tmp_path, monkeypatch):
-    mounted(monkeypatch, available=3000)
-    assert lack_of_space(tmp_path, 3_000_000) is None
-    assert f"3 MB are left at {tmp_path}" in lack_of_space(tmp_path, 4_000_000)
+def test_less_space_than_required_is_a_lack_of_space(tmp_path, monkeypatch):
+    mounted(monkeypatch, available=3 * 2**20 // 1000 + 1)
+    assert lack_of_space(tmp_path, 3 * 2**20) is None
+    assert lack_of_space(tmp_path, 4 * 2**20) == f"the disk of {tmp_path} is full (3 MiB left, min_free_space is 4 MiB)"
 
 
-def test_there_is_no_space_at_all_where_a_file_system_is_mounted_read_only(tmp_path, monkeypatch):
+def test_a_read_only_mount_is_a_lack_of_space(tmp_path, monkeypatch):
     mounted(monkeypatch, flags=os.ST_RDONLY)
     assert f"{tmp_path} is mounted read-only; mount it read-write" in lack_of_space(tmp_path, 0)
 
 
-def test_where_the_system_says_nothing_no_lack_is_told(tmp_path):
+def test_unknown_free_space_is_not_a_lack_of_space(tmp_path):
     assert lack_of_space(tmp_path / "nowhere", 2**62) is None

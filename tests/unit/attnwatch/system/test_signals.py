@@ -9,7 +9,7 @@ def is_readable(woken):
     return bool(select.select([woken], [], [], 5)[0])
 
 
-def test_a_signal_is_handled_and_wakes_who_waits_on_the_socket():
+def test_a_signal_is_handled_and_makes_the_socket_readable():
     seen = []
     with handling(lambda number, _frame: seen.append(number)) as woken:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -20,7 +20,7 @@ def test_a_signal_is_handled_and_wakes_who_waits_on_the_socket():
     assert seen == [signal.SIGTERM, signal.SIGINT]
 
 
-def test_a_hangup_is_handled_where_that_is_asked_for():
+def test_a_hangup_is_handled_on_request():
     seen = []
     with handling(lambda number, _frame: seen.append(number), (signal.SIGHUP,)) as woken:
         os.kill(os.getpid(), signal.SIGHUP)
@@ -28,13 +28,13 @@ def test_a_hangup_is_handled_where_that_is_asked_for():
     assert seen == [signal.SIGHUP]
 
 
-def test_signals_that_nobody_asked_for_stay_as_they_were():
+def test_other_signals_keep_their_handlers():
     before = signal.getsignal(signal.SIGHUP)
     with handling(lambda _number, _frame: None):
         assert signal.getsignal(signal.SIGHUP) is before
 
 
-def test_a_storm_of_signals_fills_nothing_up():
+def test_many_signals_do_not_block_on_a_full_socket():
     seen = []
     with handling(lambda number, _frame: seen.append(number), (signal.SIGUSR1,)) as woken:
         for _ in range(5000):
@@ -44,12 +44,12 @@ def test_a_storm_of_signals_fills_nothing_up():
         drain(woken)
 
 
-def test_nothing_to_drain_is_no_error():
+def test_draining_an_empty_socket_is_not_an_error():
     with handling(lambda _number, _frame: None) as woken:
         drain(woken)
 
 
-def test_afterwards_everything_is_as_before():
+def test_previous_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with handling(lambda _number, _frame: None):
         pass

@@ -53,15 +53,15 @@ def test_too_many_bytes_are_refused_with_what_would_fit():
     with pytest.raises(SettingsError) as refused:
         check(store_per_head=True, store_per_block=True, max_attention_bytes="100 MB")
     message = str(refused.value)
-    assert "would take 1.2 GB, more than max_attention_bytes (100.0 MB)" in message
+    assert "would take 1.1 GiB, more than max_attention_bytes (95.4 MiB)" in message
     offers = [line.strip() for line in message.splitlines()[1:]]
     assert offers == [
-        "storage_interval: 13 (94.5 MB)",
-        "spatial_downsample_factor: 4 (78.6 MB)",
-        "store_per_head: false (98.4 MB)",
-        "store_per_block: false (39.4 MB)",
-        "store_per_head: false, store_per_block: false (3.4 MB)",
-        "store_attention: false (131.0 kB)",
+        "storage_interval: 13 (90.1 MiB)",
+        "spatial_downsample_factor: 4 (75 MiB)",
+        "store_per_head: false (93.9 MiB)",
+        "store_per_block: false (37.6 MiB)",
+        "store_per_head: false, store_per_block: false (3.2 MiB)",
+        "store_attention: false (128 KiB)",
     ]
 
 
@@ -71,7 +71,7 @@ def test_every_offer_fits():
         check(**settings)
     assert "storage_dtype: float16" not in str(refused.value)
     assert "store_per_head: false (6" not in str(refused.value)
-    assert "store_attention: false (131.0 kB)" in str(refused.value)
+    assert "store_attention: false (128 KiB)" in str(refused.value)
 
 
 def test_nothing_is_offered_twice():
@@ -102,7 +102,7 @@ def test_a_real_model_tells_its_shape(model, sampling):
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (3_276_000, "3.3 MB"), (10**13, "10.0 TB")],
+    [(0, "0 B"), (1000, "1000 B"), (2**10, "1 KiB"), (3_276_000, "3.1 MiB"), (2 * 2**30, "2 GiB"), (10**13, "9.1 TiB")],
 )
 def test_sizes_are_written_for_people(count, text):
     assert as_text(count) == text
