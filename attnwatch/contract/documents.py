@@ -270,8 +270,13 @@ class ReceiptDocument(ReceiptHead):
 
     model_config = ConfigDict(title="attnwatch receipt, version 1")
 
-    settings_sha256: str
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings_sha256: str = Field(
+        description="digest of the settings that differ from their defaults (JSON with sorted keys); "
+        "in receipts of version 0.1.0, of all settings"
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="the effective settings that shape pictures, defaults included"
+    )
     content: dict[str, ContentRecord] = Field(default_factory=dict)
     outputs: tuple[OutputRecord, ...] = ()
     notes: tuple[str, ...] = ()

@@ -33,7 +33,15 @@ _CLOCK_ERROR = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """All that the pictures of a video depend on. A receipt with another one is stale."""
+    """Everything that the pictures of a video depend on. A receipt with a different fingerprint is stale.
+
+    Attributes:
+        manifest_sha256: digest of the manifest.
+        settings: the settings that shape pictures, defaults included, and the selected words.
+        inputs: size in bytes of the video and each tensor file, None if absent.
+        renderer: version of the renderer.
+
+    """
 
     manifest_sha256: str
     settings: dict[str, Any]
@@ -49,26 +57,62 @@ class Fingerprint:
         inputs: dict[str, int | None],
         batch_sha256: str | None = None,
     ) -> "Fingerprint":
-        """Take the settings that shape pictures, the choice of words, and how the batch ended if its scale counts."""
-        shaping = settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+        """Build the fingerprint of one rendering.
+
+        Args:
+            manifest_sha256: digest of the manifest.
+            settings: the effective settings.
+            tokens: the selected words; None for all.
+            inputs: size in bytes of the video and each tensor file, None if absent.
+            batch_sha256: state of the batch, if the color scale is measured over the whole batch; else None.
+
+        """
+        shaping = _shaping(settings)
         shaping["tokens"] = sorted(tokens) if tokens is not None else None
         if batch_sha256 is not None:
             shaping["batch_sha256"] = batch_sha256
         return cls(manifest_sha256, shaping, inputs)
 
-    @property
+    @cached_property
     def settings_sha256(self) -> str:
-        """Digest of the settings as JSON with sorted keys."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the settings that differ from their defaults, as JSON with sorted keys.
+
+        A setting that a later version adds therefore changes no digest until somebody uses it. A changed default needs
+        a new `RENDERER_VERSION`.
+        """
+        return _digest(_without_defaults(self.settings))
 
     def matches(self, receipt: ReceiptDocument) -> bool:
-        """Tell whether a receipt speaks of the same manifest, settings, inputs and renderer."""
-        return (receipt.manifest_sha256, receipt.settings_sha256, receipt.inputs, receipt.renderer) == (
+        """Whether a receipt records the same manifest, settings, inputs and renderer."""
+        return (receipt.manifest_sha256, receipt.inputs, receipt.renderer) == (
             self.manifest_sha256,
-            self.settings_sha256,
             self.inputs,
             self.renderer,
-        )
+        ) and self.settings_sha256 in (receipt.settings_sha256, _settings_sha256_without_defaults(receipt))
+
+
+def _shaping(settings: Visualization) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+
+
+def _without_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the settings that have their default value; names that this version does not know are kept."""
+    defaults = {**_shaping(Visualization()), "tokens": None}
+    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
+
+
+def _settings_sha256_without_defaults(receipt: ReceiptDocument) -> str | None:
+    """Return what `Fingerprint.settings_sha256` was when attnwatch 0.1.0 wrote a receipt; None for later versions.
+
+    Version 0.1.0 hashed all the settings that it recorded, defaults included.
+    """
+    if receipt.settings_sha256 != _digest(receipt.settings):
+        return None
+    return _digest(_without_defaults(receipt.settings))
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

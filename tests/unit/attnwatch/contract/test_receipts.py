@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from attnwatch.contract import receipts
 from attnwatch.contract.documents import OutputRecord, json_schema
 from attnwatch.contract.receipts import (
     RENDERER_VERSION,
@@ -97,6 +99,63 @@ def test_a_setting_asks_for_a_rendering_if_and_only_if_it_shapes_pictures(place,
     receipt = rendered(place, fingerprint)
     changed = Fingerprint.of(fingerprint.manifest_sha256, other(name), None, fingerprint.inputs)
     assert seconds_until_due(receipt, changed) == (None if name in NOT_IN_PICTURES else 0)
+
+
+class WithBorder(Visualization):
+    """The settings of a later version, which has one more."""
+
+    border: int = 0
+
+
+@pytest.fixture(params=["0.1.0", "this version"])
+def older(request, place, fingerprint):
+    """The receipt of an earlier version, rendered with colormap and vmax other than the default."""
+    asked = Visualization(colormap="bone", vmax=1)
+    receipt = rendered(place, Fingerprint.of(fingerprint.manifest_sha256, asked, None, fingerprint.inputs))
+    if request.param == "0.1.0":
+        digest = hashlib.sha256(json.dumps(receipt.settings, sort_keys=True).encode()).hexdigest()
+        place.write(receipt.model_copy(update={"settings_sha256": digest}))
+    return place.read()
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [
+        ({"colormap": "bone", "vmax": 1.0}, None),
+        ({"colormap": "bone", "vmax": 1.0, "border": 2}, 0),
+        ({"colormap": "bone"}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_new_setting_asks_for_a_rendering_only_where_it_is_used(older, fingerprint, monkeypatch, asked, wait):
+    monkeypatch.setattr(receipts, "Visualization", WithBorder)
+    later = Fingerprint.of(fingerprint.manifest_sha256, WithBorder(**asked), None, fingerprint.inputs)
+    assert seconds_until_due(older, later) == wait
+
+
+def test_a_setting_that_only_a_later_version_knows_asks_for_a_rendering(place, fingerprint, monkeypatch):
+    with monkeypatch.context() as later:
+        later.setattr(receipts, "Visualization", WithBorder)
+        unknown, unused = (
+            success(place, Fingerprint.of(fingerprint.manifest_sha256, asked, None, fingerprint.inputs), (), (), 0.1)
+            for asked in (WithBorder(border=2), WithBorder())
+        )
+    assert seconds_until_due(unknown, fingerprint) == 0
+    assert seconds_until_due(unused, fingerprint) is None
+
+
+def test_a_receipt_whose_settings_are_missing_is_judged_by_their_digest(place, fingerprint):
+    receipt = rendered(place, fingerprint)
+    assert seconds_until_due(receipt.model_copy(update={"settings": {}}), fingerprint) is None
+    unknown = {"settings": {}, "settings_sha256": "1" * 64}
+    assert seconds_until_due(receipt.model_copy(update=unknown), fingerprint) == 0
+
+
+def test_the_digest_is_that_of_the_settings_that_differ_from_their_defaults():
+    made = Fingerprint.of("0" * 64, Visualization(vmax=1, colormap="bone"), ("kiss",), {}, "2" * 64)
+    text = f'{{"batch_sha256": "{"2" * 64}", "colormap": "bone", "tokens": ["kiss"], "vmax": 1.0}}'
+    assert made.settings_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert made.settings["overlay_alpha"] == 0.6
 
 
 def test_another_choice_of_words_asks_for_a_rendering(place, fingerprint):
