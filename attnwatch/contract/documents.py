@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
 from attnwatch.contract.status_document import StatusDocument
 
@@ -237,7 +238,7 @@ class OutputRecord(_Document):
     """One file that was rendered."""
 
     file: str
-    kind: str
+    kind: str = Field(description=f"what it shows: {', '.join(OutputKind)}")
     token: str
     bytes: _INDEX
     scale: tuple[float, float] = Field(description="attention values at the two ends of the colormap")

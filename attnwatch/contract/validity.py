@@ -1,6 +1,6 @@
 """What an earlier rendering has made, and whether it stays: deleting an input does not mean what was made of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,22 +39,24 @@ def removed_tensors(
     return [name for name in manifest.document.attention if stamps[name] is None and receipt.inputs.get(name)]
 
 
-def remove_outdated(place: Place, current: Iterable[OutputRecord], *, keep_overlays: bool) -> tuple[OutputRecord, ...]:
+def remove_outdated(
+    place: Place, made: Iterable[OutputRecord], *, keep: Collection[str]
+) -> tuple[OutputRecord, ...]:
     """Remove outputs that the last receipt names and this rendering no longer makes.
 
     Args:
         place: of the receipt.
-        current: what this rendering has made.
-        keep_overlays: leave those that are there, because there is no video any more to make them of.
+        made: outputs of this rendering.
+        keep: kinds of outputs that stay, because the video that they were made from was deleted.
 
-    Returns: the overlays that were kept.
+    Returns: the outputs that were kept.
 
     """
-    before, made, kept = place.read(), {output.file for output in current}, []
+    before, files, kept = place.read(), {output.file for output in made}, []
     for output in before.outputs if before else ():
-        if output.file in made or Path(output.file).name != output.file:
+        if output.file in files or Path(output.file).name != output.file:
             continue
-        if not (keep_overlays and output.kind == "overlay"):
+        if output.kind not in keep:
             (place.directory / output.file).unlink(missing_ok=True)
         elif stamp_of(place.directory / output.file) is not None:
             kept.append(output)
