@@ -18,8 +18,9 @@ from attnwatch.batches.discover import find_videos, manifest_of
 from attnwatch.batches.videos import open_attention, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.contract.kinds import OutputKind, only
-from attnwatch.contract.manifest import Manifest, read_document, verify
+from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.contract.names import default_video_id, is_manifest
+from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError
 from attnwatch.jobs.video import Job, run

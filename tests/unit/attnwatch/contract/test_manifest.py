@@ -5,7 +5,8 @@ import stat
 
 import pytest
 
-from attnwatch.contract.manifest import MAX_DOCUMENT_BYTES, read_manifest, verify
+from attnwatch.contract.manifest import read_manifest, verify
+from attnwatch.contract.reading import MAX_DOCUMENT_BYTES
 from attnwatch.errors import ManifestError, NotReadyError
 from tests.support import file_record, write_manifest
 
