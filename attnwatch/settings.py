@@ -23,7 +23,7 @@ class _Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_boolean(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - whatever was given
+    def _refuse_boolean(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any value
         """Refuse true and false where another type is expected; Python would accept them as 1 and 0."""
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise PydanticCustomError("boolean", "a value other than true or false")
@@ -31,7 +31,7 @@ class _Settings(BaseModel):
 
 
 class Visualization(_Settings):
-    """What to render, and how it looks. A batch can ask for these settings in its manifests."""
+    """Settings of pictures: which outputs to render, and how they look. A batch can set them in its manifests."""
 
     auto_generate_per_video: bool = Field(default=True, description="render each video as soon as it is finished")
     auto_generate_videos: bool = Field(

@@ -34,7 +34,7 @@ def _inside(path: str) -> str:
 
 
 def _inside_batch(path: str) -> str:
-    """Check a path as `_inside` does, but allow the way up to the tensors of an older batch."""
+    """Check a path as `_inside` does, but allow `../` to the tensors of an older batch."""
     _inside(_OLDER_TENSORS.sub("", path))
     return path
 

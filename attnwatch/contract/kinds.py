@@ -1,4 +1,4 @@
-"""Kinds of outputs: names, settings and requirements of the attention videos that can be made of one word."""
+"""Kinds of outputs: names, settings and requirements of the attention videos of a word."""
 
 from enum import StrEnum
 from typing import Self
@@ -21,7 +21,7 @@ class OutputKind(StrEnum):
     needs_source: bool
 
     def __new__(cls, name: str, setting: str, per_frame: bool, needs_source: bool) -> Self:
-        """Build a member from its row in the table below: value, setting, per_frame, needs_source."""
+        """Build a member from one of the rows below."""
         kind = str.__new__(cls, name)
         kind._value_ = name
         kind.setting, kind.per_frame, kind.needs_source = setting, per_frame, needs_source
@@ -42,5 +42,5 @@ class OutputKind(StrEnum):
 
 
 def only(kind: OutputKind, settings: Visualization) -> Visualization:
-    """Return the settings changed to ask for one kind of output and no other."""
+    """Return the settings, changed to ask only for one kind of output."""
     return settings.model_copy(update={other.setting: other is kind for other in OutputKind})

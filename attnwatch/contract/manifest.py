@@ -31,8 +31,8 @@ class Manifest:
         video: absolute path of the video, which may be absent.
         attention: absolute paths of the tensor files, in step order; in an older batch, of folders of such files.
         output_directory: folder of the video's outputs and receipt.
-        finished_by: evidence that the video is complete: a `manifest` is enough by itself; a `summary`, or `quiet`
-            (no evidence), count only after the files have not changed for a while.
+        finished_by: evidence that the video is complete: a `manifest` suffices; a `summary`, or `quiet` (no
+            evidence), count only after the files have not changed for a while.
         notes: remarks for the receipt about data that was missing or ambiguous.
 
     """

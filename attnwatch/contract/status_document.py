@@ -42,7 +42,7 @@ class FailureRecord(_Record):
 
 
 class WatcherRecord(_Record):
-    """What a running watcher reports about itself."""
+    """State of a running watcher, as reported by itself."""
 
     host: str
     pid: int

@@ -18,11 +18,12 @@ from tests.support import Batch, attnwatch, environment, read_receipt, watching
 ARCHIVES = Path(__file__).parent / "receipts_0.1.0"
 OPTIONS = {
     "default": [],
+    "collection": [],
     "tokens": ["--tokens", "kiss"],
     "settings": ["--set", "per_video_quality=fast", "--set", "overlay_alpha=1", "--set", "static_duration=1"],
 }
-FAILED = {"default": 1, "tokens": 0, "settings": 0}
-"""Exit codes: the archive `default` holds a refused manifest and a video that was given up."""
+EXIT_CODES = {"default": 1, "collection": 0, "tokens": 0, "settings": 0}
+"""The archive `default` holds a refused manifest and a video that was given up."""
 
 REFUSED = "refused_20260102_030405"
 WITH_A_NEW_SETTING = """
@@ -60,6 +61,11 @@ def copied(name, folder):
 
 def receipts_in(folder):
     return sorted(folder.rglob("*.rendered.json"))
+
+
+def original(path, archive):
+    """Return the folder of a copied file in the committed archive."""
+    return ARCHIVES / archive.name / path.parent.relative_to(archive)
 
 
 def visible_files(folder):
@@ -114,13 +120,26 @@ def test_an_untouched_archive_of_0_1_0_is_not_rendered_again(name, run, tmp_path
     archive = copied(name, tmp_path)
     before = visible_files(archive)
     done = run(archive, "--once", *OPTIONS[name])
-    assert done.returncode == FAILED[name], done.stderr
+    assert done.returncode == EXIT_CODES[name], done.stderr
     assert videos_to_render(done) == 0
     assert "✅" not in done.stderr
     assert visible_files(archive) == before
 
 
-@pytest.mark.parametrize(("name", "videos"), [("default", 4), ("tokens", 1), ("settings", 1)])
+@pytest.mark.parametrize("name", ["tokens", "settings"])
+def test_a_copy_with_new_file_times_is_verified_by_content_and_not_rendered_again(name, tmp_path):
+    archive = shutil.copytree(ARCHIVES / name, tmp_path / name)
+    before = {path: state for path, state in visible_files(archive).items() if path not in receipts_in(archive)}
+    done = attnwatch(archive, "--once", *OPTIONS[name])
+    assert done.returncode == 0, done.stderr
+    assert before.items() <= visible_files(archive).items()
+    for path in receipts_in(archive):
+        then, now = (json.loads((folder / path.name).read_text()) for folder in (original(path, archive), path.parent))
+        assert then["content"] != now["content"]
+        assert {**then, "content": now["content"]} == now
+
+
+@pytest.mark.parametrize(("name", "videos"), [("default", 4), ("collection", 1), ("tokens", 1), ("settings", 1)])
 def test_a_setting_that_changes_pictures_makes_these_receipts_stale(name, videos, tmp_path):
     """Without this, the tests above would also pass if settings were not compared at all."""
     archive = copied(name, tmp_path)
