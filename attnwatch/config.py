@@ -1,6 +1,6 @@
-"""Settings: flag > environment variable > YAML file > what the batch asks for > default.
+"""Merges settings: flag > environment variable > YAML file > manifest of the batch > default.
 
-Every layer is validated by itself, so that an error names the place where the wrong value stands.
+Each layer is validated separately, so that an error names the source of the invalid value.
 """
 
 import os
@@ -38,14 +38,14 @@ GENERATOR_ATTENTION_KEYS = frozenset(
 )
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
 
-# The watcher's keys of that block stand on two levels.
+# The watcher's keys of that block are on two levels.
 SWITCHES = frozenset({"auto_generate_per_video", "auto_generate_videos"})
 _PARAMS = "visualization_params"
 _PARAM_NAMES = frozenset(Visualization.model_fields) - SWITCHES
 
 
 class Settings(BaseModel):
-    """All settings of one run: the watcher's own, and what it says about pictures."""
+    """Settings of one run: those of the watcher, and the picture settings that it overrides."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,10 +53,14 @@ class Settings(BaseModel):
     visualization: dict[str, Any] = Field(default_factory=dict)
 
     def for_batch(self, requested: Mapping[str, Any], manifest: Path) -> tuple[Visualization, tuple[str, ...]]:
-        """Return the effective rendering settings for one manifest, and a note per name that is not known.
+        """Return the effective rendering settings for one manifest, and a note for each unknown name in it.
+
+        Args:
+            requested: `visualization` of the manifest.
+            manifest: path of the manifest, for errors.
 
         Raises:
-            ConfigError: the batch asks for a value that a setting cannot have, by itself or beside the watcher's own.
+            ConfigError: a requested value is invalid, alone or in combination with the watcher's settings.
 
         """
         fields = Visualization.model_fields
@@ -80,16 +84,16 @@ def load_settings(
     *,
     spell_flag: Callable[[str], str] = _flag_name,
 ) -> Settings:
-    """Merge the configuration file, the environment and the flags (by setting name).
+    """Merge the configuration file, the environment and the flags.
 
     Args:
-        config: the file; None for none.
-        flags: what was asked for in this run.
-        environment: variables, the settings among them.
-        spell_flag: from a setting's name to how the user wrote its flag, for errors.
+        config: path of the configuration file, if any.
+        flags: values by setting name.
+        environment: environment variables.
+        spell_flag: returns the flag of a setting as the user typed it, for errors.
 
     Raises:
-        ConfigError: naming the place, what was found there and what was expected.
+        ConfigError: a setting is unknown or invalid; names its source, the value and what was expected.
 
     """
     watcher: dict[str, Any] = {}
@@ -109,17 +113,17 @@ def load_settings(
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings among the environment variables; their values are read as YAML scalars."""
+    """Return the settings in the environment variables, with values parsed as YAML."""
     names = {_environment_name(name): name for name in (*Watcher.model_fields, *Visualization.model_fields)}
     for variable in environment:
         is_unknown = variable.startswith(ENVIRONMENT_PREFIX) and variable not in names
         if is_unknown and (found := nearest(variable, names, cutoff=0.85)):
-            raise ConfigError(f"environment variable {variable}: found no such setting; did you mean {found[0]}?")
+            raise ConfigError(f"environment variable {variable}: found an unknown setting; did you mean {found[0]}?")
     return {name: parse_value(environment[variable]) for variable, name in names.items() if variable in environment}
 
 
-def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML says
-    """Read a value as YAML does: `5`, `true`, `null`, `[12, 8]`, `viridis`."""
+def parse_value(text: str) -> Any:  # noqa: ANN401 - any YAML value
+    """Parse a value as YAML: `5`, `true`, `null`, `[12, 8]`, `viridis`."""
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -139,12 +143,12 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     watcher = _validated(Watcher, _block(path, document, "watcher"), f"{path}: watcher.")
     present = [name for name in ATTENTION_BLOCKS if name in document]
     if len(present) > 1:
-        raise ConfigError(f"{path}: found both {present[0]} and {present[1]}; expected one; keep {present[0]}")
+        raise ConfigError(f"{path}: found both {present[0]} and {present[1]}; expected one of them; keep {present[0]}")
     return watcher, _attention_block(path, document, present[0]) if present else {}
 
 
 def _attention_block(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Take the watcher's part of the block: the switches, and all other settings one level below them."""
+    """Return the watcher's settings in the block: the switches, and all others one level below."""
     block = _block(path, document, name)
     params = _block(path, block, _PARAMS, f"{name}.")
     own = {key: value for key, value in block.items() if key not in GENERATOR_ATTENTION_KEYS and key != _PARAMS}
@@ -157,10 +161,10 @@ def _attention_block(path: Path, document: dict[str, Any], name: str) -> dict[st
 def _placed(
     values: dict[str, Any], names: frozenset[str], known: list[str], prefix: str, elsewhere: str
 ) -> dict[str, Any]:
-    """Return the values, if all of them are settings and stand where FORMAT.md has them."""
+    """Validate and return the values if all of them are settings that belong in this place."""
     for name in values:
         if name not in names and name in Visualization.model_fields:
-            raise ConfigError(f"{prefix}{name}: found in this place; {elsewhere}; move it there")
+            raise ConfigError(f"{prefix}{name}: found in the wrong place; {elsewhere}; move it there")
     return _validated(Visualization, values, prefix, known=known)
 
 
@@ -191,10 +195,10 @@ def _validated(
     model: type[BaseModel],
     values: dict[str, Any],
     prefix: str,
-    spell: Any = str,  # noqa: ANN401 - a function from a field's name to how the user wrote it
+    spell: Any = str,  # noqa: ANN401 - a function of one string, as `load_settings` takes
     known: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the values as they are, once the model accepts them; without null where it is as good as absent."""
+    """Check the values against the model; return them without each null that means the same as absent."""
     values = {name: value for name, value in values.items() if value is not None or _means_something(model, name)}
     try:
         model.model_validate(values)
@@ -210,10 +214,10 @@ def _validated(
         is_one_of_several = len({entry["loc"] for entry in error.errors() if entry["loc"][:1] == (name,)}) > 1
         expected = "" if is_one_of_several else f"expected {detail['msg'].removeprefix('Input should be ')}; "
         found = repr(values.get(name, detail["input"]))
-        raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}it is: {about}") from None
+        raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}meaning: {about}") from None
     return values
 
 
 def _means_something(model: type[BaseModel], name: str) -> bool:
-    """Tell whether null is a value of a setting, or the name is not known at all."""
+    """Whether null is a valid value of a setting; true for unknown names, so that they are reported."""
     return name not in model.model_fields or model.model_fields[name].default is None

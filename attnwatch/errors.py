@@ -1,19 +1,18 @@
-"""Everything that `attnwatch` raises on purpose.
+"""The exceptions that `attnwatch` raises.
 
     AttnwatchError
-    ├── ConfigError            a flag, an environment variable or a configuration file is wrong
-    ├── ContractError          a file breaks the contract of FORMAT.md: carries one or more `Problem`s
-    │   ├── ManifestError      ... the manifest, the batch file or a path that it names
+    ├── ConfigError            a flag, an environment variable or a configuration file is invalid
+    ├── ContractError          a file violates the contract of FORMAT.md; carries one or more `Problem`s
+    │   ├── ManifestError      ... a manifest, a batch file, or a path in one of them
     │   └── TensorError        ... a tensor file
-    ├── NotReadyError          files that a manifest names are not there yet, or not whole yet
-    ├── VideoError             a video that cannot be decoded, or a picture that cannot be encoded
-    ├── BusyError              another process is rendering this video right now
-    ├── JobError               a rendering job crashed, ran out of time or failed
-    ├── EngineError            renderings can no longer be started
-    └── UnknownNameError       no video or word has this name; a `KeyError` too
+    ├── NotReadyError          files that a manifest names are missing or incomplete
+    ├── VideoError             a video cannot be decoded, or a picture cannot be encoded
+    ├── BusyError              another process is rendering this video
+    ├── JobError               a rendering job crashed, timed out or failed
+    ├── EngineError            rendering jobs can no longer be started
+    └── UnknownNameError       no video or word has this name; also a `KeyError`
 
-`ContractError` and `VideoError` say that the input is wrong: the same input fails again.
-The others may pass by themselves.
+`ContractError` and `VideoError` mean invalid input, which would fail again. The others may be temporary.
 """
 
 from collections.abc import Iterable
@@ -23,16 +22,16 @@ from pathlib import Path
 
 
 class AttnwatchError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
 
 class ConfigError(AttnwatchError):
-    """A setting is unknown or has a value that it cannot have."""
+    """A setting is unknown or has an invalid value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One way in which a file breaks the contract, in the words of whoever writes such files."""
+    """One violation of the contract in a file, described for the author of the program that wrote it."""
 
     file: Path
     field: str
@@ -45,7 +44,7 @@ class Problem:
 
 
 class ContractError(AttnwatchError):
-    """A file breaks the contract of FORMAT.md."""
+    """A file violates the contract of FORMAT.md."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -53,15 +52,15 @@ class ContractError(AttnwatchError):
 
 
 class ManifestError(ContractError):
-    """A manifest, a batch file, or a path in one of them breaks the contract."""
+    """A manifest, a batch file, or a path in one of them violates the contract."""
 
 
 class TensorError(ContractError):
-    """A tensor file breaks the contract."""
+    """A tensor file violates the contract."""
 
 
 class NotReadyError(AttnwatchError):
-    """Files that a manifest names are missing or shorter than it says, and may still be on their way."""
+    """Files that a manifest names are missing or too short, possibly because they are still being written."""
 
 
 class VideoError(AttnwatchError):
@@ -77,13 +76,13 @@ class JobError(AttnwatchError):
 
 
 class EngineError(AttnwatchError):
-    """What rendering jobs are started from is gone."""
+    """The process that starts rendering jobs is gone."""
 
 
 class UnknownNameError(AttnwatchError, KeyError):
-    """A batch has no video of this name, or a video no word."""
+    """A batch has no video, or a video has no word, of this name."""
 
-    __str__ = Exception.__str__  # KeyError's own would quote the message
+    __str__ = Exception.__str__  # that of KeyError would quote the message
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:

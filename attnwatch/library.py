@@ -16,8 +16,10 @@ from pydantic import BaseModel
 from attnwatch.batches.discover import find_videos, manifest_of
 from attnwatch.batches.videos import open_attention, outputs_of, read_video
 from attnwatch.config import load_settings
-from attnwatch.contract.manifest import Manifest, read_document, verify
+from attnwatch.contract.kinds import OutputKind, only
+from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.contract.names import default_video_id, is_manifest
+from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError, nearest
 from attnwatch.jobs.video import Job, run
@@ -31,7 +33,6 @@ PathName: TypeAlias = str | PathLike[str]
 Choice: TypeAlias = int | str | Sequence[int] | None  # one, a range such as "0-9" (ends included), several, or all
 
 _AXES = {"steps": "step", "layers": "layer", "heads": "head"}
-_NOT_OVERLAY = ("generate_attention_only", "generate_aggregated", "generate_step_evolution")
 _log = logging.getLogger(__name__)
 
 
@@ -172,10 +173,10 @@ class Video:
         with _reader(self.manifest) as reader:
             slug = self._select(reader, word).slug
         pictures, watcher = _effective(self.manifest, settings)
-        pictures = pictures.model_copy(update={**dict.fromkeys(_NOT_OVERLAY, False), "generate_overlay": True})
         verify(self.manifest, video_may_be_absent=False)
         with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
-            rendering = render_outputs(self.manifest, pictures, Path(folder), tokens=(slug,), threads=watcher.workers)
+            asked = only(OutputKind.OVERLAY, pictures)
+            rendering = render_outputs(self.manifest, asked, Path(folder), tokens=(slug,), threads=watcher.workers)
             (output,) = (output for output in rendering.outputs if output.token == slug)
             return Clip(output.file, output.path.read_bytes())
 

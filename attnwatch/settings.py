@@ -1,4 +1,4 @@
-"""What can be set, with defaults and meanings; the README's table is checked against it."""
+"""All settings of attnwatch, with defaults, limits and descriptions; the tables for users are generated from them."""
 
 import os
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ Inches = Annotated[float, Field(ge=1, le=100)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
-# Which of an axis: one number, a range with both ends such as "0-9", or a list.
+# Entries of one axis: a number, an inclusive range such as "0-9", or a list.
 Choice = Annotated[int, Field(strict=True)] | Annotated[str, Field(pattern=r"^\d+-\d+$")] | tuple[int, ...]
 Rate = Annotated[float, Field(ge=0.1, le=240)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,115 +24,127 @@ class _Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_no_boolean(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - whatever was given
-        """Refuse true and false where something else is expected; Python takes them for 1 and 0."""
+    def _refuse_boolean(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any value
+        """Refuse true and false where another type is expected; Python would accept them as 1 and 0."""
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise PydanticCustomError("boolean", "a value that is not true or false")
+            raise PydanticCustomError("boolean", "a value other than true or false")
         return value
 
 
 class Visualization(_Settings):
-    """What is rendered, and how it looks. A batch may ask for these in its manifests."""
+    """Settings of pictures: which outputs to render, and how they look. A batch can set them in its manifests."""
 
     auto_generate_per_video: bool = Field(default=True, description="render each video as soon as it is finished")
     auto_generate_videos: bool = Field(
-        default=False, description="collect all attention videos of a batch in one folder when the batch has ended"
+        default=False, description="collect all attention videos of a batch in one folder when the batch ends"
     )
     generate_attention_only: bool = Field(default=True, description="make `..._attention.mp4`: the map alone")
     generate_overlay: bool = Field(default=True, description="make `..._overlay.mp4`: the map over the source video")
     generate_aggregated: bool = Field(
-        default=True, description="make `..._static.mp4`: the mean over time, as a still picture"
+        default=True, description="make `..._static.mp4`: the mean over time as a still picture"
     )
     generate_step_evolution: bool = Field(
-        default=False, description="make `..._evolution.mp4`: the map after each denoising step, one after the other"
+        default=False, description="make `..._evolution.mp4`: the map at each denoising step, one after the other"
     )
-    colormap: str = Field(default="hot", description="any matplotlib colormap")
+    colormap: str = Field(default="hot", description="name of a matplotlib colormap")
     overlay_alpha: Share = Field(
-        default=0.6, description="share of the map in the overlay: 0 shows the source alone, 1 the map alone"
+        default=0.6, description="opacity of the map in the overlay: 0 shows only the source, 1 only the map"
     )
     normalization: Literal["video", "frame", "batch"] = Field(
         default="video",
-        description="what the colormap spans: the values of the `video`, of each `frame`, or of the word in the whole "
-        "`batch` (in its collection only, which `auto_generate_videos` or `attnwatch collect` makes; beside the "
-        "videos, `vmin` and `vmax` can stand in for it)",
+        description="range of the colormap: the values of the `video`, of each `frame`, or of the word in the whole "
+        "`batch`; `batch` applies only to the collection, which `auto_generate_videos` or `attnwatch collect` makes; "
+        "for the outputs beside each video, set `vmin` and `vmax` instead",
     )
-    vmin: float | None = Field(default=None, description="attention value of the colormap's lower end; null: measured")
-    vmax: float | None = Field(default=None, description="attention value of the colormap's upper end; null: measured")
+    vmin: float | None = Field(
+        default=None, description="attention value at the lower end of the colormap; null: measured"
+    )
+    vmax: float | None = Field(
+        default=None, description="attention value at the upper end of the colormap; null: measured"
+    )
     clip: tuple[Percentile, Percentile] | None = Field(
-        default=None, description="percentiles that measured ends are taken from, such as [1, 99]; null: the extremes"
+        default=None, description="percentiles to use as measured ends, such as [1, 99]; null: minimum and maximum"
     )
-    invert: bool = Field(default=False, description="let the colormap's lower end stand for the highest attention")
-    threshold: Share = Field(default=0.0, description="show attention below this share of the scale like the lowest")
+    invert: bool = Field(
+        default=False, description="reverse the colormap, so that its lower end shows the highest attention"
+    )
+    threshold: Share = Field(
+        default=0.0, description="show attention below this share of the scale as the lowest value"
+    )
     interpolation_steps: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         default=None,
-        description="values between two latent frames: null is smooth, 0 holds each latent frame, n makes n in between",
+        description="interpolation between latent frames: null is smooth, 0 holds each latent frame, n adds n values",
     )
     steps: Choice | None = Field(
         default=None,
-        description="denoising steps to average: null for all (the stored mean, where there is one), "
-        "one (`-1`: the last), `0-9`, or a list",
+        description="denoising steps to average: null for all (the stored mean, if there is one), "
+        "a number (`-1` is the last), a range such as `0-9`, or a list",
     )
-    layers: Choice | None = Field(default=None, description="layers to average, likewise, where they are stored")
-    heads: Choice | None = Field(default=None, description="attention heads to average, likewise")
+    layers: Choice | None = Field(default=None, description="layers to average, in the same form; needs stored layers")
+    heads: Choice | None = Field(
+        default=None, description="attention heads to average, in the same form; needs stored heads"
+    )
     figsize: tuple[Inches, Inches] | None = Field(
         default=None,
-        description="width and height in inches at 100 dpi: attention-only and static videos become figures with a "
-        "title, a frame counter and a colorbar; null: the plain map at the size of the video",
+        description="width and height in inches at 100 dpi of a figure with a title, a frame counter and a colorbar "
+        "around the map in attention-only and static videos; null: the plain map at the size of the video",
     )
-    include_colorbar: bool = Field(default=True, description="draw the colorbar in figures")
+    include_colorbar: bool = Field(default=True, description="draw a colorbar in figures")
     static_duration: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=3.0, description="length of the static video in seconds"
     )
     fps: Rate | None = Field(
-        default=None, description="frames per second of the outputs, for the same duration; null: as the video"
+        default=None, description="frames per second of the outputs, with the same duration; null: those of the video"
     )
-    quality: Quality = Field(default="balanced", description="encoder effort and size: `fast`, `balanced` or `high`")
-    per_video_fps: Rate | None = Field(default=None, description="`fps` of what is rendered per video; null: `fps`")
+    quality: Quality = Field(
+        default="balanced", description="encoder effort and file size: `fast`, `balanced` or `high`"
+    )
+    per_video_fps: Rate | None = Field(default=None, description="`fps` of the outputs beside each video; null: `fps`")
     per_video_quality: Quality | None = Field(
-        default=None, description="`quality` of what is rendered per video; null: `quality`"
+        default=None, description="`quality` of the outputs beside each video; null: `quality`"
     )
-    batch_fps: Rate | None = Field(default=None, description="`fps` of the collection at the end; null: `fps`")
+    batch_fps: Rate | None = Field(default=None, description="`fps` of the collection of a batch; null: `fps`")
     batch_quality: Quality | None = Field(
-        default=None, description="`quality` of the collection at the end; null: `quality`"
+        default=None, description="`quality` of the collection of a batch; null: `quality`"
     )
     visualization_timeout: Annotated[float, Field(gt=0, le=86400)] = Field(
-        default=120.0, description="seconds that rendering one video may take"
+        default=120.0, description="time limit in seconds for rendering one video"
     )
     fail_on_visualization_error: bool = Field(
-        default=False, description="stop at the first video that cannot be rendered (exit code 1) instead of going on"
+        default=False, description="exit with code 1 at the first video that cannot be rendered, instead of continuing"
     )
 
     @field_validator("colormap")
     @classmethod
-    def _is_a_colormap(cls, name: str) -> str:
-        from matplotlib import colormaps  # noqa: PLC0415 - 0.2 s, only when a colormap is asked for
+    def _require_colormap(cls, name: str) -> str:
+        from matplotlib import colormaps  # noqa: PLC0415 - takes 0.2 s, so only when a colormap is set
 
         if name not in colormaps:
             near = nearest(name, colormaps, most=3, cutoff=0.4)
-            hint = f"nearest: {', '.join(near)}" if near else "see matplotlib's list of colormaps"
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see matplotlib's list of colormaps"
             raise PydanticCustomError("colormap", "the name of a matplotlib colormap; {hint}", {"hint": hint})
         return name
 
     @model_validator(mode="after")
-    def _ends_in_order(self) -> "Visualization":
+    def _require_ascending_ends(self) -> "Visualization":
         for name, ends in (("vmin and vmax", (self.vmin, self.vmax)), ("clip", self.clip or (None, None))):
             low, high = ends
             if low is not None and high is not None and low >= high:
-                message = "{name} in ascending order, but they are {low} and {high}"
+                message = "{name} in ascending order, not {low} and {high}"
                 raise PydanticCustomError("order", message, {"name": name, "low": low, "high": high})
         return self
 
     @property
     def measures_batch(self) -> bool:
-        """Whether the colour scale has an end that is measured over the whole batch."""
+        """Whether an end of the color scale is measured over the whole batch."""
         return self.normalization == "batch" and None in (self.vmin, self.vmax)
 
     def per_video(self) -> "Visualization":
-        """Return what holds for rendering per video."""
+        """Return the settings for the outputs beside each video."""
         return self._resolved(self.per_video_fps, self.per_video_quality)
 
     def for_collection(self) -> "Visualization":
-        """Return what holds for the collection at the end of a batch."""
+        """Return the settings for the collection of a batch."""
         return self._resolved(self.batch_fps, self.batch_quality)
 
     def _resolved(self, fps: float | None, quality: Quality | None) -> "Visualization":
@@ -141,7 +153,7 @@ class Visualization(_Settings):
         return self.model_copy(update={**mode_only, **own})
 
 
-# Settings that say how to work, not what the pictures look like: changing them asks for no new rendering.
+# Settings that do not affect pictures; changing them makes no receipt stale.
 NOT_IN_PICTURES = frozenset(
     {"auto_generate_per_video", "auto_generate_videos", "visualization_timeout", "fail_on_visualization_error"}
 )
@@ -152,41 +164,42 @@ def _half_the_cores() -> int:
 
 
 class Watcher(_Settings):
-    """How the daemon works. Only its own configuration sets these."""
+    """How the watcher works. A batch cannot set these."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         default_factory=_half_the_cores,
-        description="videos rendered at the same time (default: half of the cores)",
+        description="number of videos rendered at the same time (default: half of the CPU cores)",
     )
     rescan_interval: Annotated[float, Field(ge=0.1)] = Field(
         default=60.0,
         description="seconds between two scans of the whole folder; "
-        "sooner where file events miss something, later where scans take long",
+        "shorter where file events are unreliable, longer where scans are slow",
     )
     max_attempts: Annotated[int, Field(ge=1)] = Field(
-        default=3, description="how often a video is tried before it is left alone; twice where its files are wrong"
+        default=3, description="maximum number of attempts for a video; at most 2 if its files are invalid"
     )
     retry_backoff: Annotated[float, Field(ge=0)] = Field(
-        default=30.0, description="seconds before the second attempt; doubled for each further one"
+        default=30.0, description="seconds before the second attempt; doubled for each further attempt"
     )
     nice: Annotated[int, Field(ge=0, le=19)] = Field(
-        default=10, description="niceness of renderings: a generation on the same machine goes first"
+        default=10, description="niceness of rendering processes, so that generation on the same machine has priority"
     )
     memory_limit: ByteSize | None = Field(
         default=ByteSize(2 * 2**30),
-        description="memory that rendering one video may take, such as `4GiB`; null: no limit",
+        description="memory limit for rendering one video, such as `4GiB`; null: no limit",
     )
     min_free_space: ByteSize = Field(
         default=ByteSize(100 * 2**20),
-        description="nothing is started while the disk that it goes to has less left, such as `1GiB`",
+        description="free space, such as `1GiB`, below which no rendering to a disk is started",
     )
     settle_time: Annotated[float, Field(ge=0)] = Field(
         default=10.0,
-        description="seconds for which the files of an older batch's video must not have changed before it is rendered",
+        description="seconds without changes before a video of an older batch is rendered, if `summary.json` exists",
     )
     settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
-        default=120.0, description="likewise, where no `summary.json` says that they are complete"
+        default=120.0,
+        description="seconds without changes before a video of an older batch is rendered, without `summary.json`",
     )
     file_events: bool = Field(
-        default=True, description="notice new videos by file events; false: by scanning only, every 10 s at least"
+        default=True, description="detect new videos by file events; false: only by scanning, at least every 10 s"
     )

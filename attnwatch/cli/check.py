@@ -11,8 +11,9 @@ from attnwatch.batches.discover import find_files, find_videos
 from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.config import Settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
-from attnwatch.contract.manifest import BATCH_FILE, Manifest, read_document, verify
+from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
+from attnwatch.contract.reading import read_document
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
 from attnwatch.render.source import VideoSource
 

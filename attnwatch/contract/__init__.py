@@ -1,1 +1,1 @@
-"""The on-disk contract (FORMAT.md): documents, manifests, receipts, and when a receipt is still valid."""
+"""The on-disk contract of FORMAT.md: names, documents, manifests, receipts, and when a receipt becomes stale."""

@@ -1,19 +1,19 @@
-"""Exponential backoff, the one way in which anything here waits longer after each failure."""
+"""Exponential backoff: how long retries and pauses wait after repeated failures."""
 
 import random
 from dataclasses import dataclass
 
-_MOST_DOUBLINGS = 60  # 2**60 seconds are beyond any limit; more would only overflow a float
+_MOST_DOUBLINGS = 60  # 2**60 seconds exceed any limit; more doublings would overflow a float
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Waiting times that double from one failure to the next.
+    """Waiting times that double with each failure.
 
     Attributes:
         first: seconds to wait after the first failure.
-        longest: seconds that no wait exceeds, jitter aside.
-        jitter: share of the wait by which it varies at random, so that retries of many videos spread out.
+        longest: upper limit in seconds, before jitter.
+        jitter: maximum random change as a share of the wait, so that retries of many videos spread out.
 
     """
 
@@ -22,7 +22,7 @@ class Backoff:
     jitter: float = 0.0
 
     def wait(self, failures: int) -> float:
-        """Return the seconds to wait after a number of consecutive failures, counted from 1."""
+        """Return the seconds to wait after this number of consecutive failures (at least 1)."""
         doublings = min(max(0, failures - 1), _MOST_DOUBLINGS)
         seconds = min(self.longest, self.first * 2.0**doublings)
-        return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - spreads retries, keeps no secret
+        return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - not used for security

@@ -1,152 +1,92 @@
-"""The documents of the on-disk contract (FORMAT.md) as pydantic models; `configs/schema/` is generated from them."""
+"""Pydantic models of the documents in FORMAT.md; the JSON Schemas in `configs/schema/` are generated from them."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
+from attnwatch.contract.fields import Count, Document, FormatField, Identifier, Index, RelativePath, TensorPath
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
 from attnwatch.contract.status_document import StatusDocument
 
-_FORMAT_PATTERN = r"^attnwatch/1(\.[0-9]+)?$"
-_PATH_PATTERN = r"^(?!/)(?!([^\x00]*/)?\.\.(/|$))[^\x00]+$"
-_TENSOR_PATH_PATTERN = rf"^(?:(?:\.\./){{1,2}}attention_maps/)?{_PATH_PATTERN[1:]}"
-_CLIMBING = re.compile(r"^(\.\./){1,2}attention_maps/")
-_ID_PATTERN = r"^[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"
-_COUNT = Annotated[int, Field(ge=1, le=2**31 - 1)]
-_INDEX = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
-_FormatField = Annotated[str, Field(pattern=_FORMAT_PATTERN, description="the version of the contract, 'attnwatch/1'")]
+class FileRecord(Document):
+    """Size and digest of one file."""
+
+    bytes: Index = Field(description="size of the file in bytes")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 digest of the file, 64 hexadecimal digits")
 
 
-def _inside(path: str) -> str:
-    """Refuse what the pattern refuses and say why; pydantic's regular expressions have no lookahead."""
-    reasons = {
-        "absolute": path.startswith("/"),
-        "a way up ('..')": ".." in path.split("/"),
-        "no text (NUL)": "\0" in path,
-    }
-    for reason, applies in reasons.items():
-        if applies:
-            expected = "the path of a file inside the manifest's directory, relative to it; this one is {reason}"
-            raise PydanticCustomError("path", expected, {"reason": reason})
-    return path
-
-
-def _inside_batch(path: str) -> str:
-    """Refuse what `_inside` refuses, but for the way up to the tensors of an older batch."""
-    _inside(_CLIMBING.sub("", path))
-    return path
-
-
-_PathField = Annotated[
-    str,
-    Field(
-        description="a path relative to the manifest's directory, inside it",
-        min_length=1,
-        json_schema_extra={"pattern": _PATH_PATTERN},
-    ),
-    AfterValidator(_inside),
-]
-
-
-_TensorPathField = Annotated[
-    str,
-    Field(
-        description="a path relative to the manifest's directory, inside it or in an older batch's attention_maps",
-        min_length=1,
-        json_schema_extra={"pattern": _TENSOR_PATH_PATTERN},
-    ),
-    AfterValidator(_inside_batch),
-]
-
-
-class _Document(BaseModel):
-    """Strict about the types of known fields, indifferent to unknown ones."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class FileRecord(_Document):
-    """Size and digest of one file, as written."""
-
-    bytes: _INDEX = Field(description="the size of the file in bytes")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the SHA-256 of the file, 64 hexadecimal digits")
-
-
-class TokenRecord(_Document):
+class TokenRecord(Document):
     """One tracked occurrence of a word."""
 
     slug: str = Field(min_length=1, max_length=MAX_SLUG_BYTES, description="name of the word's tensors and outputs")
     text: str = Field(description="the exact words as marked in the template")
-    span: tuple[_INDEX, _INDEX] | None = Field(default=None, description="[start, end) in generation.prompt")
-    positions: tuple[_INDEX, ...] = Field(default=(), description="positions in the text encoder's sequence")
-    ids: tuple[_INDEX, ...] = Field(default=(), description="ids of the sub-tokens")
-    slot: _COUNT | None = Field(default=None, description="number of the template's [...] it stands in")
+    span: tuple[Index, Index] | None = Field(default=None, description="[start, end) in generation.prompt")
+    positions: tuple[Index, ...] = Field(default=(), description="positions in the text encoder's sequence")
+    ids: tuple[Index, ...] = Field(default=(), description="ids of the sub-tokens")
+    slot: Count | None = Field(default=None, description="number of the template's [...] that contains it")
 
 
-class Grid(_Document):
-    """The latent grid, and how latent frames map to video frames."""
+class Grid(Document):
+    """The latent grid and its mapping to video frames."""
 
-    frames: _COUNT = Field(description="latent frames")
-    height: _COUNT = Field(description="rows of latent tokens")
-    width: _COUNT = Field(description="columns of latent tokens")
-    temporal_stride: _COUNT = Field(default=1, description="video frames per latent frame")
-    causal_first_frame: bool = Field(default=False, description="latent frame 0 covers video frame 0 alone")
+    frames: Count = Field(description="latent frames")
+    height: Count = Field(description="rows of latent tokens")
+    width: Count = Field(description="columns of latent tokens")
+    temporal_stride: Count = Field(default=1, description="video frames per latent frame")
+    causal_first_frame: bool = Field(default=False, description="whether latent frame 0 covers only video frame 0")
 
 
-class DenoisingStep(_Document):
+class DenoisingStep(Document):
     """One stored denoising step."""
 
-    index: _INDEX = Field(description="number of the step, from 0")
+    index: Index = Field(description="number of the step, from 0")
     timestep: float | None = Field(default=None, description="the scheduler's timestep")
     sigma: float | None = Field(default=None, description="noise level")
-    model: str | None = Field(default=None, description="which transformer ran: 'transformer' or 'transformer_2'")
+    model: str | None = Field(default=None, description="the transformer that ran: 'transformer' or 'transformer_2'")
     branch: str | None = Field(default=None, description="guidance branch: 'cond', 'uncond' or 'both'")
 
 
 class Generation(BaseModel):
-    """How the video was made. Any further field is kept as it is."""
+    """How the video was made. Unknown fields are kept."""
 
-    # "model_revision" is a field's name, whatever pydantic's older versions keep "model_" for.
+    # Older versions of pydantic reserve names that start with "model_", such as "model_revision".
     model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False, protected_namespaces=())
 
     prompt: str | None = None
     negative_prompt: str | None = None
     template: str | None = None
     prompt_id: str | None = None
-    variation: _COUNT | None = None
+    variation: Count | None = None
     choices: tuple[str, ...] | None = None
     seed: int | None = None
     model: str | None = None
     model_revision: str | None = None
-    width: _COUNT | None = None
-    height: _COUNT | None = None
-    frames: _COUNT | None = None
+    width: Count | None = None
+    height: Count | None = None
+    frames: Count | None = None
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
-    steps: _COUNT | None = None
+    steps: Count | None = None
     guidance_scale: float | None = None
     scheduler: str | None = None
     versions: dict[str, str] | None = None
     capture: dict[str, Any] | None = None
 
 
-class ManifestDocument(_Document):
-    """The manifest: written last, so its presence says that the video and its tensors are whole."""
+class ManifestDocument(Document):
+    """The manifest. It is written last, so its presence means that the video and its tensors are complete."""
 
     model_config = ConfigDict(title="attnwatch manifest, version 1")
 
-    format: _FormatField
-    video: _PathField
-    attention: tuple[_TensorPathField, ...] = Field(
+    format: FormatField
+    video: RelativePath
+    attention: tuple[TensorPath, ...] = Field(
         max_length=MAX_FILES, description="the paths of the tensor files, in the order of denoising steps"
     )
-    video_id: str | None = Field(
+    video_id: Identifier | None = Field(
         default=None,
-        pattern=_ID_PATTERN,
-        max_length=MAX_ID_BYTES,
-        description=f"a file name's stem: no '/', no control character, no leading '.', at most {MAX_ID_BYTES} bytes",
+        description=f"a file name's stem without '/', control characters or leading '.', at most {MAX_ID_BYTES} bytes",
     )
     files: dict[str, FileRecord] = Field(default_factory=dict, description="an object: path -> {bytes, sha256}")
     tokens: tuple[TokenRecord, ...] = Field(default=(), max_length=MAX_WORDS, description="the tracked words")
@@ -154,13 +94,13 @@ class ManifestDocument(_Document):
     denoising: tuple[DenoisingStep, ...] = Field(
         default=(), description="a list with one entry per stored step, in order"
     )
-    generation: Generation = Field(default_factory=Generation, description="an object that says how the video was made")
+    generation: Generation = Field(default_factory=Generation, description="an object about how the video was made")
     visualization: dict[str, Any] = Field(
         default_factory=dict, description="the rendering settings that the batch asks for"
     )
 
 
-class VariationRecord(_Document):
+class VariationRecord(Document):
     """One variation of the template."""
 
     prompt_id: str
@@ -169,21 +109,21 @@ class VariationRecord(_Document):
     choices: tuple[str, ...] = ()
 
 
-class PlannedVideo(_Document):
-    """One video that the batch is going to hold."""
+class PlannedVideo(Document):
+    """One video that the batch will contain."""
 
     video_id: str
     prompt_id: str
     seed: int
-    manifest: _PathField
+    manifest: RelativePath
 
 
-class BatchDocument(_Document):
-    """`batch.json`: what a batch is going to be."""
+class BatchDocument(Document):
+    """`batch.json`: the plan of a batch."""
 
     model_config = ConfigDict(title="attnwatch batch, version 1")
 
-    format: _FormatField
+    format: FormatField
     batch: str
     created: str
     template: str
@@ -194,67 +134,67 @@ class BatchDocument(_Document):
     visualization: dict[str, Any] = Field(default_factory=dict)
 
 
-class BatchCounts(_Document):
-    """How many videos were planned, are complete, and failed."""
+class BatchCounts(Document):
+    """Numbers of planned, completed and failed videos."""
 
-    expected: _INDEX
-    complete: _INDEX
-    failed: _INDEX
+    expected: Index
+    complete: Index
+    failed: Index
 
 
-class BatchCompleteDocument(_Document):
+class BatchCompleteDocument(Document):
     """`batch.complete.json`: how a batch ended."""
 
     model_config = ConfigDict(title="attnwatch batch completion, version 1")
 
-    format: _FormatField
+    format: FormatField
     status: Literal["complete", "interrupted"]
     finished: str
     counts: BatchCounts
 
 
-class Attempt(_Document):
-    """One try at making or rendering a video; `error` is None for the one that succeeded."""
+class Attempt(Document):
+    """One attempt to generate or render a video; `error` is null if it succeeded."""
 
     at: str
     seconds: float
     error: str | None = None
 
 
-class FailureDocument(_Document):
-    """`<video stem>.failed.json`: why a video could not be made."""
+class FailureDocument(Document):
+    """`<video stem>.failed.json`: why a video could not be generated."""
 
     model_config = ConfigDict(title="attnwatch failure, version 1")
 
-    format: _FormatField
+    format: FormatField
     video_id: str
     seed: int | None = None
     attempts: tuple[Attempt, ...]
     traceback: str | None = None
 
 
-class OutputRecord(_Document):
-    """One file that was rendered."""
+class OutputRecord(Document):
+    """One rendered file."""
 
     file: str
-    kind: str
+    kind: str = Field(description=f"what it shows: {', '.join(OutputKind)}")
     token: str
-    bytes: _INDEX
-    scale: tuple[float, float] = Field(description="attention values at the two ends of the colormap")
+    bytes: Index
+    scale: tuple[float, float] = Field(description="attention values at the lower and the upper end of the colormap")
 
 
-class ContentRecord(_Document):
-    """A file as it was read: when its times are others, its digest tells whether it is another one."""
+class ContentRecord(Document):
+    """State of an input file when it was read. If its times change, its digest decides whether its content did."""
 
-    modified: int = Field(description="time of the last change of its content, in nanoseconds since 1970")
-    changed: int = Field(description="time of the last change of its inode, likewise")
-    sha256: str | None = Field(default=None, description="its digest; null where it was not read to its end")
+    modified: int = Field(description="modification time in nanoseconds since 1970")
+    changed: int = Field(description="change time of its inode in nanoseconds since 1970")
+    sha256: str | None = Field(default=None, description="digest of its content; null if it was not read completely")
 
 
-class ReceiptHead(_Document):
-    """The part of a receipt that decides whether it holds, and tells how its video fared."""
+class ReceiptHead(Document):
+    """The part of a receipt that holds the state of a video and decides whether the receipt is still valid."""
 
-    format: _FormatField = "attnwatch/1"
+    format: FormatField = "attnwatch/1"
     video_id: str
     manifest: str
     status: Literal["rendered", "failed", "skipped"]
@@ -266,24 +206,29 @@ class ReceiptHead(_Document):
 
 
 class ReceiptDocument(ReceiptHead):
-    """The receipt: what `attnwatch` made of one video, written after the outputs that it names."""
+    """The receipt: the result of rendering one video, written after the outputs that it names."""
 
     model_config = ConfigDict(title="attnwatch receipt, version 1")
 
-    settings_sha256: str
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings_sha256: str = Field(
+        description="digest of the settings that differ from their defaults, as JSON with sorted keys; "
+        "in receipts of version 0.1.0, of all settings"
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="the effective settings that shape pictures, defaults included"
+    )
     content: dict[str, ContentRecord] = Field(default_factory=dict)
     outputs: tuple[OutputRecord, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-class ContactSheetsDocument(_Document):
-    """Which collection the contact sheets beside it show."""
+class ContactSheetsDocument(Document):
+    """`contact_sheets.json`: which state of a collection its contact sheets show."""
 
     model_config = ConfigDict(title="attnwatch contact sheets, version 1")
 
-    format: _FormatField = "attnwatch/1"
-    collection_sha256: str = Field(description="the digest of what was collected when they were drawn")
+    format: FormatField = "attnwatch/1"
+    collection_sha256: str = Field(description="digest of the collection when they were drawn")
     files: tuple[str, ...] = ()
 
 

@@ -1,48 +1,39 @@
-"""Reader of the on-disk contract (FORMAT.md): manifests, and the files that they name."""
+"""Reads manifests, resolves the paths in them safely, and verifies the files that they list."""
 
-import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Literal
 
 from attnwatch.contract.documents import ManifestDocument
 from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
+from attnwatch.contract.reading import problem, read_document
 from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
-from attnwatch.system.files import read_regular
 
 BATCH_FILE = "batch.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
 
-MAX_DOCUMENT_BYTES = 4 * 2**20
-_MOST_PROBLEMS = 100
-
-_Document = TypeVar("_Document", bound=BaseModel)
-
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was read, with its paths made safe; or what stands for one in an older batch (`legacy`).
+    """A validated manifest whose paths are safe to open; for a video of an older batch, its equivalent.
 
     Attributes:
-        path: the manifest itself; in an older batch, the folder of the video's tensors.
-        document: its content.
+        path: path of the manifest; in an older batch, the folder of the video's tensors.
+        document: content of the manifest.
         sha256: digest of its bytes.
-        folder: where the paths in it start from.
-        video: absolute path of the video; it may be absent.
+        folder: base of the relative paths.
+        video: absolute path of the video, which may be absent.
         attention: absolute paths of the tensor files, in step order; in an older batch, of folders of such files.
-        output_directory: where the attention videos and the receipt of this video go.
-        finished_by: what says that the video is finished: the manifest does by being there; a `summary` or mere
-            `quiet` do when nothing has changed for a while.
-        notes: what was found wanting when it was read, for the receipt.
+        output_directory: folder of the video's outputs and receipt.
+        finished_by: evidence that the video is complete: a `manifest` suffices; a `summary`, or `quiet` (no
+            evidence), count only after the files have not changed for a while.
+        notes: remarks for the receipt about data that was missing or ambiguous.
 
     """
 
@@ -58,31 +49,31 @@ class Manifest:
 
     @cached_property
     def video_id(self) -> str:
-        """The stem of all output names."""
+        """Stem of all output names."""
         return self.document.video_id or default_video_id(self.path)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Paths of the video and the tensor files, as the manifest gives them."""
+        """Relative paths of the video and the tensor files, as written in the manifest."""
         return (self.document.video, *self.document.attention)
 
     def stamps(self) -> dict[str, Stamp | None]:
-        """Return the stamps of the video and each tensor file, None where absent, by relative path."""
+        """Return the stamp of the video and each tensor file by relative path; None if absent."""
         return {
             name: required_stamp(path) for name, path in zip(self.names, (self.video, *self.attention), strict=True)
         }
 
     def inputs(self) -> dict[str, int | None]:
-        """Return the size in bytes of the video and each tensor file, None where absent, by relative path."""
+        """Return the size in bytes of the video and each tensor file by relative path; None if absent."""
         return sizes(self.stamps())
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read and validate one manifest; the files that it names need not exist.
+    """Read and validate a manifest. The files that it names need not exist.
 
     Raises:
-        ManifestError: for each field that is missing or malformed, and each path that is refused.
-        OSError: when the manifest itself cannot be read.
+        ManifestError: fields are missing or malformed, or paths are refused; lists all of them.
+        OSError: the manifest cannot be read.
 
     """
     document, digest = read_document(path, ManifestDocument)
@@ -108,75 +99,35 @@ def read_manifest(path: Path) -> Manifest:
     )
 
 
-def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
-    """Read one JSON document of the contract; return it with the SHA-256 of its bytes.
-
-    Raises:
-        ManifestError: naming every field that is missing or malformed.
-        OSError: when the file cannot be read.
-
-    """
-    data = read_bytes(path)
-    if len(data) > MAX_DOCUMENT_BYTES:
-        size = f"more than {MAX_DOCUMENT_BYTES:,} bytes"
-        raise ManifestError(_problem(path, "the file itself", size, f"at most {MAX_DOCUMENT_BYTES:,} bytes"))
-    try:
-        return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
-    except ValidationError as error:
-        if error.error_count() > _MOST_PROBLEMS:  # a list of them would be longer than any document
-            found = f"{error.error_count():,} wrong values"
-            raise ManifestError(_problem(path, "the file itself", found, "a document of the contract")) from None
-        raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a document, up to one byte more than one may have.
-
-    Raises:
-        ManifestError: it is no regular file, or a link, which may lead anywhere.
-        OSError: it cannot be read.
-
-    """
-    try:
-        data = read_regular(path, MAX_DOCUMENT_BYTES + 1, follow=False)
-        found = "no regular file"
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        data, found = None, "a link"
-    if data is not None:
-        return data
-    raise ManifestError(_problem(path, "the file itself", found, "a JSON document"))
-
-
 def locate(manifest: Path, field: str, name: str) -> Path:
-    """Return the absolute path of a file that a manifest names; the file may be absent.
+    """Return the absolute path of a file that a manifest names. The file may be absent.
+
+    Args:
+        manifest: path of the manifest.
+        field: field that names the file, for the error.
+        name: relative path in that field.
 
     Raises:
         ManifestError: the path leaves the manifest's directory through a link, or is not a regular file.
 
     """
-    problem = _path_problem(manifest.parent, name)
-    if problem:
-        expected = "the path of a regular file inside the manifest's directory, relative to it"
-        raise ManifestError(
-            Problem(
-                file=manifest,
-                field=field,
-                found=f"{name!r} ({problem})",
-                expected=expected,
-                remedy=_PATH_REMEDY,
-            )
+    reason = _path_problem(manifest.parent, name)
+    if reason is None:
+        return manifest.parent / name
+    raise ManifestError(
+        Problem(
+            file=manifest,
+            field=field,
+            found=f"{name!r} ({reason})",
+            expected="the path of a regular file inside the manifest's directory, relative to it",
+            remedy="keep the file in the manifest's directory and write its relative path",
         )
-    return manifest.parent / name
-
-
-_PATH_REMEDY = "keep the file beside the manifest and write its relative path"
+    )
 
 
 def _path_problem(directory: Path, name: str) -> str | None:
     way_up, _, below = name.rpartition("../")
-    if way_up or name.startswith("../"):  # to the tensors of an older batch; nothing else gets as far as this
+    if way_up or name.startswith("../"):  # validation allows this only for the tensors of an older batch
         return _folder_problem(directory / f"{way_up}..", below)
     try:
         if _has_link(directory, name) and not _stays_inside(directory, name):
@@ -196,7 +147,7 @@ def _folder_problem(batch: Path, name: str) -> str | None:
 
 
 def _has_link(directory: Path, name: str) -> bool:
-    """Tell whether a relative path goes through a link; resolving every path of a scan would take most of its time."""
+    """Whether a relative path goes through a link. Resolving every path would take most of the time of a scan."""
     path = str(directory)
     for part in name.split("/"):
         path = f"{path}/{part}"
@@ -211,15 +162,15 @@ def _stays_inside(directory: Path, name: str) -> bool:
 
 
 def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
-    """Compare the files with what the manifest says of them; return the SHA-256 of each that is there.
+    """Compare the files with the sizes and digests in the manifest; return the SHA-256 of each present file.
 
     Args:
-        manifest: what to verify.
-        video_may_be_absent: accept that the video is not there; rendering goes on without an overlay.
+        manifest: manifest to verify.
+        video_may_be_absent: accept a missing video, which only means that there is no overlay.
 
     Raises:
-        NotReadyError: a file is missing, or shorter than listed.
-        ManifestError: a listed file is longer than listed, or its digest differs.
+        NotReadyError: a file is missing or shorter than listed.
+        ManifestError: a file is longer than listed, or its digest differs.
 
     """
     digests, problems = {}, []
@@ -236,14 +187,14 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
     return digests
 
 
-_TO_COME = "expected all of it before the manifest; wait, or write both again"
+_INCOMPLETE = "expected a complete file before the manifest; wait, or write both again"
 
 
 def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
-    """Return the sizes of the files that are there; refuse, without reading any, if one is still to come.
+    """Return the size in bytes of each present file, without reading any.
 
     Raises:
-        NotReadyError: a file is missing, or shorter than listed.
+        NotReadyError: a file is missing or shorter than listed.
 
     """
     present = {}
@@ -252,9 +203,11 @@ def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str,
         if size is None:
             if name == manifest.document.video and video_may_be_absent:
                 continue
-            raise NotReadyError(f"{manifest.path}: {name} is not there yet; {_TO_COME}")
+            raise NotReadyError(f"{manifest.path}: {name} is not there yet; {_INCOMPLETE}")
         if record and size < record.bytes:
-            raise NotReadyError(f"{manifest.path}: {name} has {size:,} of {record.bytes:,} bytes yet; {_TO_COME}")
+            raise NotReadyError(
+                f"{manifest.path}: {name} has only {size:,} of {record.bytes:,} bytes so far; {_INCOMPLETE}"
+            )
         present[name] = size
     return present
 
@@ -262,46 +215,20 @@ def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str,
 def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem]:
     if document.video_id and len(document.video_id.encode()) > MAX_ID_BYTES:
         found = f"{len(document.video_id.encode())} bytes"
-        yield _problem(path, "video_id", found, f"at most {MAX_ID_BYTES} bytes of UTF-8")
+        yield problem(path, "video_id", found, f"at most {MAX_ID_BYTES} bytes of UTF-8")
     seen: set[str] = set()
     for index, name in enumerate(token.slug.casefold() for token in document.tokens):
         if len(document.tokens[index].slug.encode()) > MAX_SLUG_BYTES:
             found = f"{len(document.tokens[index].slug.encode())} bytes"
-            yield _problem(path, f"tokens[{index}].slug", found, f"at most {MAX_SLUG_BYTES} bytes of UTF-8")
+            yield problem(path, f"tokens[{index}].slug", found, f"at most {MAX_SLUG_BYTES} bytes of UTF-8")
         if name in seen:
-            yield _problem(path, f"tokens[{index}].slug", repr(name), "a slug that no other token of the video has")
+            yield problem(path, f"tokens[{index}].slug", repr(name), "a slug that is unique within the video")
         seen.add(name)
     for index, token in enumerate(document.tokens):
         if token.span and token.span[0] >= token.span[1]:
-            yield _problem(path, f"tokens[{index}].span", str(list(token.span)), "[start, end] with start < end")
-
-
-def _problem_of(path: Path, model: type[BaseModel], detail: Any) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
-    if detail["type"] == "json_invalid":
-        reason = detail["ctx"]["error"]
-        return _problem(path, "the file itself", f"invalid JSON ({reason})", "a JSON document in UTF-8")
-    known = model.model_fields.get(str(detail["loc"][0])) if detail["loc"] else None
-    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value should ")
-    if detail["type"] == "missing":
-        found, expected = "nothing", "a value (the field is required)"
-    else:
-        found = _shorten(repr(detail["input"]))
-    if field == "format":
-        expected = "'attnwatch/1' or 'attnwatch/1.N' (this reader knows major version 1)"
-    remedy = f"write there {known.description} (FORMAT.md)" if known and known.description else "see FORMAT.md"
-    return Problem(file=path, field=field or "the file itself", found=found, expected=expected, remedy=remedy)
-
-
-def _problem(path: Path, field: str, found: str, expected: str) -> Problem:
-    remedy = "see FORMAT.md and `attnwatch schema`"
-    return Problem(file=path, field=field, found=found, expected=expected, remedy=remedy)
+            yield problem(path, f"tokens[{index}].span", str(list(token.span)), "[start, end] with start < end")
 
 
 def _file_problem(path: Path, name: str, found: str, expected: str) -> Problem:
     remedy = "the file changed after its manifest was written: write both again, manifest last"
     return Problem(file=path, field=f"files[{name!r}]", found=found, expected=expected, remedy=remedy)
-
-
-def _shorten(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

@@ -1,4 +1,4 @@
-"""Names that the contract derives from texts and paths: slugs of tracked words, identifiers of videos."""
+"""File names and size limits of the contract, and how slugs and video identifiers are derived."""
 
 import hashlib
 import re
@@ -17,30 +17,30 @@ MAX_FILES = 10_000
 
 
 def is_manifest(name: str) -> bool:
-    """Tell whether a file name is that of a manifest."""
+    """Whether a file name is that of a manifest."""
     return name.endswith(MANIFEST_SUFFIX) and not name.startswith(".") and name != BATCH_COMPLETE_FILE
 
 
 def is_receipt(name: str) -> bool:
-    """Tell whether a file name, or a path, is that of a receipt."""
+    """Whether a file name or path is that of a receipt."""
     return name.endswith(RECEIPT_SUFFIX)
 
 
 def printable(text: str) -> str:
-    """Escape what neither JSON nor a terminal takes: bytes of file names that are no UTF-8."""
+    """Escape bytes of file names that are not UTF-8, which neither JSON nor a terminal accepts."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def default_video_id(manifest: Path) -> str:
-    """Derive the identifier of a video from its manifest's directory and name, as FORMAT.md says."""
+    """Derive the identifier of a video from its manifest's directory and name (FORMAT.md, "Default `video_id`")."""
     stem = manifest.name.removesuffix(MANIFEST_SUFFIX)
     numbered = re.fullmatch(r"video_(\d+)", stem)
     return identifier(f"{manifest.absolute().parent.name}_{f'vid{numbered[1]}' if numbered else stem}")
 
 
 def identifier(name: str) -> str:
-    """Make an identifier of a video out of a name: what it may not have becomes `_`, and what is too long is cut."""
-    # Names that are no UTF-8 reach Python as surrogates, which neither JSON nor a terminal takes.
+    """Turn a name into a valid video identifier: replace forbidden characters by `_`, and cut it if it is too long."""
+    # Bytes that are not UTF-8 reach Python as surrogates, which neither JSON nor a terminal accepts.
     name = re.sub(r"[\x00-\x1f\x7f/\ud800-\udfff]", "_", name)
     name = f"_{name[1:]}" if name.startswith(".") else name
     if len(name.encode()) <= MAX_ID_BYTES:
@@ -49,14 +49,14 @@ def identifier(name: str) -> str:
 
 
 def slug(text: str) -> str:
-    """Turn a tracked word into the name of its outputs, as FORMAT.md says."""
+    """Turn a tracked word into the name of its outputs (FORMAT.md, "Slugs")."""
     kept = (char if unicodedata.category(char)[0] in "LNM" else "_" for char in unicodedata.normalize("NFC", text))
     name = re.sub("_+", "_", "".join(kept)).strip("_")
     return _cut(name, MAX_SLUG_BYTES).rstrip("_") or "word"
 
 
 def unique_slugs(texts: Iterable[str]) -> list[str]:
-    """Return one slug per text, made unique (without regard to case) by `_2`, `_3`, ..."""
+    """Return one slug per text, made unique by `_2`, `_3`, ...; case is ignored when slugs are compared."""
     taken: set[str] = set()
     names = []
     for base in map(slug, texts):

@@ -1,6 +1,7 @@
-"""What was rendered, what failed, and when to try again: one receipt per video, beside its outputs.
+"""Receipts: record what was rendered or failed, and decide whether and when a video must be rendered.
 
-Receipts are the whole memory of the watcher. Desired state = every manifest whose receipt is missing, stale or due.
+There is one receipt per video, in the folder of its outputs. Receipts are the watcher's only persistent state: it
+renders every manifest whose receipt is missing, stale or due.
 """
 
 import hashlib
@@ -8,24 +9,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from attnwatch.contract.backoff import Backoff
 from attnwatch.contract.documents import Attempt, ContentRecord, OutputRecord, ReceiptDocument
-from attnwatch.contract.manifest import read_document
 from attnwatch.contract.names import RECEIPT_SUFFIX, printable
+from attnwatch.contract.reading import read_document
 from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 from attnwatch.system.files import write_atomically
 
 RENDERER_VERSION = 2
-"""Of the pictures: a higher one makes every receipt written so far stale."""
+"""Version of the pictures. Increasing it makes all existing receipts stale."""
 
-_DETERMINISTIC_ATTEMPTS = 2  # the same wrong input fails again; once more, in case it was read half-written
+_DETERMINISTIC_ATTEMPTS = 2  # invalid input fails again; one retry in case it was read while being written
 _LONGEST_WAIT = 3600.0
 _JITTER = 0.1
 _CLOCK_ERROR = timedelta(seconds=5)
@@ -33,7 +34,15 @@ _CLOCK_ERROR = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """All that the pictures of a video depend on. A receipt with another one is stale."""
+    """Everything that the pictures of a video depend on. A receipt with a different fingerprint is stale.
+
+    Attributes:
+        manifest_sha256: digest of the manifest.
+        settings: the settings that shape pictures, defaults included, and the selected words.
+        inputs: size in bytes of the video and each tensor file, None if absent.
+        renderer: version of the renderer.
+
+    """
 
     manifest_sha256: str
     settings: dict[str, Any]
@@ -49,21 +58,34 @@ class Fingerprint:
         inputs: dict[str, int | None],
         batch_sha256: str | None = None,
     ) -> "Fingerprint":
-        """Take the settings that shape pictures, the choice of words, and how the batch ended if its scale counts."""
-        shaping = settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+        """Build the fingerprint of one rendering.
+
+        Args:
+            manifest_sha256: digest of the manifest.
+            settings: the effective settings.
+            tokens: the selected words; None for all.
+            inputs: size in bytes of the video and each tensor file, None if absent.
+            batch_sha256: state of the batch, if the color scale is measured over the whole batch; else None.
+
+        """
+        shaping = _shaping(settings)
         shaping["tokens"] = sorted(tokens) if tokens is not None else None
         if batch_sha256 is not None:
             shaping["batch_sha256"] = batch_sha256
         return cls(manifest_sha256, shaping, inputs)
 
-    @property
+    @cached_property
     def settings_sha256(self) -> str:
-        """Digest of the settings as JSON with sorted keys."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the settings that differ from their defaults, as JSON with sorted keys.
+
+        Adding a setting therefore leaves existing receipts valid until somebody uses it. A changed default needs a new
+        `RENDERER_VERSION`.
+        """
+        return _digest(_without_defaults(self.settings))
 
     def matches(self, receipt: ReceiptDocument) -> bool:
-        """Tell whether a receipt speaks of the same manifest, settings, inputs and renderer."""
-        return (receipt.manifest_sha256, receipt.settings_sha256, receipt.inputs, receipt.renderer) == (
+        """Whether a receipt records the same manifest, settings, inputs and renderer."""
+        return (receipt.manifest_sha256, _settings_sha256(receipt), receipt.inputs, receipt.renderer) == (
             self.manifest_sha256,
             self.settings_sha256,
             self.inputs,
@@ -71,41 +93,70 @@ class Fingerprint:
         )
 
 
+def _shaping(settings: Visualization) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+
+
+@cache
+def _defaults(model: type[Visualization]) -> Mapping[str, Any]:
+    return {**_shaping(model()), "tokens": None}
+
+
+def _without_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the settings that have their default value; keep names that this version does not know."""
+    defaults = _defaults(Visualization)
+    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
+
+
+def _settings_sha256(receipt: ReceiptDocument) -> str:
+    """Return the digest of the settings that a receipt was written with, as `Fingerprint` computes it.
+
+    Version 0.1.0 wrote the digest of all settings, defaults included; leave the defaults out of such a receipt.
+    """
+    if receipt.settings_sha256 == _digest(receipt.settings):
+        return _digest(_without_defaults(receipt.settings))
+    return receipt.settings_sha256
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where the receipt of a video lies."""
+    """Location of the receipt of a video."""
 
     manifest: Path
     video_id: str
     directory: Path
 
     def seen_from(self, folder: Path) -> "Place":
-        """Return the same place with paths relative to a folder above it, as far as it is above."""
+        """Return the same place with paths relative to a folder; a directory outside that folder stays absolute."""
         inside = self.directory.is_relative_to(folder)
         directory = self.directory.relative_to(folder) if inside else self.directory
         return replace(self, manifest=self.manifest.relative_to(folder), directory=directory)
 
     @cached_property
     def path(self) -> Path:
-        """The receipt."""
+        """Path of the receipt."""
         return self.directory / f"{self.video_id}{RECEIPT_SUFFIX}"
 
     def read(self) -> ReceiptDocument | None:
-        """Return the receipt, or None where there is none or one that cannot be read: both ask for a rendering."""
+        """Return the receipt; None if it is missing or unreadable, both of which ask for a rendering."""
         try:
             return read_document(self.path, ReceiptDocument)[0]
         except (OSError, ManifestError):
             return None
 
     def write(self, receipt: ReceiptDocument) -> None:
-        """Write the receipt, whole or not at all."""
+        """Write the receipt atomically."""
         self.directory.mkdir(exist_ok=True)
         text = receipt.model_dump_json(indent=2)
         write_atomically(self.path, text.encode() + b"\n")
 
 
 def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint) -> float | None:
-    """Return in how many seconds a video is to be rendered: 0 for now, None for not at all."""
+    """Return the number of seconds until a video must be rendered: 0 means now, None means never."""
     if receipt is None or not fingerprint.matches(receipt):
         return 0.0
     if receipt.status != "failed" or receipt.next_attempt is None:
@@ -114,7 +165,7 @@ def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint)
     try:
         due = datetime.fromisoformat(receipt.next_attempt)
         if receipt.attempts and datetime.fromisoformat(receipt.attempts[-1].at) - now > _CLOCK_ERROR:
-            return 0.0  # the clock was set back: nobody can say how long ago that was
+            return 0.0  # the clock was set back, so the time since the attempt is unknown
         return min(_LONGEST_WAIT, max(0.0, (due - now).total_seconds()))
     except (ValueError, TypeError):
         return 0.0
@@ -125,7 +176,7 @@ _NOTHING: Content = MappingProxyType({})
 
 
 def record_content(stamps: Mapping[str, Stamp | None], digests: Mapping[str, str]) -> Content:
-    """Describe files that are there; a digest may be missing."""
+    """Return the records of the files that exist; their digests may be missing."""
     return {
         name: ContentRecord(modified=stamp.modified, changed=stamp.changed, sha256=digests.get(name))
         for name, stamp in stamps.items()
@@ -134,7 +185,7 @@ def record_content(stamps: Mapping[str, Stamp | None], digests: Mapping[str, str
 
 
 def is_untouched(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -> bool:
-    """Tell whether the files are, by their times, those that the receipt speaks of."""
+    """Whether the times of all existing files are those in the receipt."""
     for name, record in receipt.content.items():
         stamp = stamps.get(name)
         if stamp is not None and (stamp.modified, stamp.changed) != (record.modified, record.changed):
@@ -143,7 +194,7 @@ def is_untouched(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -
 
 
 def is_same_content(receipt: ReceiptDocument, digests: Mapping[str, str]) -> bool:
-    """Tell whether the files that are there are, by their digests, among those that the receipt speaks of."""
+    """Whether the digests of all existing files are those in the receipt."""
     return digests.items() <= {name: record.sha256 for name, record in receipt.content.items()}.items()
 
 
@@ -156,7 +207,7 @@ def success(
     *,
     content: Content = _NOTHING,
 ) -> ReceiptDocument:
-    """Make the receipt of a video that was rendered, or had nothing to render."""
+    """Return the receipt of a video that was rendered, or that had nothing to render."""
     attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3))
     return _receipt(
         place,
@@ -178,7 +229,7 @@ def failure(
     *,
     content: Content = _NOTHING,
 ) -> ReceiptDocument:
-    """Make the receipt of an attempt that failed, with the time of the next one, if there is to be one."""
+    """Return the receipt of a failed attempt, with the time of the next attempt if there is one."""
     attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3), error=describe(error))
     attempts = (*_failed_attempts(place, fingerprint), attempt)
     most = min(limits.max_attempts, _DETERMINISTIC_ATTEMPTS) if is_deterministic(error) else limits.max_attempts
@@ -186,7 +237,7 @@ def failure(
     if len(attempts) < most:
         wait = Backoff(limits.retry_backoff, _LONGEST_WAIT, _JITTER).wait(len(attempts))
         due = (_now() + timedelta(seconds=wait)).isoformat()
-    before = place.read()  # what it names is still there, and may have to be removed one day
+    before = place.read()  # its outputs still exist, and may have to be removed later
     outputs = before.outputs if before is not None else ()
     return _receipt(
         place,
@@ -200,12 +251,12 @@ def failure(
 
 
 def is_deterministic(error: BaseException) -> bool:
-    """Tell whether the same input would fail the same way."""
+    """Whether the same input would fail in the same way again."""
     return isinstance(error, (ConfigError, ContractError, VideoError))
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's message, with its kind where the message alone says too little."""
+    """Return the message of an error, preceded by its type if it is not an error of this package."""
     text = printable(str(error)) or "no message"
     return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
 
@@ -224,7 +275,7 @@ def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDo
 
 
 def _failed_attempts(place: Place, fingerprint: Fingerprint) -> tuple[Attempt, ...]:
-    """Return the failed attempts at the very same rendering: other input starts anew."""
+    """Return the earlier failed attempts at the same rendering; a changed fingerprint starts from zero."""
     before = place.read()
     if before is None or before.status != "failed" or not fingerprint.matches(before):
         return ()

@@ -1,4 +1,4 @@
-"""Stamps and digests: what tells cheaply, or surely, whether a file is still the same one.
+"""Stamps and digests: detect changed files cheaply by size and times, or reliably by content.
 
 A folder of an older batch counts as one file.
 """
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 
 class Stamp(NamedTuple):
-    """What tells cheaply that a file may be another one: its size in bytes, and its times in nanoseconds.
+    """Size in bytes and times in nanoseconds of a file; a different stamp means that its content may have changed.
 
-    A folder of an older batch counts like one file: the bytes of those in it, and their latest times.
+    For a folder of an older batch: the total size of the files in it, and their latest times.
     """
 
     bytes: int
@@ -23,12 +23,12 @@ class Stamp(NamedTuple):
 
 
 def sizes(stamps: Mapping[str, Stamp | None]) -> dict[str, int | None]:
-    """Return the sizes in bytes, None where a file is absent."""
+    """Return the sizes in bytes; None if a file is absent."""
     return {name: stamp and stamp.bytes for name, stamp in stamps.items()}
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, or of what is in a folder, in hexadecimal digits."""
+    """Return the SHA-256 of a file, or of the files in a folder, in hexadecimal digits."""
     if path.is_dir():
         return _folder_digest(path)
     with path.open("rb") as file:
@@ -36,7 +36,7 @@ def file_digest(path: Path) -> str:
 
 
 def stamp_of(path: Path | str) -> Stamp | None:
-    """Return the stamp of a file, None where there is none that could be looked at."""
+    """Return the stamp of a file; None if it is absent or inaccessible."""
     try:
         return required_stamp(path)
     except (OSError, ValueError):
@@ -44,14 +44,14 @@ def stamp_of(path: Path | str) -> Stamp | None:
 
 
 def required_stamp(path: Path | str) -> Stamp | None:
-    """Return the stamp of a file, None where it is absent.
+    """Return the stamp of a file; None if it is absent.
 
     Raises:
-        OSError: it cannot be looked at for another reason.
+        OSError: the file is inaccessible for another reason.
 
     """
     try:
-        status = os.stat(path)  # noqa: PTH116 - a path of any kind: this is called for every file in every scan
+        status = os.stat(path)  # noqa: PTH116 - called for every file in every scan, with strings too
         if stat.S_ISDIR(status.st_mode):
             return Stamp(*_folder_totals(path))
     except FileNotFoundError:
@@ -60,16 +60,16 @@ def required_stamp(path: Path | str) -> Stamp | None:
 
 
 def _folder_totals(path: Path | str) -> tuple[int, int, int]:
-    """Return the bytes of the files directly in a folder, and the latest of its and their times.
+    """Return the total size, latest modification time and latest change time of the files directly in a folder.
 
-    The times are those of content and of inode, in nanoseconds. Those of the folder itself tell that a file was removed
-    or renamed. Hidden files do not count.
+    The size is in bytes, the times are in nanoseconds. The times of the folder itself count too, because they change
+    when a file is removed or renamed. Hidden files do not count.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: the folder does not exist.
 
     """
-    own = os.stat(path)  # noqa: PTH116 - a path of any kind: this is called for every folder in every scan
+    own = os.stat(path)  # noqa: PTH116 - called for every folder in every scan, with strings too
     size, modified, changed = 0, own.st_mtime_ns, own.st_ctime_ns
     with os.scandir(path) as entries:
         for entry in entries:

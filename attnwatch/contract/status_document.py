@@ -1,4 +1,4 @@
-"""What `attnwatch status --json` prints, as pydantic models; its JSON Schema is generated from them."""
+"""Pydantic models of the output of `attnwatch status --json`; its JSON Schema is generated from them."""
 
 from typing import Annotated, Literal
 
@@ -12,18 +12,18 @@ class _Record(BaseModel):
 
 
 class VideoCounts(_Record):
-    """How many finished videos there are, and how many of them are in which state: each is in one."""
+    """Number of finished videos, in total and by state. Each video is in exactly one state."""
 
     finished: _Count
     rendered: _Count
-    skipped: _Count = Field(description="nothing is to be rendered: no word was tracked, or the batch does not want it")
+    skipped: _Count = Field(description="nothing to render: no word was tracked, or the batch does not ask for it")
     running: _Count
-    waiting: _Count = Field(description="not rendered yet, or changed since")
+    waiting: _Count = Field(description="not rendered yet, or changed since the rendering")
     failed: _Count
 
 
 class RunningRecord(_Record):
-    """A video that is being rendered; `since` is known where a watcher tells."""
+    """A video with a rendering job; `since` is null unless a watcher reports it."""
 
     video_id: str
     manifest: str
@@ -35,21 +35,21 @@ class FailureRecord(_Record):
 
     video_id: str
     manifest: str
-    collection: str | None = Field(default=None, description="folder of the batch in whose collection it failed")
+    collection: str | None = Field(default=None, description="folder of the batch if it failed in its collection")
     reason: str
     attempts: _Count
-    next_attempt: str | None = Field(default=None, description="when it is tried again; null: it was given up")
+    next_attempt: str | None = Field(default=None, description="time of the next attempt; null if there is none")
 
 
 class WatcherRecord(_Record):
-    """What a running watcher tells about itself."""
+    """State of a running watcher, as reported by itself."""
 
     host: str
     pid: int
     version: str
     started: str
     heartbeat: str
-    silent: bool = Field(description="its last sign of life is older than it should be")
+    silent: bool = Field(description="its heartbeat is overdue")
     mode: Literal["events", "events and polling", "polling"]
     reason: str
     rescan_interval: float
@@ -63,7 +63,7 @@ class WatcherRecord(_Record):
 
 
 class StatusDocument(_Record):
-    """How things stand below a folder: what `attnwatch status --json` prints."""
+    """State of all videos below a folder: the output of `attnwatch status --json`."""
 
     model_config = ConfigDict(title="attnwatch status, version 1")
 
@@ -75,6 +75,6 @@ class StatusDocument(_Record):
     oldest_waiting: RunningRecord | None = Field(default=None, description="`since`: when its manifest was written")
     failures: tuple[FailureRecord, ...] = ()
     rendered_last_hour: _Count
-    mean_seconds: float | None = Field(description="mean time of rendering one video; null: none was rendered")
-    overflows: _Count = Field(description="how often the watchers at work here have lost file events")
-    watchers: tuple[WatcherRecord, ...] = Field(default=(), description="the watchers at work here")
+    mean_seconds: float | None = Field(description="mean seconds to render one video; null if none was rendered")
+    overflows: _Count = Field(description="number of times that the watchers of this folder lost file events")
+    watchers: tuple[WatcherRecord, ...] = Field(default=(), description="the running watchers of this folder")

@@ -1,6 +1,6 @@
-"""What an earlier rendering has made, and whether it stays: deleting an input does not mean what was made of it."""
+"""Decides whether existing outputs stay valid after their inputs were deleted, and removes outdated outputs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from attnwatch.contract.stamps import Stamp, stamp_of
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:
-    """Tell whether a receipt speaks of these inputs, or of more, some of which were removed after the rendering.
+    """Whether a receipt matches these inputs and the current renderer.
 
-    Those do not count as long as all that was made of them is there. It stays though there is a newer renderer, which
-    could not make all of it.
+    Inputs that were deleted after the rendering are ignored as long as all outputs exist. The version of the renderer
+    is ignored then too, because a newer one could not make all outputs again.
     """
     if receipt.inputs == inputs:
         return receipt.renderer == RENDERER_VERSION
@@ -24,7 +24,7 @@ def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Pl
 
 
 def as_rendered(fingerprint: Fingerprint, receipt: ReceiptDocument | None, place: Place) -> Fingerprint:
-    """Return a fingerprint with inputs and renderer of a receipt, if nothing lacks now but what was removed."""
+    """Return the fingerprint with the inputs and renderer of a receipt if they differ only by deleted inputs."""
     if receipt is None or not is_made_of(receipt, fingerprint.inputs, place):
         return fingerprint
     return replace(fingerprint, inputs=receipt.inputs, renderer=receipt.renderer)
@@ -33,28 +33,29 @@ def as_rendered(fingerprint: Fingerprint, receipt: ReceiptDocument | None, place
 def removed_tensors(
     receipt: ReceiptDocument | None, manifest: Manifest, stamps: Mapping[str, Stamp | None]
 ) -> list[str]:
-    """Return the tensors of a rendered video that were removed since: without them nothing else can be rendered."""
+    """Return the tensor files deleted after the rendering; without them, the video cannot be rendered again."""
     if receipt is None or receipt.status == "failed" or receipt.manifest_sha256 != manifest.sha256:
         return []
     return [name for name in manifest.document.attention if stamps[name] is None and receipt.inputs.get(name)]
 
 
-def remove_outdated(place: Place, current: Iterable[OutputRecord], *, keep_overlays: bool) -> tuple[OutputRecord, ...]:
-    """Remove outputs that the last receipt names and this rendering no longer makes.
+def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collection[str]) -> tuple[OutputRecord, ...]:
+    """Remove outputs that the last receipt names and that this rendering did not make again.
 
     Args:
-        place: of the receipt.
-        current: what this rendering has made.
-        keep_overlays: leave those that are there, because there is no video any more to make them of.
+        place: place of the receipt.
+        made: outputs of this rendering.
+        keep: kinds of outputs to keep, because the source video that they need was deleted.
 
-    Returns: the overlays that were kept.
+    Returns:
+        The outputs that were kept.
 
     """
-    before, made, kept = place.read(), {output.file for output in current}, []
+    before, files, kept = place.read(), {output.file for output in made}, []
     for output in before.outputs if before else ():
-        if output.file in made or Path(output.file).name != output.file:
+        if output.file in files or Path(output.file).name != output.file:
             continue
-        if not (keep_overlays and output.kind == "overlay"):
+        if output.kind not in keep:
             (place.directory / output.file).unlink(missing_ok=True)
         elif stamp_of(place.directory / output.file) is not None:
             kept.append(output)
@@ -62,7 +63,7 @@ def remove_outdated(place: Place, current: Iterable[OutputRecord], *, keep_overl
 
 
 def _is_whole(place: Place) -> bool:
-    """Tell whether all outputs that a receipt names are there."""
+    """Whether all outputs that a receipt names exist."""
     receipt = place.read()
     outputs = receipt.outputs if receipt is not None else ()
     return all(stamp_of(place.directory / output.file) is not None for output in outputs)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 from attnwatch.batches.settling import seconds_since
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.contract.receipts import (
     Content,
@@ -231,14 +232,15 @@ def _with_what_stays(
 ) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
     """Remove outdated outputs, but keep overlays that cannot be made again because the source video is missing."""
     absent = not manifest.video.exists()
-    kept = remove_outdated(job.place, records, keep_overlays=absent and job.settings.generate_overlay)
+    keep = {kind for kind in OutputKind if absent and kind.needs_source and kind.is_requested(job.settings)}
+    kept = remove_outdated(job.place, records, keep=keep)
     return (*records, *kept), (*notes, *(f"{output.file} is from an earlier rendering" for output in kept))
 
 
 def _record(output: "Output") -> OutputRecord:
     return OutputRecord(
         file=output.file,
-        kind=output.kind,
+        kind=output.kind.value,
         token=output.token,
         bytes=output.path.stat().st_size,
         scale=(output.scale.low, output.scale.high),

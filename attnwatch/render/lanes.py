@@ -1,7 +1,7 @@
 """Writes the outputs with one frame per video frame (attention and overlay), one lane per word."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -9,6 +9,7 @@ from itertools import islice
 
 import av
 
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.render.compose import Blender, HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page
@@ -49,7 +50,9 @@ class Lane:
 
     """
 
-    def __init__(self, context: Context, word: WordMaps, stack: contextlib.ExitStack, *, overlay: bool) -> None:
+    def __init__(
+        self, context: Context, word: WordMaps, stack: contextlib.ExitStack, kinds: Iterable[OutputKind]
+    ) -> None:
         levels = _levels(context, word)
         self._shares = levels.shares
         self._painter = context.painter(context.size)
@@ -57,19 +60,11 @@ class Lane:
         self._tracks: list[tuple[Pictures, Encoder]] = []
         clock = output_clock(context.timeline, context.settings.fps)
 
-        def add(kind: str, pictures: Pictures, size: tuple[int, int]) -> None:
+        for kind in kinds:
             output = context.output(word, kind, levels.scale)
+            pictures, size = _over_source(context) if kind.needs_source else _alone(context, word, levels)
             self.outputs.append(output)
             self._tracks.append((pictures, stack.enter_context(context.encoder(output.path, size, *clock))))
-
-        if overlay:
-            add("overlay", _over_source(context), context.size)
-        if context.settings.generate_attention_only:
-            page = context.page(word, levels.scale, context.timeline.frames)
-            if page is None:
-                add("attention", lambda moments: iter(moments.heats), context.size)
-            else:
-                add("attention", _on_page(page, context), page.size)
 
     def write(self, chunk: Chunk) -> None:
         """Append a chunk of frames to each output.
@@ -83,14 +78,23 @@ class Lane:
                 encoder.write(picture, frame.pts, frame.duration)
 
 
-def _over_source(context: Context) -> Pictures:
+def _over_source(context: Context) -> tuple[Pictures, tuple[int, int]]:
+    """Return the pictures of the map over the source video, and their size."""
     blender = Blender(context.settings.overlay_alpha)
 
     def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
         for (_, frame), heat in zip(moments.chunk, moments.heats, strict=True):
             yield heat if frame.picture is None else blender.blend(frame.picture, heat)
 
-    return pictures
+    return pictures, context.size
+
+
+def _alone(context: Context, word: WordMaps, levels: Levels) -> tuple[Pictures, tuple[int, int]]:
+    """Return the pictures of the map alone, plain or in a figure, and their size."""
+    page = context.page(word, levels.scale, context.timeline.frames)
+    if page is None:
+        return lambda moments: iter(moments.heats), context.size
+    return _on_page(page, context), page.size
 
 
 def _on_page(page: Page, context: Context) -> Pictures:

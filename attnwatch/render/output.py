@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from textwrap import shorten
 
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.compose import HeatPainter
@@ -27,14 +28,14 @@ class Output:
 
     Attributes:
         path: path of the file; ends in `.partial`, so that nothing takes it for a finished video.
-        kind: `attention`, `overlay`, `static` or `evolution`.
+        kind: what it shows.
         token: slug of the tracked word.
         scale: attention values at the two ends of the colormap.
 
     """
 
     path: Path
-    kind: str
+    kind: OutputKind
     token: str
     scale: Scale
 
@@ -70,9 +71,9 @@ class Context:
         """Width and height of the source."""
         return self.timeline.width, self.timeline.height
 
-    def output(self, word: WordMaps, kind: str, scale: Scale) -> Output:
+    def output(self, word: WordMaps, kind: OutputKind, scale: Scale) -> Output:
         """Describe an output, with its file name."""
-        path = self.directory / f"{self.manifest.video_id}_{word.slug}_{kind}.mp4{UNFINISHED_SUFFIX}"
+        path = self.directory / f"{kind.file_name(self.manifest.video_id, word.slug)}{UNFINISHED_SUFFIX}"
         return Output(path, kind, word.slug, scale)
 
     def painter(self, size: tuple[int, int]) -> HeatPainter:

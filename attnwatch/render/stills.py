@@ -5,6 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.render.compose import Blender
 from attnwatch.render.figure import Box, Page, grid_page
 from attnwatch.render.maps import TimeMapping, to_levels
@@ -25,7 +26,7 @@ def write_static(context: Context, word: WordMaps) -> Output:
     """Write the mean over time as a still picture of `static_duration` seconds."""
     mean = word.frames(context.part).mean(axis=0, keepdims=True)
     levels = to_levels(mean, context.settings, context.scales.get(word.slug))
-    output = context.output(word, "static", levels.scale)
+    output = context.output(word, OutputKind.STATIC, levels.scale)
     page = context.page(word, levels.scale, frames=None)
     picture = context.painter(_size(page, context)).paint(levels.shares[0])
     if page is not None:
@@ -51,7 +52,7 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     maps = np.stack([_moments(step.mean(), context) for step in steps])
     levels = to_levels(maps.reshape(-1, *maps.shape[-2:]), context.settings, context.scales.get(word.slug))
     shares = levels.shares.reshape(maps.shape)
-    output = context.output(word, "evolution", levels.scale)
+    output = context.output(word, OutputKind.EVOLUTION, levels.scale)
     page = _evolution_page(context, word, last=steps[-1].number + 1)
     painters = [context.painter((box.width, box.height)) for box in page.boxes]
     blender = Blender(context.settings.overlay_alpha)

@@ -8,6 +8,7 @@ from itertools import repeat
 from pathlib import Path
 
 from attnwatch.batches.videos import open_attention
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale
@@ -95,9 +96,9 @@ def _stills(
     context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, notes: list[str]
 ) -> list[Output]:
     outputs = []
-    if context.settings.generate_aggregated:
+    if OutputKind.STATIC.is_requested(context.settings):
         outputs += [write_static(context, word) for word in words]
-    if context.settings.generate_step_evolution:
+    if OutputKind.EVOLUTION.is_requested(context.settings):
         stepwise = [word for word in words if word.shape is not None]
         if len(stepwise) < len(words):
             notes.append("no step evolution for words with only an aggregated map")
@@ -123,9 +124,9 @@ def _per_frame(
     context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
 ) -> list[Output]:
     """Write the per-frame outputs of a few words at a time, so that memory does not grow with the number of words."""
-    settings = context.settings
-    overlay = settings.generate_overlay and isinstance(source, VideoSource)
-    if not overlay and not settings.generate_attention_only:
+    requested = [kind for kind in OutputKind if kind.per_frame and kind.is_requested(context.settings)]
+    kinds = [kind for kind in requested if isinstance(source, VideoSource) or not kind.needs_source]
+    if not kinds:
         return []
     outputs = []
     with contextlib.ExitStack() as stack:
@@ -133,7 +134,7 @@ def _per_frame(
         if min(threads, len(words)) > 1:
             run = stack.enter_context(ThreadPoolExecutor(threads)).map
         for start in range(0, len(words), _WORDS_PER_PASS):
-            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, run, overlay=overlay)
+            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, run, kinds)
     return outputs
 
 
@@ -142,12 +143,11 @@ def _pass(
     words: list[WordMaps],
     source: VideoSource | AbsentSource,
     run: Callable[..., Iterable[None]],
-    *,
-    overlay: bool,
+    kinds: Collection[OutputKind],
 ) -> list[Output]:
     """Decode the source once and write its frames to the lanes of the given words; `run` works like `map`."""
     with contextlib.ExitStack() as stack:
-        lanes = [Lane(context, word, stack, overlay=overlay) for word in words]
+        lanes = [Lane(context, word, stack, kinds) for word in words]
         for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
             list(run(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]

@@ -19,8 +19,9 @@ from attnwatch.batches.targets import outputs_at
 from attnwatch.batches.videos import outputs_of, read_video
 from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptHead
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_bytes, read_document, read_manifest
+from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_manifest
 from attnwatch.contract.names import default_video_id, is_receipt, printable
+from attnwatch.contract.reading import read_bytes, read_document
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.validity import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError

@@ -1,4 +1,4 @@
-"""The committed batch, made of real files of version 1, is read and rendered today as on its first day."""
+"""The committed batch of version 1 of the contract can still be read and rendered."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The committed schemas are the reader's, and both say the same of any document."""
+"""The committed schemas are up to date, and accept the same documents as the reader."""
 
 import copy
 import json
@@ -24,12 +24,12 @@ bounded = settings(max_examples=200, deadline=None, suppress_health_check=[Healt
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_committed_schema_is_that_of_the_reader(name):
+def test_the_committed_schema_is_up_to_date(name):
     committed = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     assert committed == json_schema(name), "run `make schema`"
 
 
-def test_there_is_a_schema_for_each_document_and_no_other():
+def test_there_is_exactly_one_schema_per_document():
     assert {path.name for path in SCHEMAS.iterdir()} == {f"{name}.schema.json" for name in DOCUMENTS}
 
 
@@ -40,19 +40,19 @@ def test_the_schemas_are_valid_draft_2020_12(name):
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_a_schema_leaves_room_for_fields_of_later_minor_versions():
+def test_a_schema_accepts_fields_of_later_minor_versions():
     for name in DOCUMENTS:
         assert '"additionalProperties": false' not in json.dumps(json_schema(name))
 
 
 def _matches(validator, pattern, instance, schema):
-    """Match as ECMA-262 does, which JSON Schema means: `$` is the end of the text, not that of its last line."""
+    """Match as in ECMA-262, which JSON Schema prescribes: `$` matches only at the end of the text."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-# JSON Schema takes 1.0 for an integer, the reader does not: a writer that means a count should write one. This is the
-# one difference in types; the test below states it, and here it is left out.
+# JSON Schema accepts 1.0 as an integer, but the reader does not. It is the only difference in types: the test below
+# states it, and the comparisons exclude it.
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
 )
@@ -60,7 +60,7 @@ _Validator = extend(jsonschema.Draft202012Validator, {"pattern": _matches}, type
 SCHEMA = {name: _Validator(json_schema(name)) for name in DOCUMENTS}
 
 
-def test_the_schema_takes_a_number_without_fraction_for_an_integer_and_the_reader_does_not():
+def test_the_schema_accepts_1_0_as_an_integer_but_the_reader_does_not():
     document = {"format": "attnwatch/1", "video": "v", "attention": [], "generation": {"steps": 4.0}}
     assert jsonschema.Draft202012Validator(json_schema("manifest")).is_valid(document)
     with pytest.raises(ValidationError):
@@ -160,7 +160,7 @@ def accepts(name, document):
 
 
 @pytest.mark.parametrize("name", VALID)
-def test_a_valid_document_is_valid_for_both(name):
+def test_the_schema_and_the_reader_accept_a_valid_document(name):
     assert SCHEMA[name].is_valid(VALID[name])
     assert accepts(name, VALID[name])
 
@@ -168,7 +168,7 @@ def test_a_valid_document_is_valid_for_both(name):
 @pytest.mark.parametrize("name", VALID)
 @bounded
 @given(data=st.data())
-def test_the_schema_and_the_reader_agree_on_any_change_of_a_document(name, data):
+def test_the_schema_and_the_reader_agree_on_changed_documents(name, data):
     document = mutated(data, VALID[name])
     assert SCHEMA[name].is_valid(document) == accepts(name, document)
 
@@ -177,7 +177,7 @@ PATHS = ["/abs", "..", "../x", "a/..", "a/../b", "a\n/../b", "a\0b", "", ".a", "
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_schema_and_the_reader_agree_on_paths_wherever_they_stand(path):
+def test_the_schema_and_the_reader_agree_on_paths(path):
     manifest = {"format": "attnwatch/1", "video": "v", "attention": ["maps"]}
     batch = copy.deepcopy(VALID["batch"])
     batch["videos"][0]["manifest"] = path
@@ -199,9 +199,9 @@ def manifest(tmp_path_factory):
 
 
 def beyond_the_schema(manifest, document):
-    """Tell whether a document that the schema accepts breaks a rule that no schema can state.
+    """Whether a document that the schema accepts violates a rule that a schema cannot express.
 
-    Those are sizes in bytes of UTF-8, slugs that must differ, spans that must not be empty, and what is on the disk.
+    These are sizes in bytes of UTF-8, unique slugs, nonempty spans, and the kinds of files on disk.
     """
     tokens = document.get("tokens", [])
     slugs = [token["slug"].casefold() for token in tokens]
@@ -219,7 +219,7 @@ def beyond_the_schema(manifest, document):
 @bounded
 @given(data=st.data())
 @example(data=None)
-def test_the_schema_and_the_reader_agree_on_any_change_of_a_manifest(manifest, data):
+def test_the_schema_and_the_reader_agree_on_changed_manifests(manifest, data):
     document = json.loads(manifest.read_text(encoding="utf-8"))
     if data is not None:
         document = mutated(data, document)

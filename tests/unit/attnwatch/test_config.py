@@ -42,7 +42,7 @@ def refused(*arguments, **keywords):
     return str(caught.value)
 
 
-def test_without_anything_all_settings_have_their_defaults():
+def test_settings_have_their_defaults():
     assert effective(loaded()) == Visualization()
     assert loaded().watcher == Watcher()
 
@@ -69,14 +69,14 @@ def test_a_flag_beats_the_environment_beats_yaml_beats_the_batch_beats_the_defau
     assert effective(settings, {"colormap": "bone"} if "batch" in layers else {}).colormap == expected
 
 
-def test_a_layer_that_says_the_default_beats_a_batch_that_says_otherwise():
+def test_an_explicit_default_overrides_the_batch():
     assert effective(loaded(flags={"colormap": "hot"}), {"colormap": "bone"}).colormap == "hot"
 
 
 @pytest.mark.parametrize(
     ("layers", "expected"), [("yaml", 2), ("yaml env", 3), ("yaml env flag", 4), ("yaml flag", 4), ("env", 3)]
 )
-def test_the_watchers_own_settings_follow_the_same_order(tmp_path, layers, expected):
+def test_the_settings_of_the_watcher_have_the_same_precedence(tmp_path, layers, expected):
     settings = loaded(
         file(tmp_path, {"watcher": {"workers": 2}}) if "yaml" in layers else None,
         {"workers": 4} if "flag" in layers else {},
@@ -96,18 +96,18 @@ def test_layers_are_merged_setting_by_setting(tmp_path):
 
 
 @pytest.mark.parametrize("block", ATTENTION_BLOCKS)
-def test_both_names_of_the_block_about_attention_are_read(tmp_path, block):
+def test_both_names_of_the_attention_block_are_accepted(tmp_path, block):
     config = file(tmp_path, {block: {"auto_generate_per_video": False, "visualization_params": {"quality": "fast"}}})
     got = effective(loaded(config))
     assert (got.auto_generate_per_video, got.quality) == (False, "fast")
 
 
-def test_both_names_at_once_are_refused(tmp_path):
+def test_both_names_of_the_attention_block_together_are_refused(tmp_path):
     config = file(tmp_path, {name: {} for name in ATTENTION_BLOCKS})
     assert "found both attention_analysis and attention_analysis_settings" in refused(config)
 
 
-def test_what_belongs_to_the_generator_is_accepted_and_not_looked_at(tmp_path):
+def test_settings_of_the_generator_are_ignored(tmp_path):
     config = file(
         tmp_path,
         {
@@ -127,7 +127,7 @@ def test_empty_files_and_blocks_set_nothing(tmp_path, content):
     assert loaded(file(tmp_path, content)) == Settings(watcher=Watcher())
 
 
-def test_null_is_as_good_as_absent(tmp_path):
+def test_null_means_absent(tmp_path):
     config = file(tmp_path, {"watcher": {"workers": None}, **params(colormap=None, quality="high")})
     settings = loaded(config, environment={"ATTNWATCH_QUALITY": "null"})
     assert settings.watcher == Watcher()
@@ -135,7 +135,7 @@ def test_null_is_as_good_as_absent(tmp_path):
     assert (got.colormap, got.quality, got.overlay_alpha) == ("bone", "high", 0.6)
 
 
-def test_null_counts_where_it_means_something():
+def test_null_overrides_the_batch_if_it_is_a_valid_value():
     settings = loaded(flags={"interpolation_steps": None})
     assert effective(settings, {"interpolation_steps": 4}).interpolation_steps is None
 
@@ -160,7 +160,7 @@ def test_null_counts_where_it_means_something():
         ),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, content, place, hint):
+def test_an_unknown_name_is_refused_with_a_suggestion(tmp_path, content, place, hint):
     config = file(tmp_path, content)
     message = refused(config)
     assert message.startswith(f"{config}: ")
@@ -183,25 +183,25 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, content, plac
         ),
     ],
 )
-def test_a_setting_on_the_wrong_level_is_refused_with_the_right_one(tmp_path, content, place, hint):
+def test_a_setting_on_the_wrong_level_is_refused_with_the_right_level(tmp_path, content, place, hint):
     message = refused(file(tmp_path, content))
     assert place in message
     assert hint in message
 
 
-def test_an_unknown_flag_is_refused_with_the_nearest_one():
+def test_an_unknown_flag_is_refused_with_a_suggestion():
     message = refused(flags={"colour_map": "hot"})
     assert "colour_map" in message
     assert "'colormap'" in message
 
 
-def test_an_environment_variable_that_is_nearly_a_setting_is_refused():
+def test_an_environment_variable_with_a_typo_is_refused():
     message = refused(environment={"ATTNWATCH_COLOURMAP": "hot"})
     assert "ATTNWATCH_COLOURMAP" in message
     assert "ATTNWATCH_COLORMAP" in message
 
 
-def test_other_environment_variables_are_nobodys_business():
+def test_other_environment_variables_are_ignored():
     assert loaded(environment={"ATTNWATCH_HOME": "/x", "COLORMAP": "x", "PATH": ""}).visualization == {}
 
 
@@ -231,7 +231,7 @@ def test_other_environment_variables_are_nobodys_business():
         ("generate_overlay", 2),
     ],
 )
-def test_a_value_that_a_setting_cannot_have_is_refused_wherever_it_stands(tmp_path, name, value):
+def test_an_invalid_value_is_refused_in_every_source(tmp_path, name, value):
     own = name in Watcher.model_fields
     config = file(tmp_path, {"watcher": {name: value}} if own else params(**{name: value}))
     about = (Watcher if own else Visualization).model_fields[name].description
@@ -250,7 +250,7 @@ def variable(name, value):
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "text", "5", "watcher: 5", "attention_analysis: [hot]"])
-def test_a_file_of_another_shape_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path, content):
     config = file(tmp_path, content)
     message = refused(config)
     assert str(config) in message
@@ -258,12 +258,12 @@ def test_a_file_of_another_shape_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", ["a: [", "a: b: c", "\t", "!!python/object:os.system {}"])
-def test_what_is_no_yaml_is_refused_with_the_file(tmp_path, content):
+def test_invalid_yaml_is_refused_and_the_file_named(tmp_path, content):
     config = file(tmp_path, content)
     assert refused(config).startswith(f"{config}: cannot be read as YAML")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     assert "found no file" in refused(tmp_path / "nothing.yaml")
 
 
@@ -271,34 +271,34 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
     ("text", "value"),
     [("5", 5), ("0.5", 0.5), ("true", True), ("null", None), ("viridis", "viridis"), ("[12, 8]", [12, 8]), ("{", "{")],
 )
-def test_values_of_flags_and_variables_are_read_as_in_yaml(text, value):
+def test_values_of_flags_and_variables_are_parsed_as_yaml(text, value):
     assert parse_value(text) == value
 
 
-def test_a_batch_may_ask_for_names_that_nobody_knows_and_they_are_noted():
+def test_unknown_settings_of_a_batch_are_noted():
     settings, notes = Settings().for_batch({"glitter": 3, "colormap": "bone"}, WHERE)
     assert settings.colormap == "bone"
     (note,) = notes
     assert "'glitter'" in note
 
 
-def test_a_batch_may_not_set_what_is_the_watchers_own():
+def test_a_batch_cannot_change_settings_of_the_watcher():
     _, notes = Settings().for_batch({"workers": 100}, WHERE)
     assert "'workers'" in notes[0]
 
 
-def test_a_batch_that_asks_for_an_impossible_value_is_refused_by_name_and_file():
+def test_an_invalid_value_of_a_batch_is_refused_with_its_name_and_file():
     with pytest.raises(ConfigError, match=r"/x/v\.complete\.json: visualization\.overlay_alpha: found 7") as caught:
         Settings().for_batch({"overlay_alpha": 7}, WHERE)
     assert "less than or equal to 1" in str(caught.value)
 
 
-def test_values_that_cannot_stand_beside_the_watchers_own_are_refused():
+def test_values_that_conflict_with_those_of_the_watcher_are_refused():
     with pytest.raises(ConfigError, match=r"/x/v\.complete\.json: .*vmin and vmax in ascending order"):
         loaded(flags={"vmax": 0.1}).for_batch({"vmin": 0.5}, WHERE)
 
 
-def test_an_impossible_value_of_the_batch_does_no_harm_where_the_watcher_has_its_own():
+def test_an_invalid_value_of_a_batch_is_ignored_if_the_watcher_overrides_it():
     settings, _ = loaded(flags={"overlay_alpha": 0.5}).for_batch({"overlay_alpha": 7}, WHERE)
     assert settings.overlay_alpha == 0.5
     with pytest.raises(ConfigError, match="overlay_alpha"):
@@ -310,5 +310,5 @@ def test_every_setting_is_described():
         assert all(field.description for field in model.model_fields.values())
 
 
-def test_settings_that_shape_no_picture_are_settings():
+def test_the_names_of_settings_that_do_not_affect_pictures_exist():
     assert set(Visualization.model_fields) >= NOT_IN_PICTURES

@@ -124,7 +124,7 @@ def test_a_file_that_is_shorter_than_listed_is_reported(batch):
     size = video.stat().st_size
     record = {"bytes": size + 1, "sha256": "0" * 64}
     batch.add(files={"video_001.mp4": record})
-    assert f"has {size:,} of {size + 1:,} bytes" in problem(batch.folder)
+    assert f"has only {size:,} of {size + 1:,} bytes" in problem(batch.folder)
 
 
 def test_a_changed_file_is_reported(batch):

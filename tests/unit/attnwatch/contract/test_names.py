@@ -62,19 +62,19 @@ def test_a_slug_does_not_depend_on_how_the_text_composes_its_accents(text):
     assert slug(unicodedata.normalize("NFD", text)) == slug(text)
 
 
-def test_the_second_and_third_of_a_name_are_numbered():
+def test_repeated_slugs_are_numbered_from_2():
     assert unique_slugs(["kiss", "kiss", "dog", "kiss"]) == ["kiss", "kiss_2", "dog", "kiss_3"]
 
 
-def test_names_that_differ_in_case_only_are_told_apart():
+def test_slugs_that_differ_only_in_case_are_numbered():
     assert unique_slugs(["kiss", "Kiss", "KISS"]) == ["kiss", "Kiss_2", "KISS_3"]
 
 
-def test_a_number_that_the_text_already_has_is_passed_over():
+def test_a_number_that_is_already_taken_is_skipped():
     assert unique_slugs(["kiss_2", "kiss", "kiss"]) == ["kiss_2", "kiss", "kiss_3"]
 
 
-def test_a_long_name_stays_within_its_size_when_it_is_numbered():
+def test_a_numbered_slug_respects_the_size_limit():
     names = unique_slugs(["あ" * 40] * 12)
     assert len({name.casefold() for name in names}) == 12
     assert max(len(name.encode()) for name in names) <= MAX_SLUG_BYTES
@@ -82,7 +82,7 @@ def test_a_long_name_stays_within_its_size_when_it_is_numbered():
 
 @bounded
 @given(st.lists(st.sampled_from(["kiss", "Kiss", "kiss_2", "straße", "STRASSE", "a" * 90, ""]) | texts, max_size=12))
-def test_slugs_of_one_video_are_unique_without_regard_to_case(several):
+def test_slugs_are_unique_when_case_is_ignored(several):
     names = unique_slugs(several)
     assert len(names) == len(several)
     assert len({name.casefold() for name in names}) == len(names)
@@ -106,18 +106,18 @@ def test_an_identifier_comes_from_the_directory_and_the_name_of_the_manifest(pat
     assert default_video_id(Path(path)) == expected
 
 
-def test_a_relative_path_gives_the_identifier_of_where_it_lies(tmp_path, monkeypatch):
+def test_a_relative_path_is_resolved_for_the_identifier(tmp_path, monkeypatch):
     (tmp_path / "clips").mkdir()
     monkeypatch.chdir(tmp_path / "clips")
     assert default_video_id(Path("dog.complete.json")) == "clips_dog"
 
 
-def test_a_name_that_is_no_utf8_gives_an_identifier_that_is():
+def test_an_identifier_is_utf8_even_if_the_file_name_is_not():
     path = Path(os.fsdecode(b"/x/cl\xffips/d\xfeog.complete.json"))
     assert default_video_id(path) == "cl_ips_d_og"
 
 
-def test_long_names_are_cut_and_stay_different():
+def test_long_identifiers_are_cut_but_stay_different():
     first = default_video_id(Path("/x/" + "あ" * 80 + "/" + "b" * 200 + "1.complete.json"))
     second = default_video_id(Path("/x/" + "あ" * 80 + "/" + "b" * 200 + "2.complete.json"))
     assert first != second
@@ -130,7 +130,7 @@ file_names = st.binary(min_size=1, max_size=240).filter(lambda name: not {0, ord
 
 @bounded
 @given(file_names, file_names)
-def test_every_default_identifier_is_one_that_a_manifest_may_have(directory, stem):
+def test_every_default_identifier_is_valid_in_a_manifest(directory, stem):
     path = Path("/x") / os.fsdecode(b"_" + directory) / os.fsdecode(stem + b".complete.json")
     identifier = default_video_id(path)
     assert len(identifier.encode()) <= MAX_ID_BYTES
@@ -148,10 +148,10 @@ def test_every_default_identifier_is_one_that_a_manifest_may_have(directory, ste
         ("video_001.json", False),
     ],
 )
-def test_a_manifest_is_told_by_its_name(name, expected):
+def test_a_manifest_is_recognized_by_its_name(name, expected):
     assert is_manifest(name) is expected
 
 
 @pytest.mark.parametrize("name", [".complete.json"])
-def test_a_name_that_is_nothing_but_the_ending_is_hidden(name):
+def test_a_name_that_consists_of_the_suffix_is_hidden(name):
     assert not is_manifest(name)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from attnwatch.contract import receipts
 from attnwatch.contract.documents import OutputRecord, json_schema
 from attnwatch.contract.receipts import (
     RENDERER_VERSION,
@@ -47,7 +49,7 @@ def wait_of(receipt):
     return (datetime.fromisoformat(receipt.next_attempt) - datetime.now(UTC)).total_seconds()
 
 
-def test_no_receipt_asks_for_a_rendering(fingerprint):
+def test_a_missing_receipt_asks_for_a_rendering(fingerprint):
     assert seconds_until_due(None, fingerprint) == 0
 
 
@@ -70,16 +72,16 @@ def test_a_video_without_tracked_words_is_left_alone(place, fingerprint):
         {"inputs": {"maps.safetensors": 12}},
     ],
 )
-def test_another_manifest_or_input_asks_for_a_rendering(place, fingerprint, change):
+def test_a_changed_manifest_or_input_asks_for_a_rendering(place, fingerprint, change):
     assert seconds_until_due(rendered(place, fingerprint), replace(fingerprint, **change)) == 0
 
 
-def test_another_version_of_the_renderer_asks_for_a_rendering(place, fingerprint):
+def test_a_new_renderer_version_asks_for_a_rendering(place, fingerprint):
     assert seconds_until_due(rendered(place, fingerprint), replace(fingerprint, renderer=RENDERER_VERSION + 1)) == 0
 
 
 def other(name):
-    """Return the default settings with one changed."""
+    """Return the default settings with one setting changed."""
     field = Visualization.model_fields[name]
     candidates = (not field.default, 0.25, 2, "viridis", "fast", "frame", [1, 99])
     for candidate in candidates:
@@ -99,20 +101,77 @@ def test_a_setting_asks_for_a_rendering_if_and_only_if_it_shapes_pictures(place,
     assert seconds_until_due(receipt, changed) == (None if name in NOT_IN_PICTURES else 0)
 
 
-def test_another_choice_of_words_asks_for_a_rendering(place, fingerprint):
+class WithBorder(Visualization):
+    """The settings of a later version that has one more."""
+
+    border: int = 0
+
+
+@pytest.fixture(params=["0.1.0", "this version"])
+def older(request, place, fingerprint):
+    """A receipt of an earlier version, with non-default `colormap` and `vmax`."""
+    asked = Visualization(colormap="bone", vmax=1)
+    receipt = rendered(place, Fingerprint.of(fingerprint.manifest_sha256, asked, None, fingerprint.inputs))
+    if request.param == "0.1.0":
+        digest = hashlib.sha256(json.dumps(receipt.settings, sort_keys=True).encode()).hexdigest()
+        place.write(receipt.model_copy(update={"settings_sha256": digest}))
+    return place.read()
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [
+        ({"colormap": "bone", "vmax": 1.0}, None),
+        ({"colormap": "bone", "vmax": 1.0, "border": 2}, 0),
+        ({"colormap": "bone"}, 0),
+        ({}, 0),
+    ],
+)
+def test_a_new_setting_asks_for_a_rendering_only_where_it_is_used(older, fingerprint, monkeypatch, asked, wait):
+    monkeypatch.setattr(receipts, "Visualization", WithBorder)
+    later = Fingerprint.of(fingerprint.manifest_sha256, WithBorder(**asked), None, fingerprint.inputs)
+    assert seconds_until_due(older, later) == wait
+
+
+def test_a_setting_that_only_a_later_version_knows_asks_for_a_rendering(place, fingerprint, monkeypatch):
+    with monkeypatch.context() as later:
+        later.setattr(receipts, "Visualization", WithBorder)
+        unknown, unused = (
+            success(place, Fingerprint.of(fingerprint.manifest_sha256, asked, None, fingerprint.inputs), (), (), 0.1)
+            for asked in (WithBorder(border=2), WithBorder())
+        )
+    assert seconds_until_due(unknown, fingerprint) == 0
+    assert seconds_until_due(unused, fingerprint) is None
+
+
+def test_a_receipt_whose_settings_are_missing_is_judged_by_their_digest(place, fingerprint):
+    receipt = rendered(place, fingerprint)
+    assert seconds_until_due(receipt.model_copy(update={"settings": {}}), fingerprint) is None
+    unknown = {"settings": {}, "settings_sha256": "1" * 64}
+    assert seconds_until_due(receipt.model_copy(update=unknown), fingerprint) == 0
+
+
+def test_the_digest_is_that_of_the_settings_that_differ_from_their_defaults():
+    made = Fingerprint.of("0" * 64, Visualization(vmax=1, colormap="bone"), ("kiss",), {}, "2" * 64)
+    text = f'{{"batch_sha256": "{"2" * 64}", "colormap": "bone", "tokens": ["kiss"], "vmax": 1.0}}'
+    assert made.settings_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert made.settings["overlay_alpha"] == 0.6
+
+
+def test_a_different_selection_of_words_asks_for_a_rendering(place, fingerprint):
     receipt = rendered(place, fingerprint)
     chosen = Fingerprint.of(fingerprint.manifest_sha256, Visualization(), ("kiss",), fingerprint.inputs)
     assert seconds_until_due(receipt, chosen) == 0
 
 
-def test_the_order_of_chosen_words_does_not_matter():
+def test_the_order_of_selected_words_does_not_matter():
     first, second = (
         Fingerprint.of("0" * 64, Visualization(), words, {}) for words in (("kiss", "dog"), ("dog", "kiss"))
     )
     assert first == second
 
 
-def test_a_receipt_is_as_the_contract_says(place, fingerprint):
+def test_a_receipt_follows_the_contract(place, fingerprint):
     rendered(place, fingerprint)
     content = json.loads(place.path.read_text(encoding="utf-8"))
     jsonschema.validate(content, json_schema("receipt"))
@@ -131,13 +190,13 @@ def test_the_wait_doubles_with_every_failure(place, fingerprint):
         assert seconds_until_due(receipt, fingerprint) == pytest.approx(wait_of(receipt), abs=1)
 
 
-def test_nobody_waits_longer_than_about_an_hour(place, fingerprint):
+def test_no_wait_is_longer_than_about_an_hour(place, fingerprint):
     receipt = failed(place, fingerprint, retry_backoff=1e9)
     assert wait_of(receipt) <= 3600 * 1.1
     assert seconds_until_due(receipt, fingerprint) <= 3600
 
 
-def test_any_number_of_failures_can_be_counted(place, fingerprint):
+def test_thousands_of_failures_can_be_recorded(place, fingerprint):
     attempts = failed(place, fingerprint).attempts * 5000
     place.write(place.read().model_copy(update={"attempts": attempts}))
     receipt = failed(place, fingerprint, max_attempts=10_000)
@@ -145,19 +204,19 @@ def test_any_number_of_failures_can_be_counted(place, fingerprint):
     assert wait_of(receipt) <= 3600 * 1.1
 
 
-def test_a_failure_that_is_due_is_tried_at_once(place, fingerprint):
+def test_a_failed_video_that_is_due_is_rendered_now(place, fingerprint):
     past = (datetime.now(UTC) - timedelta(seconds=5)).isoformat()
     receipt = failed(place, fingerprint).model_copy(update={"next_attempt": past})
     assert seconds_until_due(receipt, fingerprint) == 0
 
 
 @pytest.mark.parametrize("when", ["tomorrow", "2026-01-01T00:00:00", ""])
-def test_a_time_that_cannot_be_understood_is_now(place, fingerprint, when):
+def test_an_invalid_time_means_now(place, fingerprint, when):
     receipt = failed(place, fingerprint).model_copy(update={"next_attempt": when})
     assert seconds_until_due(receipt, fingerprint) == 0
 
 
-def test_a_clock_that_was_set_back_makes_nobody_wait_for_years(place, fingerprint):
+def test_a_next_attempt_in_the_far_future_is_limited_to_an_hour(place, fingerprint):
     receipt = failed(place, fingerprint).model_copy(update={"next_attempt": "2999-01-01T00:00:00+00:00"})
     assert seconds_until_due(receipt, fingerprint) <= 3600
 
@@ -169,23 +228,23 @@ def test_after_the_last_attempt_a_video_is_left_alone(place, fingerprint):
 
 
 @pytest.mark.parametrize("error", [VideoError("no frames"), TensorError()])
-def test_an_input_that_is_wrong_is_tried_twice(place, fingerprint, error):
+def test_an_invalid_input_is_tried_twice(place, fingerprint, error):
     due = [failed(place, fingerprint, error, max_attempts=10).next_attempt is not None for _ in range(2)]
     assert due == [True, False]
 
 
-def test_one_attempt_may_be_all_there_is(place, fingerprint):
+def test_max_attempts_may_be_one(place, fingerprint):
     assert failed(place, fingerprint, VideoError("no frames"), max_attempts=1).next_attempt is None
 
 
-def test_new_input_releases_a_video_that_was_left_alone_and_starts_counting_anew(place, fingerprint):
+def test_changed_input_resets_the_attempts(place, fingerprint):
     receipt = failed(place, fingerprint, max_attempts=1)
     mended = replace(fingerprint, inputs={"v.mp4": 8})
     assert seconds_until_due(receipt, mended) == 0
     assert len(failed(place, mended, max_attempts=3).attempts) == 1
 
 
-def test_a_success_after_failures_keeps_their_history(place, fingerprint):
+def test_a_success_keeps_the_history_of_failures_before_it(place, fingerprint):
     failed(place, fingerprint)
     failed(place, fingerprint, OSError(5, "Input/output error"))
     errors = [attempt.error for attempt in rendered(place, fingerprint).attempts]
@@ -205,7 +264,7 @@ def test_a_damaged_receipt_asks_for_a_rendering(place, fingerprint, content):
     assert seconds_until_due(place.read(), fingerprint) == 0
 
 
-def test_a_receipt_that_is_a_pipe_or_a_folder_does_not_hold_anybody_up(place):
+def test_a_pipe_or_folder_instead_of_a_receipt_is_ignored_without_blocking(place):
     place.directory.mkdir()
     os.mkfifo(place.path)
     assert place.read() is None
@@ -214,12 +273,12 @@ def test_a_receipt_that_is_a_pipe_or_a_folder_does_not_hold_anybody_up(place):
     assert place.read() is None
 
 
-def test_the_names_of_a_receipt_may_be_in_any_script(tmp_path, fingerprint):
+def test_names_in_a_receipt_may_be_in_any_script(tmp_path, fingerprint):
     place = Place(tmp_path / "поцелуй.complete.json", "поцелуй", tmp_path / "attention_videos")
     assert rendered(place, fingerprint).video_id == "поцелуй"
 
 
-def test_bytes_that_are_no_utf8_can_stand_in_a_receipt(tmp_path, fingerprint):
+def test_file_names_that_are_not_utf8_are_escaped_in_a_receipt(tmp_path, fingerprint):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     folder.mkdir()
     place = Place(folder / os.fsdecode(b"\xfe.complete.json"), "__", folder / "attention_videos")
@@ -236,11 +295,11 @@ def test_bytes_that_are_no_utf8_can_stand_in_a_receipt(tmp_path, fingerprint):
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
     ],
 )
-def test_an_error_is_described_with_its_kind_where_the_message_says_too_little(error, text):
+def test_an_error_of_another_package_is_described_with_its_type(error, text):
     assert describe(error) == text
 
 
-def test_after_the_clock_was_set_back_a_retry_is_due_at_once(place, fingerprint):
+def test_a_retry_is_due_now_after_the_clock_was_set_back(place, fingerprint):
     receipt = failure(place, fingerprint, JobError("crashed"), 1.0, Watcher())
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     later = (datetime.now(UTC) + timedelta(days=1, seconds=30)).isoformat()

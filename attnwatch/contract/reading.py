@@ -1,0 +1,83 @@
+"""Reads the JSON documents of the contract and describes every problem of a malformed one."""
+
+import errno
+import hashlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from attnwatch.errors import ManifestError, Problem
+from attnwatch.system.files import read_regular
+
+MAX_DOCUMENT_BYTES = 4 * 2**20
+_MOST_PROBLEMS = 100
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
+    """Read and validate a JSON document; return it with the SHA-256 of its bytes.
+
+    Raises:
+        ManifestError: fields are missing or malformed; lists all of them.
+        OSError: the file cannot be read.
+
+    """
+    data = read_bytes(path)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        size = f"more than {MAX_DOCUMENT_BYTES:,} bytes"
+        raise ManifestError(problem(path, "the file itself", size, f"at most {MAX_DOCUMENT_BYTES:,} bytes"))
+    try:
+        return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
+    except ValidationError as error:
+        if error.error_count() > _MOST_PROBLEMS:  # the list of problems would be longer than the document
+            found = f"{error.error_count():,} wrong values"
+            raise ManifestError(problem(path, "the file itself", found, "a document of the contract")) from None
+        raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a document, at most one byte beyond `MAX_DOCUMENT_BYTES`.
+
+    Raises:
+        ManifestError: the path is a link, which may lead anywhere, or not a regular file.
+        OSError: the file cannot be read.
+
+    """
+    try:
+        data = read_regular(path, MAX_DOCUMENT_BYTES + 1, follow=False)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise ManifestError(problem(path, "the file itself", "a link", "a JSON document")) from None
+    if data is None:
+        raise ManifestError(problem(path, "the file itself", "no regular file", "a JSON document"))
+    return data
+
+
+def _problem_of(path: Path, model: type[BaseModel], detail: Any) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+    if detail["type"] == "json_invalid":
+        reason = detail["ctx"]["error"]
+        return problem(path, "the file itself", f"invalid JSON ({reason})", "a JSON document in UTF-8")
+    known = model.model_fields.get(str(detail["loc"][0])) if detail["loc"] else None
+    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    if detail["type"] == "missing":
+        found, expected = "nothing", "a value (the field is required)"
+    else:
+        found = _shorten(repr(detail["input"]))
+    if field == "format":
+        expected = "'attnwatch/1' or 'attnwatch/1.N' (this reader knows major version 1)"
+    remedy = f"write {known.description} (see FORMAT.md)" if known and known.description else "see FORMAT.md"
+    return Problem(file=path, field=field or "the file itself", found=found, expected=expected, remedy=remedy)
+
+
+def problem(path: Path, field: str, found: str, expected: str) -> Problem:
+    """Return a problem of a document whose remedy is to read the contract."""
+    remedy = "see FORMAT.md and `attnwatch schema`"
+    return Problem(file=path, field=field, found=found, expected=expected, remedy=remedy)
+
+
+def _shorten(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
