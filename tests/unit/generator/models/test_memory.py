@@ -139,7 +139,7 @@ def test_vae_tiling_is_refused_if_the_vae_does_not_support_it(monkeypatch):
         raise NotImplementedError
 
     monkeypatch.setattr("diffusers.AutoencoderKLWan.enable_tiling", unsupported)
-    with pytest.raises(ModelError, match="vae_tiling: found true, but AutoencoderKLWan cannot do it"):
+    with pytest.raises(ModelError, match="vae_tiling: found true, but AutoencoderKLWan does not support it"):
         loaded(vae_tiling=True)
 
 
