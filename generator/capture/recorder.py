@@ -6,9 +6,9 @@ changed nor run again, so the video stays identical to the last bit. `generator.
 probabilities of the tracked columns. Rows are latent tokens; the softmax runs over all keys, including padding and, in
 joint attention, the latent tokens.
 
-Every call of every text attention layer is counted (`generator.capture.layers`). A layer that was called never or twice
-is an error, unless a diffusers cache is on, which skips layers on purpose: then the step is recorded as a gap and never
-filled. The device is read back once per call of a denoising network, never per layer.
+Every call of every text attention layer is counted (`generator.capture.layers`). A layer that was not called
+exactly once is an error. The exception is a diffusers cache, which skips layers on purpose: then the step is recorded
+as a gap and never filled. The device is read back once per call of a denoising network, never per layer.
 """
 
 from collections import Counter, defaultdict

@@ -1,7 +1,7 @@
 """Trains the transformer of the embedded model by flow matching, with the text encoder of `generator.tiny.reading`.
 
 A noised latent is x_s = (1 - s) x_0 + s n, and the transformer predicts its velocity n - x_0, as in `WanPipeline`.
-Training never uses attention maps: the model finds by itself which latents each word attends to.
+Training never uses attention maps: the model learns on its own where each word attends.
 """
 
 import hashlib

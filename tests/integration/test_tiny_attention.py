@@ -1,6 +1,6 @@
 """The quick evaluation of the embedded model, with maps read by the watcher's own reader.
 
-Measures that the model card marks as ok must reach their bars here too; the others must stay close to the card's values.
+Measures that the model card marks as ok must reach their bars here too; the others must stay close to the card.
 Maps are means over all layers, heads and steps.
 """
 
