@@ -24,7 +24,7 @@ Operator = Callable[[AttentionCall, Tensor], tuple[Tensor, Tensor]]
 AXES = 4
 """Sample, head, token and dimension."""
 MASK_ALIGNMENT = 16
-"""Multiple to which the memory-efficient kernel needs the rows of a mask padded, in elements; torch does the same."""
+"""The memory-efficient kernel needs mask rows padded to a multiple of this number of elements, as torch does too."""
 PIECE = 1024
 """Rows of one head that are compared at a time."""
 ROWS, TOLERANCE = 8, 1e-4

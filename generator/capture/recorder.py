@@ -69,7 +69,7 @@ class Recorder:
         self.gaps: list[dict[str, object]] = []
         """Steps that a cache skipped in whole or in part."""
         self.branch_source = ""
-        """How the guidance branch of a call was determined."""
+        """Source of a call's guidance branch: ``cache_context`` or ``halves of the batch``."""
         self.heads = 0
         self._model = model
         self._model_grid = grid

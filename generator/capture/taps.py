@@ -153,7 +153,7 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
 
 
 def _noted(cache_context: CacheContext, contexts: list[CallContext]) -> CacheContext:
-    """Wrap ``cache_context`` so that ``contexts`` ends with the current one."""
+    """Wrap ``cache_context`` to append the announced context to ``contexts`` while it is active."""
 
     @contextmanager
     def noted(branch: str, **where: object) -> Iterator[None]:

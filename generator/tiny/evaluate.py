@@ -46,7 +46,7 @@ BARS: dict[str, float] = {
     "two objects: colour word on its own": 0.95,
     "two objects: shape word on its own": 0.75,
 }
-"""All measures and the lowest acceptable value of each."""
+"""Lowest acceptable value of each measure."""
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ import numpy as np
 from generator.tiny.shapes import COLOURS, DIRECTIONS, HALF, SHAPES, Thing, cover
 
 SATURATED = 60
-"""Difference between the strongest and the weakest of the 8-bit channels from which a pixel belongs to an object."""
+"""Smallest difference between the strongest and the weakest 8-bit channel in a pixel of an object."""
 
 LEAST_PIXELS = 60
-"""Least number of pixels of an object in a frame."""
+"""Smallest number of pixels of an object in a frame."""
 
 LEAST_WAY = 12.0
-"""Least distance in pixels that the centre of a moving object covers from the first to the last frame."""
+"""Smallest distance in pixels between an object's centres in the first and the last frame to count as motion."""
 
 ONE_PIECE = 0.9
-"""Least share of a colour's pixels that must be connected to count as one object."""
+"""Smallest connected share of a colour's pixels to count as one object."""
 
 _EVERY = 4
-"""Every how many frames the connected pixels are checked."""
+"""Interval in frames between checks for connected pixels."""
 
 ON_OBJECT = 0.25
-"""Least share of a latent cell that an object must cover for a word to point at it."""
+"""Smallest covered share of a latent cell for a word to point at the object."""
 
 
 @dataclass(frozen=True)

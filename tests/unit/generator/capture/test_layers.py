@@ -1,4 +1,4 @@
-"""Which text attention layers are kept, and what their numbers of calls in a step mean."""
+"""The kept text attention layers, and the check that a step calls every layer exactly once."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
