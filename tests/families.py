@@ -1,4 +1,4 @@
-"""A tiny pipeline of every family: the real class of diffusers, each component built from its configuration."""
+"""Tiny pipelines of every family: the real diffusers classes with small components and random weights."""
 
 import diffusers
 import torch
@@ -21,7 +21,7 @@ def _t5():
 
 
 def _byte_level_tokenizer(start, end, *, others=(), starts=1, ends=1, texts=CORPUS, length):
-    """Train a byte-level tokenizer whose texts begin with some ``start`` tokens and end with some ``end`` tokens."""
+    """Train a byte-level tokenizer that adds ``starts`` start tokens and ``ends`` end tokens to each text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
@@ -41,7 +41,7 @@ def _byte_level_tokenizer(start, end, *, others=(), starts=1, ends=1, texts=CORP
 
 
 def _llama_tokenizer():
-    """Make a tokenizer that cuts the words around a prompt into 95 tokens, which the pipeline takes off again."""
+    """Train a tokenizer that splits the template before a prompt into exactly the 95 tokens that the pipeline crops."""
     template = DEFAULT_PROMPT_TEMPLATE["template"]
     before = template[: template.index("{}")]
 
@@ -84,7 +84,7 @@ def wan():
 
 
 def wan_of_two_networks():
-    """Wan 2.2: another network denoises at low noise."""
+    """Wan 2.2, with a second network for low noise levels."""
     pipe = build_wan()
     second = diffusers.WanTransformer3DModel.from_config(pipe.transformer.config)
     return diffusers.WanPipeline(**{**pipe.components, "transformer_2": second}, boundary_ratio=0.9)
@@ -123,7 +123,7 @@ def cogvideox(**transformer):
 
 
 def cogvideox_in_pairs():
-    """CogVideoX 1.5 takes latent frames in pairs."""
+    """CogVideoX 1.5, whose tokens cover pairs of latent frames."""
     return cogvideox(patch_size_t=2, patch_bias=False)
 
 
@@ -260,7 +260,7 @@ FAMILIES = {
 
 
 def build(name):
-    """Build the pipeline of a family, its weights from a fixed seed."""
+    """Build the pipeline of a family with random weights from a fixed seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return FAMILIES[name]()

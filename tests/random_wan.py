@@ -1,4 +1,4 @@
-"""A complete Wan pipeline with random weights from a fixed seed, whose tokenizer takes any text in any script."""
+"""A complete Wan pipeline with random weights from a fixed seed, and a tokenizer that covers every script."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 SEED = 0
 
-# Words with a token of their own. Everything else is spelt in letters, and what is not a letter in bytes.
+# Words that are single tokens. The tokenizer splits other words into letters, and other characters into bytes.
 WORDS = """
 a an the and or of in on at with between near under over to from by his her their two three one many some
 man woman men women boy girl child people person couple dog cat bird horse fish lion bear
@@ -48,7 +48,7 @@ SCHEDULER: dict[str, Any] = {
 
 
 def build() -> WanPipeline:
-    """Build the pipeline. The state of torch's global random generator is left as it was."""
+    """Build the pipeline without changing the state of torch's global random generator."""
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
@@ -62,7 +62,7 @@ def build() -> WanPipeline:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Build a sentencepiece-like tokenizer with UMT5's special tokens; any text in any script has tokens."""
+    """Build a SentencePiece-like tokenizer with UMT5's special tokens that covers every script."""
     tokenizer = Tokenizer(models.Unigram(_vocabulary(), unk_id=2, byte_fallback=True))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
@@ -78,7 +78,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _vocabulary() -> list[tuple[str, float]]:
-    """List pieces and their log-probabilities, by which few long pieces are likelier than many short ones."""
+    """List pieces and their log-probabilities, which prefer few long pieces to many short ones."""
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     words = [(f"▁{word}", -5.0) for word in WORDS.split()]
     endings = [(ending, -6.0) for ending in ENDINGS]

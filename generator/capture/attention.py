@@ -1,9 +1,9 @@
-"""The arithmetic of capture: attention probabilities of a few columns, exactly and in little memory.
+"""Computes the attention probabilities of a few columns, exactly and in little memory.
 
     P[i, c] = exp(s q_i.k_c + m_ic - L_i),    L_i = log(sum over all keys k of exp(s q_i.k + m_ik))
 
-in float32, whatever the model computes in. Where the model's own kernel tells L (`generator.capture.kernels`), only the
-tracked columns are formed. Elsewhere whole rows are, some rows of one head at a time. The full map never exists.
+in float32, whatever the model's data type. If the model's own kernel returns L (`generator.capture.kernels`), only the
+tracked columns are computed; otherwise whole rows, a few rows of one head at a time. The full map never exists.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,19 @@ import torch
 from torch import Tensor
 
 TILE_BYTES = {"cpu": 8 * 2**20}
-"""Memory that one tile may take, by the type of device: what fits into a processor's cache."""
+"""Largest size of a tile by device type: on a CPU, what fits into its cache."""
 TILE_BYTES_ELSEWHERE = 64 * 2**20
-"""On an accelerator larger tiles keep it busy."""
+"""Accelerators need larger tiles to be fully used."""
 
 
 @dataclass(frozen=True)
 class AttentionCall:
-    """What an attention function was given, by one order of axes for all models.
+    """The arguments of an attention function, in one order of axes for all models.
 
-    ``query`` is ``[sample, head, row, dim]`` and ``key`` ``[sample, head, key, dim]``. ``mask`` can be broadcast to
-    ``[sample, head, row, key]``: added to the scores, or boolean, True where a key takes part. ``scale`` is
-    the factor of the scores, ``dim ** -0.5`` if None. ``log_sum`` is L, ``[sample, head, row]``, if the kernel told it.
+    ``query`` is ``[sample, head, row, dim]`` and ``key`` ``[sample, head, key, dim]``. ``mask`` broadcasts to
+    ``[sample, head, row, key]``: either added to the scores, or boolean and True for keys that take part. ``scale``
+    multiplies the scores, ``dim ** -0.5`` if None. ``log_sum`` is the log-sum-exp L, ``[sample, head, row]``, None if
+    the kernel did not return it.
     """
 
     query: Tensor
@@ -37,11 +38,11 @@ class AttentionCall:
 
     @property
     def factor(self) -> float:
-        """Factor of the scores."""
+        """Factor by which the scores are multiplied."""
         return float(self.query.shape[-1] ** -0.5 if self.scale is None else self.scale)
 
     def part(self, samples: slice, rows: slice, heads: slice = slice(None)) -> "AttentionCall":
-        """Take some samples, rows and heads, with all of their keys."""
+        """Select samples, rows and heads, with all their keys."""
         mask = self.mask
         if mask is not None:
             taken = zip(mask.shape, (samples, heads, rows), strict=False)
@@ -50,7 +51,7 @@ class AttentionCall:
         return AttentionCall(self.query[samples, heads, rows], self.key[samples, heads], mask, self.scale, log_sum)
 
     def bias(self, rows: slice, keys: slice | Tensor) -> Tensor | None:
-        """Return what is added to the scores ``[sample, head, row, key]`` of some rows and keys, or None."""
+        """Return the mask of some rows and keys as a term to add to their scores; None if there is no mask."""
         if self.mask is None:
             return None
         mask = (self.mask if self.mask.shape[2] == 1 else self.mask[:, :, rows])[..., keys]
@@ -61,9 +62,9 @@ class AttentionCall:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which keys are tracked, and which of them add up to which word.
+    """The tracked keys, and the sums of them that make up each word.
 
-    ``keys`` are the tracked positions; ``words`` are, per word, the places of its keys among them.
+    ``keys`` are the tracked positions; ``words`` holds, for each word, the indices of its keys in ``keys``.
     """
 
     keys: Tensor
@@ -71,14 +72,14 @@ class Columns:
 
     @classmethod
     def of(cls, positions: Sequence[Sequence[int]], device: torch.device) -> "Columns":
-        """Make the columns of words that stand at ``positions``; a word may have none."""
+        """Build the columns of words from the key positions of each; a word may have none."""
         keys = sorted({position for word in positions for position in word})
         words = [[place for place, key in enumerate(keys) if key in word] for word in positions]
         return cls(_indices(keys, device), tuple(_indices(word, device) for word in words))
 
     def sums(self, tracked: Tensor) -> Tensor:
-        """Sum the keys of each word: ``[..., tracked key]`` to ``[word, ...]``."""
-        # Not by a product of matrices: that adds hundreds of equal numbers, as padding has, one after the other.
+        """Sum the probabilities of each word's keys: ``[..., tracked key]`` to ``[word, ...]``."""
+        # A matrix product would add the hundreds of equal probabilities of padding one by one, which is less exact.
         return torch.stack([tracked.index_select(-1, word).sum(-1) for word in self.words])
 
 
@@ -87,10 +88,10 @@ def _indices(values: Sequence[int], device: torch.device) -> Tensor:
 
 
 def word_probabilities(call: AttentionCall, columns: Columns) -> Tensor:
-    """Compute how much attention each row pays to each word.
+    """Compute the attention that each row pays to each word.
 
     Returns:
-        Probabilities ``[word, sample, head, row]`` in float32, the keys of a word summed.
+        Probabilities ``[word, sample, head, row]`` in float32, summed over the keys of a word.
 
     """
     with _exactly(call.query.device.type):
@@ -99,7 +100,7 @@ def word_probabilities(call: AttentionCall, columns: Columns) -> Tensor:
 
 @contextmanager
 def _exactly(device: str) -> Iterator[None]:
-    """Multiply in float32 inside, whatever a script has set for its model: autocasting, TF32 or bfloat16."""
+    """Multiply matrices in full float32, even if the calling script enabled autocast, TF32 or bfloat16."""
     matmuls = [backend.matmul for backend in (torch.backends.cuda, torch.backends.mkldnn)]
     with ExitStack() as stack:
         stack.enter_context(torch.autocast(device, enabled=False))
@@ -110,7 +111,7 @@ def _exactly(device: str) -> Iterator[None]:
 
 
 def _by_log_sum(call: AttentionCall, log_sum: Tensor, columns: Columns) -> Tensor:
-    """Form the tracked columns only. The log-sum is rounded as any number of its size: 5e-7 at 8 to 16."""
+    """Compute only the tracked columns. Rounding of the log-sum-exp limits the accuracy: 5e-7 for values of 8 to 16."""
     samples, heads, rows, dim = call.query.shape
     keys = (call.key.index_select(2, columns.keys).float() * call.factor).transpose(2, 3)
     found = _empty(call, columns)
@@ -126,7 +127,7 @@ def _by_log_sum(call: AttentionCall, log_sum: Tensor, columns: Columns) -> Tenso
 
 
 def _by_whole_rows(call: AttentionCall, columns: Columns) -> Tensor:
-    """Form whole rows, head by head, and take the tracked columns of their softmax."""
+    """Compute the softmax of whole rows, head by head, and select the tracked columns."""
     samples, heads, rows, dim = call.query.shape
     found = _empty(call, columns)
     height = _tile_bytes(call) // (4 * (dim + 2 * call.key.shape[2]))
@@ -152,6 +153,6 @@ def _tile_bytes(call: AttentionCall) -> int:
 
 
 def _slices(length: int, size: int) -> Iterator[slice]:
-    """Cut ``length`` into pieces of ``size``, or of 1 if that is less."""
+    """Split ``length`` into pieces of ``size``, at least 1."""
     size = max(size, 1)
     return (slice(start, min(start + size, length)) for start in range(0, length, size))

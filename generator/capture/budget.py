@@ -1,4 +1,4 @@
-"""How much of the attention is kept, and how many bytes that will be, before anything is generated."""
+"""Computes the size of the attention maps from the settings, and refuses too much before anything is generated."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ _REDUCTIONS: tuple[Mapping[str, object], ...] = (
     {"store_per_head": False, "store_per_block": False},
     {"store_attention": False},
 )
-"""Ways of keeping less, besides fewer steps, smaller maps and fewer layers."""
+"""Changes that keep less, besides a longer storage interval and smaller maps."""
 
 
 def keep_of(settings: AttentionSettings) -> Keep:
-    """Translate settings into what capture is told to keep."""
+    """Translate the settings into what capture keeps."""
     return Keep(
         steps=settings.store_attention,
         aggregated=settings.store_aggregated_attention,
@@ -43,7 +43,7 @@ def keep_of(settings: AttentionSettings) -> Keep:
 
 @dataclass(frozen=True)
 class VideoShape:
-    """What the size of a video's maps depends on, besides the settings."""
+    """The properties of a video that determine the size of its maps, besides the settings."""
 
     words: int
     steps: int
@@ -51,18 +51,18 @@ class VideoShape:
     heads: int
     grid: LatentGrid
     is_guided: bool = True
-    """Whether the unconditional branch is computed too."""
+    """Whether the pipeline also computes the unconditional branch."""
 
     @classmethod
     def of(cls, model: VideoModel, sampling: Sampling, words: int) -> "VideoShape":
-        """Ask a model."""
+        """Read the shape from a model."""
         layers = model.text_attention()
         count = sum(layer.denoiser == layers[0].denoiser for layer in layers)
         return cls(words, sampling.steps, count, layers[0].heads, model.grid(sampling), model.guides(sampling))
 
 
 def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:
-    """Compute the size of one video's maps as FORMAT.md has them, before compression and without headers."""
+    """Compute the bytes of one video's maps in the layout of FORMAT.md, before compression and without headers."""
     keep = keep_of(settings)
     tensors = (video.words + RESERVED_TENSORS * keep.reserved) * len(keep.branches)
     cells = tensors * keep.grid(video.grid).size
@@ -73,17 +73,17 @@ def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:
 
 
 def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
-    """Refuse what the model cannot give, and what is larger than ``max_attention_bytes``.
+    """Check that the model can provide the requested maps and that they fit into ``max_attention_bytes``.
 
     Raises:
-        ModelError: for layers that are not there, or a branch that is not computed.
-        SettingsError: for too many bytes; it offers what would fit.
+        ModelError: for a layer that does not exist, or a branch that is not computed.
+        SettingsError: for too many bytes; the message lists changes that would fit.
 
     """
     wrong = [layer for layer in settings.layers or () if layer >= video.layers]
     if wrong:
         raise ModelError(
-            f"layers: found {', '.join(map(str, wrong))}; the model has {video.layers} layers of text attention. "
+            f"layers: found {', '.join(map(str, wrong))}; the model has {video.layers} text attention layers. "
             f"Expected numbers from 0 to {video.layers - 1}"
         )
     if settings.branch != "cond" and not video.is_guided:
@@ -96,12 +96,12 @@ def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
         offers = "".join(f"\n  {offer}" for offer in _offers(settings, video))
         raise SettingsError(
             f"the attention of one video would take {as_text(found)}, more than max_attention_bytes "
-            f"({as_text(settings.max_attention_bytes)}). Raise that, track fewer words, or keep less:{offers}"
+            f"({as_text(settings.max_attention_bytes)}). Raise the limit, track fewer words, or keep less:{offers}"
         )
 
 
 def _offers(settings: AttentionSettings, video: VideoShape) -> Iterator[str]:
-    """Describe ways of keeping less that fit, each by itself, with their sizes."""
+    """Describe single changes that fit the limit, with the resulting sizes."""
     offered: list[AttentionSettings] = []
     for change in _changes(settings, video):
         less = settings.model_copy(update=dict(change))
@@ -117,7 +117,7 @@ def _changes(settings: AttentionSettings, video: VideoShape) -> Iterator[Mapping
         for value in range(getattr(settings, name) + 1, most + 1):
             change = {name: value}
             if attention_bytes(settings.model_copy(update=change), video) <= settings.max_attention_bytes:
-                yield change  # the mildest one that fits
+                yield change  # the smallest change that fits
                 break
     yield from _REDUCTIONS
 
@@ -132,7 +132,7 @@ def as_text(count: int) -> str:
 
 
 def as_kept(settings: AttentionSettings, video: VideoShape) -> str:
-    """Describe in a few words what is kept of one video."""
+    """Summarise what is kept of one video."""
     steps = ceil(video.steps / settings.storage_interval) if settings.store_attention else 0
     layers = video.layers if settings.layers is None else len(settings.layers)
     axes = [

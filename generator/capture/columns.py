@@ -1,4 +1,4 @@
-"""From one call of text attention to the probabilities of the tracked words: which rows, which keys, which samples."""
+"""Selects the rows, keys and samples of a text attention call that belong to a video and its tracked words."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +15,10 @@ PADDING, END = "__padding__", "__eos__"
 
 
 class TrackedColumns:
-    """Knows where the tracked words of a video are among a model's keys, and where the video is among its rows.
+    """Locates the tracked words among a model's keys, and the latent tokens of the video among its rows.
 
-    ``names`` are the tensors of FORMAT.md in the order of the first axis of all maps: the words' slugs, then the
-    reserved ones.
+    ``names`` are the tensor names of FORMAT.md in the order of the first axis of all maps: the words' slugs, then the
+    reserved names.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class TrackedColumns:
     ) -> None:
         self.names = tuple(word.slug for word in words) + ((PADDING, END) if keep.reserved else ())
         self.samples = grid.frames if model.frame_by_frame else 1
-        """Samples of attention that make one video."""
+        """Number of attention samples that make up one video."""
         self.check = SelfCheck() if keep.self_check else None
         self._model = model
         self._grid = grid
@@ -39,14 +39,14 @@ class TrackedColumns:
         self._columns: dict[tuple[str, int, int], Columns] = {}
 
     def is_of_image(self, call: AttentionCall) -> bool:
-        """Tell whether keys are those of an image: image-to-video models have them apart from the text."""
+        """Whether the keys belong to an image: image-to-video models attend to it separately from the text."""
         return self._model.text_place is TextPlace.APART and call.key.shape[2] != self._model.text_keys
 
     def probabilities(self, call: AttentionCall, samples: slice, branch: str, layer: str) -> Tensor:
         """Compute ``[name, sample, head, row]`` of one video in one branch; samples are its frames, or there is one.
 
         Raises:
-            CaptureError: if the video is not the one that was announced.
+            CaptureError: if the video does not have the expected size.
 
         """
         part = self._rows_of_video(call, samples, layer)
@@ -70,12 +70,12 @@ class TrackedColumns:
         if found != self.samples or (not self._model.frame_by_frame and tokens != self._grid.size):
             raise CaptureError(
                 f"{layer}: found {found} samples x {tokens} latent tokens; expected {self.samples} x "
-                f"{self._grid.size // self.samples}. Make one video at a time, of the size that capture was told"
+                f"{self._grid.size // self.samples}. Generate one video at a time, of the size passed to capture"
             )
         return part
 
     def _columns_of(self, branch: str, part: AttentionCall) -> Columns:
-        """Find the keys of all names; a position that the keys end before has no mass."""
+        """Find the keys of all names; positions beyond the last key have no mass."""
         rows, keys = part.query.shape[2], part.key.shape[2]
         wanted = (branch, rows, keys)
         if wanted not in self._columns:
@@ -88,16 +88,16 @@ class TrackedColumns:
 def _positions(
     model: VideoModel, words: Sequence[TrackedWord], keep: Keep, prompt: str | None
 ) -> tuple[tuple[int, ...], ...]:
-    """List the text positions of all names, in their order.
+    """List the text positions of all names, in order.
 
-    Where the keys are text only, the mass of the padding is what the other tokens leave of 1: these are listed in
-    its place. They are fewer, and the sum of hundreds of equal numbers would be less exact.
+    In cross-attention, the mass of the padding is 1 minus that of the other tokens, so these are listed in its place.
+    They are fewer, and summing hundreds of equal probabilities would be less exact.
     """
     positions = tuple(word.positions for word in words)
     if not keep.reserved:
         return positions
     if prompt is None:
-        raise CaptureError("the mass of the padding is to be kept, which needs the prompt of each branch; found none")
+        raise CaptureError("store_reserved: the mass of the padding needs the prompt of each branch; found none")
     sequence = model.tokenise(model.clean(prompt))
     apart = model.text_place is TextPlace.APART
     return (*positions, tuple(range(sequence.length)) if apart else sequence.padding, sequence.end)

@@ -1,11 +1,11 @@
-"""Attention by the very kernel that torch would take, asked for its log-sum-exp too.
+"""Runs attention with the kernel that torch would choose, and also obtains its log-sum-exp.
 
-Every fused kernel sums the exponentials of a row's scores, because it divides by them. The operators below
-`scaled_dot_product_attention` return that sum's logarithm beside the same output. With it, a few columns of the
-attention map cost next to nothing; without it, the scores of all keys have to be formed a second time.
+Every fused kernel normalises a row by the sum of the exponentials of its scores. The operators that implement
+`scaled_dot_product_attention` return the logarithm of that sum along with the same output. With it, a few columns of
+the attention map cost almost nothing; without it, the scores of all keys must be computed a second time.
 
-Nothing is taken on trust: the first call of each kind (device, type, shapes, mask) is made both ways. An operator whose
-output differs in a single bit, or whose sum is not that of the rows, is not used again.
+Every operator is verified: the first call of each kind (device, data type, shapes, mask) runs both ways. An operator
+whose output differs in a single bit, or whose log-sum-exp is wrong, is not used again.
 """
 
 from collections.abc import Callable
@@ -19,22 +19,22 @@ from torch.nn.attention import SDPBackend
 from generator.capture.attention import AttentionCall
 
 Operator = Callable[[AttentionCall, Tensor], tuple[Tensor, Tensor]]
-"""Takes a call and its values, returns the output and the log-sum-exp."""
+"""Takes a call and its values; returns the output and the log-sum-exp."""
 
 AXES = 4
 """Sample, head, token and dimension."""
 MASK_ALIGNMENT = 16
-"""Elements that the rows of a mask are padded to for the memory-efficient kernel, as torch itself does."""
+"""The memory-efficient kernel needs mask rows padded to a multiple of this number of elements, as torch does too."""
 PIECE = 1024
-"""Rows of one head of an output that are compared at a time."""
+"""Rows of one head that are compared at a time."""
 ROWS, TOLERANCE = 8, 1e-4
-"""Rows of which a log-sum-exp is computed again, and how much it may differ."""
+"""Number of rows whose log-sum-exp is recomputed, and the largest accepted difference."""
 
 
 class LogSumKernels:
-    """Stands in for ``torch.nn.functional.scaled_dot_product_attention`` and remembers the last log-sum-exp.
+    """Replaces ``torch.nn.functional.scaled_dot_product_attention`` and remembers the last log-sum-exp.
 
-    While ``wanted`` is false it does nothing but call the function that it stands in for.
+    While ``wanted`` is false, it only calls the replaced function.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
@@ -44,7 +44,7 @@ class LogSumKernels:
         self._log_sum: Tensor | None = None
 
     def take(self) -> Tensor | None:
-        """Return the log-sum-exp ``[sample, head, row]`` of the last call, float32, and forget it."""
+        """Return and forget the log-sum-exp of the last call, float32 ``[sample, head, row]``; None if unknown."""
         found, self._log_sum = self._log_sum, None
         return found
 
@@ -59,7 +59,7 @@ class LogSumKernels:
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Tensor:
-        """Compute attention as the function that this stands in for, to the last bit."""
+        """Compute attention, identical to the replaced function to the last bit."""
         self._log_sum = None
         call = AttentionCall(query, key, attn_mask, scale)
         plain = self.wanted and dropout_p == 0.0 and not is_causal and not enable_gqa
@@ -74,10 +74,10 @@ class LogSumKernels:
             output, self._log_sum = operator(call, value)
             return output
         self._equal[kind] = False
-        with suppress(RuntimeError):  # the operator cannot do this kind of call
+        with suppress(RuntimeError):  # the operator does not support this kind of call
             output, log_sum = operator(call, value)
             found = _digest(output)
-            del output  # two outputs at a time would be the largest thing that capture needs
+            del output  # two outputs at once would dominate the memory that capture needs
             expected = self._function(call.query, call.key, value, call.mask, scale=call.scale)
             self._equal[kind] = torch.equal(found, _digest(expected)) and _is_log_sum(log_sum, call)
             self._log_sum = log_sum if self._equal[kind] else None
@@ -86,7 +86,7 @@ class LogSumKernels:
 
 
 def _is_log_sum(found: Tensor, call: AttentionCall) -> bool:
-    """Compare the first rows of the last head: what an operator calls by this name may be another thing."""
+    """Check the first rows of the last head: an operator may return another quantity, such as a sum to base 2."""
     part = call.part(slice(-1, None), slice(0, ROWS), slice(-1, None))
     scores = part.query.double() @ part.key.double().transpose(-1, -2) * part.factor
     bias = part.bias(slice(None), slice(None))
@@ -95,7 +95,7 @@ def _is_log_sum(found: Tensor, call: AttentionCall) -> bool:
 
 
 def _digest(output: Tensor) -> Tensor:
-    """Sum the bits of each piece of a head, weighted by their places: another sum means another output."""
+    """Compute a checksum of each piece of a head: the sum of its bit patterns weighted by position."""
     bits = output.view({2: torch.int16, 4: torch.int32}[output.element_size()])
     samples, heads, rows, dim = bits.shape
     places = torch.arange(1, 1 + PIECE * dim, device=bits.device).reshape(PIECE, dim)
@@ -115,14 +115,14 @@ def _kind(call: AttentionCall) -> tuple[object, ...]:
 
 
 def _operator(call: AttentionCall, value: Tensor) -> Operator | None:
-    """Find the operator below the kernel that torch would choose, if it tells its log-sum-exp well enough."""
+    """Return the operator of the kernel that torch would choose; None if its log-sum-exp is missing or inexact."""
     device = call.query.device.type
     ranks = {tensor.ndim for tensor in (call.query, call.mask) if tensor is not None}
     if ranks != {AXES} or device not in {known for known, _ in _OPERATORS}:
         return None
     if device == "cpu" and call.query.dtype != torch.float32:
-        # The CPU's kernel takes a fast exponential: measured, its log-sum-exp is off by 5e-7 in float32, by 1.3e-6
-        # where most keys are equal, as padding is, and by 4e-5 in half precision.
+        # The CPU kernel uses a fast exponential. Measured errors of its log-sum-exp: 5e-7 in float32, 1.3e-6 if most
+        # keys are equal, like padding, and 4e-5 in half precision.
         return None
     chosen = torch._fused_sdp_choice(
         call.query,
@@ -146,7 +146,7 @@ def _flash_on_cpu(call: AttentionCall, value: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _flash_on_cuda(call: AttentionCall, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Ask the flash kernel, which takes no mask: with one, torch does not choose it."""
+    """Call the flash kernel, which has no mask; torch does not choose it for masked attention."""
     output, log_sum, *_ = torch.ops.aten._scaled_dot_product_flash_attention(
         call.query, call.key, value, scale=call.scale
     )
@@ -154,7 +154,7 @@ def _flash_on_cuda(call: AttentionCall, value: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _efficient_on_cuda(call: AttentionCall, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Ask the memory-efficient kernel, which takes a mask of full shape in aligned memory; rows are rounded up."""
+    """Call the memory-efficient kernel, which needs an aligned mask of full shape and pads the rows of its result."""
     bias = None
     if call.mask is not None:
         bias = _additive(call.mask, call.query.dtype)

@@ -1,4 +1,4 @@
-"""From the probabilities of single layers to the maps that are kept: averaged, unfolded, made smaller."""
+"""Combines the probabilities of single layers into the kept maps: averages, reshapes and downsamples them."""
 
 from dataclasses import dataclass, replace
 
@@ -12,50 +12,52 @@ from generator.models.contract import LatentGrid
 CONDITIONAL = "cond"
 UNCONDITIONAL = "uncond"
 BRANCHES = (CONDITIONAL, UNCONDITIONAL)
-"""The two calls of classifier-free guidance, by the names that diffusers gives them."""
+"""The two branches of classifier-free guidance, as diffusers names them."""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """What is kept of a video's attention."""
+    """The parts of a video's attention to keep."""
 
     steps: bool = True
-    """Maps of single denoising steps."""
+    """Whether to keep the maps of single denoising steps."""
     aggregated: bool = True
-    """The mean over all denoising steps, layers and heads."""
+    """Whether to keep the mean over all denoising steps, layers and heads."""
     interval: int = 1
-    """Every how many steps a map is kept: 3 keeps steps 0, 3, 6 and so on."""
+    """Distance between kept steps: 3 keeps steps 0, 3, 6 and so on."""
     layers: tuple[int, ...] | None = None
-    """Which text attention layers of a network are looked at, from 0; all if None."""
+    """Numbers of the text attention layers to keep, counted from 0 in each network; all if None."""
     per_block: bool = False
+    """Whether to keep layers separately instead of their mean."""
     per_head: bool = False
+    """Whether to keep heads separately instead of their mean."""
     downsample: int = 1
-    """Height and width are divided by this, rounded up; each cell is the mean of the area that it covers."""
+    """Divisor of height and width, which are rounded up; each cell is the mean of the area that it covers."""
     branches: tuple[str, ...] = (CONDITIONAL,)
     reserved: bool = False
-    """Whether the mass of the padding and of the end-of-text token is kept too (FORMAT.md, ``__padding__``)."""
+    """Whether to keep the mass of the padding and of the end-of-text token too (FORMAT.md, ``__padding__``)."""
     dtype: torch.dtype = torch.float16
     self_check: bool = False
-    """Whether a random sample of rows is computed again in float64."""
+    """Whether to recompute a random sample of rows in float64."""
 
     def keeps_step(self, step: int) -> bool:
-        """Tell whether the map of a step is kept."""
+        """Whether the map of a step is kept."""
         return self.steps and step % self.interval == 0
 
     def needs_step(self, step: int) -> bool:
-        """Tell whether a step is looked at."""
+        """Whether a step is captured, for its own map or for the mean."""
         return self.aggregated or self.keeps_step(step)
 
     def grid(self, grid: LatentGrid) -> LatentGrid:
-        """Return the grid of the kept maps of a video."""
+        """Return the grid of the kept maps for a video with latent grid ``grid``."""
         return replace(grid, height=-(-grid.height // self.downsample), width=-(-grid.width // self.downsample))
 
 
 @dataclass(frozen=True)
 class StepMaps:
-    """One stored denoising step in one branch of guidance.
+    """The kept maps of one denoising step in one guidance branch.
 
-    ``maps`` is ``[name, layer, head, frame, height, width]`` on the CPU; its names are those of the recorder.
+    ``maps`` is ``[name, layer, head, frame, height, width]`` on the CPU; the recorder has the names.
     """
 
     index: int
@@ -65,7 +67,7 @@ class StepMaps:
 
 
 class LayerMaps:
-    """Gathers the layers of one denoising step in one branch."""
+    """Collects the layers of one denoising step in one guidance branch."""
 
     def __init__(self, keep: Keep, grid: LatentGrid, layers: int) -> None:
         self._keep = keep
@@ -74,15 +76,15 @@ class LayerMaps:
         self._sum: Tensor | None = None
 
     def add(self, index: int, found: Tensor) -> int:
-        """Add layer ``index`` of the kept ones, ``[name, sample, head, row]``; return its number of heads.
+        """Add the kept layer number ``index``, ``[name, sample, head, row]``; return its number of heads.
 
-        Samples are frames, or there is one of all frames.
+        Samples are frames, or there is one sample with all frames.
         """
         heads = found.shape[2]
         if self._keep.per_head and self._sum is not None and heads != self._sum.shape[2]:
             raise CaptureError(
                 f"store_per_head: found layers of {self._sum.shape[2]} and of {heads} heads; expected the same number "
-                "in all of them. Choose `layers` that have it, or keep the mean of the heads"
+                "in all layers. Choose `layers` with equal numbers of heads, or keep the mean of the heads"
             )
         if not self._keep.per_head:
             found = found.mean(2, keepdim=True)
@@ -98,7 +100,7 @@ class LayerMaps:
         return heads
 
     def maps(self) -> Tensor | None:
-        """Return what was gathered, ``[name, layer, head, frame, height, width]`` in float32; None if nothing was."""
+        """Return the collected maps, float32 ``[name, layer, head, frame, height, width]``; None without any layer."""
         if self._sum is None:
             return None
         mean = self._sum if self._keep.per_block else self._sum / self._layers
@@ -110,7 +112,7 @@ class LayerMaps:
         return pooled.reshape(*maps.shape[:4], small.height, small.width)
 
     def _enlarged(self, found: Tensor) -> Tensor:
-        """Repeat the cells of a layer that works on a coarser grid, ``[name, head, latent token]``."""
+        """Enlarge the map of a layer with a coarser grid, ``[name, head, latent token]``, by repeating its cells."""
         height, width = coarser_size(self._grid, found.shape[2])
         cells = found.reshape(-1, self._grid.frames, height, width)
         size = (self._grid.height, self._grid.width)
@@ -118,10 +120,10 @@ class LayerMaps:
 
 
 def coarser_size(grid: LatentGrid, tokens: int) -> tuple[int, int]:
-    """Find height and width of a layer with so many tokens; a UNet halves both as often as it likes, rounding up.
+    """Find height and width of a UNet layer with ``tokens`` latent tokens: ``grid`` halved repeatedly, rounded up.
 
     Raises:
-        CaptureError: if no number of halvings gives so many tokens.
+        CaptureError: if no number of halvings gives that number of tokens.
 
     """
     height, width = grid.height, grid.width
@@ -130,7 +132,7 @@ def coarser_size(grid: LatentGrid, tokens: int) -> tuple[int, int]:
     if grid.frames * height * width != tokens:
         raise CaptureError(
             f"found {tokens} latent tokens in a layer; expected {grid.frames} frames of {grid.height} x {grid.width}, "
-            "or both halved some times. Make a video of the size that capture was told"
+            "or both halved repeatedly. Generate a video of the size passed to capture"
         )
     return height, width
 
@@ -143,11 +145,11 @@ class Mean:
     count: int = 0
 
     def add(self, value: Tensor) -> None:
-        """Take one more value in."""
+        """Add a value."""
         self.total = value.clone() if self.total is None else self.total.add_(value)
         self.count += 1
 
     @property
     def value(self) -> Tensor | None:
-        """The mean of what was added, on the CPU; None of nothing."""
+        """The mean of all added values, on the CPU; None if there are none."""
         return None if self.total is None else (self.total / self.count).cpu()

@@ -1,14 +1,14 @@
-"""Recording how much attention a model pays to the tracked words while it makes a video.
+"""Records how much attention a model pays to the tracked words while it generates a video.
 
-The model's own query and key are seen where its attention processor hands them to the attention function
-(`generator.capture.taps`): after normalisation and rotary embedding, whatever the kernel. Nothing of the network is
-changed or computed again, so the video is the same to the last bit. What is recorded are the probabilities of
-the tracked columns among all keys that a row attends to, by the arithmetic in `generator.capture.attention`. Rows are
-those of the video; padding, and the video's own keys where text and video are one sequence, take part in the softmax.
+The recorder receives the model's own query and key where its attention processor passes them to the attention function
+(`generator.capture.taps`): after normalisation and rotary embedding, whatever the kernel. The network is neither
+changed nor run again, so the video stays identical to the last bit. `generator.capture.attention` computes the
+probabilities of the tracked columns. Rows are latent tokens; the softmax runs over all keys, including padding and, in
+joint attention, the latent tokens.
 
-Every call of every text attention layer is counted. A layer that was not seen, or seen twice, is an error, unless
-a cache of diffusers is on, which skips layers on purpose: then the step is a gap, recorded and never filled. The
-device is read back once per call of a denoising network, never per layer.
+Every call of every text attention layer is counted (`generator.capture.layers`). A layer that was not called
+exactly once is an error. The exception is a diffusers cache, which skips layers on purpose: then the step is recorded
+as a gap and never filled. The device is read back once per call of a denoising network, never per layer.
 """
 
 from collections import Counter, defaultdict
@@ -21,31 +21,32 @@ from torch import Tensor
 
 from generator.capture.attention import AttentionCall
 from generator.capture.columns import TrackedColumns
+from generator.capture.layers import TextLayers
 from generator.capture.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep, LayerMaps, Mean, StepMaps
-from generator.capture.taps import Told, tapped
+from generator.capture.taps import CallContext, tapped
 from generator.errors import CaptureError
 from generator.models.contract import LatentGrid, VideoModel
 from generator.prompts.tokens import TrackedWord
 
 OnMaps = Callable[[StepMaps], None]
-"""Takes the maps of a step as soon as it is done."""
+"""Called with the maps of a step in one branch as soon as they are complete."""
 
 
 @dataclass
 class _Call:
-    """One call of a denoising network while it runs; ``steps`` tells the step of each of its branches, in order."""
+    """A running call of a denoising network; ``steps`` maps each branch that it computes, in order, to its step."""
 
     denoiser: str
     steps: Mapping[str, int]
     maps: Mapping[str, LayerMaps]
     samples: Counter[str] = field(default_factory=Counter)
-    """Samples that the attention function was given, by layer."""
+    """Samples that the attention function received, by layer."""
 
 
 class Recorder:
-    """What was captured of one video.
+    """The captured attention of one video.
 
-    ``names`` are those of the first axis of all maps (`TrackedColumns`). ``grid`` is the grid of the kept maps.
+    ``names`` label the first axis of all maps (`TrackedColumns`). ``grid`` is the grid of the kept maps.
     """
 
     def __init__(
@@ -64,17 +65,16 @@ class Recorder:
         self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
-        """Kept maps, unless they are handed on as soon as they are there."""
+        """Kept maps, unless ``on_maps`` receives them."""
         self.gaps: list[dict[str, object]] = []
-        """Steps that a cache left out, in whole or in part."""
+        """Steps that a cache skipped in whole or in part."""
         self.branch_source = ""
-        """How the guidance branch of a call was determined."""
+        """Source of a call's guidance branch: ``cache_context`` or ``halves of the batch``."""
         self.heads = 0
         self._model = model
         self._model_grid = grid
         self._on_maps = on_maps or self.steps.append
-        self._layers = _layers_by_denoiser(model)
-        self._kept = _kept_layers(keep, self.layers)
+        self._layers = TextLayers(model, keep)
         self._means = {branch: Mean() for branch in keep.branches}
         self._begun: Counter[str] = Counter()
         self._seen: dict[str, set[int]] = defaultdict(set)
@@ -84,24 +84,24 @@ class Recorder:
 
     @property
     def layers(self) -> int:
-        """Number of text attention layers that each step goes through."""
-        return len(next(iter(self._layers.values())))
+        """Number of text attention layers in each denoising step."""
+        return self._layers.count
 
     @property
     def steps_seen(self) -> int:
-        """Number of denoising steps in which each kept branch was seen, gaps included."""
+        """Number of denoising steps in which every kept branch was computed, including gaps."""
         return min(len(self._seen[branch]) for branch in self.keep.branches)
 
     def aggregated(self, branch: str = CONDITIONAL) -> Tensor | None:
-        """Mean over all steps, layers and heads: ``[name, frame, height, width]``, float32, on the CPU."""
+        """Return the mean over all steps, layers and heads: ``[name, frame, height, width]``, float32, on the CPU."""
         return self._means[branch].value
 
     def summary(self) -> dict[str, object]:
-        """Tell what was measured about the capture itself, for the manifest."""
+        """Return statistics about the capture itself, for the manifest."""
         calls = sum(len(steps) for steps in self._seen.values())
         described: dict[str, object] = {
             "layers": self.layers,
-            "layers_kept": list(self._kept),
+            "layers_kept": list(self._layers.kept),
             "heads": self.heads,
             "steps": self.steps_seen,
             "calls": self._complete,
@@ -114,19 +114,19 @@ class Recorder:
             described["self_check"] = self._tracked.check.summary()
         return described
 
-    def begin(self, denoiser: str, told: Told, batch: int) -> None:
-        """Find out which branches of guidance a call of ``denoiser`` computes, and get ready for it."""
+    def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
+        """Prepare for a call of ``denoiser``: determine its guidance branches and their steps."""
         self._layer = None
         steps = {}
-        for branch in self._branches(told, batch):
-            steps[branch] = self._begun[branch] if told.step is None else told.step
+        for branch in self._branches(context, batch):
+            steps[branch] = self._begun[branch] if context.step is None else context.step
             self._begun[branch] += 1
         wanted = [branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])]
-        maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._kept)) for branch in wanted}
+        maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
         self._call = _Call(denoiser, steps, maps)
 
     def end(self) -> None:
-        """Check one call of a denoising network and keep what it brought."""
+        """Check a finished call of a denoising network and keep its maps."""
         call, self._call = self._call, None
         if call is None:
             return
@@ -139,22 +139,22 @@ class Recorder:
                 self._finish(call, branch)
 
     def enter(self, layer: str) -> None:
-        """Attribute what is seen from now on to ``layer``."""
+        """Attribute the following attention calls to ``layer``."""
         self._layer = layer
 
     def leave(self) -> None:
-        """Attribute what is seen from now on to no layer."""
+        """Ignore attention calls until the next layer begins."""
         self._layer = None
 
     @torch.no_grad()
     def see(self, call: AttentionCall) -> None:
-        """Record one call of the attention function, if it is one of text."""
+        """Record one call of the attention function if its keys include the text."""
         if self._layer is None or self._call is None or self._tracked.is_of_image(call):
             return
         first = self._call.samples[self._layer]
         self._call.samples[self._layer] += len(call.query)
-        index = self._layers[self._call.denoiser].index(self._layer)
-        if index not in self._kept:
+        place = self._layers.place(self._call.denoiser, self._layer)
+        if place is None:
             return
         each = self._tracked.samples
         for number, branch in enumerate(self._call.steps):
@@ -162,55 +162,45 @@ class Recorder:
             if branch in self._call.maps and stop > 0 and start < len(call.query):
                 samples = slice(max(start, 0), stop)
                 found = self._tracked.probabilities(call, samples, branch, self._layer)
-                self.heads = self._call.maps[branch].add(self._kept.index(index), found)
+                self.heads = self._call.maps[branch].add(place, found)
 
-    def _branches(self, told: Told, batch: int) -> tuple[str, ...]:
-        """Tell which branches the samples of a call belong to, in order."""
-        if told.branch in BRANCHES and batch == 1:
+    def _branches(self, context: CallContext, batch: int) -> tuple[str, ...]:
+        """Return the branches of a call's samples, in order."""
+        if context.branch in BRANCHES and batch == 1:
             self.branch_source = "cache_context"
-            return (told.branch,)
+            return (context.branch,)
         if self._model.guidance_in_one_batch and (batch == 1 or (batch == len(BRANCHES) and self._is_guided)):
             self.branch_source = "halves of the batch"
             return (CONDITIONAL,) if batch == 1 else (UNCONDITIONAL, CONDITIONAL)
-        if told.branch is None and not self._model.guidance_in_one_batch:
+        if context.branch is None and not self._model.guidance_in_one_batch:
             raise CaptureError(
-                "a denoising network was called outside of `cache_context`, by which the pipeline tells which "
-                "guidance branch it computes. Use a pipeline of diffusers 0.42"
+                "a denoising network was called outside of `cache_context`, which names the guidance branch. "
+                "Use a pipeline of diffusers 0.42"
             )
         raise CaptureError(
-            f"found a batch of {batch} latent videos; expected one video and its guidance. Make one video at a time"
+            f"found a batch of {batch} latent videos; expected one video and its guidance branches. "
+            "Generate one video at a time"
         )
 
     @property
     def _is_guided(self) -> bool:
-        """Tell whether the pipeline was called with guidance; a dynamic scale may pass 1 in later steps."""
+        """Whether the pipeline uses guidance; a dynamic scale may drop to 1 in later steps."""
         return self._begun[UNCONDITIONAL] > 0 or self._model.pipe.guidance_scale > 1
 
     def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
-        """Tell whether every layer was seen exactly once. Anything else is an error, or a gap if a cache is on."""
-        expected = len(call.steps) * self._tracked.samples
-        layers = self._layers[call.denoiser]
-        wrong = [layer for layer in layers if call.samples[layer] != expected]
-        if not wrong:
-            return True
-        denoiser = self._model.denoisers()[call.denoiser]
-        if getattr(denoiser, "is_cache_enabled", False) and all(call.samples[layer] < expected for layer in wrong):
+        """Whether every layer was called exactly once; if a cache skipped layers, record a gap in each branch."""
+        once = len(call.steps) * self._tracked.samples
+        calls = {layer: samples / once for layer, samples in call.samples.items()}
+        skipped = self._layers.skipped(call.denoiser, call.steps[branches[0]], calls)
+        if skipped:
             self.gaps += [
-                {"index": call.steps[branch], "branch": branch, "model": call.denoiser, "layers": wrong}
+                {"index": call.steps[branch], "branch": branch, "model": call.denoiser, "layers": skipped}
                 for branch in branches
             ]
-            return False
-        each = self._tracked.samples
-        counts = ", ".join(f"{layer} ({call.samples[layer] / len(call.steps) / each:g} times)" for layer in wrong)
-        raise CaptureError(
-            f"denoising step {call.steps[branches[0]]}: expected one call of text attention in each of the "
-            f"{len(layers)} layers of {call.denoiser}, found otherwise: {counts}. Something skips layers or replaced "
-            "their attention processors; switch it off, or do without capture (store_attention: false and "
-            "store_aggregated_attention: false)"
-        )
+        return not skipped
 
     def _finish(self, call: _Call, branch: str) -> None:
-        """Keep the maps of one step in one branch."""
+        """Keep the maps of a step in one branch."""
         gathered = call.maps.get(branch)
         maps = None if gathered is None else gathered.maps()
         if maps is None:
@@ -223,32 +213,32 @@ class Recorder:
             self._on_maps(StepMaps(step, call.denoiser, branch, maps.to(self.keep.dtype).cpu()))
 
     def _read_back(self, step: int, maps: Tensor) -> None:
-        """Ask the device whether all went well, at once for all layers."""
+        """Check the maps of all layers at once, which synchronises with the device."""
         if not torch.isfinite(maps).all().item():
             raise CaptureError(
-                f"denoising step {step}: attention is not a number. The model's own activations overflow; "
-                "try another dtype or another seed"
+                f"denoising step {step}: attention is not a number. The model's activations overflow; "
+                "try another dtype or seed"
             )
         if self._tracked.check is not None:
             self._tracked.check.read_back()
 
     def conclude(self) -> None:
-        """Raise CaptureError if what should have been recorded never came."""
+        """Raise CaptureError if a branch that should be kept, or every whole step, is missing."""
         missing = [branch for branch in self.keep.branches if not self._seen[branch]]
         if missing == [UNCONDITIONAL] and (self._begun[CONDITIONAL] or len(self.keep.branches) > 1):
             raise CaptureError(
-                "the unconditional branch was not computed, so its attention cannot be kept: the video was made "
-                "without guidance. Use a guidance scale above 1, or keep the conditional branch only"
+                "the unconditional branch was not computed, so its attention cannot be kept: the video was generated "
+                "without guidance. Use a guidance scale above 1, or keep only the conditional branch"
             )
         if missing:
             raise CaptureError(
-                "no denoising step was captured: the pipeline called none of its denoising networks. "
+                "no denoising step was captured: the pipeline did not call its denoising networks. "
                 "Use a pipeline of diffusers 0.42"
             )
         if not self._complete:
             raise CaptureError(
-                f"no denoising step was captured whole: the cache of the network left out layers in all of "
-                f"{self.steps_seen} steps. Switch it off with `disable_cache`, or do without capture"
+                f"no denoising step was captured completely: the cache of the network skipped layers in all "
+                f"{self.steps_seen} steps. Switch it off with `disable_cache`, or generate without capture"
             )
 
 
@@ -262,44 +252,23 @@ def capture(
     prompts: Mapping[str, str] | None = None,
     on_maps: OnMaps | None = None,
 ) -> Iterator[Recorder]:
-    """Record the attention to ``words`` of the one video that is made inside.
+    """Record the attention to ``words`` in the one video that is generated inside the context.
 
-    Afterwards, also after an exception, the model is exactly as before.
+    On leaving, also by an exception, the model is exactly as before.
 
     Args:
-        model: what makes the video
+        model: the model that generates the video
         words: the tracked words of its prompt
         grid: the latent grid of the video
-        keep: what is kept
-        prompts: prompt of each branch; where the padding and the end of the text are depends on them
-        on_maps: is given the maps of each step as soon as it is done; without it they are in ``recorder.steps``
+        keep: what to keep; by default `Keep()`
+        prompts: the prompt of each branch; needed to keep the mass of padding and end-of-text token
+        on_maps: called with the maps of each step as soon as they are complete, instead of adding to ``recorder.steps``
 
     Raises:
-        CaptureError: on leaving, if nothing was seen; inside, as soon as a layer was not seen exactly once.
+        CaptureError: inside, as soon as a layer was not called exactly once; on leaving, if nothing was captured.
 
     """
     recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps)
     with tapped(model, recorder):
         yield recorder
     recorder.conclude()
-
-
-def _layers_by_denoiser(model: VideoModel) -> dict[str, list[str]]:
-    layers: dict[str, list[str]] = {}
-    for layer in model.text_attention():
-        layers.setdefault(layer.denoiser, []).append(layer.name)
-    if len({len(names) for names in layers.values()}) != 1:
-        counts = ", ".join(f"{name} {len(names)}" for name, names in layers.items()) or "none at all"
-        raise CaptureError(f"layers of text attention: found {counts}; expected the same number in each network")
-    return layers
-
-
-def _kept_layers(keep: Keep, count: int) -> tuple[int, ...]:
-    kept = tuple(range(count)) if keep.layers is None else keep.layers
-    wrong = [layer for layer in kept if not 0 <= layer < count]
-    if wrong or not kept:
-        raise CaptureError(
-            f"layers to keep: found {', '.join(map(str, wrong)) or 'none'}; expected numbers from 0 to {count - 1}, as "
-            "the model has so many layers of text attention"
-        )
-    return kept

@@ -1,4 +1,4 @@
-"""A random sample of a real run's probabilities, computed once more from the same query and key in float64."""
+"""Checks a random sample of recorded probabilities by recomputing them from the same query and key in float64."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,14 @@ from torch import Tensor
 from generator.capture.attention import AttentionCall, Columns
 
 ROWS = 8
-"""Rows of one head that are looked at in each layer and step."""
+"""Number of rows of one head that are checked in each layer and step."""
 SEED = 0
 
 
 class SelfCheck:
-    """Compares recorded probabilities with those of the whole softmax in float64, on a sample of rows.
+    """Compares recorded probabilities with a full softmax in float64, on a random sample of rows.
 
-    The sample is drawn from a random generator of its own: the one that makes the video is left alone.
+    The sample has a separate random generator, so that the noise of the video does not change.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class SelfCheck:
         self._largest = 0.0
 
     def compare(self, call: AttentionCall, columns: Columns, found: Tensor) -> None:
-        """Compare ``found``, ``[word, sample, head, row]``, in a few rows; the result stays on the device."""
+        """Compare a few rows of ``found``, ``[word, sample, head, row]``; the error stays on the device."""
         samples, heads, rows, _ = call.query.shape
         sample, head = self._draw(samples), self._draw(heads)
         chosen = torch.randint(rows, (min(ROWS, rows),), generator=self._random).to(call.query.device)
@@ -32,13 +32,13 @@ class SelfCheck:
         self._rows += len(chosen)
 
     def read_back(self) -> None:
-        """Fetch the errors since the last time from the device."""
+        """Fetch the errors of all comparisons since the last call from the device."""
         if self._errors:
             self._largest = max(self._largest, torch.stack(self._errors).max().item())
             self._errors.clear()
 
     def summary(self) -> dict[str, object]:
-        """Tell how many rows were compared, and the largest absolute error."""
+        """Return the number of compared rows and the largest absolute error."""
         return {"rows": self._rows, "max_abs_error": self._largest}
 
     def _draw(self, below: int) -> int:
@@ -46,7 +46,7 @@ class SelfCheck:
 
 
 def _whole_softmax(call: AttentionCall, sample: int, head: int, rows: Tensor) -> Tensor:
-    """Compute ``[row, key]`` as the textbook has it."""
+    """Compute ``[row, key]`` by the textbook formula."""
     scores = call.query[sample, head, rows].double() @ call.key[sample, head].double().T * call.factor
     if call.mask is not None:
         mask = call.mask.expand(*call.query.shape[:3], call.key.shape[2])[sample, head, rows]

@@ -1,9 +1,9 @@
-"""Listening to a model while it makes a video, and leaving no trace afterwards.
+"""Observes a model while it generates a video, and removes every hook afterwards.
 
-Four places are tapped. ``cache_context`` of a denoising network, where it has one, tells the guidance branch and the
-denoising step. The network's forward call tells its batch. The forward call of each text attention layer
-tells which layer is at work. The attention function, where the layers' processors look it up, tells query and key;
-its result is passed on untouched.
+It taps four places. ``cache_context`` of a denoising network, if it has one, names the guidance branch and the
+denoising step. The network's forward call gives the batch size. The forward call of each text attention layer gives the
+running layer. The attention function, where the layers' processors look it up, receives query and key; its result is
+passed on unchanged.
 """
 
 import inspect
@@ -27,38 +27,38 @@ CacheContext = Callable[..., AbstractContextManager[None]]
 TORCH_ATTENTION = "scaled_dot_product_attention"
 
 
-class Told(NamedTuple):
-    """What the pipeline says about a call of a denoising network; None where it does not."""
+class CallContext(NamedTuple):
+    """Guidance branch and denoising step of a network call, as the pipeline announces them; None if it does not."""
 
     branch: str | None
     step: int | None
 
 
 class Listener(Protocol):
-    """What is told by the taps."""
+    """Receives the events of a tapped model."""
 
-    def begin(self, denoiser: str, told: Told, batch: int) -> None:
-        """Hear that a call of a denoising network begins, with so many latent videos in its batch."""
+    def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
+        """Handle the start of a denoising network's call on ``batch`` latent videos."""
 
     def end(self) -> None:
-        """Hear that it is over. After an exception nothing is heard until the next one begins."""
+        """Handle the end of a denoising network's call; not called after an exception."""
 
     def enter(self, layer: str) -> None:
-        """Hear that the forward call of ``layer`` begins."""
+        """Handle the start of a text attention layer's forward call."""
 
     def leave(self) -> None:
-        """Hear that it is over."""
+        """Handle the end of a text attention layer's forward call."""
 
     def see(self, call: AttentionCall) -> None:
-        """See what the attention function is given."""
+        """Handle a call of the attention function inside a text attention layer."""
 
 
 @contextmanager
 def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
-    """Let ``listener`` hear everything that ``model`` does inside.
+    """Send the events of ``model`` to ``listener`` inside the context.
 
     Raises:
-        CaptureError: if the model's attention processors are not of the kind that can be listened to.
+        CaptureError: if the model has an attention processor of an unknown type.
 
     """
     layers = model.text_attention()
@@ -87,13 +87,13 @@ def _refuse_unknown_processors(model: VideoModel, layers: list[TextAttention]) -
         if found not in model.processors:
             raise CaptureError(
                 f"{layer.name}: found the attention processor {found.__qualname__}; expected "
-                f"{' or '.join(known.__qualname__ for known in model.processors)}, as it comes with diffusers 0.42. "
-                "What another one computes is not known: take it away, or do without capture"
+                f"{' or '.join(known.__qualname__ for known in model.processors)} of diffusers 0.42. "
+                "Capture does not know what other processors compute: remove it, or generate without capture"
             )
 
 
 def _module_of_processor(layer: TextAttention) -> ModuleType:
-    """Find the Python module in whose names the layer's processor looks up the attention function."""
+    """Return the Python module in which the layer's processor looks up the attention function."""
     return sys.modules[type(layer.module.processor).__module__]
 
 
@@ -125,9 +125,9 @@ def _seen(function: Callable[Call, Tensor], listener: Listener, kernels: LogSumK
 
 
 def _call(given: Mapping[str, Tensor], log_sum: Tensor | None, *, heads_first: bool) -> AttentionCall:
-    """Bring the arguments of an attention function into one order of axes."""
+    """Convert the arguments of an attention function to the axes of `AttentionCall`."""
     query, key, mask = given["query"], given["key"], given.get("attn_mask")
-    if not heads_first:  # diffusers' own function takes [sample, token, head, dim], torch's has heads before tokens
+    if not heads_first:  # diffusers' function takes [sample, token, head, dim], torch's [sample, head, token, dim]
         query, key = query.transpose(1, 2), key.transpose(1, 2)
     if mask is not None:
         mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
@@ -136,11 +136,11 @@ def _call(given: Mapping[str, Tensor], log_sum: Tensor | None, *, heads_first: b
 
 
 def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitStack) -> None:
-    told = [Told(None, None)]
+    contexts = [CallContext(None, None)]
 
     def begin(_module: nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
         latents = named["hidden_states"] if "hidden_states" in named else inputs[0]
-        listener.begin(name, told[-1], len(latents))  # type: ignore[arg-type]
+        listener.begin(name, contexts[-1], len(latents))  # type: ignore[arg-type]
 
     def end(_module: nn.Module, _inputs: object, _output: object) -> None:
         listener.end()
@@ -149,26 +149,28 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
     stack.callback(denoiser.register_forward_hook(end).remove)
     if hasattr(denoiser, "cache_context"):
         cache_context: CacheContext = denoiser.cache_context  # type: ignore[assignment]
-        stack.enter_context(replaced(denoiser, "cache_context", _noted(cache_context, told)))
+        stack.enter_context(replaced(denoiser, "cache_context", _noted(cache_context, contexts)))
 
 
-def _noted(cache_context: CacheContext, told: list[Told]) -> CacheContext:
+def _noted(cache_context: CacheContext, contexts: list[CallContext]) -> CacheContext:
+    """Wrap ``cache_context`` to append the announced context to ``contexts`` while it is active."""
+
     @contextmanager
     def noted(branch: str, **where: object) -> Iterator[None]:
         step = where.get("step_index")
-        told.append(Told(branch, step if isinstance(step, int) else None))
+        contexts.append(CallContext(branch, step if isinstance(step, int) else None))
         try:
             with cache_context(branch, **where):
                 yield
         finally:
-            told.pop()
+            contexts.pop()
 
     return noted
 
 
 @contextmanager
 def replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
-    """Set an attribute of ``owner`` itself, and restore or remove it afterwards."""
+    """Set an attribute of ``owner`` inside the context; restore or remove it afterwards."""
     own = vars(owner)
     was_there, before = name in own, own.get(name)
     setattr(owner, name, replacement)

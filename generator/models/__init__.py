@@ -1,1 +1,4 @@
-"""Loading pipelines, and what the rest of the generator has to know of each model family."""
+"""Video models: loading diffusers pipelines, and an adapter for each model family.
+
+From outside, import ``load``, ``contract`` (the interface of every model), ``memory`` and ``tiny``.
+"""

@@ -1,6 +1,6 @@
-"""What the rest of the generator has to know of a model: everything that differs between families.
+"""The interface between the generator and a video model: everything that differs between model families.
 
-A new family is one more module here, and one more line in ``generator.models.load.FAMILIES``.
+To add a family, add a module to ``generator.models.families`` and a line to ``generator.models.load.FAMILIES``.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
 OnStep = Callable[[int, int], None]
-"""Called after each denoising step with the number of steps done and of all steps."""
+"""Called after each denoising step with the number of finished steps and the total number of steps."""
 
 
 @dataclass(frozen=True)
 class LatentGrid:
-    """The grid of latent tokens of a video, and how it maps to video frames (FORMAT.md, ``grid``)."""
+    """The grid of a video's latent tokens, and how latent frames map to video frames (FORMAT.md, ``grid``)."""
 
     frames: int
     height: int
@@ -31,13 +31,13 @@ class LatentGrid:
 
     @property
     def size(self) -> int:
-        """Number of latent tokens of a video, which is the number of queries in its attention."""
+        """Number of latent tokens in a video, which is the number of queries in its attention."""
         return self.frames * self.height * self.width
 
 
 @dataclass(frozen=True)
 class TextAttention:
-    """An attention module among whose keys are the prompt's tokens."""
+    """An attention module whose keys include the tokens of the prompt."""
 
     denoiser: str
     name: str
@@ -45,24 +45,24 @@ class TextAttention:
 
     @property
     def heads(self) -> int:
-        """Number of its attention heads."""
+        """Number of attention heads."""
         heads: int = self.module.heads  # type: ignore[assignment]
         return heads
 
 
 class TextPlace(Enum):
-    """Where the text stands among the keys of text attention."""
+    """Position of the text among the keys of a text attention layer."""
 
     APART = "apart"
-    """The keys are text only, the queries are video only."""
+    """Cross-attention: all keys are text tokens, all queries are latent tokens."""
     FIRST = "first"
-    """Text and video are one sequence, text first."""
+    """Joint attention over one sequence: text tokens, then latent tokens."""
     LAST = "last"
-    """Text and video are one sequence, video first."""
+    """Joint attention over one sequence: latent tokens, then text tokens."""
 
 
 class VideoModel(Protocol):
-    """A loaded text-to-video pipeline, and all that differs between families."""
+    """A loaded text-to-video pipeline, and everything that differs between families."""
 
     pipe: DiffusionPipeline
     name: str
@@ -71,55 +71,60 @@ class VideoModel(Protocol):
 
     @property
     def text_keys(self) -> int:
-        """Number of text tokens that it is given, padding included."""
+        """Number of text tokens that the model receives, including padding."""
 
     text_place: TextPlace
     attention_function: str
-    """What its processors call with query and key: ``dispatch_attention_fn`` or ``scaled_dot_product_attention``."""
+    """Function that its attention processors call: ``dispatch_attention_fn`` or ``scaled_dot_product_attention``."""
     processors: tuple[type, ...]
-    """Types of attention processors that call it as expected; any other is refused."""
+    """Attention processor types known to call that function as expected; capture refuses any other."""
     guidance_in_one_batch: bool
-    """Whether one call of the network computes both branches of guidance, the unconditional one first."""
+    """Whether one call of the network computes both guidance branches, the unconditional one first."""
     frame_by_frame: bool
-    """Whether its text attention takes each frame as a sample of its own, with the text repeated, in layers of
-    different sizes."""
+    """Whether text attention treats each frame as a separate sample, with the text repeated, in layers of
+    different resolutions."""
     float32_vae: bool
-    """Whether its VAE can stay in float32 when the rest is in half precision."""
+    """Whether the VAE can stay in float32 while the other networks run in half precision."""
 
     @property
     def device(self) -> str:
-        """Name of the device that it denoises on."""
+        """Name of the device that runs the denoising networks."""
 
     @property
     def dtype(self) -> str:
-        """Name of the type that it denoises in."""
+        """Name of the data type of the denoising networks."""
 
     def clean(self, prompt: str) -> str:
-        """Clean a prompt as the pipeline does before it tokenises it."""
+        """Clean a prompt as the pipeline does before tokenising."""
 
     def tokenise(self, text: str) -> TokenSequence:
         """Tokenise a cleaned prompt as the pipeline does."""
 
     def check(self, sampling: Sampling) -> None:
-        """Raise ModelError for a size or a number of frames that the pipeline would round."""
+        """Check the settings against the model.
+
+        Raises:
+            ModelError: if the model lacks a setting, or the pipeline would round the size or the number of frames.
+
+        """
 
     def grid(self, sampling: Sampling) -> LatentGrid:
-        """Return the latent grid of a video."""
+        """Return the latent grid of a video made with these settings."""
 
     def guides(self, sampling: Sampling) -> bool:
-        """Tell whether the unconditional branch is computed too."""
+        """Whether the pipeline also computes the unconditional branch with these settings."""
 
     def denoisers(self) -> dict[str, nn.Module]:
-        """Return the networks that denoise, by their names in the pipeline."""
+        """Return the denoising networks by their names in the pipeline."""
 
     def text_attention(self) -> list[TextAttention]:
-        """Return the attention modules whose keys are text, in the order in which they are called."""
+        """Return the attention modules whose keys include the prompt, in the order of their calls."""
 
     def schedule(self) -> list[tuple[float, float | None]]:
-        """Return timestep and sigma of each denoising step of the last call."""
+        """Return the timestep and the sigma (None if undefined) of each denoising step of the last call."""
 
     def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
-        """Make a video: float frames ``[frame, height, width, 3]`` from 0 to 1.
+        """Generate a video; return float frames ``[frame, height, width, 3]`` from 0 to 1.
 
-        The noise is drawn on the CPU, so that a seed means the same on any device.
+        The initial noise is drawn on the CPU, so that a seed gives the same noise on every device.
         """

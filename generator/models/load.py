@@ -1,4 +1,4 @@
-"""Loading a diffusers pipeline: the embedded one, a folder, or one of the Hugging Face hub."""
+"""Loads diffusers pipelines: the embedded model, a local folder, or a model of the Hugging Face hub."""
 
 from pathlib import Path
 
@@ -28,14 +28,14 @@ FAMILIES: dict[str, type[PipelineModel]] = {
     "MochiPipeline": MochiModel,
     "WanPipeline": WanModel,
 }
-"""Pipeline class of diffusers -> adapter."""
+"""Adapters by the name of the diffusers pipeline class."""
 
 
 def load(settings: ModelSettings) -> VideoModel:
-    """Load a pipeline: ``tiny``, a folder in the format of diffusers, or a model of the Hugging Face hub.
+    """Load a pipeline: ``tiny``, a folder in diffusers format, or a model of the Hugging Face hub.
 
     Raises:
-        ModelError: if there is no such model, its family is not known, or the device is not there.
+        ModelError: if the model or the device does not exist, or the model's family is not supported.
 
     """
     device = _device(settings.device)
@@ -44,7 +44,7 @@ def load(settings: ModelSettings) -> VideoModel:
     source = str(tiny.FOLDER) if settings.id == tiny.NAME else settings.id
     family = _family(settings, source)
     try:
-        # A VAE in half precision shows. Some pipelines hand it latents in the type of the rest, though.
+        # Half precision in the VAE is visible, but some pipelines pass it latents in the type of the other networks.
         vae = torch.float32 if family.float32_vae else dtype
         pipe = diffusers.DiffusionPipeline.from_pretrained(
             source, revision=settings.revision, dtype={"default": dtype, "vae": vae}
@@ -58,10 +58,10 @@ def load(settings: ModelSettings) -> VideoModel:
 
 
 def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
-    """Adapt a pipeline that was loaded elsewhere.
+    """Adapt a pipeline that the caller has loaded.
 
     Raises:
-        ModelError: if its family is not known.
+        ModelError: if its family is not supported.
 
     """
     for kind in type(pipe).__mro__:
@@ -72,19 +72,19 @@ def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
 
 def _unknown(model: str, kind: str) -> ModelError:
     return ModelError(
-        f"model {model} is a {kind}, whose attention this generator does not know. "
-        f"Known are: {', '.join(sorted(FAMILIES))}"
+        f"model {model}: found a {kind}, which this generator does not support. "
+        f"Expected one of {', '.join(sorted(FAMILIES))}"
     )
 
 
 def _family(settings: ModelSettings, source: str) -> type[PipelineModel]:
-    """Read the pipeline's class from its index, before anything large is loaded."""
+    """Find the adapter by the pipeline class in the model's index, before loading anything large."""
     try:
         index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model {settings.id}: found no pipeline there ({first_line(error)}). Expected `{tiny.NAME}`, a folder "
-            "with a model_index.json, or the name of a model on the Hugging Face hub and a network to reach it"
+            "with a model_index.json, or the name of a model on the Hugging Face hub and a network connection"
         ) from error
     found = index.get("_class_name")
     if found not in FAMILIES:
@@ -111,7 +111,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def _revision(settings: ModelSettings, source: str) -> str | None:
-    """Tell which version was loaded: the hub's commit, or what the embedded model was built from."""
+    """Return the loaded version: the hub's commit, or the digest of the embedded model's weights."""
     if settings.id == tiny.NAME:
         return tiny.revision()
     if Path(source).is_dir():
@@ -121,7 +121,7 @@ def _revision(settings: ModelSettings, source: str) -> str | None:
 
 
 def _quieten() -> None:
-    """Silence the libraries' own bars and notes: progress is shown by the batch."""
+    """Silence the libraries' progress bars and messages: the batch shows its own progress."""
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()

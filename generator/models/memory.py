@@ -1,4 +1,4 @@
-"""Fitting a pipeline into memory: where its parts lie, how its VAE decodes, which attention kernel it calls."""
+"""Memory and speed options of a pipeline: offloading, VAE tiling and slicing, and the attention kernel."""
 
 import gc
 from collections.abc import Callable
@@ -14,16 +14,16 @@ DENOISERS = ("transformer", "transformer_2", "unet")
 
 
 def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.device) -> None:
-    """Bring a pipeline that was loaded to ``device``, in the way that the settings ask for.
+    """Move a loaded pipeline to ``device`` and apply the memory options of the settings.
 
     Raises:
-        ModelError: if it cannot do what is asked.
+        ModelError: if the pipeline or the device does not support an option.
 
     """
     if settings.offload != "none" and device.type == "cpu":
         raise ModelError(
-            f"offload: found {settings.offload!r}, but the device is a CPU, whose memory parts wait in anyway. "
-            "Give a GPU (--device cuda), or leave it out"
+            f"offload: found {settings.offload!r}, but the device is a CPU: there is no GPU memory to save. "
+            "Use a GPU (--device cuda), or omit it"
         )
     if settings.vae_tiling:
         _enable(pipe, "vae_tiling", pipe.vae.enable_tiling)
@@ -41,7 +41,7 @@ def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.devi
 
 
 def recover(pipe: DiffusionPipeline) -> None:
-    """Free what an exception left in memory, so that the next video has all of it."""
+    """Free the memory that a failed video still holds, so that the next one can use it."""
     pipe.maybe_free_model_hooks()
     gc.collect()
     if torch.cuda.is_available():
@@ -52,7 +52,9 @@ def _enable(pipe: DiffusionPipeline, setting: str, enable: Callable[[], None]) -
     try:
         enable()
     except NotImplementedError as error:
-        raise ModelError(f"{setting}: found true, but {type(pipe.vae).__name__} cannot do it. Leave it out") from error
+        raise ModelError(
+            f"{setting}: found true, but {type(pipe.vae).__name__} does not support it. Omit it"
+        ) from error
 
 
 def _denoisers(pipe: DiffusionPipeline) -> list[nn.Module]:
@@ -61,12 +63,12 @@ def _denoisers(pipe: DiffusionPipeline) -> list[nn.Module]:
 
 
 def _choose_attention(denoiser: nn.Module, backend: str) -> None:
-    """Have a network's attention processors call another kernel; diffusers checks that it is installed."""
+    """Switch a network's attention processors to another kernel; diffusers checks that it is installed."""
     processors = [getattr(module, "processor", None) for module in denoiser.modules()]
     if not any(hasattr(processor, "_attention_backend") for processor in processors):
         raise ModelError(
             f"attention_backend: found {backend!r}, but the attention of {type(denoiser).__name__} always calls "
-            "torch's own kernels. Leave it out"
+            "torch's own kernels. Omit it"
         )
     try:
         denoiser.set_attention_backend(backend)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""The embedded default model: its name, where its weights lie, and the sampling it was trained for."""
+"""The embedded default model: its name, the folder of its weights, and the sampling it was trained for."""
 
 import hashlib
 from pathlib import Path
@@ -9,14 +9,14 @@ NAME = "tiny"
 FOLDER = Path(__file__).parents[1] / "tiny" / "weights"
 
 SIZE, FRAMES = 80, 17
-"""Height and width in pixels, and number of frames, of the clips that it was trained on."""
+"""Height and width in pixels, and number of frames, of its training clips."""
 
 SAMPLING = Sampling(width=SIZE, height=SIZE, frames=FRAMES, fps=8.0, steps=12, guidance_scale=4.0)
-"""What it recommends, and what it is evaluated with."""
+"""Recommended sampling, which the evaluation also uses."""
 
 
 def revision() -> str:
-    """Return the version of the model: the first 12 hexadecimal digits of the SHA-256 of its weights."""
+    """Return the model's version: the first 12 hexadecimal digits of the SHA-256 of its weights."""
     digest = hashlib.sha256()
     for file in sorted(FOLDER.rglob("*.safetensors")):
         digest.update(file.read_bytes())

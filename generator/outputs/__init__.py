@@ -1,6 +1,6 @@
-"""The files of one video: tensors, the video itself and, last, its manifest.
+"""The files of a video: the encoded frames, the tensor files and, last, the manifest.
 
-In scripts of your own: `from generator.outputs import write_video`.
+Scripts import `write_video` from here. The generator also imports ``store``, ``manifest``, ``files`` and ``video``.
 """
 
 from generator.outputs.video import write_video

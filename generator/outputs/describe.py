@@ -1,4 +1,4 @@
-"""What a manifest tells of how a video was made, as FORMAT.md's ``generation`` and ``denoising`` have it."""
+"""Builds the manifest fields that describe how a video was made: ``generation`` and ``denoising`` of FORMAT.md."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +11,12 @@ from generator.settings import Sampling
 LIBRARIES = ("attnwatch", "torch", "diffusers", "transformers")
 
 Schedule = Sequence[tuple[float, float | None]]
-"""Timestep and sigma of each denoising step."""
+"""Timestep and sigma (None if undefined) of each denoising step."""
 
 
 @dataclass(frozen=True)
 class StoredStep:
-    """A denoising step whose maps are kept: of one branch of guidance, or of ``both``."""
+    """A denoising step whose maps are stored; ``branch`` is a guidance branch or ``both``."""
 
     index: int
     denoiser: str
@@ -24,7 +24,7 @@ class StoredStep:
 
 
 def describe_call(model: VideoModel, prompt: str, sampling: Sampling, seed: int | None) -> Document:
-    """Describe one call of a pipeline."""
+    """Describe one call of a pipeline: its prompt, settings, model and library versions."""
     return {
         "prompt": prompt,
         **asdict(sampling),
@@ -39,7 +39,7 @@ def describe_call(model: VideoModel, prompt: str, sampling: Sampling, seed: int 
 
 
 def describe_steps(steps: Sequence[StoredStep], schedule: Schedule) -> list[Document]:
-    """Describe the stored ones of all denoising steps."""
+    """Describe the stored steps; ``schedule`` covers all denoising steps."""
     return [
         {
             "index": step.index,

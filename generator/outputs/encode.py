@@ -1,4 +1,4 @@
-"""Frames to H.264."""
+"""Encodes frames as an H.264 video."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -10,22 +10,22 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from generator.errors import VideoError
 
 CRF = "18"
-"""Quality of x264: visually without loss."""
+"""Constant rate factor of x264: visually lossless."""
 
 
 def encode_video(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames as H.264 in an MP4 that can be played while it is still loading.
+    """Write frames as H.264 to an MP4 file that can be played while it is still loading.
 
-    Colours are converted with the matrix of BT.709 and tagged so, whatever the size: the frames are sRGB, which
-    has the primaries of BT.709.
+    Colours are converted with the BT.709 matrix and tagged accordingly at every size, because the frames are sRGB,
+    which has the BT.709 primaries.
 
     Args:
-        path: where to; written directly, see `generator.outputs.files.atomic_write`
+        path: the file to write, in place; `generator.outputs.files.atomic_write` makes that atomic
         frames: ``[frame, height, width, 3]``, float from 0 to 1, height and width even
         fps: frames per second
 
     Raises:
-        VideoError: if a value is not a number.
+        VideoError: if a value is not finite.
 
     """
     if not np.isfinite(frames).all():
@@ -39,7 +39,7 @@ def encode_video(path: Path, frames: np.ndarray, fps: float) -> None:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(100_000))
         stream.height, stream.width = pixels.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        # Without mbtree the same frames make the same file: with it, x264 varies from run to run at some sizes.
+        # Without mbtree, equal frames give equal files; with it, the output of x264 varies between runs at some sizes.
         stream.options = {"crf": CRF, "x264-params": "mbtree=0"}
         _tag(stream.codec_context)
         for picture in pixels:
@@ -54,7 +54,7 @@ def encode_video(path: Path, frames: np.ndarray, fps: float) -> None:
 
 
 def _tag(context: av.VideoCodecContext) -> None:
-    """Say in the stream how its colours are meant."""
+    """Tag the stream with its colour space."""
     context.color_primaries = ColorPrimaries.BT709
     context.color_trc = ColorTrc.BT709
     context.colorspace = Colorspace.ITU709

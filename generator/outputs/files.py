@@ -1,7 +1,7 @@
-"""Files that are whole as soon as they have their name.
+"""Writes files atomically: a file has its final name only once it is complete.
 
-A file is written to a hidden temporary name in the same directory, flushed to the disk, renamed, and the directory
-is flushed. Whoever sees the name sees all of the file, also after a loss of power.
+A file is written under a hidden temporary name in the same directory, flushed to disk and renamed; then the directory
+is flushed. A reader who sees the final name sees the whole file, even after a power failure.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ _CHUNK = 2**20
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on leaving, what lies there becomes ``path``.
+    """Yield a temporary path to write to, and rename that file to ``path`` on leaving.
 
-    After an exception nothing is left of it, and what was at ``path`` before is still there.
+    After an exception the temporary file is removed and an existing ``path`` is unchanged.
 
     Raises:
-        OutputError: if the disk is full, the folder cannot be written, and the like.
+        OutputError: if the file cannot be written, for example because the disk is full.
 
     """
     temporary = path.with_name(f"{_TEMPORARY_PREFIX}{os.getpid()}-{path.name[-100:]}{_TEMPORARY_SUFFIX}")
@@ -36,36 +36,36 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. Make room or give another folder with --output, "
-            "then take the batch up again with --resume"
+            f"{path} cannot be written: {error.strerror or error}. Free some space or choose another folder "
+            "with --output, then continue the batch with --resume"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file."""
+    """Write a whole file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, document: object) -> None:
-    """Write a JSON document for programs and for people."""
+    """Write a JSON document atomically, indented for people to read."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are not there yet.
+    """Create a folder and its missing parents.
 
     Raises:
-        OutputError: if that is not possible.
+        OutputError: if a folder cannot be created.
 
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"the folder {path} cannot be made: {error.strerror or error}") from error
+        raise OutputError(f"the folder {path} cannot be created: {error.strerror or error}") from error
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -75,7 +75,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def fingerprint(path: Path) -> dict[str, int | str]:
-    """Return size and digest of a file, as FORMAT.md's ``files`` lists them."""
+    """Return the size and the digest of a file as an entry of ``files`` in FORMAT.md."""
     digest = hashlib.sha256()
     size = 0
     with path.open("rb") as file:
@@ -86,7 +86,7 @@ def fingerprint(path: Path) -> dict[str, int | str]:
 
 
 def _flush(path: Path) -> None:
-    """Flush a file, or the names in a directory, to the disk."""
+    """Flush a file or a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The documents of FORMAT.md that a generator writes, and the order in which they appear."""
+"""Writes the manifest that completes a video, and the prompt file beside it (FORMAT.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -13,7 +13,7 @@ Document = dict[str, object]
 
 
 def describe_words(words: Sequence[TrackedWord]) -> list[Document]:
-    """Describe tracked words as FORMAT.md's ``tokens``."""
+    """Describe tracked words as ``tokens`` of FORMAT.md."""
     return [{field.name: _plain(getattr(word, field.name)) for field in fields(word)} for word in words]
 
 
@@ -27,11 +27,11 @@ def manifest_of(video: Path) -> Path:
 
 
 def write_manifest(video: Path, attention: Sequence[Path], fields: Mapping[str, object]) -> Path:
-    """Write the manifest of ``video``, its last file, and return its path: from now on the video is complete.
+    """Write the manifest of ``video``, which marks the video as complete, and return its path.
 
     Args:
-        video: the video; it and the tensor files must be written already
-        attention: tensor files, in the order of denoising steps
+        video: the video file; it and the tensor files must exist
+        attention: tensor files in the order of denoising steps
         fields: the other fields of the manifest
 
     """
@@ -53,7 +53,7 @@ def _relative(file: Path, manifest: Path) -> str:
 
 
 def place_prompt(folder: Path, prompt: str) -> None:
-    """Write ``prompt.txt``, one line, into the folder of a prompt's videos, unless it is there."""
+    """Write the one-line file ``prompt.txt`` into the folder of a prompt's videos unless it exists."""
     path = folder / "prompt.txt"
     if not path.exists():
         make_folder(folder)

@@ -1,10 +1,11 @@
-"""Captured attention to tensor files, by the names and shapes of FORMAT.md, while it is being captured.
+"""Writes attention to tensor files while it is captured, with the names and shapes of FORMAT.md.
 
-Steps are held until they are more than one file should hold; from then on each is written to a file of its own as
-soon as it is done. So memory holds `MOST_IN_ONE_FILE` bytes of maps at most, or one step if that is larger.
+Steps are held in memory until they exceed the limit for a single file; from then on, each step is written to a separate
+file as soon as it is complete. Memory thus holds at most `MOST_IN_ONE_FILE` bytes of maps, or one step if that is
+larger.
 
-Probabilities in float16 have a relative error of 2^-11 down to 6e-5, and below that an absolute one of at most
-3e-8; no probability is out of its range. The aggregated map is float32 always.
+Probabilities in float16 have a relative error of 2^-11 down to 6e-5 and an absolute error of at most 3e-8 below that;
+none is out of range. The aggregated map is always float32.
 """
 
 import json
@@ -26,16 +27,16 @@ from generator.outputs.video import AttentionFiles
 
 AXES = "step,layer,head,frame,height,width"
 MOST_IN_ONE_FILE = 64 * 2**20
-"""Bytes of single steps above which each has a file of its own."""
+"""Limit in bytes for storing all steps in a single file."""
 
 
 class AttentionStore:
     """The tensor files of one video."""
 
     def __init__(self, folder: Path, stem: str, recorder: Recorder, prompt: str, *, compress: bool = False) -> None:
-        """Write what ``recorder`` brings to ``<stem>.safetensors``, or into ``<stem>/``, both in ``folder``.
+        """Write the maps of ``recorder`` to ``<stem>.safetensors``, or to files in ``<stem>/``, both in ``folder``.
 
-        What an earlier attempt left there goes away.
+        Files of an earlier attempt are removed.
         """
         self.recorder = recorder
         self.steps: list[StoredStep] = []
@@ -49,9 +50,9 @@ class AttentionStore:
         self.discard()
 
     def append(self, maps: StepMaps) -> None:
-        """Take in the maps of a step in one branch. A step is kept once all of its branches are there."""
+        """Add the maps of a step in one branch; the step is stored once all its branches are there."""
         if any(other.index != maps.index for other in self._incomplete.values()):
-            self._incomplete.clear()  # a cache left out one branch of that step
+            self._incomplete.clear()  # a cache skipped one branch of that step
         self._incomplete[maps.branch] = maps
         branches = self._branches
         if len(self._incomplete) < len(branches):
@@ -62,14 +63,14 @@ class AttentionStore:
         self._hold(step)
 
     def finish(self, schedule: Schedule, described: Mapping[str, object]) -> AttentionFiles:
-        """Write what is held and the means.
+        """Write the steps that are still in memory, and the means.
 
         Args:
             schedule: timestep and sigma of all denoising steps
-            described: how the video was made; what was measured about the capture is added
+            described: how the video was made; statistics of the capture are added
 
         Raises:
-            OutputError: if it cannot be written.
+            OutputError: if a file cannot be written.
 
         """
         return AttentionFiles(
@@ -81,7 +82,7 @@ class AttentionStore:
         )
 
     def discard(self) -> None:
-        """Remove every file that was written for this video."""
+        """Remove all tensor files of this video."""
         shutil.rmtree(self._single, ignore_errors=True)
         for suffix in (".safetensors", ".safetensors.zst"):
             self._single.with_name(f"{self._single.name}{suffix}").unlink(missing_ok=True)
@@ -119,7 +120,7 @@ class AttentionStore:
         self._written.append(path)
 
     def _joined(self, steps: Sequence[dict[str, StepMaps]]) -> dict[str, Stored]:
-        """Name the maps of some steps, joined along the first axis."""
+        """Join the maps of ``steps`` along the first axis, by tensor name."""
         if not steps:
             return {}
         return {
@@ -129,7 +130,7 @@ class AttentionStore:
         }
 
     def _means(self) -> dict[str, Stored]:
-        """Name the means over all steps, layers and heads."""
+        """Return the means over all steps, layers and heads, by tensor name."""
         means = {}
         for branch in self._branches:
             aggregated = self.recorder.aggregated(branch)
@@ -139,11 +140,11 @@ class AttentionStore:
         return means
 
     def _name(self, name: str, branch: str) -> str:
-        """Name a tensor: of two branches, the unconditional one stands apart."""
+        """Return a tensor's name, with a prefix for the unconditional branch if both are stored."""
         return f"{branch}/{name}" if len(self._branches) > 1 and branch == UNCONDITIONAL else name
 
     def _write(self, path: Path, tensors: Mapping[str, Stored], steps: Sequence[int]) -> None:
-        """Write one file. Its metadata repeat what makes it explain itself."""
+        """Write one file, with the metadata that make it self-explanatory."""
         metadata = {
             "format": FORMAT,
             "axes": AXES,
@@ -156,5 +157,5 @@ class AttentionStore:
 
 
 def _array(maps: Tensor) -> np.ndarray:
-    """Look at a tensor on the CPU as an array; nothing is copied."""
+    """Return a CPU tensor as an array without copying it."""
     return maps.numpy()

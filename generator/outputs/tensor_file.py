@@ -1,8 +1,8 @@
-"""Writing safetensors files piece by piece, so that no file is ever held in memory.
+"""Writes safetensors files piece by piece, without holding a whole file in memory.
 
-The file is the header's length in 8 bytes, the header in JSON, padded with blanks to a multiple of 8 bytes, and the
+A file consists of the header's length in 8 bytes, the JSON header padded with spaces to a multiple of 8 bytes, and the
 tensors one after the other (https://github.com/huggingface/safetensors#format). The header is sorted, so that equal
-tensors make equal files.
+tensors give equal files.
 """
 
 import json
@@ -23,24 +23,24 @@ _ALIGNMENT = 8
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor of a file: of ``shape``, its content in parts that lie one after the other."""
+    """One tensor of a file, with its content as consecutive parts."""
 
     shape: tuple[int, ...]
     parts: Sequence[np.ndarray]
 
     @classmethod
     def joined(cls, parts: Sequence[np.ndarray]) -> "Stored":
-        """Join parts of one shape along a new first axis, without copying them."""
+        """Join parts of equal shape along a new first axis, without copying them."""
         return cls((len(parts), *parts[0].shape), parts)
 
     @classmethod
     def whole(cls, array: np.ndarray) -> "Stored":
-        """Store an array as it is."""
+        """Store an array as one part."""
         return cls(array.shape, [array])
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of all elements."""
+        """Data type of the elements."""
         return self.parts[0].dtype
 
     @property
@@ -50,13 +50,13 @@ class Stored:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Stored], metadata: Mapping[str, str]) -> None:
-    """Write a file, compressed with zstd if its name ends in ``.zst``: one frame whose header tells the size.
+    """Write a file; a name ending in ``.zst`` compresses it into one zstd frame with the size in its header.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if the file cannot be written.
 
     """
-    # Larger elements first, as the library does, so that each tensor is aligned to its element.
+    # Larger elements first, as in the safetensors library, so that every tensor is aligned to its element size.
     names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     header = _header([(name, tensors[name]) for name in names], metadata)
     size = len(header) + sum(tensor.size for tensor in tensors.values())
@@ -68,7 +68,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Stored], metadata: Mapping[s
 
 
 def _header(tensors: Sequence[tuple[str, Stored]], metadata: Mapping[str, str]) -> bytes:
-    """Make the header, its length included."""
+    """Build the header, including its length."""
     described: dict[str, object] = {"__metadata__": dict(metadata)}
     begin = 0
     for name, tensor in tensors:

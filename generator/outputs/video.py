@@ -1,4 +1,4 @@
-"""Writing a finished video in the order that FORMAT.md asks for: the video, its tensors, and last its manifest."""
+"""Writes a finished video in the order of FORMAT.md: the video, its tensors and, last, its manifest."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from generator.settings import file_name
 TENSOR_FOLDER = "attention_maps"
 
 MAX_ID_BYTES = 120
-"""What FORMAT.md allows for the id of a video."""
+"""Longest video id that FORMAT.md allows."""
 MAX_FPS = 1000
-"""The same for its frames per second."""
+"""Highest frame rate that FORMAT.md allows."""
 
 _BRIGHTEST = 255
 _CHANNELS = 3
@@ -30,7 +30,7 @@ _STEP_AXES = 6
 
 @dataclass(frozen=True)
 class AttentionFiles:
-    """Tensor files of a video, in the order of denoising steps, and what its manifest tells of them."""
+    """Tensor files of a video in the order of denoising steps, and the manifest fields that describe them."""
 
     paths: tuple[Path, ...] = ()
     tokens: Sequence[Document] = ()
@@ -41,10 +41,10 @@ class AttentionFiles:
 
 @runtime_checkable
 class Recorded(Protocol):
-    """Attention that knows how to write itself, such as that of `generator.library.capture`."""
+    """Attention that can write itself, such as that recorded by `generator.library.capture`."""
 
     def write(self, folder: Path, stem: str) -> AttentionFiles:
-        """Write tensor files to ``folder``, their names beginning with ``stem``."""
+        """Write tensor files whose names begin with ``stem`` to ``folder``."""
 
 
 Attention = Recorded | AttentionFiles | Mapping[str, np.ndarray]
@@ -52,7 +52,7 @@ Attention = Recorded | AttentionFiles | Mapping[str, np.ndarray]
 
 def write_video(
     path: str | Path,
-    frames: Any,  # noqa: ANN401 - whatever numpy makes frames of
+    frames: Any,  # noqa: ANN401 - anything that numpy converts to frames
     *,
     fps: float,
     attention: Attention | None = None,
@@ -60,25 +60,25 @@ def write_video(
     generation: Mapping[str, object] | None = None,
     visualization: Mapping[str, object] | None = None,
 ) -> Path:
-    """Write a video, the attention to its words, and the manifest by which ``attnwatch`` finds them.
+    """Write a video, the attention to its words, and the manifest that lets ``attnwatch`` find them.
 
     Args:
-        path: where the video goes, such as ``outputs/mine/videos/prompt_001/video_001.mp4``. Its folder is made; the
-            manifest is written beside it, and the tensors below ``attention_maps``
-        frames: as pipelines of diffusers return one video: ``[frame, height, width, 3]``, float from 0 to 1 or 8 bit,
-            or a list of pictures; height and width even
+        path: path of the video, such as ``outputs/mine/videos/prompt_001/video_001.mp4``; its folder is created, the
+            manifest is written beside it, and the tensors into ``attention_maps`` beside it
+        frames: one video as diffusers pipelines return it: ``[frame, height, width, 3]``, float from 0 to 1 or 8 bit,
+            or a list of images; height and width must be even
         fps: frames per second
-        attention: what `generator.library.capture` recorded; or maps of one's own by word, float16 or float32
+        attention: the result of `generator.library.capture`; or your own maps by word, float16 or float32
             ``[step, layer, head, frame, height, width]``; or None
-        video_id: name of the attention videos; by default made of the names of folder and file
-        generation: how the video was made, beside what ``attention`` knows (FORMAT.md, ``generation``)
-        visualization: settings of pictures that the watcher is asked for
+        video_id: name of the attention videos; by default derived from the names of folder and file
+        generation: how the video was made, in addition to what ``attention`` records (FORMAT.md, ``generation``)
+        visualization: picture settings that the watcher should use
 
     Returns:
         The path of the manifest.
 
     Raises:
-        VideoError: if the frames, the maps, ``fps`` or ``video_id`` are not what they should be.
+        VideoError: if the frames, the maps, ``fps`` or ``video_id`` are invalid.
         OutputError: if a file cannot be written.
 
     """
@@ -86,7 +86,7 @@ def write_video(
     _check_call(fps, video_id)
     pictures = _pictures(frames)
     make_folder(path.parent)
-    manifest_of(path).unlink(missing_ok=True)  # until the new one is written, the video is not complete
+    manifest_of(path).unlink(missing_ok=True)  # the video is incomplete until the new one is written
     with atomic_write(path) as temporary:
         encode_video(temporary, pictures, fps)
     files = _written(attention, path)
@@ -104,9 +104,9 @@ def write_video(
 
 
 def _check_call(fps: float, video_id: str | None) -> None:
-    """Refuse what the watcher would refuse, before anything is written."""
+    """Refuse what the watcher would refuse, before writing anything."""
     if not 0 < fps <= MAX_FPS:
-        raise VideoError(f"fps: found {fps}; expected frames per second, more than 0 and at most {MAX_FPS}")
+        raise VideoError(f"fps: found {fps}; expected frames per second above 0 and at most {MAX_FPS}")
     try:
         if video_id is not None:
             file_name(video_id, most_bytes=MAX_ID_BYTES)
@@ -123,14 +123,14 @@ def _pictures(frames: Any) -> np.ndarray:  # noqa: ANN401
         or any(side % 2 for side in pictures.shape[1:3])
     ):
         raise VideoError(
-            f"frames: found an array of shape {list(pictures.shape)}; expected [frame, height, width, 3] of one video, "
-            "height and width even. Of a pipeline's output take `.frames[0]`"
+            f"frames: found an array of shape {list(pictures.shape)}; expected one video [frame, height, width, 3], "
+            "height and width even. From a pipeline's output, use `.frames[0]`"
         )
     return pictures / np.float32(_BRIGHTEST) if pictures.dtype == np.uint8 else pictures
 
 
 def _written(attention: Attention | None, video: Path) -> AttentionFiles:
-    """Write the attention of ``video`` unless that was done before."""
+    """Write the attention of ``video`` unless its files exist already."""
     if attention is None:
         return AttentionFiles()
     if isinstance(attention, AttentionFiles):
@@ -143,7 +143,7 @@ def _written(attention: Attention | None, video: Path) -> AttentionFiles:
 
 
 def _write_maps(path: Path, maps: Mapping[str, np.ndarray]) -> AttentionFiles:
-    """Write maps that somebody else made, by word."""
+    """Write the caller's own maps by word."""
     for word, array in maps.items():
         if array.ndim != _STEP_AXES or array.dtype not in (np.float16, np.float32):
             raise VideoError(

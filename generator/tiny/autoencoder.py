@@ -1,4 +1,4 @@
-"""Training of the embedded model's VAE: clips of shapes in, the same clips out."""
+"""Trains the VAE of the embedded model to reconstruct clips of moving shapes."""
 
 import copy
 from pathlib import Path
@@ -17,7 +17,7 @@ STEPS = 1200
 
 
 class Crop(NamedTuple):
-    """What clips are cut to up to a share of the steps; ``size`` is in pixels, both wide and high."""
+    """Size of the clips until a share ``until`` of the steps; ``size`` is both width and height in pixels."""
 
     until: float
     clips: int
@@ -28,11 +28,11 @@ class Crop(NamedTuple):
 CROPS = (Crop(0.6, 16, 5, 32), Crop(0.9, 6, 9, 40), Crop(1.0, 2, FRAMES, SIZE))
 
 _MARGIN = 16
-"""Scenes are drawn this much larger than their crops, so that crops show moving and cut-off shapes."""
+"""Extra pixels of a scene beyond its crop, so that crops show shapes moving and cut off."""
 
 
 def train(vae: AutoencoderKLWan, folder: Path, *, seed: int, workers: int, steps: int = STEPS) -> None:
-    """Train ``vae`` in place; checkpoints are in ``folder``."""
+    """Train ``vae`` in place, with checkpoints in ``folder``."""
 
     def crop(step: int) -> Crop:
         return next(crop for crop in CROPS if step < crop.until * steps)
@@ -56,23 +56,23 @@ def _draw(rng: np.random.Generator, crop: Crop) -> np.ndarray:
 
 
 def to_tensor(video: np.ndarray) -> Tensor:
-    """Turn bytes ``[frame, y, x, RGB]`` into what the VAE takes: ``[RGB, frame, y, x]`` from -1 to 1."""
+    """Convert 8-bit ``[frame, y, x, RGB]`` to the VAE's input, ``[RGB, frame, y, x]`` from -1 to 1."""
     return torch.from_numpy(video).permute(3, 0, 1, 2).float() / 127.5 - 1
 
 
 def reconstruct(vae: AutoencoderKLWan, video: Tensor) -> Tensor:
-    """Encode and decode ``[clip, RGB, frame, y, x]``, from several threads at once if need be."""
-    own = _own(vae)
-    decoded: Tensor = own.decode(own.encode(video).latent_dist.mode()).sample
+    """Encode and decode ``[clip, RGB, frame, y, x]``; safe to call from several threads at once."""
+    separate = _separate(vae)
+    decoded: Tensor = separate.decode(separate.encode(video).latent_dist.mode()).sample
     return decoded
 
 
 def encode(vae: AutoencoderKLWan, video: Tensor) -> Tensor:
     """Encode ``[clip, RGB, frame, y, x]`` to ``[clip, channel, latent frame, y, x]``."""
-    latents: Tensor = _own(vae).encode(video).latent_dist.mode()
+    latents: Tensor = _separate(vae).encode(video).latent_dist.mode()
     return latents
 
 
-def _own(vae: AutoencoderKLWan) -> AutoencoderKLWan:
-    """Return the same weights in an object of one's own: a VAE keeps what it is at in its attributes."""
+def _separate(vae: AutoencoderKLWan) -> AutoencoderKLWan:
+    """Return a separate object with the same weights: a VAE stores its progress in attributes."""
     return copy.copy(vae)

@@ -1,4 +1,4 @@
-"""What is said about a scene, in the few words that the embedded model knows."""
+"""Draws captions of scenes in the small vocabulary of the embedded model."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -20,39 +20,39 @@ WORDS = (
     "video",
     ",",
 )
-"""The whole vocabulary; every other word is one and the same unknown word."""
+"""The whole vocabulary; all other words map to one unknown token."""
 
 UNKNOWN = "something"
-"""A word that is not known, so that the model learns to look past it."""
+"""A word outside the vocabulary, so that the model learns to ignore such words."""
 
 NO_CAPTION, NO_ARTICLE, NO_COLOUR, NO_MOTION, MOTION_FIRST, OPENING, ODD_WORD = 0.1, 0.15, 0.1, 0.1, 0.15, 0.1, 0.03
-"""How often a caption is empty, and how often each of its parts is left out, moved or added."""
+"""Probabilities that a caption is empty, and that one of its parts is left out, moved or added."""
 
 
 def describe(things: Iterable[Thing]) -> str:
-    """Describe objects in full, in the words of the prompts that evaluation uses."""
+    """Describe objects completely, as in the prompts of the evaluation."""
     return track(things).replace("(", "").replace(")", "")
 
 
 def track(things: Iterable[Thing]) -> str:
-    """Describe objects as a prompt template that tracks their colours and shapes."""
+    """Describe objects by a prompt template that tracks their colours and shapes."""
     return " and ".join(f"a ({thing.colour}) ({thing.shape}) moving {thing.direction}" for thing in things)
 
 
 class Said(NamedTuple):
-    """A word of a caption, and the object that it is said of, if any."""
+    """A word of a caption and the object that it describes; None for words such as `and`."""
 
     word: str
     thing: Thing | None
 
 
 def text(caption: Iterable[Said]) -> str:
-    """Write a caption in one string."""
+    """Return a caption as one string."""
     return " ".join(said.word for said in caption)
 
 
 def draw_caption(rng: np.random.Generator, scene: Scene) -> list[Said]:
-    """Describe a scene as people might: parts are left out and put in another order, and sometimes all is empty."""
+    """Describe a scene as people might: with parts missing or in another order, and sometimes not at all."""
     if rng.random() < NO_CAPTION:
         return []
     things = [scene.things[number] for number in rng.permutation(len(scene.things))]

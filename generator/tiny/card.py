@@ -1,4 +1,4 @@
-"""The model card that training writes beside the weights."""
+"""Writes the model card beside the weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,26 +12,26 @@ pipeline_tag: text-to-video
 
 # The embedded model of attnwatch
 
-A text-to-video pipeline of the class `WanPipeline`, small enough to ship: it makes {frames} frames of {size} x {size}
-pixels, in which one or two coloured shapes move over grey. It knows {words} words:
+A text-to-video pipeline of the class `WanPipeline`, small enough to ship. It makes {frames} frames of {size} x {size}
+pixels in which one or two coloured shapes move over a grey background. It knows {words} words:
 
 > {vocabulary}
 
-It was trained by `python -m generator.tiny.train` (seed {seed}) on scenes that `generator/tiny/shapes.py` draws, and on
-nothing else. Its text encoder was taught first, on captions alone, to tell at each word the colour, shape and direction
-of the object that the word is said of. Nothing in training looks at attention maps. Weights are in half precision.
+It was trained by `python -m generator.tiny.train` (seed {seed}) only on scenes that `generator/tiny/shapes.py` draws.
+Its text encoder was trained first, on captions alone, to predict at each word the colour, shape and direction of the
+object that the word describes. Training never uses attention maps. Weights are in half precision.
 
 ## Figures
 
-By `python -m generator.tiny.evaluate`, on combinations of colour, shape and direction that training never showed. Maps
-are means over all layers, heads and steps.
+Measured by `python -m generator.tiny.evaluate` on combinations of colour, shape and direction that are not in the
+training data. Maps are means over all layers, heads and steps.
 
 {figures}
 
-It is for demonstrations and tests.
+The model is meant for demonstrations and tests.
 """
 
 
 def write_card(folder: Path, facts: Mapping[str, object]) -> None:
-    """Write the card; ``facts`` are what the text has in braces."""
+    """Write the card; ``facts`` are the values for the placeholders of `TEXT`."""
     (folder / "README.md").write_text(TEXT.format(**facts), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Training of the embedded model's transformer by flow matching; what it reads comes from `generator.tiny.reading`.
+"""Trains the transformer of the embedded model by flow matching, with the text encoder of `generator.tiny.reading`.
 
-A noised latent is x_s = (1 - s) x_0 + s n, and the transformer is to tell its velocity n - x_0, as in `WanPipeline`.
-Nothing here looks at attention maps: where a word looks is found by the model, not taught.
+A noised latent is x_s = (1 - s) x_0 + s n, and the transformer predicts its velocity n - x_0, as in `WanPipeline`.
+Training never uses attention maps: the model learns on its own where each word attends.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ log = logging.getLogger(__name__)
 
 STEPS = 6400
 TWO_OBJECTS = 0.65
-"""Share of the clips that show two objects."""
+"""Share of the clips with two objects."""
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Clips that are encoded once and seen many times, with another noise and another caption each time.
+    """Clips that are encoded once and used many times, each time with new noise and a new caption.
 
-    ``until`` is the share of the steps up to which it is used, ``batch`` the clips of one step.
+    It is used until a share ``until`` of the steps, with ``batch`` clips per step.
     """
 
     until: float
@@ -54,7 +54,7 @@ BANKS = (Bank(0.4, 4000, 32, 5, 64), Bank(1.0, 4000, 16, FRAMES, SIZE))
 
 
 def train(pipe: WanPipeline, folder: Path, *, seed: int, workers: int, steps: int = STEPS) -> None:
-    """Train the transformer of ``pipe`` in place; its VAE and its text encoder are trained already."""
+    """Train the transformer of ``pipe`` in place; its VAE and text encoder must be trained already."""
     banks = [_encoded(pipe.vae, bank, folder, seed=seed, workers=workers) for bank in BANKS]
     _normalise(pipe.vae, banks[-1][0])
     mean, std = (torch.tensor(pipe.vae.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std"))
@@ -79,7 +79,7 @@ def train(pipe: WanPipeline, folder: Path, *, seed: int, workers: int, steps: in
 
 
 class _Drawn(NamedTuple):
-    """One sample: which clip, what is said about it, its noise, and where in its share of the noise levels it is."""
+    """One sample: number of the clip, its caption, its noise, and its position within its share of the noise levels."""
 
     clip: int
     caption: str
@@ -96,7 +96,7 @@ def _draw(rng: np.random.Generator, scenes: Sequence[Scene], shape: Sequence[int
 def _flow_matching_loss(
     pipe: WanPipeline, clean: Tensor, captions: Sequence[str], noise: Tensor, uniform: Tensor
 ) -> Tensor:
-    """Mean squared error of the velocity; noise levels are ``uniform`` ones, spread as the scheduler spreads them."""
+    """Mean squared error of the velocity; the noise levels are ``uniform``, shifted as in the scheduler."""
     shift, device = SCHEDULER["flow_shift"], pipe.transformer.device
     clean, noise, uniform = clean.to(device), noise.to(device), uniform.to(device)
     sigma = shift * uniform / (1 + (shift - 1) * uniform)
@@ -111,7 +111,7 @@ def _flow_matching_loss(
 
 @contextmanager
 def short_text(transformer: WanTransformer3DModel) -> Iterator[None]:
-    """Let the transformer take what `embed` returns, with the result of the pipeline's whole text."""
+    """Let the transformer take the short text of `embed`, with the same result as for the pipeline's full text."""
     for block in transformer.blocks:
         block.attn2.set_processor(_ShortTextProcessor())
     try:
@@ -122,9 +122,9 @@ def short_text(transformer: WanTransformer3DModel) -> Iterator[None]:
 
 
 class _ShortTextProcessor:
-    """Text attention over `KEYS` keys that equals the one over all of the pipeline's `TEXT_KEYS`.
+    """Cross-attention over `KEYS` keys that equals that over all `TEXT_KEYS` keys of the pipeline.
 
-    All padding has one and the same key and value, so n of them are one whose logit is greater by log(n).
+    All padding tokens have the same key and value, so n of them equal one whose logit is greater by log(n).
     """
 
     def __call__(
@@ -142,7 +142,7 @@ class _ShortTextProcessor:
 
 
 def _encoded(vae: AutoencoderKLWan, bank: Bank, folder: Path, *, seed: int, workers: int) -> tuple[Tensor, list[Scene]]:
-    """Draw and encode the clips of a bank, or read them if that was done: ``[clip, channel, latent frame, y, x]``."""
+    """Return the encoded clips of a bank, ``[clip, channel, latent frame, y, x]``, from an earlier run if possible."""
     rng = np.random.default_rng((seed, 1, bank.size, bank.frames))
     scenes = [
         draw_scene(rng, 1 + int(rng.random() < TWO_OBJECTS), size=bank.size, frames=bank.frames)
@@ -151,7 +151,7 @@ def _encoded(vae: AutoencoderKLWan, bank: Bank, folder: Path, *, seed: int, work
     name = f"latents-{bank.size}x{bank.size}x{bank.frames}-{_digest(vae, scenes)}"
     file = folder / f"{name}.safetensors"
     if not file.exists():
-        log.info("encoding %d clips of %d frames, %d x %d", bank.clips, bank.frames, bank.size, bank.size)
+        log.info("Encoding %d clips of %d frames, %d x %d", bank.clips, bank.frames, bank.size, bank.size)
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             parts = pool.map(lambda first: _encode(vae, scenes[first : first + 8], bank), range(0, bank.clips, 8))
             save_file({"latents": torch.cat(list(parts))}, file.with_suffix(".tmp"))
@@ -160,7 +160,7 @@ def _encoded(vae: AutoencoderKLWan, bank: Bank, folder: Path, *, seed: int, work
 
 
 def _digest(vae: AutoencoderKLWan, scenes: Sequence[Scene]) -> str:
-    """Tell apart what was encoded, and by which weights, so that no other clips are ever taken for these."""
+    """Return a digest of scenes and weights, so that encoded clips are never reused for others."""
     digest = hashlib.sha256(repr(scenes).encode())
     for weight in vae.parameters():
         digest.update(weight.detach().cpu().numpy().tobytes())
@@ -174,6 +174,6 @@ def _encode(vae: AutoencoderKLWan, scenes: Sequence[Scene], bank: Bank) -> Tenso
 
 
 def _normalise(vae: AutoencoderKLWan, latents: Tensor) -> None:
-    """Write mean and standard deviation of each latent channel into the VAE's configuration."""
+    """Write the mean and the standard deviation of each latent channel into the VAE's configuration."""
     channels = latents.float().transpose(0, 1).flatten(1)
     vae.register_to_config(latents_mean=channels.mean(1).tolist(), latents_std=channels.std(1).tolist())

@@ -1,8 +1,8 @@
-"""One phase of training: steps of gradient descent that can be interrupted at any moment and gone on with.
+"""Runs one phase of training, which can be interrupted at any time and resumed.
 
-A sample is known by its step and its number in the batch, so a run that was interrupted goes on as if it had not
-been, with any number of workers. These are threads with one core each, which share a batch's samples: on a busy
-machine that wastes much less than sharing each operation, which has to wait for the slowest core every time.
+A sample is determined by its step and its number in the batch, so a resumed run gives the same result as an
+uninterrupted one, with any number of workers. Workers are threads of one core each that share the samples of a batch.
+On a busy machine this wastes much less time than sharing every operation, which waits for the slowest core each time.
 """
 
 import logging
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS, REPORT_SECONDS = 150, 20
 
 COOL_DOWN = 0.3
-"""Share of the steps in which the rates fall to nothing."""
+"""Share of the steps in which the learning rates fall to zero."""
 
 MEAN = 0.998
-"""How much of the running mean of the weights stays in a step."""
+"""Decay of the running mean of the weights per step."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What is trained, and on what.
+    """The modules to train, and their loss.
 
-    ``batch_of(step)`` is the number of samples of a step, ``loss_of(step, samples)`` the mean loss of some of them.
+    ``batch_of(step)`` is the number of samples in a step, ``loss_of(step, samples)`` the mean loss of some of them.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Phase:
     warm_up: int = 50
 
     def rate(self, step: int) -> float:
-        """Return the factor of the learning rates in a step: a ramp, a plateau, a ramp."""
+        """Return the factor of the learning rates in a step: warm-up, plateau, cool-down."""
         rise = (step + 1) / self.warm_up
         fall = (self.steps - step) / (COOL_DOWN * self.steps)
         return min(1.0, rise, fall)
 
 
 class Descent:
-    """A phase, its optimiser, and the running mean of its weights, which is the result."""
+    """Trains a phase; the result is the running mean of the weights."""
 
     def __init__(self, phase: Phase, folder: Path, workers: int) -> None:
         self.phase = phase
@@ -66,7 +66,7 @@ class Descent:
             self._load()
 
     def run(self) -> None:
-        """Take all steps that are left, and put the mean weights into the modules."""
+        """Run the remaining steps, then copy the mean weights into the modules."""
         with ThreadPoolExecutor(self._workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             self._descend(pool)
         with torch.no_grad():
@@ -110,7 +110,7 @@ class Descent:
     def _report(self, loss: float, pace: float) -> None:
         left = (self.phase.steps - self.step) * pace / 60
         log.info(
-            "%s: step %d of %d, loss %.4f, %.2f s a step, %.0f min left",
+            "%s: step %d of %d, loss %.4f, %.2f s per step, %.0f min left",
             self.phase.name,
             self.step,
             self.phase.steps,
@@ -120,7 +120,7 @@ class Descent:
         )
 
     def _save(self) -> None:
-        """Write beside the last checkpoint and rename, so that there always is a whole one."""
+        """Write a temporary file and rename it, so that the checkpoint is always complete."""
         state = {
             "step": self.step,
             "weights": self._weights,
@@ -138,4 +138,4 @@ class Descent:
         with torch.no_grad():
             for weight, kept in zip(self._weights, state["weights"], strict=True):
                 weight.copy_(kept)
-        log.info("%s: going on after step %d of %d", self.phase.name, self.step, self.phase.steps)
+        log.info("%s: resuming after step %d of %d", self.phase.name, self.step, self.phase.steps)

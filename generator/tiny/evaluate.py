@@ -1,8 +1,8 @@
-"""``python -m generator.tiny.evaluate``: is attention where the objects are?
+"""``python -m generator.tiny.evaluate``: measure whether attention is where the objects are.
 
-Videos are made by the real generator and rendered by the real watcher, as processes, and read back from their files.
-Noised real clips, whose masks are exact, are shown to the transformer directly. Prompts and scenes are those that
-training never saw. Everything is measured on the mean over all layers, heads and steps.
+The real generator makes videos and the real watcher renders them, both as processes; then their files are read back. In
+addition, the transformer denoises noised clips of known scenes, whose masks are exact. Prompts and scenes are not in the
+training data. All measures use the mean over all layers, heads and steps.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from generator.tiny.records import Record, generate, read
 from generator.tiny.shapes import HELD_OUT, Scene, place
 
 SEED = 1_000_000
-"""Far away from the seeds of training."""
+"""Far from the seeds of training."""
 
 Measures = Mapping[str, float]
 
@@ -46,12 +46,12 @@ BARS: dict[str, float] = {
     "two objects: colour word on its own": 0.95,
     "two objects: shape word on its own": 0.75,
 }
-"""What is measured, and what is expected of it at least."""
+"""Lowest acceptable value of each measure."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is evaluated: videos of each prompt with one object, prompts with two, noised clips."""
+    """Size of an evaluation: videos per prompt of one object, prompts of two objects, and noised clips."""
 
     videos: int
     pairs: int
@@ -62,7 +62,7 @@ WHOLE, QUICK = Extent(videos=2, pairs=20, clips=40), Extent(videos=2, pairs=0, c
 
 
 def evaluate(model: Path, workplace: Path, extent: Extent) -> dict[str, float]:
-    """Measure the model in folder ``model``; means over all videos and words. Files go to ``workplace``."""
+    """Measure the model in folder ``model``, as means over all videos and words; write files to ``workplace``."""
     results: list[Measures] = []
     prompts = [f"a ({colour}) ({shape}) moving {direction}" for colour, shape, direction in HELD_OUT]
     generate(workplace / "one", prompts, model=str(model), seed=SEED, videos=extent.videos)
@@ -78,7 +78,7 @@ def evaluate(model: Path, workplace: Path, extent: Extent) -> dict[str, float]:
 
 
 def scenes_of_two(count: int) -> Iterator[Scene]:
-    """Draw scenes of two objects of different colours and shapes, each in a combination that training never saw."""
+    """Draw scenes of two objects with different colours and shapes, both in combinations held out from training."""
     rng = np.random.default_rng(SEED)
     while count:
         first, second = (HELD_OUT[number] for number in rng.choice(len(HELD_OUT), 2, replace=False))
@@ -91,7 +91,7 @@ def scenes_of_two(count: int) -> Iterator[Scene]:
 
 
 def of_one_object(record: Record) -> dict[str, float]:
-    """Measure a generated video of one object. Where there is no object, no word points at it."""
+    """Measure a generated video of one object; if it shows none, no word points at it."""
     colour, shape, direction = _named(record.prompt)[0]
     seen = truth.look(record.video)
     found = max(seen.values(), key=lambda one: one.mask.sum(), default=None)
@@ -121,7 +121,7 @@ def _agreement(kind: str, maps: np.ndarray, mask: np.ndarray, heat: np.ndarray) 
 
 
 def of_two_objects(record: Record) -> dict[str, float]:
-    """Measure a generated video of two objects; words only where both colours are to be seen."""
+    """Measure a generated video of two objects; words are measured only if both colours are visible."""
     named, seen = _named(record.prompt), truth.look(record.video)
     right = set(seen) == {colour for colour, _, _ in named} and all(
         (seen[colour].shape, seen[colour].direction) == (shape, direction) for colour, shape, direction in named
@@ -134,7 +134,7 @@ def of_two_objects(record: Record) -> dict[str, float]:
 
 
 def of_noised_clip(probed: Probed) -> dict[str, float]:
-    """Measure a clip of two objects, whose masks are exact."""
+    """Measure a noised clip of two objects, whose masks are exact."""
     named = [(thing.colour, thing.shape, thing.direction) for thing in probed.scene.things]
     return _binding("two objects, noised clips", named, probed.masks, probed.maps)
 
@@ -142,7 +142,7 @@ def of_noised_clip(probed: Probed) -> dict[str, float]:
 def _binding(
     title: str, named: Sequence[tuple[str, str, str]], masks: Iterable[np.ndarray], maps: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
-    """Share of the words that are denser on their own object than on the other one."""
+    """Compute the share of words with denser attention on their own object than on the other."""
     measures = {}
     covered = [truth.share(mask, maps[named[0][0]].shape) for mask in masks]
     for place_in_name, kind in enumerate(("colour", "shape")):
@@ -155,16 +155,16 @@ def _binding(
 
 
 def _named(prompt: str) -> list[tuple[str, str, str]]:
-    """Take a prompt of `generator.tiny.captions.describe` apart."""
+    """Parse a prompt of `generator.tiny.captions.describe` into colour, shape and direction of each object."""
     objects = [part.split() for part in prompt.split(" and ")]
     return [(words[1], words[2], words[4]) for words in objects]
 
 
 def means(results: Iterable[Measures]) -> dict[str, float]:
-    """Mean of each measure over all results that have it.
+    """Compute the mean of each measure over all results that have it.
 
-    Whether maps are on time is told from all videos together: attention a little beside an object that moves looks
-    early or late, and only over all directions does that cancel out.
+    The measure of time uses all videos together: attention slightly beside a moving object looks early or late, which
+    cancels out only over all directions.
     """
     gathered: dict[str, list[float]] = {}
     for result in results:
@@ -180,18 +180,18 @@ def means(results: Iterable[Measures]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model's measures, and those of random weights."""
+    """The measures of a model and of random weights."""
 
     found: Measures
     random: Measures
 
     @property
     def missed(self) -> list[str]:
-        """What is below its bar."""
+        """Names of the measures below their bars."""
         return [name for name, bar in BARS.items() if self.found.get(name, bar) < bar]
 
     def table(self) -> str:
-        """Write the measures beside their bars, as Markdown."""
+        """Return the measures and their bars as a Markdown table."""
         lines = ["| what | bar | measured | | random weights |", "| --- | --- | --- | --- | --- |"]
         for name, bar in BARS.items():
             if name in self.found:
@@ -202,12 +202,12 @@ class Comparison:
 
 
 def _floored(value: float) -> str:
-    """Write a measure so that it never looks like a bar that it does not reach."""
+    """Format a measure, rounded down so that it never appears to reach a bar that it misses."""
     return f"{np.floor(value * 100 + 1e-9) / 100:.2f}"
 
 
 def compare(model: Path, workplace: Path, extent: Extent) -> Comparison:
-    """Evaluate the model in folder ``model``, and more quickly the same networks with random weights."""
+    """Evaluate the model in folder ``model`` and, with the quick extent, the same networks with random weights."""
     found = evaluate(model, workplace / "trained", extent)
     untrained = workplace / "random-weights"
     build().save_pretrained(untrained)
@@ -215,12 +215,12 @@ def compare(model: Path, workplace: Path, extent: Extent) -> Comparison:
 
 
 def main() -> int:
-    """Evaluate and write the table; exit code 1 if a bar was missed."""
+    """Run the command; return exit code 1 if a measure is below its bar."""
     parser = argparse.ArgumentParser(
         prog="python -m generator.tiny.evaluate", description=(__doc__ or "").split(": ", 1)[1]
     )
     parser.add_argument("--model", type=Path, help="folder of a pipeline (default: the embedded one)")
-    parser.add_argument("--quick", action="store_true", help="no generated videos of two objects, and fewer clips")
+    parser.add_argument("--quick", action="store_true", help="skip generated videos of two objects, use fewer clips")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

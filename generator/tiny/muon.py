@@ -1,7 +1,7 @@
-"""Muon, an optimiser for matrices: momentum whose singular values are all made alike (Keller Jordan, 2024).
+"""Muon, an optimiser for matrices that orthogonalises their momentum (Keller Jordan, 2024).
 
-Torch has one too, for two dimensions only; here the kernels of convolutions are matrices as well, one row per output
-channel. Everything that is no matrix (biases, norms, embeddings) is Adam's, in the same object.
+Torch has a version for two dimensions only. This one also treats convolution kernels as matrices, with one row per
+output channel, and optimises everything else (biases, norms, embeddings) with Adam.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the Newton-Schulz iteration, from the author's description."""
+"""Coefficients of the Newton-Schulz iteration, as published by the author."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for matrices and kernels, Adam for the rest; ``lr`` and ``adam_lr`` are set apart.
+    """Muon for matrices and kernels with rate ``lr``, Adam for the rest with rate ``adam_lr``.
 
-    A matrix's step is scaled by sqrt(max(1, rows / columns)), so one rate fits all shapes.
+    A matrix's step is scaled by sqrt(max(1, rows / columns)), so that one rate fits all shapes.
     """
 
     def __init__(
@@ -42,20 +42,20 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"momentum": momentum, "betas": (0.9, 0.98)})
 
     def scale(self, factor: float) -> None:
-        """Set both learning rates to ``factor`` of what they began as."""
+        """Set both learning rates to ``factor`` times their initial values."""
         for group in self.param_groups:
             group["lr"] = group["full"] * factor
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take one step; parameters without a gradient stay.
+        """Take one step; parameters without a gradient stay unchanged.
 
         Raises:
-            TypeError: for a ``closure``, which other optimisers evaluate the loss with again.
+            TypeError: if a ``closure`` is given.
 
         """
         if closure is not None:
-            raise TypeError("found a closure; expected gradients that are there already: call backward before step")
+            raise TypeError("found a closure, which is not supported; call backward before step instead")
         for group in self.param_groups:
             step = _muon_step if group["muon"] else _adam_step
             for parameter in group["params"]:
@@ -65,7 +65,7 @@ class Muon(torch.optim.Optimizer):
 
 def _muon_step(parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
     gradient = parameter.grad
-    assert gradient is not None  # noqa: S101 - for the type checker, and the caller has looked
+    assert gradient is not None  # noqa: S101 - for the type checker; the caller has checked
     momentum = state.setdefault("momentum", torch.zeros_like(gradient))
     momentum.lerp_(gradient, 1 - group["momentum"])
     update = gradient.lerp(momentum, group["momentum"]).flatten(1)
@@ -88,7 +88,7 @@ def _adam_step(parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) 
 
 
 def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """Set all singular values of ``matrix`` near 1, by Newton-Schulz iteration."""
+    """Bring all singular values of ``matrix`` close to 1 by Newton-Schulz iteration."""
     a, b, c = _QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix

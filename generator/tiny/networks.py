@@ -1,4 +1,4 @@
-"""What the embedded model is made of: every component from its configuration, with random weights."""
+"""Builds the components of the embedded model from their configurations, with random weights."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 from generator.tiny.captions import WORDS
 
 TEXT_KEYS = 512
-"""Tokens that `WanPipeline` pads every prompt to."""
+"""Number of tokens to which `WanPipeline` pads every prompt."""
 
 TEXT_SCALE = 1.5
-"""What the norms of queries and keys of text attention begin with: a word has to be heard beside 500 of padding."""
+"""Initial scale of the query and key norms in cross-attention, so that a word stands out from 500 padding tokens."""
 
 TEXT_ENCODER: dict[str, Any] = {"d_model": 96, "d_kv": 24, "d_ff": 192, "num_layers": 2, "num_heads": 4}
 TRANSFORMER: dict[str, Any] = {
@@ -46,7 +46,7 @@ SCHEDULER: dict[str, Any] = {"prediction_type": "flow_prediction", "use_flow_sig
 
 
 def build(seed: int = 0) -> WanPipeline:
-    """Build the pipeline with random weights. The state of torch's global random generator is left as it was."""
+    """Build the pipeline with random weights, without changing the state of torch's global random generator."""
     tokenizer = build_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -64,9 +64,9 @@ def build(seed: int = 0) -> WanPipeline:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Build a tokenizer of whole lower-case words with UMT5's special tokens; all other words are ``<unk>``."""
+    """Build a tokenizer of whole lower-case words with UMT5's special tokens; unknown words become ``<unk>``."""
     vocabulary = {token: number for number, token in enumerate(("<pad>", "</s>", "<unk>", *WORDS))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))  # noqa: S106 - a token of text
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))  # noqa: S106 - not a password
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])

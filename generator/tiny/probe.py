@@ -1,4 +1,4 @@
-"""Attention on clips that are known: a real scene, noised halfway, given to the transformer once."""
+"""Records attention on known scenes: the transformer denoises a half-noised clip once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from generator.tiny.networks import TEXT_KEYS
 from generator.tiny.shapes import Scene, render
 
 HALFWAY = 0.5
-"""Noise level: half of the latent is noise."""
+"""Noise level at which half of the latent is noise."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Probed:
 
 
 class Probe:
-    """A pipeline that is shown known scenes."""
+    """A pipeline that denoises known scenes."""
 
     def __init__(self, pipe: DiffusionPipeline) -> None:
         self._pipe = pipe
@@ -41,18 +41,18 @@ class Probe:
 
     @classmethod
     def of(cls, folder: Path) -> "Probe":
-        """Load the pipeline that lies in ``folder``."""
+        """Load the pipeline in ``folder``."""
         return cls(DiffusionPipeline.from_pretrained(folder, dtype=torch.float32))
 
     @torch.no_grad()
     def show(self, scene: Scene, seed: int) -> Probed:
-        """Noise a scene and record the attention to its colours and shapes, over all layers and heads."""
+        """Denoise a noised scene once and record the mean attention to its colours and shapes."""
         video, masks = render(scene)
         words = locate(Template(track(scene.things)).variation(1), self._model.clean, self._model.tokenise)
         with capture(self._model, words, self._model.grid(SAMPLING)) as recorder:
             self._denoise_once(video, describe(scene.things), seed)
         maps = recorder.aggregated()
-        assert maps is not None  # noqa: S101 - for the type checker: leaving capture has made sure
+        assert maps is not None  # noqa: S101 - for the type checker; capture raises without maps
         return Probed(scene, masks, {word.text: maps[number].numpy() for number, word in enumerate(words)})
 
     def _denoise_once(self, video: np.ndarray, prompt: str, seed: int) -> None:

@@ -1,8 +1,8 @@
-"""Training of the embedded model's text encoder: to know, at each word, what is said of the object that it belongs to.
+"""Trains the text encoder of the embedded model to predict, at each word, the attributes of the word's object.
 
-Large models take an encoder that has read a library. This one learns from captions alone, before the transformer ever
-sees it, and then stays as it is. In the runs in which both were trained together, the encoder hardly learnt whose
-colour is whose, and without that two objects exchange their shapes.
+Large models use an encoder pretrained on much text. This one learns from captions alone, before the transformer is
+trained, and is then frozen. When both were trained together, the encoder hardly learnt which colour belongs to which
+object, and without that two objects exchange their shapes.
 """
 
 import threading
@@ -22,16 +22,16 @@ from generator.tiny.shapes import COLOURS, DIRECTIONS, SHAPES, Thing, draw_scene
 
 STEPS = 600
 CAPTIONS = 64
-"""Captions of one step."""
+"""Captions per step."""
 
 TWO_OBJECTS = 0.75
-"""Share of the captions that are about two objects; of one object there is little to learn."""
+"""Share of the captions with two objects; captions of one object teach little."""
 
 KEYS = 20
-"""More than any caption has tokens, so that the last one is always padding."""
+"""Number of keys, more than any caption has tokens, so that the last one is always padding."""
 
 NOT_ASKED = -100
-"""Stands for an answer where there is no question."""
+"""Label of tokens that a question does not apply to."""
 
 _ASKED = {"colour": tuple(COLOURS), "shape": SHAPES, "direction": tuple(DIRECTIONS)}
 
@@ -39,10 +39,10 @@ _one_at_a_time = threading.Lock()
 
 
 class Questions(nn.Module):
-    """Linear questions to each token: which word is it, and what are its object's colour, shape and direction?
+    """Linear classifiers on each token: its word, and the colour, shape and direction of its object.
 
-    One class more stands for what the caption does not say. The first question is there so that the words of an object
-    stay different ones. All are needed while training only.
+    One additional class means that the caption does not mention the attribute. The first classifier keeps the states of
+    an object's words distinct. All are used only during training.
     """
 
     def __init__(self, channels: int, vocabulary: int) -> None:
@@ -51,12 +51,12 @@ class Questions(nn.Module):
         self.questions = nn.ModuleList(nn.Linear(channels, number) for number in classes)
 
     def forward(self, states: Tensor) -> list[Tensor]:
-        """Answer for states ``[caption, token, channel]``: scores ``[caption, token, class]`` per question."""
+        """Return scores ``[caption, token, class]`` per question for states ``[caption, token, channel]``."""
         return [question(states) for question in self.questions]
 
 
 def train(pipe: WanPipeline, folder: Path, *, seed: int, workers: int, steps: int = STEPS) -> Questions:
-    """Train the text encoder of ``pipe`` in place; checkpoints are in ``folder``. Returns what was learnt with it."""
+    """Train the text encoder of ``pipe`` in place, with checkpoints in ``folder``; return the trained classifiers."""
     encoder = pipe.text_encoder
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -75,7 +75,7 @@ def _draw(rng: np.random.Generator) -> list[Said]:
 
 
 def loss(pipe: WanPipeline, questions: Questions, captions: Sequence[Sequence[Said]]) -> Tensor:
-    """Mean over captions of the cross entropy of all answers; a sum over tokens, so that an empty one counts as 0."""
+    """Compute the mean cross-entropy of captions, each a sum over its tokens, so that an empty caption adds 0."""
     tokens = _tokenise(pipe, [text(caption) for caption in captions])
     words = tokens.input_ids.masked_fill(tokens.attention_mask == 0, NOT_ASKED)
     said = torch.tensor([right_answers(caption) for caption in captions], device=words.device)
@@ -87,9 +87,9 @@ def loss(pipe: WanPipeline, questions: Questions, captions: Sequence[Sequence[Sa
 
 
 def right_answers(caption: Sequence[Said]) -> list[list[int]]:
-    """Return what is said of each token's object, ``[token][colour, shape, direction]``, for `KEYS` tokens.
+    """Return the labels of each token's object, ``[token][colour, shape, direction]``, for `KEYS` tokens.
 
-    Words that are said of no object, the end and padding are asked nothing.
+    Words that describe no object, the end token and padding are labelled `NOT_ASKED`.
     """
     rows = [_said_of(said.thing, caption) for said in caption]
     return rows + [[NOT_ASKED] * len(_ASKED)] * (KEYS - len(rows))
@@ -98,18 +98,18 @@ def right_answers(caption: Sequence[Said]) -> list[list[int]]:
 def _said_of(thing: Thing | None, caption: Sequence[Said]) -> list[int]:
     if thing is None:
         return [NOT_ASKED] * len(_ASKED)
-    told = {said.word for said in caption if said.thing is thing}
+    mentioned = {said.word for said in caption if said.thing is thing}
     values = ((names, getattr(thing, kind)) for kind, names in _ASKED.items())
-    return [names.index(value) if value in told else len(names) for names, value in values]
+    return [names.index(value) if value in mentioned else len(names) for names, value in values]
 
 
 def embed(pipe: WanPipeline, captions: Sequence[str]) -> Tensor:
-    """Encode captions as the pipeline does, cut to `KEYS` keys: ``[caption, key, channel]``, zero after the end."""
+    """Encode captions as the pipeline does, truncated to `KEYS` keys: ``[caption, key, channel]``, zero for padding."""
     return _encode(pipe, _tokenise(pipe, captions))
 
 
 def _tokenise(pipe: WanPipeline, captions: Sequence[str]) -> BatchEncoding:
-    # A tokenizer keeps its padding as state of its own, which two threads must not set at once.
+    # A tokenizer stores its padding as internal state, which two threads must not set at once.
     with _one_at_a_time:
         found = pipe.tokenizer(list(captions), padding="max_length", max_length=KEYS, return_tensors="pt")
     return found.to(pipe.text_encoder.device)

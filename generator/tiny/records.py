@@ -1,4 +1,4 @@
-"""The evaluation's view of the two programs: it starts them as processes and reads the files of FORMAT.md."""
+"""Runs the generator and the watcher as processes for the evaluation, and reads their files (FORMAT.md)."""
 
 import json
 import os
@@ -17,22 +17,22 @@ from generator.models.tiny import SAMPLING
 
 
 class EvaluationError(Exception):
-    """One of the two programs did not do what it was asked."""
+    """The generator or the watcher failed."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One generated video. Maps, ``[latent frame, y, x]``, are means over all steps, layers and heads."""
+    """One generated video; its maps, ``[latent frame, y, x]``, are means over all steps, layers and heads."""
 
     prompt: str
     video: np.ndarray
     maps: Mapping[str, np.ndarray]
     heat: Mapping[str, np.ndarray]
-    """Each word's rendered heat map, decoded again: brightness, ``[frame, y, x]``."""
+    """Brightness of each word's rendered attention video, ``[frame, y, x]``."""
 
 
 def generate(folder: Path, prompts: Sequence[str], *, model: str, seed: int, videos: int) -> None:
-    """Make ``videos`` of each prompt, whose ``(words)`` are tracked, below ``folder``, and render all of them."""
+    """Generate ``videos`` videos of each prompt below ``folder``, tracking its ``(words)``, and render them."""
     template = "[" + "|".join(prompts) + "]" if len(prompts) > 1 else prompts[0]
     options = {"template": template, "videos-per-variation": videos, "seed": seed, "model": model, "output": folder}
     sampling = {name.replace("_", "-"): value for name, value in asdict(SAMPLING).items() if value is not None}
@@ -62,7 +62,7 @@ def read(folder: Path) -> Iterator[Record]:
 
 
 def decode(path: Path) -> np.ndarray:
-    """Decode a video to bytes ``[frame, y, x, RGB]``."""
+    """Decode a video to 8-bit ``[frame, y, x, RGB]``."""
     with av.open(path) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 

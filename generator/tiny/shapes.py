@@ -1,7 +1,7 @@
-"""The embedded model's world: coloured shapes that move over a grey gradient, drawn by code.
+"""Draws the scenes of the embedded model: coloured shapes that move over a grey gradient.
 
-Because the scenes are drawn here, the pixels that belong to each object are known exactly in every frame. That is
-what attention is compared with (`generator.tiny.evaluate`). Nothing here needs torch.
+The exact pixels of each object are thus known in every frame, and attention can be compared with them
+(`generator.tiny.evaluate`). This module does not need torch.
 """
 
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ DIRECTIONS: dict[str, tuple[int, int]] = {"left": (-1, 0), "right": (1, 0), "up"
 
 DIAMETERS = (22.0, 30.0)
 SPEEDS = (1.7, 2.7)
-"""Range of diameters in pixels, and of speeds in pixels a frame."""
+"""Ranges of diameters in pixels and of speeds in pixels per frame."""
 
 HALF = 0.5
-"""Share of a pixel from which it belongs to an object."""
+"""Covered share from which a pixel belongs to an object."""
 
 GAP = 2.0
-"""Pixels that stay free between two objects."""
+"""Smallest distance between two objects in pixels."""
 
 TRIES = 1000
-"""How often a scene is drawn before a picture counts as too small for it."""
+"""Number of attempts to draw a scene before the picture counts as too small."""
 
 
 @dataclass(frozen=True)
 class _Outline:
-    """A regular outline: corners, outer radius and inner radius, both in diameters of a circle of like size."""
+    """A regular outline: number of corners, and outer and inner radius in diameters of a circle of similar size."""
 
     corners: int
     outer: float
@@ -59,7 +59,7 @@ SHAPES = tuple(_OUTLINES)
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: what it is, and where its centre is in frame 0, in pixels."""
+    """One object: its attributes, and its centre in frame 0 in pixels."""
 
     colour: str
     shape: str
@@ -71,7 +71,7 @@ class Thing:
 
     @property
     def radius(self) -> float:
-        """Radius of the circle around it."""
+        """Radius of the circumscribed circle."""
         return self.diameter * _OUTLINES[self.shape].outer
 
     def centres(self, frames: int) -> np.ndarray:
@@ -82,7 +82,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """Objects that never touch, on a background that grows from ``dark`` to ``light`` in direction ``angle``."""
+    """Objects that never touch, on a gradient from ``dark`` to ``light`` in direction ``angle``."""
 
     things: tuple[Thing, ...]
     dark: float
@@ -91,7 +91,7 @@ class Scene:
 
 
 def held_out(colour: str, shape: str, direction: str) -> bool:
-    """Tell whether training never shows this combination: one in eight, each colour, shape and direction alike."""
+    """Whether training never shows this combination: one in eight, balanced over colours, shapes and directions."""
     at = list(COLOURS).index(colour) + 2 * SHAPES.index(shape) + 3 * list(DIRECTIONS).index(direction)
     return at % 8 == 0
 
@@ -103,7 +103,7 @@ def draw_scene(rng: np.random.Generator, objects: int, *, size: int = SIZE, fram
     """Draw a scene of one or two objects for training; two differ in colour and in shape.
 
     Raises:
-        ValueError: if no place is found for them in so small a picture.
+        ValueError: if the picture is too small for them.
 
     """
     for _ in range(TRIES):
@@ -120,7 +120,7 @@ def draw_scene(rng: np.random.Generator, objects: int, *, size: int = SIZE, fram
 def place(
     rng: np.random.Generator, wanted: Sequence[tuple[str, str, str]], *, size: int = SIZE, frames: int = FRAMES
 ) -> Scene | None:
-    """Find places for objects of these colours, shapes and directions; None if a few tries find none."""
+    """Place objects of these colours, shapes and directions; None if a few attempts fail."""
     if size < 2 * max(outline.outer for outline in _OUTLINES.values()) * DIAMETERS[1]:
         return None
     for _ in range(30):
@@ -132,7 +132,7 @@ def place(
 
 
 def _thing(rng: np.random.Generator, colour: str, shape: str, direction: str, *, size: int, frames: int) -> Thing:
-    """Draw size, speed and place so that the object stays inside the picture in all frames."""
+    """Draw size, speed and position so that the object stays inside the picture in all frames."""
     diameter = rng.uniform(*DIAMETERS)
     radius = diameter * _OUTLINES[shape].outer
     free = size - 2 * radius
@@ -157,7 +157,7 @@ def render(scene: Scene, *, size: int = SIZE, frames: int = FRAMES) -> tuple[np.
     """Draw a scene.
 
     Returns:
-        the video, ``[frame, y, x, RGB]`` in bytes, and which pixels each object covers at least half of,
+        The 8-bit video, ``[frame, y, x, RGB]``, and masks of the pixels that each object covers by at least half,
         ``[object, frame, y, x]``.
 
     """
@@ -174,7 +174,7 @@ def render(scene: Scene, *, size: int = SIZE, frames: int = FRAMES) -> tuple[np.
 
 
 def cover(thing: Thing, frames: int, size: int) -> np.ndarray:
-    """Share of each pixel that an object covers, ``[frame, y, x]``. Only a window around it is computed."""
+    """Compute the share of each pixel that an object covers, ``[frame, y, x]``, in a window around the object."""
     covered = np.zeros((frames, size, size), np.float32)
     half = int(thing.radius) + 2
     centres = thing.centres(frames)
@@ -196,9 +196,9 @@ def _inside(first: int, length: int, size: int) -> slice:
 
 
 def _distance(thing: Thing, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Distance to the outline in pixels, negative inside; exact but for the corners' outside.
+    """Compute the distance to the outline in pixels, negative inside; it is exact except outside the corners.
 
-    A regular outline is one straight edge, from a corner to the middle between two, turned and mirrored.
+    A regular outline is one straight edge, from a corner to the midpoint between two, rotated and mirrored.
     """
     outline = _OUTLINES[thing.shape]
     radius = np.hypot(x, y)

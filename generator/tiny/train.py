@@ -1,7 +1,7 @@
-"""``python -m generator.tiny.train``: train the embedded model from nothing.
+"""``python -m generator.tiny.train``: train the embedded model from scratch.
 
-First the VAE, then the text encoder, then the transformer. Interrupt it whenever you like: the same command goes on
-from the last checkpoint in the work folder. At the end the model is evaluated, and its card says with what result.
+It trains the VAE, then the text encoder, then the transformer. After an interruption, the same command resumes from the
+last checkpoint in the work folder. At the end it evaluates the model and writes the figures into its card.
 """
 
 import argparse
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, and save the pipeline in half precision in the format of diffusers."""
+    """Train the model and save the pipeline in half precision, in diffusers format."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     options.work.mkdir(parents=True, exist_ok=True)
@@ -35,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reading.train(pipe, options.work, steps=options.reading_steps, **shared)
     denoiser.train(pipe, options.work, steps=options.steps, **shared)
     pipe.to("cpu", torch.float16).save_pretrained(options.output)
-    log.info("saved in %s", options.output)
+    log.info("Saved the pipeline in %s", options.output)
     _write_card(options)
 
 
 def _write_card(options: argparse.Namespace) -> None:
     figures = "Not evaluated."
     if options.evaluate:
-        log.info("evaluating, for the model card; this takes a few minutes")
+        log.info("Evaluating the model for its card, which takes a few minutes")
         with tempfile.TemporaryDirectory() as folder:
             figures = compare(options.output, Path(folder), WHOLE).table()
     facts = {"frames": FRAMES, "size": SIZE, "words": len(WORDS), "vocabulary": " ".join(WORDS)}
@@ -53,16 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m generator.tiny.train", description=(__doc__ or "").split(":", 1)[1]
     )
-    parser.add_argument("output", type=Path, help="folder to save the pipeline in")
+    parser.add_argument("output", type=Path, help="folder in which to save the pipeline")
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and encoded clips")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=2, help="cores to use; 1 with a GPU (default: 2)")
+    parser.add_argument("--workers", type=int, default=2, help="number of cores; 1 with a GPU (default: 2)")
     parser.add_argument("--device", default="cpu", help="`cpu` (default) or `cuda`")
     parser.add_argument("--vae-steps", type=int, default=autoencoder.STEPS, help=f"(default: {autoencoder.STEPS})")
     parser.add_argument("--reading-steps", type=int, default=reading.STEPS, help=f"(default: {reading.STEPS})")
     parser.add_argument("--steps", type=int, default=denoiser.STEPS, help=f"(default: {denoiser.STEPS})")
     parser.add_argument(
-        "--no-evaluation", dest="evaluate", action="store_false", help="save at once, with an empty card"
+        "--no-evaluation",
+        dest="evaluate",
+        action="store_false",
+        help="skip the evaluation and leave figures out of the card",
     )
     return parser
 

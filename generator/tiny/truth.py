@@ -1,7 +1,7 @@
-"""What is in a video of shapes, and how well an attention map agrees with where it is. Nothing here needs torch.
+"""Finds the objects in a video of shapes and measures how well attention maps agree with them.
 
-Maps are ``[latent frame, y, x]``, masks of an object ``[frame, y, x]``. No layer, head or step is ever chosen here:
-whoever calls gives the mean over all of them.
+Maps are ``[latent frame, y, x]``, masks of an object ``[frame, y, x]``. Callers pass maps averaged over all layers,
+heads and steps; none is ever selected. This module does not need torch.
 """
 
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ import numpy as np
 from generator.tiny.shapes import COLOURS, DIRECTIONS, HALF, SHAPES, Thing, cover
 
 SATURATED = 60
-"""Difference of the strongest and the weakest channel, in levels of 255, from which a pixel is no background."""
+"""Smallest difference between the strongest and the weakest 8-bit channel in a pixel of an object."""
 
 LEAST_PIXELS = 60
-"""Fewer pixels in a frame are no object."""
+"""Smallest number of pixels of an object in a frame."""
 
 LEAST_WAY = 12.0
-"""Pixels that the centre must move from the first to the last frame, for there to be a direction."""
+"""Smallest distance in pixels between an object's centres in the first and the last frame to count as motion."""
 
 ONE_PIECE = 0.9
-"""Share of the pixels of a colour that must hang together, for them to be one object."""
+"""Smallest connected share of a colour's pixels to count as one object."""
 
 _EVERY = 4
-"""Frames from one look at that to the next."""
+"""Interval in frames between checks for connected pixels."""
 
 ON_OBJECT = 0.25
-"""Share of a latent cell that the object must cover for pointing there to be right."""
+"""Smallest covered share of a latent cell for a word to point at the object."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An object found in a video; ``shape`` and ``direction`` are empty if they cannot be told."""
+    """An object found in a video; ``shape`` and ``direction`` are empty if they are unclear."""
 
     colour: str
     shape: str
@@ -40,7 +40,7 @@ class Seen:
 
 
 def look(video: np.ndarray) -> dict[str, Seen]:
-    """Find the objects of a video ``[frame, y, x, RGB]`` by colour; one that is not in every frame is left out."""
+    """Find the objects of a video ``[frame, y, x, RGB]`` by colour; an object must be visible in every frame."""
     colours = _colours(video)
     found = {}
     for number, colour in enumerate(COLOURS):
@@ -51,7 +51,7 @@ def look(video: np.ndarray) -> dict[str, Seen]:
 
 
 def _colours(video: np.ndarray) -> np.ndarray:
-    """Tell the number of each pixel's colour, ``[frame, y, x]``; -1 is background. Only hue counts."""
+    """Return the number of each pixel's colour by its hue, ``[frame, y, x]``; -1 for background."""
     pixels = video.astype(np.float32)
     chroma = pixels - pixels.mean(-1, keepdims=True)
     known = np.array(list(COLOURS.values()), np.float32)
@@ -62,7 +62,7 @@ def _colours(video: np.ndarray) -> np.ndarray:
 
 
 def _centres(mask: np.ndarray) -> np.ndarray:
-    """Centre of the mask in every frame, ``[frame, (x, y)]`` in pixels."""
+    """Compute the centre of the mask in every frame, ``[frame, (x, y)]`` in pixels."""
     y, x = np.mgrid[: mask.shape[1], : mask.shape[2]] + 0.5
     size = mask.sum((1, 2))
     return np.stack([(mask * x).sum((1, 2)) / size, (mask * y).sum((1, 2)) / size], 1)
@@ -77,14 +77,14 @@ def _direction(mask: np.ndarray) -> str:
 
 
 def _shape(mask: np.ndarray) -> str:
-    """Tell which of the shapes, drawn as large and where the mask is, agrees best with it; several objects are none."""
+    """Return the shape that best matches the mask when drawn in its place and size; none for several objects."""
     if np.mean([_largest_piece(pixels) for pixels in mask[::_EVERY]]) < ONE_PIECE:
         return ""
     return max(SHAPES, key=lambda shape: _agreement(mask, shape))
 
 
 def _largest_piece(pixels: np.ndarray) -> float:
-    """Share of the pixels ``[y, x]`` that lie in the largest connected piece."""
+    """Compute the share of the pixels ``[y, x]`` in the largest connected piece."""
     left, largest = pixels.copy(), 0
     while left.any():
         piece = np.zeros_like(left)
@@ -100,7 +100,7 @@ def _largest_piece(pixels: np.ndarray) -> float:
 
 
 def _agreement(mask: np.ndarray, shape: str) -> float:
-    """Mean over frames of intersection over union with a shape of the same area and centre."""
+    """Compute the intersection over union with a shape of the same area and centre, averaged over frames."""
     unit = cover(Thing("red", shape, "left", 40.0, 32.0, 32.0, 0.0), 1, 64)[0]
     area, (offset,) = unit.sum(), _centres(unit[None] >= HALF) - 32.0
     agreements = []
@@ -113,9 +113,9 @@ def _agreement(mask: np.ndarray, shape: str) -> float:
 
 
 def share(mask: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
-    """Share of each latent cell that an object covers, ``grid`` = (latent frames, rows, columns).
+    """Compute the share of each latent cell that an object covers; ``grid`` is (latent frames, rows, columns).
 
-    Latent frame 0 is video frame 0; the others are as many video frames each, as FORMAT.md has it.
+    Latent frame 0 covers video frame 0; every other one covers the same number of video frames (FORMAT.md).
     """
     frames, rows, columns = grid
     stride = (len(mask) - 1) // (frames - 1)
@@ -125,28 +125,28 @@ def share(mask: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
 
 
 def cells(pictures: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Mean of each latent cell in each frame: ``[frame, y, x]`` to ``[frame, row, column]``."""
+    """Average the pixels of each latent cell: ``[frame, y, x]`` to ``[frame, row, column]``."""
     frames, height, width = pictures.shape
     return np.asarray(pictures.reshape(frames, rows, height // rows, columns, width // columns).mean((2, 4)))
 
 
 def pointing(maps: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """Tell for each latent frame whether the greatest cell of the map lies on the object."""
+    """Return for each latent frame whether the greatest cell of the map is on the object."""
     greatest = maps.reshape(len(maps), -1).argmax(1)
     found = np.take_along_axis(covered.reshape(len(maps), -1), greatest[:, None], 1)[:, 0]
     return np.asarray(found >= ON_OBJECT)
 
 
 def density(maps: np.ndarray, covered: np.ndarray) -> float:
-    """Attention on the object's area over attention on an average area of the same size: 1 is chance."""
+    """Compute the attention on the object relative to that on an average area of the same size; chance is 1."""
     return float((maps * covered).sum() / covered.sum() / maps.mean())
 
 
 def density_off_time(maps: np.ndarray, covered: np.ndarray) -> tuple[float, float]:
-    """Return the density of maps that are a latent frame early, and a latent frame late."""
+    """Return the density of the maps shifted to one latent frame early and to one late."""
     return density(maps[1:], covered[:-1]), density(maps[:-1], covered[1:])
 
 
 def frames_on_object(heat: np.ndarray, mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Tell for each video frame whether the brightest cell of a rendered heat map lies on the object."""
+    """Return for each video frame whether the brightest cell of a rendered heat map is on the object."""
     return pointing(cells(heat, rows, columns), cells(mask, rows, columns))

@@ -1,8 +1,8 @@
-"""`make bench-capture`: what capture costs over the plain forward pass, and what other ways to the same numbers cost.
+"""`make bench-capture`: the cost of capture over a plain forward pass, compared with other methods.
 
-One block of the real architecture at its real size, with random weights, through `generator.capture.recorder` itself.
-The other ways compute the same probabilities of the same three words in the same forward pass. On a CPU all times
-are CPU seconds of one thread, measured in turns.
+It runs one block of the real architecture at real size with random weights through `generator.capture.recorder`. The
+other methods compute the same probabilities of the same three words in the same forward pass. On a CPU, times are CPU
+seconds of one thread, measured alternately.
 """
 
 import warnings
@@ -38,13 +38,13 @@ PROMPT_LENGTH = 15
 ROUNDS = 5
 
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Computes attention from query, key and value, and the words' probabilities by the way."""
+"""Computes attention from query, key and value, and additionally the words' probabilities."""
 plain_attention = functional.scaled_dot_product_attention
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model whose network can be called on so many video tokens."""
+    """A model, its latent grid, and a forward pass of its network on that grid."""
 
     model: PipelineModel
     grid: LatentGrid
@@ -56,7 +56,7 @@ class Case:
 
 
 def wan(frames: int, side: int = 32, layers: int = 1, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Case:
-    """Wan 1.3B: 12 heads of 128, 512 text keys of which all but the prompt's are equal."""
+    """Wan 1.3B: 12 heads of 128, 512 text keys; all keys after the prompt are equal."""
     return _wan(LatentGrid(frames, side, side, 4, causal_first_frame=True), layers, device, dtype)
 
 
@@ -82,7 +82,7 @@ def _wan(grid: LatentGrid, layers: int, device: str, dtype: torch.dtype) -> Case
 
 
 def cogvideox(frames: int, side: int = 32) -> Case:
-    """CogVideoX 5B: 48 heads of 64, 226 text keys before those of the video."""
+    """CogVideoX 5B: 48 heads of 64, 226 text keys followed by the latent tokens."""
     grid = LatentGrid(frames, side, side, 4, causal_first_frame=True)
     pipe = families.build("cogvideox")
     pipe.transformer = diffusers.CogVideoXTransformer3DModel(
@@ -99,7 +99,7 @@ def cogvideox(frames: int, side: int = 32) -> Case:
 
 
 def own(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """This program's own way, for measuring it on a single call of attention."""
+    """The method of `generator.capture`, for a single call of attention."""
     kernels = LogSumKernels(plain_attention)
     kernels.wanted = True
     output = kernels(query, key, value)
@@ -108,7 +108,7 @@ def own(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def full_map(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Form the whole map, multiply the values with it, and take the columns from it."""
+    """Compute the full map, multiply it with the values, and select its columns."""
     scores = query.float() @ key.float().transpose(-1, -2) * query.shape[-1] ** -0.5
     probabilities = scores.softmax(-1)
     _columns(query).sums(probabilities.index_select(-1, _columns(query).keys))
@@ -116,7 +116,7 @@ def full_map(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def one_hot_values(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Call the kernel once more with values that are 1 at the tracked keys."""
+    """Call the kernel a second time, with values that are 1 at the tracked keys."""
     columns = _columns(query)
     picked = torch.zeros_like(value)
     picked[..., columns.keys, torch.arange(len(columns.keys), device=query.device)] = 1.0
@@ -125,7 +125,7 @@ def one_hot_values(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def chunks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Form all scores once more, some rows at a time."""
+    """Compute all scores a second time, a few rows at a time."""
     word_probabilities(AttentionCall(query, key), _columns(query))
     return plain_attention(query, key, value)
 
@@ -138,8 +138,8 @@ def _columns(query: Tensor) -> Columns:
 
 
 @contextmanager
-def going(case: Case, way: Way) -> Iterator[None]:
-    """Let the text attention of a network go another way."""
+def replaced(case: Case, way: Way) -> Iterator[None]:
+    """Replace the text attention of a network by another method."""
     if isinstance(case.model, WanModel):
         dispatch = transformer_wan.dispatch_attention_fn
 
@@ -157,14 +157,14 @@ def going(case: Case, way: Way) -> Iterator[None]:
 
 @contextmanager
 def captured(case: Case) -> Iterator[Recorder]:
-    """Capture three words, as a run of the generator does, after the call in which kernels are tried."""
+    """Capture three words, as the generator does, after the first call, which verifies the kernels."""
     with capture(case.model, WORDS, case.grid) as recorder, torch.no_grad():
         case.forward()
         yield recorder
 
 
 def over_plain(case: Case, entered: Callable[[], AbstractContextManager[object]], rounds: int = 3) -> Ratio:
-    """Compare the forward pass inside with the plain one, measured in turns; return the pair of median ratio."""
+    """Time the forward pass inside ``entered`` and outside, alternately; return the pair with the median ratio."""
     pairs = []
     with torch.no_grad():
         case.forward()
@@ -176,7 +176,7 @@ def over_plain(case: Case, entered: Callable[[], AbstractContextManager[object]]
 
 
 def own_work(case: Case, plain: float) -> Ratio:
-    """Add the time that goes by in capture's own functions to that of the plain pass: free of the noise of a pass."""
+    """Add the time in capture's own functions to that of the plain pass, which avoids the noise between passes."""
     spent = []
     see = Recorder.see
 
@@ -194,8 +194,8 @@ def _rows(name: str, case: Case, bar: float) -> Iterator[Row]:
     yield _percent(f"{name}: capture", ratio, bar)
     yield _percent(f"{name}: capture's own functions", own_work(case, ratio.reference), None)
     for other, way in OTHER_WAYS.items():
-        yield _percent(f"{name}: {other}", over_plain(case, partial(going, case, way)), None)
-    yield _percent(f"{name}: nothing, for the noise", over_plain(case, nullcontext), None)
+        yield _percent(f"{name}: {other}", over_plain(case, partial(replaced, case, way)), None)
+    yield _percent(f"{name}: plain pass again, for the noise", over_plain(case, nullcontext), None)
 
 
 def _percent(what: str, ratio: Ratio, bar: float | None) -> Row:
@@ -203,17 +203,17 @@ def _percent(what: str, ratio: Ratio, bar: float | None) -> Row:
 
 
 def apart_4k(_folder: Path) -> Iterator[Row]:
-    """Text attention of its own, 4096 video tokens."""
+    """Cross-attention, 4096 latent tokens."""
     yield from _rows("Wan 1.3B, 4k tokens", wan(4), 3.0)
 
 
 def apart_8k(_folder: Path) -> Iterator[Row]:
-    """The same, 8192 video tokens."""
+    """Cross-attention, 8192 latent tokens."""
     yield from _rows("Wan 1.3B, 8k tokens", wan(8), 3.0)
 
 
 def joint_4k(_folder: Path) -> Iterator[Row]:
-    """Joint attention, 4096 video tokens."""
+    """Joint attention, 4096 latent tokens."""
     yield from _rows("CogVideoX 5B, 4k tokens", cogvideox(4), 5.0)
 
 
@@ -231,7 +231,7 @@ with torch.no_grad():
 
 
 def memory(_folder: Path) -> Iterator[Row]:
-    """Peak memory of one call of attention over that of the plain call, of the process as a whole."""
+    """Peak memory of the process in one call of attention, over that of a plain call."""
     for name, shape in (("Wan 1.3B, 8k tokens", (12, 8192, 512, 128)), ("joint, 12 heads, 8k", (12, 8418, 8418, 64))):
         ways = {way: _peak(way, shape) for way in ("plain", "own", "full_map")}
         plain = ways["plain"]
@@ -244,7 +244,7 @@ def _peak(way: str, shape: tuple[int, ...]) -> float:
 
 
 def gpu(_folder: Path) -> Iterator[Row]:
-    """A whole denoising step of Wan 1.3B with random weights in bfloat16, 81 frames of 832x480."""
+    """A whole denoising step of Wan 1.3B with random bfloat16 weights, 81 frames of 832x480."""
     names = (
         "Wan 1.3B on a GPU, a step: time",
         "Wan 1.3B on a GPU, a step: memory",
@@ -265,7 +265,7 @@ def gpu(_folder: Path) -> Iterator[Row]:
 
 
 def _on_gpu(case: Case, entered: Callable[[], AbstractContextManager[object]]) -> tuple[float, float, float]:
-    """Median seconds, peak megabytes and number of synchronisations of a forward pass."""
+    """Return median seconds, peak megabytes and number of synchronisations of a forward pass."""
     seconds = []
     with entered():
         case.forward()

@@ -1,4 +1,4 @@
-"""The watcher reads everything that the generator writes. They share no code, so these tests keep them compatible."""
+"""The watcher accepts what the generator writes. The programs share no code; these tests keep them consistent."""
 
 import json
 import re
@@ -53,7 +53,7 @@ BATCHES = [(PLAIN, False), (EVERYTHING, False), (EVERYTHING, True), (UNCONDITION
 
 @pytest.fixture(scope="session", params=BATCHES, ids=["plain", "everything", "a file per step", "unconditional"])
 def batch(request, tmp_path_factory):
-    """A batch written by the generator, with all steps in one file or, as for large maps, one file per step."""
+    """A batch written by the generator, with all steps in one file or, as for large maps, in separate files."""
     content, is_large = request.param
     folder = tmp_path_factory.mktemp("generated")
     (folder / "settings.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -71,21 +71,21 @@ def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_a_generated_batch_passes_the_check(batch):
+def test_a_generated_batch_passes_attnwatch_check(batch):
     documents = dict(check(batch))
     assert len(documents) == 4
     assert len(list(batch.rglob("*.mp4"))) == 2
     assert [problem for problems in documents.values() for problem in problems] == []
 
 
-def test_every_generated_document_validates(batch):
+def test_every_generated_document_matches_its_schema(batch):
     jsonschema.validate(read(batch / "batch.json"), json_schema("batch"))
     jsonschema.validate(read(batch / "batch.complete.json"), json_schema("batch-complete"))
     for manifest in find_manifests(batch):
         jsonschema.validate(read(manifest), json_schema("manifest"))
 
 
-def test_the_layout_of_a_generated_batch_follows_the_contract(batch):
+def test_names_and_layout_of_a_generated_batch_follow_the_contract(batch):
     assert re.fullmatch(r"x_\d{8}_\d{6}", batch.name)
     assert read(batch / "batch.json")["batch"] == batch.name
     visible = {str(path.relative_to(batch)) for path in batch.rglob("*") if path.is_file() and path.name[0] != "."}
@@ -102,19 +102,19 @@ def test_every_planned_video_exists_under_its_planned_name(batch):
         assert manifest.document.generation.seed == planned["seed"]
 
 
-def test_generated_video_ids_are_the_default_identifiers(batch):
+def test_the_id_of_a_generated_video_equals_the_watchers_default_id(batch):
     for path in find_manifests(batch):
         assert read_manifest(path).video_id == watcher_names.default_video_id(path)
 
 
-def test_generated_words_have_the_order_of_the_prompt(batch):
+def test_generated_words_have_their_slugs_and_the_order_of_the_prompt(batch):
     for path, last in zip(find_manifests(batch), ("red_rose", "ÄÖ"), strict=True):
         with AttentionReader(read_manifest(path)) as attention:
             words = list(attention.words)
             assert (words[:2], words[-1]) == (["kiss", "Kiss_2"], last)
 
 
-def test_the_spans_of_generated_words_enclose_their_texts(batch):
+def test_the_span_of_each_generated_word_selects_its_text(batch):
     for path in find_manifests(batch):
         document = read_manifest(path).document
         for token in document.tokens:
@@ -122,7 +122,7 @@ def test_the_spans_of_generated_words_enclose_their_texts(batch):
             assert document.generation.prompt[start:end] == token.text
 
 
-def test_the_manifest_lists_the_stored_steps(batch):
+def test_the_stored_steps_match_the_manifest(batch):
     for path in find_manifests(batch):
         manifest = read_manifest(path)
         with AttentionReader(manifest) as attention:
@@ -131,14 +131,14 @@ def test_the_manifest_lists_the_stored_steps(batch):
                 assert word.shape[0] == len(manifest.document.denoising)
 
 
-def test_a_generated_manifest_records_the_digest_of_every_file(batch):
+def test_a_generated_manifest_lists_every_file_with_its_digest(batch):
     for path in find_manifests(batch):
         manifest = read_manifest(path)
         assert set(manifest.document.files) == set(manifest.inputs())
 
 
-def test_the_requested_tensors_are_stored(batch):
-    """Combine half the grid, two of four layers, both branches, reserved tensors and an additional word."""
+def test_the_requested_maps_are_stored(batch):
+    """Covers half the grid, two of four layers, both branches, reserved tensors and an additional word together."""
     stored = read(batch / "batch.json")["settings"]["attention_analysis"]
     path = next(find_manifests(batch))
     manifest, tensors = read(path), {}
@@ -176,7 +176,7 @@ def test_a_generated_batch_is_rendered_completely(batch):
         jsonschema.validate(receipt, json_schema("receipt"))
 
 
-def test_the_watcher_applies_the_settings_that_a_batch_asks_for(batch):
+def test_the_visualization_settings_of_the_batch_reach_the_watcher(batch):
     asked = read(batch / "batch.json")["visualization"]
     for manifest in find_manifests(batch):
         assert read(manifest)["visualization"] == asked
@@ -190,7 +190,7 @@ bounded = settings(max_examples=200, deadline=None)
 
 @bounded
 @given(st.text(max_size=100) | st.text(st.characters(categories=["L", "N", "M", "P", "Z"]), max_size=200))
-def test_both_programs_derive_the_same_slug_from_any_text(text):
+def test_both_programs_make_the_same_slug_from_any_text(text):
     assert generator_tokens.slug(text) == watcher_names.slug(text)
 
 
@@ -201,25 +201,25 @@ def test_both_programs_derive_the_same_slug_from_any_text(text):
         max_size=14,
     )
 )
-def test_both_programs_number_repeated_slugs_alike(texts):
+def test_both_programs_make_the_same_unique_slugs(texts):
     assert generator_tokens.unique_slugs(texts) == watcher_names.unique_slugs(texts)
 
 
-def test_the_watcher_knows_the_generators_blocks_of_the_shared_file():
+def test_the_watcher_knows_the_generators_blocks_in_a_shared_file():
     own = {*generator_config.BLOCKS, *generator_config.TOP_LEVEL_KEYS} - {*generator_config.ATTENTION_BLOCKS}
     assert own == watcher_config.GENERATOR_BLOCKS
 
 
-def test_both_programs_know_the_same_names_of_the_attention_block():
+def test_both_programs_accept_the_same_names_of_the_attention_block():
     assert tuple(watcher_config.ATTENTION_BLOCKS) == tuple(generator_config.ATTENTION_BLOCKS)
 
 
-def test_the_watcher_knows_the_generators_attention_settings():
+def test_the_watcher_knows_all_attention_settings_of_the_generator():
     own = set(AttentionSettings.model_fields)
     assert own == watcher_config.GENERATOR_ATTENTION_KEYS
 
 
-def test_the_generator_knows_every_picture_setting():
+def test_the_generator_knows_every_visualization_setting():
     known = {*VisualizationSwitches.model_fields, *VisualizationParams.model_fields}
     assert known == set(Visualization.model_fields)
 
@@ -274,7 +274,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("content", FILES, ids=str)
-def test_both_programs_accept_the_same_files(tmp_path, content):
+def test_a_settings_file_is_accepted_by_both_programs_or_neither(tmp_path, content):
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     assert accepted_by_watcher(path) == accepted_by_generator(path)

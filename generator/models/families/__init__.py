@@ -1,1 +1,1 @@
-"""Model families: what differs between them, and an adapter for each."""
+"""Adapters, one module per model family. Only ``generator.models.load`` imports them."""

@@ -1,4 +1,4 @@
-"""AnimateDiff: a text-to-image UNet of Stable Diffusion with motion modules."""
+"""AnimateDiff: the text-to-image UNet of Stable Diffusion with motion modules."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ MOTION = "motion_modules"
 
 
 class AnimateDiffModel(PipelineModel):
-    """Separate text attention, frame by frame and at several sizes, guidance in one batch; every latent is a frame.
+    """Cross-attention frame by frame at several resolutions, guidance in one batch, one latent frame per frame.
 
-    The grid is that of the largest layers; smaller ones are enlarged to it. ``attn2`` of a motion module attends from
-    frame to frame, not to text.
+    The grid is that of the layers with the highest resolution; maps of other layers are enlarged to it. ``attn2`` of a
+    motion module attends to other frames, not to text.
     """
 
     text_place = TextPlace.APART
@@ -29,24 +29,24 @@ class AnimateDiffModel(PipelineModel):
 
     @property
     def text_keys(self) -> int:  # type: ignore[override]
-        """Read how many tokens the text encoder takes."""
+        """Number of tokens that the text encoder takes."""
         keys: int = self.pipe.tokenizer.model_max_length
         return keys
 
     def check(self, sampling: Sampling) -> None:
-        """Raise for sizes that the pipeline refuses, and for more frames than the motion modules have places for."""
+        """Raise ModelError for sizes that the pipeline refuses, and for more frames than the motion modules support."""
         self._refuse_unknown_settings(sampling)
         self._refuse_other_sizes(sampling, self.pipe.vae_scale_factor)
         most: int = self._network.config.motion_max_seq_length
         if sampling.frames > most:
-            raise ModelError(f"frames {sampling.frames}: {self.name} makes at most {most}")
+            raise ModelError(f"frames {sampling.frames}: {self.name} supports at most {most}")
 
     def denoisers(self) -> dict[str, nn.Module]:
         """Return the UNet."""
         return {"unet": self.pipe.unet}
 
     def text_attention(self) -> list[TextAttention]:
-        """Return ``attn2`` of the blocks that work on single frames, in the order in which they are called."""
+        """Return ``attn2`` of the blocks that process single frames, in the order of their calls."""
         return [
             TextAttention("unet", name, module)
             for part in ("down_blocks", "mid_block", "up_blocks")

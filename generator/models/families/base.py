@@ -1,4 +1,4 @@
-"""What the pipelines of all families have in common, as the contract asks for it. A family overrides what differs."""
+"""The base class of all adapters: implements the contract as most pipelines need it; a family overrides the rest."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
 SHIFTS = ("flow_shift", "shift")
-"""How schedulers call the shift of their noise levels."""
+"""Names that schedulers give to the shift of their noise levels."""
 
 
 @dataclass(frozen=True)
 class Strides:
-    """How many frames and pixels a latent has, and how many latents a token of the transformer has."""
+    """Video frames and pixels per latent (``time``, ``space``), and latents per token (``patch_time``, ``patch``)."""
 
     time: int
     space: int
@@ -29,10 +29,10 @@ class Strides:
 
 
 class PipelineModel(ABC):
-    """A text-to-video pipeline of diffusers: one tokenizer, networks that denoise, a scheduler.
+    """A diffusers text-to-video pipeline with one tokenizer, one or more denoising networks and a scheduler.
 
-    The first of its networks stands for all of them where they must agree. What a class attribute means is said in
-    `generator.models.contract.VideoModel`.
+    Properties that all denoising networks share are read from the first one. `generator.models.contract.VideoModel`
+    documents the class attributes.
     """
 
     text_keys: int
@@ -46,44 +46,44 @@ class PipelineModel(ABC):
     def __init__(
         self, pipe: DiffusionPipeline, name: str = "", revision: str | None = None, recommended: Sampling | None = None
     ) -> None:
-        """Adapt ``pipe``; ``recommended`` stands in for what the family's own makers recommend."""
+        """Adapt ``pipe``; ``recommended`` replaces the sampling that the family's authors recommend."""
         self.pipe = pipe
         self.name = name
         self.revision = revision
         self.recommended = recommended or self._recommended()
         if not pipe.tokenizer.is_fast:
             raise ModelError(
-                f"model {name}: its tokenizer, {type(pipe.tokenizer).__name__}, does not tell which characters a "
-                "token stands for. Install `tokenizers`, or convert it to a fast tokenizer"
+                f"model {name}: its tokenizer, {type(pipe.tokenizer).__name__}, does not report the character offsets "
+                "of tokens. Install `tokenizers`, or convert it to a fast tokenizer"
             )
 
     @property
     def device(self) -> str:
-        """Where the pipeline computes; with offloading, its weights may be elsewhere."""
+        """Device on which the pipeline computes; with offloading, the weights may be elsewhere."""
         return str(self.pipe._execution_device)
 
     @property
     def dtype(self) -> str:
-        """What the networks compute in; the VAE may differ."""
+        """Data type of the denoising networks; that of the VAE may differ."""
         return str(self._network.dtype).removeprefix("torch.")
 
     def clean(self, prompt: str) -> str:
-        """Return the prompt as it is: most pipelines clean nothing."""
+        """Return the prompt unchanged, as most pipelines do."""
         return prompt
 
     def tokenise(self, text: str) -> TokenSequence:
-        """Tokenise as the pipeline does, padded and cut, with the offsets of characters."""
+        """Tokenise as the pipeline does, padded and truncated, with character offsets."""
         return self._tokenise(text, self.text_keys)
 
     def check(self, sampling: Sampling) -> None:
-        """Raise for what the pipeline would round, in silence or not, and for settings that it does not have."""
+        """Raise ModelError for values that the pipeline would round and for settings that it lacks."""
         strides = self._strides
         self._refuse_unknown_settings(sampling)
         self._refuse_other_sizes(sampling, strides.space * strides.patch)
         self._refuse_other_frames(sampling.frames, strides.time * strides.patch_time)
 
     def grid(self, sampling: Sampling) -> LatentGrid:
-        """Divide by the strides of the VAE, whose first latent frame is one video frame, and by the patches."""
+        """Divide by the strides of the VAE, whose first latent frame is one video frame, and by the patch size."""
         strides = self._strides
         latent_frames = (sampling.frames - 1) // strides.time + 1
         return LatentGrid(
@@ -95,19 +95,19 @@ class PipelineModel(ABC):
         )
 
     def guides(self, sampling: Sampling) -> bool:
-        """Tell by the scale: 1 is no guidance."""
+        """Whether the guidance scale is above 1, which means no guidance."""
         return sampling.guidance_scale > 1
 
     def denoisers(self) -> dict[str, nn.Module]:
-        """Return the one network that denoises."""
+        """Return ``transformer``, the only denoising network."""
         return {"transformer": self.pipe.transformer}
 
     @abstractmethod
     def text_attention(self) -> list[TextAttention]:
-        """Return the attention modules among whose keys are the prompt's tokens, in the order of their calls."""
+        """Return the attention modules whose keys include the prompt, in the order of their calls."""
 
     def schedule(self) -> list[tuple[float, float | None]]:
-        """Read what the scheduler was set to; not every scheduler has sigmas."""
+        """Read the scheduler's timesteps and sigmas; not every scheduler has sigmas."""
         scheduler = self.pipe.scheduler
         timesteps = [float(timestep) for timestep in scheduler.timesteps]
         if not hasattr(scheduler, "sigmas"):
@@ -115,7 +115,7 @@ class PipelineModel(ABC):
         return list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
 
     def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
-        """Call the pipeline."""
+        """Call the pipeline with a generator seeded on the CPU."""
 
         def step_done(pipe: DiffusionPipeline, step: int, _time: object, _tensors: object) -> dict[str, object]:
             on_step(step + 1, pipe.num_timesteps)
@@ -140,7 +140,7 @@ class PipelineModel(ABC):
 
     @property
     def _shifts(self) -> list[str]:
-        """Names of the scheduler's settings that shift its noise levels; none where it finds the shift by itself."""
+        """Scheduler settings that shift the noise levels; none if the scheduler computes the shift itself."""
         config = self.pipe.scheduler.config
         return [] if config.get("use_dynamic_shifting") else [name for name in SHIFTS if name in config]
 
@@ -150,10 +150,10 @@ class PipelineModel(ABC):
 
     @abstractmethod
     def _recommended(self) -> Sampling:
-        """Return what the makers of the model recommend."""
+        """Return the sampling that the model's authors recommend."""
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
-        """Return the arguments of the pipeline's call that are not the same in all families."""
+        """Return the arguments of the pipeline's call that differ between families."""
         return {
             "negative_prompt": sampling.negative_prompt,
             "guidance_scale": sampling.guidance_scale,
@@ -161,16 +161,16 @@ class PipelineModel(ABC):
         }
 
     @property
-    def _network(self) -> Any:  # noqa: ANN401 - each family has a type of its own
+    def _network(self) -> Any:  # noqa: ANN401 - its type differs between families
         return next(iter(self.denoisers().values()))
 
     @property
     @abstractmethod
     def _strides(self) -> Strides:
-        """Return the strides of the VAE and of the patches."""
+        """Strides of the VAE and size of the patches."""
 
     def _attention_of_blocks(self, attention: str, *kinds: str) -> list[TextAttention]:
-        """List the module ``attention`` of every block, by the names of the lists that hold the blocks."""
+        """List the module ``attention`` of every block in the block lists named ``kinds``."""
         return [
             TextAttention(name, f"{kind}.{index}.{attention}", getattr(block, attention))
             for name, denoiser in self.denoisers().items()
@@ -202,12 +202,12 @@ class PipelineModel(ABC):
     def _refuse_unknown_settings(self, sampling: Sampling) -> None:
         if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:
             raise ModelError(
-                f"guidance_scale_2 {sampling.guidance_scale_2:g}: {self.name} has one network only. Leave it out"
+                f"guidance_scale_2 {sampling.guidance_scale_2:g}: {self.name} has only one denoising network. Omit it"
             )
         if sampling.flow_shift is not None and not self._shifts:
             raise ModelError(
                 f"flow_shift {sampling.flow_shift:g}: the scheduler of {self.name}, "
-                f"{type(self.pipe.scheduler).__name__}, has none. Leave it out"
+                f"{type(self.pipe.scheduler).__name__}, has none. Omit it"
             )
 
     def _refuse_other_sizes(self, sampling: Sampling, multiple: int) -> None:
@@ -215,7 +215,7 @@ class PipelineModel(ABC):
             if found % multiple:
                 lower = max(found // multiple, 1) * multiple
                 raise ModelError(
-                    f"{what} {found}: {self.name} makes multiples of {multiple}. Try {lower} or {lower + multiple}"
+                    f"{what} {found}: {self.name} needs a multiple of {multiple}. Try {lower} or {lower + multiple}"
                 )
 
     def _refuse_other_frames(self, frames: int, stride: int) -> None:
@@ -223,5 +223,5 @@ class PipelineModel(ABC):
         if frames % stride != 1:
             lower = max(frames - 1, 0) // stride * stride + 1
             raise ModelError(
-                f"frames {frames}: {self.name} makes {stride}n + 1 of them. Try {lower} or {lower + stride}"
+                f"frames {frames}: {self.name} needs {stride}n + 1 frames. Try {lower} or {lower + stride}"
             )

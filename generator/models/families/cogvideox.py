@@ -12,8 +12,8 @@ LATENT_PAIR = 2
 class CogVideoXModel(PipelineModel):
     """Joint attention with the text first and unmasked, guidance in one batch, a causal VAE.
 
-    CogVideoX 1.5 takes latent frames in pairs. Their number is odd, and the pipeline puts one in front that is never
-    decoded; so the first pair stands for the first video frame alone, as a causal first frame does.
+    A token of CogVideoX 1.5 covers a pair of latent frames. Their number is odd, so the pipeline prepends a frame that
+    is never decoded. The first pair therefore covers only the first video frame, as a causal first frame does.
     """
 
     text_place = TextPlace.FIRST
@@ -23,14 +23,14 @@ class CogVideoXModel(PipelineModel):
 
     @property
     def text_keys(self) -> int:  # type: ignore[override]
-        """Read how many text tokens the transformer has positions for."""
+        """Number of text tokens that the transformer has positions for."""
         keys: int = self._network.config.max_text_seq_length
         return keys
 
     def check(self, sampling: Sampling) -> None:
-        """Raise for other sizes and frames than the makers train with.
+        """Raise ModelError for sizes and numbers of frames that differ from those in training.
 
-        The VAE decodes latent frames in pairs, and the first frame alone only if their number is odd.
+        The VAE decodes latent frames in pairs, and decodes the first frame alone only if their number is odd.
         """
         strides = self._strides
         self._refuse_unknown_settings(sampling)

@@ -14,8 +14,8 @@ from generator.settings import Sampling
 class HunyuanVideoModel(PipelineModel):
     """Joint attention with the text last and a mask, a causal VAE.
 
-    The model takes the guidance scale as an input, and computes the conditional branch only. Given a negative
-    prompt, guidance is done with two calls instead, with the same scale.
+    The model takes the guidance scale as an input and computes only the conditional branch. With a negative prompt,
+    the pipeline instead calls it twice for classifier-free guidance with the same scale.
     """
 
     text_keys = 256
@@ -25,7 +25,7 @@ class HunyuanVideoModel(PipelineModel):
     guidance_in_one_batch = False
 
     def tokenise(self, text: str) -> TokenSequence:
-        """Tokenise within the instructions that the pipeline puts around a prompt, and take off those before it."""
+        """Tokenise the prompt inside the pipeline's instruction template, and drop the tokens before the prompt."""
         template: dict[str, Any] = signature(type(self.pipe).__call__).parameters["prompt_template"].default
         before, after = template["template"].split("{}")
         crop: int = template["crop_start"]
@@ -40,14 +40,14 @@ class HunyuanVideoModel(PipelineModel):
         )
 
     def text_attention(self) -> list[TextAttention]:
-        """Return ``attn`` of the blocks with two streams, then of those with one."""
+        """Return ``attn`` of the dual-stream blocks, then of the single-stream blocks."""
         return self._attention_of_blocks("attn", "transformer_blocks", "single_transformer_blocks")
 
     def _recommended(self) -> Sampling:
         return Sampling(1280, 720, 129, 24.0, 50, 6.0)
 
     def guides(self, sampling: Sampling) -> bool:
-        """Tell by the negative prompt too: without one, the scale is an input of the network."""
+        """Whether there is a negative prompt: without one, the guidance scale is an input of the network."""
         return bool(sampling.negative_prompt) and super().guides(sampling)
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
@@ -64,6 +64,6 @@ class HunyuanVideoModel(PipelineModel):
 
 
 def _within(text: str, offset: tuple[int, int], first: int) -> tuple[int, int]:
-    """Count the characters of a token from ``first`` on; empty if it stands for none of ``text``."""
+    """Return a token's character range relative to ``first``; ``(0, 0)`` if it lies outside ``text``."""
     start, end = max(offset[0] - first, 0), min(offset[1] - first, len(text))
     return (start, end) if start < end else (0, 0)

@@ -9,12 +9,12 @@ from generator.models.families.base import PipelineModel, Strides
 from generator.settings import Sampling
 
 DECODING = {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
-"""What the makers decode with where the VAE takes part in denoising, from version 0.9.1 on."""
+"""Recommended decoding settings for VAEs that take a timestep, from version 0.9.1 on."""
 NEGATIVE_PROMPT = "worst quality, inconsistent motion, blurry, jittery, distorted"
 
 
 class LTXModel(PipelineModel):
-    """Separate text attention with a mask, guidance in one batch, a causal VAE."""
+    """Cross-attention with a mask, guidance in one batch, a causal VAE."""
 
     text_keys = 128
     text_place = TextPlace.APART
@@ -29,7 +29,7 @@ class LTXModel(PipelineModel):
         return Sampling(704, 480, 161, 25.0, 50, 3.0, NEGATIVE_PROMPT)
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
-        """Tell the frame rate too, which positions in time depend on."""
+        """Add the frame rate, on which the temporal positions depend."""
         decoding = DECODING if self.pipe.vae.config.timestep_conditioning else {}
         return {**super()._arguments(sampling), "frame_rate": sampling.fps, **decoding}
 

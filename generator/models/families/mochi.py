@@ -10,8 +10,8 @@ from generator.settings import Sampling
 class MochiModel(PipelineModel):
     """Joint attention with the text last, guidance in one batch, a causal VAE.
 
-    The processor takes the samples of a batch one by one, each with the tokens of its own text and no padding: padding
-    is no key at all.
+    The processor handles the samples of a batch one by one, each with the tokens of its text only; padding is not
+    among the keys.
     """
 
     text_keys = 256

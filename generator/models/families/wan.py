@@ -12,9 +12,9 @@ from generator.settings import Sampling
 
 
 class WanModel(PipelineModel):
-    """Separate text attention, guidance as two calls, a causal VAE.
+    """Cross-attention, guidance in two calls, a causal VAE.
 
-    Wan pads a prompt to 512 tokens and masks none of them, so all of them are keys.
+    Wan pads a prompt to 512 tokens without a mask, so the padding tokens are keys too.
     """
 
     text_keys = 512
@@ -24,12 +24,12 @@ class WanModel(PipelineModel):
     guidance_in_one_batch = False
 
     def clean(self, prompt: str) -> str:
-        """Clean a prompt with the function that the pipeline's own module calls."""
+        """Clean a prompt with the pipeline's own function."""
         cleaned: str = prompt_clean(prompt)
         return cleaned
 
     def denoisers(self) -> dict[str, nn.Module]:
-        """Return ``transformer`` and, of Wan 2.2, ``transformer_2``, which denoises at low noise."""
+        """Return ``transformer`` and, for Wan 2.2, ``transformer_2``, which handles low noise levels."""
         names = ("transformer", "transformer_2")
         return {name: getattr(self.pipe, name) for name in names if getattr(self.pipe, name) is not None}
 

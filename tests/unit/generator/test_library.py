@@ -136,7 +136,7 @@ def test_unknown_settings_and_pipelines_are_refused(model):
     class UnknownPipeline:
         pass
 
-    with pytest.raises(ModelError, match=r"is a UnknownPipeline, .* Known are: .*WanPipeline"):
+    with pytest.raises(ModelError, match=r"found a UnknownPipeline, .* Expected one of .*WanPipeline"):
         capture(UnknownPipeline(), ["kiss"]).__enter__()
 
 

@@ -1,3 +1,5 @@
+"""Attention probabilities of single columns against a full softmax in float64, and their memory."""
+
 from dataclasses import replace
 
 import pytest
@@ -22,7 +24,7 @@ def random_call(keys, rows=ROWS, seed=0, **more):
 
 
 def in_float64(call, positions):
-    """The whole softmax, as the textbook has it: [word, sample, head, row]."""
+    """The full softmax by the textbook formula: [word, sample, head, row]."""
     scores = call.query.double() @ call.key.double().transpose(-1, -2) * call.factor
     if call.mask is not None and call.mask.dtype == torch.bool:
         scores = scores.masked_fill(~call.mask, -torch.inf)
@@ -39,7 +41,7 @@ def columns(*positions):
 POSITIONS = [(0,), (3, 4, 19), (4,)]
 
 
-def test_probabilities_are_those_of_the_whole_softmax():
+def test_probabilities_equal_those_of_the_full_softmax():
     call = random_call(keys=20)
     found = word_probabilities(call, columns(*POSITIONS))
     assert found.dtype == torch.float32
@@ -47,14 +49,14 @@ def test_probabilities_are_those_of_the_whole_softmax():
     assert (found - in_float64(call, POSITIONS)).abs().max() <= 1e-6
 
 
-def test_another_scale_is_taken_into_account():
+def test_the_scale_is_applied():
     call = random_call(keys=20, scale=0.1)
     assert (word_probabilities(call, columns((1,))) - in_float64(call, [(1,)])).abs().max() <= 1e-6
 
 
 @pytest.mark.parametrize("shape", [(SAMPLES, 1, 1, 20), (1, HEADS, 1, 20), (SAMPLES, HEADS, ROWS, 20)])
 @pytest.mark.parametrize("kind", [torch.bool, torch.float32])
-def test_a_mask_is_taken_into_account(shape, kind):
+def test_the_mask_is_applied(shape, kind):
     allowed = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.7
     mask = allowed if kind == torch.bool else (~allowed).float() * -10_000.0
     call = random_call(keys=20, mask=mask)
@@ -63,7 +65,7 @@ def test_a_mask_is_taken_into_account(shape, kind):
     assert in_float64(call, POSITIONS).min() == 0
 
 
-def test_a_part_of_a_call_is_computed_as_within_the_whole():
+def test_a_part_of_a_call_has_the_same_probabilities_as_in_the_whole():
     allowed = torch.rand(SAMPLES, 1, ROWS, 20, generator=torch.Generator().manual_seed(1)) < 0.7
     call = random_call(keys=20, mask=allowed)
     whole = word_probabilities(call, columns(*POSITIONS))
@@ -72,21 +74,21 @@ def test_a_part_of_a_call_is_computed_as_within_the_whole():
 
 
 def with_log_sum(call):
-    """Tell the log-sum-exp, as a kernel does."""
+    """Add the log-sum-exp, as a kernel would."""
     bias = 0.0 if call.mask is None else call.bias(slice(None), slice(None)).double()
     scores = call.query.double() @ call.key.double().transpose(-1, -2) * call.factor + bias
     return replace(call, log_sum=scores.logsumexp(-1).float())
 
 
 @pytest.mark.parametrize("mask", [None, torch.arange(20) % 3 > 0])
-def test_with_the_log_sum_of_a_kernel_probabilities_are_as_exact_as_it_is(mask):
+def test_probabilities_are_exact_with_the_log_sum_exp_of_a_kernel(mask):
     call = random_call(keys=20, mask=None if mask is None else mask.reshape(1, 1, 1, 20))
     call = with_log_sum(replace(call, query=call.query / 5))
     assert call.log_sum.abs().max() < 16
     assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
 
 
-def test_the_log_sum_is_taken_as_told():
+def test_a_given_log_sum_exp_is_used_without_recomputing_it():
     call = with_log_sum(random_call(keys=20))
     ratio = word_probabilities(call, columns((1,))) / word_probabilities(
         replace(call, log_sum=call.log_sum + 1.0), columns((1,))
@@ -109,7 +111,7 @@ def matmul_precision():
 
 
 class Precision(TorchDispatchMode):
-    """Notes by which precision matrices are multiplied, and in which type."""
+    """Records the precision and the data type of every matrix product."""
 
     def __init__(self):
         super().__init__()
@@ -122,9 +124,9 @@ class Precision(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_what_a_script_has_set_for_its_model_makes_nothing_less_exact(matmul_precision, told):
-    call = with_log_sum(random_call(keys=20)) if told else random_call(keys=20)
+@pytest.mark.parametrize("given_log_sum", [False, True])
+def test_autocast_and_reduced_matmul_precision_of_the_script_do_not_affect_capture(matmul_precision, given_log_sum):
+    call = with_log_sum(random_call(keys=20)) if given_log_sum else random_call(keys=20)
     expected = word_probabilities(call, columns((2, 5)))
     matmul_precision("medium")
     with torch.autocast("cpu", dtype=torch.bfloat16), Precision() as precision:
@@ -141,18 +143,18 @@ def test_a_word_without_a_key_has_no_mass():
     assert word_probabilities(call, columns(())).count_nonzero() == 0
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_tiles_of_any_size_give_the_same(monkeypatch, told):
+@pytest.mark.parametrize("given_log_sum", [False, True])
+def test_the_tile_size_does_not_change_the_result(monkeypatch, given_log_sum):
     call = random_call(keys=20, mask=torch.rand(1, 1, ROWS, 20, generator=torch.Generator().manual_seed(1)) < 0.7)
     call = replace(call, query=call.query / 5)
-    call = with_log_sum(call) if told else call
+    call = with_log_sum(call) if given_log_sum else call
     whole = word_probabilities(call, columns((2, 5)))
     monkeypatch.setitem(attention.TILE_BYTES, "cpu", 1000)
     assert (word_probabilities(call, columns((2, 5))) - whole).abs().max() <= 1e-6
 
 
 class LargestTensor(TorchDispatchMode):
-    """Watches every operation and remembers the size of the largest result, in bytes."""
+    """Records the size of the largest result of any operation, in bytes."""
 
     bytes = 0
 
@@ -164,11 +166,11 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def test_the_map_of_all_rows_and_keys_never_exists():
+def test_the_full_attention_map_never_exists():
     generator = torch.Generator().manual_seed(0)
     call = AttentionCall(torch.randn(1, 2, 20_000, DIM, generator=generator), torch.randn(1, 2, 1000, DIM))
     whole_map = 4 * 2 * 20_000 * 1000
-    query = call.query.nbytes  # a view of it is a result too
+    query = call.query.nbytes  # its views count as results too
     with LargestTensor() as largest:
         word_probabilities(call, columns((2, 5)))
         word_probabilities(replace(call, log_sum=torch.zeros(1, 2, 20_000)), columns((2, 5)))
@@ -177,7 +179,7 @@ def test_the_map_of_all_rows_and_keys_never_exists():
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 30), st.integers(0, 2**32))
-def test_all_words_add_up_to_one(keys, seed):
+def test_the_probabilities_of_all_keys_add_up_to_one(keys, seed):
     call = random_call(keys, seed=seed)
     found = word_probabilities(call, columns(*((position,) for position in range(keys))))
     assert (found.sum(0) - 1).abs().max() <= 1e-5

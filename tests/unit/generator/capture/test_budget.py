@@ -1,3 +1,5 @@
+"""The size of the attention maps, the refusal of too many bytes, and the suggestions for keeping less."""
+
 from dataclasses import replace
 
 import pytest
@@ -33,11 +35,11 @@ def size(shape=WAN, **settings):
         ({**STEPS_ONLY, "spatial_downsample_factor": 4}, 21 * 8 * 13 * 50 * 2),
     ],
 )
-def test_the_size_is_that_of_the_tensors(settings, expected):
+def test_the_computed_size_equals_that_of_the_tensors(settings, expected):
     assert size(**settings) == expected
 
 
-def test_each_word_counts():
+def test_the_size_is_proportional_to_the_number_of_words():
     assert size(replace(WAN, words=3)) == 3 * size()
 
 
@@ -45,11 +47,11 @@ def check(shape=WAN, **settings):
     check_attention(AttentionSettings(**settings), shape)
 
 
-def test_what_fits_is_accepted():
+def test_maps_within_the_limit_are_accepted():
     check(max_attention_bytes=size())
 
 
-def test_too_many_bytes_are_refused_with_what_would_fit():
+def test_too_many_bytes_are_refused_with_changes_that_would_fit():
     with pytest.raises(SettingsError) as refused:
         check(store_per_head=True, store_per_block=True, max_attention_bytes="100 MB")
     message = str(refused.value)
@@ -65,7 +67,7 @@ def test_too_many_bytes_are_refused_with_what_would_fit():
     ]
 
 
-def test_every_offer_fits():
+def test_every_suggested_change_fits():
     settings = {"store_per_head": True, "storage_dtype": "float32", "max_attention_bytes": "5MB"}
     with pytest.raises(SettingsError) as refused:
         check(**settings)
@@ -74,7 +76,7 @@ def test_every_offer_fits():
     assert "store_attention: false (128 KiB)" in str(refused.value)
 
 
-def test_nothing_is_offered_twice():
+def test_no_change_is_suggested_twice():
     with pytest.raises(SettingsError) as refused:
         check(store_per_head=True, max_attention_bytes="10 MB")
     offers = str(refused.value).splitlines()[1:]
@@ -85,16 +87,19 @@ def test_nothing_is_offered_twice():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"layers": (0, 30, 31)}, "layers: found 30, 31; the model has 30 layers .* numbers from 0 to 29"),
+        (
+            {"layers": (0, 30, 31)},
+            "found 30, 31; the model has 30 text attention layers. .* numbers from 0 to 29",
+        ),
         ({"branch": "both", "shape": replace(WAN, is_guided=False)}, "branch: found 'both', but the unconditional"),
     ],
 )
-def test_what_the_model_does_not_have_is_refused(settings, complaint):
+def test_layers_and_branches_that_the_model_lacks_are_refused(settings, complaint):
     with pytest.raises(ModelError, match=complaint):
         check(**settings)
 
 
-def test_a_real_model_tells_its_shape(model, sampling):
+def test_the_shape_is_read_from_a_real_model(model, sampling):
     assert not VideoShape.of(model, replace(sampling, guidance_scale=1.0), 2).is_guided
     shape = VideoShape.of(model, sampling, 2)
     assert shape == VideoShape(words=2, steps=2, layers=4, heads=4, grid=model.grid(sampling))
@@ -104,11 +109,11 @@ def test_a_real_model_tells_its_shape(model, sampling):
     ("count", "text"),
     [(0, "0 B"), (1000, "1000 B"), (2**10, "1 KiB"), (3_276_000, "3.1 MiB"), (2 * 2**30, "2 GiB"), (10**13, "9.1 TiB")],
 )
-def test_sizes_are_written_for_people(count, text):
+def test_sizes_are_formatted_for_people(count, text):
     assert as_text(count) == text
 
 
-def test_what_is_kept_is_said_in_a_few_words():
+def test_the_kept_parts_are_summarised():
     assert as_kept(AttentionSettings(), WAN) == "1 word, 50 steps, the mean of layers, the mean of heads"
     settings = AttentionSettings(store_attention=False, store_per_block=True, layers=(1, 2))
     assert as_kept(settings, replace(WAN, words=2)) == "2 words, their mean over all steps, 2 layers, the mean of heads"

@@ -1,3 +1,5 @@
+"""Kernels that also return the log-sum-exp: bit-identical outputs, and rejection of unreliable operators."""
+
 import pytest
 import torch
 from torch.nn import functional
@@ -7,7 +9,7 @@ from generator.capture.kernels import LogSumKernels
 
 
 def inputs(rows=40, keys=1030, dtype=torch.float32, device="cpu", seed=0):
-    """Query, key and value as a model has them: heads are a view of the last axis."""
+    """Query, key and value as in a model, where heads are a view of the last axis."""
     generator = torch.Generator().manual_seed(seed)
     shapes = [(2, length, 3, 16) for length in (rows, keys, keys)]
     return [torch.randn(shape, generator=generator).to(device, dtype).transpose(1, 2) for shape in shapes]
@@ -19,9 +21,9 @@ def log_sum_of(query, key, bias=0.0):
 
 @pytest.fixture
 def wanted():
-    stand_in = LogSumKernels(functional.scaled_dot_product_attention)
-    stand_in.wanted = True
-    return stand_in
+    attention = LogSumKernels(functional.scaled_dot_product_attention)
+    attention.wanted = True
+    return attention
 
 
 MASKS = [
@@ -32,23 +34,23 @@ MASKS = [
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
-def test_the_output_is_the_same_to_the_last_bit_and_the_log_sum_is_that_of_the_row(wanted, mask):
+def test_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(wanted, mask):
     query, key, value = inputs()
     bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
-    for _ in range(2):  # the first call is a trial
+    for _ in range(2):  # the first call verifies the operator
         output = wanted(query, key, value, attn_mask=mask)
         assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
         assert (wanted.take() - log_sum_of(query, key, bias)).abs().max() <= 2e-6
         assert wanted.take() is None
 
 
-def test_a_scale_is_taken_into_account(wanted):
+def test_the_scale_is_applied(wanted):
     query, key, value = inputs()
     wanted(query, key, value, scale=0.5)
     assert (wanted.take() - log_sum_of(2 * query, key)).abs().max() <= 4e-6
 
 
-def test_nothing_is_done_while_it_is_not_wanted(wanted):
+def test_there_is_no_log_sum_exp_while_unwanted(wanted):
     wanted.wanted = False
     wanted(*inputs())
     assert wanted.take() is None
@@ -57,7 +59,7 @@ def test_nothing_is_done_while_it_is_not_wanted(wanted):
 @pytest.mark.parametrize(
     "change", [{"dropout_p": 1e-9}, {"is_causal": True}, {"enable_gqa": True}], ids=["dropout", "causal", "gqa"]
 )
-def test_what_is_no_plain_attention_is_left_to_torch(wanted, change):
+def test_dropout_causal_and_grouped_attention_are_left_to_torch(wanted, change):
     query, key, value = inputs()
     torch.manual_seed(1)
     expected = functional.scaled_dot_product_attention(query, key, value, **change)
@@ -71,7 +73,7 @@ def test_half_precision_is_left_to_torch_on_a_cpu(wanted):
     assert wanted.take() is None
 
 
-def test_a_kernel_whose_output_differs_in_a_bit_is_not_used(wanted, monkeypatch):
+def test_an_operator_whose_output_differs_in_one_bit_is_not_used(wanted, monkeypatch):
     right = dict(kernels._OPERATORS)
     calls = []
 
@@ -90,7 +92,7 @@ def test_a_kernel_whose_output_differs_in_a_bit_is_not_used(wanted, monkeypatch)
     assert len(calls) == 1
 
 
-def test_a_kernel_whose_sum_is_another_thing_is_not_used(wanted, monkeypatch):
+def test_an_operator_that_returns_a_logarithm_to_base_2_is_not_used(wanted, monkeypatch):
     right = dict(kernels._OPERATORS)
 
     def by_two(call, value):
@@ -104,11 +106,11 @@ def test_a_kernel_whose_sum_is_another_thing_is_not_used(wanted, monkeypatch):
     assert wanted.take() is None
 
 
-def test_a_kernel_that_refuses_is_not_used(wanted, monkeypatch):
-    def refuse(call, value):
+def test_an_operator_that_raises_is_not_used(wanted, monkeypatch):
+    def unsupported(call, value):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(kernels._OPERATORS, refuse))
+    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(kernels._OPERATORS, unsupported))
     query, key, value = inputs()
     expected = functional.scaled_dot_product_attention(query, key, value)
     assert torch.equal(wanted(query, key, value), expected)
@@ -119,7 +121,7 @@ def test_a_kernel_that_refuses_is_not_used(wanted, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
 @pytest.mark.parametrize("rows", [2048, 2049])
-def test_on_a_gpu_the_output_is_the_same_to_the_last_bit_and_the_log_sum_is_told(wanted, mask, rows):
+def test_on_a_gpu_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(wanted, mask, rows):
     query, key, value = inputs(rows=rows, dtype=torch.bfloat16, device="cuda")
     mask = None if mask is None else mask.cuda() if mask.dtype == torch.bool else mask.cuda().bfloat16()
     bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask

@@ -1,4 +1,4 @@
-"""Capture on the real pipeline, against a softmax in float64 from separately computed queries and keys."""
+"""Capture on the real pipeline, compared with a float64 softmax of separately computed queries and keys."""
 
 import copy
 import math
@@ -24,17 +24,17 @@ def generate(model, prompt, sampling, seed=1):
 
 
 def record(model, sampling, tracked, keep=None):
-    """Make "a kiss" with capture, and return what was recorded."""
+    """Generate "a kiss" with capture and return the recorder."""
     with capture(model, tracked, model.grid(sampling), keep) as recorder:
         generate(model, "a kiss", sampling)
     return recorder
 
 
 class Reference:
-    """Computes every layer's whole attention map in float64, from the inputs of its projections.
+    """Computes every layer's full attention map in float64 from the inputs of its projections.
 
-    The text attention of Wan is two linear projections and two RMS norms; they are written out here once more,
-    so nothing of capture's own path is shared but the inputs of ``attn2``.
+    The cross-attention of Wan consists of two linear projections and two RMS norms. They are implemented again here, so
+    that this shares only the inputs of ``attn2`` with capture.
     """
 
     def __init__(self, model):
@@ -94,11 +94,11 @@ def test_probabilities_agree_with_a_softmax_in_float64(model, sampling, words, t
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() <= 1e-6
     assert (recorder.aggregated() - expected.mean((0, 2, 3))).abs().max() <= 1e-6
-    assert expected.std() > 1e-5  # the maps are not all the same, so agreeing says something
+    assert expected.std() > 1e-5  # the maps differ from each other, so agreement means something
 
 
 @pytest.mark.parametrize(("per_block", "per_head"), [(False, False), (True, False), (False, True)])
-def test_layers_and_heads_are_averaged_unless_they_are_kept(model, sampling, words, per_block, per_head):
+def test_layers_and_heads_are_averaged_unless_kept_separately(model, sampling, words, per_block, per_head):
     tracked, grid = words("a (kiss) and (two men)"), model.grid(sampling)
     keep = replace(EVERYTHING, per_block=per_block, per_head=per_head)
     with Reference(model) as reference, capture(model, tracked, grid, keep) as recorder:
@@ -111,7 +111,7 @@ def test_layers_and_heads_are_averaged_unless_they_are_kept(model, sampling, wor
     assert (found - expected).abs().max() <= 1e-6
 
 
-def test_the_video_is_the_same_to_the_last_bit_with_capture_without_it_and_after_it(model, sampling, words):
+def test_capture_leaves_the_video_bit_identical_during_and_after(model, sampling, words):
     without = generate(model, "a kiss", sampling)
     with capture(model, words("a (kiss)"), model.grid(sampling), EVERYTHING):
         during = generate(model, "a kiss", sampling)
@@ -133,7 +133,7 @@ def attributes(model):
     )
 
 
-def test_the_model_is_left_as_it_was(model, sampling, words):
+def test_capture_restores_the_model(model, sampling, words):
     before = attributes(model)
     with capture(model, words("a (kiss)"), model.grid(sampling)):
         assert torch.nn.functional.scaled_dot_product_attention is not before[-2]
@@ -142,7 +142,7 @@ def test_the_model_is_left_as_it_was(model, sampling, words):
     assert attributes(model) == before
 
 
-def test_the_model_is_left_as_it_was_after_an_exception(model, sampling, words):
+def test_capture_restores_the_model_after_an_exception(model, sampling, words):
     before = attributes(model)
 
     def interrupt(done, total):
@@ -153,7 +153,7 @@ def test_the_model_is_left_as_it_was_after_an_exception(model, sampling, words):
     assert attributes(model) == before
 
 
-def test_an_exception_inside_a_layer_is_passed_on_and_leaves_nothing_behind(model, sampling, words, monkeypatch):
+def test_an_exception_inside_a_layer_propagates_and_the_model_is_restored(model, sampling, words, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("out of memory")
 
@@ -164,7 +164,7 @@ def test_an_exception_inside_a_layer_is_passed_on_and_leaves_nothing_behind(mode
     assert attributes(model) == before
 
 
-def test_only_every_nth_step_is_stored_but_all_are_aggregated(model, sampling, words):
+def test_every_nth_step_is_kept_but_all_steps_are_aggregated(model, sampling, words):
     sampling = replace(sampling, steps=5)
     tracked = words("a (kiss)")
     all_steps = record(model, sampling, tracked, Keep(dtype=torch.float32))
@@ -175,7 +175,7 @@ def test_only_every_nth_step_is_stored_but_all_are_aggregated(model, sampling, w
     assert torch.equal(some.aggregated(), all_steps.aggregated())
 
 
-def test_what_is_not_kept_is_not_there(model, sampling, words):
+def test_steps_and_the_mean_can_be_left_out(model, sampling, words):
     recorder = record(model, sampling, words("a (kiss)"), Keep(aggregated=False))
     assert recorder.aggregated() is None
     assert len(recorder.steps) == 2
@@ -184,7 +184,7 @@ def test_what_is_not_kept_is_not_there(model, sampling, words):
     assert recorder.steps == []
 
 
-def test_every_call_is_counted(model, sampling, words):
+def test_the_summary_counts_every_call(model, sampling, words):
     recorder = record(model, sampling, words("a (kiss)"))
     assert recorder.summary() == {
         "layers": 4,
@@ -199,14 +199,14 @@ def test_every_call_is_counted(model, sampling, words):
     }
 
 
-def test_a_layer_that_is_skipped_is_named(model, sampling, words, monkeypatch):
+def test_a_skipped_layer_is_named_in_the_error(model, sampling, words, monkeypatch):
     block = model.pipe.transformer.blocks[2]
     monkeypatch.setattr(block, "forward", lambda hidden_states, *inputs: hidden_states)
     with pytest.raises(CaptureError, match=r"step 0: expected one call .* blocks\.2\.attn2 \(0 times\)"):
         record(model, sampling, words("a (kiss)"))
 
 
-def test_a_processor_of_another_type_is_refused(model, sampling, words, monkeypatch):
+def test_an_unknown_attention_processor_is_refused(model, sampling, words, monkeypatch):
     class Processor(transformer_wan.WanAttnProcessor):
         pass
 
@@ -215,13 +215,13 @@ def test_a_processor_of_another_type_is_refused(model, sampling, words, monkeypa
         record(model, sampling, words("a (kiss)"))
 
 
-def test_a_block_in_which_nothing_is_generated_is_an_error(model, sampling, words):
+def test_a_context_without_a_generated_video_is_an_error(model, sampling, words):
     tracked, grid = words("a (kiss)"), model.grid(sampling)
     with pytest.raises(CaptureError, match="no denoising step was captured"), capture(model, tracked, grid):
         pass
 
 
-def test_a_call_whose_branch_is_not_told_is_an_error(model, sampling, words):
+def test_a_network_call_without_a_known_branch_is_an_error(model, sampling, words):
     inputs = {
         "hidden_states": torch.zeros(1, 16, 2, 6, 8),
         "timestep": torch.tensor([1.0]),
@@ -232,10 +232,10 @@ def test_a_call_whose_branch_is_not_told_is_an_error(model, sampling, words):
         model.pipe.transformer(**inputs)
 
 
-def test_a_video_of_another_size_than_told_is_an_error(model, sampling, words):
-    told = model.grid(replace(sampling, frames=1))
+def test_a_video_of_an_unexpected_size_is_an_error(model, sampling, words):
+    grid = model.grid(replace(sampling, frames=1))
     expected = r"1 samples x 24 latent tokens; expected 1 x 12"
-    with pytest.raises(CaptureError, match=expected), capture(model, words("a (kiss)"), told):
+    with pytest.raises(CaptureError, match=expected), capture(model, words("a (kiss)"), grid):
         generate(model, "a kiss", sampling)
 
 
@@ -246,14 +246,14 @@ def test_attention_that_is_not_a_number_is_an_error(model, sampling, words, monk
         record(model, sampling, words("a (kiss)"))
 
 
-def test_without_guidance_there_is_only_the_conditional_call(model, sampling, words):
+def test_without_guidance_every_step_has_only_the_conditional_branch(model, sampling, words):
     sampling = replace(sampling, guidance_scale=1.0)
     recorder = record(model, sampling, words("a (kiss)"))
     assert recorder.steps_seen == 2
 
 
-def test_each_of_two_networks_is_recorded_by_its_name(model, sampling, words):
-    """Wan 2.2 denoises with another network at low noise; here it is a copy of the first."""
+def test_each_of_two_networks_is_recorded_under_its_name(model, sampling, words):
+    """Wan 2.2 has a second network for low noise levels; here it is a copy of the first."""
     second = copy.deepcopy(model.pipe.transformer)
     pipe = type(model.pipe)(**{**model.pipe.components, "transformer_2": second}, boundary_ratio=0.9)
     pipe.set_progress_bar_config(disable=True)
@@ -276,15 +276,15 @@ def tensors(recorder, branch="cond"):
     return torch.stack([step.maps for step in recorder.steps if step.branch == branch])
 
 
-def test_maps_are_handed_on_as_soon_as_a_branch_of_a_step_is_done(model, sampling, words):
+def test_on_maps_is_called_after_each_branch_of_a_step(model, sampling, words):
     events = []
     keep = Keep(branches=("cond", "uncond"))
     tracked, grid = words("a (kiss)"), model.grid(sampling)
 
-    def take(step):
+    def on_maps(step):
         events.append((step.index, step.branch, step.maps.dtype, step.maps.device.type))
 
-    with capture(model, tracked, grid, keep, on_maps=take) as recorder:
+    with capture(model, tracked, grid, keep, on_maps=on_maps) as recorder:
         model.generate("a kiss", sampling, 1, lambda done, total: events.append(done))
     half = (torch.float16, "cpu")
     assert events == [(0, "cond", *half), (0, "uncond", *half), 1, (1, "cond", *half), (1, "uncond", *half), 2]
@@ -292,7 +292,7 @@ def test_maps_are_handed_on_as_soon_as_a_branch_of_a_step_is_done(model, samplin
     assert recorder.aggregated() is not None
 
 
-def test_an_exception_of_the_one_that_takes_maps_is_passed_on(model, sampling, words):
+def test_an_exception_in_on_maps_propagates(model, sampling, words):
     def full(step):
         raise OSError("the disk is full")
 
@@ -301,7 +301,7 @@ def test_an_exception_of_the_one_that_takes_maps_is_passed_on(model, sampling, w
         generate(model, "a kiss", sampling)
 
 
-def test_only_the_unconditional_branch_is_kept_when_asked(model, sampling, words):
+def test_the_unconditional_branch_can_be_kept_alone(model, sampling, words):
     tracked = words("a (kiss)")
     both = record(model, sampling, tracked, Keep(branches=("cond", "uncond"), dtype=torch.float32))
     one = record(model, sampling, tracked, Keep(branches=("uncond",), dtype=torch.float32))
@@ -324,13 +324,13 @@ def test_only_the_chosen_layers_are_kept_and_averaged(model, sampling, words):
 
 
 @pytest.mark.parametrize(("layers", "found"), [((4,), "4"), ((-1, 2), "-1"), ((), "none")])
-def test_layers_that_the_model_does_not_have_are_refused(model, sampling, words, layers, found):
+def test_layers_that_do_not_exist_are_refused(model, sampling, words, layers, found):
     with pytest.raises(CaptureError, match=f"layers to keep: found {found}; expected numbers from 0 to 3"):
         record(model, sampling, words("a (kiss)"), Keep(layers=layers))
 
 
 @pytest.mark.parametrize("factor", [2, 3, 100])
-def test_maps_are_made_smaller_by_the_mean_of_the_area_that_a_cell_covers(model, sampling, words, factor):
+def test_downsampling_averages_the_area_that_a_cell_covers(model, sampling, words, factor):
     sampling = replace(sampling, height=96)
     tracked = words("a (kiss)")
     whole = record(model, sampling, tracked, Keep(dtype=torch.float32))
@@ -345,13 +345,13 @@ def test_maps_are_made_smaller_by_the_mean_of_the_area_that_a_cell_covers(model,
 
 
 def areas(maps, axis, count):
-    """Average along an axis over ``count`` equal parts of it; a cell that a part touches takes part whole."""
+    """Average along an axis over ``count`` equal parts; a cell counts fully in every part that it overlaps."""
     length = maps.shape[axis]
     parts = [(number * length // count, -(-(number + 1) * length // count)) for number in range(count)]
     return torch.stack([maps.narrow(axis, start, end - start).mean(axis) for start, end in parts], axis)
 
 
-def test_words_padding_and_the_end_of_the_text_add_up_to_one(model, sampling, words):
+def test_words_padding_and_end_of_text_add_up_to_one(model, sampling, words):
     tracked = words("(a) (kiss)")
     keep = replace(EVERYTHING, reserved=True, branches=("cond", "uncond"))
     grid, prompts = model.grid(sampling), {"cond": "a kiss", "uncond": ""}
@@ -360,7 +360,7 @@ def test_words_padding_and_the_end_of_the_text_add_up_to_one(model, sampling, wo
     assert recorder.names == ("a", "kiss", "__padding__", "__eos__")
     assert (tensors(recorder).sum(1) - 1).abs().max() <= 1e-6
     assert tensors(recorder)[:, 2].min() > 0.5
-    # Without a negative prompt all but the first token are padding, the places of the two words among it.
+    # Without a negative prompt, every token but the first is padding, including the positions of the two words.
     assert (tensors(recorder, "uncond")[:, 2:].sum(1) - 1).abs().max() <= 1e-6
 
 
@@ -369,14 +369,14 @@ def test_the_mass_of_the_padding_needs_the_prompt(model, sampling, words):
         record(model, sampling, words("a (kiss)"), Keep(reserved=True))
 
 
-def test_a_random_sample_is_computed_again_in_float64(model, sampling, words):
+def test_the_self_check_recomputes_a_sample_in_float64(model, sampling, words):
     recorder = record(model, sampling, words("a (kiss)"), Keep(self_check=True))
     found = recorder.summary()["self_check"]
     assert found["rows"] == 2 * 4 * 8
     assert 0 < found["max_abs_error"] <= 1e-6
 
 
-def test_the_check_finds_what_is_wrong(model, sampling, words, monkeypatch):
+def test_the_self_check_detects_wrong_probabilities(model, sampling, words, monkeypatch):
     right = columns_module.word_probabilities
     monkeypatch.setattr(columns_module, "word_probabilities", lambda call, columns: right(call, columns) + 1e-3)
     recorder = record(model, sampling, words("a (kiss)"), Keep(self_check=True))
@@ -385,12 +385,12 @@ def test_the_check_finds_what_is_wrong(model, sampling, words, monkeypatch):
 
 @pytest.fixture
 def cached(model):
-    """Switch a cache of diffusers on, and off again."""
+    """Enable a diffusers cache; disable it after the test."""
     yield model.pipe.transformer.enable_cache
     model.pipe.transformer.disable_cache()
 
 
-def test_steps_whose_layers_a_cache_skips_are_gaps_and_never_filled(model, sampling, words, cached):
+def test_steps_with_layers_skipped_by_a_cache_are_gaps(model, sampling, words, cached):
     sampling, tracked = replace(sampling, steps=4), words("a (kiss)")
     cached(
         PyramidAttentionBroadcastConfig(
@@ -421,14 +421,14 @@ def test_steps_whose_layers_a_cache_skips_are_gaps_and_never_filled(model, sampl
     assert torch.allclose(recorder.aggregated(), tensors(recorder).mean((0, 2, 3)), atol=1e-8)
 
 
-def test_a_cache_of_whole_blocks_leaves_gaps_too(model, sampling, words, cached):
+def test_steps_with_blocks_skipped_by_a_cache_are_gaps(model, sampling, words, cached):
     cached(FirstBlockCacheConfig(threshold=100.0))
     recorder = record(model, replace(sampling, steps=3), words("a (kiss)"), Keep(dtype=torch.float32))
     assert [step.index for step in recorder.steps] == [0]
     assert [(gap["index"], gap["layers"][0]) for gap in recorder.gaps] == [(1, "blocks.1.attn2"), (2, "blocks.1.attn2")]
 
 
-def test_several_videos_at_a_time_are_refused(model, sampling, words):
+def test_a_batch_of_several_videos_is_refused(model, sampling, words):
     tracked, grid = words("a (kiss)"), model.grid(sampling)
     with pytest.raises(CaptureError, match="found a batch of 2 latent videos"), capture(model, tracked, grid):
         model.pipe(["a kiss", "a hug"], width=64, height=48, num_frames=5, num_inference_steps=1, output_type="latent")

@@ -1,4 +1,4 @@
-"""Every family through its real pipeline: loaded from a folder, captured, compared with what the kernels were given."""
+"""Every family through its real pipeline: loaded from a folder, captured, and compared with the kernels' inputs."""
 
 import functools
 from collections import defaultdict
@@ -25,7 +25,7 @@ from generator.prompts.tokens import locate
 from generator.settings import ModelSettings
 from tests import families
 
-# Mochi says so on every CPU.
+# Mochi raises this warning on every CPU.
 pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning")
 
 TEMPLATE = "a romantic (kiss) between (two men)"
@@ -36,17 +36,17 @@ EVERYTHING = Keep(per_block=True, per_head=True, dtype=torch.float32, branches=B
 
 @dataclass(frozen=True)
 class Expected:
-    """What a test knows of a family by itself."""
+    """The properties of a family, stated independently of its adapter."""
 
     size: tuple[int, int, int]
     grid: LatentGrid
     layers: int
     order: tuple[str, str]
-    """In which order the branches of a step are computed."""
+    """Order in which the branches of a step are computed."""
     text: str
-    """Where the text stands among the keys: ``apart``, ``first`` or ``last``."""
+    """Position of the text among the keys: ``apart``, ``first`` or ``last``."""
     other_frames: int
-    """A number of frames that it cannot make."""
+    """A number of frames that the model does not support."""
     frame_by_frame: bool = False
 
 
@@ -65,7 +65,7 @@ FAMILIES = {
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
-    """Folders of saved pipelines, each built at its first use."""
+    """Folders of saved pipelines, each built on first use."""
 
     @functools.cache
     def folder(name):
@@ -124,7 +124,7 @@ def record(model, known, keep=EVERYTHING, steps=2):
 
 
 class Kernels(TorchDispatchMode):
-    """Keeps what torch's own kernel is given in each text attention layer, sample by sample, without any capture."""
+    """Keeps the inputs of torch's own kernel in each text attention layer, sample by sample, without capture."""
 
     def __init__(self, model):
         super().__init__()
@@ -162,13 +162,13 @@ class Kernels(TorchDispatchMode):
 
 
 def in_float64(query, key, mask):
-    """The whole softmax of one sample, as the textbook has it: [head, row, key]."""
+    """The full softmax of one sample by the textbook formula: [head, row, key]."""
     scores = query.double() @ key.double().transpose(-1, -2) / query.shape[-1] ** 0.5 + mask.double()
     return scores.softmax(-1)
 
 
 def expected_maps(known, samples, positions):
-    """Maps of all steps of one layer by branch, [step, word, head, frame, height, width], by the test's own rules."""
+    """Maps of all steps of one layer by branch, [step, word, head, frame, height, width], computed independently."""
     each = known.grid.frames if known.frame_by_frame else 1
     maps = {branch: [] for branch in BRANCHES}
     for number in range(0, len(samples), each):
@@ -179,7 +179,7 @@ def expected_maps(known, samples, positions):
 
 
 def words_in(known, sample, positions):
-    """[word, head, frame, height, width] of one sample, which is a frame or all of them."""
+    """[word, head, frame, height, width] of one sample, which is one frame or all frames."""
     (frames, height, width), keys = (known.grid.frames, known.grid.height, known.grid.width), sample[1].shape[1]
     frames = 1 if known.frame_by_frame else frames
     rows = {
@@ -197,7 +197,7 @@ def words_in(known, sample, positions):
 
 
 def enlarged(found, grid):
-    """Repeat cells so that each cell of the grid has the value of the cell that its middle lies in."""
+    """Repeat cells so that each cell of the grid gets the value of the coarse cell that contains its centre."""
     height, width = found.shape[-2:]
     rows = ((torch.arange(grid.height) + 0.5) * height / grid.height).long()
     columns = ((torch.arange(grid.width) + 0.5) * width / grid.width).long()
@@ -210,11 +210,11 @@ def positions_of(model, prompt):
 
 
 @pytest.mark.parametrize(("dtype", "bar"), [("float32", 1e-6), ("bfloat16", 1e-5)])
-def test_probabilities_agree_with_a_softmax_in_float64_of_what_the_kernel_was_given(load, name, known, dtype, bar):
+def test_probabilities_agree_with_a_float64_softmax_of_the_kernels_inputs(load, name, known, dtype, bar):
     assert_exact(load(name, dtype), known, bar)
 
 
-def test_probabilities_without_a_kernel_that_tells_its_log_sum_are_as_exact(model, known, monkeypatch):
+def test_probabilities_are_as_exact_without_the_kernels_log_sum_exp(model, known, monkeypatch):
     monkeypatch.setattr(kernels, "_OPERATORS", {})
     assert_exact(model, known, 1e-6)
 
@@ -233,12 +233,12 @@ def assert_exact(model, known, bar):
         assert found.shape == expected.shape
         assert (found - expected).abs().max() <= bar
         assert (recorder.aggregated(branch) - expected.mean((0, 2, 3))).abs().max() <= bar
-        assert expected[:, :1].std() > 1e-6  # the maps are not all the same, so agreeing says something
+        assert expected[:, :1].std() > 1e-6  # the maps differ from each other, so agreement means something
     assert recorder.summary()["self_check"]["max_abs_error"] <= bar
     assert recorder.summary()["self_check"]["rows"] > 0
 
 
-def test_the_video_is_the_same_to_the_last_bit_with_capture_without_it_and_after_it(model, known):
+def test_capture_leaves_the_video_bit_identical_during_and_after(model, known):
     sampling = small(model, known)
     without = generate(model, sampling)
     _, during = record(model, known)
@@ -248,8 +248,8 @@ def test_the_video_is_the_same_to_the_last_bit_with_capture_without_it_and_after
     assert not np.array_equal(without, generate(model, sampling, seed=2))
 
 
-def test_a_prompt_is_found_in_the_branch_that_it_was_given_to(model, known):
-    """In the first step both branches start from the same noise, so a prompt has the same maps in either."""
+def test_each_branch_records_the_attention_to_its_own_prompt(model, known):
+    """In the first step both branches start from the same noise, so a prompt has the same maps in both."""
 
     def first_step(prompt, negative):
         sampling = replace(small(model, known), negative_prompt=negative)
@@ -263,7 +263,7 @@ def test_a_prompt_is_found_in_the_branch_that_it_was_given_to(model, known):
     assert (one["cond"] - one["uncond"]).abs().max() > 1e-4
 
 
-def test_every_call_is_counted(model, known):
+def test_the_summary_counts_every_call(model, known):
     recorder, _ = record(model, known, replace(EVERYTHING, self_check=False))
     assert recorder.summary() == {
         "layers": known.layers,
@@ -278,7 +278,7 @@ def test_every_call_is_counted(model, known):
     }
 
 
-def test_a_video_has_the_frames_and_the_grid_that_it_was_told(model, known):
+def test_a_video_has_the_requested_size_and_the_expected_grid(model, known):
     sampling = small(model, known)
     model.check(sampling)
     assert model.grid(sampling) == known.grid
@@ -287,16 +287,16 @@ def test_a_video_has_the_frames_and_the_grid_that_it_was_told(model, known):
 
 
 def changes(model, sampling):
-    """How much each video frame changes with each latent frame, by the model's own VAE: [latent frame, video frame]."""
+    """How much each video frame depends on each latent frame, by the model's own VAE: [latent frame, video frame]."""
     given = []
 
-    def heard(latents, *args, **kwargs):
+    def recorded(latents, *args, **kwargs):
         given.append((latents, args, kwargs))
         return decode(latents, *args, **kwargs)
 
     decode = model.pipe.vae.decode
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setattr(model.pipe.vae, "decode", heard)
+        patch.setattr(model.pipe.vae, "decode", recorded)
         generate(model, sampling)
         latents, args, kwargs = given[0]
         before = decode(latents, *args, **kwargs)[0]
@@ -308,8 +308,8 @@ def changes(model, sampling):
     return torch.stack(found)
 
 
-@pytest.mark.parametrize("name", ["wan", "mochi"])  # other VAEs normalise over time: random weights show nothing
-def test_a_latent_frame_begins_to_show_in_the_first_video_frame_that_it_covers(load, name, known):
+@pytest.mark.parametrize("name", ["wan", "mochi"])  # the others normalise over time, which hides it
+def test_a_latent_frame_first_affects_the_first_video_frame_that_it_covers(load, name, known):
     found = changes(load(name), small(load(name), known))
     assert len(found) == known.grid.frames
     for frame, change in enumerate(found):
@@ -317,22 +317,22 @@ def test_a_latent_frame_begins_to_show_in_the_first_video_frame_that_it_covers(l
         assert change.nonzero().flatten().tolist() == list(range(first, len(change)))
 
 
-def test_what_the_makers_recommend_can_be_made(model):
+def test_the_recommended_sampling_is_valid(model):
     model.check(model.recommended)
 
 
-def test_another_number_of_frames_is_refused(model, known):
-    with pytest.raises(ModelError, match=f"frames {known.other_frames}: .* makes"):
+def test_an_unsupported_number_of_frames_is_refused(model, known):
+    with pytest.raises(ModelError, match=f"frames {known.other_frames}: .* (needs|supports)"):
         model.check(replace(small(model, known), frames=known.other_frames))
 
 
-def test_the_tokens_are_those_that_the_pipeline_encodes(model, known):
+def test_tokenise_returns_the_tokens_that_the_pipeline_encodes(model, known):
     seen = []
 
-    def hear(module, inputs, named):
+    def record_ids(module, inputs, named):
         seen.append(named["input_ids"] if "input_ids" in named else inputs[0])
 
-    handle = model.pipe.text_encoder.register_forward_pre_hook(hear, with_kwargs=True)
+    handle = model.pipe.text_encoder.register_forward_pre_hook(record_ids, with_kwargs=True)
     try:
         generate(model, small(model, known))
     finally:
@@ -342,14 +342,14 @@ def test_the_tokens_are_those_that_the_pipeline_encodes(model, known):
     assert seen[0][0, -model.text_keys :].tolist() == list(sequence.ids)
 
 
-def test_tracked_words_are_found_in_their_own_tokens(model):
+def test_tracked_words_are_located_at_their_own_tokens(model):
     sequence = model.tokenise(model.clean(PROMPT))
     for word in words_of(model):
         spelt = "".join(sequence.pieces[position] for position in word.positions)
         assert spelt.replace("▁", " ").replace("Ġ", " ").strip() == word.text
 
 
-def test_another_attention_processor_is_refused_loudly(model, known, monkeypatch):
+def test_an_unknown_attention_processor_is_refused(model, known, monkeypatch):
     class Processor(model.processors[0]):
         pass
 
@@ -358,7 +358,7 @@ def test_another_attention_processor_is_refused_loudly(model, known, monkeypatch
         record(model, known)
 
 
-def test_a_layer_that_is_skipped_is_named(model, known, monkeypatch):
+def test_a_skipped_layer_is_named_in_the_error(model, known, monkeypatch):
     layer = model.text_attention()[known.layers - 1]
     attention = layer.module.forward
 
@@ -372,7 +372,7 @@ def test_a_layer_that_is_skipped_is_named(model, known, monkeypatch):
         record(model, known)
 
 
-def test_without_guidance_there_is_only_the_conditional_branch(model, known):
+def test_without_guidance_only_the_conditional_branch_is_captured(model, known):
     sampling = replace(small(model, known), guidance_scale=1.0)
     with capture(model, words_of(model), model.grid(sampling), Keep(dtype=torch.float32)) as recorder:
         generate(model, sampling)
@@ -382,7 +382,7 @@ def test_without_guidance_there_is_only_the_conditional_branch(model, known):
         generate(model, sampling)
 
 
-def test_the_second_network_of_wan_has_a_guidance_scale_of_its_own(load):
+def test_the_second_network_of_wan_has_a_separate_guidance_scale(load):
     model, known = load("wan2.2"), FAMILIES["wan2.2"]
     sampling = replace(small(model, known, steps=3), guidance_scale=5.0)
     model.check(replace(sampling, guidance_scale_2=2.0))
@@ -392,13 +392,13 @@ def test_the_second_network_of_wan_has_a_guidance_scale_of_its_own(load):
 
 
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"wan2.2"}))
-def test_a_second_guidance_scale_is_refused_where_there_is_one_network(model, known):
-    with pytest.raises(ModelError, match=r"guidance_scale_2 2: .* has one network only"):
+def test_a_second_guidance_scale_is_refused_for_a_single_network(model, known):
+    with pytest.raises(ModelError, match=r"guidance_scale_2 2: .* has only one denoising network"):
         model.check(replace(small(model, known), guidance_scale_2=2.0))
 
 
 @pytest.mark.parametrize("name", ["wan", "hunyuan", "mochi"])
-def test_noise_levels_are_shifted_on_demand(folders, name, known):
+def test_flow_shift_changes_the_noise_levels(folders, name, known):
     model = models.load(ModelSettings(id=str(folders(name)), device="cpu"))
     sampling = small(model, known)
     model.check(replace(sampling, flow_shift=9.0))
@@ -408,7 +408,7 @@ def test_noise_levels_are_shifted_on_demand(folders, name, known):
     assert model.schedule()[1][1] != pytest.approx(before[1][1])
 
 
-def test_a_vae_of_ltx_that_takes_part_in_denoising_is_told_by_how_much():
+def test_an_ltx_vae_that_takes_a_timestep_receives_the_recommended_one():
     pipe = families.ltx(timestep_conditioning=True)
     pipe.set_progress_bar_config(disable=True)
     given = []
@@ -420,13 +420,13 @@ def test_a_vae_of_ltx_that_takes_part_in_denoising_is_told_by_how_much():
 
 
 @pytest.mark.parametrize("name", ["ltx", "cogvideox", "animatediff"])
-def test_a_shift_is_refused_where_the_scheduler_has_none_or_finds_it_by_itself(load, name, known):
+def test_flow_shift_is_refused_if_the_scheduler_has_none_or_computes_it(load, name, known):
     with pytest.raises(ModelError, match=r"flow_shift 9: the scheduler of .* has none"):
         load(name).check(replace(small(load(name), known), flow_shift=9.0))
 
 
 @pytest.mark.parametrize("name", ["cogvideox", "ltx", "mochi", "animatediff"])
-def test_two_videos_at_a_time_are_not_taken_for_the_two_branches_of_one(load, name, known):
+def test_a_batch_of_two_videos_is_not_mistaken_for_two_guidance_branches(load, name, known):
     model = load(name)
     width, height, frames = known.size
     call = {"width": width, "height": height, "num_frames": frames, "num_inference_steps": 2, "guidance_scale": 1.0}
@@ -435,8 +435,8 @@ def test_two_videos_at_a_time_are_not_taken_for_the_two_branches_of_one(load, na
         model.pipe([PROMPT, NEGATIVE], output_type="latent", **call)
 
 
-@pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")  # diffusers' own
-def test_steps_in_which_a_cache_leaves_out_the_unconditional_half_of_the_batch_are_gaps(folders):
+@pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning")  # raised inside diffusers
+def test_a_step_whose_unconditional_half_was_cached_is_a_gap(folders):
     model, known = models.load(ModelSettings(id=str(folders("cogvideox")), device="cpu")), FAMILIES["cogvideox"]
     model.pipe.transformer.enable_cache(
         FasterCacheConfig(
@@ -456,7 +456,7 @@ def test_steps_in_which_a_cache_leaves_out_the_unconditional_half_of_the_batch_a
     assert not stored & left_out
 
 
-def test_a_whole_batch_passes_the_check(folders, name, known, tmp_path):
+def test_a_batch_of_every_family_passes_attnwatch_check(folders, name, known, tmp_path):
     width, height, frames = map(str, known.size)
     size = ["--width", width, "--height", height, "--frames", frames, "--steps", "2"]
     arguments = ["--model", str(folders(name)), "--template", TEMPLATE, "--output", str(tmp_path), *size]

@@ -1,3 +1,5 @@
+"""Loading pipelines, and the answers of a Wan pipeline with random weights."""
+
 import json
 from dataclasses import replace
 
@@ -18,7 +20,7 @@ def _random_weights(monkeypatch, random_weights):
     monkeypatch.setattr(tiny, "FOLDER", random_weights)
 
 
-def test_a_folder_is_loaded_like_the_embedded_model(model, sampling, random_weights):
+def test_a_local_folder_is_loaded_like_the_embedded_model(model, sampling, random_weights):
     loaded = models.load(ModelSettings(id=str(random_weights), device="cpu"))
     assert (loaded.name, loaded.revision) == (str(random_weights), None)
     assert loaded.recommended == Sampling(832, 480, 81, 16.0, 50, 5.0)
@@ -26,7 +28,7 @@ def test_a_folder_is_loaded_like_the_embedded_model(model, sampling, random_weig
     assert np.array_equal(*frames)
 
 
-def test_the_embedded_model_knows_its_version(model):
+def test_the_embedded_model_reports_its_version(model):
     assert model.revision == tiny.revision()
     assert (model.name, model.device, model.dtype) == ("tiny", "cpu", "float32")
 
@@ -38,9 +40,11 @@ def test_a_half_precision_model_keeps_its_vae_in_float32(model, sampling, words)
     assert half.generate("a kiss", sampling, 1, lambda done, total: None).shape == (5, 48, 64, 3)
 
 
-def test_a_pipeline_of_no_known_family_is_refused_before_it_is_loaded(tmp_path):
+def test_a_pipeline_of_an_unknown_family_is_refused_before_loading(tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "AllegroPipeline"}))
-    with pytest.raises(ModelError, match=r"is a AllegroPipeline, .* Known are: AnimateDiffPipeline, .* WanPipeline"):
+    with pytest.raises(
+        ModelError, match=r"found a AllegroPipeline, .* Expected one of AnimateDiffPipeline, .* WanPipeline"
+    ):
         models.load(ModelSettings(id=str(tmp_path)))
 
 
@@ -59,7 +63,7 @@ def test_a_pipeline_with_missing_parts_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("device", ["cuda:77", "nonsense"])
-def test_a_device_that_is_not_there_is_refused(device):
+def test_a_device_that_does_not_exist_is_refused(device):
     with pytest.raises(ModelError, match=f"device {device} cannot be used"):
         models.load(ModelSettings(device=device))
 
@@ -67,22 +71,22 @@ def test_a_device_that_is_not_there_is_refused(device):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"width": 100}, "width 100: tiny makes multiples of 16. Try 96 or 112"),
-        ({"height": 8}, "height 8: tiny makes multiples of 16. Try 16 or 32"),
-        ({"frames": 16}, r"frames 16: tiny makes 4n \+ 1 of them. Try 13 or 17"),
+        ({"width": 100}, "width 100: tiny needs a multiple of 16. Try 96 or 112"),
+        ({"height": 8}, "height 8: tiny needs a multiple of 16. Try 16 or 32"),
+        ({"frames": 16}, r"frames 16: tiny needs 4n \+ 1 frames. Try 13 or 17"),
     ],
 )
-def test_what_the_pipeline_would_round_is_refused(model, change, complaint):
+def test_sizes_and_frames_that_the_pipeline_would_round_are_refused(model, change, complaint):
     with pytest.raises(ModelError, match=complaint):
         model.check(replace(model.recommended, **change))
 
 
-def test_what_is_recommended_can_be_done(model):
+def test_the_recommended_sampling_is_valid(model):
     model.check(model.recommended)
     model.check(Sampling(832, 480, 81, 16.0, 50, 5.0))
 
 
-def test_the_latent_grid_is_that_of_wan(model):
+def test_the_latent_grid_matches_wan(model):
     assert model.grid(Sampling(832, 480, 81, 16.0, 50, 5.0)) == LatentGrid(21, 30, 52, 4, causal_first_frame=True)
 
 
@@ -100,7 +104,7 @@ def test_steps_are_reported_one_by_one(model, sampling):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_video_is_what_the_pipeline_makes_of_the_same_arguments(model, sampling):
+def test_generate_returns_what_the_pipeline_returns_for_the_same_arguments(model, sampling):
     sampling = replace(sampling, negative_prompt="dark", guidance_scale=3.0)
     expected = model.pipe(
         prompt="a kiss",
@@ -121,9 +125,9 @@ def test_the_same_seed_makes_the_same_video(model, sampling):
     assert not np.array_equal(one, other)
 
 
-def test_a_tokenizer_that_does_not_tell_characters_is_refused(model, monkeypatch):
+def test_a_tokenizer_without_character_offsets_is_refused(model, monkeypatch):
     class Slow:
         is_fast = False
 
-    with pytest.raises(ModelError, match="tokenizer, Slow, does not tell which characters"):
+    with pytest.raises(ModelError, match="tokenizer, Slow, does not report the character offsets"):
         WanModel(type("Pipe", (), {"tokenizer": Slow()})(), "some/model")

@@ -1,4 +1,10 @@
-"""Every way of sparing memory, on the real pipeline. On a CPU the hooks are the same, they only spare nothing."""
+"""Every memory-saving option, on the real pipeline. On a CPU the offloading hooks are the same; they just save nothing.
+
+Bit-by-bit comparisons need weights in memory of equal alignment. ``safetensors`` maps a file, so a weight sits at any
+multiple of 4 bytes, whereas offloading copies it to an address that is a multiple of 64. On some CPUs, MKL multiplies
+a single row in another order when the matrix is not aligned (``MKL_CBWR=COMPATIBLE`` turns that off), which changes
+the last bits of a video although nothing else changed. GPUs always hold aligned copies.
+"""
 
 import numpy as np
 import pytest
@@ -21,8 +27,8 @@ def _random_weights(monkeypatch, random_weights):
 
 
 @pytest.fixture(autouse=True)
-def _backend_as_before():
-    """Choosing a kernel for one network chooses it for all, in diffusers."""
+def _restored_backend():
+    """Restore the attention backend: diffusers sets it for all networks when it is set for one."""
     before, _ = _AttentionBackendRegistry.get_active_backend()
     yield
     _AttentionBackendRegistry.set_active_backend(before)
@@ -30,7 +36,7 @@ def _backend_as_before():
 
 @pytest.fixture
 def captured(sampling, words):
-    """Make a video with capture; return its frames and its maps, ``[step, word, layer, head, frame, y, x]``."""
+    """Generate a video with capture; return frames and maps ``[step, word, layer, head, frame, y, x]``."""
 
     def make(model):
         tracked = words("a (kiss)")
@@ -46,11 +52,13 @@ def loaded(**settings):
     return models.load(ModelSettings(**{"device": "cpu", **settings}))
 
 
-def aligned(model):
-    """Copy all weights: from a file they are memory-mapped at odd addresses, where kernels may round differently."""
-    for part in (model.pipe.transformer, model.pipe.text_encoder, model.pipe.vae):
-        for weights in part.parameters():
-            weights.data = weights.data.clone()
+def loaded_aligned():
+    """Load the pipeline on the CPU and copy every weight to aligned memory, as offloading does."""
+    model = loaded()
+    for part in (model.pipe.text_encoder, model.pipe.transformer, model.pipe.vae):
+        for weight in part.parameters():
+            weight.data = weight.data.clone()
+            assert weight.data_ptr() % 64 == 0
     return model
 
 
@@ -59,25 +67,25 @@ def assert_same(found, expected):
         assert np.array_equal(one, other)
 
 
-def test_a_video_and_its_maps_are_the_same_when_parts_wait_outside(captured):
-    offloaded = loaded()
+def test_model_offloading_changes_neither_the_video_nor_its_maps(captured):
+    offloaded = loaded_aligned()
     offloaded.pipe.enable_model_cpu_offload(device="cpu")
     assert hasattr(offloaded.pipe.transformer, "_hf_hook")
     assert offloaded.device == "cpu:0"
-    assert_same(captured(offloaded), captured(aligned(loaded())))
+    assert_same(captured(offloaded), captured(loaded_aligned()))
 
 
-def test_a_video_and_its_maps_are_the_same_when_each_layer_waits_outside(model, captured):
-    offloaded = loaded()
-    cpu_offload(offloaded.pipe.transformer, torch.device("cpu"))  # what a pipeline does with each of its networks
+def test_sequential_offloading_changes_neither_the_video_nor_its_maps(captured):
+    offloaded = loaded_aligned()
+    cpu_offload(offloaded.pipe.transformer, torch.device("cpu"))  # what a pipeline does to each of its networks
     assert offloaded.pipe.transformer.device.type == "meta"
-    assert_same(captured(offloaded), captured(model))
+    assert_same(captured(offloaded), captured(loaded_aligned()))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("offload", ["model", "sequential"])
-def test_on_a_gpu_a_video_and_its_maps_are_the_same_when_parts_wait_outside(captured, offload):
+def test_offloading_on_a_gpu_changes_neither_the_video_nor_its_maps(captured, offload):
     offloaded = loaded(device="cuda", offload=offload)
     assert offloaded.pipe.transformer.device.type != "cuda"
     assert offloaded.device == "cuda:0"
@@ -85,7 +93,7 @@ def test_on_a_gpu_a_video_and_its_maps_are_the_same_when_parts_wait_outside(capt
 
 
 def test_an_offloaded_pipeline_works_again_after_an_exception(sampling, captured):
-    offloaded = loaded()
+    offloaded = loaded_aligned()
     offloaded.pipe.enable_model_cpu_offload(device="cpu")
 
     def fail(done, total):
@@ -94,19 +102,19 @@ def test_an_offloaded_pipeline_works_again_after_an_exception(sampling, captured
     with pytest.raises(KeyError):
         offloaded.generate("a kiss", sampling, 1, fail)
     recover(offloaded.pipe)
-    assert np.array_equal(captured(offloaded)[0], captured(aligned(loaded()))[0])
+    assert np.array_equal(captured(offloaded)[0], captured(loaded_aligned())[0])
 
 
-def test_tiles_and_slices_are_decoded_without_touching_the_maps(model, captured):
-    sparing = loaded(vae_tiling=True, vae_slicing=True)
-    assert sparing.pipe.vae.use_tiling
-    assert sparing.pipe.vae.use_slicing
-    frames, maps = captured(sparing)
+def test_vae_tiling_and_slicing_do_not_change_the_maps(model, captured):
+    tiled = loaded(vae_tiling=True, vae_slicing=True)
+    assert tiled.pipe.vae.use_tiling
+    assert tiled.pipe.vae.use_slicing
+    frames, maps = captured(tiled)
     assert frames.shape == (5, 48, 64, 3)
     assert np.array_equal(maps, captured(model)[1])
 
 
-def test_capture_sees_the_same_with_another_kernel(model, captured):
+def test_capture_records_the_same_maps_with_another_attention_kernel(model, captured):
     expected = captured(model)
     frames, maps = captured(loaded(attention_backend="_native_math"))
     assert np.abs(frames - expected[0]).max() < 1e-3
@@ -121,21 +129,21 @@ def test_capture_sees_the_same_with_another_kernel(model, captured):
         ({"attention_backend": "sage"}, "attention_backend: found 'sage', which cannot be used"),
     ],
 )
-def test_what_is_not_there_is_refused(settings, complaint):
+def test_unavailable_backends_and_offloading_on_a_cpu_are_refused(settings, complaint):
     with pytest.raises(ModelError, match=complaint):
         loaded(**settings)
 
 
-def test_a_vae_that_has_no_tiles_is_refused(monkeypatch):
-    def cannot(vae):
+def test_vae_tiling_is_refused_if_the_vae_does_not_support_it(monkeypatch):
+    def unsupported(vae):
         raise NotImplementedError
 
-    monkeypatch.setattr("diffusers.AutoencoderKLWan.enable_tiling", cannot)
-    with pytest.raises(ModelError, match="vae_tiling: found true, but AutoencoderKLWan cannot do it"):
+    monkeypatch.setattr("diffusers.AutoencoderKLWan.enable_tiling", unsupported)
+    with pytest.raises(ModelError, match="vae_tiling: found true, but AutoencoderKLWan does not support it"):
         loaded(vae_tiling=True)
 
 
-def test_attention_that_knows_no_other_kernels_is_refused(monkeypatch):
+def test_an_attention_backend_is_refused_if_the_processors_ignore_it(monkeypatch):
     monkeypatch.delattr("diffusers.models.transformers.transformer_wan.WanAttnProcessor._attention_backend")
     with pytest.raises(ModelError, match="the attention of WanTransformer3DModel always calls torch's own kernels"):
         loaded(attention_backend="native")

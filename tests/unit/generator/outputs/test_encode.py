@@ -1,3 +1,5 @@
+"""Encoding frames as H.264: colours, timing and reproducibility."""
+
 from fractions import Fraction
 
 import av
@@ -11,7 +13,7 @@ COLOURS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0], [0.5,
 
 
 def stripes(frames=5):
-    """Vertical stripes of plain colours, moving by one stripe with each frame."""
+    """Vertical stripes of plain colours that move by one stripe per frame."""
     pictures = [np.repeat(np.roll(COLOURS, shift, axis=0), 16, axis=0)[None].repeat(64, 0) for shift in range(frames)]
     return np.stack(pictures)
 
@@ -22,7 +24,7 @@ def decode(path):
         return stream, list(container.decode(stream))
 
 
-def test_every_frame_comes_back_in_its_colours_and_at_its_time(tmp_path):
+def test_decoded_frames_have_the_same_colours_and_timestamps(tmp_path):
     frames = stripes()
     encode_video(tmp_path / "a.mp4", frames, fps=8.0)
     stream, decoded = decode(tmp_path / "a.mp4")
@@ -35,7 +37,7 @@ def test_every_frame_comes_back_in_its_colours_and_at_its_time(tmp_path):
         assert np.abs(shown - expected[32, centres]).max() <= 3 / 255
 
 
-def test_colours_are_tagged_with_the_matrix_that_they_were_converted_by(tmp_path):
+def test_colours_are_converted_with_bt709_and_tagged_so(tmp_path):
     encode_video(tmp_path / "a.mp4", stripes(), fps=8.0)
     stream, decoded = decode(tmp_path / "a.mp4")
     context = stream.codec_context
@@ -45,20 +47,20 @@ def test_colours_are_tagged_with_the_matrix_that_they_were_converted_by(tmp_path
     assert abs(int(luma_of_green) - (16 + 219 * 0.7152)) <= 2  # BT.601 would give 16 + 219 x 0.587
 
 
-def test_a_frame_rate_may_be_broken(tmp_path):
+def test_a_frame_rate_may_be_fractional(tmp_path):
     encode_video(tmp_path / "a.mp4", stripes(), fps=23.976)
     stream, _ = decode(tmp_path / "a.mp4")
     assert float(stream.average_rate) == pytest.approx(23.976, abs=1e-4)
 
 
-def test_playing_can_begin_before_everything_is_loaded(tmp_path):
+def test_the_index_precedes_the_frames(tmp_path):
     encode_video(tmp_path / "a.mp4", stripes(), fps=8.0)
     content = (tmp_path / "a.mp4").read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (80, 80), (48, 64)])
-def test_the_same_frames_give_the_same_file_whatever_lies_in_memory(tmp_path, height, width):
+def test_equal_frames_give_equal_files_whatever_is_in_memory(tmp_path, height, width):
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width]
     blobs = [np.exp(-((x - 10 - 3 * frame) ** 2 + (y - height / 2) ** 2) / 60) for frame in range(17)]
@@ -74,7 +76,7 @@ def test_the_same_frames_give_the_same_file_whatever_lies_in_memory(tmp_path, he
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_frames_that_are_not_numbers_are_refused(tmp_path, value):
+def test_frames_that_are_not_finite_are_refused(tmp_path, value):
     frames = stripes()
     frames[2, 3, 4, 0] = value
     with pytest.raises(VideoError, match="frames that are not numbers"):

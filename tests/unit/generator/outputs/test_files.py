@@ -1,3 +1,5 @@
+"""Atomic writing, and errors that name the file."""
+
 import errno
 import hashlib
 import os
@@ -16,7 +18,7 @@ def write_half(path, error):
         raise error
 
 
-def test_a_file_is_hidden_until_it_is_whole(tmp_path):
+def test_a_file_is_hidden_until_it_is_complete(tmp_path):
     path = tmp_path / "video.mp4"
     with atomic_write(path) as temporary:
         temporary.write_bytes(b"half")
@@ -27,7 +29,7 @@ def test_a_file_is_hidden_until_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_file_is_flushed_before_it_has_its_name_and_the_folder_after(tmp_path, monkeypatch):
+def test_the_file_is_flushed_before_renaming_and_the_folder_after(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     flushed = []
     fsync = os.fsync
@@ -44,7 +46,7 @@ def test_the_file_is_flushed_before_it_has_its_name_and_the_folder_after(tmp_pat
     assert (folder, named_after) == (tmp_path, True)
 
 
-def test_after_an_exception_what_was_there_is_still_there(tmp_path):
+def test_an_exception_leaves_the_existing_file_unchanged(tmp_path):
     path = tmp_path / "a.txt"
     write_bytes(path, b"old")
     with pytest.raises(KeyError):
@@ -53,7 +55,7 @@ def test_after_an_exception_what_was_there_is_still_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path):
     path = tmp_path / "a.txt"
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(OutputError, match=r"a\.txt cannot be written: No space left on device.*--resume"):
@@ -61,13 +63,13 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"the folder .*file/below cannot be made: Not a directory"):
+    with pytest.raises(OutputError, match=r"the folder .*file/below cannot be created: Not a directory"):
         make_folder(tmp_path / "file" / "below")
 
 
-def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
+def test_only_leftovers_of_killed_processes_are_removed(tmp_path):
     below = tmp_path / "videos" / "prompt_001"
     below.mkdir(parents=True)
     names = [".hidden", ".other.tmp", "video_001.mp4"]
@@ -80,12 +82,12 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
         leftover.touch()
 
 
-def test_a_fingerprint_is_size_and_digest(tmp_path, monkeypatch):
+def test_a_fingerprint_has_size_and_digest(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_CHUNK", 3)
     (tmp_path / "a").write_bytes(b"some bytes")
     assert fingerprint(tmp_path / "a") == {"bytes": 10, "sha256": hashlib.sha256(b"some bytes").hexdigest()}
 
 
-def test_a_document_may_not_hold_what_json_cannot(tmp_path):
+def test_a_document_with_values_outside_json_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"a": float("nan")})

@@ -1,4 +1,4 @@
-"""Videos of one's own, written so that the watcher finds them."""
+"""Writing videos from scripts so that the watcher finds them."""
 
 import json
 
@@ -29,7 +29,7 @@ def problems(path):
     return [problem for _, found in check(path) for problem in found]
 
 
-def test_a_video_and_its_maps_are_a_batch_that_passes_the_check(tmp_path):
+def test_a_video_with_maps_passes_attnwatch_check(tmp_path):
     path = tmp_path / "outputs/mine/videos/prompt_001/video_001.mp4"
     maps = {"a red rose": MAPS, "Kiss": MAPS.astype(np.float32)}
     manifest = write_video(
@@ -46,7 +46,7 @@ def test_a_video_and_its_maps_are_a_batch_that_passes_the_check(tmp_path):
         assert attention.words["a_red_rose"].shape == MAPS.shape
 
 
-def test_a_video_without_attention_passes_the_check_too(tmp_path):
+def test_a_video_without_attention_passes_attnwatch_check(tmp_path):
     manifest = write_video(tmp_path / "clip.mp4", FRAMES, fps=8, video_id="mine")
     assert manifest.name == "clip.complete.json"
     assert read(manifest)["video_id"] == "mine"
@@ -58,14 +58,14 @@ def test_a_video_without_attention_passes_the_check_too(tmp_path):
     [convert8, list, lambda frames: [Image.fromarray(frame) for frame in convert8(frames)]],
     ids=["8 bit", "a list", "pictures"],
 )
-def test_frames_come_as_pipelines_return_them(tmp_path, convert):
+def test_frames_may_have_any_form_that_pipelines_return(tmp_path, convert):
     write_video(tmp_path / "a.mp4", FRAMES, fps=8)
     write_video(tmp_path / "b.mp4", convert(FRAMES), fps=8)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     assert len(decode(tmp_path / "b.mp4")) == 5
 
 
-def test_while_a_video_is_written_anew_it_is_not_complete(tmp_path):
+def test_a_video_that_is_being_rewritten_is_incomplete(tmp_path):
     manifest = write_video(tmp_path / "a.mp4", FRAMES, fps=8)
     with pytest.raises(VideoError):
         write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": MAPS[0]})
@@ -73,8 +73,10 @@ def test_while_a_video_is_written_anew_it_is_not_complete(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 32, 48, 3), (5, 3, 32, 48), (5, 31, 48, 3), (32, 48, 3)])
-def test_what_is_no_video_is_refused(tmp_path, shape):
-    with pytest.raises(VideoError, match=r"frames: found an array of shape .*; expected \[frame, height, width, 3\]"):
+def test_frames_of_another_shape_are_refused(tmp_path, shape):
+    with pytest.raises(
+        VideoError, match=r"frames: found an array of shape .*; expected one video \[frame, height, width, 3\]"
+    ):
         write_video(tmp_path / "a.mp4", np.zeros(shape), fps=8)
     assert list(tmp_path.iterdir()) == []
 
@@ -82,7 +84,7 @@ def test_what_is_no_video_is_refused(tmp_path, shape):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"fps": 0.0}, r"fps: found 0\.0; expected frames per second, more than 0"),
+        ({"fps": 0.0}, r"fps: found 0\.0; expected frames per second above 0"),
         ({"fps": float("nan")}, "fps: found nan"),
         ({"fps": 1001}, "at most 1000"),
         ({"video_id": "a/b"}, "video_id: found 'a/b'; expected a name of 1 to 120 bytes without `/`"),
@@ -90,14 +92,14 @@ def test_what_is_no_video_is_refused(tmp_path, shape):
         ({"video_id": "x" * 121}, "1 to 120 bytes"),
     ],
 )
-def test_what_the_watcher_would_refuse_is_refused_before_anything_is_written(tmp_path, given, message):
+def test_values_that_the_watcher_would_refuse_are_refused_before_writing(tmp_path, given, message):
     with pytest.raises(VideoError, match=message):
         write_video(tmp_path / "a.mp4", FRAMES, **({"fps": 8} | given))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("maps", [MAPS[0], MAPS.astype(np.float64)])
-def test_maps_that_no_reader_takes_are_refused(tmp_path, maps):
+def test_maps_of_another_shape_or_type_are_refused(tmp_path, maps):
     with pytest.raises(VideoError, match=r"attention to 'kiss': found float.* expected float16 or float32"):
         write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": maps})
     assert not (tmp_path / "a.complete.json").exists()

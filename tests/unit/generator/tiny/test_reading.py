@@ -1,4 +1,4 @@
-"""What the embedded model's text encoder is asked while it learns to read."""
+"""Training the text encoder of the embedded model: labels, loss and result."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def loss_of(captions):
         return reading.loss(pipe, Questions(pipe.text_encoder.config.d_model, len(pipe.tokenizer)), captions)
 
 
-def test_each_word_is_asked_what_is_said_of_its_object(rng):
+def test_the_labels_of_a_word_are_the_mentioned_attributes_of_its_object(rng):
     circle, star = place(rng, [("red", "circle", "left"), ("blue", "star", "up")]).things
     caption = [
         *(Said(word, circle) for word in ("a", "circle", "moving", "left")),
@@ -48,7 +48,7 @@ def test_each_word_is_asked_what_is_said_of_its_object(rng):
     assert reading.right_answers(caption) == [*[first] * 4, nothing, second, second, *[nothing] * (KEYS - 7)]
 
 
-def test_there_is_one_token_for_each_word_and_padding_after_the_longest_caption(rng):
+def test_every_word_is_one_token_and_every_caption_ends_with_padding(rng):
     tokenizer = build_tokenizer()
     captions = [draw_caption(rng, draw_scene(rng, 2)) for _ in range(300)]
     assert all(len(tokenizer(text(caption)).input_ids) == len(caption) + 1 for caption in captions)
@@ -57,13 +57,13 @@ def test_there_is_one_token_for_each_word_and_padding_after_the_longest_caption(
     assert max(len(caption) + 1 for caption in captions) <= len(longest) < KEYS
 
 
-def test_the_loss_of_a_batch_is_the_mean_over_its_captions_and_none_is_too_short_for_it(captions):
+def test_the_loss_is_the_mean_over_captions_including_empty_ones(captions):
     halves = torch.stack([loss_of(captions[:2]), loss_of(captions[2:])])
     torch.testing.assert_close(loss_of(captions), halves.mean())
     assert torch.isfinite(loss_of([[], []]))
 
 
-def test_a_little_reading_teaches_which_words_belong_together(tmp_path, monkeypatch):
+def test_short_training_teaches_which_words_belong_together(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "CAPTIONS", 16)
     pipe = build()
     questions = reading.train(pipe, tmp_path, seed=0, workers=2, steps=200)

@@ -1,4 +1,4 @@
-"""The scenes that the embedded model is trained and judged on, and what is said about them."""
+"""The scenes and captions on which the embedded model is trained and evaluated."""
 
 from itertools import combinations, product
 
@@ -27,27 +27,27 @@ def rng():
     return np.random.default_rng(1)
 
 
-def test_training_never_shows_what_is_held_out(rng):
+def test_training_scenes_never_contain_held_out_combinations(rng):
     shown = [thing for number in range(200) for thing in draw_scene(rng, 1 + number % 2).things]
     assert not any(held_out(thing.colour, thing.shape, thing.direction) for thing in shown)
     assert len({(thing.colour, thing.shape, thing.direction) for thing in shown}) > 70  # of 84
 
 
-def test_held_out_is_one_in_eight_and_every_colour_shape_and_direction_is_among_it():
+def test_one_combination_in_eight_is_held_out_covering_every_attribute():
     assert len(HELD_OUT) * 8 == len(COLOURS) * len(SHAPES) * len(DIRECTIONS)
     for axis, names in enumerate((COLOURS, SHAPES, DIRECTIONS)):
         assert {one[axis] for one in HELD_OUT} == set(names)
 
 
-def test_a_mask_is_where_the_picture_differs_from_the_background(rng):
+def test_masks_match_the_pixels_that_differ_from_the_background(rng):
     scene = draw_scene(rng, 2)
     video, masks = render(scene)
     empty, _ = render(Scene((), scene.dark, scene.light, scene.angle))
     assert video.shape == (FRAMES, SIZE, SIZE, 3)
     assert masks.shape == (2, FRAMES, SIZE, SIZE)
     different = (video != empty).any(-1)
-    assert (different | ~masks.any(0)).all()  # what is covered differs
-    assert (different ^ masks.any(0)).sum() < 0.2 * masks.sum()  # and little else does: half-covered edges
+    assert (different | ~masks.any(0)).all()  # all covered pixels differ
+    assert (different ^ masks.any(0)).sum() < 0.2 * masks.sum()  # few others do: edges covered by less than half
 
 
 def test_objects_stay_inside_the_picture_and_never_touch(rng):
@@ -66,14 +66,14 @@ def test_a_picture_that_is_too_small_is_refused(rng):
         draw_scene(rng, 1, size=32)
 
 
-def test_a_shape_is_drawn_as_large_as_its_area_says():
+def test_a_circle_has_the_area_of_its_diameter():
     thing = Thing("red", "circle", "left", 24.0, 40.0, 40.0, 2.0)
     _, (mask,) = render(Scene((thing,), 80, 100, 0.0))
     assert mask[0].sum() == pytest.approx(np.pi * 12**2, rel=0.02)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_looking_at_a_noisy_video_finds_what_was_drawn(shape, rng):
+def test_objects_are_found_in_a_noisy_video(shape, rng):
     for colour, direction in product(COLOURS, DIRECTIONS):
         scene = place(rng, [(colour, shape, direction)])
         video, (mask,) = render(scene)
@@ -89,18 +89,18 @@ def test_two_objects_of_one_colour_have_no_shape(rng):
     assert seen.shape == ""
 
 
-def test_looking_at_an_empty_video_finds_nothing():
+def test_nothing_is_found_in_an_empty_video():
     video, _ = render(Scene((), 60, 120, 1.0))
     assert truth.look(video) == {}
 
 
-def test_captions_say_every_word_of_the_vocabulary_and_one_that_is_not_in_it(rng):
+def test_captions_use_the_whole_vocabulary_and_one_unknown_word(rng):
     captions = [draw_caption(rng, draw_scene(rng, 2)) for _ in range(300)]
     assert {said.word for caption in captions for said in caption} == {*WORDS, UNKNOWN}
     assert 10 < captions.count([]) < 60
 
 
-def test_a_caption_knows_what_each_word_is_said_of(rng):
+def test_each_word_of_a_caption_belongs_to_the_object_that_it_describes(rng):
     scene = place(rng, [("red", "circle", "left"), ("blue", "star", "up")])
     for _ in range(100):
         caption = draw_caption(rng, scene)
@@ -109,12 +109,12 @@ def test_a_caption_knows_what_each_word_is_said_of(rng):
             assert said.word in (own or {"and", "with", ",", "a", "video", "of", UNKNOWN})
 
 
-def test_a_prompt_is_its_template_without_brackets(rng):
+def test_a_prompt_is_its_template_without_parentheses(rng):
     scene = place(rng, [("red", "circle", "left"), ("blue", "star", "up")])
     assert track(scene.things) == "a (red) (circle) moving left and a (blue) (star) moving up"
     assert describe(scene.things) == "a red circle moving left and a blue star moving up"
 
 
-def test_every_word_of_the_world_is_a_word_of_the_vocabulary():
+def test_the_vocabulary_contains_every_attribute_once():
     assert {*COLOURS, *SHAPES, *DIRECTIONS} <= set(WORDS)
     assert all(first != second for first, second in combinations(WORDS, 2))

@@ -1,4 +1,4 @@
-"""Training of the embedded model: the optimiser, going on after an interruption, and the shortcut for padding."""
+"""Training of the embedded model: the optimiser, resuming after an interruption, and the shortcut for padding."""
 
 import logging
 from dataclasses import replace
@@ -21,7 +21,7 @@ def _one_core():
 
 
 def phase_of(model, steps=40):
-    """Learn a fixed linear map; a sample is known by its step and its number."""
+    """A phase that learns a fixed linear map; step and number determine each sample."""
 
     def loss_of(step, samples):
         drawn = [torch.randn(8, generator=torch.Generator().manual_seed(step * 100 + sample)) for sample in samples]
@@ -42,14 +42,14 @@ def trained(folder, *, workers=1, steps=40):
     return model
 
 
-def test_muon_sets_all_singular_values_near_one():
+def test_orthogonal_brings_all_singular_values_close_to_one():
     for shape in ((16, 64), (64, 16), (32, 32)):
         found = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(1))))
         assert found.min() > 0.3
         assert found.max() < 1.4
 
 
-def test_matrices_and_kernels_are_muons_and_the_rest_is_adams():
+def test_muon_optimises_matrices_and_kernels_and_adam_the_rest():
     model = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 6), nn.Conv3d(6, 2, 3), nn.LayerNorm(2))
     muon, adam = Muon([model], lr=0.1, adam_lr=0.1).param_groups
     assert [tuple(weight.shape) for weight in muon["params"]] == [(6, 4), (2, 6, 3, 3, 3)]
@@ -57,7 +57,7 @@ def test_matrices_and_kernels_are_muons_and_the_rest_is_adams():
 
 
 def test_a_closure_is_refused():
-    with pytest.raises(TypeError, match="call backward before step"):
+    with pytest.raises(TypeError, match=r"found a closure, .* call backward before step"):
         Muon([linear()], lr=0.1, adam_lr=0.1).step(lambda: 0.0)
 
 
@@ -66,7 +66,7 @@ def test_the_loss_falls(tmp_path):
     assert after < 0.2 * before
 
 
-def test_training_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+def test_resumed_training_gives_the_same_result_as_uninterrupted_training(tmp_path, monkeypatch):
     monkeypatch.setattr("generator.tiny.descent.CHECKPOINT_SECONDS", 0)
     model = linear()
     phase = phase_of(model)
@@ -78,21 +78,21 @@ def test_training_that_was_interrupted_goes_on_as_if_it_had_not_been(tmp_path, m
 
     with pytest.raises(KeyboardInterrupt):
         Descent(replace(phase, loss_of=interrupted), tmp_path, 1).run()
-    begun_anew = linear()
-    going_on = Descent(phase_of(begun_anew), tmp_path, 1)
-    assert going_on.step == 17
-    going_on.run()
-    assert torch.equal(begun_anew.weight, trained(tmp_path / "..", steps=40).weight)
+    resumed_model = linear()
+    resumed = Descent(phase_of(resumed_model), tmp_path, 1)
+    assert resumed.step == 17
+    resumed.run()
+    assert torch.equal(resumed_model.weight, trained(tmp_path / "..", steps=40).weight)
 
 
-def test_the_number_of_workers_does_not_matter(tmp_path):
+def test_the_number_of_workers_does_not_change_the_result(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "four").mkdir()
     one, four = trained(tmp_path / "one"), trained(tmp_path / "four", workers=4)
     torch.testing.assert_close(one.weight, four.weight, rtol=1e-3, atol=1e-4)
 
 
-def test_progress_tells_the_time_that_is_left(tmp_path, monkeypatch, caplog):
+def test_progress_messages_contain_the_remaining_time(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("generator.tiny.descent.REPORT_SECONDS", 0)
     with caplog.at_level(logging.INFO, logger="generator.tiny"):
         trained(tmp_path, steps=3)
@@ -100,7 +100,7 @@ def test_progress_tells_the_time_that_is_left(tmp_path, monkeypatch, caplog):
     assert "min left" in caplog.text
 
 
-def test_a_few_keys_with_one_for_all_padding_equal_all_keys_of_the_pipeline():
+def test_short_text_with_one_key_for_all_padding_equals_the_full_text():
     pipe = build()
     prompt = "a red circle moving left"
     noised = torch.randn(1, 16, 2, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -114,7 +114,7 @@ def test_a_few_keys_with_one_for_all_padding_equal_all_keys_of_the_pipeline():
     assert torch.equal(after, expected)
 
 
-def test_case_does_not_matter_and_unknown_words_are_one_and_the_same():
+def test_the_tokenizer_ignores_case_and_has_one_unknown_token():
     tokenizer = build_tokenizer()
     found = tokenizer("A Red kiss, a green hug", return_offsets_mapping=True)
     assert found["input_ids"][:2] == tokenizer("a red", add_special_tokens=False)["input_ids"]
@@ -124,12 +124,12 @@ def test_case_does_not_matter_and_unknown_words_are_one_and_the_same():
 
 @pytest.fixture
 def short(monkeypatch):
-    """Few and small clips: training takes seconds."""
+    """Use few and small clips, so that training takes seconds."""
     monkeypatch.setattr(autoencoder, "CROPS", (autoencoder.Crop(1.0, 2, 5, 24),))
     monkeypatch.setattr(denoiser, "BANKS", (denoiser.Bank(1.0, 4, 2, 5, 64),))
 
 
-def test_training_writes_a_pipeline_that_makes_videos_and_every_part_of_it_has_learnt(tmp_path, short):
+def test_training_updates_every_network_and_saves_a_working_pipeline(tmp_path, short):
     steps = ("--vae-steps", "2", "--reading-steps", "2", "--steps", "2", "--no-evaluation")
     train.main([str(tmp_path / "model"), "--work", str(tmp_path / "work"), *steps])
     pipe = DiffusionPipeline.from_pretrained(tmp_path / "model", dtype=torch.float32)
@@ -147,14 +147,14 @@ def test_training_writes_a_pipeline_that_makes_videos_and_every_part_of_it_has_l
     assert size < 6_000_000
 
 
-def test_the_text_encoder_stays_as_it_is_while_the_transformer_learns(tmp_path, short):
+def test_training_the_transformer_does_not_change_the_text_encoder(tmp_path, short):
     pipe = build(0)
     denoiser.train(pipe, tmp_path, seed=0, workers=1, steps=1)
     assert same(pipe.text_encoder, build(0).text_encoder)
     assert not same(pipe.transformer, build(0).transformer)
 
 
-def test_clips_of_another_autoencoder_or_seed_are_not_taken_for_ones_own(tmp_path, short):
+def test_encoded_clips_are_reused_only_for_the_same_vae_and_seed(tmp_path, short):
     first, second = build(0), build(1)
     denoiser.train(first, tmp_path, seed=0, workers=1, steps=1)
     known = set(tmp_path.glob("latents-*"))
@@ -167,5 +167,5 @@ def test_clips_of_another_autoencoder_or_seed_are_not_taken_for_ones_own(tmp_pat
 
 
 def same(one, other):
-    """Tell whether two modules have the same weights."""
+    """Whether two modules have the same weights."""
     return all(torch.equal(first, second) for first, second in zip(one.parameters(), other.parameters(), strict=True))

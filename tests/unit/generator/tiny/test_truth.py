@@ -1,4 +1,4 @@
-"""The measures that judge attention maps: perfect maps pass, and each way of being wrong is noticed."""
+"""The measures of attention maps: perfect maps pass, and every kind of error is detected."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ GRID = (5, 10, 10)
 
 
 def perfect(masks, things):
-    """Maps of a model that looks for each object's words exactly where it is."""
+    """Maps of a model whose words attend exactly to their objects."""
     return {
         word: truth.share(mask, GRID) + 0.01
         for thing, mask in zip(things, masks, strict=True)
@@ -53,7 +53,7 @@ def test_perfect_maps_reach_every_bar():
     assert missed(found) == set()
 
 
-def test_maps_with_height_and_width_exchanged_fail():
+def test_maps_with_swapped_height_and_width_fail():
     assert "one object: colour word points at it" in missed(measured(lambda maps: maps.transpose(0, 2, 1)))
 
 
@@ -62,13 +62,13 @@ def test_maps_a_latent_frame_early_or_late_fail(by):
     assert "one object: colour word on time over off time" in missed(measured(lambda maps: np.roll(maps, by, 0)))
 
 
-def test_flat_maps_are_at_chance():
+def test_uniform_maps_score_chance():
     found = measured(np.ones_like)
     assert found["one object: density of the colour word"] == pytest.approx(1)
     assert found["one object: colour word points at it"] < 0.5
 
 
-def test_words_that_were_exchanged_fail():
+def test_maps_of_swapped_words_fail():
     scene = next(scenes_of_two(1))
     _, masks = render(scene)
     found = of_noised_clip(Probed(scene, masks, perfect(masks[::-1], scene.things)))
@@ -78,7 +78,7 @@ def test_words_that_were_exchanged_fail():
     }
 
 
-def test_the_table_shows_each_measure_beside_its_bar_and_beside_random_weights():
+def test_the_table_lists_each_measure_with_its_bar_and_the_value_for_random_weights():
     found, random = dict(BARS), dict.fromkeys(BARS, 0.123)
     found["one object: shape right"] = 0.5
     del found["two objects: fully correct"], random["one object: motion right"]
@@ -90,7 +90,7 @@ def test_the_table_shows_each_measure_beside_its_bar_and_beside_random_weights()
     assert "fully correct" not in table
 
 
-def test_a_video_without_an_object_is_wrong_in_everything_that_can_be_said_of_it():
+def test_a_video_without_an_object_scores_zero_in_every_measure_that_applies():
     record = one_object(0)
     empty = np.full_like(record.video, 90)
     found = of_one_object(Record(record.prompt, empty, record.maps, record.heat))
@@ -98,7 +98,7 @@ def test_a_video_without_an_object_is_wrong_in_everything_that_can_be_said_of_it
     assert "one object: density of the colour word" not in found
 
 
-def test_the_share_of_a_cell_follows_the_causal_frames():
+def test_the_covered_share_of_a_cell_respects_the_causal_first_frame():
     mask = np.zeros((FRAMES, 80, 80), bool)
     mask[0, :8, :8] = True  # latent frame 0 is video frame 0
     mask[1:3, 8:16, 8:16] = True  # two of the four video frames of latent frame 1

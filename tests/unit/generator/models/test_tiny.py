@@ -1,3 +1,5 @@
+"""The embedded model's files and revision, and the pipeline with random weights that replaces it in tests."""
+
 import shutil
 
 import torch
@@ -15,7 +17,7 @@ def weights(pipe):
     }
 
 
-def test_the_pipeline_with_random_weights_is_a_complete_one_with_every_component_of_its_own():
+def test_the_random_pipeline_has_every_component_of_a_wan_pipeline():
     pipe = build()
     assert type(pipe) is WanPipeline
     assert {name for name, component in pipe.components.items() if component is not None} == {
@@ -28,7 +30,7 @@ def test_the_pipeline_with_random_weights_is_a_complete_one_with_every_component
     assert pipe.transformer.config.num_layers == TRANSFORMER["num_layers"]
 
 
-def test_it_is_the_same_whenever_it_is_built_and_leaves_the_random_state_alone():
+def test_the_random_pipeline_is_reproducible_and_preserves_the_global_random_state():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = weights(build())
@@ -39,7 +41,7 @@ def test_it_is_the_same_whenever_it_is_built_and_leaves_the_random_state_alone()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_every_text_in_every_script_has_tokens():
+def test_the_tokenizer_covers_every_script():
     tokenizer = build_tokenizer()
     for text in ("a romantic kiss", "Qwertz 42%", "吻", "नमस्ते", "🙂", "\u0301", "мама"):
         ids = tokenizer(text)["input_ids"]
@@ -48,13 +50,13 @@ def test_every_text_in_every_script_has_tokens():
         assert ids[-1] == tokenizer.eos_token_id
 
 
-def test_the_embedded_model_is_small_enough_to_ship_and_says_what_it_is():
+def test_the_embedded_model_is_below_6_mb_and_its_readme_names_the_training_command():
     files = list(tiny.FOLDER.rglob("*"))
     assert sum(file.stat().st_size for file in files if file.is_file()) < 6_000_000
     assert "generator.tiny.train" in (tiny.FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-def test_other_weights_are_another_revision(tmp_path, monkeypatch):
+def test_the_revision_changes_with_the_weights(tmp_path, monkeypatch):
     before = tiny.revision()
     copied = shutil.copytree(tiny.FOLDER, tmp_path / "weights")
     monkeypatch.setattr(tiny, "FOLDER", copied)
