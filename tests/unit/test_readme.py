@@ -50,14 +50,14 @@ def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch)
     assert not (manifest.parent / "attention_videos").exists()
 
 
-def test_the_example_of_a_users_script_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
-    """It runs as printed, with the embedded model and its size in place of a large model."""
+def test_the_script_example_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
+    """It runs as it stands there, with the embedded model in the place of a large one, and of its size."""
     monkeypatch.chdir(tmp_path)
     from generator.models import tiny
 
     small = "num_frames=5, width=64, height=48, num_inference_steps=2"
     names = run_example(
-        "In a script of your own",
+        "In your own script",
         {
             '"Wan-AI/Wan2.1-T2V-1.3B-Diffusers"': repr(str(tiny.FOLDER)),
             "torch.bfloat16": "torch.float32",
