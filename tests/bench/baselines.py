@@ -67,7 +67,7 @@ def figure_per_frame(manifest: Path, folder: Path) -> None:
 
 
 def rgb_frames(manifest: Path, folder: Path) -> None:
-    """Resize the map, colour it with a table, blend in RGB, convert to YUV: the usual OpenCV method, here with swscale."""
+    """Resize, colour with a table, blend in RGB, convert to YUV: the usual OpenCV method, here with swscale."""
     from matplotlib import colormaps
 
     source, shares = _prepared(manifest)
