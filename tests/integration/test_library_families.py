@@ -1,4 +1,4 @@
-"""A script of one's own with a pipeline of every family, as it is and with all ways of sparing memory."""
+"""Capture in a script, with a pipeline of every family, plain and with every way to save memory."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from generator.models.memory import arrange
 from generator.settings import ModelSettings
 from tests import families
 
-# Mochi says so on every CPU.
+# Mochi emits this warning on every CPU.
 pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning")
 
 SIZES = {  # width, height, frames, and the latent grid
@@ -35,7 +35,7 @@ def pipe(family):
     pipe.set_progress_bar_config(disable=True)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
-            part.eval()  # as `from_pretrained` leaves it: without dropout
+            part.eval()  # without dropout, as `from_pretrained` leaves it
     return pipe
 
 
@@ -49,11 +49,11 @@ def call(pipe, family):
         num_inference_steps=3,
         generator=torch.Generator().manual_seed(1),
         output_type="np",
-        **({"max_sequence_length": 32} if family == "cogvideox" else {}),  # what this small one was built for
+        **({"max_sequence_length": 32} if family == "cogvideox" else {}),  # what this tiny pipeline was built for
     ).frames[0]
 
 
-def test_a_call_is_recorded_and_its_video_is_the_same(pipe, family):
+def test_capture_records_the_call_and_leaves_the_video_unchanged(pipe, family):
     without = call(pipe, family)
     with capture(pipe, words=["kiss"]) as maps:
         during = call(pipe, family)
@@ -62,7 +62,7 @@ def test_a_call_is_recorded_and_its_video_is_the_same(pipe, family):
     assert maps["kiss"].std() > 0
 
 
-def test_tiles_slices_and_offloading_leave_the_maps_as_they_are(pipe, family):
+def test_tiling_slicing_and_offloading_do_not_change_the_maps(pipe, family):
     with capture(pipe, words=["kiss"]) as maps:
         call(pipe, family)
         before = maps["kiss"]

@@ -1,7 +1,7 @@
-"""Is attention where the objects are? The quick evaluation of the embedded model, read with the watcher's own reader.
+"""Quick evaluation of the embedded model, read with the watcher's own reader: is attention where the objects are?
 
-What the model's card calls ok has to reach its bar here, too; the rest has to stay near what the card says. Maps are
-means over all layers, heads and steps: none of them is chosen here.
+Measures that the model card calls ok must reach their bar here too; the others must stay near the card's figures. Maps
+are means over all layers, heads and steps; none are selected.
 """
 
 from dataclasses import replace
@@ -19,12 +19,12 @@ from generator.tiny.records import generate, read
 from generator.tiny.shapes import HELD_OUT
 
 TOLERANCE = 0.15
-"""How far a mean over fewer clips may be from that of the whole evaluation."""
+"""Allowed difference between a mean over fewer clips and that of the whole evaluation."""
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """Two videos of each combination that training never saw, made and rendered by the two programs."""
+    """Return two videos of each combination that training never saw, made and rendered by the two programs."""
     folder = tmp_path_factory.mktemp("videos")
     prompts = [f"a ({colour}) ({shape}) moving {direction}" for colour, shape, direction in HELD_OUT]
     generate(folder, prompts, model="tiny", seed=SEED, videos=QUICK.videos)
@@ -37,7 +37,7 @@ def records(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips():
-    """Scenes of two objects, half noise, each shown to the transformer once."""
+    """Return scenes of two objects, half noise, each shown to the transformer once."""
     torch.set_num_threads(1)
     probe = Probe.of(tiny.FOLDER)
     return [probe.show(scene, seed) for seed, scene in enumerate(scenes_of_two(QUICK.clips))]
@@ -52,7 +52,7 @@ def missed(found):
 
 
 def fallen(found):
-    """Name what is worse than the card says: below a bar that is reached, or far below the card's figure."""
+    """Return the measures that are worse than the card: below a bar that it reaches, or far below its figure."""
     lines = (tiny.FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith(("| one", "| two"))]
     assert {row[0] for row in rows} == set(BARS)
@@ -62,26 +62,26 @@ def fallen(found):
     return {name: value for name, value in found.items() if value < least[name]}
 
 
-def test_videos_show_what_was_asked_for_and_each_word_looks_at_its_object(records):
+def test_videos_match_their_prompts_and_each_word_attends_to_its_object(records):
     assert fallen(evaluate.means(map(of_one_object, records))) == {}
 
 
-def test_of_two_objects_each_word_looks_at_its_own(clips):
+def test_each_word_attends_to_its_own_of_two_objects(clips):
     assert fallen(evaluate.means(map(of_noised_clip, clips))) == {}
 
 
-def test_height_and_width_exchanged_would_be_noticed(records):
+def test_swapped_height_and_width_would_be_noticed(records):
     found = evaluate.means(map(of_one_object, broken(records, lambda maps: maps.transpose(0, 2, 1))))
     assert "one object: colour word points at it" in missed(found)
 
 
 @pytest.mark.parametrize("by", [1, -1])
-def test_maps_a_latent_frame_off_would_be_noticed(records, by):
+def test_maps_shifted_by_a_latent_frame_would_be_noticed(records, by):
     found = evaluate.means(map(of_one_object, broken(records, lambda maps: np.roll(maps, by, 0))))
     assert "one object: colour word on time over off time" in missed(found)
 
 
-def test_words_at_each_others_positions_would_be_noticed(clips):
+def test_swapped_words_would_be_noticed(clips):
     exchanged = [replace(clip, maps=dict(zip(clip.maps, reversed(clip.maps.values()), strict=True))) for clip in clips]
     found = evaluate.means(map(of_noised_clip, exchanged))
     assert fallen(found).keys() == found.keys()

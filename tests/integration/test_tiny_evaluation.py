@@ -1,4 +1,4 @@
-"""The whole evaluation of a model of moving shapes, with both programs, on a model that has learnt nothing."""
+"""The whole evaluation, with both programs, of an untrained model of moving shapes."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def untrained(tmp_path_factory):
     return folder
 
 
-def test_a_model_that_has_learnt_nothing_is_measured_and_is_below_the_bars(untrained, tmp_path, monkeypatch):
+def test_an_untrained_model_is_evaluated_and_misses_the_bars(untrained, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "HELD_OUT", HELD_OUT[:3:2])
     found = evaluate.evaluate(untrained, tmp_path, Extent(videos=1, pairs=1, clips=2))
     assert found.keys() <= BARS.keys()
@@ -28,6 +28,6 @@ def test_a_model_that_has_learnt_nothing_is_measured_and_is_below_the_bars(untra
     assert len(list(tmp_path.rglob("*_attention.mp4"))) == 2 * 2 + 4
 
 
-def test_a_program_that_fails_is_quoted(tmp_path):
+def test_the_error_quotes_a_program_that_fails(tmp_path):
     with pytest.raises(EvaluationError, match=r"generator ended with exit code 2:\n(?s:.*)videos.per.variation"):
         generate(tmp_path, ["a (red) star"], model="tiny", seed=1, videos=0)
