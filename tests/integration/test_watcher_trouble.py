@@ -213,9 +213,7 @@ def test_a_read_only_disk_is_reported_as_such_and_waited_for(small_disk, watch):
         assert len(read_receipt(manifest)["attempts"]) == 1
 
 
-def test_maps_too_large_for_the_temporary_folder_wait_and_delay_no_other_video(
-    small_disk, outputs, watch
-):
+def test_maps_too_large_for_the_temporary_folder_wait_and_delay_no_other_video(small_disk, outputs, watch):
     batch = Batch.make(outputs)
     plain, compressed = batch.add(1), batch.add(2)
     os.utime(plain, (1, 1))  # so that the other video is rendered first
@@ -287,7 +285,7 @@ def test_a_batch_renamed_while_rendering_gets_one_set_of_outputs_at_its_new_path
     assert not unfinished(outputs)
 
 
-def test_a_signal_to_end_is_not_forgotten_when_the_server_of_processes_dies_meanwhile(outputs, watch):
+def test_sigterm_is_not_lost_when_the_fork_server_dies(outputs, watch):
     slow = slow_video(Batch.make(outputs), 1)
     with watch("--workers", "1") as watcher:
         wait_until(lambda: is_being_rendered(slow), about="rendering has started")
