@@ -1,8 +1,8 @@
-# make demo   both programs at work, in about a minute after installation
-# make bench  what rendering costs over its floor
-# make bench-capture  what attention capture costs over the plain forward pass
-# make chaos  faults, storms and limits at full scale, with the figures that must be kept: about half an hour
-# make test   everything that a change must pass
+# make demo   run both programs side by side; takes about a minute after installation
+# make bench  measure what rendering costs, relative to its floor
+# make bench-capture  measure what attention capture costs, relative to the plain forward pass
+# make chaos  run faults, storms and limits at full scale, and check the figures; takes about half an hour
+# make test   run everything that a change must pass
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,21 +37,21 @@ bench: $(VENV)/.dev
 bench-capture: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.capture bench-capture.json
 
-# One scenario: make chaos SCENARIOS=kills. Full and read-only disks can be tried by root only.
+# One scenario: make chaos SCENARIOS=kills. Full and read-only disks need root.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(SCENARIOS)
 
-# The committed schemas are generated from the reader's models; a test fails when they are not.
+# Regenerates the committed schemas from the reader's models; a test fails when they are stale.
 schema: $(VENV)/.dev
 	for name in manifest batch batch-complete failure receipt contact-sheets status; do \
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
 
-# SETTINGS.md is generated from the settings models of both programs; a test fails when it is stale.
+# Regenerates SETTINGS.md from the settings models of both programs; a test fails when it is stale.
 settings: $(VENV)/.dev
 	$(BIN)/python -m tests.settings_document > SETTINGS.md
 
-# Pins for the targets above; `pip-compile` is in pip-tools. A local build's tag (`+cpu`) is no part of a version.
+# Pins the requirements of the targets above; `pip-compile` comes with pip-tools. The tag of a local build (`+cpu`) is removed.
 lock:
 	for target in "generator:--extra generator" "dev:--extra generator --extra dev"; do \
 	  pip-compile -q --upgrade --no-emit-index-url --no-emit-find-links --no-annotate --no-header --strip-extras \

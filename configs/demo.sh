@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demonstration of `make demo`: the watcher and the generator side by side, as two processes that share a folder.
+# `make demo`: runs the watcher and the generator side by side, as two processes that share a folder.
 set -euo pipefail
 
 template='a (red) [(circle)|(square)|(star)] moving [left|right]'
@@ -15,7 +15,7 @@ echo "\$ python -m generator --config configs/attention_visualization_demo.yaml 
 python -m generator --config configs/attention_visualization_demo.yaml --template "$template" \
   --videos-per-variation 1 --batch-name demo > >(sed -u 's/^/[generator] /') 2>&1
 
-# Renders what the watcher has not got to yet, and returns when nothing is left.
+# Render what the watcher has not rendered yet; return when nothing is left.
 attnwatch outputs/ --once --quiet
 kill "$watcher"
 wait "$watcher" || true

@@ -1,6 +1,6 @@
-"""One picture of a whole batch: each row is a video, and beside it its overlay for each tracked word.
+"""Draw one picture of a whole batch: a row per video, with its overlay for each tracked word beside it.
 
-python configs/demo_picture.py outputs/demo_20260102_030405 demo.png
+Usage: `python configs/demo_picture.py outputs/demo_20260102_030405 demo.png`.
 """
 
 import sys
@@ -19,7 +19,7 @@ DPI = 100
 
 
 def draw(batch: Path, picture: Path) -> None:
-    """Draw the overlays that the watcher has rendered below ``batch``."""
+    """Draw the videos of ``batch`` and the overlays that the watcher has rendered."""
     rows = [_strips(video) for video in attnwatch.open(batch).values()]
     columns = max(map(len, rows))
     height, width = next(iter(rows[0].values())).shape[:2]
@@ -35,7 +35,7 @@ def draw(batch: Path, picture: Path) -> None:
 
 
 def _strips(video: attnwatch.Video) -> dict[str, np.ndarray]:
-    """Label to moments side by side: the video under its prompt, and the overlay of each word."""
+    """Return label -> strip: the video under its prompt, and the overlay of each word."""
     manifest = video.manifest
     seed = manifest.document.generation.seed
     strips = {f"{video.prompt} (seed {seed})": _strip(manifest.video)}
@@ -47,7 +47,7 @@ def _strips(video: attnwatch.Video) -> dict[str, np.ndarray]:
 
 
 def _strip(path: Path) -> np.ndarray:
-    """Put a few frames of a video side by side, ``[y, x, RGB]``, the first and the last among them."""
+    """Return ``[y, x, RGB]``: evenly spaced frames of a video, from first to last, side by side."""
     with av.open(path) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     chosen = np.rint(np.linspace(0, len(frames) - 1, MOMENTS)).astype(int)

@@ -1,4 +1,4 @@
-"""A writer of older batches, in every layout, as their description has them."""
+"""Writes older batches without manifests, in each layout that FORMAT.md describes."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ LAYOUTS = (1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class OldBatch:
-    """An older batch that grows video by video.
+    """An older batch to which videos are added.
 
     Attributes:
         folder: of the batch.
@@ -59,12 +59,12 @@ class OldBatch:
         return self.video(number, prompt).parent / "attention_videos"
 
     def receipt(self, number: int = 1, prompt: int = 0) -> dict[str, Any] | None:
-        """Return the receipt of a video, None if there is none."""
+        """Return the receipt of a video, or None."""
         path = self.outputs(number, prompt) / f"{self.video_id(number, prompt)}.rendered.json"
         return json.loads(path.read_text()) if path.exists() else None
 
     def add_pickles(self, program: str) -> None:
-        """Add a video whose tensors are pickles; whoever believes them runs a program."""
+        """Add a video whose tensors are pickles that run a program when they are loaded."""
         tensors = self.add()
         for path in (tensors / "token_kiss").glob("*.npy"):
             path.with_suffix(".pt").write_bytes(f"cos\nsystem\n(S'{program}'\ntR.".encode())
@@ -81,7 +81,7 @@ class OldBatch:
         age: float = 3600.0,
         **options: Any,
     ) -> Path:
-        """Write one whole video that was left alone for some seconds; return the folder of its tensors."""
+        """Write one complete video whose files are `age` seconds old; return the folder of its tensors."""
         for word in words:
             self.write_word(word, number, prompt, **options)
         if source:
@@ -120,7 +120,7 @@ class OldBatch:
         return folder
 
     def write_aggregate(self, folder: Path, word: str, maps: npt.NDArray[Any], *, compressed: bool = False) -> None:
-        """Write the mean over steps, without the axes that it has lost."""
+        """Write the mean over steps, without its reduced axes."""
         flat = maps.reshape(-1)
         if self.layout == 4:
             shared = folder.parent / "aggregated"
@@ -131,7 +131,7 @@ class OldBatch:
             (folder / "aggregate_metadata.json").write_text(json.dumps(described(word, None, flat)))
 
     def write_array(self, stem: Path, values: npt.NDArray[Any], *, compressed: bool) -> Path:
-        """Write one array in the form of the layout."""
+        """Write one array in the file type of the layout."""
         stem.parent.mkdir(parents=True, exist_ok=True)
         if self.layout == 4:
             path = stem.with_name(f"{stem.name}.npz")
@@ -148,20 +148,20 @@ class OldBatch:
     def write_summary(
         self, number: int = 1, prompt: int = 0, *, words: Sequence[str] = ("kiss",), steps: Sequence[int] = (0, 1)
     ) -> Path:
-        """Write the summary that says that a video's tensors are complete."""
+        """Write the summary that marks a video's tensors as complete."""
         path = self.tensors(number, prompt) / "summary.json"
         tokens = {word: [index] for index, word in enumerate(words)}
         path.write_text(json.dumps({"stored_steps": list(steps), "target_tokens": tokens}))
         return path
 
     def write_video_metadata(self, files: Mapping[Path, Path]) -> None:
-        """Write which video belongs to which tensors."""
+        """Write the metadata that map tensors to videos."""
         entries = [{"video_id": tensors.name, "filename": video.name} for tensors, video in files.items()]
         (self.folder / "configs").mkdir(exist_ok=True)
         (self.folder / "configs" / "video_metadata_1.json").write_text(json.dumps({"videos": entries}))
 
     def make_old(self, seconds: float) -> None:
-        """Let every file and folder have been changed so many seconds ago, as far as that can be set."""
+        """Set the modification time of every file and folder to `seconds` ago."""
         when = time.time() - seconds
         for path in self.folder.rglob("*"):
             os.utime(path, (when, when))

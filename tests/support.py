@@ -1,4 +1,4 @@
-"""Small real things for tests: videos, tensor files, manifests, whole batches, and the watcher as a process."""
+"""Builders of small real videos, tensor files, manifests and batches, and the watcher as a process."""
 
 import contextlib
 import gc
@@ -52,7 +52,7 @@ def write_source_video(
     colour: tuple[int, int, int] | None = None,
     gop: int = 12,
 ) -> Path:
-    """Encode a video: one colour, or else a grey ramp that gets brighter with every frame."""
+    """Encode a video: one colour if given, else a grey ramp that gets brighter with every frame."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "preset": "ultrafast", "g": str(gop)})
@@ -73,7 +73,7 @@ def decode(path: Path) -> list[av.VideoFrame]:
 
 
 def blob_centre(frame: int, grid: tuple[int, int, int] = GRID) -> tuple[float, float]:
-    """Return the row and column, on the latent grid, where the blob of a latent frame stands."""
+    """Return the row and column of the blob in a latent frame."""
     frames, height, width = grid
     done = frame / max(1, frames - 1)
     return (height - 1) * (0.25 + 0.5 * done), (width - 1) * (0.1 + 0.8 * done)
@@ -88,7 +88,7 @@ def blob_maps(
     dtype: npt.DTypeLike = np.float32,
     peak: float = 0.5,
 ) -> npt.NDArray[Any]:
-    """Return `[step, layer, head, frame, height, width]`: a blob that moves from the upper left to the lower right."""
+    """Return `[step, layer, head, frame, height, width]`: a blob moving from the upper left to the lower right."""
     frames, height, width = grid
     rows, columns = np.mgrid[:height, :width]
     blobs = np.empty(grid)
@@ -100,7 +100,7 @@ def blob_maps(
 
 
 def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str] | None = None) -> Path:
-    """Write a safetensors file; compressed when its name ends in `.zst`."""
+    """Write a safetensors file, compressed if its name ends in `.zst`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
     path.write_bytes(zstandard.ZstdCompressor().compress(data) if path.name.endswith(".zst") else data)
@@ -108,14 +108,14 @@ def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata:
 
 
 def write_manifest(path: Path, **fields: Any) -> Path:
-    """Write a manifest in one step, as the contract wants it; a field that is None is left out."""
+    """Write a manifest atomically, as the contract requires; fields that are None are left out."""
     stem = path.name.removesuffix(".complete.json")
     document = {"format": "attnwatch/1", "video": f"{stem}.mp4", "attention": ["maps.safetensors"], **fields}
     return write_json(path, {name: value for name, value in document.items() if value is not None})
 
 
 def write_json(path: Path, content: Any) -> Path:
-    """Write any JSON under a hidden name, then rename it."""
+    """Write a JSON file under a hidden name, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(content), encoding="utf-8")
@@ -130,7 +130,7 @@ def file_record(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch folder that grows video by video: `outputs/<batch>/videos/prompt_001/...`."""
+    """A batch folder to which videos are added: `outputs/<batch>/videos/prompt_001/...`."""
 
     folder: Path
 
@@ -157,14 +157,14 @@ class Batch:
         frames: int = FRAMES,
         **fields: Any,
     ) -> Path:
-        """Write one finished video and return its manifest; further fields go into the manifest."""
+        """Write one finished video and return its manifest; `fields` are added to the manifest."""
         maps, manifest = self.write_data(
             number, prompt=prompt, words=words, tensors=tensors, source=source, frames=frames
         )
         return write_manifest(manifest, **{"attention": [str(maps.relative_to(manifest.parent))], **fields})
 
     def add_full(self, number: int = 1, /, *, prompt: int = 1, words: Sequence[str] = ("kiss",), **fields: Any) -> Path:
-        """Write one finished video whose manifest has every field of the contract."""
+        """Write one finished video whose manifest has every field of the contract; return the manifest."""
         maps, manifest = self.write_data(number, prompt=prompt, words=words)
         source = manifest.with_name(f"video_{number:03d}.mp4")
         files = {str(path.relative_to(manifest.parent)): file_record(path) for path in (source, maps)}
@@ -181,7 +181,7 @@ class Batch:
         source: bool = True,
         frames: int = FRAMES,
     ) -> tuple[Path, Path]:
-        """Write all of a video but its manifest; return the tensor file, and where the manifest belongs."""
+        """Write all files of a video except its manifest; return the tensor file and the future manifest's path."""
         folder = self.prompt(prompt)
         if source:
             write_source_video(folder / f"video_{number:03d}.mp4", frames=frames)
@@ -193,7 +193,7 @@ class Batch:
 def full_fields(
     number: int, prompt: int, words: Sequence[str], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return every field of a manifest, with values that are true of what `Batch` writes: `files` video first."""
+    """Return every field of a manifest, with values that match what `Batch` writes; `files` has the video first."""
     names = list(files)
     text = f"a {' and a '.join(words)}"
     spans = [text.index(f"a {word}") + 2 for word in words]
@@ -249,7 +249,7 @@ def full_fields(
 
 
 def write_receipt(manifest: Path, error: str | None = None, *, attempts: int = 1, batch: Path | None = None) -> Place:
-    """Write the receipt that a watcher with default settings writes: rendered, or failed after so many attempts."""
+    """Write the receipt of a watcher with default settings: rendered, or failed `attempts` times with `error`."""
     read = read_manifest(manifest)
     place = Place(manifest, read.video_id, (batch or manifest.parent) / OUTPUT_DIRECTORY)
     fingerprint = Fingerprint.of(read.sha256, Visualization(), None, read.inputs())
@@ -263,7 +263,7 @@ def write_receipt(manifest: Path, error: str | None = None, *, attempts: int = 1
 
 
 def read_receipt(manifest: Path) -> dict[str, Any] | None:
-    """Return the receipt of a video by its manifest, or None."""
+    """Return the receipt of the video with this manifest, or None."""
     for path in sorted((manifest.parent / "attention_videos").glob("*.rendered.json")):
         receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if receipt["manifest"] == manifest.name:
@@ -272,19 +272,19 @@ def read_receipt(manifest: Path) -> dict[str, Any] | None:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20.0, about: str = "") -> Any:
-    """Ask again and again until the answer is true, and return it; fail after so many seconds."""
+    """Poll a condition until it is true and return its value; fail after `seconds`."""
     limit = time.monotonic() + seconds
     while True:
-        answer = condition()
-        if answer:
-            return answer
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > limit:
             raise AssertionError(f"not within {seconds:g} s: {about or condition}")
         time.sleep(0.01)
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -293,13 +293,13 @@ def is_running(pid: int) -> bool:
 
 
 def call(work: tuple[Any, ...], results: "Connection[Any, Any]") -> None:
-    """Call a function of a module in a process of the fork server's, and send what it returns."""
+    """Call a module-level function in a process of the fork server, and send its result."""
     function, *arguments = work
     results.send(function(*arguments))
 
 
 def called_in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function of a module returns in a process of its own."""
+    """Return the result of a module-level function, called in a separate process."""
     server = ForkServer(call)
     try:
         _, results = server.start((function, *arguments))
@@ -311,13 +311,13 @@ def called_in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @contextmanager
 def few_descriptors(free: int) -> Iterator[None]:
-    """Leave this process only so many more file descriptors, for the time of the context."""
-    gc.collect()  # files that nobody holds any more would be closed later, and leave room
+    """Leave this process only `free` unused file descriptors for the duration of the context."""
+    gc.collect()  # unreferenced files would otherwise be closed later and free descriptors
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
     with contextlib.ExitStack() as files:
         last = -1
-        while last < highest:  # a limit is one of numbers: nothing may be free below it
+        while last < highest:  # the limit is on descriptor numbers, so none below it may stay free
             last = files.enter_context(Path(os.devnull).open("rb")).fileno()
         resource.setrlimit(resource.RLIMIT_NOFILE, (last + 1 + free, before[1]))
         try:
@@ -327,13 +327,13 @@ def few_descriptors(free: int) -> Iterator[None]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without settings of the two programs, and with some variables more."""
+    """Return this process's environment without settings of the two programs, plus `variables`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("ATTNWATCH_", "GENERATOR_"))}
     return {**kept, **variables}
 
 
 def attnwatch(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `attnwatch` to its end."""
+    """Run `attnwatch` to completion."""
     return subprocess.run(
         [sys.executable, "-m", "attnwatch", *map(str, arguments)],
         cwd=cwd,
@@ -354,7 +354,7 @@ def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int,
 
 
 class Watcher:
-    """The daemon as a process of its own, its log in a file."""
+    """The daemon as a separate process that logs to a file."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process = process
@@ -362,19 +362,19 @@ class Watcher:
 
     @property
     def log(self) -> str:
-        """Everything that it has said."""
+        """Everything it has logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, text: str, seconds: float = 20.0) -> None:
-        """Wait until the log has a text."""
+        """Wait until the log contains a text."""
 
-        def said() -> bool:
+        def logged() -> bool:
             if text in self.log:
                 return True
             assert self.process.poll() is None, f"ended with {self.process.returncode} before {text!r}:\n{self.log}"
             return False
 
-        wait_until(said, seconds, f"{text!r} in the log")
+        wait_until(logged, seconds, f"{text!r} in the log")
 
     def stop(self, number: int, seconds: float = 20.0) -> int:
         """Send a signal and return the exit code."""
@@ -384,7 +384,7 @@ class Watcher:
 
 @contextmanager
 def watching(*arguments: object, log: Path, cwd: Path | None = None, **variables: str) -> Iterator[Watcher]:
-    """Start the daemon for the time of the context."""
+    """Run the daemon for the duration of the context."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "attnwatch", *map(str, arguments)],
@@ -402,7 +402,7 @@ def watching(*arguments: object, log: Path, cwd: Path | None = None, **variables
 
 
 def brightest(picture: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return the row and column of the centre of mass of what is bright in a grey picture."""
+    """Return the row and column of the centre of mass of the bright parts of a grey picture."""
     weights = np.clip(picture.astype(float) - picture.mean(), 0, None)
     total = weights.sum() or math.nan
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]

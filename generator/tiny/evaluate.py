@@ -1,7 +1,7 @@
 """``python -m generator.tiny.evaluate``: measure whether attention is where the objects are.
 
-The real generator makes videos and the real watcher renders them, both as processes; then their files are read back. In
-addition, the transformer denoises noised clips of known scenes, whose masks are exact. Prompts and scenes are not in the
+The real generator makes videos and the real watcher renders them, both as processes; then their files are read back.
+The transformer also denoises noised clips of known scenes, whose masks are exact. Prompts and scenes are not in the
 training data. All measures use the mean over all layers, heads and steps.
 """
 

@@ -1,4 +1,4 @@
-"""Other ways to the same pictures, for comparison: a matplotlib figure per frame, and RGB as with OpenCV."""
+"""Baselines that make the same pictures: a matplotlib figure per frame, and RGB frames as with OpenCV."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def _encoder(path: Path, source: VideoSource, width: int, height: int) -> Encode
 
 
 def figure_per_frame(manifest: Path, folder: Path) -> None:
-    """Draw, for each frame, a figure with the map and one with the overlay, as the older form of the system did."""
+    """Draw a figure with the map and one with the overlay for each frame, as the predecessor of this system did."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -67,7 +67,7 @@ def figure_per_frame(manifest: Path, folder: Path) -> None:
 
 
 def rgb_frames(manifest: Path, folder: Path) -> None:
-    """Resize the map, colour it by a table, blend in RGB, convert: the usual way with OpenCV, here with swscale."""
+    """Resize, colour with a table, blend in RGB, convert to YUV: the usual OpenCV method, here with swscale."""
     from matplotlib import colormaps
 
     source, shares = _prepared(manifest)

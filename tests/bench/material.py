@@ -1,4 +1,4 @@
-"""What is measured with: videos with texture and motion like generated ones, and attention that moves."""
+"""Benchmark inputs: videos with texture and motion like generated ones, and attention that moves."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ STEPS, STRIDE = 50, 4
 
 
 def write_video(path: Path, width: int, height: int, frames: int) -> None:
-    """Pan over a picture with detail at all scales (1/f), with a moving disc and a little grain."""
+    """Write a video that pans over a picture with detail at all scales (1/f), with a moving disc and a little grain."""
     rng = np.random.default_rng(7)
     wide = _one_over_f(rng, height + 64, width + 256)
     rows, columns = np.mgrid[:height, :width]
@@ -46,7 +46,7 @@ def _one_over_f(rng: np.random.Generator, height: int, width: int) -> npt.NDArra
 def attention(
     width: int, height: int, frames: int, *, layers: int = 1, heads: int = 1, steps: int = STEPS
 ) -> npt.NDArray[np.float16]:
-    """Return `[step, layer, head, frame, row, column]`: a blob on its way, and noise that steps share in part."""
+    """Return `[step, layer, head, frame, row, column]`: a moving blob, plus noise that steps partly share."""
     grid = ((frames - 1) // STRIDE + 1, height // 16, width // 16)
     rng = np.random.default_rng(3)
     rows, columns = np.mgrid[: grid[1], : grid[2]]
@@ -64,7 +64,7 @@ def attention(
 
 
 def write_case(folder: Path, size: tuple[int, int], frames: int, words: int, videos: int = 1) -> list[Path]:
-    """Write finished videos and return their manifests."""
+    """Write `videos` finished videos with `words` tracked words each; return their manifests."""
     manifests = []
     folder.mkdir(parents=True, exist_ok=True)
     first = folder / "video_001.mp4"

@@ -1,4 +1,4 @@
-"""How is measured: CPU seconds, alternating, medians; whole programs with all their processes; peak memory."""
+"""Measures medians of alternating runs: CPU time, wall time, CPU time of whole programs; and peak memory."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True)
 class Ratio:
-    """Two medians, measured in turns: what is judged, and what it is compared with, in seconds."""
+    """Medians of alternating runs, in seconds: the work that is judged and the reference."""
 
     work: float
     reference: float
@@ -26,7 +26,7 @@ class Ratio:
 
 
 def alternate(work: Callable[[], float], reference: Callable[[], float], runs: int = 5) -> Ratio:
-    """Measure both in turns, after one of each that does not count."""
+    """Measure both alternately, after one warm-up run of each."""
     work()
     reference()
     pairs = [(work(), reference()) for _ in range(runs)]
@@ -34,22 +34,22 @@ def alternate(work: Callable[[], float], reference: Callable[[], float], runs: i
 
 
 def cpu_seconds(action: Callable[[], object]) -> float:
-    """Return the CPU time that an action takes in this process, all threads together."""
+    """Return the CPU time of an action in this process, over all threads."""
     start = time.process_time()
     action()
     return time.process_time() - start
 
 
 def wall_seconds(action: Callable[[], object]) -> float:
-    """Return the time that an action takes."""
+    """Return the elapsed time of an action."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def program_cpu_seconds(arguments: Sequence[str]) -> float:
-    """Return the CPU time of a program and of every process that it started, orphans included."""
-    # As after any installation: from its second start on a program is not compiled from its sources again.
+    """Return the CPU time of a Python module run as a program, and of all its descendants, orphans included."""
+    # Allow bytecode caches, as in any installation, so that sources are not compiled at every start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -64,8 +64,8 @@ def program_cpu_seconds(arguments: Sequence[str]) -> float:
 
 
 def peak_megabytes(code: str, *arguments: str) -> float:
-    """Return the peak resident memory of a Python process that runs some code."""
-    # VmHWM, not getrusage: the latter starts at what the process that forked it had.
+    """Return the peak resident memory, in MiB, of a Python process that runs `code`."""
+    # VmHWM, not getrusage: the latter starts at the value of the parent that forked the process.
     tail = "\nprint(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
     run = subprocess.run([sys.executable, "-c", code + tail, *arguments], check=True, capture_output=True, text=True)
     return int(run.stdout.split()[-1]) / 1024

@@ -1,4 +1,4 @@
-"""`make bench`: what rendering costs over its floor, as a table and as JSON."""
+"""`make bench`: the cost of rendering relative to its floor, as a table and as JSON."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ Frames = dict[str, list[tuple[av.VideoFrame, int, int]]]
 
 
 def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> None:
-    """Render attention and overlay, in this process."""
+    """Render the attention and overlay videos in this process."""
     settings = Visualization(quality=quality, generate_aggregated=False)
     render_outputs(read_manifest(manifest), settings, folder, threads=threads)
 
 
 @contextmanager
 def recorded(frames: Frames) -> Iterator[None]:
-    """Keep every frame that is encoded inside."""
+    """Record every frame that is encoded within the context."""
     write = Encoder.write
 
     def keep(self: Encoder, frame: av.VideoFrame, pts: int, duration: int) -> None:
@@ -46,7 +46,7 @@ def recorded(frames: Frames) -> Iterator[None]:
 
 
 def floor(video: Path, frames: Frames, folder: Path, quality: Quality) -> None:
-    """Do what cannot be avoided: decode the source once and encode the very same frames."""
+    """Do the unavoidable work: decode the source once and encode the same frames that rendering encodes."""
     source = VideoSource(video)
     for _ in source.frames():
         pass
@@ -55,7 +55,7 @@ def floor(video: Path, frames: Frames, folder: Path, quality: Quality) -> None:
 
 
 def encode(path: Path, timeline: Timeline, pictures: list[tuple[av.VideoFrame, int, int]], quality: Quality) -> None:
-    """Encode pictures with the settings of the renderer."""
+    """Encode pictures with the renderer's encoder settings."""
     with Encoder(
         path,
         width=timeline.width,
@@ -70,7 +70,7 @@ def encode(path: Path, timeline: Timeline, pictures: list[tuple[av.VideoFrame, i
 
 
 def over_floor(manifest: Path, folder: Path, quality: Quality, runs: int = 5) -> Ratio:
-    """Compare rendering with its floor, in CPU seconds."""
+    """Compare rendering with its floor, in CPU time."""
     frames: Frames = {}
     with recorded(frames):
         render(manifest, folder, quality)
@@ -83,18 +83,18 @@ def over_floor(manifest: Path, folder: Path, quality: Quality, runs: int = 5) ->
 
 
 def qualities(folder: Path) -> Iterator[Row]:
-    """One word at every quality, and at 720p."""
+    """Measure one word at every quality, and at 720p."""
     bars: dict[Quality, float] = {"fast": 1.20, "balanced": 1.10, "high": 1.10}
     (manifest,) = write_case(folder / "sd", SD, FRAMES, words=1)
     for quality, bar in bars.items():
-        runs = 3 if quality == "high" else 5  # one takes half a minute
+        runs = 3 if quality == "high" else 5  # a run at high quality takes half a minute
         yield row(f"832x480, {quality}, 1 word: over floor", over_floor(manifest, folder, quality, runs), bar)
     (manifest,) = write_case(folder / "hd", HD, FRAMES, words=1)
     yield row("1280x720, fast, 1 word: over floor", over_floor(manifest, folder, "fast"), 1.20)
 
 
 def parallel(folder: Path) -> Iterator[Row]:
-    """Eight words with two workers against one with one: wall time per word."""
+    """Compare the wall time per word: eight words on two threads, and one word on one."""
     (eight,) = write_case(folder / "eight", SD, FRAMES, words=8)
     (one,) = write_case(folder / "one", SD, FRAMES, words=1)
     ratio = alternate(
@@ -105,7 +105,7 @@ def parallel(folder: Path) -> Iterator[Row]:
 
 
 def whole_program(folder: Path) -> Iterator[Row]:
-    """`attnwatch ROOT --once`, start-up and all processes included, over the floor of its outputs."""
+    """Compare `attnwatch ROOT --once`, with start-up and all its processes, with the floor of its outputs."""
     root = folder / "program"
     manifests = write_case(root, SD, FRAMES, words=2, videos=3)
     frames: Frames = {}
@@ -144,7 +144,7 @@ for path in sys.argv[2:]:
 
 
 def per_head(folder: Path) -> Iterator[Row]:
-    """Reduce 30 layers x 12 heads x 20 steps, against reading the file through once."""
+    """Compare averaging 30 layers x 12 heads x 20 steps with reading the file once."""
     path = folder / "heads" / "maps.safetensors"
     write_tensors(path, {"word": attention(*SD, FRAMES, layers=30, heads=12, steps=20)})
     manifest = write_manifest(path.with_name("video_001.complete.json"))
@@ -167,7 +167,7 @@ def per_head(folder: Path) -> Iterator[Row]:
 
 
 def memory(folder: Path) -> Iterator[Row]:
-    """Peak memory of a worker, with few and many words and videos."""
+    """Measure the peak memory of a worker with few and many words and videos."""
     for name, words, videos in (("1 word", 1, 1), ("8 words", 8, 1), ("4 videos", 1, 4)):
         manifests = write_case(folder / f"memory_{words}_{videos}", SD, FRAMES, words, videos)
         found = peak_megabytes(RENDER, str(folder), *map(str, manifests))
@@ -175,7 +175,7 @@ def memory(folder: Path) -> Iterator[Row]:
 
 
 def baselines(folder: Path) -> Iterator[Row]:
-    """The same two outputs by other ways, over this one."""
+    """Compare other methods of making the same two outputs with this one."""
     (manifest,) = write_case(folder / "baseline", SD, FRAMES, words=1)
     ways: dict[str, Callable[[Path, Path], None]] = {
         "a matplotlib figure per frame": figure_per_frame,

@@ -1,4 +1,4 @@
-"""The tables that benchmarks print line by line, and write as JSON. Nothing in them passes or fails."""
+"""Prints benchmark tables row by row and writes them as JSON. No row passes or fails."""
 
 import json
 import os
@@ -14,7 +14,16 @@ from tests.bench.measure import Ratio
 
 @dataclass(frozen=True)
 class Row:
-    """One line; `bar` is what is aimed at, None where a figure is only reported; `found` is None if not measured."""
+    """One row of a table.
+
+    Attributes:
+        what: description of what was measured.
+        found: the measured value; None if it was not measured.
+        bar: the highest value aimed at; None if the figure is only reported.
+        unit: unit of both.
+        detail: the values behind the figure.
+
+    """
 
     what: str
     found: float | None
@@ -27,12 +36,12 @@ Part = Callable[[Path], Iterator[Row]]
 
 
 def row(what: str, ratio: Ratio, bar: float | None) -> Row:
-    """Make a line from a ratio."""
+    """Return the row of a ratio."""
     return Row(what, ratio.value, bar, detail=f"{ratio.work:.3f} s / {ratio.reference:.3f} s")
 
 
 def print_table(parts: Sequence[Part], default: str, versions: str) -> None:
-    """Print the lines of all parts, or of those that the command line names: `[bench.json [part ...]]`."""
+    """Print the rows of all parts, or of those named on the command line: `[bench.json [part ...]]`."""
     target = Path(sys.argv[1] if len(sys.argv) > 1 else default)
     chosen = [part for part in parts if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]
     rows = []

@@ -1,6 +1,6 @@
-"""Run the scenarios and print their table: `python -m tests.chaos [--quick] [--json FILE] [scenario ...]`.
+"""Run scenarios and print a table of figures: `python -m tests.chaos [--quick] [--json FILE] [scenario ...]`.
 
-Fails when a bar is missed.
+The exit code is 1 if a figure misses its bar.
 """
 
 import argparse
@@ -25,13 +25,13 @@ LONGEST_DETAIL = 200
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little of everything, as in `make test`")
-    parser.add_argument("--json", type=Path, default=Path("chaos.json"), help="where the figures go")
+    parser.add_argument("--quick", action="store_true", help="run at small scale, as in `make test`")
+    parser.add_argument("--json", type=Path, default=Path("chaos.json"), help="write the figures to this file")
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - set(SCENARIOS):
-        parser.error(f"found {', '.join(sorted(unknown))}; expected some of: {', '.join(SCENARIOS)}")
-    # An end from outside is an exit like any other, so that no daemon is left behind.
+        parser.error(f"found {', '.join(sorted(unknown))}; expected any of: {', '.join(SCENARIOS)}")
+    # SIGTERM exits through `finally` blocks, so that no daemon is left behind.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(TERMINATED))
     scale = Scale.QUICK if arguments.quick else Scale.FULL
     chosen = [name for name in SCENARIOS if name in (arguments.scenarios or SCENARIOS)]
@@ -48,9 +48,9 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one scenario; its lines as in the JSON file.
+    """The result of one scenario, with its lines as in the JSON file.
 
-    The load of the machine in the minute before tells how far durations can be trusted.
+    `load` is the machine's load average before it started: durations measured under load are unreliable.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Result:
 
 
 def run(name: str, scenario: Scenario, scale: Scale) -> Result:
-    """Run one scenario in a folder of its own; one that breaks is a miss."""
+    """Run one scenario in its own folder; an exception counts as a missed figure."""
     load, start = os.getloadavg()[0], time.monotonic()
     lines: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix=f"attnwatch-chaos-{name}-", ignore_cleanup_errors=True) as folder:
@@ -73,12 +73,12 @@ def run(name: str, scenario: Scenario, scale: Scale) -> Result:
             lines.append(record(broken))
             say(f"{name:<12} {text(broken)}")
     result = Result(name, round(time.monotonic() - start, 1), round(load, 1), lines)
-    say(f"{name:<12} took {result.seconds:.0f} s; load of the machine before it: {result.load}")
+    say(f"{name:<12} took {result.seconds:.0f} s; load average before it: {result.load}")
     return result
 
 
 def text(line: Line) -> str:
-    """Return the line of the table."""
+    """Return a line of the table as text."""
     if isinstance(line, Skipped):
         return f"{line.what:<76} {'skipped':>12}  {line.reason}"
     values = (f"{value:,.3f}".rstrip("0").rstrip(".") for value in (line.found, line.bar))
@@ -89,12 +89,12 @@ def text(line: Line) -> str:
 
 
 def record(line: Line) -> dict[str, object]:
-    """Return the line for the JSON file."""
+    """Return a line of the table for the JSON file."""
     return {**asdict(line), "met": line.met} if isinstance(line, Figure) else asdict(line)
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Broken and hostile videos, each with what should come of it."""
+"""Broken and hostile videos, each with its expected result."""
 
 import json
 import os
@@ -24,19 +24,19 @@ RENDERED, FAILED, EITHER = {"rendered"}, {"failed"}, {"rendered", "failed"}
 MAPS = "maps.safetensors"
 VIDEO = "video_001.mp4"
 MARKER = "video_001.complete.json"
-LATE = 2.0  # seconds by which data follow their marker
+LATE = 2.0  # seconds by which the data follow their completion marker
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One video that is not as it should be.
+    """One broken or hostile video.
 
     Attributes:
         name: what is wrong with it.
-        manifest: where its marker is.
-        expected: the statuses that are right.
-        words: of which at least one must be in the error.
-        later: what happens after the daemon has started.
+        manifest: path of its completion marker.
+        expected: acceptable statuses.
+        words: the error must contain at least one of them.
+        later: called after the daemon has started.
 
     """
 
@@ -50,15 +50,15 @@ class Case:
         return self.name
 
     def is_settled(self, receipt: dict[str, Any] | None) -> bool:
-        """Tell whether the daemon is done with it."""
+        """Return whether the daemon has finished with it."""
         return receipt is not None and receipt["next_attempt"] is None
 
     def is_wrong(self, receipt: dict[str, Any] | None) -> bool:
-        """Tell whether something else came of it than what should."""
+        """Return whether its status is not an expected one."""
         return receipt is None or receipt["status"] not in self.expected
 
     def is_dark(self, receipt: dict[str, Any] | None) -> bool:
-        """Tell whether it failed with an error that does not name what is wrong."""
+        """Return whether it failed with an error that does not name what is wrong."""
         if receipt is None or receipt["status"] != "failed":
             return False
         error = receipt["attempts"][-1]["error"]
@@ -68,7 +68,7 @@ class Case:
 def make_cases(
     root: Path, outside: Path, *, truncated: int, flipped: int, bomb: int
 ) -> tuple[list[Case], list[Skipped]]:
-    """Write all cases below a folder, and what they must not touch into another."""
+    """Write all cases below `root`, and files that no case may cause to be opened into `outside`."""
     outside.mkdir()
     write_tensors(outside / MAPS, {"kiss": blob_maps()})
     write_source_video(outside / VIDEO)
@@ -88,7 +88,7 @@ def make_cases(
 
 
 class _Maker:
-    """Writes one video per call, whole but for what the caller changes."""
+    """Writes one video per call, valid except for what the caller changes."""
 
     def __init__(self, root: Path, outside: Path) -> None:
         self._root = root
@@ -113,7 +113,7 @@ class _Maker:
         maps: bytes | None = None,
         **fields: Any,
     ) -> Case:
-        """Write a video, with other bytes for its tensors, and its manifest."""
+        """Write a video and its manifest, with `maps` as the content of its tensor file if given."""
         folder = self.folder(name)
         if maps is not None:
             (folder / MAPS).write_bytes(maps)
@@ -131,7 +131,7 @@ def _damaged(maker: _Maker, truncated: int, flipped: int) -> Iterator[Case]:
         yield maker.case(f"truncated_{index:03d}_at_{offset}", FAILED, maps=maker.whole[:offset])
     for index in range(flipped):
         data = bytearray(maker.whole)
-        # Every other one in the header, where it changes most.
+        # Every other bit is in the header, where it does the most damage.
         place = maker.random.randrange(200 if index % 2 else size)
         data[place] ^= 1 << maker.random.randrange(8)
         yield maker.case(f"flipped_{index:03d}_at_{place}", EITHER, words=(MAPS, "kiss"), maps=bytes(data))
@@ -153,7 +153,7 @@ def _values(maker: _Maker) -> Iterator[Case]:
     for shape in ((3,), (2, 1, 1, 3, 6), (2, 1, 1, 3, 6, 0), (1,) * 9):
         yield maker.case(f"shape_{'_'.join(map(str, shape))}", FAILED, maps=_tensors(kiss=np.zeros(shape, np.float32)))
     yield maker.case("integers", FAILED, maps=_tensors(kiss=np.ones(good.shape, np.int64)))
-    # A sparse file: 400 MB that take no room.
+    # A sparse file: 400 MB that take no disk space.
     side = 10_000
     header = _header({"kiss": {"dtype": "F32", "shape": [1, 1, 1, 1, side, side], "data_offsets": [0, 4 * side**2]}})
     case = maker.case("ten_thousand_square", EITHER, maps=header)
@@ -178,7 +178,7 @@ def _lying(maker: _Maker, bomb: int) -> Iterator[Case]:
 
 
 class _Touch:
-    """Pickled, it makes a folder when it is loaded."""
+    """Creates a folder when its pickle is loaded."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -256,7 +256,7 @@ def _videos(maker: _Maker) -> Iterator[Case]:
 
 
 def _video_without_frames(path: Path) -> bytes:
-    """Write the header of a video and nothing after it."""
+    """Return a video file that consists of a header only."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "empty_moov+frag_keyframe"}) as container:
         stream = container.add_stream("libx264", rate=16)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"

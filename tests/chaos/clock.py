@@ -1,4 +1,4 @@
-"""A system clock that jumps, for one program: `time.time` and `datetime.now` are shifted by what a file says."""
+"""Shifts the system clock as one program sees it: `time.time` and `datetime.now` are offset by seconds in a file."""
 
 import datetime
 import time
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def shift(file: str) -> None:
-    """Shift the clock of this process from now on by the number of seconds in the file, which may change at any time.
+    """Shift the clock of this process by the number of seconds in a file, which may change at any time.
 
-    To be called before whoever uses `datetime` imports it.
+    Call this before any module that uses `datetime` is imported.
     """
     path, real_time, real_datetime = Path(file), time.time, datetime.datetime
 
@@ -27,7 +27,7 @@ def shift(file: str) -> None:
 
 
 def set_shift(path: Path, seconds: float) -> None:
-    """Let the clock jump."""
+    """Set the shift of the clock, in seconds."""
     temporary = path.with_suffix(".tmp")
     temporary.write_text(str(seconds))
     temporary.rename(path)

@@ -1,4 +1,4 @@
-"""What a scenario returns: figures with their bars, or why a part of it cannot run here."""
+"""Results of a scenario: figures with their bars, and parts that cannot run on this machine."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -12,13 +12,13 @@ _NAMED = 3
 
 
 class Scale(Enum):
-    """How much of everything: `quick` for every change, `full` as the bars are stated."""
+    """Scale of a scenario: `quick` for every change, `full` for the stated bars."""
 
     QUICK = "quick"
     FULL = "full"
 
     def pick(self, quick: _T, full: _T) -> _T:
-        """Return the one of two values that belongs to this scale."""
+        """Return the value for this scale."""
         return quick if self is Scale.QUICK else full
 
 
@@ -27,12 +27,12 @@ class Figure:
     """One measured value.
 
     Attributes:
-        what: what was measured, in words.
-        found: the value.
-        bar: what it may be at most.
-        unit: of both.
-        timed: it depends on how busy the machine is, so that only `make chaos` judges it.
-        detail: what helps to understand a miss.
+        what: description of what was measured.
+        found: the measured value.
+        bar: the highest acceptable value.
+        unit: unit of both.
+        timed: whether the value depends on the machine's load; only `make chaos` judges such figures.
+        detail: context that explains a miss.
 
     """
 
@@ -45,13 +45,13 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the bar is kept; a value that could not be had (NaN) keeps none."""
+        """Whether the value meets the bar; a missing value (NaN) does not."""
         return self.found <= self.bar
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A part that cannot run here, and what it would need."""
+    """A part that cannot run on this machine, and what it needs."""
 
     what: str
     reason: str
@@ -62,17 +62,17 @@ Scenario: TypeAlias = Callable[[Path, Scale], Iterator[Line]]
 
 
 def seconds(what: str, found: float, bar: float, detail: str = "") -> Figure:
-    """Make a figure of a duration."""
+    """Return a figure for a duration."""
     return Figure(what, found, bar, "s", timed=True, detail=detail)
 
 
 def none_of(what: str, found: Iterable[object]) -> Figure:
-    """Make a figure that counts what there should be none of, each once, and names the first ones."""
+    """Return a figure that counts distinct items, of which there should be none, and names the first few."""
     different = list(dict.fromkeys(map(str, found)))
     return Figure(what, len(different), 0, detail=", ".join(different[:_NAMED]))
 
 
 def missing_tool(*names: str) -> str | None:
-    """Return why programs cannot be used, or None if all are there."""
+    """Return which programs are missing, as a reason to skip, or None."""
     absent = [name for name in names if shutil.which(name) is None]
     return f"needs {', '.join(absent)} on the PATH" if absent else None

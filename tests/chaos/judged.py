@@ -1,4 +1,4 @@
-"""A scenario as a test: everything but durations is judged."""
+"""Runs a scenario as a test; durations are not judged."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.chaos.figures import Figure, Scale, Scenario, Skipped
 
 
 def judge(scenario: Scenario, folder: Path) -> None:
-    """Run the quick version; durations depend on what else the machine does, `make chaos` judges them."""
+    """Run the quick version and assert every figure except durations, which depend on the machine's load."""
     lines = list(scenario(folder, Scale.QUICK))
     figures = [line for line in lines if isinstance(line, Figure)]
     missed = [line for line in figures if not line.timed and not line.met]

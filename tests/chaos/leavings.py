@@ -1,4 +1,4 @@
-"""What lies in a tree of outputs: whole videos, valid receipts, and nothing else."""
+"""Checks a tree of outputs: videos must be complete, receipts valid, and nothing else may be left."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _VALID = jsonschema.Draft202012Validator(json_schema("receipt"))
 
 
 class Tearing:
-    """Looks again and again at the videos under final names; each state of a file is decoded once."""
+    """Looks repeatedly for incomplete videos under final names; decodes each state of a file once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -24,7 +24,7 @@ class Tearing:
         self.torn: set[Path] = set()
 
     def look(self) -> None:
-        """Look at what is new since the last time."""
+        """Check the videos that are new or changed since the last call."""
         for path in videos(self._root):
             try:
                 status = path.stat()
@@ -32,7 +32,7 @@ class Tearing:
                 if state not in self._seen and not is_whole(path):
                     self.torn.add(path)
             except FileNotFoundError:
-                continue  # replaced or removed meanwhile
+                continue  # replaced or removed in the meantime
             self._seen.add(state)
 
 
@@ -42,14 +42,14 @@ def videos(root: Path) -> Iterator[Path]:
 
 
 def _rendered(root: Path) -> Iterator[Path]:
-    """Yield every file in folders of outputs but the hidden ones; folders that vanish meanwhile are no error."""
+    """Yield every file in output folders that is not hidden; a folder that vanishes meanwhile is not an error."""
     for folder, _, files in os.walk(root):
         if folder.endswith("attention_videos"):
             yield from (Path(folder, name) for name in files if not name.startswith("."))
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a video is one of the stubs', complete, or can be decoded to its last frame."""
+    """Return whether a video is complete: a whole file of the stubs, or decodable to its last frame."""
     data = path.read_bytes()
     if data[:5] == TINY[:5]:
         return data == TINY
@@ -62,7 +62,7 @@ def is_whole(path: Path) -> bool:
 
 
 def hidden(root: Path) -> list[Path]:
-    """Return what is unfinished: everything with a hidden name but the daemons' own folder."""
+    """Return unfinished files: everything with a hidden name except the daemons' own folder."""
     found = []
     for folder, folders, files in os.walk(root):
         if ".attnwatch" in folders:
@@ -72,7 +72,7 @@ def hidden(root: Path) -> list[Path]:
 
 
 def receipts(root: Path) -> dict[Path, dict[str, Any]]:
-    """Return the receipts below a folder, by the manifest that each is of."""
+    """Return the receipts below a folder, by manifest."""
     found = {}
     for path in _rendered(root):
         if not path.name.endswith(".rendered.json"):
@@ -83,12 +83,12 @@ def receipts(root: Path) -> dict[Path, dict[str, Any]]:
 
 
 def faults(root: Path, manifests: Iterable[Path], status: str = "rendered") -> dict[str, list[object]]:
-    """Compare a tree that should be done with its manifests.
+    """Compare a tree in which everything should be done with its manifests.
 
     Returns:
-        `lost`: videos without a receipt of this status; `torn`: videos that are not whole; `invalid`: receipts that
-        the schema refuses or whose outputs differ from what is there; `stray`: videos that no receipt names;
-        `unfinished`: hidden files.
+        `lost`: videos without a receipt of this status; `torn`: incomplete videos; `invalid`: receipts that the schema
+        rejects, and outputs that are missing or differ in size; `stray`: videos that no receipt names; `unfinished`:
+        hidden files.
 
     """
     known = receipts(root)

@@ -1,4 +1,4 @@
-"""Finished videos by the thousand: one video and one tensor file, linked wherever they are needed."""
+"""Makes thousands of finished videos from one video and one tensor file, hard-linked where they are needed."""
 
 import errno
 import itertools
@@ -15,10 +15,10 @@ MAPS = "attention_maps/vid{number:03d}.safetensors"
 
 
 class Material:
-    """Makes videos of one kind.
+    """Makes videos of one size and length.
 
     Args:
-        folder: where the originals lie, on the file system of the trees that are made of them.
+        folder: folder for the originals, on the same file system as the trees that link to them.
 
     """
 
@@ -28,7 +28,7 @@ class Material:
         self._maps = write_tensors(folder / "maps.safetensors", {"kiss": blob_maps(steps=1)})
 
     def place(self, folder: Path, number: int = 1) -> Path:
-        """Put all of a video into a folder but its manifest; return where that belongs."""
+        """Link all files of a video except its manifest into a folder; return the path of the manifest to come."""
         maps = folder / MAPS.format(number=number)
         maps.parent.mkdir(parents=True, exist_ok=True)
         _link(self._video, folder / f"video_{number:03d}.mp4")
@@ -36,7 +36,7 @@ class Material:
         return folder / f"video_{number:03d}.complete.json"
 
     def mark(self, manifest: Path, prompt: str | None = None, **fields: object) -> Path:
-        """Write the manifest of a video, as the contract wants it."""
+        """Write the manifest of a video atomically, as the contract requires."""
         hidden = prepare(manifest, prompt, **fields)
         hidden.rename(manifest)
         return manifest
@@ -46,19 +46,19 @@ class Material:
         return self.mark(self.place(folder, number), prompt, **fields)
 
     def add_many(self, root: Path, count: int, *, per_prompt: int = 10, prompt: str | None = None) -> list[Path]:
-        """Make a batch of many videos and return their manifests."""
+        """Make a batch of `count` videos and return their manifests."""
         return [
             self.add(root / "videos" / f"prompt_{index // per_prompt + 1:04d}", index % per_prompt + 1, prompt)
             for index in range(count)
         ]
 
     def add_trees(self, root: Path, count: int, prefix: str = "tree") -> list[Path]:
-        """Make as many batches of one video each."""
+        """Make `count` batches of one video each and return their manifests."""
         return [self.add(root / f"{prefix}_{index:05d}" / "videos" / "prompt_001") for index in range(count)]
 
 
 def prepare(manifest: Path, prompt: str | None = None, **fields: object) -> Path:
-    """Write a manifest under a hidden name: renaming it to its own marks the video as finished."""
+    """Write a manifest under a hidden name; renaming it to its final name marks the video as finished."""
     number = int(manifest.name.removesuffix(".complete.json").rpartition("_")[2])
     document = {
         "format": "attnwatch/1",
@@ -73,12 +73,12 @@ def prepare(manifest: Path, prompt: str | None = None, **fields: object) -> Path
 
 
 def receipt_path(manifest: Path) -> Path:
-    """Return where the receipt of a video of this material will lie."""
+    """Return the path of the receipt of a video made here."""
     return manifest.parent / "attention_videos" / f"{default_video_id(manifest)}.rendered.json"
 
 
 def multiply(folder: Path, copies: int) -> Iterator[Path]:
-    """Make a folder appear many times more, its files as links; yield the copies."""
+    """Copy a folder `copies` times, with hard links for its files; yield each copy."""
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     folders = sorted({path.parent for path in files})
     for index in range(1, copies + 1):
@@ -91,7 +91,7 @@ def multiply(folder: Path, copies: int) -> Iterator[Path]:
 
 
 def shuffled(paths: Iterable[Path]) -> Iterator[Path]:
-    """Take paths from both ends in turns: neighbours in time are none in the folder."""
+    """Yield paths alternately from both ends, so that consecutive paths are not neighbours in the folder."""
     listed = list(paths)
     half = len(listed) // 2
     pairs = itertools.zip_longest(listed[:half], reversed(listed[half:]))

@@ -1,4 +1,4 @@
-"""Processes as the kernel lists them: whose they are, what they use, whether they are gone."""
+"""Processes as /proc lists them: which daemon they belong to, what they use, and whether they have ended."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-MARK = "CHAOS_MARK"  # a variable that every process inherits from the daemon, also one that has left its session
+MARK = "CHAOS_MARK"  # environment variable that every descendant of a daemon inherits, even in another session
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
@@ -16,47 +16,47 @@ _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 @dataclass(frozen=True)
 class Process:
-    """One process; a number that was given to another one meanwhile does not match."""
+    """One process, identified by pid and start time, so that a reused pid does not match."""
 
     pid: int
     started: int
 
     @classmethod
     def of(cls, pid: int) -> "Process | None":
-        """Return the process of this number, None if there is none or only a zombie."""
+        """Return the process with this pid, or None if there is none or it is a zombie."""
         fields = _stat(pid)
         return cls(pid, int(fields[19])) if fields and fields[0] not in "ZX" else None
 
     @property
     def is_running(self) -> bool:
-        """Whether it is still there."""
+        """Whether it is still running."""
         return Process.of(self.pid) == self
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it if it is still running."""
         if self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of it and of the children that it has waited for."""
+        """CPU time of the process and of the children that it has waited for."""
         fields = _stat(self.pid)
         return sum(int(field) for field in fields[11:15]) / _TICKS if fields else 0.0
 
     @property
     def proportional_bytes(self) -> int:
-        """Memory that it holds, shared pages divided by those who share them."""
+        """Proportional set size: its memory, with each shared page divided by the number of processes that share it."""
         return _kilobytes(self.pid, "smaps_rollup", "Pss:") * 1024
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory that it has held."""
+        """Peak resident memory."""
         return _kilobytes(self.pid, "status", "VmHWM:") * 1024
 
 
 def marked(mark: str) -> set[Process]:
-    """Return the processes that were started with this mark, and all that they started."""
+    """Return the processes that were started with this mark, and all their descendants."""
     wanted = f"{MARK}={mark}".encode()
     found = set()
     for path in Path("/proc").glob("[0-9]*/environ"):
@@ -69,7 +69,7 @@ def marked(mark: str) -> set[Process]:
 
 
 def wait_until_gone(processes: Iterable[Process], limit: float) -> set[Process]:
-    """Wait for processes to end; return those that are there after so many seconds."""
+    """Wait for processes to end; return those still running after `limit` seconds."""
     end = time.monotonic() + limit
     left = set(processes)
     while True:
@@ -80,7 +80,7 @@ def wait_until_gone(processes: Iterable[Process], limit: float) -> set[Process]:
 
 
 def kill_all(mark: str) -> None:
-    """End everything that carries a mark, also what it starts meanwhile."""
+    """Kill every process with a mark, including those started in the meantime."""
     while found := marked(mark):
         for process in found:
             process.kill()

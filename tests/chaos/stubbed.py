@@ -1,8 +1,8 @@
-"""`attnwatch` itself, with one thing changed: what a job renders is up to `tests.chaos.stubs`.
+"""The real `attnwatch`, except that `tests.chaos.stubs` decides what a job renders.
 
-The jobs' function is replaced when its module is loaded, in whatever process that is, so that everything around it
-(processes, limits, locks, receipts) is the real thing. `CHAOS_CLOCK` names a file with the number of seconds by which
-this process and its jobs see the system clock shifted; the machine's own clock is left alone.
+The rendering function is replaced when its module is loaded, in every process, so everything around it (processes,
+limits, locks, receipts) is real. `CHAOS_CLOCK` names a file with the number of seconds by which this process and its
+jobs see the system clock shifted; the machine's own clock is not changed.
 """
 
 import importlib.abc
@@ -18,7 +18,7 @@ RENDERING = "attnwatch.render.video"
 
 
 class _Replacing(importlib.abc.MetaPathFinder):
-    """Finds the module of the rendering as always, and replaces its function once it is loaded."""
+    """Finds the rendering module as usual, and replaces its function once it is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

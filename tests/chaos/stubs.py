@@ -1,6 +1,6 @@
-"""What a job does instead of rendering. The first word of a video's prompt chooses, `CHAOS_STUB` where there is none.
+"""What a job does instead of rendering, chosen by the first word of the video's prompt, or else by `CHAOS_STUB`.
 
-Every rendering notes its beginning and its end in the file `CHAOS_LOG`.
+Every rendering logs its start and its end to the file `CHAOS_LOG`.
 """
 
 import json
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Render = Callable[..., Any]
 
 TINY = b"chaos: a whole file begins\n" + b"." * 4096 + b"\nand ends here\n"
-UNLIMITED = 3 * 2**30  # bytes after which a job without a limit stops allocating by itself
+UNLIMITED = 3 * 2**30  # bytes after which a job that meets no limit stops allocating
 
 
 def note(event: str, manifest: "Manifest", **more: object) -> None:
-    """Add a line to the log, in one piece."""
+    """Append a line to the log in a single write."""
     entry = {"event": event, "at": time.monotonic_ns(), "pid": os.getpid(), "manifest": str(manifest.path.absolute())}
     line = json.dumps({**entry, **more}) + "\n"
     descriptor = os.open(os.environ["CHAOS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -34,7 +34,7 @@ def note(event: str, manifest: "Manifest", **more: object) -> None:
 
 
 def instead_of(real: Render) -> Render:
-    """Return what is called in place of `render_outputs`."""
+    """Return the replacement of `render_outputs`."""
 
     def render_outputs(manifest: "Manifest", settings: object, directory: Path, **options: object) -> object:
         note("start", manifest)
@@ -48,19 +48,19 @@ def instead_of(real: Render) -> Render:
 
 
 def tiny(_real: Render, manifest: "Manifest", directory: Path) -> object:
-    """Write two small files, each in two pieces."""
+    """Write two small files, each in two writes."""
     return _outputs(*(_write(_output(manifest, directory, kind), TINY) for kind in ("attention", "overlay")))
 
 
 def sleep(real: Render, manifest: "Manifest", directory: Path, duration: str) -> object:
-    """Write one file, wait, write the other."""
+    """Write one file, wait `duration` seconds, write the other."""
     first = _write(_output(manifest, directory, "attention"), TINY)
     time.sleep(float(duration))
     return _outputs(first, _write(_output(manifest, directory, "overlay"), TINY))
 
 
 def big(_real: Render, manifest: "Manifest", directory: Path, size: str) -> object:
-    """Write, after a moment, a file of so many bytes and the ordinary ones."""
+    """After a moment, write and delete a file of `size` bytes, then write the files of `tiny`."""
     time.sleep(0.5)
     with (directory / "ballast").open("wb") as file:
         for _ in range(int(size) // 65536):
@@ -70,7 +70,7 @@ def big(_real: Render, manifest: "Manifest", directory: Path, size: str) -> obje
 
 
 def real(real: Render, _manifest: "Manifest", _directory: Path, pause: str = "0") -> object:
-    """Render, with pauses around it that make the instants of interest longer."""
+    """Render, with pauses before and after that widen the windows for a kill."""
     time.sleep(float(pause) / 2)
     rendering = real()
     time.sleep(float(pause) / 2)
@@ -78,7 +78,7 @@ def real(real: Render, _manifest: "Manifest", _directory: Path, pause: str = "0"
 
 
 def hoard(real: Render, _manifest: "Manifest", _directory: Path, descriptors: str) -> object:
-    """Open so many files, then render."""
+    """Open `descriptors` files, then render."""
     held = [Path(os.devnull).open("rb") for _ in range(int(descriptors))]  # noqa: SIM115 - closed below
     try:
         return real()
@@ -88,7 +88,7 @@ def hoard(real: Render, _manifest: "Manifest", _directory: Path, descriptors: st
 
 
 def hang(_real: Render, manifest: "Manifest", _directory: Path) -> object:
-    """Ignore SIGTERM for ever, with a child, a child in a session of its own, and one whose parent has ended."""
+    """Ignore SIGTERM for ever, with a child, a child in its own session, and a child whose parent has ended."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _fork(manifest)
     _fork(manifest, os.setsid)
@@ -98,14 +98,14 @@ def hang(_real: Render, manifest: "Manifest", _directory: Path) -> object:
 
 
 def crash(_real: Render, _manifest: "Manifest", _directory: Path) -> object:
-    """Die like native code that touched what it may not."""
+    """Die of a segmentation fault, as native code might."""
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(60)
     raise AssertionError
 
 
 def allocate(_real: Render, manifest: "Manifest", _directory: Path) -> object:
-    """Take memory without end."""
+    """Allocate memory until a limit is met."""
     block = bytearray()
     while len(block) < UNLIMITED:
         block += b"x" * 2**24
@@ -129,7 +129,7 @@ def _leave_parent() -> None:
 
 
 def _output(manifest: "Manifest", directory: Path, kind: str) -> "Output":
-    # Taken from what the job's process has loaded: this module must not load more than the program does.
+    # Imported here because this module must not load more than the program itself does.
     from attnwatch.render.maps import Scale
     from attnwatch.render.output import UNFINISHED_SUFFIX, Output
 

@@ -2,13 +2,13 @@ from tests.chaos.judged import judge
 from tests.chaos.scenarios import kills, misbehaving, stopping
 
 
-def test_a_daemon_that_is_killed_at_any_instant_loses_nothing_and_tears_nothing(tmp_path):
+def test_a_daemon_killed_at_any_instant_loses_no_video_and_leaves_no_partial_output(tmp_path):
     judge(kills.run, tmp_path)
 
 
-def test_jobs_that_hang_crash_or_take_all_memory_are_gone_with_all_that_they_started(tmp_path):
+def test_jobs_that_hang_crash_or_exhaust_memory_are_ended_with_all_their_descendants(tmp_path):
     judge(misbehaving.run, tmp_path)
 
 
-def test_a_daemon_that_is_stopped_while_it_renders_leaves_the_rest_to_the_next_one(tmp_path):
+def test_a_daemon_stopped_while_rendering_leaves_the_rest_to_the_next_one(tmp_path):
     judge(stopping.run, tmp_path)

@@ -1,4 +1,4 @@
-"""One folder under trial: daemons that watch it, what they rendered, and what they left there."""
+"""One folder under test: daemons that watch it, what they rendered, and what they left behind."""
 
 import contextlib
 import itertools
@@ -28,10 +28,10 @@ class Note:
     """A line of the jobs' log.
 
     Attributes:
-        event: `start` and `end` of a rendering, `child` of a process that it started.
-        at: when, in seconds of the monotonic clock.
-        pid: which process.
-        manifest: of the video.
+        event: `start` or `end` of a rendering, `child` for a process that it started, `unlimited` if it met no limit.
+        at: seconds of the monotonic clock.
+        pid: the process that wrote the line.
+        manifest: the video's manifest.
 
     """
 
@@ -42,7 +42,7 @@ class Note:
 
 
 class Daemon:
-    """A running daemon, the first of its session."""
+    """A running daemon, the leader of its session."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path, mark: str, started: float) -> None:
         self.process = process
@@ -56,15 +56,15 @@ class Daemon:
 
     @property
     def said(self) -> str:
-        """Everything on its stderr."""
+        """Everything that it has written to stderr."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def family(self) -> set[Process]:
-        """Return it and all processes that come from it, whatever session they are in."""
+        """Return the daemon and all its descendants, in whatever session they are."""
         return marked(self._mark)
 
     def wait_for(self, text: str, limit: float = 20.0) -> None:
-        """Wait until it has said something."""
+        """Wait until its stderr contains a text."""
 
         def said() -> bool:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.said[-3000:]}"
@@ -77,7 +77,7 @@ class Daemon:
         os.killpg(self.pid, number) if group else os.kill(self.pid, number)
 
     def end(self, number: signal.Signals = signal.SIGTERM, limit: float = 20.0) -> tuple[int | None, float]:
-        """Send a signal; return the exit code (None: still there) and how long it took."""
+        """Send a signal; return the exit code (None if it is still running) and the seconds that it took to exit."""
         start = time.monotonic()
         self.send(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -86,7 +86,7 @@ class Daemon:
 
 
 class Trial:
-    """A folder with the outputs to watch, and beside them the logs."""
+    """A folder with the outputs to watch, and the logs beside them."""
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,13 +105,13 @@ class Trial:
         prefix: Sequence[object] = (),
         **variables: str,
     ) -> Iterator[Daemon]:
-        """Start a daemon of the root; nothing that it started outlives the context.
+        """Run a daemon on the root; no process that it starts outlives the context.
 
         Args:
-            arguments: of the command line, after the root.
-            stubbed: jobs do what the videos' prompts say instead of rendering.
-            prefix: a program that runs it, with its arguments.
-            variables: of the environment.
+            arguments: command line arguments after the root.
+            stubbed: whether jobs do what the videos' prompts say instead of rendering.
+            prefix: program that runs the daemon, with its arguments.
+            variables: additional environment variables.
 
         """
         self._daemons += 1
@@ -139,7 +139,7 @@ class Trial:
             process.wait()
 
     def notes(self, event: str | None = None) -> list[Note]:
-        """Return what the jobs noted, in the order of time."""
+        """Return the lines of the jobs' log in order, of one event only if given."""
         try:
             lines = self._jobs_log.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -149,13 +149,13 @@ class Trial:
         return [note for note in notes if event in (None, note.event)]
 
     def renderings(self) -> Counter[str]:
-        """Return how often the rendering of each manifest was begun."""
+        """Return how often the rendering of each manifest was started."""
         return Counter(note.manifest for note in self.notes("start"))
 
     def wait_for_receipts(
         self, manifests: Sequence[Path], limit: float, receipt: Callable[[Path], Path] = receipt_path
     ) -> list[Path]:
-        """Wait until all videos have receipts; return the manifests of those that have none after so many seconds."""
+        """Wait until all videos have receipts; return the manifests of those that have none after `limit` seconds."""
         end = time.monotonic() + limit
         for manifest in manifests:
             while not receipt(manifest).exists() and time.monotonic() < end:
@@ -163,7 +163,7 @@ class Trial:
         return [manifest for manifest in manifests if not receipt(manifest).exists()]
 
     def command(self, *arguments: object, limit: float = 60.0) -> "subprocess.CompletedProcess[str]":
-        """Run `attnwatch` with other arguments than a root."""
+        """Run `attnwatch` with these arguments to completion."""
         return subprocess.run(
             [sys.executable, "-m", "attnwatch", *map(str, arguments)],
             cwd=REPOSITORY,
@@ -175,16 +175,16 @@ class Trial:
         )
 
     def status(self) -> dict[str, Any]:
-        """Return what `attnwatch status --json` says, nothing where it cannot say anything."""
+        """Return the output of `attnwatch status --json`; empty if it is not JSON."""
         done = self.command("status", self.root, "--json")
         try:
-            answer: dict[str, Any] = json.loads(done.stdout)
+            status: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             return {}
-        return answer
+        return status
 
     def activities(self) -> list[Any]:
-        """Return what the running daemons tell about themselves."""
+        """Return the activity files of the running daemons."""
         found = []
         for path in (self.root / ".attnwatch").glob("*.json"):
             with contextlib.suppress(FileNotFoundError, ValueError):
@@ -193,13 +193,13 @@ class Trial:
 
 
 def longest_pause(times: Sequence[float], since: float) -> float:
-    """Return the longest time in which nothing was begun, from an instant on."""
+    """Return the longest interval after `since` in which nothing was started."""
     later = [since, *sorted(time for time in times if time > since)]
     return max((after - before for before, after in itertools.pairwise(later)), default=0.0)
 
 
 def stated(answer: object, name: str) -> float:
-    """Return the number that stands under a name anywhere in a JSON answer; the largest of several, NaN for none."""
+    """Return the largest number stored under a name anywhere in a JSON value, or NaN if there is none."""
     found = [*_values(answer, name)]
     return max(found) if found else float("nan")
 

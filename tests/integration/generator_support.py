@@ -1,4 +1,4 @@
-"""Start the generator as a user does, in a separate process."""
+"""Runs the generator as a user does, in a separate process."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def environment():
 
 
 def generate(*arguments):
-    """Run to the end; return the finished process, its output as text."""
+    """Run the generator to completion; return the finished process, with its output as text."""
     return subprocess.run(
         command(*arguments), env=environment(), capture_output=True, text=True, timeout=LIMIT, check=False
     )
@@ -37,7 +37,7 @@ def generate(*arguments):
 
 @contextmanager
 def generating(*arguments):
-    """Run in the background; the process is killed at the end of the context if it still runs."""
+    """Run the generator in the background; kill it at the end of the context if it is still running."""
     process = subprocess.Popen(
         command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -50,7 +50,7 @@ def generating(*arguments):
 
 
 def wait_for(condition, *processes):
-    """Return the first true value of ``condition``; fail as soon as one of ``processes`` has ended without it."""
+    """Poll ``condition`` and return its first true value; fail as soon as one of ``processes`` has ended without it."""
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         ended = [process.returncode for process in processes if process.poll() is not None]
@@ -75,13 +75,13 @@ def read(path):
 
 
 def contents(folder):
-    """Digest of every video and every tensor file, by path."""
+    """Return the digest of every video and every tensor file, by path."""
     files = [path for path in folder.rglob("*") if path.suffix in {".mp4", ".safetensors"}]
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def assert_whole(folder):
-    """Check that every manifest's files are there with the digests it lists."""
+    """Assert that the files of every manifest exist and have the digests that it lists."""
     for manifest in manifests(folder):
         for name, facts in read(manifest)["files"].items():
             content = (manifest.parent / name).read_bytes()

@@ -1,4 +1,4 @@
-"""Batch-end collection, through the real program."""
+"""Collection at the end of a batch, with the watcher as a process."""
 
 import json
 import signal
@@ -14,7 +14,7 @@ KINDS = ("attention", "overlay", "static")
 
 @pytest.fixture
 def batch(tmp_path):
-    """Two prompts with two videos each; the second prompt's attention is twice as strong."""
+    """Return a batch of two prompts with two videos each; the second prompt's attention is twice as strong."""
     batch = Batch.make(tmp_path / "outputs")
     for prompt in (1, 2):
         for video in (1, 2):
@@ -52,7 +52,7 @@ def output(batch, prompt, kind="attention"):
     return batch.folder / "attention_videos" / f"prompt_{prompt:03d}_vid001_kiss_{kind}.mp4"
 
 
-def test_nothing_is_collected_unless_it_is_asked_for(batch):
+def test_nothing_is_collected_by_default(batch):
     end(batch)
     assert attnwatch(batch.folder, "--once").returncode == 0
     assert not (batch.folder / "attention_videos").exists()
@@ -68,7 +68,7 @@ def test_a_batch_that_ended_is_collected_with_a_contact_sheet(batch):
     assert "contact_sheet_kiss.png" in run.stderr
 
 
-def test_what_is_equal_is_linked_and_not_rendered_again(batch):
+def test_identical_outputs_are_linked_instead_of_rendered_again(batch):
     end(batch)
     attnwatch(batch.folder, "--once")
     attnwatch(batch.folder, "--once", "--set", "auto_generate_videos=true")
@@ -86,7 +86,7 @@ def test_a_backlog_is_rendered_once_and_linked(batch):
     assert all(path.stat().st_nlink == 2 for path in (batch.folder / "attention_videos").glob("*.mp4"))
 
 
-def test_outputs_that_are_no_longer_asked_for_leave_the_collection_too(batch):
+def test_outputs_no_longer_requested_are_removed_from_the_collection(batch):
     end(batch)
     settings = ("--once", "--set", "auto_generate_videos=true")
     attnwatch(batch.folder, *settings)
@@ -94,7 +94,7 @@ def test_outputs_that_are_no_longer_asked_for_leave_the_collection_too(batch):
     assert collected(batch) == {name for name in names() if "overlay" not in name}
 
 
-def test_a_batch_that_has_not_ended_has_the_scale_of_what_is_there(batch):
+def test_the_scale_of_an_unfinished_batch_covers_the_videos_so_far(batch):
     settings = ("--set", "normalization=batch", "--set", "colormap=gray")
     attnwatch("collect", batch.folder, *settings)
     before = json.loads((batch.folder / "attention_videos/prompt_001_vid001.rendered.json").read_text())
@@ -112,7 +112,7 @@ def test_the_folder_of_several_batches_is_not_collected_as_one(batch):
     assert "several batches" in run.stderr
 
 
-def test_a_video_that_is_not_whole_does_not_hold_up_the_contact_sheets(batch):
+def test_an_incomplete_video_does_not_delay_the_contact_sheets(batch):
     batch.add(9, prompt=1, attention=["attention_maps/missing.safetensors"])
     run = attnwatch("collect", batch.folder)
     assert run.returncode == 1
@@ -153,7 +153,7 @@ def test_the_scale_of_the_batch_is_in_every_receipt(batch):
     assert len(scales) == 1
 
 
-def test_beside_the_videos_each_has_its_own_scale_and_a_note_says_where_that_of_the_batch_is(batch):
+def test_outputs_beside_the_videos_have_their_own_scale_and_a_note_about_the_batch_scale(batch):
     end(batch)
     run = attnwatch("render", batch.folder, "--set", "normalization=batch", "--set", "static_duration=0.2")
     assert run.returncode == 0, run.stderr
@@ -166,7 +166,7 @@ def test_beside_the_videos_each_has_its_own_scale_and_a_note_says_where_that_of_
     )
 
 
-def test_a_batch_is_collected_by_hand_also_when_it_has_not_ended(batch):
+def test_collect_also_takes_a_batch_that_has_not_ended(batch):
     run = attnwatch("collect", batch.folder)
     assert run.returncode == 0, run.stderr
     assert collected(batch) == names()
@@ -175,7 +175,7 @@ def test_a_batch_is_collected_by_hand_also_when_it_has_not_ended(batch):
     assert "Generated" not in again.stderr
 
 
-def test_a_video_that_cannot_be_rendered_is_left_out_and_said(batch):
+def test_a_video_that_cannot_be_rendered_is_left_out_and_fails_the_run(batch):
     (batch.prompt(1) / "video_001.mp4").write_bytes(b"no video")
     run = attnwatch("collect", batch.folder)
     assert run.returncode == 1
@@ -194,7 +194,7 @@ def test_the_watcher_collects_when_the_batch_ends(batch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["videos/prompt_001", "videos/prompt_001/video_001.mp4"])
-def test_whoever_names_a_part_of_a_batch_gets_no_collection_of_it(batch, tmp_path, name):
+def test_naming_part_of_a_batch_makes_no_collection(batch, tmp_path, name):
     end(batch)
     for where in ((), ("--out", tmp_path / "out")):
         run = attnwatch("render", batch.folder / name, *where, "--set", "auto_generate_videos=true")
@@ -204,13 +204,13 @@ def test_whoever_names_a_part_of_a_batch_gets_no_collection_of_it(batch, tmp_pat
 
 
 def removed(batch):
-    """Remove the videos and their tensors; return what was made of them."""
+    """Remove the videos and their tensors; return the content of every output."""
     for path in (*batch.folder.rglob("video_*.mp4"), *batch.folder.rglob("*.safetensors")):
         path.unlink()
     return {path: path.read_bytes() for path in batch.folder.rglob("attention_videos/*")}
 
 
-def test_what_was_rendered_and_collected_stays_when_videos_and_tensors_are_removed(batch):
+def test_outputs_and_collection_stay_when_videos_and_tensors_are_removed(batch):
     end(batch)
     settings = ("--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
     attnwatch(batch.folder, *settings)
@@ -225,7 +225,7 @@ def test_what_was_rendered_and_collected_stays_when_videos_and_tensors_are_remov
     assert {path: path.read_bytes() for path in batch.folder.rglob("attention_videos/*")} == before
 
 
-def test_the_overlay_of_a_video_that_was_removed_is_linked_into_the_collection(batch):
+def test_the_overlay_of_a_removed_video_is_linked_into_the_collection(batch):
     attnwatch(batch.folder, "--once")
     for path in batch.folder.rglob("video_*.mp4"):
         path.unlink()
@@ -234,7 +234,7 @@ def test_the_overlay_of_a_video_that_was_removed_is_linked_into_the_collection(b
     assert collected(batch) == names()
 
 
-def test_a_batch_that_was_gone_on_with_is_collected_again(batch):
+def test_a_resumed_batch_is_collected_again(batch):
     settings = ("--once", "--set", "auto_generate_videos=true", "--set", "normalization=batch")
     end(batch, "interrupted")
     attnwatch(batch.folder, *settings)
@@ -248,7 +248,7 @@ def test_a_batch_that_was_gone_on_with_is_collected_again(batch):
     assert sheet.stat().st_mtime_ns > before
 
 
-def test_deleting_the_contact_sheets_record_draws_them_again(batch):
+def test_deleting_contact_sheets_json_redraws_the_sheets(batch):
     end(batch)
     settings = ("--once", "--set", "auto_generate_videos=true")
     attnwatch(batch.folder, *settings)

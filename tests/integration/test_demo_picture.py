@@ -1,4 +1,4 @@
-"""The picture that `make demo` ends with, drawn as the demo does it."""
+"""The picture that `make demo` ends with, drawn by the demo's own script."""
 
 import shutil
 import subprocess
@@ -25,7 +25,7 @@ def draw(batch, picture):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_each_row_is_a_video_and_beside_it_stands_the_overlay_of_each_word(batch, tmp_path):
+def test_each_row_shows_a_video_and_the_overlay_of_each_word(batch, tmp_path):
     videos = attnwatch.open(batch).values()
     for video in videos:
         attnwatch.render_video(video)
@@ -35,13 +35,13 @@ def test_each_row_is_a_video_and_beside_it_stands_the_overlay_of_each_word(batch
     drawn = imread(picture)[..., :3]
     columns = 1 + max(len(video.words) for video in videos)
     width = drawn.shape[1] // columns
-    for column in range(columns):  # nothing is left white: a strip stands in each column
+    for column in range(columns):  # every column has a strip: none is blank
         assert (drawn[:, column * width : (column + 1) * width].min(-1) < 0.9).mean() > 0.3
     first, second = drawn[:, :width], drawn[:, width : 2 * width]
     assert np.abs(first - second).mean() > 0.02  # the overlay is not the video
 
 
-def test_a_batch_that_was_not_rendered_is_an_error_that_names_the_missing_file(batch, tmp_path):
+def test_an_unrendered_batch_fails_with_the_name_of_the_missing_file(batch, tmp_path):
     ended = draw(batch, tmp_path / "overview.png")
     assert ended.returncode != 0
     assert "_overlay.mp4" in ended.stderr

@@ -1,4 +1,4 @@
-"""`attnwatch import`: older batches get manifests, and on request tensors of the contract."""
+"""`attnwatch import`: writes manifests for older batches and, on request, converts their tensors."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ QUICK = ("--set", "static_duration=0.2", "--set", "quality=fast")
 
 @pytest.fixture
 def imported(capsys):
-    """Import a batch and return what was said."""
+    """Return a function that imports a batch and returns the command's output."""
 
     def run(batch, *flags, code=0):
         found, said, complaints = called(capsys, "import", *flags, batch.folder)
@@ -41,7 +41,7 @@ def old_files(batch):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("flags", [(), ("--convert",)])
-def test_a_manifest_and_its_tensors_say_what_the_old_ones_said_and_those_stay(imported, tmp_path, layout, flags):
+def test_an_imported_video_reads_the_same_maps_and_the_old_files_stay(imported, tmp_path, layout, flags):
     batch = OldBatch(tmp_path, layout)
     maps = blob_maps(GRID, steps=2, layers=2, heads=3, dtype=np.float16)
     batch.add(words=("two men", "kiss"), maps=maps, blocks=2, heads=3, steps=(0, 5), aggregate=True)
@@ -62,7 +62,7 @@ def test_a_manifest_and_its_tensors_say_what_the_old_ones_said_and_those_stay(im
 
 
 @pytest.mark.parametrize("flags", [(), ("--convert",)])
-def test_what_was_rendered_before_is_not_rendered_again(imported, tmp_path, flags):
+def test_videos_rendered_before_the_import_are_not_rendered_again(imported, tmp_path, flags):
     batch = OldBatch(tmp_path)
     batch.add()
     assert attnwatch(tmp_path, "--once", *QUICK).returncode == 0
@@ -72,14 +72,14 @@ def test_what_was_rendered_before_is_not_rendered_again(imported, tmp_path, flag
     assert "0 manifests written" in imported(batch)
 
 
-def test_a_video_that_is_not_finished_gets_no_manifest(imported, tmp_path):
+def test_an_unfinished_video_gets_no_manifest(imported, tmp_path):
     batch = OldBatch(tmp_path)
     batch.add(age=0)
     assert "expected no change for 10 s; try again later" in imported(batch, code=1)
     assert not list(tmp_path.rglob("*.complete.json"))
 
 
-def test_without_a_video_that_is_certain_the_manifest_names_one_that_is_absent(imported, tmp_path):
+def test_without_a_certain_video_the_manifest_names_an_absent_one(imported, tmp_path):
     batch = OldBatch(tmp_path, 3)
     tensors = batch.add(source=False)
     assert "no overlay: found no videos video_*_p00_*_s01.mp4" in imported(batch)
@@ -89,7 +89,7 @@ def test_without_a_video_that_is_certain_the_manifest_names_one_that_is_absent(i
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pt.gz"])
-def test_pickles_of_a_batch_that_is_trusted_are_converted(imported, tmp_path, suffix):
+def test_pickles_of_a_trusted_batch_are_converted(imported, tmp_path, suffix):
     torch = pytest.importorskip("torch")
     import gzip
 
@@ -109,7 +109,7 @@ def test_pickles_of_a_batch_that_is_trusted_are_converted(imported, tmp_path, su
         np.testing.assert_allclose(reader.words["kiss"].frames(), expected, rtol=1e-6)
 
 
-def test_also_a_pickle_that_is_trusted_runs_no_program(imported, tmp_path):
+def test_even_a_trusted_pickle_cannot_run_a_program(imported, tmp_path):
     pytest.importorskip("torch")
     batch = OldBatch(tmp_path)
     trap = tmp_path / "trap"
@@ -119,7 +119,7 @@ def test_also_a_pickle_that_is_trusted_runs_no_program(imported, tmp_path):
     assert not trap.exists()
 
 
-def test_a_manifest_may_lead_to_nothing_but_the_tensors_of_its_batch(imported, tmp_path):
+def test_a_manifest_may_refer_only_to_tensors_of_its_own_batch(imported, tmp_path):
     batch = OldBatch(tmp_path / "batch")
     batch.add()
     imported(batch)

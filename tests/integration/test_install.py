@@ -1,4 +1,4 @@
-"""The watcher works where nothing of the generator is installed."""
+"""The watcher works without the generator's dependencies."""
 
 import json
 import re
@@ -28,7 +28,7 @@ sys.meta_path.insert(0, Refuse())
 
 @pytest.fixture
 def without(tmp_path):
-    """Return the variables of an environment in which nothing of the generator can be imported, in any process."""
+    """Return environment variables with which no process can import the generator or its dependencies."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
@@ -42,23 +42,23 @@ def python(program, variables):
 
 
 @pytest.mark.parametrize("name", HEAVY)
-def test_the_environment_of_these_tests_has_none_of_it(without, name):
+def test_the_environment_of_these_tests_blocks_the_import(without, name):
     done = python(f"import {name}", without)
     assert done.returncode == 1
     assert f"No module named '{name}'" in done.stderr
 
 
-def test_the_whole_path_works_without_it_in_every_process(without, tmp_path):
+def test_rendering_and_checking_work_without_the_generator_in_every_process(without, tmp_path):
     manifest = Batch.make(tmp_path / "outputs").add_full()
     done = attnwatch(tmp_path / "outputs", "--once", **without)
     assert done.returncode == 0, done.stderr
     assert [output["kind"] for output in read_receipt(manifest)["outputs"]] == ["attention", "overlay", "static"]
     assert attnwatch("check", tmp_path / "outputs", **without).returncode == 0
     assert json.loads(attnwatch("schema", **without).stdout)
-    assert not (tmp_path / "site" / "sitecustomize.py.asked").exists(), "something was asked for, and done without"
+    assert not (tmp_path / "site" / "sitecustomize.py.asked").exists(), "a blocked import was tried"
 
 
-def test_no_module_of_the_watcher_imports_any_of_it(without):
+def test_no_module_of_the_watcher_imports_the_generators_dependencies(without):
     program = """
 import pkgutil, importlib, attnwatch
 for module in pkgutil.walk_packages(attnwatch.__path__, "attnwatch."):
@@ -69,7 +69,7 @@ for module in pkgutil.walk_packages(attnwatch.__path__, "attnwatch."):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_plain_installation_requires_none_of_it():
+def test_the_plain_installation_does_not_require_the_generators_dependencies():
     names = {
         re.match(r"[\w.-]+", requirement)[0].lower()
         for requirement in requires("attnwatch")
@@ -79,7 +79,7 @@ def test_the_plain_installation_requires_none_of_it():
     assert not names & {*HEAVY, *DEVELOPMENT}
 
 
-def test_the_extra_for_the_generator_requires_what_it_needs():
+def test_the_generator_extra_requires_its_dependencies():
     extra = {
         re.match(r"[\w.-]+", requirement)[0].lower()
         for requirement in requires("attnwatch")
@@ -88,7 +88,7 @@ def test_the_extra_for_the_generator_requires_what_it_needs():
     assert {"torch", "diffusers", "transformers", "accelerate"} <= extra
 
 
-def test_help_comes_without_numpy_av_and_matplotlib(tmp_path):
+def test_help_does_not_import_numpy_av_or_matplotlib(tmp_path):
     program = """
 import sys
 from attnwatch.cli.app import main

@@ -1,4 +1,4 @@
-"""Older batches, and a generator of their kind at work: rendered as they are, and untouched."""
+"""Older batches, finished or still being generated, are rendered as they are and left unchanged."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ CELL = WIDTH / GRID[2]
 
 
 def contents(batch):
-    """Return digest and time of every file that its generator wrote, and the names of its tensors' folders."""
+    """Return the digest and time of every file that the generator wrote, and the time of every tensor folder."""
     files = [path for path in batch.folder.rglob("*") if path.is_file() and "attention_videos" not in path.parts]
     folders = [path for path in (batch.folder / "attention_maps").rglob("*") if path.is_dir()]
     return {path: (hashlib.sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns) for path in files}, {
@@ -46,7 +46,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_hottest_spot_is_where_the_blob_is_and_nothing_is_touched(tmp_path, layout):
+def test_the_hottest_spot_is_at_the_blob_and_old_files_stay_unchanged(tmp_path, layout):
     batch = OldBatch(tmp_path / "batch", layout)
     for number, form in enumerate(FORMS, start=1):
         batch.add(number, words=("kiss", "two men"), **form)
@@ -67,7 +67,7 @@ def test_the_hottest_spot_is_where_the_blob_is_and_nothing_is_touched(tmp_path, 
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_without_its_video_a_words_attention_is_rendered_alone_with_a_note(tmp_path, layout):
+def test_without_its_video_only_attention_is_rendered_with_a_note(tmp_path, layout):
     batch = OldBatch(tmp_path / "batch", layout)
     batch.add(1, source=False)
     run = render(batch)
@@ -77,7 +77,7 @@ def test_without_its_video_a_words_attention_is_rendered_alone_with_a_note(tmp_p
     assert "no overlay: " in run.stderr
 
 
-def test_what_was_rendered_is_not_rendered_again_until_it_changes(tmp_path):
+def test_a_video_is_not_rendered_again_until_it_changes(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add()
     render(batch)
@@ -86,7 +86,7 @@ def test_what_was_rendered_is_not_rendered_again_until_it_changes(tmp_path):
     assert "1 video to render" in render(batch, "--set", "settle_time=0").stderr
 
 
-def test_what_was_rendered_stays_when_the_video_is_removed(tmp_path):
+def test_outputs_stay_when_the_video_is_removed(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add()
     render(batch)
@@ -97,7 +97,7 @@ def test_what_was_rendered_stays_when_the_video_is_removed(tmp_path):
     assert json.loads(attnwatch("status", tmp_path, "--json").stdout)["videos"]["rendered"] == 1
 
 
-def test_the_collection_of_a_batch_takes_older_videos(tmp_path):
+def test_the_collection_of_a_batch_includes_older_videos(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add(1)
     batch.add(1, prompt=1)
@@ -121,7 +121,7 @@ def test_one_video_can_be_named(tmp_path, layout, path):
     assert (batch.receipt(1), batch.receipt(2)["status"]) == (None, "rendered")
 
 
-def test_other_commands_take_older_videos_too(tmp_path):
+def test_other_commands_accept_older_videos_too(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add(1)
     batch.add(2)
@@ -139,7 +139,7 @@ def test_other_commands_take_older_videos_too(tmp_path):
     assert "step_000.npy: the file itself: found" in examined
 
 
-def test_pickles_are_refused_and_nothing_of_them_runs(tmp_path):
+def test_pickles_are_refused_and_never_run(tmp_path):
     batch = OldBatch(tmp_path)
     trap = tmp_path / "trap"
     batch.add_pickles(f"touch {trap}")
@@ -184,7 +184,7 @@ def write(batch, *, pause, dies_at):
     return subprocess.Popen(command, env=environment(PYTHONPATH=str(Path.cwd())))
 
 
-def test_a_generator_at_work_is_served_live_and_nothing_is_rendered_half_written(tmp_path):
+def test_videos_of_a_running_generator_are_rendered_only_when_complete(tmp_path):
     batch = OldBatch(tmp_path / "outputs" / "batch")
     batch.folder.mkdir(parents=True)
     settings = ("--set", "settle_time=1", "--set", "settle_time_unmarked=3", "--set", "retry_backoff=600")
@@ -207,7 +207,7 @@ def test_a_generator_at_work_is_served_live_and_nothing_is_rendered_half_written
         assert watcher.stop(signal.SIGTERM) == 0
 
 
-def test_a_run_that_is_to_end_waits_until_a_video_has_been_left_alone(tmp_path):
+def test_once_waits_until_a_video_has_settled(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add(age=0)
     render(batch, "--set", "settle_time=2")
@@ -215,7 +215,7 @@ def test_a_run_that_is_to_end_waits_until_a_video_has_been_left_alone(tmp_path):
     assert time.time() - (batch.tensors() / "summary.json").stat().st_mtime > 2
 
 
-def test_a_manifest_that_is_written_later_takes_the_place_of_older_tensors(tmp_path):
+def test_a_manifest_written_later_replaces_the_older_tensors(tmp_path):
     batch = OldBatch(tmp_path)
     batch.add()
     video = batch.video()

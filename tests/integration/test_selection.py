@@ -1,4 +1,4 @@
-"""Which videos are taken, and in which order."""
+"""Selection of videos, their order, and outputs written elsewhere."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from tests.support import Batch, attnwatch, called, wait_until, watching
 
 @pytest.fixture
 def outputs(tmp_path):
-    """Videos of two batches, and an older one; each finished in another month of 2025."""
+    """Return a folder with videos of two batches and of an older one, each finished in a different month of 2025."""
     kisses, cats, old = Batch.make(tmp_path, "kiss_1"), Batch.make(tmp_path, "cats_1"), OldBatch(tmp_path / "kiss_old")
     finished = {kisses.add(1): 3, cats.add(1, prompt=2): 4, kisses.add(2): 5}
     tensors = old.add()
@@ -45,22 +45,22 @@ OLD = "kiss_old/attention_maps/prompt_000/vid001"
         (("--batch", "dogs"), set()),
     ],
 )
-def test_only_what_is_asked_for_is_taken(capsys, outputs, flags, expected):
+def test_only_requested_videos_are_selected(capsys, outputs, flags, expected):
     assert listed(capsys, outputs, *flags) == expected
 
 
 @pytest.mark.parametrize(("flags", "newest_first"), [((), True), (("--oldest-first",), False)])
-def test_what_was_finished_last_comes_first_unless_asked_otherwise(outputs, flags, newest_first):
+def test_the_video_finished_last_comes_first_by_default(outputs, flags, newest_first):
     run = attnwatch(outputs, "--once", "--workers", "1", "--set", "static_duration=0.2", *flags)
     assert run.returncode == 0, run.stderr
     order = [line.rpartition("INFO: ")[2] for line in run.stderr.splitlines() if "outputs in" in line]
     videos = [line.partition(":")[0] for line in order]
     oldest = ["prompt_000_vid001", "prompt_001_vid001", "prompt_002_vid001", "prompt_001_vid002"]
-    oldest.remove(videos[0])  # what is found first is not kept waiting until everything is found
+    oldest.remove(videos[0])  # the first video found starts before the scan is complete
     assert videos[1:] == (oldest[::-1] if newest_first else oldest)
 
 
-def test_outputs_and_receipts_of_an_archive_can_go_elsewhere_and_nothing_is_written_in_it(outputs, tmp_path_factory):
+def test_out_writes_outputs_and_receipts_elsewhere_and_nothing_into_the_archive(outputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "new"
     before = sorted(outputs.rglob("*"))
     quick = ("--set", "static_duration=0.2", "--set", "quality=fast")
@@ -84,7 +84,7 @@ def test_outputs_and_receipts_of_an_archive_can_go_elsewhere_and_nothing_is_writ
 
 
 @pytest.mark.parametrize("flags", [("--once",), ("--dry-run",), ("render",)])
-def test_folders_of_one_name_are_not_mixed_up_elsewhere_but_refused(capsys, tmp_path, flags):
+def test_out_refuses_two_folders_of_the_same_name(capsys, tmp_path, flags):
     first, second = tmp_path / "disk_1" / "outputs", tmp_path / "disk_2" / "outputs"
     for root in (first, second):
         Batch.make(root).add()
@@ -96,14 +96,14 @@ def test_folders_of_one_name_are_not_mixed_up_elsewhere_but_refused(capsys, tmp_
     assert called(capsys, first, second, "--dry-run")[0] == 0
 
 
-def test_videos_of_one_folder_go_elsewhere_together(capsys, outputs, tmp_path_factory):
+def test_out_keeps_videos_of_one_folder_together(capsys, outputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     videos = [outputs / KISS_1, outputs / KISS_2]
     assert called(capsys, "render", *videos, "--out", out, "--set", "static_duration=0.2")[0] == 0
     assert len(list((out / "prompt_001" / "attention_videos").glob("*.rendered.json"))) == 2
 
 
-def test_a_watcher_that_renders_elsewhere_tells_of_itself_there_and_writes_nothing_in_the_archive(tmp_path):
+def test_a_watcher_with_out_keeps_its_activity_file_there_and_writes_nothing_into_the_archive(tmp_path):
     archive, out = tmp_path / "archive", tmp_path / "out"
     Batch.make(archive).add()
     before = sorted(archive.rglob("*"))

@@ -1,4 +1,4 @@
-"""Both programs side by side, as the README has them: they share a folder and nothing else."""
+"""Both programs side by side, as in the README: they share only a folder."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""The watcher as users run it: a process of its own on a real folder."""
+"""The watcher as users run it: a separate process on a real folder."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def log(tmp_path):
 
 @pytest.fixture
 def watch(outputs, log):
-    """Start watchers of the folder."""
+    """Return a function that runs a watcher on the folder."""
 
     def start(*arguments, **options):
         return watching(outputs, *QUICK, *arguments, **{"log": log, **options})
@@ -43,7 +43,7 @@ def watch(outputs, log):
 
 
 def job_processes(watcher):
-    """Return the processes that a watcher has started, and theirs."""
+    """Return all descendants of a watcher."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -56,7 +56,7 @@ def job_processes(watcher):
     return found - {watcher.process.pid}
 
 
-def test_the_backlog_is_rendered_and_then_what_finishes(outputs, watch):
+def test_the_backlog_is_rendered_and_then_new_videos(outputs, watch):
     batch = Batch.make(outputs)
     first = batch.add(1)
     with watch() as watcher:
@@ -71,7 +71,7 @@ def test_the_backlog_is_rendered_and_then_what_finishes(outputs, watch):
     assert not unfinished(outputs)
 
 
-def test_a_manifest_that_comes_before_its_data_waits_for_it(outputs, watch):
+def test_a_manifest_that_precedes_its_data_waits_for_them(outputs, watch):
     batch = Batch.make(outputs)
     hidden = Batch.make(outputs.parent / "elsewhere")
     hidden.add()
@@ -91,7 +91,7 @@ def test_a_manifest_that_comes_before_its_data_waits_for_it(outputs, watch):
     assert len(read_receipt(manifest)["outputs"]) == 3
 
 
-def test_a_batch_that_is_moved_in_is_rendered(outputs, watch, tmp_path):
+def test_a_batch_moved_into_the_folder_is_rendered(outputs, watch, tmp_path):
     batch = Batch.make(tmp_path / "elsewhere")
     batch.add(1)
     batch.add(1, prompt=2)
@@ -102,7 +102,7 @@ def test_a_batch_that_is_moved_in_is_rendered(outputs, watch, tmp_path):
         wait_for_rendering(*(moved.prompt(number) / "video_001.complete.json" for number in (1, 2)), seconds=LATENCY)
 
 
-def test_what_is_in_a_hidden_folder_is_left_alone_until_the_folder_is_renamed(outputs, watch):
+def test_a_hidden_folder_is_ignored_until_it_is_renamed(outputs, watch):
     with watch() as watcher:
         watcher.wait_for("watching")
         batch = Batch.make(outputs, ".unfinished")
@@ -122,7 +122,7 @@ def test_a_root_that_does_not_exist_yet_is_waited_for(outputs, watch):
         wait_for_rendering(manifest)
 
 
-def test_a_root_that_is_removed_and_made_again_is_watched_again(outputs, watch):
+def test_a_root_removed_and_recreated_is_watched_again(outputs, watch):
     with watch() as watcher:
         wait_for_rendering(Batch.make(outputs).add())
         shutil.rmtree(outputs)
@@ -131,7 +131,7 @@ def test_a_root_that_is_removed_and_made_again_is_watched_again(outputs, watch):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_watcher_with_the_code_for_it(outputs, watch, number, code):
+def test_a_signal_ends_the_watcher_with_its_exit_code(outputs, watch, number, code):
     with watch() as watcher:
         watcher.wait_for("watching")
         assert watcher.stop(number) == code
@@ -150,10 +150,10 @@ def test_a_signal_lets_the_running_job_finish(outputs, watch):
     assert not processes
 
 
-def test_a_second_signal_ends_the_watcher_at_once_and_the_next_one_completes(outputs, watch):
+def test_a_second_signal_ends_the_watcher_at_once_and_the_next_run_completes_the_work(outputs, watch):
     manifest = slow_video(Batch.make(outputs), 1)
     with watch() as watcher:
-        wait_until(lambda: unfinished(outputs), about="rendering has begun")
+        wait_until(lambda: unfinished(outputs), about="rendering has started")
         processes = job_processes(watcher)
         watcher.process.send_signal(signal.SIGINT)
         watcher.wait_for("stopping")
@@ -166,11 +166,11 @@ def test_a_second_signal_ends_the_watcher_at_once_and_the_next_one_completes(out
     assert status(manifest) == "rendered"
 
 
-def test_jobs_that_are_ended_together_with_the_watcher_are_not_charged_an_attempt(outputs, watch):
-    """A service manager signals every process of the service, not only the first."""
+def test_jobs_ended_together_with_the_watcher_are_not_charged_an_attempt(outputs, watch):
+    """A service manager may signal every process of a service, not only the main one."""
     manifest = slow_video(Batch.make(outputs), 1)
     with watch() as watcher:
-        wait_until(lambda: unfinished(outputs), about="rendering has begun")
+        wait_until(lambda: unfinished(outputs), about="rendering has started")
         jobs = [pid for pid in job_processes(watcher) if os.getsid(pid) == pid]
         assert jobs
         for pid in [watcher.process.pid, *jobs]:
@@ -180,7 +180,7 @@ def test_jobs_that_are_ended_together_with_the_watcher_are_not_charged_an_attemp
     assert not unfinished(outputs)
 
 
-def test_a_watcher_that_is_started_again_finds_everything_up_to_date(outputs, watch):
+def test_a_restarted_watcher_finds_everything_up_to_date(outputs, watch):
     manifest = Batch.make(outputs).add()
     assert attnwatch(outputs, "--once", *QUICK).returncode == 0
     before = read_receipt(manifest)
@@ -190,7 +190,7 @@ def test_a_watcher_that_is_started_again_finds_everything_up_to_date(outputs, wa
     assert read_receipt(manifest) == before
 
 
-def test_a_receipt_that_is_deleted_asks_for_a_new_rendering(outputs):
+def test_deleting_a_receipt_causes_a_new_rendering(outputs):
     manifest = Batch.make(outputs).add()
     attnwatch(outputs, "--once", *QUICK)
     (manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json").unlink()
@@ -198,13 +198,13 @@ def test_a_receipt_that_is_deleted_asks_for_a_new_rendering(outputs):
     assert status(manifest) == "rendered"
 
 
-def test_a_watcher_that_is_killed_leaves_nothing_torn_and_no_process(outputs, watch):
+def test_a_killed_watcher_leaves_no_partial_output_and_no_process(outputs, watch):
     batch = Batch.make(outputs)
     quick = batch.add(1)
     with watch() as watcher:
         wait_for_rendering(quick)
         slow = slow_video(batch, 2)
-        wait_until(lambda: list(outputs.rglob("*.partial")), about="the slow one has begun")
+        wait_until(lambda: list(outputs.rglob("*.partial")), about="the slow one has started")
         processes = job_processes(watcher)
         watcher.process.kill()
         watcher.process.wait()
@@ -237,7 +237,7 @@ def test_two_watchers_of_one_folder_render_each_video_once(outputs, watch, tmp_p
     assert not unfinished(outputs)
 
 
-def test_a_failing_video_is_tried_again_and_its_neighbours_are_rendered(outputs, watch):
+def test_a_failing_video_is_retried_and_its_neighbours_are_rendered(outputs, watch):
     batch = Batch.make(outputs)
     manifests = [batch.add(number) for number in (1, 2, 3)]
     video = manifests[1].parent / "video_002.mp4"
@@ -250,11 +250,11 @@ def test_a_failing_video_is_tried_again_and_its_neighbours_are_rendered(outputs,
         assert read_receipt(manifests[1])["next_attempt"] is None
         assert len(read_receipt(manifests[1])["attempts"]) == 2
         video.write_bytes(good)
-        batch.add(2)  # its manifest is written again: that is what a watcher notices at once
+        batch.add(2)  # rewrites the manifest, which the watcher notices at once
         wait_until(lambda: status(manifests[1]) == "rendered")
 
 
-def test_a_video_that_waits_for_its_next_attempt_is_rendered_as_soon_as_it_is_mended(outputs, watch):
+def test_a_video_waiting_for_its_next_attempt_is_rendered_as_soon_as_it_is_fixed(outputs, watch):
     batch = Batch.make(outputs)
     manifest = batch.add()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
@@ -264,7 +264,7 @@ def test_a_video_that_waits_for_its_next_attempt_is_rendered_as_soon_as_it_is_me
         wait_until(lambda: status(manifest) == "rendered", LATENCY)
 
 
-def test_forcing_a_video_that_fails_does_not_try_it_without_end(outputs, watch):
+def test_force_does_not_retry_a_failing_video_without_end(outputs, watch):
     batch = Batch.make(outputs)
     manifest = batch.add(1)
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
@@ -275,7 +275,7 @@ def test_forcing_a_video_that_fails_does_not_try_it_without_end(outputs, watch):
         assert len(read_receipt(manifest)["attempts"]) == 1
 
 
-def test_a_job_that_takes_too_long_fails_and_leaves_nothing(outputs):
+def test_a_job_that_takes_too_long_fails_and_leaves_no_files(outputs):
     manifest = slow_video(Batch.make(outputs), 1)
     done = attnwatch(outputs, "--once", *QUICK, "--set", "visualization_timeout=0.5")
     assert done.returncode == 1
@@ -284,7 +284,7 @@ def test_a_job_that_takes_too_long_fails_and_leaves_nothing(outputs):
     assert not unfinished(outputs)
 
 
-def test_a_failure_that_is_not_to_be_survived_ends_the_watcher(outputs, watch):
+def test_with_fail_on_visualization_error_a_failure_ends_the_watcher(outputs, watch):
     batch = Batch.make(outputs)
     manifest = batch.add()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
@@ -316,7 +316,7 @@ def on_a_terminal(*arguments, **variables):
     try:
         while part := os.read(master, 65536):
             written += part
-    except OSError:  # the other side was closed
+    except OSError:  # the other end was closed
         pass
     finally:
         os.close(master)
@@ -325,7 +325,7 @@ def on_a_terminal(*arguments, **variables):
     return written.decode()
 
 
-def test_a_terminal_gets_colour_unless_it_is_not_wanted(outputs):
+def test_a_terminal_gets_colour_unless_no_color_is_set(outputs):
     Batch.make(outputs).add()
     assert "\x1b[3" in on_a_terminal(outputs, "--once", *QUICK)
     assert "\x1b[3" not in on_a_terminal(outputs, "--once", "--force", *QUICK, NO_COLOR="1")
@@ -345,7 +345,7 @@ fields = {"format": "attnwatch/1", "video": "video_001.mp4", "attention": ["maps
 """
 
 
-def test_a_script_of_ten_lines_takes_part(outputs):
+def test_a_writer_of_ten_lines_is_enough(outputs):
     folder = outputs / "mine"
     write_source_video(folder / "video_001.mp4")
     subprocess.run([sys.executable, "-c", WRITER, str(folder)], check=True)

@@ -1,4 +1,4 @@
-"""What happens to a watcher in weeks: new settings, shortages, killed processes, folders that move."""
+"""Events in a long-running watcher: new settings, shortages, killed processes, folders that move."""
 
 import itertools
 import os
@@ -26,7 +26,7 @@ from tests.support import (
 
 @pytest.fixture
 def watch(outputs, tmp_path):
-    """Start watchers of the folder."""
+    """Return a function that runs a watcher on the folder."""
 
     def start(*arguments, root=outputs, **variables):
         return watching(root, *QUICK, *arguments, log=tmp_path / "log", **variables)
@@ -39,10 +39,10 @@ def is_being_rendered(manifest):
 
 
 def server_of(watcher):
-    """Return the process that a watcher's jobs are forked from."""
+    """Return the pid of a watcher's fork server."""
     pid = watcher.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    (server,) = wait_until(lambda: children.read_text().split(), about="the server is there")
+    (server,) = wait_until(lambda: children.read_text().split(), about="the fork server is running")
     return int(server)
 
 
@@ -56,7 +56,7 @@ def colormap(manifest):
     return receipt and receipt["settings"]["colormap"]
 
 
-def test_a_hangup_makes_a_watcher_take_its_configuration_anew_and_a_wrong_one_is_refused(outputs, watch, tmp_path):
+def test_sighup_reloads_the_configuration_and_a_wrong_one_is_refused(outputs, watch, tmp_path):
     config = tmp_path / "config.yaml"
     write_settings(config, colormap="hot")
     batch = Batch.make(outputs)
@@ -84,7 +84,7 @@ def test_a_watcher_whose_fork_server_is_killed_ends_with_an_error_and_the_next_o
     batch = Batch.make(outputs)
     slow, rest = slow_video(batch, 1, frames=20), [batch.add(number) for number in (2, 3)]
     with watch("--workers", "1") as watcher:
-        wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
+        wait_until(lambda: is_being_rendered(slow), about="rendering has started")
         server = server_of(watcher)
         os.kill(server, signal.SIGKILL)
         assert watcher.process.wait(10) == 1
@@ -104,9 +104,9 @@ def descriptors(pid):
 
 
 def leave_descriptors(pid, free):
-    """Leave a process only so many more file descriptors; return the limits from before."""
+    """Leave a process only `free` unused file descriptors; return its previous limits."""
     used = descriptors(pid)
-    for _ in range(20):  # what a scan has open just now is free again in a moment
+    for _ in range(20):  # a scan opens some descriptors only for a moment
         time.sleep(0.01)
         used &= descriptors(pid)
     unused = (number for number in itertools.count() if number not in used)
@@ -114,9 +114,9 @@ def leave_descriptors(pid, free):
     return resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_refused, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of other processes are changed on Linux only")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of other processes can be changed on Linux only")
 @pytest.mark.parametrize(("free", "said"), [(0, "Too many open files"), (1, "resumes automatically, no work is lost")])
-def test_a_watcher_without_file_descriptors_goes_on_when_there_are_some_again(outputs, watch, free, said):
+def test_a_watcher_out_of_file_descriptors_resumes_when_some_are_free(outputs, watch, free, said):
     batch = Batch.make(outputs)
     before = batch.add(1)
     with watch("--set", "rescan_interval=0.5") as watcher:
@@ -134,9 +134,9 @@ def test_a_watcher_without_file_descriptors_goes_on_when_there_are_some_again(ou
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of a few megabytes."""
+    """Mount a file system of a few megabytes and return its folder."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("needs root and `mount`, for a file system of its own")
+        pytest.skip("needs root and `mount`, to mount a small file system")
     folder = tmp_path / "disk"
     folder.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], capture_output=True, check=False)
@@ -147,7 +147,7 @@ def small_disk(tmp_path):
 
 
 def fill(path):
-    """Write until the disk is full, and return the file that fills it."""
+    """Write to a file until the disk is full; return it."""
     with path.open("wb", buffering=0) as file:
         try:
             while True:
@@ -174,7 +174,7 @@ def test_a_full_disk_pauses_a_watcher_and_costs_no_attempt(small_disk, watch):
         assert watcher.stop(signal.SIGTERM) == 0
 
 
-def test_a_disk_with_less_space_than_wanted_is_waited_for_before_anything_is_tried(small_disk, watch):
+def test_a_disk_below_min_free_space_is_waited_for_before_rendering_starts(small_disk, watch):
     with watch("--set", "min_free_space=4MiB", root=small_disk) as watcher:
         (small_disk / "filler").write_bytes(bytes(3 * 2**20))
         manifest = Batch.make(small_disk).add()
@@ -184,7 +184,7 @@ def test_a_disk_with_less_space_than_wanted_is_waited_for_before_anything_is_tri
         wait_for_rendering(manifest, seconds=40)
 
 
-def test_a_full_disk_keeps_back_only_what_goes_there(small_disk, outputs, watch):
+def test_a_full_disk_pauses_only_videos_that_go_there(small_disk, outputs, watch):
     with watch(outputs, "--workers", "1", "--set", "min_free_space=4MiB", root=small_disk) as watcher:
         filler = small_disk / "filler"
         filler.write_bytes(bytes(3 * 2**20))
@@ -204,7 +204,7 @@ def remount(folder, how):
     wait_until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, about=f"it is {how}")
 
 
-def test_a_disk_that_is_mounted_read_only_is_called_so_and_waited_for(small_disk, watch):
+def test_a_read_only_disk_is_reported_as_such_and_waited_for(small_disk, watch):
     manifest = Batch.make(small_disk).add()
     remount(small_disk, "ro")
     with watch("--set", "min_free_space=0", root=small_disk) as watcher:
@@ -217,16 +217,14 @@ def test_a_disk_that_is_mounted_read_only_is_called_so_and_waited_for(small_disk
         assert len(read_receipt(manifest)["attempts"]) == 1
 
 
-def test_maps_that_the_temporary_folder_has_no_room_for_are_waited_for_and_keep_back_no_others(
-    small_disk, outputs, watch
-):
+def test_maps_too_large_for_the_temporary_folder_wait_and_delay_no_other_video(small_disk, outputs, watch):
     batch = Batch.make(outputs)
     plain, compressed = batch.add(1), batch.add(2)
-    os.utime(plain, (1, 1))  # so that the other one is first
+    os.utime(plain, (1, 1))  # so that the other video is rendered first
     write_tensors(compressed.parent / "large.safetensors.zst", {"kiss": blob_maps((8, 128, 128), steps=4)})
     write_manifest(compressed, video_id="prompt_001_vid002", attention=["large.safetensors.zst"])
     filler = fill(small_disk / "filler")
-    os.truncate(filler, filler.stat().st_size - 2**16)  # a folder without any room is not taken for temporary files
+    os.truncate(filler, filler.stat().st_size - 2**16)  # a completely full folder would not be used for temporary files
     with watch("--workers", "1", TMPDIR=str(small_disk)) as watcher:
         watcher.wait_for("resumes automatically, no work is lost")
         assert f"too few); free some space, or set TMPDIR to a folder that has it: '{small_disk}'" in watcher.log
@@ -237,7 +235,7 @@ def test_maps_that_the_temporary_folder_has_no_room_for_are_waited_for_and_keep_
         assert len(read_receipt(compressed)["attempts"]) == 1
 
 
-def test_a_receipt_that_is_deleted_is_noticed_at_once(outputs, watch):
+def test_deleting_a_receipt_is_noticed_at_once(outputs, watch):
     manifest = Batch.make(outputs).add()
     receipt = manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
     with watch() as watcher:
@@ -247,7 +245,7 @@ def test_a_receipt_that_is_deleted_is_noticed_at_once(outputs, watch):
         wait_for_rendering(manifest, seconds=LATENCY)
 
 
-def test_without_file_events_videos_are_found_by_scanning(outputs, watch):
+def test_without_file_events_scanning_finds_videos(outputs, watch):
     with watch("--set", "file_events=false", "--set", "rescan_interval=0.2") as watcher:
         watcher.wait_for("file events are switched off")
         batch = Batch.make(outputs)
@@ -257,14 +255,14 @@ def test_without_file_events_videos_are_found_by_scanning(outputs, watch):
         wait_for_rendering(first, batch.add(2))
 
 
-def test_a_video_that_was_replaced_by_one_of_the_same_size_is_rendered_again_and_a_touched_one_is_not(outputs, watch):
+def test_tensors_replaced_at_the_same_size_are_rendered_again_but_touched_ones_are_not(outputs, watch):
     manifest = Batch.make(outputs).add()
     tensors = manifest.parent / "attention_maps" / "vid001.safetensors"
     with watch("--set", "file_events=false", "--set", "rescan_interval=0.2") as watcher:
         wait_for_rendering(manifest)
         before = read_receipt(manifest)
         tensors.touch()
-        wait_until(lambda: read_receipt(manifest)["content"] != before["content"], about="the new time is noted")
+        wait_until(lambda: read_receipt(manifest)["content"] != before["content"], about="the new time is recorded")
         assert read_receipt(manifest)["attempts"] == before["attempts"]
         other = write_tensors(tensors.with_name("other"), {"kiss": blob_maps(peak=0.25)})
         assert other.stat().st_size == tensors.stat().st_size
@@ -273,11 +271,11 @@ def test_a_video_that_was_replaced_by_one_of_the_same_size_is_rendered_again_and
         assert read_receipt(manifest)["attempts"] != before["attempts"]
 
 
-def test_a_batch_that_is_renamed_while_it_is_rendered_gets_one_set_of_outputs_in_its_new_place(outputs, watch):
+def test_a_batch_renamed_while_rendering_gets_one_set_of_outputs_at_its_new_path(outputs, watch):
     batch = Batch.make(outputs)
     manifest = slow_video(batch, 1, frames=20)
     with watch() as watcher:
-        wait_until(lambda: is_being_rendered(manifest), about="rendering has begun")
+        wait_until(lambda: is_being_rendered(manifest), about="rendering has started")
         batch.folder.rename(outputs / "renamed")
         moved = outputs / "renamed" / manifest.relative_to(batch.folder)
         wait_for_rendering(moved, seconds=60)
@@ -294,7 +292,7 @@ def test_a_batch_that_is_renamed_while_it_is_rendered_gets_one_set_of_outputs_in
 def test_a_watcher_that_is_stopping_ends_well_even_if_its_fork_server_dies_meanwhile(outputs, watch):
     slow = slow_video(Batch.make(outputs), 1)
     with watch("--workers", "1") as watcher:
-        wait_until(lambda: is_being_rendered(slow), about="rendering has begun")
+        wait_until(lambda: is_being_rendered(slow), about="rendering has started")
         server = server_of(watcher)
         watcher.process.send_signal(signal.SIGTERM)
         watcher.wait_for("stopping")
@@ -303,23 +301,23 @@ def test_a_watcher_that_is_stopping_ends_well_even_if_its_fork_server_dies_meanw
         assert "the process that starts renderings has ended" not in watcher.log
 
 
-def test_a_hangup_while_it_starts_does_not_end_a_watcher(outputs, watch):
+def test_sighup_during_start_up_does_not_end_the_watcher(outputs, watch):
     manifest = Batch.make(outputs).add()
     with watch() as watcher:
         ignored = Path(f"/proc/{watcher.process.pid}/status")
-        wait_until(lambda: hangs_up_in_vain(ignored.read_text()), about="the watcher has begun to listen")
+        wait_until(lambda: survives_sighup(ignored.read_text()), about="the watcher handles SIGHUP")
         watcher.process.send_signal(signal.SIGHUP)
         wait_for_rendering(manifest)
         assert watcher.stop(signal.SIGTERM) == 0
 
 
-def hangs_up_in_vain(status):
-    """Tell from a process's status whether SIGHUP would not end it: it is ignored or caught."""
+def survives_sighup(status):
+    """Return whether a process ignores or handles SIGHUP, according to its /proc status."""
     masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigIgn", "SigCgt"))]
     return any(mask >> (signal.SIGHUP - 1) & 1 for mask in masks)
 
 
-def test_a_batch_that_asks_to_stop_at_its_first_failure_does_not_stop_a_watcher_of_others(outputs, watch):
+def test_a_batch_that_asks_to_stop_at_its_first_failure_does_not_stop_the_watcher(outputs, watch):
     broken, other = Batch.make(outputs, "broken"), Batch.make(outputs, "other")
     manifest = broken.add(visualization={"fail_on_visualization_error": True})
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
@@ -329,14 +327,14 @@ def test_a_batch_that_asks_to_stop_at_its_first_failure_does_not_stop_a_watcher_
         assert watcher.stop(signal.SIGTERM) == 0
 
 
-def test_a_manifest_that_is_refused_ends_a_watcher_that_is_to_survive_no_failure(outputs, watch):
+def test_with_fail_on_visualization_error_a_refused_manifest_ends_the_watcher(outputs, watch):
     (outputs / "video_001.complete.json").write_text("{}")
     with watch("--set", "fail_on_visualization_error=true") as watcher:
         assert watcher.process.wait(20) == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_outputs_that_have_no_folder_to_go_to_wait_and_say_why(outputs, watch, tmp_path, kind):
+def test_outputs_without_a_proper_folder_wait_and_the_log_says_why(outputs, watch, tmp_path, kind):
     manifest = Batch.make(outputs).add()
     folder = manifest.parent / "attention_videos"
     folder.write_text("") if kind == "file" else folder.symlink_to(tmp_path)

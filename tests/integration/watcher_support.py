@@ -1,4 +1,4 @@
-"""What the tests of the running watcher share."""
+"""Helpers shared by the tests of the running watcher."""
 
 from tests.support import (
     blob_maps,
@@ -10,7 +10,7 @@ from tests.support import (
 )
 
 QUICK = ("--set", "static_duration=0.2", "--set", "quality=fast")
-LATENCY = 5.0  # seconds that an event may take; a scan comes only after 60
+LATENCY = 5.0  # seconds allowed for a file event; the next scan is 60 seconds away
 
 
 def status(manifest):
@@ -25,7 +25,7 @@ def wait_for_rendering(*manifests, seconds=20.0):
 
 
 def slow_video(batch, number, frames=120):
-    """Write a video whose rendering takes some seconds; return its manifest."""
+    """Write a video that takes a few seconds to render; return its manifest."""
     folder = batch.prompt()
     write_source_video(folder / f"video_{number:03d}.mp4", frames=frames, width=640, height=480)
     maps = folder / "attention_maps" / f"vid{number:03d}.safetensors"
@@ -34,5 +34,5 @@ def slow_video(batch, number, frames=120):
 
 
 def unfinished(root):
-    """Return everything below a folder that is hidden, so not finished; a watcher that was killed stays on record."""
+    """Return unfinished files: everything hidden below a folder, except the activity files of watchers."""
     return [path for path in root.rglob(".*") if ".attnwatch" not in path.parts]

@@ -1,6 +1,7 @@
-"""The examples in the README work and its links lead somewhere."""
+"""The documents at the top of the repository are true: examples run, links lead somewhere, named files exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 from tests.support import Batch, attnwatch, blob_maps, write_source_video
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("*.md"))}
+README = DOCUMENTS["README.md"]
+LINK = re.compile(r"\]\((?!http)([^)]+)\)")
 
 
 def run_example(heading, replaced=None):
-    """Run the Python example below a heading, parts of it replaced, and return the names that it defines."""
+    """Run the Python example below a heading, with parts of it replaced; return the names that it defines."""
     text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     for part, other in (replaced or {}).items():
@@ -24,7 +27,7 @@ def run_example(heading, replaced=None):
     return names
 
 
-def test_the_example_of_a_foreign_writer_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
+def test_the_example_of_a_foreign_writer_makes_a_video_that_is_rendered(tmp_path, monkeypatch):
     folder = tmp_path / "outputs/mine/videos/prompt_001"
     write_source_video(folder / "video_001.mp4", frames=17)
     monkeypatch.chdir(tmp_path)
@@ -36,7 +39,7 @@ def test_the_example_of_a_foreign_writer_makes_a_batch_that_is_rendered(tmp_path
     }
 
 
-def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch):
+def test_the_notebook_example_reads_maps_and_renders(tmp_path, monkeypatch):
     manifest = Batch.make(tmp_path / "outputs").add_full(words=("kiss", "cat"))
     monkeypatch.chdir(tmp_path)
     names = run_example("In a notebook")
@@ -50,14 +53,14 @@ def test_the_example_of_a_notebook_reads_maps_and_renders(tmp_path, monkeypatch)
     assert not (manifest.parent / "attention_videos").exists()
 
 
-def test_the_example_of_a_users_script_makes_a_batch_that_is_rendered(tmp_path, monkeypatch):
-    """It runs as printed, with the embedded model and its size in place of a large model."""
+def test_the_script_example_makes_a_video_that_is_rendered(tmp_path, monkeypatch):
+    """Run the example with the embedded model, and sizes that suit it, instead of a large one."""
     monkeypatch.chdir(tmp_path)
     from generator.models import tiny
 
     small = "num_frames=5, width=64, height=48, num_inference_steps=2"
     names = run_example(
-        "In a script of your own",
+        "In your own script",
         {
             '"Wan-AI/Wan2.1-T2V-1.3B-Diffusers"': repr(str(tiny.FOLDER)),
             "torch.bfloat16": "torch.float32",
@@ -78,6 +81,47 @@ def test_the_example_of_a_users_script_makes_a_batch_that_is_rendered(tmp_path, 
     }
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_what_the_readme_links_to_exists(target):
-    assert (ROOT / target).exists()
+def anchors(text):
+    """Return the anchors of a document's headings, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    ("document", "target"),
+    [(name, target) for name, text in DOCUMENTS.items() for target in sorted(set(LINK.findall(text)))],
+)
+def test_links_lead_to_files_and_headings_that_exist(document, target):
+    file, _, anchor = target.partition("#")
+    path = ROOT / (file or document)
+    assert path.exists()
+    assert not anchor or anchor in anchors(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_and_folders_in_backticks_exist(document):
+    named = set(re.findall(r"`([a-z_]+/[\w./-]*)`", DOCUMENTS[document]))
+    places = (ROOT, ROOT / "attnwatch", ROOT / "generator")
+    assert len(named) > 3
+    assert not [path for path in sorted(named) if not any((place / path).exists() for place in places)]
+
+
+def test_every_folder_of_both_packages_is_in_the_architecture():
+    folders = {
+        path.parent.name for package in ("attnwatch", "generator") for path in ROOT.glob(f"{package}/*/__init__.py")
+    }
+    assert not [folder for folder in folders if f"`{folder}/`" not in DOCUMENTS["ARCHITECTURE.md"]]
+
+
+def test_the_readme_fits_on_a_few_screens():
+    assert len(README.splitlines()) <= 200
+
+
+def test_the_changelog_begins_with_the_version_of_the_package():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert re.search(r"^## (\S+)", DOCUMENTS["CHANGELOG.md"], re.MULTILINE)[1] == version
+
+
+def test_a_source_distribution_has_every_document():
+    included = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").split()
+    assert not [name for name in DOCUMENTS if name != "README.md" and name not in included]

@@ -1,4 +1,4 @@
-"""One module per row of the table: `run(folder, scale)` yields figures with their bars."""
+"""One module per scenario; its `run(folder, scale)` yields figures with their bars."""
 
 from tests.chaos.figures import Scenario
 from tests.chaos.scenarios import (

@@ -1,4 +1,4 @@
-"""Ten thousand videos to render, a hundred thousand that are finished: how soon, how large, how idle."""
+"""A backlog of 10,000 videos and 100,000 finished ones: time to the first job, scan time, memory, idle CPU."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ from tests.chaos.trial import Daemon, Trial, stated
 from tests.support import wait_until
 
 PER_PROMPT = 10
-SETTLED = 2.0  # seconds after which a scan is over and told of
+SETTLED = 2.0  # seconds after which a scan is over and published
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Time the first job of a backlog, then watch a daemon that has nothing to do."""
+    """Time the first job of a backlog, then measure a daemon that has nothing to do."""
     yield from _backlog(folder / "backlog", scale.pick(100, 10_000))
     yield from _scan(folder / "scan", scale.pick(100, 10_000))
     yield from _idle(folder / "idle", scale.pick(300, 100_000), scale.pick(1.0, 120.0))
@@ -33,19 +33,19 @@ def _backlog(folder: Path, videos: int) -> Iterator[Line]:
 
 
 def _scan(folder: Path, size: int) -> Iterator[Line]:
-    """Wait for the second scan; what it says about that must not be less than the kernel says that it worked."""
+    """Time the second scan by the daemon's own figure and by the CPU time it used; the larger of the two counts."""
     with _finished(folder, size, "--set", "rescan_interval=1") as (trial, daemon):
         before = _cpu(daemon.family())
-        # The first one, which reads everything, takes longer: the second is put off accordingly.
+        # The first scan reads everything and takes longer, which delays the second accordingly.
         wait_until(lambda: stated(trial.activities(), "scans") >= 2, 300, "a second scan")
         worked = _cpu(daemon.family()) - before
         said = stated(trial.activities(), "last_scan_seconds")
-    yield seconds(f"warm scan of {size:,}", max(said, worked), 0.5, f"it says {said:.3f} s, CPU {worked:.2f} s")
+    yield seconds(f"warm scan of {size:,}", max(said, worked), 0.5, f"reported {said:.3f} s, CPU {worked:.2f} s")
     yield from _left_alone(trial, daemon, size)
 
 
 def _idle(folder: Path, size: int, duration: float) -> Iterator[Line]:
-    """Look at a daemon that has nothing to do."""
+    """Measure the memory and CPU time of a daemon that has nothing to do."""
     with _finished(folder, size) as (trial, daemon):
         time.sleep(SETTLED)
         family = daemon.family()
@@ -63,15 +63,15 @@ def _idle(folder: Path, size: int, duration: float) -> Iterator[Line]:
 
 @contextlib.contextmanager
 def _finished(folder: Path, size: int, *settings: str) -> Iterator[tuple[Trial, Daemon]]:
-    """Make a tree of rendered videos, and start a daemon that has looked at all of them."""
+    """Make a tree of rendered videos, and run a daemon that has seen all of them."""
     trial = Trial(folder)
     first = trial.root / "batch" / "videos" / "prompt"
-    for number in range(1, PER_PROMPT + 1):  # each from a file of its own, which has only so many links
+    for number in range(1, PER_PROMPT + 1):  # each from its own file: the number of links to a file is limited
         Material(folder / f"material_{number}").add(first, number, video_id=f"clip_{number:03d}")
     copies = list(multiply(first, size // PER_PROMPT - 1))
     done = trial.command("render", first)
     assert done.returncode == 0, done.stderr
-    # Linked only now: a receipt knows when its video was last changed, and a link more is a change, too.
+    # Linked only now, because linking changes the times of an inode, which the receipts record.
     for copy in copies:
         (copy / "attention_videos").mkdir()
         for path in (first / "attention_videos").iterdir():
@@ -85,16 +85,16 @@ def _left_alone(trial: Trial, daemon: Daemon, size: int) -> Iterator[Line]:
     first = trial.root / "batch" / "videos" / "prompt"
     greeting = f"{size} up to date"
     yield Figure(
-        "trees that were not seen as up to date", int(greeting not in daemon.said), 0, detail=daemon.said[:200]
+        "trees that were not recognised as up to date", int(greeting not in daemon.said), 0, detail=daemon.said[:200]
     )
-    yield none_of(f"receipts written anew among {size:,}", _written_anew(first))
+    yield none_of(f"receipts rewritten among {size:,}", _rewritten(first))
 
 
 def _cpu(family: set[Process]) -> float:
     return sum(process.cpu_seconds for process in family)
 
 
-def _written_anew(first: Path) -> list[object]:
-    """Return the receipts that are no longer the links that they were made as."""
+def _rewritten(first: Path) -> list[object]:
+    """Return the receipts that are no longer links to the first one."""
     mine = {path.stat().st_ino for path in first.glob("attention_videos/*.rendered.json")}
     return [path for path in first.parent.glob("*/attention_videos/*.rendered.json") if path.stat().st_ino not in mine]

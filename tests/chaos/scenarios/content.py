@@ -1,4 +1,4 @@
-"""Clocks, times of files, renames: only what has changed is rendered again, and that once."""
+"""Clock jumps, file times, renames: only changed content is rendered again, and only once."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ SCAN = 0.5  # seconds between scans
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Change everything but the content, then the content."""
+    """Change everything except the content, then the content."""
     videos, scans = scale.pick((3, 3), (100, 20))
     yield from _clock(folder / "clock", videos, scans)
     yield from _times(folder / "times", videos, scans)
@@ -47,9 +47,9 @@ def _clock(folder: Path, videos: int, scans: int) -> Iterator[Line]:
             delays.append(time.monotonic() - start)
         time.sleep(SCAN * 2)
         assert daemon.process.poll() is None
-    yield none_of("clock a day forth and back: not rendered", missing)
-    yield none_of("clock a day forth and back: needless renderings", _more_than_once(trial))
-    yield seconds("clock a day forth and back: until a new video is done", max(delays), SCAN + 2)
+    yield none_of("clock a day forward and back: not rendered", missing)
+    yield none_of("clock a day forward and back: needless renderings", _more_than_once(trial))
+    yield seconds("clock a day forward and back: until a new video is rendered", max(delays), SCAN + 2)
 
 
 def _times(folder: Path, videos: int, scans: int) -> Iterator[Line]:
@@ -64,12 +64,12 @@ def _times(folder: Path, videos: int, scans: int) -> Iterator[Line]:
     with _daemon(trial):
         missing = trial.wait_for_receipts(manifests, 20 + videos)
         time.sleep(SCAN * scans / 2)
-        for manifest in manifests:  # content untouched, times exchanged
+        for manifest in manifests:  # the content stays the same, the times are swapped
             for path in (file for name in names for file in manifest.parent.glob(name)):
                 os.utime(path, (LONG_AGO, LONG_AGO) if "new" in manifest.parts else (FAR_AHEAD, FAR_AHEAD))
         time.sleep(SCAN * scans)
     yield none_of("times of 1970 and 2100: not rendered", missing + faults(trial.root, manifests)["lost"])
-    yield none_of("times of 1970 and 2100, changed later: needless renderings", _more_than_once(trial))
+    yield none_of("times of 1970 and 2100, later swapped: needless renderings", _more_than_once(trial))
 
 
 def _copy_and_date(source: Path, target: Path, names: tuple[str, ...], when: float) -> None:
@@ -110,7 +110,7 @@ def _replaced(folder: Path, scans: int) -> Iterator[Line]:
 
 
 def _replace_in_place(video: Path) -> None:
-    """Write another picture into the same file, at the same size: a free box of the format fills up the rest."""
+    """Overwrite the file with another video of the same size, padded with an MP4 `free` box."""
     size = video.stat().st_size
     other = write_source_video(video.with_name(".other.mp4"), colour=(200, 10, 10))
     data = other.read_bytes()
@@ -139,13 +139,13 @@ def _renamed(folder: Path, times: int, scans: int) -> Iterator[Line]:
         assert daemon.process.poll() is None
     stale = [path for name in names[:-1] for path in name.rglob("*") if name.exists()]
     moved = [names[-1] / manifest.relative_to(names[0]) for manifest in done]
-    # Each video that was under way is begun twice, at most: where it was, and where it is.
+    # Each video that was being rendered is started at most twice: at its old path and at its new one.
     count = sum(trial.renderings().values())
     yield none_of("batch renamed while rendering: not rendered", missing + faults(names[-1], moved)["lost"])
     yield Figure("batch renamed while rendering: needless renderings", max(0, count - len(done) - 2 * times), 0)
     yield none_of("batch renamed while rendering: anything at the old path", stale)
     wrong = faults(trial.root, [])
-    yield none_of("batch renamed while rendering: torn or unfinished", wrong["torn"] + wrong["unfinished"])
+    yield none_of("batch renamed while rendering: partial or unfinished", wrong["torn"] + wrong["unfinished"])
     assert receipt_path(moved[0]).exists()
 
 

@@ -1,4 +1,4 @@
-"""Two and four daemons on one tree: every video rendered once, also while one of them stands still."""
+"""Two and four daemons on one tree: every video is rendered once, even while one of them is stopped."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ from tests.chaos.leavings import faults
 from tests.chaos.material import Material
 from tests.chaos.trial import Daemon, Trial
 
-STANDSTILL = 1.5  # seconds, at most
+LONGEST_STOP = 1.5  # seconds
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Let some daemons share the videos."""
+    """Run several daemons on the same videos."""
     for number in scale.pick((3,), (2, 4)):
         yield from _together(folder / str(number), number, scale.pick(40, 2000))
 
@@ -37,7 +37,7 @@ def _together(folder: Path, number: int, videos: int) -> Iterator[Line]:
                 step = max(1, later // 20)
                 manifests += [material.mark(place) for place in places[:step]]
                 del places[:step]
-            _stand_still(chance.choice(daemons), chance)
+            _stop_for_a_while(chance.choice(daemons), chance)
         manifests += [material.mark(place) for place in places]
         lost = trial.wait_for_receipts(manifests, 30)
         ends = [daemon.end() for daemon in daemons]
@@ -48,18 +48,18 @@ def _together(folder: Path, number: int, videos: int) -> Iterator[Line]:
     yield none_of(f"{number} daemons: corrupt outputs and receipts", wrong["torn"] + wrong["invalid"] + wrong["stray"])
     yield none_of(f"{number} daemons: unfinished files at the end", wrong["unfinished"])
     yield Figure(f"{number} daemons: exit codes other than 0", sum(code != 0 for code, _ in ends), 0)
-    yield Figure(f"{number} daemons: renderings missing when they were ended", missing, 0)
+    yield Figure(f"{number} daemons: renderings missing when they were stopped", missing, 0)
 
 
 def _missing(trial: Trial, videos: int) -> int:
     return videos - len(trial.notes("end"))
 
 
-def _stand_still(daemon: Daemon, chance: random.Random) -> None:
-    """Stop a daemon, alone or with its jobs, and let it go on."""
+def _stop_for_a_while(daemon: Daemon, chance: random.Random) -> None:
+    """Stop a daemon, alone or with its jobs, and continue it after a random pause."""
     chosen = [daemon.pid] if chance.random() < 0.5 else [process.pid for process in daemon.family()]
     _send(chosen, signal.SIGSTOP)
-    time.sleep(chance.uniform(0, STANDSTILL))
+    time.sleep(chance.uniform(0, LONGEST_STOP))
     _send(chosen, signal.SIGCONT)
     time.sleep(0.1)
 

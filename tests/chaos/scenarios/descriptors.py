@@ -1,4 +1,4 @@
-"""Too few file descriptors: for the daemon, which holds some for every job, and for the jobs."""
+"""Too few file descriptors, for the daemon, which needs some for every job, and for the jobs themselves."""
 
 import resource
 import time
@@ -11,11 +11,11 @@ from tests.chaos.material import Material
 from tests.chaos.trial import QUICK_PICTURES, Trial
 
 FEW, ENOUGH = 64, 1024
-HARDSHIP = 4.0  # seconds with too few
+SHORTAGE = 4.0  # seconds with too few
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Run many workers with few descriptors, and jobs that have used up theirs."""
+    """Run many workers with few descriptors, and jobs that have used up their own."""
     crowd, hoarders = scale.pick((60, 3), (300, 30))
     trial, material = Trial(folder), Material(folder / "material")
     manifests = material.add_many(trial.root / "crowd", crowd, prompt="sleep 1")
@@ -23,20 +23,20 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     settings = ("--workers", 60, "--set", "rescan_interval=2", "--set", "retry_backoff=1", *QUICK_PICTURES)
     few = ("sh", "-c", f'ulimit -Sn {FEW}; exec "$@"', "sh")
     with trial.daemon(*settings, prefix=few) as daemon:
-        time.sleep(HARDSHIP)
+        time.sleep(SHORTAGE)
         for process in daemon.family():
             _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (ENOUGH, hard))
-        relief = time.monotonic()
+        recovery = time.monotonic()
         missing = trial.wait_for_receipts(manifests, 60 + crowd / 10)
         done = max((note.at for note in trial.notes("end")), default=float("nan"))
         ended = daemon.process.poll() is not None
         said = len(daemon.log.read_bytes())
     charged = [path for path, receipt in receipts(trial.root).items() if len(receipt["attempts"]) != 1]
     wrong = faults(trial.root, manifests)
-    yield Figure(f"{FEW} descriptors: ends of the daemon", int(ended), 0, detail=daemon.said[-200:] if ended else "")
+    yield Figure(f"{FEW} descriptors: the daemon ended", int(ended), 0, detail=daemon.said[-200:] if ended else "")
     yield none_of(f"{FEW} descriptors: partial outputs", wrong["torn"] + wrong["invalid"])
-    yield none_of(f"{FEW} descriptors: videos charged for it", charged)
-    yield none_of(f"{FEW} descriptors: not rendered after relief", missing + wrong["lost"])
-    yield seconds(f"{FEW} descriptors: from relief until all is done", done - relief, 60)
+    yield none_of(f"{FEW} descriptors: videos charged an attempt", charged)
+    yield none_of(f"{FEW} descriptors: not rendered after recovery", missing + wrong["lost"])
+    yield seconds(f"{FEW} descriptors: from recovery until all is rendered", done - recovery, 60)
     yield Figure(f"{FEW} descriptors: stderr", said / 1e6, 1, "MB")

@@ -1,4 +1,4 @@
-"""A disk that is full, and one that becomes read-only: wait, charge nobody, go on when it is over."""
+"""A full disk and a read-only one: the daemon waits, charges no video an attempt, and resumes afterwards."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
 from tests.support import wait_until
 
 SIZE = 24 * 2**20
-LEFT = 2**20  # bytes that are left when the disk is "full"
+LEFT = 2**20  # bytes left when the disk is "full"
 MORE_THAN_LEFT = 3 * 2**20
-RELIEF = 60.0  # seconds within which all must go on
+LONGEST_RECOVERY = 60.0  # seconds within which rendering must resume
 SETTINGS = (
     *("--set", "min_free_space=0.5MiB"),
     *("--set", "rescan_interval=5"),
@@ -26,21 +26,21 @@ SETTINGS = (
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Take the space away and give it back, then the right to write."""
+    """Take away space, then all space, then write access, and give each back."""
     reason = missing_tool("mount", "umount") or (None if os.geteuid() == 0 else "needs root, to mount a tmpfs")
     if reason is None:
         reason = _cannot_mount(folder / "try")
     if reason is not None:
         yield Skipped("full disk, read-only disk", reason)
         return
-    videos, hardship = scale.pick((4, 1.5), (40, 20.0))
-    yield from _trial("full disk", folder / "full", videos, hardship, _fill)
-    yield from _trial("nothing left at all", folder / "nothing", videos, hardship, _fill_all)
-    yield from _trial("read-only disk", folder / "readonly", videos, hardship, _make_read_only)
+    videos, shortage = scale.pick((4, 1.5), (40, 20.0))
+    yield from _trial("full disk", folder / "full", videos, shortage, _fill)
+    yield from _trial("nothing left at all", folder / "nothing", videos, shortage, _fill_all)
+    yield from _trial("read-only disk", folder / "readonly", videos, shortage, _make_read_only)
 
 
 def _trial(
-    what: str, folder: Path, videos: int, hardship: float, trouble: Callable[[Path], Callable[[], None]]
+    what: str, folder: Path, videos: int, shortage: float, trouble: Callable[[Path], Callable[[], None]]
 ) -> Iterator[Line]:
     mount = folder / "disk"
     with _tmpfs(mount):
@@ -54,31 +54,31 @@ def _trial(
             for manifest, hidden in prepared.items():
                 hidden.rename(manifest)
             wait_until(lambda: len(trial.notes("start")) > 1 or daemon.process.poll() is not None, 20, "rendering")
-            relieve = trouble(mount)
-            _look_for(hardship, tearing, daemon)
+            recover = trouble(mount)
+            _look_for(shortage, tearing, daemon)
             known = receipts(trial.root)
-            relieve()
-            relief = time.monotonic()
-            missing = trial.wait_for_receipts(manifests, RELIEF + videos)
-            resumed = [note.at - relief for note in trial.notes("end") if note.at > relief]
+            recover()
+            recovery = time.monotonic()
+            missing = trial.wait_for_receipts(manifests, LONGEST_RECOVERY + videos)
+            resumed = [note.at - recovery for note in trial.notes("end") if note.at > recovery]
             ended = daemon.process.poll() is not None
-            daemon.end()  # politely: the last receipt is there, but its job may not have cleaned up yet
+            daemon.end()  # by SIGTERM: the last receipt is written, but its job may not have cleaned up yet
         wrong = faults(trial.root, manifests)
         tearing.look()
         charged = [path for path, receipt in receipts(trial.root).items() if len(receipt["attempts"]) != 1]
         waiting = len(manifests) - len(known)
-    yield Figure(f"{what}: ends of the daemon", int(ended), 0, detail=daemon.said[-200:] if ended else "")
+    yield Figure(f"{what}: the daemon ended", int(ended), 0, detail=daemon.said[-200:] if ended else "")
     yield none_of(f"{what}: partial outputs", tearing.torn | set(wrong["torn"] + wrong["invalid"]))
     yield none_of(f"{what}: videos charged an attempt", charged)
-    yield none_of(f"{what}: videos not rendered after relief", missing + wrong["lost"])
+    yield none_of(f"{what}: videos not rendered after recovery", missing + wrong["lost"])
     yield none_of(f"{what}: unfinished files at the end", wrong["unfinished"] + wrong["stray"])
     found = min(resumed, default=float("nan")) if waiting else 0.0
-    yield seconds(f"{what}: until it goes on by itself", found, RELIEF, detail=f"{waiting} were waiting")
+    yield seconds(f"{what}: until rendering resumes", found, LONGEST_RECOVERY, detail=f"{waiting} were waiting")
     yield Figure(f"{what}: stderr", len(daemon.log.read_bytes()) / 1e6, 1, "MB")
 
 
 def _prepared(material: Material, root: Path, videos: int) -> dict[Path, Path]:
-    """Make videos, two of them with large renderings; return hidden manifests that wait for their final names."""
+    """Make videos, two of them with large renderings; return final -> hidden path of each manifest."""
     large = [material.place(root / "a_large", number) for number in (1, 2)]
     small = [material.place(root / "batch" / f"prompt_{number:03d}") for number in range(videos)]
     return {
@@ -95,12 +95,12 @@ def _look_for(duration: float, tearing: Tearing, daemon: Daemon) -> None:
 
 
 def _fill(mount: Path) -> Callable[[], None]:
-    """Leave so little that a large rendering does not fit."""
+    """Leave too little space for a large rendering."""
     return _ballast(mount, LEFT)
 
 
 def _fill_all(mount: Path) -> Callable[[], None]:
-    """Leave nothing."""
+    """Leave no space at all."""
     return _ballast(mount, 0)
 
 
@@ -113,7 +113,7 @@ def _ballast(mount: Path, left: int) -> Callable[[], None]:
 
 
 def _make_read_only(mount: Path) -> Callable[[], None]:
-    """Remount it; where somebody is just writing, try again."""
+    """Remount read-only, retrying while a file is being written."""
 
     def remount(how: str) -> None:
         wait_until(lambda: _mount("-o", f"remount,{how}", mount).returncode == 0, 20, f"remounted {how}")

@@ -1,4 +1,4 @@
-"""Hostile and broken input: a clear word in the receipt, and nobody else notices."""
+"""Hostile and broken input: the receipt has a clear error, and other videos are unaffected."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material
 from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
 
-MEMORY = 1024  # MiB that a job may have
+MEMORY = 1024  # MiB that a job may use
 SETTINGS = (
     *("--set", f"memory_limit={MEMORY}MiB"),
     *("--set", "max_attempts=2"),
@@ -26,7 +26,7 @@ SETTINGS = (
 
 
 class _Opened(FileSystemEventHandler):
-    """Notes every file of a folder that anybody opens."""
+    """Records every file of a folder that any process opens."""
 
     def __init__(self) -> None:
         self.paths: set[object] = set()
@@ -37,7 +37,7 @@ class _Opened(FileSystemEventHandler):
 
 
 class _Peak:
-    """Looks, many times a second, how much memory the processes of a daemon have held; the daemon itself left out."""
+    """Samples the peak memory of a daemon's descendants many times a second."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.bytes = 0
@@ -60,7 +60,7 @@ class _Peak:
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Give a daemon all of it at once, good videos in between."""
+    """Give a daemon all cases at once, with good videos among them."""
     trial, material = Trial(folder), Material(folder / "material")
     outside = folder / "outside"
     truncated, flipped, bomb = scale.pick((5, 3, 50 * 2**20), (200, 100, 800 * 2**20))
@@ -82,19 +82,19 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         said = daemon.said
     observer.stop()
     observer.join()
-    yield Figure("ends of the daemon", int(ended), 0, detail=said[-300:] if ended else "")
+    yield Figure("the daemon ended", int(ended), 0, detail=said[-300:] if ended else "")
     yield Figure("tracebacks on stderr", said.count("Traceback (most recent call last)"), 0)
-    yield none_of("files opened outside of the batch", opened.paths)
-    yield none_of("traces of code in the input that was run", list(outside.glob("was_run*")))
-    yield Figure("memory of a job, the most", peak.bytes / 2**20, MEMORY, "MiB")
-    yield none_of("videos that nothing was said about", open_cases)
+    yield none_of("files opened outside the batch", opened.paths)
+    yield none_of("traces of code run from the input", list(outside.glob("was_run*")))
+    yield Figure("peak memory of a job", peak.bytes / 2**20, MEMORY, "MiB")
+    yield none_of("videos without a final status", open_cases)
     known = receipts(trial.root)
     yield none_of("videos judged wrongly", [case for case in cases if case.is_wrong(known.get(case.manifest))])
     yield none_of(
         "errors that do not say what is wrong", [case for case in cases if case.is_dark(known.get(case.manifest))]
     )
     wrong = faults(trial.root / "good", good)
-    yield none_of("neighbours not rendered, or torn", missing + wrong["lost"] + wrong["torn"])
+    yield none_of("neighbours not rendered, or incomplete", missing + wrong["lost"] + wrong["torn"])
 
 
 def _open(trial: Trial, cases: list[Case]) -> list[object]:

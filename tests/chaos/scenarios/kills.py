@@ -1,4 +1,4 @@
-"""kill -9 at random instants: nothing lost, nothing torn, nobody left, and at work again at once."""
+"""kill -9 at random instants: no video lost, no partial output, no process left, and a quick restart."""
 
 import random
 import signal
@@ -13,9 +13,9 @@ from tests.chaos.processes import Process, wait_until_gone
 from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
 from tests.support import wait_until
 
-PAUSE = 0.3  # seconds that are added to each rendering, or all would be done after a few kills
-LAST_KILL = 1.5  # seconds after the first rendering of a cycle, or after the start, when the latest kill comes
-GONE = 2.0  # seconds that processes get to notice that their daemon is gone
+PAUSE = 0.3  # seconds added to each rendering, so that it takes more than a few kills to finish all videos
+LAST_KILL = 1.5  # seconds from the start of the daemon to the latest kill
+GONE = 2.0  # seconds that processes have to end after their daemon
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
@@ -35,7 +35,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             daemon.send(signal.SIGKILL, group=cycle % 4 < 2)
             orphans |= wait_until_gone(family | daemon.family(), GONE)
         tearing.look()
-        # What was begun and has no receipt was cut off, and is begun again by the next one.
+        # A rendering that was started and has no receipt was cut off; the next daemon starts it again.
         repeated.append(len(trial.notes("start")) - begun - (_done(manifests) - before))
         if _done(manifests) == videos:
             break
@@ -45,18 +45,18 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     yield Figure("the last daemon's exit code", code, 0, detail=daemon.said[-200:] if code else "")
     yield Figure("cycles left out because all videos were done", cycles - 1 - cycle, 0, timed=True)
     yield none_of("videos lost", wrong["lost"])
-    yield none_of("torn outputs under final names, ever", tearing.torn | set(wrong["torn"]))
-    yield none_of("receipts that are not valid or not true", wrong["invalid"])
+    yield none_of("partial outputs under final names, at any time", tearing.torn | set(wrong["torn"]))
+    yield none_of("receipts that are invalid or do not match the files", wrong["invalid"])
     yield none_of(
         "outputs that no receipt names, and unfinished files, at the end", wrong["stray"] + wrong["unfinished"]
     )
-    yield none_of(f"processes {GONE:g} s after their daemon", orphans)
-    yield Figure("repeated renderings per kill, the most", max(repeated), 1)
-    yield seconds("from start to the first rendering, the longest", max(delays, default=float("nan")), 2)
+    yield none_of(f"processes left {GONE:g} s after their daemon", orphans)
+    yield Figure("repeated renderings per kill, at most", max(repeated), 1)
+    yield seconds("from start to the first rendering, at most", max(delays, default=float("nan")), 2)
 
 
 def _wait(trial: Trial, daemon: Daemon, delay: float, begun: int, *, working: bool) -> list[float]:
-    """Wait for the instant of the kill; return how long the daemon took to its first rendering, where it is known."""
+    """Wait until the kill is due; return the seconds until the daemon's first rendering, if it got that far."""
     if not working:
         time.sleep(delay)
     else:

@@ -1,4 +1,4 @@
-"""From the marker's rename to the first line of its job, with a daemon that has nothing else to do."""
+"""Time from the rename of a completion marker to the start of its job, with an otherwise idle daemon."""
 
 import time
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from tests.chaos.trial import Trial
 from tests.support import wait_until
 
 IDLE = 0.05  # seconds between a receipt and the next marker
-AT_ALL = 10.0  # seconds within which a video must have been rendered to count at all
+LONGEST_WAIT = 10.0  # seconds after which a video counts as missed
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Mark one video after the other, each when the one before is done."""
+    """Mark one video after another as finished, each when the previous one is rendered."""
     times = scale.pick(15, 500)
     trial, material = Trial(folder), Material(folder / "material")
     places = [
@@ -25,15 +25,15 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     marks, missing = {}, []
     with trial.daemon("--workers", 1, "--set", "rescan_interval=600") as daemon:
         daemon.wait_for("watching")
-        time.sleep(1.0)  # until it is idle: its server of processes may still be starting
+        time.sleep(1.0)  # until it is idle: its fork server may still be starting
         for manifest in places:
             hidden = prepare(manifest)
             marks[str(manifest)] = time.monotonic()
             hidden.rename(manifest)
-            missing += trial.wait_for_receipts([manifest], AT_ALL)
+            missing += trial.wait_for_receipts([manifest], LONGEST_WAIT)
             time.sleep(IDLE)
         wait_until(lambda: len(trial.notes("end")) >= times - len(missing), 5)
     delays = [1000 * (note.at - marks[note.manifest]) for note in trial.notes("start")]
-    yield none_of("markers that no job followed", missing)
+    yield none_of("markers that started no job", missing)
     yield Figure("marker to job started, median", median(delays), 50, "ms", timed=True)
     yield Figure("marker to job started, p99", quantiles(delays, n=100, method="inclusive")[98], 200, "ms", timed=True)

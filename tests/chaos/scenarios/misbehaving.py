@@ -1,4 +1,4 @@
-"""Jobs that hang, crash or take all memory: gone in time with all that they started, given up after the attempts."""
+"""Jobs that hang, crash or exhaust memory: ended in time with all descendants, given up after all attempts."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ KINDS = ("hang", "crash", "allocate")
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Mix as many jobs of each kind with others that do what they should."""
+    """Mix equally many jobs of each kind with well-behaved ones."""
     each, workers = scale.pick((1, 3), (30, 6))
     trial, material = Trial(folder), Material(folder / "material")
     bad = {kind: material.add_many(trial.root / kind, each, prompt=kind) for kind in KINDS}
@@ -46,17 +46,17 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     for kind, manifests in bad.items():
         yield none_of(f"{kind}: not given up after exactly {ATTEMPTS} attempts", _not_given_up(trial, manifests))
         often = [path for path in manifests if begun[str(path)] != ATTEMPTS]
-        yield none_of(f"{kind}: begun more or less often than that", often)
-    yield seconds("until a job and all its processes are gone, the longest", max(ages.found()), LONGEST)
+        yield none_of(f"{kind}: started more or less often", often)
+    yield seconds("until a job and all its processes have ended, at most", max(ages.found()), LONGEST)
     yield none_of("processes left by jobs", left)
     yield none_of("jobs that met no memory limit", list(trial.notes("unlimited")))
-    yield Figure("ends of the daemon", int(ended), 0)
+    yield Figure("the daemon ended", int(ended), 0)
     neighbours = faults(trial.root / "good", good)
-    yield none_of("neighbours not rendered, or torn", neighbours["lost"] + neighbours["torn"])
+    yield none_of("neighbours not rendered, or incomplete", neighbours["lost"] + neighbours["torn"])
 
 
 class _Ages:
-    """Follows the processes that jobs told of, from the begin of the job to their end."""
+    """Measures the age of the processes that jobs logged, from the start of the job to their end."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -66,7 +66,7 @@ class _Ages:
         self._ages: list[float] = []
 
     def look(self) -> None:
-        """Take what is new in the log, and note who is gone."""
+        """Read new lines of the log, and record the age of the processes that have ended."""
         notes = self._trial.notes()
         for note in notes[self._read :]:
             self._take(note)
@@ -76,7 +76,7 @@ class _Ages:
         self.running = [entry for entry in self.running if entry[0].is_running]
 
     def found(self) -> Sequence[float]:
-        """Return the age of each; those that are there still are as old as they are now."""
+        """Return the age of each process in seconds; of a running one, its present age."""
         now = time.monotonic()
         return [*self._ages, *(now - since for _, since in self.running), 0.0]
 

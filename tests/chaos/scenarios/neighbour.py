@@ -1,4 +1,4 @@
-"""What a CPU-bound neighbour loses while a daemon beside it renders."""
+"""Throughput that a CPU-bound neighbour loses while a daemon renders beside it."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ print(count)
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Count in one and in two processes, in turns alone and beside a daemon with one worker."""
+    """Count in one and in two processes, alternately alone and beside a daemon with one worker."""
     turns, duration = scale.pick((1, 0.5), (4, 8.0))
     trial = Trial(folder)
     material = Material(folder / "material", width=832, height=480, frames=scale.pick(9, 81))
@@ -41,13 +41,13 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
                     lines = list(_politeness(trial))
                 daemon.end()
         loss = 100 * (1 - median(beside) / median(alone))
-        detail = f"{sum(rendered)} renderings begun beside it"
+        detail = f"{sum(rendered)} renderings started beside it"
         yield Figure(f"throughput lost by {neighbours} on two cores", loss, 10, "%", timed=True, detail=detail)
     yield from lines
 
 
 def _count(neighbours: int, duration: float) -> int:
-    """Let processes count, each in a session of its own like one from another terminal; return what they reach."""
+    """Let processes count, each in its own session as if from another terminal; return the sum of their counts."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", COUNT, str(duration)], stdout=subprocess.PIPE, start_new_session=True, text=True
@@ -58,14 +58,14 @@ def _count(neighbours: int, duration: float) -> int:
 
 
 def _politeness(trial: Trial) -> Iterator[Line]:
-    """Look at the priorities of the job that is running."""
+    """Check the priorities of the job that is running."""
     pid = wait_until(lambda: _running_job(trial), 20, "a job is running")
     nice = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
-    yield Figure("steps by which the nice value of a job is not 10", abs(nice - 10), 0)
+    yield Figure("difference of the nice value of a job from 10", abs(nice - 10), 0)
     group = Path(f"/proc/{pid}/autogroup")
     if group.exists() and (said := group.read_text().split()):
-        # Where the kernel groups by session, the nice value of the group is what counts.
-        yield Figure("steps by which the nice value of its session is not 10", abs(int(said[-1]) - 10), 0)
+        # If the kernel groups processes by session, the nice value of the group counts.
+        yield Figure("difference of the nice value of its session from 10", abs(int(said[-1]) - 10), 0)
     if missing_tool("ionice") is None:
         io_class = subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout.strip()
         yield Figure("I/O class of a job other than idle", int(not io_class.startswith("idle")), 0, detail=io_class)

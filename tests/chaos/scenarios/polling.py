@@ -1,4 +1,4 @@
-"""No file events at all, and data that become visible long after their marker, as on a network mount."""
+"""No file events, and data that become visible long after their completion marker, as on a network mount."""
 
 import random
 import time
@@ -11,17 +11,17 @@ from tests.chaos.material import Material
 from tests.chaos.trial import QUICK_PICTURES, Trial
 from tests.support import wait_until
 
-SCAN = 1.0  # seconds that a scan and the start of a job may take on top
+SCAN = 1.0  # seconds allowed for a scan and the start of a job
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Mark videos at random instants; the data of every other one come late."""
+    """Mark videos as finished at random instants; the data of every other one come late."""
     videos, period, latest, spread = scale.pick((8, 1.0, 2.0, 2.0), (60, 5.0, 30.0, 60.0))
     trial = Trial(folder)
     made = Material(folder / "material").add_many(folder / "elsewhere", videos, per_prompt=1)
     chance = random.Random(10)
-    plan: list[tuple[float, Path, Path]] = []  # when what appears where
-    visible: dict[Path, float] = {}  # when all of a video is there
+    plan: list[tuple[float, Path, Path]] = []  # (when, source, target) of each rename
+    visible: dict[Path, float] = {}  # when all files of a video are visible
     for index, manifest in enumerate(made):
         target = trial.root / manifest.relative_to(folder / "elsewhere")
         target.parent.mkdir(parents=True)
@@ -45,4 +45,4 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     yield none_of("videos not found", missing + wrong["lost"])
     yield none_of("videos charged more than one attempt", charged)
     yield none_of("videos rendered more than once", [path for path, count in trial.renderings().items() if count > 1])
-    yield seconds("from all being visible to the rendering, the longest", max(late, default=0.0), period + SCAN)
+    yield seconds("from all files visible to the rendering, at most", max(late, default=0.0), period + SCAN)

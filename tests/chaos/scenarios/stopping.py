@@ -1,4 +1,4 @@
-"""SIGTERM while rendering: exit 0 in time, nothing torn, the rest at the next start."""
+"""SIGTERM while rendering: exit code 0 in time, no partial output, and the next start renders the rest."""
 
 import random
 import signal
@@ -13,9 +13,9 @@ from tests.chaos.processes import Process, wait_until_gone
 from tests.chaos.trial import QUICK_PICTURES, Trial
 from tests.support import wait_until
 
-SHORT = 4  # videos of each round that could be finished in time
-GONE = 2.0  # seconds that processes get to notice that their daemon is gone
-LONGER_THAN_ALLOWED = 30  # seconds of the renderings that cannot be finished in time
+SHORT = 4  # videos per round that could be finished in time
+GONE = 2.0  # seconds that processes have to end after their daemon
+LONGER_THAN_ALLOWED = 30  # seconds that a rendering takes which cannot be finished in time
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
@@ -39,15 +39,15 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             durations.append(duration)
             left |= wait_until_gone(daemon.family(), GONE)
         tearing.look()
-        if turn == 0:  # the rounds that follow have only what can be finished
+        if turn == 0:  # the following rounds only have videos that can be finished in time
             material.mark(endless, "tiny")
     with trial.daemon("--once", *QUICK_PICTURES) as daemon:
         daemon.process.wait(len(manifests) * 3 + 30)
     wrong = faults(trial.root, [*manifests, endless])
     yield Figure("exit codes other than 0", sum(code != 0 for code in codes), 0, detail=str(set(codes)))
-    yield seconds("from SIGTERM to the exit, the longest", max(durations), 10)
-    yield none_of(f"processes {GONE:g} s after their daemon", left)
-    yield none_of("torn outputs under final names", tearing.torn | set(wrong["torn"]))
+    yield seconds("from SIGTERM to exit, at most", max(durations), 10)
+    yield none_of(f"processes left {GONE:g} s after their daemon", left)
+    yield none_of("partial outputs under final names", tearing.torn | set(wrong["torn"]))
     yield none_of("videos that the next start did not render", wrong["lost"])
     yield none_of("unfinished files at the end", wrong["unfinished"] + wrong["stray"])
-    yield none_of("receipts that are not valid or not true", wrong["invalid"])
+    yield none_of("receipts that are invalid or do not match the files", wrong["invalid"])

@@ -1,4 +1,4 @@
-"""More events than anybody can take, fewer watches than folders, and roots and batches that come and go."""
+"""More events than the queue holds, fewer watches than folders, and roots and batches that come and go."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ from tests.chaos.material import Material
 from tests.chaos.trial import Daemon, Trial, longest_pause, stated
 from tests.support import wait_until
 
-SCAN = 1.0  # seconds that a scan and the start of a job may take on top
+SCAN = 1.0  # seconds allowed for a scan and the start of a job
 WATCHES = 100
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
-    """Let one daemon go through it all, then one that may watch a hundred folders."""
+    """Put one daemon through the storms, then one that may watch only 100 folders, then move roots and batches."""
     trees, files, rescan = scale.pick((40, 12_000, 2.0), (10_000, 100_000, 30.0))
     settings = ("--workers", 2, "--quiet", "--set", f"rescan_interval={rescan}")
     trial, material = Trial(folder), Material(folder / "material")
@@ -34,7 +34,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
 
 
 def _found(trial: Trial, daemon: Daemon, manifests: list[Path], what: str, rescan: float) -> Iterator[Line]:
-    """Wait for the videos: as long as some are left, the daemon may be idle for no longer than a rescan takes."""
+    """Wait for the videos; while some are left, the daemon may be idle for at most a rescan interval."""
     there = time.monotonic()
     missing = trial.wait_for_receipts(manifests, 2 * rescan + 30 + len(manifests) * 0.1)
     pause = longest_pause([note.at for note in trial.notes("start")], there)
@@ -43,7 +43,7 @@ def _found(trial: Trial, daemon: Daemon, manifests: list[Path], what: str, resca
 
 
 def _stopped(trial: Trial, daemon: Daemon, material: Material, files: int, rescan: float) -> Iterator[Line]:
-    """Let files appear in folders that are watched, while nobody takes the events."""
+    """Create files in watched folders while the daemon is stopped and reads no events."""
     folders = sorted(trial.root.glob("*/videos/prompt_001"))[: max(1, files // 100)]
     per_folder = files // len(folders)
     os.kill(daemon.pid, signal.SIGSTOP)
@@ -55,7 +55,7 @@ def _stopped(trial: Trial, daemon: Daemon, material: Material, files: int, resca
     os.kill(daemon.pid, signal.SIGCONT)
     yield from _found(trial, daemon, manifests, f"{files:,} files while stopped", rescan)
     overflows = stated(trial.status(), "overflows")
-    yield Figure("overflows short of one in `status`", float(not overflows >= 1), 0, detail=f"overflows: {overflows}")
+    yield Figure("overflows missing from `status`", float(not overflows >= 1), 0, detail=f"overflows: {overflows}")
     twice = [path for path, count in trial.renderings().items() if count > 1]
     yield none_of("storms: rendered more than once", twice)
 
@@ -68,14 +68,14 @@ def _few_watches(
     if reason is not None:
         yield Skipped(what, reason)
         return
-    # The limit holds in a user namespace of its own: that of the machine, and of everybody else, stays.
+    # The limit applies to its own user namespace only; the machine's limit does not change.
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", f'{LIMIT} && exec "$@"', "sh")
     begun = len(trial.notes("start"))
     with trial.daemon(*settings, prefix=prefix) as daemon:
-        wait_until(lambda: "watch" in daemon.said or daemon.process.poll() is not None, 60, "a word about the watches")
+        wait_until(lambda: "watch" in daemon.said or daemon.process.poll() is not None, 60, "a message about watches")
         manifests = material.add_trees(trial.root, videos, "late")
         yield from _found(trial, daemon, manifests, what, rescan)
-    yield Figure(f"{what}: renderings more than needed", len(trial.notes("start")) - begun - videos, 0)
+    yield Figure(f"{what}: needless renderings", len(trial.notes("start")) - begun - videos, 0)
     yield Figure(f"{what}: stderr", len(daemon.log.read_bytes()) / 1e6, 1, "MB")
 
 
@@ -107,12 +107,12 @@ def _roots_and_batches(trial: Trial, material: Material, settings: tuple[object,
         yield from _found(trial, daemon, renamed, "batch moved in and renamed", rescan)
         wrong = faults(names[2], renamed)
         yield none_of(
-            "batch moved in and renamed: torn, invalid, stray", wrong["torn"] + wrong["invalid"] + wrong["stray"]
+            "batch moved in and renamed: partial, invalid, stray", wrong["torn"] + wrong["invalid"] + wrong["stray"]
         )
         others = material.add_many(names[2] / "more", 5, prompt="sleep 0.5")
         wait_until(lambda: str(others[0]) in trial.renderings(), 30 + rescan, "one is being rendered")
         names[2].rename(names[3])
         time.sleep(2.0 + rescan)
         yield none_of("batch moved out: anything at a stale path", [path for path in names[1:3] if path.exists()])
-        yield none_of("batch moved out: torn outputs", faults(names[3], [])["torn"])
-        yield Figure("ends of the daemon", int(daemon.process.poll() is not None), 0)
+        yield none_of("batch moved out: partial outputs", faults(names[3], [])["torn"])
+        yield Figure("the daemon ended", int(daemon.process.poll() is not None), 0)
