@@ -6,7 +6,7 @@ Each layer is validated separately, so that an error names the source of the inv
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -220,4 +220,5 @@ def _validated(
 
 def _means_something(model: type[BaseModel], name: str) -> bool:
     """Whether null is a valid value of a setting; true for unknown names, so that they are reported."""
-    return name not in model.model_fields or model.model_fields[name].default is None
+    field = model.model_fields.get(name)
+    return field is None or type(None) in get_args(field.annotation)

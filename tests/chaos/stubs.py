@@ -130,11 +130,12 @@ def _leave_parent() -> None:
 
 def _output(manifest: "Manifest", directory: Path, kind: str) -> "Output":
     # Imported here because this module must not load more than the program itself does.
+    from attnwatch.contract.kinds import OutputKind
     from attnwatch.render.maps import Scale
     from attnwatch.render.output import UNFINISHED_SUFFIX, Output
 
     path = directory / f"{manifest.video_id}_kiss_{kind}.mp4{UNFINISHED_SUFFIX}"
-    return Output(path, kind, "kiss", Scale(0.0, 1.0))
+    return Output(path, OutputKind(kind), "kiss", Scale(0.0, 1.0))
 
 
 def _write(output: "Output", content: bytes) -> "Output":

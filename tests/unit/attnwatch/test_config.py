@@ -140,6 +140,14 @@ def test_null_overrides_the_batch_if_it_is_a_valid_value():
     assert effective(settings, {"interpolation_steps": 4}).interpolation_steps is None
 
 
+@pytest.mark.parametrize("source", ["file", "environment", "flag"])
+def test_null_lifts_the_memory_limit(tmp_path, source):
+    config = file(tmp_path, {"watcher": {"memory_limit": None}}) if source == "file" else None
+    environment = {"ATTNWATCH_MEMORY_LIMIT": "null"} if source == "environment" else {}
+    flags = {"memory_limit": None} if source == "flag" else {}
+    assert loaded(config, environment=environment, flags=flags).watcher.memory_limit is None
+
+
 @pytest.mark.parametrize(
     ("content", "place", "hint"),
     [

@@ -114,6 +114,7 @@ def test_torch_is_not_imported_before_a_batch_starts(arguments):
 
 def test_help_shows_the_flag_and_the_meaning_of_every_setting(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("LINES", "100")  # rich ignores COLUMNS alone where TERM is dumb
     _, out, _ = call("--help")
     own = {"--config", "--resume", "--preview", "--verbose", "--help", "--version"}
     shown = {name: field_of(place) for name, place in NAMES.items() if name not in cli.WITHOUT_FLAG}

@@ -196,7 +196,7 @@ def test_the_size_is_logged_before_the_first_video_and_is_exact(make, caplog):
     _, folder = make()
     lines = [message for message in caplog.messages if message.startswith(("attention: ", "video "))]
     kept = "2 words, 3 steps, the mean of layers, the mean of heads"
-    assert lines[0] == f"attention: up to 480 bytes per video ({kept}), 720 bytes in total"
+    assert lines[0] == f"attention: up to 480 B per video ({kept}), 720 B in total"
     tensors, _ = read_tensors(folder / "videos/prompt_001/attention_maps/vid001.safetensors")
     assert sum(tensor.nbytes for tensor in tensors.values()) == 480
 
@@ -204,11 +204,11 @@ def test_the_size_is_logged_before_the_first_video_and_is_exact(make, caplog):
 def test_too_little_disk_space_is_reported_before_the_first_video(make, caplog, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=719))
     make()
-    assert "has 719 bytes free, less than the attention alone will take" in caplog.text
+    assert "has 719 B free, less than the attention alone will take" in caplog.text
 
 
 def test_too_much_attention_is_refused_before_anything_is_written(make, tmp_path):
-    with pytest.raises(SettingsError, match="one video would take 480 bytes, more than max_attention_bytes"):
+    with pytest.raises(SettingsError, match="one video would take 480 B, more than max_attention_bytes"):
         make(attention=AttentionSettings(max_attention_bytes=479))
     assert list(tmp_path.iterdir()) == []
 
