@@ -15,6 +15,6 @@ def open_engine() -> "AbstractContextManager[Engine]":
 
     Enter it before the process has threads: the local engine forks.
     """
-    from attnwatch.jobs.local import LocalEngine  # noqa: PLC0415 - whoever imports a job needs no engine
+    from attnwatch.jobs.local import LocalEngine  # noqa: PLC0415 - importing a job does not need an engine
 
     return LocalEngine()

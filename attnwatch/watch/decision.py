@@ -1,10 +1,10 @@
-"""What the planner can decide about a target. Decisions are plain values: `Ledger.apply` acts on them, and only there.
+"""The decisions that the planner can make about a target. They are plain values; only `Ledger.apply` acts on them.
 
-Render    it is due now
-NotYet    it is due later, and why
-Settled   nothing is to be done until one of its files changes
-GivenUp   nothing will be done, though its current pictures are missing or outdated
-Refused   its manifest cannot be rendered at all
+- `Render`: it is due now.
+- `NotYet`: it will be due later, and why.
+- `Settled`: it needs nothing until one of its files changes.
+- `GivenUp`: it will not be rendered, although its outputs are missing or outdated.
+- `Refused`: its manifest cannot be rendered at all.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Settled(_Decision):
     """Do nothing until one of the files changes.
 
     Attributes:
-        holds: the task that the receipt was found valid for; None if this run has rendered it or nobody wants it.
+        holds: the task that the receipt is valid for; None if this run has rendered it, or no rendering is wanted.
 
     """
 

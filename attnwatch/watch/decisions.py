@@ -42,7 +42,7 @@ class Decisions:
         return len({key.removesuffix("\0") for key, known in self._settled.items() if known.receipt})
 
     def settle(self, target: Target, basis: Basis) -> None:
-        """Remember that nothing is to be done for a target as long as its basis is unchanged."""
+        """Remember that a target needs nothing as long as its basis is unchanged."""
         # Names repeat from prompt to prompt, so all targets share one string.
         inputs = sys.intern("\0".join(basis.stamps))
         signature = hash((*basis.origins, basis.receipt_stamp, *basis.stamps.values()))

@@ -177,7 +177,7 @@ class Dispatcher:
         return written if self._options.oldest_first else -written
 
     def _postpone(self, decision: NotYet) -> None:
-        """Queue a target again that is no longer due; a run that is to end does not wait for a writer twice."""
+        """Queue a target again that is no longer due; with `once`, drop it if it is still being written."""
         task = decision.task
         if self._options.once and task.manifest.finished_by != "manifest":
             self.ledger.warn(f"not rendered: {task.place.video_id} is not finished: {decision.why}")

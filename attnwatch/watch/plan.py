@@ -112,7 +112,7 @@ class Planner:
         wait = self._seconds_until_due(task, receipt)
         if wait is None:
             return self._give_up(task, receipt)
-        # Whoever asks for a single run does not want to wait for the next attempt.
+        # A single run does not wait for the next attempt.
         return self._due(task, 0.0 if self._options.once or self._options.dry_run else wait)
 
     def _after_success(self, task: Task, receipt: ReceiptDocument) -> Decision:
