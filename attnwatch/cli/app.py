@@ -193,7 +193,7 @@ def _run(
             report = Report(activity, audience)
             outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
-        return _engine_lost(error)
+        return _engine_lost(error, options)
     if outcome.signal is signal.SIGINT:
         return INTERRUPTED
     if outcome.signal is signal.SIGTERM:
@@ -204,8 +204,9 @@ def _run(
     return OK
 
 
-def _engine_lost(error: EngineError) -> int:
-    hint = "start the watcher again (a service manager does): no work is lost; `dmesg` may say why"
+def _engine_lost(error: EngineError, options: Options) -> int:
+    again = "run the command again" if options.once else "start the watcher again (a service manager does)"
+    hint = f"{again}: no work is lost; `dmesg` may say why"
     _log.error("%s; %s", error, hint)
     return FAILED
 

@@ -83,6 +83,11 @@ class Fingerprint:
         """
         return _digest(_without_defaults(self.settings))
 
+    @property
+    def all_settings_sha256(self) -> str:
+        """SHA-256 of all settings, defaults included: what version 0.1.0 recorded and named files by."""
+        return _digest(self.settings)
+
     def matches(self, receipt: ReceiptDocument) -> bool:
         """Whether a receipt records the same manifest, settings, inputs and renderer."""
         return (receipt.manifest_sha256, _settings_sha256(receipt), receipt.inputs, receipt.renderer) == (

@@ -36,8 +36,10 @@ class BatchScale:
     @property
     def path(self) -> Path:
         """The file; it exists once the scale has been measured."""
-        settings_sha256 = Fingerprint.of("", self.settings, None, {}).settings_sha256
-        return self.directory / f"{self._stem}_{settings_sha256[:16]}.json"
+        fingerprint = Fingerprint.of("", self.settings, None, {})
+        current, earlier = map(self._named, (fingerprint.settings_sha256, fingerprint.all_settings_sha256))
+        # Version 0.1.0 named it by another digest. Measured again, it might lack videos whose tensors were deleted.
+        return earlier if stamp_of(current) is None and stamp_of(earlier) is not None else current
 
     def videos_to_measure(self) -> int:
         """Return the number of videos to read before the scale is known."""
@@ -51,6 +53,9 @@ class BatchScale:
         with exclusive(self.directory, self.path.name, patience=ENDLESS):
             self._remove_outdated()
             return batch_scales(find_videos(self.batch), self.settings, self.path)
+
+    def _named(self, settings_sha256: str) -> Path:
+        return self.directory / f"{self._stem}_{settings_sha256[:16]}.json"
 
     @property
     def _stem(self) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +35,7 @@ class _Call:
     command: str
     receipt: ReceiptDocument
     path: Path
+    dropped: threading.Event = field(default_factory=threading.Event)
 
 
 class Hooks:
@@ -76,10 +77,12 @@ class Hooks:
         if self.pending >= AT_A_TIME + MOST_WAITING:
             _log.error("--on-rendered: not run for %s: %d are waiting already", receipt.video_id, MOST_WAITING)
             return
+        call = _Call(self._command, receipt, path)
         try:
             self._guard = self._guard or GroupGuard()
-            future = self._pool.submit(self._execute, _Call(self._command, receipt, path), self._guard)
+            future = self._pool.submit(self._execute, call, self._guard)
         except (OSError, RuntimeError) as error:  # no process or no thread can be started
+            call.dropped.set()  # the pool may have queued it before it failed to start a thread
             _complain(receipt.video_id, f"cannot be run: {error}")
             return
         self._futures.add(future)
@@ -103,6 +106,8 @@ class Hooks:
 
     def _execute(self, call: _Call, guard: GroupGuard) -> None:
         """Run one command to its end, in a thread of the pool."""
+        if call.dropped.is_set() or self._closing.is_set():
+            return
         try:
             process = _start(call)
         except OSError as error:

@@ -100,8 +100,10 @@ class Daemon:
                     drain(woken)
                 self._finish_running(woken)
             finally:
-                self._dispatcher.abandon()
-                self._report.close(once=self._options.once)
+                try:
+                    self._dispatcher.abandon()
+                finally:
+                    self._report.close(once=self._options.once)
         failed = self._dispatcher.failed | self._dispatcher.ledger.given_up
         return Outcome(self._dispatcher.rendered, failed, self._signal)
 

@@ -98,6 +98,8 @@ class Dispatcher:
         if target in self._running or self.ledger.decisions.is_settled(target):
             return
         decision = self._decide(target)
+        if isinstance(decision, Refused) and self._survives_no_failure:
+            self.gives_up = True
         if target.batch in self.ledger.collections:
             self._sheets.check(target.batch)
         if isinstance(decision, Render | NotYet):
@@ -152,8 +154,6 @@ class Dispatcher:
     def _decide(self, target: Target) -> Decision:
         decision = self._planner.decide(target)
         self.ledger.apply(target, decision)
-        if isinstance(decision, Refused) and self._survives_no_failure:
-            self.gives_up = True
         return decision
 
     @property

@@ -198,7 +198,7 @@ class RootWatcher:
                 observer.unschedule(old)
         self._watches[root] = None
         if not present:
-            _log.warning("%s does not exist yet: waiting for it", root)
+            _log.warning("%s does not exist: waiting for it", root)
             return
         try:
             self._watches[root] = observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)

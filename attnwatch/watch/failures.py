@@ -34,15 +34,29 @@ def record_crash(task: Task, seconds: float, error: JobError, limits: Watcher) -
     return Result(receipt)
 
 
-def record_refusal(place: Place, problem: AttnwatchError, limits: Watcher) -> None:
+def refusal(problem: AttnwatchError) -> Fingerprint:
+    """Return the fingerprint of a receipt that says why a manifest cannot be rendered."""
+    return Fingerprint(hashlib.sha256(describe(problem).encode()).hexdigest(), {}, {})
+
+
+def record_refusal(place: Place, problem: AttnwatchError, limits: Watcher, *, recorded: bool) -> None:
     """Write a receipt that says why a manifest cannot be rendered, unless the receipt says so already.
+
+    Args:
+        place: of the receipt.
+        problem: what is wrong with the manifest.
+        limits: of the watcher.
+        recorded: this run has recorded it before. Any receipt of a failure is then kept: a watcher of another version
+            may word the problem differently, and the two must not replace each other's receipts for ever.
 
     Raises:
         OSError: the folder is read-only or full.
 
     """
-    fingerprint = Fingerprint(hashlib.sha256(describe(problem).encode()).hexdigest(), {}, {})
-    if seconds_until_due(place.read(), fingerprint) != 0:
+    receipt, fingerprint = place.read(), refusal(problem)
+    if recorded and receipt is not None and receipt.status == "failed":
+        return
+    if seconds_until_due(receipt, fingerprint) != 0:
         return
     once = limits.model_copy(update={"max_attempts": 1})
     place.write(failure(place, fingerprint, problem, 0.0, once))

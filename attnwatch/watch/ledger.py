@@ -14,7 +14,7 @@ from attnwatch.errors import AttnwatchError
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, Refused, Settled
 from attnwatch.watch.decisions import Decisions
-from attnwatch.watch.failures import record_refusal
+from attnwatch.watch.failures import record_refusal, refusal
 from attnwatch.watch.options import Options
 from attnwatch.watch.task import Task
 
@@ -97,9 +97,12 @@ class Ledger:
         place, basis = decision.place, decision.basis
         if place is None or basis is None or self._options.dry_run or not isinstance(decision.problem, AttnwatchError):
             return
+        fingerprint, stamps = refusal(decision.problem), {target.manifest.name: basis.origins[0]}
+        recorded = self.decisions.was_rendered(target, fingerprint, stamps)
         with contextlib.suppress(OSError):  # read-only or full: the log has the warning
             if self._options.out is not None:
                 place.directory.mkdir(parents=True, exist_ok=True)
-            record_refusal(place, decision.problem, self._settings.watcher)
+            record_refusal(place, decision.problem, self._settings.watcher, recorded=recorded)
+        self.decisions.note_rendered(target, fingerprint, stamps)
         self.decisions.own(place.path, Target(target.manifest))
         self.decisions.settle(target, replace(basis, receipt=place.path, receipt_stamp=stamp_of(place.path)))

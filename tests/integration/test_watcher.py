@@ -117,7 +117,7 @@ def test_a_hidden_folder_is_ignored_until_it_is_renamed(outputs, watch):
 def test_a_root_that_does_not_exist_yet_is_waited_for(outputs, watch):
     outputs.rmdir()
     with watch() as watcher:
-        watcher.wait_for("does not exist yet: waiting for it")
+        watcher.wait_for("does not exist: waiting for it")
         manifest = Batch.make(outputs).add()
         wait_for_rendering(manifest)
 
@@ -126,7 +126,7 @@ def test_a_root_removed_and_recreated_is_watched_again(outputs, watch):
     with watch() as watcher:
         wait_for_rendering(Batch.make(outputs).add())
         shutil.rmtree(outputs)
-        watcher.wait_for("does not exist yet: waiting for it")
+        watcher.wait_for("does not exist: waiting for it")
         wait_for_rendering(Batch.make(outputs, "again").add())
 
 

@@ -96,3 +96,16 @@ def test_a_new_end_of_the_batch_replaces_the_scale(batch, measured):
         scale_of(batch, ending).ends()
     assert sorted(measured) == sorted(2 * VIDEOS)
     assert [path.name for path in batch.folder.glob("attention_videos/.*")] == [scale_of(batch, "b" * 64).path.name]
+
+
+def test_a_scale_that_version_0_1_0_measured_is_used(batch, measured):
+    scale = scale_of(batch, normalization="batch")
+    ends = scale.ends()
+    earlier = scale.directory / ".scales_aaaaaaaaaaaaaaaa_888812d3d3b4e0b9.json"
+    scale.path.rename(earlier)
+    measured.clear()
+    again = scale_of(batch, normalization="batch")
+    assert again.path == earlier
+    assert again.videos_to_measure() == 0
+    assert again.ends() == ends
+    assert measured == []

@@ -511,3 +511,18 @@ def test_a_video_of_an_older_batch_is_not_yet_due_while_its_files_change(tmp_pat
     decision = watching(older).decide(Target(older))
     assert 0 < seconds_to_wait(decision) <= Watcher().settle_time_unmarked
     assert decision.why == "its files are still changing"
+
+
+def test_watchers_that_word_a_refusal_differently_do_not_replace_each_others_receipts_for_ever(batch):
+    manifest = batch.add(video="../v.mp4")
+    mine = watching(manifest)
+    mine.decide(Target(manifest))
+    own = read_receipt(manifest)
+    path = manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
+    theirs = {**own, "manifest_sha256": "0" * 64, "attempts": [{**own["attempts"][0], "error": "other words"}]}
+    write_json(path, theirs)
+    mine.rescan(Target(manifest))
+    assert read_receipt(manifest) == theirs
+    batch.add(video="../another.mp4")
+    mine.rescan(Target(manifest))
+    assert "another.mp4" in read_receipt(manifest)["attempts"][0]["error"]
