@@ -150,7 +150,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"the configuration file {path} is not YAML: {error}") from error
     entries = _mapping(path, "", content)
-    _refuse_unknown(f"{path}: ", entries, [*BLOCKS, *TOP_LEVEL_KEYS, *ATTENTION_BLOCKS, WATCHER_BLOCK])
+    _refuse_unknown(f"{path}: ", entries, {*BLOCKS, *TOP_LEVEL_KEYS, *ATTENTION_BLOCKS, WATCHER_BLOCK})
     if all(block in entries for block in ATTENTION_BLOCKS):
         raise SettingsError(
             f"{path}: found both `{ATTENTION_BLOCKS[0]}` and `{ATTENTION_BLOCKS[1]}`, two names of one block. "

@@ -31,8 +31,10 @@ A setting takes the first value that is found in this order:
 5. the default
 
 Both programs read the same file, each its own blocks: [an example](configs/attention_visualization_demo.yaml).
-A setting that is `null` counts as absent; where a picture setting is `null` by default, `null` overrides the request of
-the batch. Sizes take units (`500MiB`, `2GiB`). An unknown name or a wrong value is an error that says where it is.
+In the file, `null` counts as absent, with two exceptions: `memory_limit: null` lifts the limit, and `null` for a
+picture setting whose default is `null` overrides the request of the batch. Sizes take units (`500MiB`, `2GiB`).
+A wrong value or an unknown name in the file or a flag, and an environment variable that looks like a misspelt one,
+are errors that say where they are.
 """
 
 PICTURES_HEAD = """\

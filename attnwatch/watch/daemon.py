@@ -52,7 +52,7 @@ class Daemon:
         settings: merged settings.
         options: what this run was asked to do.
         engine: runs the jobs; already entered.
-        report: is told what happens.
+        report: receives the events.
         reload: reads the settings again, for SIGHUP; None if they cannot change.
 
     """

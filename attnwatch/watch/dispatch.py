@@ -39,7 +39,7 @@ class Dispatcher:
         settings: merged settings.
         options: what this run was asked to do.
         engine: runs the jobs.
-        report: is told what happens.
+        report: receives the events.
 
     Attributes:
         ledger: acts on the decisions about targets.

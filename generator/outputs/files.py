@@ -36,8 +36,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. Free some space or choose another folder "
-            "with --output, then continue the batch with --resume"
+            f"{path} cannot be written: {error.strerror or error}. Free some space, then continue the "
+            "batch with --resume; or start a new batch with another --output"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

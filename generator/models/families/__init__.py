@@ -1,1 +1,1 @@
-"""Adapters, one module per model family. Only ``generator.models.load`` imports them."""
+"""Adapters, one module per model family. Only ``load`` and ``generator.tiny.probe`` import them."""

@@ -95,7 +95,7 @@ class PipelineModel(ABC):
         )
 
     def guides(self, sampling: Sampling) -> bool:
-        """Whether the guidance scale is above 1, which means no guidance."""
+        """Whether the guidance scale is above 1; at 1 there is no guidance."""
         return sampling.guidance_scale > 1
 
     def denoisers(self) -> dict[str, nn.Module]:
