@@ -259,10 +259,16 @@ def _temporary_directory(place: Place) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_leftovers(place: Place) -> None:
-    """Remove what a killed job of this video left behind, unless another process is rendering it."""
+def remove_leftovers(place: Place, patience: float = 0.0) -> None:
+    """Remove what a killed job of this video left behind, unless another process is rendering it.
+
+    Args:
+        place: of the video's receipt.
+        patience: seconds to wait for a job that was killed just now to release its lock.
+
+    """
     if _temporary(place).exists() or lock_file(place.directory, place.video_id).exists():
-        with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id):
+        with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id, patience):
             _remove_unfinished(place)
 
 

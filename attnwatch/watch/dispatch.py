@@ -29,6 +29,7 @@ from attnwatch.watch.task import Task
 _log = logging.getLogger(__name__)
 
 _BETWEEN_LOOKS = Backoff(first=0.5, longest=30.0)  # at a video that is not complete yet
+_DYING = 1.0  # seconds for a job that was killed to release its lock
 _PATIENCE = 30.0  # seconds after which a missing video is taken as permanently absent
 
 
@@ -149,7 +150,7 @@ class Dispatcher:
     def abandon(self) -> None:
         """Remove the unfinished files of renderings that were ended early."""
         for task, _ in self._running.values():
-            remove_leftovers(task.place)
+            remove_leftovers(task.place, _DYING)
 
     def _decide(self, target: Target) -> Decision:
         decision = self._planner.decide(target)

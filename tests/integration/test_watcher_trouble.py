@@ -35,7 +35,8 @@ def watch(outputs, tmp_path):
 
 
 def is_being_rendered(manifest):
-    return any(manifest.parent.glob("attention_videos/.*.tmp/*"))
+    video_id = f"{manifest.parent.name}_vid{manifest.name.split('.')[0].removeprefix('video_')}"
+    return any(manifest.parent.glob(f"attention_videos/.{video_id}.tmp/*"))
 
 
 def server_of(watcher):
@@ -82,7 +83,8 @@ def test_sighup_reloads_the_configuration_and_a_wrong_one_is_refused(outputs, wa
 
 def test_a_watcher_whose_fork_server_is_killed_ends_with_an_error_and_the_next_one_does_the_rest(outputs, watch):
     batch = Batch.make(outputs)
-    slow, rest = slow_video(batch, 1, frames=20), [batch.add(number) for number in (2, 3)]
+    rest = [batch.add(number) for number in (1, 2)]
+    slow = slow_video(batch, 3, frames=20)  # the latest video is rendered first
     with watch("--workers", "1") as watcher:
         wait_until(lambda: is_being_rendered(slow), about="rendering has started")
         server = server_of(watcher)

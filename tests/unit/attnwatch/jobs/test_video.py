@@ -3,6 +3,7 @@ import json
 import os
 import resource
 import tempfile
+import threading
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_remove_leftovers_spares_a_running_job(batch):
     with FileLock(place.directory / ".prompt_001_vid001.lock"):
         remove_leftovers(place)
         assert unfinished.exists()
+
+
+def test_remove_leftovers_waits_for_a_dying_job_to_release_its_lock(batch):
+    place = job(batch.add()).place
+    (place.directory / ".prompt_001_vid001.tmp").mkdir(parents=True)
+    with FileLock(place.directory / ".prompt_001_vid001.lock", thread_local=False) as lock:
+        threading.Timer(0.1, lock.release).start()
+        remove_leftovers(place, patience=60)
+    assert list(place.directory.iterdir()) == []
 
 
 def test_remove_leftovers_creates_nothing(batch):
