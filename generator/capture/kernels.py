@@ -32,14 +32,13 @@ ROWS, TOLERANCE = 8, 1e-4
 
 
 class LogSumKernels:
-    """Replaces ``torch.nn.functional.scaled_dot_product_attention`` and remembers the last log-sum-exp.
+    """Computes ``torch.nn.functional.scaled_dot_product_attention`` and remembers the last log-sum-exp.
 
-    While ``wanted`` is false, it only calls the replaced function.
+    ``function`` is torch's own, or what replaced it.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
-        self.wanted = False
-        self._function = function
+        self.function = function
         self._equal: dict[tuple[object, ...], bool] = {}
         self._log_sum: Tensor | None = None
 
@@ -59,14 +58,14 @@ class LogSumKernels:
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Tensor:
-        """Compute attention, identical to the replaced function to the last bit."""
+        """Compute attention, identical to ``function`` to the last bit."""
         self._log_sum = None
         call = AttentionCall(query, key, attn_mask, scale)
-        plain = self.wanted and dropout_p == 0.0 and not is_causal and not enable_gqa
+        plain = dropout_p == 0.0 and not is_causal and not enable_gqa
         operator = _operator(call, value) if plain else None
         if operator is not None and self._equal.get(_kind(call), True):
             return self._with_log_sum(operator, call, value)
-        return self._function(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+        return self.function(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
 
     def _with_log_sum(self, operator: Operator, call: AttentionCall, value: Tensor) -> Tensor:
         kind = _kind(call)
@@ -78,11 +77,11 @@ class LogSumKernels:
             output, log_sum = operator(call, value)
             found = _digest(output)
             del output  # two outputs at once would dominate the memory that capture needs
-            expected = self._function(call.query, call.key, value, call.mask, scale=call.scale)
+            expected = self.function(call.query, call.key, value, call.mask, scale=call.scale)
             self._equal[kind] = torch.equal(found, _digest(expected)) and _is_log_sum(log_sum, call)
             self._log_sum = log_sum if self._equal[kind] else None
             return expected
-        return self._function(call.query, call.key, value, call.mask, scale=call.scale)
+        return self.function(call.query, call.key, value, call.mask, scale=call.scale)
 
 
 def _is_log_sum(found: Tensor, call: AttentionCall) -> bool:

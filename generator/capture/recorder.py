@@ -80,7 +80,6 @@ class Recorder:
         self._seen: dict[str, set[int]] = defaultdict(set)
         self._complete = 0
         self._call: _Call | None = None
-        self._layer: str | None = None
 
     @property
     def layers(self) -> int:
@@ -116,7 +115,6 @@ class Recorder:
 
     def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
         """Prepare for a call of ``denoiser``: determine its guidance branches and their steps."""
-        self._layer = None
         steps = {}
         for branch in self._branches(context, batch):
             steps[branch] = self._begun[branch] if context.step is None else context.step
@@ -138,22 +136,14 @@ class Recorder:
                 self._complete += self.layers
                 self._finish(call, branch)
 
-    def enter(self, layer: str) -> None:
-        """Attribute the following attention calls to ``layer``."""
-        self._layer = layer
-
-    def leave(self) -> None:
-        """Ignore attention calls until the next layer begins."""
-        self._layer = None
-
     @torch.no_grad()
-    def see(self, call: AttentionCall) -> None:
-        """Record one call of the attention function if its keys include the text."""
-        if self._layer is None or self._call is None or self._tracked.is_of_image(call):
+    def see(self, layer: str, call: AttentionCall) -> None:
+        """Record one call of a layer's attention function if its keys include the text."""
+        if self._call is None or self._tracked.is_of_image(call):
             return
-        first = self._call.samples[self._layer]
-        self._call.samples[self._layer] += len(call.query)
-        place = self._layers.place(self._call.denoiser, self._layer)
+        first = self._call.samples[layer]
+        self._call.samples[layer] += len(call.query)
+        place = self._layers.place(self._call.denoiser, layer)
         if place is None:
             return
         each = self._tracked.samples
@@ -161,7 +151,7 @@ class Recorder:
             start, stop = number * each - first, (number + 1) * each - first
             if branch in self._call.maps and stop > 0 and start < len(call.query):
                 samples = slice(max(start, 0), stop)
-                found = self._tracked.probabilities(call, samples, branch, self._layer)
+                found = self._tracked.probabilities(call, samples, branch, layer)
                 self.heads = self._call.maps[branch].add(place, found)
 
     def _branches(self, context: CallContext, batch: int) -> tuple[str, ...]:

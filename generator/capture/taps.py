@@ -1,27 +1,37 @@
-"""Observes a model while it generates a video, and removes every hook afterwards.
+"""Observes a model while it generates a video, and restores it afterwards.
 
 It taps four places. ``cache_context`` of a denoising network, if it has one, names the guidance branch and the
-denoising step. The network's forward call gives the batch size. The forward call of each text attention layer gives the
+denoising step. The network's call gives the batch size. The forward function of each text attention layer gives the
 running layer. The attention function, where the layers' processors look it up, receives query and key; its result is
 passed on unchanged.
+
+Networks compiled with torch.compile are tapped in the same places. A network's call is wrapped outside of its compiled
+code. The layers' functions are traced, and must therefore be plain functions without hidden state: torch.compile
+notices that ``forward`` of a layer was replaced, compiles the network once more with the taps, and keeps both versions.
 """
 
 import inspect
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from types import ModuleType
-from typing import NamedTuple, ParamSpec, Protocol
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from generator.capture.attention import AttentionCall
 from generator.capture.kernels import LogSumKernels
+from generator.capture.observed import Attention, call_compiled, call_observed, observed
 from generator.errors import CaptureError
 from generator.models.contract import TextAttention, VideoModel
 
 Call = ParamSpec("Call")
+Result = TypeVar("Result")
 CacheContext = Callable[..., AbstractContextManager[None]]
 
 TORCH_ATTENTION = "scaled_dot_product_attention"
@@ -43,14 +53,15 @@ class Listener(Protocol):
     def end(self) -> None:
         """Handle the end of a denoising network's call; not called after an exception."""
 
-    def enter(self, layer: str) -> None:
-        """Handle the start of a text attention layer's forward call."""
-
-    def leave(self) -> None:
-        """Handle the end of a text attention layer's forward call."""
-
-    def see(self, call: AttentionCall) -> None:
+    def see(self, layer: str, call: AttentionCall) -> None:
         """Handle a call of the attention function inside a text attention layer."""
+
+
+@dataclass
+class _Running:
+    """The text attention layer that is running, by the tag of `generator.capture.observed`; None outside of them."""
+
+    layer: Tensor | None = None
 
 
 @contextmanager
@@ -63,22 +74,29 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
     """
     layers = model.text_attention()
     _refuse_unknown_processors(model, layers)
-    functional = torch.nn.functional
+    running = _Running()
     kernels = LogSumKernels(functional.scaled_dot_product_attention)
     with ExitStack() as stack:
-        stack.enter_context(replaced(functional, TORCH_ATTENTION, kernels))
-        for layer in layers:
-            _follow(layer, listener, kernels, stack)
-        if model.attention_function == TORCH_ATTENTION:
-            sites: list[ModuleType] = [functional]
-        else:
-            sites = list({_module_of_processor(layer): None for layer in layers})
-        for site in sites:
-            seen = _seen(getattr(site, model.attention_function), listener, kernels)
-            stack.enter_context(replaced(site, model.attention_function, seen))
+        for site, its_layers in _sites(model, layers).items():
+            function = getattr(site, model.attention_function)
+            for layer in its_layers:
+                tag = stack.enter_context(observed(_seen(layer.name, function, listener, kernels)))
+                followed = _followed(layer.module.forward, running, tag)
+                stack.enter_context(replaced(layer.module, "forward", followed))
+            passed = _passed_on(function, running, heads_first=site is functional)
+            stack.enter_context(replaced(site, model.attention_function, passed))
         for name, denoiser in model.denoisers().items():
             _announce(name, denoiser, listener, stack)
         yield
+
+
+def _sites(model: VideoModel, layers: list[TextAttention]) -> dict[ModuleType, list[TextAttention]]:
+    """Return the Python modules in which the layers' processors look up the attention function, with their layers."""
+    sites: dict[ModuleType, list[TextAttention]] = defaultdict(list)
+    for layer in layers:
+        own = sys.modules[type(layer.module.processor).__module__]
+        sites[functional if model.attention_function == TORCH_ATTENTION else own].append(layer)
+    return sites
 
 
 def _refuse_unknown_processors(model: VideoModel, layers: list[TextAttention]) -> None:
@@ -92,36 +110,50 @@ def _refuse_unknown_processors(model: VideoModel, layers: list[TextAttention]) -
             )
 
 
-def _module_of_processor(layer: TextAttention) -> ModuleType:
-    """Return the Python module in which the layer's processor looks up the attention function."""
-    return sys.modules[type(layer.module.processor).__module__]
+def _followed(forward: Callable[Call, Result], running: _Running, tag: Tensor) -> Callable[Call, Result]:
+    """Wrap the forward function of a text attention layer to note that it is running. torch.compile may trace this."""
+
+    @wraps(forward)
+    def followed(*args: Call.args, **kwargs: Call.kwargs) -> Result:
+        before, running.layer = running.layer, tag
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            running.layer = before
+
+    return followed
 
 
-def _follow(layer: TextAttention, listener: Listener, kernels: LogSumKernels, stack: ExitStack) -> None:
-    def enter(_module: nn.Module, _inputs: object) -> None:
-        kernels.wanted = True
-        listener.enter(layer.name)
+def _passed_on(function: Attention, running: _Running, *, heads_first: bool) -> Attention:
+    """Wrap an attention function to let the running layer's own call it. torch.compile may trace this."""
 
-    def leave(_module: nn.Module, _inputs: object, _output: object) -> None:
-        kernels.wanted = False
-        listener.leave()
-
-    stack.callback(layer.module.register_forward_pre_hook(enter).remove)
-    stack.callback(layer.module.register_forward_hook(leave).remove)
-
-
-def _seen(function: Callable[Call, Tensor], listener: Listener, kernels: LogSumKernels) -> Callable[Call, Tensor]:
-    signature = inspect.signature(function)
-    heads_first = function is kernels
-
-    def attention(*args: Call.args, **kwargs: Call.kwargs) -> Tensor:
-        output = function(*args, **kwargs)
-        if kernels.wanted:
-            given = signature.bind(*args, **kwargs).arguments
-            listener.see(_call(given, kernels.take(), heads_first=heads_first))
-        return output
+    @wraps(function)
+    def attention(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
+        tag = running.layer
+        if tag is None:
+            return function(*args, **kwargs)
+        if torch.compiler.is_compiling():
+            return call_compiled(tag, heads_first, *args, **kwargs)
+        return call_observed(tag, *args, **kwargs)
 
     return attention
+
+
+def _seen(layer: str, function: Attention, listener: Listener, kernels: LogSumKernels) -> Attention:
+    """Wrap an attention function to send the calls of a layer to the listener. torch.compile never traces this."""
+    heads_first = function is kernels.function
+    signature = inspect.signature(kernels if heads_first else function)
+
+    def seen(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
+        if heads_first:
+            output = kernels(*args, **kwargs)
+        else:
+            with replaced(functional, TORCH_ATTENTION, kernels):
+                output = function(*args, **kwargs)
+        listener.see(layer, _call(signature.bind(*args, **kwargs).arguments, kernels.take(), heads_first=heads_first))
+        return output
+
+    return seen
 
 
 def _call(given: Mapping[str, Tensor], log_sum: Tensor | None, *, heads_first: bool) -> AttentionCall:
@@ -137,19 +169,23 @@ def _call(given: Mapping[str, Tensor], log_sum: Tensor | None, *, heads_first: b
 
 def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitStack) -> None:
     contexts = [CallContext(None, None)]
+    # A network that was compiled in place is called through this attribute, which its compiled code lies behind.
+    entry = "forward" if vars(denoiser).get("_compiled_call_impl") is None else "_compiled_call_impl"
+    call = getattr(denoiser, entry)
 
-    def begin(_module: nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
-        latents = named["hidden_states"] if "hidden_states" in named else inputs[0]
-        listener.begin(name, contexts[-1], len(latents))  # type: ignore[arg-type]
-
-    def end(_module: nn.Module, _inputs: object, _output: object) -> None:
+    @wraps(call)
+    def announced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the wrapped function
+        latents = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        listener.begin(name, contexts[-1], len(latents))
+        output = call(*args, **kwargs)
         listener.end()
+        return output
 
-    stack.callback(denoiser.register_forward_pre_hook(begin, with_kwargs=True).remove)
-    stack.callback(denoiser.register_forward_hook(end).remove)
-    if hasattr(denoiser, "cache_context"):
-        cache_context: CacheContext = denoiser.cache_context  # type: ignore[assignment]
-        stack.enter_context(replaced(denoiser, "cache_context", _noted(cache_context, contexts)))
+    stack.enter_context(replaced(denoiser, entry, announced))
+    owner = getattr(denoiser, "_orig_mod", denoiser)  # what torch.compile(network) wraps
+    if hasattr(owner, "cache_context"):
+        cache_context: CacheContext = owner.cache_context  # type: ignore[assignment]
+        stack.enter_context(replaced(owner, "cache_context", _noted(cache_context, contexts)))
 
 
 def _noted(cache_context: CacheContext, contexts: list[CallContext]) -> CacheContext:

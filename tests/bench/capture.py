@@ -101,7 +101,6 @@ def cogvideox(frames: int, side: int = 32) -> Case:
 def own(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """The method of `generator.capture`, for a single call of attention."""
     kernels = LogSumKernels(plain_attention)
-    kernels.wanted = True
     output = kernels(query, key, value)
     word_probabilities(AttentionCall(query, key, log_sum=kernels.take()), _columns(query))
     return output
@@ -180,8 +179,8 @@ def own_work(case: Case, plain: float) -> Ratio:
     spent = []
     see = Recorder.see
 
-    def timed(recorder: Recorder, call: AttentionCall) -> None:
-        spent.append(cpu_seconds(lambda: see(recorder, call)))
+    def timed(recorder: Recorder, layer: str, call: AttentionCall) -> None:
+        spent.append(cpu_seconds(lambda: see(recorder, layer, call)))
 
     with torch.no_grad(), patch.object(Recorder, "see", timed), captured(case):
         for _ in range(ROUNDS):

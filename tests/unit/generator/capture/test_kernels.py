@@ -20,10 +20,8 @@ def log_sum_of(query, key, bias=0.0):
 
 
 @pytest.fixture
-def wanted():
-    attention = LogSumKernels(functional.scaled_dot_product_attention)
-    attention.wanted = True
-    return attention
+def attend():
+    return LogSumKernels(functional.scaled_dot_product_attention)
 
 
 MASKS = [
@@ -34,46 +32,40 @@ MASKS = [
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
-def test_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(wanted, mask):
+def test_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(attend, mask):
     query, key, value = inputs()
     bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
     for _ in range(2):  # the first call verifies the operator
-        output = wanted(query, key, value, attn_mask=mask)
+        output = attend(query, key, value, attn_mask=mask)
         assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
-        assert (wanted.take() - log_sum_of(query, key, bias)).abs().max() <= 2e-6
-        assert wanted.take() is None
+        assert (attend.take() - log_sum_of(query, key, bias)).abs().max() <= 2e-6
+        assert attend.take() is None
 
 
-def test_the_scale_is_applied(wanted):
+def test_the_scale_is_applied(attend):
     query, key, value = inputs()
-    wanted(query, key, value, scale=0.5)
-    assert (wanted.take() - log_sum_of(2 * query, key)).abs().max() <= 4e-6
-
-
-def test_there_is_no_log_sum_exp_while_unwanted(wanted):
-    wanted.wanted = False
-    wanted(*inputs())
-    assert wanted.take() is None
+    attend(query, key, value, scale=0.5)
+    assert (attend.take() - log_sum_of(2 * query, key)).abs().max() <= 4e-6
 
 
 @pytest.mark.parametrize(
     "change", [{"dropout_p": 1e-9}, {"is_causal": True}, {"enable_gqa": True}], ids=["dropout", "causal", "gqa"]
 )
-def test_dropout_causal_and_grouped_attention_are_left_to_torch(wanted, change):
+def test_dropout_causal_and_grouped_attention_are_left_to_torch(attend, change):
     query, key, value = inputs()
     torch.manual_seed(1)
     expected = functional.scaled_dot_product_attention(query, key, value, **change)
     torch.manual_seed(1)
-    assert torch.equal(wanted(query, key, value, **change), expected)
-    assert wanted.take() is None
+    assert torch.equal(attend(query, key, value, **change), expected)
+    assert attend.take() is None
 
 
-def test_half_precision_is_left_to_torch_on_a_cpu(wanted):
-    wanted(*inputs(dtype=torch.bfloat16))
-    assert wanted.take() is None
+def test_half_precision_is_left_to_torch_on_a_cpu(attend):
+    attend(*inputs(dtype=torch.bfloat16))
+    assert attend.take() is None
 
 
-def test_an_operator_whose_output_differs_in_one_bit_is_not_used(wanted, monkeypatch):
+def test_an_operator_whose_output_differs_in_one_bit_is_not_used(attend, monkeypatch):
     right = dict(kernels._OPERATORS)
     calls = []
 
@@ -87,12 +79,12 @@ def test_an_operator_whose_output_differs_in_one_bit_is_not_used(wanted, monkeyp
     query, key, value = inputs()
     expected = functional.scaled_dot_product_attention(query, key, value)
     for _ in range(3):
-        assert torch.equal(wanted(query, key, value), expected)
-        assert wanted.take() is None
+        assert torch.equal(attend(query, key, value), expected)
+        assert attend.take() is None
     assert len(calls) == 1
 
 
-def test_an_operator_that_returns_a_logarithm_to_base_2_is_not_used(wanted, monkeypatch):
+def test_an_operator_that_returns_a_logarithm_to_base_2_is_not_used(attend, monkeypatch):
     right = dict(kernels._OPERATORS)
 
     def by_two(call, value):
@@ -100,32 +92,32 @@ def test_an_operator_that_returns_a_logarithm_to_base_2_is_not_used(wanted, monk
         return output, log_sum / torch.tensor(2.0).log()
 
     monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(right, by_two))
-    wanted(*inputs())
-    assert wanted.take() is None
-    wanted(*inputs())
-    assert wanted.take() is None
+    attend(*inputs())
+    assert attend.take() is None
+    attend(*inputs())
+    assert attend.take() is None
 
 
-def test_an_operator_that_raises_is_not_used(wanted, monkeypatch):
+def test_an_operator_that_raises_is_not_used(attend, monkeypatch):
     def unsupported(call, value):
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(kernels._OPERATORS, unsupported))
     query, key, value = inputs()
     expected = functional.scaled_dot_product_attention(query, key, value)
-    assert torch.equal(wanted(query, key, value), expected)
-    assert wanted.take() is None
+    assert torch.equal(attend(query, key, value), expected)
+    assert attend.take() is None
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
 @pytest.mark.parametrize("rows", [2048, 2049])
-def test_on_a_gpu_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(wanted, mask, rows):
+def test_on_a_gpu_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(attend, mask, rows):
     query, key, value = inputs(rows=rows, dtype=torch.bfloat16, device="cuda")
     mask = None if mask is None else mask.cuda() if mask.dtype == torch.bool else mask.cuda().bfloat16()
     bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
     for _ in range(2):
-        output = wanted(query, key, value, attn_mask=mask)
+        output = attend(query, key, value, attn_mask=mask)
         assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
-        assert (wanted.take() - log_sum_of(query, key, bias)).abs().max() <= 1e-5
+        assert (attend.take() - log_sum_of(query, key, bias)).abs().max() <= 1e-5

@@ -1,0 +1,118 @@
+"""The attention of an observed layer as one operator, so that torch.compile neither traces nor moves the observer.
+
+Code that torch.compile traces cannot call an observer directly: it would be compiled, or break the graph, and a broken
+graph fuses other operations, which changes the video's last bits. `scaled_dot_product_attention` is an operator that
+the compiler calls as it is, so putting another operator in its place changes nothing else. CUDA graphs would replay an
+operator without running its Python code; the tag `cudagraph_unsafe` keeps this one out of them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from generator.errors import CaptureError
+
+Attention = Callable[..., Tensor]
+"""Takes query, key and value, and by keyword `attn_mask` and the other arguments of an attention function."""
+
+_numbers = count()
+_observed: dict[int, Attention] = {}
+
+
+@contextmanager
+def observed(attention: Attention) -> Iterator[Tensor]:
+    """Make an attention function callable from compiled code inside the context.
+
+    Yields:
+        A tag to pass to `call_compiled`: a tensor on the CPU, because torch.compile would compile anew for each number.
+
+    """
+    number = next(_numbers)
+    _observed[number] = attention
+    try:
+        yield torch.tensor(number, device="cpu")
+    finally:
+        del _observed[number]
+
+
+def call_observed(tag: Tensor, *args: object, **kwargs: object) -> Tensor:
+    """Call the attention function of a tag."""
+    return _observed[int(tag)](*args, **kwargs)
+
+
+def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions
+    tag: Tensor,
+    heads_first: bool,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    attention_kwargs: dict[str, object] | None = None,
+    *,
+    backend: str | None = None,
+    parallel_config: object = None,
+) -> Tensor:
+    """Call the attention function of a tag from code that torch.compile traces.
+
+    Args:
+        tag: from `observed`
+        heads_first: whether the axes are [sample, head, token, dim], as torch's function takes them, or [sample, token,
+            head, dim], as that of diffusers
+        query: as all that follow, an argument of ``dispatch_attention_fn`` of diffusers
+
+    Raises:
+        CaptureError: an argument cannot be passed through compiled code.
+
+    """
+    if attention_kwargs or parallel_config is not None:
+        raise CaptureError(
+            "found an attention processor that passes `attention_kwargs` or `parallel_config` inside a network "
+            "compiled with torch.compile; expected neither. Generate without torch.compile, or without capture"
+        )
+    named = None if backend is None else str(getattr(backend, "value", backend))
+    output: Tensor = _attention(
+        tag, heads_first, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, named
+    )
+    return output
+
+
+def _run(  # noqa: PLR0917 - an operator's schema has no keywords here
+    tag: Tensor,
+    heads_first: bool,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float | None,
+    enable_gqa: bool,
+    backend: str | None,
+) -> Tensor:
+    given = {"attn_mask": attn_mask, "scale": scale, "backend": backend}
+    named: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if dropout_p or is_causal or enable_gqa:
+        named |= {"dropout_p": dropout_p, "is_causal": is_causal, "enable_gqa": enable_gqa}
+    output = call_observed(tag, query, key, value, **named)
+    # The layout that `_layout` promises, which is the one that fused kernels produce: then nothing is copied.
+    return output.transpose(1, 2).contiguous().transpose(1, 2) if heads_first else output.contiguous()
+
+
+def _layout(_tag: Tensor, heads_first: bool, query: Tensor, _key: Tensor, value: Tensor, *_others: object) -> Tensor:
+    """Return an empty tensor with the shape and layout of `_run`'s output."""
+    first, second = (query.shape[2], query.shape[1]) if heads_first else (query.shape[1], query.shape[2])
+    output = query.new_empty((query.shape[0], first, second, value.shape[3]))
+    return output.transpose(1, 2) if heads_first else output
+
+
+_attention = torch.library.custom_op(
+    "attnwatch::observed_attention", _run, mutates_args=(), tags=(torch.Tag.cudagraph_unsafe,)
+)
+_attention.register_fake(_layout)
