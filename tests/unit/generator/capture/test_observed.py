@@ -32,8 +32,9 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_compiled():
-    """Forget what other tests compiled."""
+def nothing_compiled(tmp_path, monkeypatch):
+    """Forget what other tests compiled, also on disk, where a killed run may have left half a file."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     torch.compiler.reset()
     counters.clear()
 
@@ -124,7 +125,7 @@ def test_only_the_first_video_with_and_the_first_without_capture_are_compiled(fo
 @pytest.mark.skipif(shutil.which("c++") is None, reason="inductor needs a C++ compiler on a CPU")
 @pytest.mark.parametrize(
     ("family", "form", "mode"),
-    [("wan", "in place", "reduce-overhead"), ("wan", "each block", "default"), ("cogvideox", "wrapped", "default")],
+    [("wan", "each block", "default"), ("cogvideox", "in place", "reduce-overhead")],
 )
 def test_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, form, mode):
     pipe = pipeline(family)
