@@ -59,6 +59,16 @@ class TrackedColumns:
             found[padding] = (1.0 - found[padding]).clamp_(min=0.0)
         return found
 
+    def take_error(self, like: Tensor) -> Tensor:
+        """Return the largest error that the self-check found since the last call, on the device of ``like``, or 0."""
+        found = None if self.check is None else self.check.take_error()
+        return like.new_zeros(()) if found is None else found
+
+    def note_error(self, error: Tensor) -> None:
+        """Pass an error that has arrived on the host to the self-check."""
+        if self.check is not None:
+            self.check.note_error(error.item())
+
     def _rows_of_video(self, call: AttentionCall, samples: slice, layer: str) -> AttentionCall:
         rows = {
             TextPlace.APART: slice(None),

@@ -8,7 +8,8 @@ joint attention, the latent tokens.
 
 Every call of every text attention layer is counted (`generator.capture.layers`). A layer that was not called
 exactly once is an error. The exception is a diffusers cache, which skips layers on purpose: then the step is recorded
-as a gap and never filled. The device is read back once per call of a denoising network, never per layer.
+as a gap and never filled. The device is read back once per step and branch, never per layer, and while it computes the
+next one (`generator.capture.host`).
 """
 
 from collections import Counter, defaultdict
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from generator.capture.attention import AttentionCall
 from generator.capture.columns import TrackedColumns
+from generator.capture.host import HostCopies
 from generator.capture.layers import TextLayers
 from generator.capture.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep, LayerMaps, Mean, StepMaps
 from generator.capture.taps import CallContext, tapped
@@ -29,7 +31,7 @@ from generator.models.contract import LatentGrid, VideoModel
 from generator.prompts.tokens import TrackedWord
 
 OnMaps = Callable[[StepMaps], None]
-"""Called with the maps of a step in one branch as soon as they are complete."""
+"""Called with the maps of a step in one branch: at its end, or, if they come from a GPU, at the end of the next one."""
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Recorder:
         self._begun: Counter[str] = Counter()
         self._seen: dict[str, set[int]] = defaultdict(set)
         self._complete = 0
+        self._copies = HostCopies()
         self._call: _Call | None = None
 
     @property
@@ -196,24 +199,30 @@ class Recorder:
         if maps is None:
             return
         step = call.steps[branch]
-        self._read_back(step, maps)
         if self.keep.aggregated:
             self._means[branch].add(maps.mean((1, 2)))
-        if self.keep.keeps_step(step):
-            self._on_maps(StepMaps(step, call.denoiser, branch, maps.to(self.keep.dtype).cpu()))
+        checks = [torch.isfinite(maps).all(), self._tracked.take_error(maps)]
+        kept = [maps.to(self.keep.dtype)] if self.keep.keeps_step(step) else []
 
-    def _read_back(self, step: int, maps: Tensor) -> None:
-        """Check the maps of all layers at once, which synchronises with the device."""
-        if not torch.isfinite(maps).all().item():
+        def deliver(copies: list[Tensor]) -> None:
+            self._judge(step, *copies[:2])
+            for copy in copies[2:]:
+                self._on_maps(StepMaps(step, call.denoiser, branch, copy))
+
+        self._copies.put([*checks, *kept], deliver)
+
+    def _judge(self, step: int, is_finite: Tensor, error: Tensor) -> None:
+        """Check the maps of all layers at once."""
+        if not is_finite.item():
             raise CaptureError(
                 f"denoising step {step}: attention is not a number. The model's activations overflow; "
                 "try another dtype or seed"
             )
-        if self._tracked.check is not None:
-            self._tracked.check.read_back()
+        self._tracked.note_error(error)
 
     def conclude(self) -> None:
-        """Raise CaptureError if a branch that should be kept, or every whole step, is missing."""
+        """Deliver the last maps; raise CaptureError if a branch to keep, or every whole step, is missing."""
+        self._copies.flush()
         missing = [branch for branch in self.keep.branches if not self._seen[branch]]
         if missing == [UNCONDITIONAL] and (self._begun[CONDITIONAL] or len(self.keep.branches) > 1):
             raise CaptureError(
@@ -252,7 +261,7 @@ def capture(
         grid: the latent grid of the video
         keep: what to keep; by default `Keep()`
         prompts: the prompt of each branch; needed to keep the mass of padding and end-of-text token
-        on_maps: called with the maps of each step as soon as they are complete, instead of adding to ``recorder.steps``
+        on_maps: called with the maps of each step, in order, instead of adding to ``recorder.steps``
 
     Raises:
         CaptureError: inside, as soon as a layer was not called exactly once; on leaving, if nothing was captured.

@@ -31,11 +31,14 @@ class SelfCheck:
         self._errors.append((found[:, sample, head, chosen] - expected).abs().max())
         self._rows += len(chosen)
 
-    def read_back(self) -> None:
-        """Fetch the errors of all comparisons since the last call from the device."""
-        if self._errors:
-            self._largest = max(self._largest, torch.stack(self._errors).max().item())
-            self._errors.clear()
+    def take_error(self) -> Tensor | None:
+        """Return and forget the largest error since the last call, on the device; None without any comparison."""
+        errors, self._errors = self._errors, []
+        return torch.stack(errors).max() if errors else None
+
+    def note_error(self, error: float) -> None:
+        """Take in an error that has arrived on the host."""
+        self._largest = max(self._largest, error)
 
     def summary(self) -> dict[str, object]:
         """Return the number of compared rows and the largest absolute error."""
