@@ -4,7 +4,7 @@ Each layer is validated separately, so that an error names the source of the inv
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -168,9 +168,22 @@ def _placed(
     return _validated(Visualization, values, prefix, known=known)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that occurs twice, of which YAML would silently use the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        first: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag.endswith(":str") and first.setdefault(key.value, line) != line:
+                found = f"found the key {key.value!r} in lines {first[key.value]} and {line}"
+                raise yaml.YAMLError(f"{found}; expected it once; merge the two, or delete one")
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506 - derived from the safe one
     except FileNotFoundError:
         raise ConfigError(f"--config: found no file {path}; expected a YAML file; check the path") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -271,6 +271,22 @@ def test_invalid_yaml_is_refused_and_the_file_named(tmp_path, content):
     assert refused(config).startswith(f"{config}: cannot be read as YAML")
 
 
+@pytest.mark.parametrize(
+    ("content", "key", "lines"),
+    [
+        ("watcher:\n  workers: 2\nvideo: {}\nwatcher:\n  nice: 3\n", "watcher", "1 and 4"),
+        ("watcher:\n  nice: 2\n  workers: 2\n  nice: 3\n", "nice", "2 and 4"),
+    ],
+)
+def test_a_key_that_occurs_twice_is_refused_with_both_lines(tmp_path, content, key, lines):
+    message = refused(file(tmp_path, content))
+    assert f"found the key {key!r} in lines {lines}; expected it once" in message
+
+
+def test_a_file_written_on_windows_may_begin_with_a_byte_order_mark(tmp_path):
+    assert load_settings(file(tmp_path, "\ufeffwatcher:\n  workers: 3\n"), {}, {}).watcher.workers == 3
+
+
 def test_a_missing_file_is_refused(tmp_path):
     assert "found no file" in refused(tmp_path / "nothing.yaml")
 
