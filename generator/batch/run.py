@@ -45,12 +45,12 @@ def run(plan: Plan, console: Console) -> int:
 
     """
     rank = Rank.of(os.environ)
+    rank.join()
     with loading(console, plan.settings.model.id, shown=rank.is_first):
         model = load_model(plan, rank)
     batch = prepare(plan, model)
     if rank.is_first:
         warn(batch)
-    rank.join()
     with stop_on_signals(partial(restore_terminal, console)) as stop:
         work = _Work(batch, rank, console, stop)
         return _lead(work) if rank.is_first else _follow(work)
