@@ -46,8 +46,8 @@ _GROUPS = {
     "model": Group("Model", sort_key=3),
     "attention_analysis": Group("Stored attention", sort_key=4),
 }
-_COUNTS = ("videos_per_variation", "max_variations")
-"""Settings of the video block that say how many videos there are, not what they look like."""
+_COUNTS = ("videos_per_variation", "max_variations", "order")
+"""Settings of the video block that say which videos there are, not what they look like."""
 WITHOUT_FLAG = ("guidance_scale_2", "flow_shift")
 """Settings of single model families, which belong in the family's configuration file."""
 REPEATABLE = ("track",)

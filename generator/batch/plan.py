@@ -19,8 +19,8 @@ MAX_VARIATIONS = 10_000
 """Larger templates are refused unless max_variations limits them, because they are hardly ever intended."""
 BATCH_FILE = "batch.json"
 
-# Settings that may change on resumption: they affect neither the videos nor the folder of the batch.
-FREE_ON_RESUME = frozenset({"device", "offload", "output"})
+# Settings that may change on resumption: they affect neither the videos nor where the batch is.
+FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,13 @@ class Plan:
             for variation in self.variations
             for number in range(1, video.videos_per_variation + 1)
         )
+
+    @cached_property
+    def queue(self) -> tuple[PlannedVideo, ...]:
+        """All videos in the order in which they are made."""
+        if self.settings.video.order == "prompts":
+            return self.videos
+        return tuple(sorted(self.videos, key=lambda video: video.number))
 
 
 def plan_batch(settings: Settings) -> Plan:
@@ -149,9 +156,9 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
     except (ValidationError, KeyError, TypeError) as error:
         raise ResumeError(f"{folder / BATCH_FILE} is not a batch file of this generator: {error}") from error
     _refuse_other_settings(folder, settings, given)
-    free = {key: getattr(given.model, key) for key in FREE_ON_RESUME & given.model.model_fields_set}
-    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **free})
-    settings = settings.model_copy(update={"model": model})
+    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **_free(given.model)})
+    video = settings.video.model_copy(update=_free(given.video))
+    settings = settings.model_copy(update={"model": model, "video": video})
     variations = _tracked(Template(content["template"]).variations(settings.video.max_variations), settings)
     plan = Plan(settings, content["template"], variations, folder, content)
     if [(video.video_id, video.seed) for video in plan.videos] != written:
@@ -160,6 +167,11 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
             "written by another version of the generator: resume with that version, or start a new batch"
         )
     return plan
+
+
+def _free(given: BaseModel) -> dict[str, object]:
+    """Return the explicitly given settings that may change on resumption."""
+    return {key: getattr(given, key) for key in FREE_ON_RESUME & given.model_fields_set}
 
 
 def _read_batch(folder: Path) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _lead(work: _Work) -> int:
         else:
             (folder / COMPLETE_FILE).unlink(missing_ok=True)
             remove_leftovers(folder)
-        missing = [video for video in plan.videos if not (folder / video.manifest).exists()]
+        missing = [video for video in plan.queue if not (folder / video.manifest).exists()]
         log.info(
             "%s: generating %d of %d videos with %s", folder, len(missing), len(plan.videos), work.batch.model.name
         )
@@ -96,7 +96,7 @@ def _follow(work: _Work) -> int:
     folder, missing = work.rank.agree((Path(), [""]))
     with claimed(folder, work.rank.number):
         work.rank.meet()
-        videos = [video for video in work.batch.plan.videos if video.video_id in set(missing)]
+        videos = [video for video in work.batch.plan.queue if video.video_id in set(missing)]
         _make_videos(work, folder, work.rank.share(videos), 0)
     return work.stop.exit_code if work.stop.signal is not None else 0
 

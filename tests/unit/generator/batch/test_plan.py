@@ -26,6 +26,19 @@ def test_video_k_of_every_variation_has_the_same_seed():
     assert plan.videos[3].manifest == "videos/prompt_002/video_002.complete.json"
 
 
+@pytest.mark.parametrize(
+    ("order", "made"),
+    [
+        ({}, ["001_vid001", "002_vid001", "001_vid002", "002_vid002"]),
+        ({"order": "seeds"}, ["001_vid001", "002_vid001", "001_vid002", "002_vid002"]),
+        ({"order": "prompts"}, ["001_vid001", "001_vid002", "002_vid001", "002_vid002"]),
+    ],
+)
+def test_a_batch_that_stops_early_has_equally_many_videos_of_each_prompt_unless_asked_otherwise(order, made):
+    plan = plan_batch(settings(videos_per_variation=2, **order))
+    assert [video.video_id.removeprefix("prompt_") for video in plan.queue] == made
+
+
 def test_max_variations_limits_the_plan_to_the_first_prompts():
     assert len(plan_batch(settings(max_variations=1)).variations) == 1
 
@@ -90,6 +103,12 @@ def test_a_resumed_batch_follows_its_original_plan(batch):
 def test_the_same_settings_may_be_given_again(batch):
     flags = {"template": TEMPLATE, "seed": 7, "width": 64, "model": "tiny", "dtype": "auto"}
     assert plan_resumption(batch(), load_settings(flags, {}, None)).videos[0].seed == 7
+
+
+def test_the_order_may_change_on_resumption(batch):
+    plan = plan_resumption(batch(), load_settings({"order": "prompts"}, {}, None))
+    assert plan.queue == plan.videos
+    assert plan_resumption(batch(), Settings()).queue != plan.videos
 
 
 @pytest.mark.parametrize(

@@ -336,7 +336,7 @@ def test_each_video_has_one_line_in_the_log(make, caplog):
     make(videos_per_variation=2)
     lines = [message for message in caplog.messages if message.startswith("video ")]
     assert len(lines) == 4
-    assert lines[1].startswith('video 2/4 prompt_001_vid002 seed 43 "a romantic kiss between two men" ')
+    assert lines[1].startswith('video 2/4 prompt_002_vid001 seed 42 "a romantic kiss between two women" ')
 
 
 @pytest.fixture
