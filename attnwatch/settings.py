@@ -194,7 +194,8 @@ class Watcher(_Settings):
     )
     settle_time: Annotated[float, Field(ge=0)] = Field(
         default=10.0,
-        description="seconds without changes before a video of an older batch is rendered, if `summary.json` exists",
+        description="seconds without changes before a video of an older batch is rendered, if `summary.json` exists, "
+        "and before a video is rendered whose files are newer than its manifest and not listed in its `files`",
     )
     settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
         default=120.0,

@@ -224,7 +224,7 @@ def _refuse_other_kinds(prefix: str, entries: Mapping[str, object], model: type[
         model.model_validate(entries)
     except ValidationError as error:
         raise SettingsError(
-            "\n".join(_complaint(details, f"{prefix}{details['loc'][0]}") for details in error.errors())
+            "\n".join(complaint(details, f"{prefix}{details['loc'][0]}") for details in error.errors())
         ) from error
 
 
@@ -256,7 +256,7 @@ def _validate(layer: Layer) -> Settings:
         return Settings.model_validate(nested)
     except ValidationError as error:
         raise SettingsError(
-            "\n".join(_complaint(details, layer[_place(details)].source) for details in error.errors())
+            "\n".join(complaint(details, layer[_place(details)].source) for details in error.errors())
         ) from error
 
 
@@ -265,7 +265,7 @@ def _place(details: Any) -> Place:  # noqa: ANN401 - a TypedDict of pydantic_cor
     return Place(first, rest[0]) if first in BLOCKS else Place("", first)
 
 
-def _complaint(details: Any, source: str) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core
+def complaint(details: Any, source: str) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core
     """Format one validation error: source, value found, value expected."""
     found = details["input"]
     if details["type"] == "string_type":

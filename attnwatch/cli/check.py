@@ -14,6 +14,7 @@ from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, F
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
 from attnwatch.contract.reading import read_document
+from attnwatch.contract.receipts import describe
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
 from attnwatch.render.source import VideoSource
 
@@ -23,16 +24,20 @@ _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
 }
 
 
+Identifiers = dict[tuple[Path, str], Path]
+"""The manifest of each folder of outputs and identifier."""
+
+
 def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
     Reads every tensor and decodes every video to the end.
     """
     for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
-        yield document, _problems(partial(read_document, document, model))
-    identifiers: dict[tuple[Path, str], Path] = {}
+        yield document, _problems(document, partial(read_document, document, model))
+    identifiers: Identifiers = {}
     for manifest_path in find_videos(path):
-        yield manifest_path, _manifest_problems(manifest_path, identifiers)
+        yield manifest_path, _problems(manifest_path, partial(_check_video, manifest_path, identifiers))
 
 
 def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
@@ -40,12 +45,9 @@ def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
         yield document, _BATCH_DOCUMENTS.get(document.name, FailureDocument)
 
 
-def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:
+def _check_video(path: Path, identifiers: Identifiers) -> list[str]:
+    manifest = read_video(path)
     problems: list[str] = []
-    try:
-        manifest = read_video(path)
-    except (AttnwatchError, OSError) as error:
-        return _messages(error)
     other = identifiers.setdefault((manifest.output_directory, manifest.video_id), path)
     if other != path:
         problems.append(
@@ -53,7 +55,7 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
             "write a different identifier to each manifest"
         )
     for step in (_read_settings, _verify, _read_all_maps, _decode_all):
-        problems.extend(_problems(partial(step, manifest)))
+        problems.extend(_problems(path, partial(step, manifest)))
     return problems
 
 
@@ -63,12 +65,16 @@ def _read_settings(manifest: Manifest) -> None:
         raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see SETTINGS.md")
 
 
-def _problems(action: Callable[[], object]) -> list[str]:
+def _problems(path: Path, action: Callable[[], object]) -> list[str]:
+    """Return the problems that an action returns or raises; whatever it is, the other documents are checked too."""
     try:
-        action()
+        found = action()
     except (AttnwatchError, OSError) as error:
         return _messages(error)
-    return []
+    except Exception as error:  # noqa: BLE001 - a file that no one foresaw must not hide what is wrong with the others
+        reason = " ".join(describe(error).split())
+        return [f"{path}: found data that cannot be read ({reason}); expected complete files; write them again"]
+    return found if isinstance(found, list) else []
 
 
 def _messages(error: AttnwatchError | OSError) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Literal
 from attnwatch.contract.documents import ManifestDocument
 from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
 from attnwatch.contract.reading import problem, read_document
+from attnwatch.contract.spelling import with_names_on_disk
 from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
 
@@ -25,7 +26,7 @@ class Manifest:
 
     Attributes:
         path: path of the manifest; in an older batch, the folder of the video's tensors.
-        document: content of the manifest.
+        document: content of the manifest, with the names that its files have on disk.
         sha256: digest of its bytes.
         folder: base of the relative paths.
         video: absolute path of the video, which may be absent.
@@ -34,6 +35,7 @@ class Manifest:
         finished_by: evidence that the video is complete: a `manifest` suffices; a `summary`, or `quiet` (no
             evidence), count only after the files have not changed for a while.
         notes: remarks for the receipt about data that was missing or ambiguous.
+        known_as: identifier that its outputs have from before its folder was renamed; None for the default.
 
     """
 
@@ -46,15 +48,16 @@ class Manifest:
     output_directory: Path
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
+    known_as: str | None = None
 
     @cached_property
     def video_id(self) -> str:
         """Stem of all output names."""
-        return self.document.video_id or default_video_id(self.path)
+        return self.document.video_id or self.known_as or default_video_id(self.path)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Relative paths of the video and the tensor files, as written in the manifest."""
+        """Relative paths of the video and the tensor files."""
         return (self.document.video, *self.document.attention)
 
     def stamps(self) -> dict[str, Stamp | None]:
@@ -77,6 +80,7 @@ def read_manifest(path: Path) -> Manifest:
 
     """
     document, digest = read_document(path, ManifestDocument)
+    document = with_names_on_disk(document, path.parent)
     problems: list[Problem] = []
     paths: list[Path] = []
     fields = [("video", document.video), *((f"attention[{i}]", p) for i, p in enumerate(document.attention))]

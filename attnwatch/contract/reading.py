@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
         size = f"more than {MAX_DOCUMENT_BYTES:,} bytes"
         raise ManifestError(problem(path, "the file itself", size, f"at most {MAX_DOCUMENT_BYTES:,} bytes"))
     try:
-        return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
+        return model.model_validate_json(data.removeprefix(BOM_UTF8)), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
         if error.error_count() > _MOST_PROBLEMS:  # the list of problems would be longer than the document
             found = f"{error.error_count():,} wrong values"

@@ -106,7 +106,7 @@ def run(job: Job) -> Result:
     """Render one video. Every expected error ends in a receipt, or in a result that says why to wait."""
     start = time.monotonic()
     try:
-        manifest = read_video(job.place.manifest)
+        manifest = replace(read_video(job.place.manifest), known_as=job.place.video_id)
         job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # older batches may lack it
         with exclusive(job.place.directory, job.place.video_id):
             if job.place.read() != job.seen:

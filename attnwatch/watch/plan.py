@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from attnwatch.batches.settling import Settling, quiet_time
+from attnwatch.batches.settling import Settling, may_still_grow, quiet_time
 from attnwatch.batches.targets import Target, ending_sha256
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
@@ -143,6 +143,8 @@ class Planner:
     def _due(self, task: Task, seconds: float) -> Decision:
         """Return the decision to render a task in a number of seconds, or later if its files may be incomplete."""
         quiet = quiet_time(task.manifest, self._settings.watcher)
+        if not task.recheck and may_still_grow(task.manifest, task.basis.origins[0], task.basis.stamps):
+            quiet = self._settings.watcher.settle_time
         stamps = (*task.basis.origins, *task.basis.stamps.values())
         unsettled = self._settling.remaining(task.target, quiet, stamps) if quiet else 0.0
         if unsettled > seconds:

@@ -1,6 +1,7 @@
 import os
 import socket
 import stat
+import unicodedata
 
 import pytest
 
@@ -75,6 +76,16 @@ def test_a_path_may_go_through_folders_and_links_that_stay_inside(folder):
 
 def test_names_that_start_with_dots_are_accepted(folder):
     assert read_manifest(written(folder, video="..v.mp4")).video == folder / "..v.mp4"
+
+
+def test_files_are_verified_whose_names_on_disk_have_another_spelling(folder):
+    (folder / "v.mp4").rename(folder / unicodedata.normalize("NFD", "é.mp4"))
+    (folder / "maps").mkdir()
+    (folder / "maps.safetensors").rename(folder / "maps/a.safetensors")
+    names = unicodedata.normalize("NFC", "é.mp4"), "maps\\a.safetensors"
+    files = {names[0]: file_record(folder / unicodedata.normalize("NFD", "é.mp4"))}
+    manifest = read_manifest(written(folder, video=names[0], attention=[names[1]], files=files))
+    assert len(verify(manifest, video_may_be_absent=False)) == 2
 
 
 @pytest.mark.parametrize("version", ["attnwatch/1.0", "attnwatch/1.1", "attnwatch/1.99"])

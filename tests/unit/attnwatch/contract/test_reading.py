@@ -1,3 +1,4 @@
+import codecs
 import json
 import os
 
@@ -17,6 +18,15 @@ def written(tmp_path, **fields):
 
 def read(path):
     return read_document(path, ManifestDocument)
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path):
+    path = written(tmp_path, **MINIMAL)
+    document, digest = read(path)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    marked, other = read(path)
+    assert marked == document
+    assert other != digest
 
 
 def refused(path):

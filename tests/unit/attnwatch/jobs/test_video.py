@@ -47,7 +47,8 @@ def batch(tmp_path):
 
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Return the job that the watcher would plan for a video."""
-    settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
+    at_once = Watcher(settle_time=0)  # even if a file is newer than its manifest
+    settings = Settings(watcher=at_once, visualization={"quality": "fast", "static_duration": 0.2, **visualization})
     planner = watching(manifest.parent, settings=settings, by_name=True, force=True, tokens=tokens)
     task = due(planner.decide(Target(manifest)))
     return Job(

@@ -19,6 +19,8 @@ from tests.support import Batch, read_receipt, write_json, write_manifest
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
 INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
+IMPATIENT = Settings(watcher=Watcher(settle_time=0))
+"""A file that is newer than its manifest counts as finished at once."""
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_a_rendered_video_is_due_when_an_input_changes(manifest):
     render(planned(watching(manifest), manifest))
     with (manifest.parent / "video_001.mp4").open("ab") as file:
         file.write(b".")
-    assert planned(watching(manifest), manifest)
+    assert planned(watching(manifest, settings=IMPATIENT), manifest)
 
 
 @pytest.mark.parametrize("names", [INPUTS[:1], INPUTS[1:], INPUTS])
@@ -107,7 +109,13 @@ def test_a_failed_video_is_due_when_an_input_is_removed(manifest):
     assert planned(watching(manifest), manifest)
 
 
-@pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"force": True, "settings": IMPATIENT},
+        {"settings": Settings(watcher=Watcher(settle_time=0), visualization={"colormap": "bone"})},
+    ],
+)
 def test_a_rendered_video_is_given_up_when_new_pictures_need_removed_tensors(manifest, asked, caplog):
     render(planned(watching(manifest), manifest))
     tensors = manifest.parent / INPUTS[1]
@@ -124,7 +132,13 @@ def test_a_rendered_video_is_given_up_when_new_pictures_need_removed_tensors(man
     assert not watcher.ledger.given_up
 
 
-@pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"force": True, "settings": IMPATIENT},
+        {"settings": Settings(watcher=Watcher(settle_time=0), visualization={"colormap": "bone"})},
+    ],
+)
 def test_new_pictures_are_due_even_if_the_source_video_was_removed(manifest, asked):
     render(planned(watching(manifest), manifest))
     (manifest.parent / INPUTS[0]).unlink()
@@ -367,7 +381,30 @@ def test_a_settled_video_is_due_when_its_receipt_is_deleted(settled, manifest):
 def test_a_settled_video_is_due_when_an_input_grows(settled, manifest, name):
     with (manifest.parent / name).open("ab") as file:
         file.write(b".")
+    settled.reload(IMPATIENT)
     assert not due(settled.rescan(Target(manifest))).recheck
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_file_that_grows_after_its_manifest_is_waited_for(batch, name):
+    manifest = batch.add()
+    os.utime(manifest, ns=(0, 0))
+    watcher, settle_time = watching(manifest), Watcher().settle_time
+    for other in INPUTS:
+        os.utime(manifest.parent / other, ns=(0, 0))
+    for _ in range(3):  # each time it has grown again
+        with (manifest.parent / name).open("ab") as file:
+            file.write(b".")
+        assert settle_time - 5 < seconds_to_wait(watcher.rescan(Target(manifest))) <= settle_time
+    whole = (manifest.parent / name).stat()
+    os.utime(manifest.parent / name, ns=(whole.st_atime_ns, whole.st_mtime_ns - round(2e9 * settle_time)))
+    assert due(watcher.rescan(Target(manifest)))
+
+
+def test_a_file_whose_size_the_manifest_lists_is_not_waited_for(batch):
+    manifest = batch.add_full()
+    os.utime(manifest, ns=(0, 0))
+    assert due(watching(manifest).decide(Target(manifest)))
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -404,7 +441,7 @@ def test_an_input_replaced_by_one_of_the_same_size_is_rechecked(settled, manifes
 
 def test_force_renders_a_touched_input_without_a_recheck(settled, manifest):
     (manifest.parent / "video_001.mp4").touch()
-    assert not planned(watching(manifest, force=True), manifest).recheck
+    assert not planned(watching(manifest, force=True, settings=IMPATIENT), manifest).recheck
 
 
 def test_touching_an_input_of_a_failed_video_causes_a_new_attempt(manifest):

@@ -151,3 +151,32 @@ def test_a_file_that_is_not_a_batch_file_is_refused(tmp_path, content):
 def test_a_folder_without_a_batch_file_is_refused(tmp_path):
     with pytest.raises(ResumeError, match=r"No such file.*Expected the folder of one batch"):
         plan_resumption(tmp_path, Settings())
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"videos": [None]}, "found a value of another type"),
+        ({"videos": None}, "found a value of another type"),
+        ({"settings": None}, "found a value of another type"),
+        ({"visualization": None}, "visualization: found None"),
+        ({"model_revision": 5}, "revision: found 5"),
+        ({"template": None}, "lists other videos|no template"),
+        ({"settings": {"video": {"steps": "many"}}}, "video.steps: found 'many'"),
+    ],
+)
+def test_a_damaged_batch_file_is_described(batch, changes, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        plan_resumption(batch(**changes), Settings())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])
+def test_a_batch_file_that_is_no_document_is_refused_with_a_remedy(tmp_path, content):
+    (tmp_path / "batch.json").write_text(content)
+    with pytest.raises(ResumeError, match="Restore it from a copy, or start a new batch"):
+        plan_resumption(tmp_path, Settings())
+
+
+def test_a_template_of_more_variations_than_the_batch_is_refused_before_they_are_expanded(batch):
+    with pytest.raises(ResumeError, match="lists other videos"):
+        plan_resumption(batch(template="[a|b]" * 40), Settings())
