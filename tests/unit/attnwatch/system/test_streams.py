@@ -17,20 +17,25 @@ def pipe():
     """Return the ends of a small pipe: what reads stderr, and stderr."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, ROOM)
-    yield reader, writer
-    os.close(reader)
+    return reader, writer
 
 
 @pytest.fixture
 def stream(pipe, monkeypatch):
     """A stream to that pipe, which a thread writes to."""
-    with os.fdopen(pipe[1], "w", encoding="utf-8") as stderr:
-        monkeypatch.setattr(sys, "stderr", stderr)
-        stream = Stderr()
-        stream.about_dropped = lambda number: f"{number} dropped\n"
-        stream.hand_over()
+    reader, writer = pipe
+    stream = Stderr()
+    stream.about_dropped = lambda number: f"{number} dropped\n"
+    with os.fdopen(writer, "w", encoding="utf-8") as stderr:
+        with monkeypatch.context() as here:
+            here.setattr(sys, "stderr", stderr)
+            stream.hand_over()
+        before = set(threading.enumerate())
         yield stream
+        os.close(reader)
         stream.finish()
+        for thread in set(threading.enumerate()) - before:  # else it would write to the next file of that number
+            thread.join()
 
 
 def lines_of(reader):
@@ -79,7 +84,9 @@ def test_dropped_texts_are_counted_where_they_are_missing(stream, pipe):
 
 
 def test_a_reader_that_is_gone_is_no_error(stream, pipe):
-    os.dup2(os.open(os.devnull, os.O_RDONLY), pipe[0])
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, pipe[0])
+    os.close(null)
     for _ in range(10):
         stream.write("nobody reads this\n")
     stream.finish()
