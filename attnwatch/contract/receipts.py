@@ -9,6 +9,7 @@ manifest, which is limited, and so are the words, settings and files of a video 
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.names import RECEIPT_SUFFIX, printable
 from attnwatch.contract.reading import MAX_DOCUMENT_BYTES, MAX_RECEIPT_BYTES, read_bytes, read_document
 from attnwatch.contract.stamps import Stamp
-from attnwatch.errors import ConfigError, ContractError, ManifestError, ReceiptError, VideoError, shortened
+from attnwatch.errors import ConfigError, ContractError, ManifestError, Problem, ReceiptError, VideoError, shortened
 from attnwatch.settings import Watcher
 from attnwatch.system.files import write_atomically
 
@@ -84,7 +85,7 @@ class Place:
         except (FileNotFoundError, NotADirectoryError):
             return NOTHING
         except ManifestError as error:
-            return Stored(None, _digest_at(self.path), unreadable(error))
+            return Stored(None, _digest_at(self.path), unreadable(self.path, error))
 
     def read(self) -> ReceiptDocument | None:
         """Return the receipt; None if there is none, or if it cannot be read."""
@@ -102,10 +103,13 @@ class Place:
         write_atomically(self.path, text.encode() + b"\n")
 
 
-def unreadable(error: ManifestError) -> ReceiptError:
-    """Return the error of a document, with what to do about a receipt."""
+def unreadable(path: Path, error: ManifestError | OSError) -> ReceiptError:
+    """Return the error about a receipt that cannot be read, with what to do."""
     remedy = "it is left as it is; delete it to have the video rendered again"
-    return ReceiptError(*(replace(problem, remedy=remedy) for problem in error.problems[:1]))
+    if isinstance(error, ManifestError):
+        return ReceiptError(replace(error.problems[0], remedy=remedy))
+    found, expected = f"that it cannot be read ({error.strerror})", f"a receipt that user {os.geteuid()} can read"
+    return ReceiptError(Problem(file=path, field="the file itself", found=found, expected=expected, remedy=remedy))
 
 
 def _digest_at(path: Path) -> str | None:

@@ -73,6 +73,9 @@ def log_everything() -> None:
 
 
 def _log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
     about = "this is a mistake in attnwatch; please report it"
     logging.getLogger(PACKAGE).critical("unexpected %s: %s", kind.__name__, about, exc_info=(kind, error, trace))
 

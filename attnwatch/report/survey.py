@@ -166,10 +166,8 @@ def _receipt(path: Path) -> ReceiptHead | str | None:
         return read_document(path, ReceiptHead, MAX_RECEIPT_BYTES)[0]
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ManifestError as error:
-        return describe(unreadable(error))
-    except OSError as error:
-        return describe(error)
+    except (ManifestError, OSError) as error:
+        return describe(unreadable(path, error))
 
 
 def _declared(data: bytes) -> tuple[str | None, bool]:

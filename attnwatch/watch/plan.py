@@ -11,7 +11,7 @@ from attnwatch.contract.attempts import failures_at
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
-from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due
+from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due, unreadable
 from attnwatch.contract.stamps import sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
@@ -101,8 +101,8 @@ class Planner:
         basis = replace(task.basis, receipt=place.path, receipt_stamp=stamp_of(place.path))
         try:
             stored = place.look()
-        except OSError as error:  # perhaps only at the moment
-            return Refused(error, basis=basis)
+        except OSError as error:  # perhaps only at the moment, so it is not settled
+            return Refused(unreadable(place.path, error), basis=basis)
         receipt = stored.receipt
         task = replace(task, basis=basis, stored=stored)
         if stored.problem is not None and not (self._options.by_name or self._is_forced(task)):

@@ -285,7 +285,9 @@ def test_a_receipt_that_cannot_be_opened_at_the_moment_is_looked_at_again(manife
         for_now.setattr(Place, "look", denied)
         assert needs_nothing(watcher.rescan(Target(manifest)))
         assert needs_nothing(watcher.rescan(Target(manifest)))
-    assert "Permission denied" in caplog.text
+    (record,) = caplog.records
+    assert "cannot be read (Permission denied)" in record.message
+    assert "delete it" in record.message
     assert isinstance(watcher.rescan(Target(manifest)), Settled)
 
 
