@@ -11,10 +11,13 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from attnwatch.errors import ConfigError, did_you_mean, nearest
-from attnwatch.settings import Visualization, Watcher
+from attnwatch.errors import ConfigError, did_you_mean, nearest, shortened
+from attnwatch.settings import LIMITED_BY_WATCHER, Visualization, Watcher
 
 ENVIRONMENT_PREFIX = "ATTNWATCH_"
+
+_MOST_NAMES = 5  # unknown ones that a note lists
+_MOST_OF_A_VALUE = 200  # characters that a message quotes
 
 # Blocks and keys of the shared YAML file that the generator reads (FORMAT.md, "The shared YAML file").
 GENERATOR_BLOCKS = frozenset({"model", "video", "template", "batch_name", "output"})
@@ -53,7 +56,7 @@ class Settings(BaseModel):
     visualization: dict[str, Any] = Field(default_factory=dict)
 
     def for_batch(self, requested: Mapping[str, Any], manifest: Path) -> tuple[Visualization, tuple[str, ...]]:
-        """Return the effective rendering settings for one manifest, and a note for each unknown name in it.
+        """Return the effective rendering settings for one manifest, and notes about requests that are not granted.
 
         Args:
             requested: `visualization` of the manifest.
@@ -64,13 +67,30 @@ class Settings(BaseModel):
 
         """
         fields = Visualization.model_fields
-        notes = tuple(f"the batch asks for the unknown setting {name!r}" for name in requested if name not in fields)
         known = {name: value for name, value in requested.items() if name in fields and name not in self.visualization}
         _validated(Visualization, known, f"{manifest}: visualization.")
         merged = _validated(
             Visualization, {**known, **self.visualization}, f"{manifest}: visualization, with the watcher's settings: "
         )
-        return Visualization(**merged), notes
+        asked, notes = Visualization(**merged), [*unknown_settings(requested)]
+        limits = {name: fields[name].default for name in LIMITED_BY_WATCHER if name in known}
+        for name, limit in limits.items():
+            if (wanted := getattr(asked, name)) > limit:
+                asked = asked.model_copy(update={name: limit})
+                how = "only the watcher's configuration can raise it"
+                notes.append(f"the batch asks for {name}: {wanted:g}; {limit:g} is used, because {how}")
+        return asked, tuple(notes)
+
+
+def unknown_settings(requested: Mapping[str, Any]) -> list[str]:
+    """Return a note about the requested names that are no settings of pictures; none if there are no such names."""
+    unknown = [name for name in requested if name not in Visualization.model_fields]
+    names = ", ".join(repr(shortened(name, _MOST_OF_A_VALUE)) for name in unknown[:_MOST_NAMES])
+    rest = len(unknown) - _MOST_NAMES
+    if len(unknown) == 1:
+        return [f"the batch asks for the unknown setting {names}; it is ignored"]
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return [f"the batch asks for the unknown settings {names}{more}; they are ignored"] if unknown else []
 
 
 def _flag_name(name: str) -> str:
@@ -226,7 +246,7 @@ def _validated(
         about = model.model_fields[name].description
         is_one_of_several = len({entry["loc"] for entry in error.errors() if entry["loc"][:1] == (name,)}) > 1
         expected = "" if is_one_of_several else f"expected {detail['msg'].removeprefix('Input should be ')}; "
-        found = repr(values.get(name, detail["input"]))
+        found = shortened(repr(values.get(name, detail["input"])), _MOST_OF_A_VALUE)
         raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}meaning: {about}") from None
     return values
 

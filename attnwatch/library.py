@@ -239,7 +239,7 @@ def render_video(
 
 def _render_beside(manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
     place = Place(manifest.path, manifest.video_id, manifest.output_directory)
-    result = run(Job(place, place.read(), pictures, None, watcher, video_may_be_absent=True, threads=watcher.workers))
+    result = run(Job(place, place.look(), pictures, None, watcher, video_may_be_absent=True, threads=watcher.workers))
     if result.receipt is None:
         raise (BusyError if result.busy else JobError)(result.obstacle)
     if result.receipt.status == "failed":

@@ -29,8 +29,9 @@ from attnwatch.errors import AttnwatchError, ConfigError, EngineError, nearest
 from attnwatch.jobs import open_engine
 from attnwatch.report.activity import Activity, Publisher
 from attnwatch.report.hooks import Hooks
-from attnwatch.report.log import console, counted
+from attnwatch.report.log import STDERR, console, counted
 from attnwatch.report.reporter import Audience, Report
+from attnwatch.system.display import visible
 from attnwatch.system.font_cache import matplotlib_folder
 from attnwatch.system.notify import Notifier
 from attnwatch.watch.daemon import Daemon
@@ -165,13 +166,16 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError:
         code = USAGE
     except AttnwatchError as error:
-        console().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        text = "\n".join(map(visible, str(error).split("\n")))
+        console().print(f"[red]error:[/red] {escape(text)}", soft_wrap=True)
         code = USAGE
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = OK
     except KeyboardInterrupt:
         code = INTERRUPTED
+    finally:
+        STDERR.finish()
     sys.exit(code)
 
 
@@ -189,9 +193,11 @@ def _run(
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
         # The engine comes first: it forks, so no thread may exist yet.
-        with open_engine() as engine, _bar(target) as audience.progress, _published(options) as audience.publisher:
-            report = Report(activity, audience)
-            outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
+        with open_engine() as engine:
+            STDERR.hand_over()  # from now until the process ends, nothing waits for whoever reads the log
+            with _bar(target) as audience.progress, _published(options) as audience.publisher:
+                report = Report(activity, audience)
+                outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
         return _engine_lost(error, options)
     if outcome.signal is signal.SIGINT:
@@ -237,5 +243,5 @@ def _list(settings: Settings, options: Options) -> int:
         if isinstance(decision, Render | NotYet):
             due.setdefault(target.manifest)
     for manifest in due:
-        sys.stdout.write(f"{manifest}\n")
+        commands.show(str(manifest))
     return OK

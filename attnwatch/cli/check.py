@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from attnwatch.batches.discover import find_files, find_videos
 from attnwatch.batches.videos import open_attention, read_video
-from attnwatch.config import Settings
+from attnwatch.config import Settings, unknown_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
@@ -60,9 +60,10 @@ def _check_video(path: Path, identifiers: Identifiers) -> list[str]:
 
 
 def _read_settings(manifest: Manifest) -> None:
-    _, notes = Settings().for_batch(manifest.document.visualization, manifest.path)
-    if notes:
-        raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see SETTINGS.md")
+    requested = manifest.document.visualization
+    Settings().for_batch(requested, manifest.path)
+    for note in unknown_settings(requested):
+        raise ConfigError(f"{manifest.path}: visualization: {note}; see SETTINGS.md")
 
 
 def _problems(path: Path, action: Callable[[], object]) -> list[str]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
+from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.receipts import RENDERER_VERSION, Fingerprint, Place
+from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import Stamp, stamp_of
 
 

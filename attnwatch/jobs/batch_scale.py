@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnwatch.batches.discover import find_videos
-from attnwatch.contract.receipts import Fingerprint
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.settings import Visualization
 from attnwatch.system.locks import ENDLESS, exclusive

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Self
 from attnwatch.batches.settling import seconds_since
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.contract.receipts import (
     Content,
-    Fingerprint,
     Place,
+    Stored,
     failure,
     is_same_content,
     record_content,
@@ -51,7 +52,7 @@ class Job:
 
     Attributes:
         place: of the receipt; the outputs go beside it.
-        seen: the receipt when the job was planned. If it has changed since, the video has to be planned again.
+        seen: the receipt when the job was planned. If its bytes have changed since, the video is planned again.
         settings: the effective settings.
         tokens: only these words; None for all.
         watcher: how often a video is tried, and the limits of a rendering.
@@ -64,7 +65,7 @@ class Job:
     """
 
     place: Place
-    seen: ReceiptDocument | None
+    seen: Stored
     settings: Visualization
     tokens: tuple[str, ...] | None
     watcher: Watcher
@@ -109,29 +110,29 @@ def run(job: Job) -> Result:
         manifest = replace(read_video(job.place.manifest), known_as=job.place.video_id)
         job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # older batches may lack it
         with exclusive(job.place.directory, job.place.video_id):
-            if job.place.read() != job.seen:
+            if job.place.look().sha256 != job.seen.sha256:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
-            if job.recheck and job.seen is not None and (receipt := _same_as_before(manifest, job.seen)) is not None:
+            if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
                 with contextlib.suppress(OSError):  # the old receipt is still valid
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
             receipt = _attempt(job, manifest, start)
             # A choice of words that this video does not have must not replace what was rendered before.
-            if job.seen is None or job.tokens is None or receipt.status != "skipped":
+            if job.seen.receipt is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
         return obstructed(error)
     return Result(receipt)
 
 
-def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocument | None:
+def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> ReceiptDocument | None:
     """Return the receipt with the files' new times if their content is unchanged; None if it is not.
 
     Files that were removed since stay in the receipt as they were, because they may come back.
     """
     stamps = manifest.stamps()
     digests = {name: file_digest(manifest.folder / name) for name, stamp in stamps.items() if stamp is not None}
-    if not is_same_content(seen, digests):
+    if seen is None or not is_same_content(seen, digests):
         return None
     return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 

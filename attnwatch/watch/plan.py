@@ -7,9 +7,11 @@ from attnwatch.batches.settling import Settling, may_still_grow, quiet_time
 from attnwatch.batches.targets import Target, ending_sha256
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
+from attnwatch.contract.attempts import failures_at
 from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
-from attnwatch.contract.receipts import Fingerprint, Place, is_untouched, seconds_until_due
+from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due, unreadable
 from attnwatch.contract.stamps import sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
@@ -97,13 +99,21 @@ class Planner:
         if owner is not None and owner != task.target and stands_for_video(owner.manifest):
             return Refused(_duplicate_id(task.manifest, owner.manifest), basis=task.basis)
         basis = replace(task.basis, receipt=place.path, receipt_stamp=stamp_of(place.path))
-        receipt = place.read()
-        task = replace(task, basis=basis, receipt=receipt)
+        try:
+            stored = place.look()
+        except OSError as error:  # perhaps only at the moment, so it is not settled
+            return Refused(unreadable(place.path, error), basis=basis)
+        receipt = stored.receipt
+        task = replace(task, basis=basis, stored=stored)
+        if stored.problem is not None and not (self._options.by_name or self._is_forced(task)):
+            remedy = f"{self._options.retry_command(task.target)} replaces it"
+            return GivenUp(f"not rendered: {describe(stored.problem)}; {remedy}", basis=basis)
         if receipt is None:
             return self._due(task, 0.0)
         if self._decisions.was_rendered(task.target, task.fingerprint, basis.stamps):
             return Settled(basis=basis)
-        return self._after_failure(task, receipt) if receipt.status == "failed" else self._after_success(task, receipt)
+        has_failed = receipt.status == "failed" or failures_at(receipt, _comparable(task, receipt))
+        return self._after_failure(task, receipt) if has_failed else self._after_success(task, receipt)
 
     def _after_failure(self, task: Task, receipt: ReceiptDocument) -> Decision:
         """Decide about a video whose last attempt failed."""
@@ -154,7 +164,8 @@ class Planner:
         return Render(task, basis=task.basis)
 
     def _give_up(self, task: Task, receipt: ReceiptDocument) -> Decision:
-        error = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
+        failures = failures_at(receipt, _comparable(task, receipt))
+        error = failures[-1].error if failures else "no reason is recorded"
         reason = f"given up: {task.target.manifest}: {error}; {self._options.retry_command(task.target)} tries again"
         return GivenUp(reason, known=self._decisions.has_failed(task.target), basis=task.basis)
 

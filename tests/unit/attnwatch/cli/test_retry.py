@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from attnwatch.cli.retry import retry
-from attnwatch.contract.receipts import Fingerprint, seconds_until_due
+from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.receipts import seconds_until_due
 from attnwatch.errors import UnknownNameError
 from attnwatch.system.locks import exclusive
 from tests.support import Batch, write_manifest, write_receipt

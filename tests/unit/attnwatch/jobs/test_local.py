@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attnwatch.contract.receipts import Place
+from attnwatch.contract.receipts import NOTHING, Place
 from attnwatch.errors import EngineError, JobError
 from attnwatch.jobs.local import _PRELOADED, LocalEngine
 from attnwatch.jobs.video import Job
@@ -74,7 +74,7 @@ def job(manifest, behaviour="none", timeout=600.0):
     place.path.unlink(missing_ok=True)
     manifest.with_suffix(".pid").unlink(missing_ok=True)
     settings = Visualization(visualization_timeout=timeout, static_duration=0.1, quality="fast")
-    return Job(place, None, settings, None, Watcher(), video_may_be_absent=False)
+    return Job(place, NOTHING, settings, None, Watcher(), video_may_be_absent=False)
 
 
 def pids(manifest):

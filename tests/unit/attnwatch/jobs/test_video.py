@@ -53,7 +53,7 @@ def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     task = due(planner.decide(Target(manifest)))
     return Job(
         place=task.place,
-        seen=task.receipt,
+        seen=task.stored,
         settings=task.settings,
         tokens=tokens,
         watcher=Watcher(),
@@ -330,7 +330,7 @@ def recheck(manifest):
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
     task = due(watching(manifest.parent, settings=settings).decide(Target(manifest)))
     assert task.recheck
-    return Job(task.place, task.receipt, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
+    return Job(task.place, task.stored, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import pytest
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
-from attnwatch.contract.receipts import Fingerprint, success
+from attnwatch.contract.receipts import success
 from attnwatch.errors import JobError
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -9,13 +10,14 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.manifest import read_manifest, verify
-from attnwatch.contract.receipts import failure, record_content, success
+from attnwatch.contract.reading import MAX_RECEIPT_BYTES
+from attnwatch.contract.receipts import Place, failure, record_content, success
 from attnwatch.errors import JobError
 from attnwatch.settings import Watcher
 from attnwatch.watch.decision import GivenUp, Refused, Render, Settled
 from tests.legacy_support import OldBatch
 from tests.planning import due, needs_nothing, seconds_to_wait
-from tests.support import Batch, read_receipt, write_json, write_manifest
+from tests.support import Batch, read_receipt, write_json, write_manifest, write_receipt
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
 INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
@@ -53,7 +55,7 @@ def fail(task, **limits):
 
 def test_a_video_without_a_receipt_is_due_now(manifest):
     task = planned(watching(manifest), manifest)
-    assert task.receipt is None
+    assert task.stored.receipt is None
     assert task.place.path == manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
 
 
@@ -183,7 +185,7 @@ def test_a_failed_video_waits_for_its_next_attempt(manifest):
     decision = watching(manifest).decide(Target(manifest))
     assert 20 < seconds_to_wait(decision) < 40
     assert decision.why == "its last attempt failed"
-    assert decision.task.receipt.status == "failed"
+    assert decision.task.stored.receipt.status == "failed"
 
 
 @pytest.mark.parametrize("options", [{"once": True}, {"once": True, "by_name": True}])
@@ -235,7 +237,83 @@ def test_a_refused_manifest_gets_a_receipt_with_the_reason(batch, fields):
     receipt = read_receipt(manifest)
     assert receipt["status"] == "failed"
     assert receipt["next_attempt"] is None
-    assert str(manifest) in receipt["attempts"][0]["error"]
+    assert receipt["attempts"][0]["error"].startswith("video_001.complete.json: ")
+
+
+@pytest.mark.parametrize("fields", REFUSED)
+def test_a_folder_under_two_paths_gets_one_receipt_for_a_refused_manifest(batch, tmp_path, fields):
+    """Otherwise two watchers would replace each other's receipts for ever."""
+    manifest = batch.add(**fields)
+    alias = tmp_path / "alias"
+    alias.symlink_to(batch.folder)
+    watching(manifest).decide(Target(manifest))
+    before = read_receipt(manifest)
+    for path in (alias / manifest.relative_to(batch.folder), manifest):
+        watching(path).decide(Target(path))
+        assert read_receipt(manifest) == before
+
+
+UNREADABLE = [b"", b"{", b"[]", b"\xff", b'{"format": "attnwatch/2"}', b" " * (MAX_RECEIPT_BYTES + 1)]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_video_with_an_unreadable_receipt_is_left_alone_with_one_warning(manifest, caplog, content):
+    """It may be the receipt of a later version: replacing it would start a fight without end."""
+    receipt = write_receipt(manifest).path
+    receipt.write_bytes(content)
+    watcher = watching(manifest)
+    assert needs_nothing(watcher.rescan(Target(manifest)))
+    assert watcher.rescan(Target(manifest)) is None
+    watcher.reload(Settings())
+    assert needs_nothing(watcher.rescan(Target(manifest)))
+    assert watcher.ledger.given_up == {Target(manifest)}
+    assert receipt.read_bytes() == content
+    assert [str(receipt) in record.message for record in caplog.records] == [True, True]  # again after the reload
+    assert "delete it" in caplog.records[0].message
+    assert f"`attnwatch render {manifest}` replaces it" in caplog.records[0].message
+
+
+@pytest.mark.parametrize("options", [{"force": True}, {"by_name": True}])
+def test_an_unreadable_receipt_is_replaced_on_request(manifest, options):
+    write_receipt(manifest).path.write_bytes(b"{")
+    assert planned(watching(manifest, once=True, **options), manifest)
+
+
+def test_a_deleted_unreadable_receipt_makes_its_video_due(manifest):
+    receipt = write_receipt(manifest).path
+    receipt.write_bytes(b"{")
+    watcher = watching(manifest)
+    watcher.rescan(Target(manifest))
+    receipt.unlink()
+    assert due(watcher.rescan(Target(manifest)))
+
+
+def test_a_receipt_that_cannot_be_opened_at_the_moment_is_looked_at_again(manifest, monkeypatch, caplog):
+    write_receipt(manifest)
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    watcher = watching(manifest)
+    with monkeypatch.context() as for_now:
+        for_now.setattr(Place, "look", denied)
+        assert needs_nothing(watcher.rescan(Target(manifest)))
+        assert needs_nothing(watcher.rescan(Target(manifest)))
+    (record,) = caplog.records
+    assert "cannot be read (Permission denied)" in record.message
+    assert "delete it" in record.message
+    assert isinstance(watcher.rescan(Target(manifest)), Settled)
+
+
+def test_a_video_that_failed_with_other_settings_is_tried_once_with_these_and_given_up(manifest):
+    """Two watchers with different settings do not make each other forget their attempts."""
+    here, there = (Settings(visualization={"colormap": name}) for name in ("bone", "cool"))
+    for settings in (here, there):
+        task = due(watching(manifest, settings=settings).decide(Target(manifest)))
+        once = Watcher(max_attempts=1)
+        task.place.write(failure(task.place, task.fingerprint, JobError("crashed"), 0.1, once))
+    for settings in (here, there):
+        assert isinstance(watching(manifest, settings=settings).decide(Target(manifest)), GivenUp)
 
 
 @pytest.mark.parametrize("fields", REFUSED)
