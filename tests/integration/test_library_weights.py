@@ -1,6 +1,6 @@
 """Capture of networks whose weights are offloaded in groups, cast, quantised or adapted: only query and key matter.
 
-The optional packages are not among the requirements: `pip install --no-deps torchao peft gguf bitsandbytes`.
+Some tests need packages that are not among the requirements: `pip install --no-deps torchao peft gguf bitsandbytes`.
 """
 
 import warnings
