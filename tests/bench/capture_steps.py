@@ -182,22 +182,27 @@ def _peak(device: str) -> float:
 
 
 class _Watched(TorchDispatchMode):
-    """Notes which operator of attention has been called last."""
+    """Notes which fused operators compute the text attention."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kernel = self.source = ""
-        self._last = ""
+        self._called: list[tuple[str, int]] = []
 
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = func.overloadpacket.__name__
         if name.startswith(PREFIX):
-            self._last = name.removeprefix(PREFIX)
+            self._called.append((name.removeprefix(PREFIX), args[1].shape[2]))
         return func(*args, **(kwargs or {}))
 
     def note(self, call: AttentionCall) -> None:
         """Note where a call of text attention came from, which has just been computed."""
-        self.kernel, self._last = self._last or "no fused operator", ""
-        self.source = "whole rows" if call.log_sum is None else "log-sum-exp of the kernel"
+        names = [name for name, keys in self._called if keys == call.key.shape[2]]  # the others are of self-attention
+        self._called.clear()
+        self.kernel = " and ".join(dict.fromkeys(names)) or "no fused operator"
+        if call.log_sum is None:
+            self.source = "whole rows"
+        else:
+            self.source = f"log-sum-exp of {'a second pass' if len(names) > 1 else 'the same call'}"
