@@ -5,11 +5,13 @@ a test shows that it works before a GPU is at hand.
 """
 
 import gc
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +27,9 @@ from tests.bench.capture_steps import Check, Cost, Origin, Variant, check, cost,
 from tests.bench.table import Part, Row
 
 Result = TypeVar("Result")
+
+LIMIT = 460.0
+"""Seconds after which no measurement starts, so that the whole table takes at most 8 minutes."""
 
 BASE = Variant("3 words", bar=2.0)
 VARIANTS = (
@@ -48,12 +53,16 @@ COMPILED_LAYERS = 4
 
 @dataclass(frozen=True)
 class Place:
-    """Where models run, in which type, whether they are tiny, and the backend of torch.compile."""
+    """Where models run, in which type, whether they are tiny, and the backend of torch.compile.
+
+    No measurement starts after ``until``, by the monotonic clock.
+    """
 
     device: str = "cuda"
     dtype: torch.dtype = torch.bfloat16
     tiny: bool = False
     compiler: str = "inductor"
+    until: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -62,11 +71,14 @@ class Bench:
 
     case: Case | None
     missing: str = ""
+    until: float = math.inf
 
     def measured(self, measure: Callable[[Case], Result]) -> tuple[Result | None, str]:
         """Return what ``measure`` returns, or None and the reason."""
         if self.case is None:
             return None, self.missing
+        if time.monotonic() > self.until:
+            return None, "the time is up"
         try:
             return measure(self.case), ""
         except Exception as error:  # noqa: BLE001 - the other rows are still wanted
@@ -81,9 +93,10 @@ def bench(name: str, place: Place | None, layers: Mapping[str, int] | None = Non
     if place.device == "cuda":
         torch.cuda.empty_cache()
     try:
-        return Bench(SPECS[name].made(tiny=place.tiny, device=place.device, dtype=place.dtype, layers=layers))
+        case = SPECS[name].made(tiny=place.tiny, device=place.device, dtype=place.dtype, layers=layers)
     except RuntimeError as error:
         return Bench(None, first_line(error))
+    return Bench(case, until=place.until)
 
 
 @contextmanager
@@ -195,9 +208,10 @@ def _described(found: Origin) -> str:
     return f"{found.kernel}, {found.source}"
 
 
+@cache
 def here() -> Place | None:
-    """Return the GPU of this machine, if it has one."""
-    return Place() if torch.cuda.is_available() else None
+    """Return the GPU of this machine, if it has one; the time of all parts together is limited."""
+    return Place(until=time.monotonic() + LIMIT) if torch.cuda.is_available() else None
 
 
 def gpu_wan(_folder: Path) -> Iterator[Row]:
@@ -238,5 +252,5 @@ def versions() -> str:
     """Name the versions, the card and the date."""
     found = [f"torch {torch.__version__}", f"diffusers {diffusers.__version__}"]
     if torch.cuda.is_available():
-        found += [f"cuDNN {torch.backends.cudnn.version()}", torch.cuda.get_device_name()]
+        found += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}", torch.cuda.get_device_name()]
     return ", ".join([*found, f"{datetime.now(UTC):%Y-%m-%d}"])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 import warnings
 from dataclasses import replace
 
@@ -130,6 +131,11 @@ def test_synchronisations_are_counted_by_the_warnings_of_torch(monkeypatch):
 
     assert capture_steps._synchronisations(step, "cuda") == 2
     assert modes == ["warn", "default"]
+
+
+def test_nothing_is_measured_when_the_time_is_up():
+    rows = list(model_rows("wan", replace(TINY, until=time.monotonic())))
+    assert {(row.found, row.detail) for row in rows} == {(None, "the time is up")}
 
 
 def test_a_model_that_does_not_fit_says_why(monkeypatch):
