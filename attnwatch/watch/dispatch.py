@@ -24,6 +24,7 @@ from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.pauses import Pauses
 from attnwatch.watch.plan import Planner
+from attnwatch.watch.supervision import Supervisor
 from attnwatch.watch.task import Task
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Dispatcher:
         self._options = options
         self.ledger = Ledger(settings, options)
         self._planner = Planner(settings, options, self.ledger.decisions)
+        self._supervisor = Supervisor()
         self._engine = engine
         self._report = report
         self._backlog = Backlog()
@@ -96,6 +98,10 @@ class Dispatcher:
 
     def consider(self, target: Target) -> None:
         """Queue a target if it should be rendered."""
+        with self._supervisor.about(target.manifest):
+            self._consider(target)
+
+    def _consider(self, target: Target) -> None:
         if target in self._running or self.ledger.decisions.is_settled(target):
             return
         decision = self._decide(target)
@@ -113,21 +119,25 @@ class Dispatcher:
         """Start what is due. While a scan is `searching`, collections may be incomplete: no contact sheets yet."""
         self._pauses.look(self._busy, self._settings.watcher.min_free_space)
         while self._may_start() and (waiting := self._pauses.pop_due(time.monotonic(), self._busy)) is not None:
-            beside = Target(waiting.target.manifest)
-            if waiting.target.batch is not None and self._is_imminent(beside):
-                self._backlog.hold(waiting, beside)  # the collection may then only need a link
-                continue
-            # Decide again: since it was queued, another process may have rendered it, or its files have changed.
-            decision = self._decide(waiting.target)
-            if isinstance(decision, Render):
-                self._start(decision.task, waiting)
-            elif isinstance(decision, NotYet):
-                self._postpone(decision)
-            else:
-                self._backlog.release(waiting.target)
+            with self._supervisor.about(waiting.target.manifest):
+                self._start_or_hold(waiting)
         if not searching and self._sheets.pending:
             unfinished = self._backlog.soon(time.monotonic()) | {target.batch for target in self._running}
             self._sheets.start(unfinished, list(self._running), self._may_start, self._settings.watcher)
+
+    def _start_or_hold(self, waiting: Waiting) -> None:
+        beside = Target(waiting.target.manifest)
+        if waiting.target.batch is not None and self._is_imminent(beside):
+            self._backlog.hold(waiting, beside)  # the collection may then only need a link
+            return
+        # Decide again: since it was queued, another process may have rendered it, or its files have changed.
+        decision = self._decide(waiting.target)
+        if isinstance(decision, Render):
+            self._start(decision.task, waiting)
+        elif isinstance(decision, NotYet):
+            self._postpone(decision)
+        else:
+            self._backlog.release(waiting.target)
 
     def next_start(self) -> float | None:
         """Return the monotonic time at which something may be started; None if nothing waits for a time."""
@@ -142,10 +152,13 @@ class Dispatcher:
         """Take in jobs that have ended."""
         for ended in finished:
             if isinstance(ended.job, SheetJob):
-                failed = self._sheets.take(ended.job.batch, ended, stopping=self.stopping)
-                self.failed |= set() if failed is None else {failed}
+                with self._supervisor.about(ended.job.batch):
+                    failed = self._sheets.take(ended.job.batch, ended, stopping=self.stopping)
+                    self.failed |= set() if failed is None else {failed}
             elif isinstance(ended.job, Job):
-                self._take_result(Target(ended.job.place.manifest, ended.job.batch), ended)
+                target = Target(ended.job.place.manifest, ended.job.batch)
+                with self._supervisor.about(target.manifest):
+                    self._take_result(target, ended)
 
     def abandon(self) -> None:
         """Remove the unfinished files of renderings that were ended early."""

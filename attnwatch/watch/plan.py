@@ -1,5 +1,6 @@
 """Decides what a target needs: compares its manifest and files with its receipt. Reads everything, changes nothing."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
 from attnwatch.watch.decisions import Decisions, origins
 from attnwatch.watch.options import Options
+from attnwatch.watch.supervision import unforeseen
 from attnwatch.watch.task import Basis, Task
 
 
@@ -42,7 +44,19 @@ class Planner:
         self._settings = settings
 
     def decide(self, target: Target) -> Decision:
-        """Return what should be done for a target."""
+        """Return what should be done for a target.
+
+        Whatever is wrong with its files is a refusal of this one target; see `attnwatch.watch.supervision`.
+        """
+        try:
+            return self._decide(target)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen must not end the watcher
+            problem, place = unforeseen(target.manifest, error), None
+            with contextlib.suppress(Exception):
+                place = self._refusal_place(target)
+            return Refused(problem, place, basis=Basis(origins(target)))
+
+    def _decide(self, target: Target) -> Decision:
         seen = origins(target)
         if not stands_for_video(target.manifest) or not self._options.take(target, seen[0]):
             return Settled()
@@ -53,14 +67,17 @@ class Planner:
         except FileNotFoundError:
             return Settled()
         except (AttnwatchError, OSError) as error:
-            video_id, directory = outputs_of(target.manifest)
-            place = Place(target.manifest, video_id, self._options.outputs_at(directory))
-            return Refused(error, place, basis=Basis(seen))
+            return Refused(error, self._refusal_place(target), basis=Basis(seen))
         if not self._wants(target, asked):
             return Settled(basis=Basis(seen, stamps), notes=notes)
         task = self._task(target, manifest, asked, Basis(seen, stamps))
         collection = None if target.batch is None else task.settings
         return replace(self._compare(task), notes=notes, collection=collection)
+
+    def _refusal_place(self, target: Target) -> Place:
+        """Return the place of the receipt of a video that cannot be read."""
+        video_id, directory = outputs_of(target.manifest)
+        return Place(target.manifest, video_id, self._options.outputs_at(directory))
 
     def _wants(self, target: Target, settings: Visualization) -> bool:
         if target.batch is not None:

@@ -10,7 +10,7 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import Fingerprint, success
-from attnwatch.errors import JobError
+from attnwatch.errors import EngineError, JobError
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
@@ -250,3 +250,22 @@ def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, c
     collector.end(JobError("was ended by SIGKILL"))
     assert [target.batch for target in collector.dispatcher.failed] == [collected.batch]
     assert "no contact sheets: was ended by SIGKILL" in caplog.text
+
+
+def test_an_unforeseen_error_about_one_video_delays_no_other(watcher, batch, monkeypatch):
+    first, second = batch.add(1), batch.add(2)
+    started = FakeEngine.start
+
+    def start_except_one(engine, job):
+        if job.place.manifest == first:
+            raise RuntimeError("nobody has foreseen this")
+        started(engine, job)
+
+    monkeypatch.setattr(FakeEngine, "start", start_except_one)
+    assert watcher.start(first, second) == [second]
+
+
+def test_the_loss_of_the_engine_ends_the_run(watcher, batch):
+    watcher.engine.error = EngineError("gone")
+    with pytest.raises(EngineError):
+        watcher.start(batch.add())
