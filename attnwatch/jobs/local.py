@@ -14,6 +14,7 @@ from attnwatch.jobs.engine import Finished, Waitable
 from attnwatch.jobs.work import Work, obstructed
 from attnwatch.system.forkserver import ForkServer
 from attnwatch.system.limits import SINGLE_THREADED
+from attnwatch.system.shortage import shortage_behind
 
 _PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.colors")
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
@@ -182,6 +183,9 @@ def run_here(work: Work, results: "Connection[Any, Any]") -> None:
     except OSError as error:  # the folder is gone, or the watcher does not read the result any more
         results.send(obstructed(error))
     except Exception as error:
+        if shortage_behind(error) is not None:  # no thread can be started
+            results.send(obstructed(error))
+            return
         results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
         raise
 

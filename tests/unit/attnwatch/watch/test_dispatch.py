@@ -15,6 +15,7 @@ from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
+from attnwatch.settings import Watcher as WatcherSettings
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.options import Options
@@ -174,6 +175,43 @@ def test_a_logged_failure_says_what_happens_next(tmp_path, batch, monkeypatch, c
         watcher.start(batch.add(number))
         watcher.end(JobError("crashed"))
         assert f"(attempt 1): crashed; {then}" in caplog.messages[-1]
+
+
+MEASURING = Result(None, "another process is measuring", busy=True)
+
+
+def test_a_collection_whose_scale_is_measured_beside_it_waits_for_that_job_and_not_for_a_time(
+    tmp_path, batch, monkeypatch
+):
+    settings = Settings(visualization={"auto_generate_videos": True}, watcher=WatcherSettings(workers=2))
+    watcher = Watcher(tmp_path, monkeypatch, settings=settings, oldest_first=True)
+    first, second = batch.add(1), batch.add(2)
+    write_json(batch.folder / "batch.complete.json", {})
+    for manifest in (first, second):
+        write_receipt(manifest)
+        watcher.dispatcher.consider(Target(manifest, batch.folder))
+    assert watcher.start() == [first, second]
+    measuring = watcher.engine.jobs.pop(0)
+    watcher.end(MEASURING)
+    watcher.engine.jobs.insert(0, measuring)
+    watcher.now += 60
+    assert watcher.start() == [first]
+    watcher.end(JobError("crashed"))
+    watcher.now += 1
+    assert second in watcher.start()
+
+
+def test_a_collection_whose_scale_another_watcher_measures_is_tried_again_later(tmp_path, batch, monkeypatch):
+    watcher = Watcher(tmp_path, monkeypatch, settings=Settings(visualization={"auto_generate_videos": True}))
+    manifest = batch.add()
+    write_json(batch.folder / "batch.complete.json", {})
+    write_receipt(manifest)
+    watcher.dispatcher.consider(Target(manifest, batch.folder))
+    assert watcher.start() == [manifest]
+    watcher.end(MEASURING)
+    assert watcher.start() == []
+    assert 0 < watcher.pass_time() < 5
+    assert watcher.start() == [manifest]
 
 
 @pytest.fixture
