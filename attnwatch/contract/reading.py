@@ -11,6 +11,9 @@ from attnwatch.errors import ManifestError, Problem
 from attnwatch.system.files import read_regular
 
 MAX_DOCUMENT_BYTES = 4 * 2**20
+MOST_VALUES = 250_000
+"""JSON values in a document: what takes time and memory is not its size but their number."""
+
 _MOST_PROBLEMS = 100
 
 _Document = TypeVar("_Document", bound=BaseModel)
@@ -28,6 +31,8 @@ def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
     if len(data) > MAX_DOCUMENT_BYTES:
         size = f"more than {MAX_DOCUMENT_BYTES:,} bytes"
         raise ManifestError(problem(path, "the file itself", size, f"at most {MAX_DOCUMENT_BYTES:,} bytes"))
+    if most_values_in(data) > MOST_VALUES:
+        raise ManifestError(problem(path, "the file itself", f"more than {MOST_VALUES:,} values", "fewer"))
     try:
         return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
@@ -35,6 +40,11 @@ def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
             found = f"{error.error_count():,} wrong values"
             raise ManifestError(problem(path, "the file itself", found, "a document of the contract")) from None
         raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
+
+
+def most_values_in(data: bytes) -> int:
+    """Return a number of values, objects and lists included, that a JSON document cannot exceed."""
+    return 1 + sum(map(data.count, (b",", b"[", b"{")))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
 from attnwatch.contract.receipts import Fingerprint, Place, is_untouched, seconds_until_due
 from attnwatch.contract.stamps import sizes, stamp_of
-from attnwatch.contract.validity import as_rendered, removed_tensors
+from attnwatch.contract.validity import as_rendered, own_output, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
@@ -137,6 +137,8 @@ class Planner:
         if self._seconds_until_due(task, receipt) is None:
             return Settled(holds=task, basis=task.basis)
         only_touched = not is_untouched(receipt, task.basis.stamps) and _comparable(task, receipt).matches(receipt)
+        if (eaten := own_output(receipt, task.place, task.manifest)) is not None:
+            return Refused(_output_as_input(task.manifest, eaten), basis=task.basis)
         recheck = only_touched and not self._is_forced(task)
         removed = [] if recheck else removed_tensors(receipt, task.manifest, task.basis.stamps)
         if removed:
@@ -177,6 +179,17 @@ class Planner:
 def _comparable(task: Task, receipt: ReceiptDocument) -> Fingerprint:
     """Return the fingerprint to compare with a receipt: inputs that were removed since then do not count."""
     return as_rendered(task.fingerprint, receipt, task.place)
+
+
+def _output_as_input(manifest: Manifest, name: str) -> ManifestError:
+    problem = Problem(
+        file=manifest.path,
+        field="video" if name == manifest.document.video else "attention",
+        found=f"{name!r}, an output of the last rendering under another name",
+        expected="a file that no rendering writes",
+        remedy="name the generated video and its tensors, or copy the output",
+    )
+    return ManifestError(problem)
 
 
 def _duplicate_id(manifest: Manifest, owner: Path) -> ManifestError:

@@ -9,13 +9,13 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.manifest import read_manifest, verify
-from attnwatch.contract.receipts import failure, record_content, success
+from attnwatch.contract.receipts import Place, failure, record_content, success
 from attnwatch.errors import JobError
 from attnwatch.settings import Watcher
 from attnwatch.watch.decision import GivenUp, Refused, Render, Settled
 from tests.legacy_support import OldBatch
 from tests.planning import due, needs_nothing, seconds_to_wait
-from tests.support import Batch, read_receipt, write_json, write_manifest
+from tests.support import Batch, read_receipt, write_json, write_manifest, write_receipt
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
 INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
@@ -555,3 +555,25 @@ def test_an_unforeseen_error_is_a_refusal_even_where_no_receipt_can_be_placed(ba
     watcher = watching(batch.folder)
     assert isinstance(watcher.decide(Target(manifest)), Refused)
     assert Target(manifest) in watcher.ledger.given_up
+
+
+@pytest.mark.parametrize("connect", ["hardlink_to", "symlink_to"])
+def test_an_output_that_is_given_another_name_is_not_rendered_again_as_an_input(batch, connect, caplog):
+    manifest = batch.add()
+    write_receipt(manifest)
+    outputs = manifest.parent / "attention_videos"
+    record = OutputRecord(file="out.mp4", kind="overlay", token="kiss", bytes=1, scale=(0, 1))
+    (outputs / "out.mp4").write_bytes(b"x")
+    place = due_place(manifest)
+    place.write(place.read().model_copy(update={"outputs": (record,)}))
+    video = manifest.with_name("video_001.mp4")
+    video.unlink()
+    getattr(video, connect)(outputs / "out.mp4")
+    decision = watching(batch.folder).decide(Target(manifest))
+    assert isinstance(decision, Refused)
+    assert "output" in caplog.text
+
+
+def due_place(manifest):
+    read = read_manifest(manifest)
+    return Place(manifest, read.video_id, read.output_directory)
