@@ -22,12 +22,12 @@ from attnwatch.report.activity import read_activities
 from attnwatch.settings import Watcher
 from attnwatch.system.inotify import Inotify, read_inotify
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+from attnwatch.system.shortage import ENOUGH_FILES
 from attnwatch.system.sizes import size_text
 
 Level = Literal["ok", "warning", "problem"]
 
 _LEAST_QUEUE = 16_384  # the kernel's own default
-_LEAST_FILES = 256
 _MOST_LISTED = 3
 _CLOCK_TOLERANCE = 2.0  # seconds; network file systems may store whole seconds
 _MUCH_SPACE = 10  # times min_free_space
@@ -254,8 +254,8 @@ def _loops() -> Finding:
 def _open_files() -> Finding:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     about = f"{'any number of' if limit == resource.RLIM_INFINITY else f'{limit:,}'} files may be open"
-    if limit != resource.RLIM_INFINITY and limit < _LEAST_FILES:
-        return Finding("warning", about, f"ulimit -n {_LEAST_FILES}, or LimitNOFILE= of the service")
+    if limit != resource.RLIM_INFINITY and limit < ENOUGH_FILES:
+        return Finding("warning", about, f"ulimit -n {ENOUGH_FILES}, or LimitNOFILE= of the service")
     return Finding("ok", about)
 
 

@@ -14,6 +14,8 @@ from attnwatch.system.files import read_regular
 MAX_DOCUMENT_BYTES = 4 * 2**20
 MAX_RECEIPT_BYTES = 16 * 2**20
 """A receipt repeats each path of a manifest twice, with sizes, times and digests; see `attnwatch.contract.receipts`."""
+MOST_VALUES = 250_000
+"""JSON values in a document: what takes time and memory is not its size but their number."""
 
 _MOST_PROBLEMS = 100
 _MOST_OF_A_VALUE = 80  # characters that an error quotes
@@ -32,6 +34,8 @@ def read_document(path: Path, model: type[_Document], most: int = MAX_DOCUMENT_B
     data = read_bytes(path, most)
     if len(data) > most:
         raise ManifestError(problem(path, "the file itself", f"more than {most:,} bytes", f"at most {most:,} bytes"))
+    if most_values_in(data) > MOST_VALUES:
+        raise ManifestError(problem(path, "the file itself", f"more than {MOST_VALUES:,} values", "fewer"))
     try:
         return model.model_validate_json(data.removeprefix(BOM_UTF8)), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
@@ -39,6 +43,11 @@ def read_document(path: Path, model: type[_Document], most: int = MAX_DOCUMENT_B
             found = f"{error.error_count():,} wrong values"
             raise ManifestError(problem(path, "the file itself", found, "a document of the contract")) from None
         raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
+
+
+def most_values_in(data: bytes) -> int:
+    """Return a number of values, objects and lists included, that a JSON document cannot exceed."""
+    return 1 + sum(map(data.count, (b",", b"[", b"{")))
 
 
 def read_bytes(path: Path, most: int = MAX_DOCUMENT_BYTES) -> bytes:

@@ -40,6 +40,24 @@ def removed_tensors(
     return [name for name in manifest.document.attention if stamps[name] is None and receipt.inputs.get(name)]
 
 
+def own_output(receipt: ReceiptDocument, place: Place, manifest: Manifest) -> str | None:
+    """Return the name of an input that is, under another name, an output of the last rendering; None if none is.
+
+    Its rendering would replace it, and so ask for the next one, for ever.
+    """
+    outputs = set(filter(None, (_identity(place.directory / output.file) for output in receipt.outputs)))
+    inputs = zip(manifest.names, (manifest.video, *manifest.attention), strict=True)
+    return next((name for name, path in inputs if _identity(path) in outputs), None) if outputs else None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
 def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collection[str]) -> tuple[OutputRecord, ...]:
     """Remove outputs that the last receipt names and that this rendering did not make again.
 

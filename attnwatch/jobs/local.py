@@ -16,6 +16,7 @@ from attnwatch.jobs.work import Work, obstructed
 from attnwatch.report.log import STDERR
 from attnwatch.system.forkserver import ForkServer
 from attnwatch.system.limits import SINGLE_THREADED
+from attnwatch.system.shortage import shortage_behind
 
 _log = logging.getLogger(__name__)
 
@@ -187,6 +188,9 @@ def run_here(work: Work, results: "Connection[Any, Any]") -> None:
     except OSError as error:  # the folder is gone, or the watcher does not read the result any more
         results.send(obstructed(error))
     except Exception as error:
+        if shortage_behind(error) is not None:  # no thread can be started
+            results.send(obstructed(error))
+            return
         failed = f"the rendering process failed with {type(error).__name__}: {error}"
         results.send(JobError(failed))
         _log.exception("%s", failed)

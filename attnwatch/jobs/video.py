@@ -6,7 +6,6 @@ go along, and nothing appears at the old path.
 """
 
 import contextlib
-import errno
 import glob
 import shutil
 import time
@@ -15,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from attnwatch.batches.settling import seconds_since
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
@@ -32,17 +30,17 @@ from attnwatch.contract.receipts import (
 )
 from attnwatch.contract.stamps import file_digest, sizes
 from attnwatch.contract.validity import as_rendered, remove_outdated
-from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
+from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.jobs.batch_scale import BatchScale
+from attnwatch.jobs.faults import explained, raise_if_short, raise_if_unfinished
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import link_or_copy, move_into_place, sync
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive, lock_file
-from attnwatch.system.shortage import free_space, shortage_behind
-from attnwatch.system.sizes import size_text
 
 if TYPE_CHECKING:
+    from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
 
 
@@ -142,56 +140,30 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
     fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
     digests: dict[str, str] = {}
     try:
+        scales = scale.ends() if (scale := job.batch_scale) else None
         digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
         content = record_content(stamps, digests)
-        outputs, notes = _linked(job, manifest, fingerprint, content) or _render(job, manifest)
-    except NotReadyError:
+        outputs, notes = _linked(job, manifest, fingerprint, content) or _render(job, manifest, scales)
+    except (BusyError, NotReadyError):
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
-        _raise_if_short(job, error)
-        _raise_if_unfinished(job, manifest, error)
-        reason = _too_large(job, manifest, error) if isinstance(error, MemoryError) else error
+        raise_if_short(error, job.place.directory, job.watcher.min_free_space)
+        raise_if_unfinished(error, manifest, job.watcher.settle_time_unmarked)
+        reason = explained(error, manifest, job.watcher.memory_limit)
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
         return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content)
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
 
 
-def _too_large(job: Job, manifest: Manifest, error: MemoryError) -> JobError:
-    limit = job.watcher.memory_limit
-    allowed = f"memory_limit ({size_text(limit)})" if limit is not None else "the memory of this machine"
-    return JobError(
-        f"{', '.join(manifest.names)}: found more to hold than {allowed} allows ({error or 'out of memory'}); expected "
-        "smaller maps or pictures; raise memory_limit if they are meant"
-    )
-
-
-def _raise_if_short(job: Job, error: BaseException) -> None:
-    """Raise an error again if a resource ran out. Codecs do not always report that the disk was full."""
-    if shortage_behind(error) is not None:
-        raise error
-    left = free_space(job.place.directory)
-    if left is not None and left < job.watcher.min_free_space:
-        raise OSError(
-            errno.ENOSPC, f"{error}; {left:,} bytes are left on the disk", str(job.place.directory)
-        ) from error
-
-
-def _raise_if_unfinished(job: Job, manifest: Manifest, error: BaseException) -> None:
-    """Raise `NotReadyError` if files are damaged, but may be incomplete because they are still being written."""
-    if manifest.finished_by == "manifest" or not isinstance(error, (TensorError, VideoError)):
-        return
-    if seconds_since(manifest.stamps().values()) < job.watcher.settle_time_unmarked:
-        raise NotReadyError(f"{error} (it was changed just now, and may be incomplete)") from error
-
-
-def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+def _render(
+    job: Job, manifest: Manifest, scales: "dict[str, Scale] | None"
+) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
     directory = job.place.directory
     with _temporary_directory(job.place) as temporary:
-        scales = scale.ends() if (scale := job.batch_scale) else None
         rendering = render_outputs(
             manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
         )

@@ -22,6 +22,7 @@ from attnwatch.jobs.video import Job, remove_leftovers, run
 from attnwatch.jobs.work import obstructed
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Watcher
+from attnwatch.system.locks import lock_file
 from attnwatch.system.shortage import Shortage
 from tests.planning import due, watching
 from tests.support import (
@@ -467,23 +468,61 @@ def caused_by(number, error):
     return error
 
 
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+NO_FILES = OSError(errno.EMFILE, "Too many open files")
+
+
+def full(monkeypatch):
+    """Let no disk have any room, not even when the unfinished files of a job are removed."""
+    monkeypatch.setattr("attnwatch.system.shortage._has_room", lambda _folder: False)
+
+
 @pytest.mark.parametrize(
-    ("error", "shortage"),
+    "error",
     [
-        (OSError(errno.ENOSPC, "No space left on device"), Shortage.DISK),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), Shortage.DISK),
-        (OSError(errno.EROFS, "Read-only file system"), Shortage.DISK),
-        (OSError(errno.EMFILE, "Too many open files"), Shortage.MACHINE),
-        (caused_by(errno.ENOSPC, VideoError("the encoder gave up")), Shortage.DISK),
+        NO_SPACE,
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError(errno.EROFS, "Read-only file system"),
+        caused_by(errno.ENOSPC, VideoError("the encoder gave up")),
     ],
 )
-def test_a_shortage_does_not_count_as_a_failure_of_the_video(batch, monkeypatch, error, shortage):
+def test_a_full_disk_does_not_count_as_a_failure_of_the_video(batch, monkeypatch, error):
+    manifest = batch.add()
+    failing(monkeypatch, error)
+    full(monkeypatch)
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage, result.busy) == (None, Shortage.DISK, False)
+    assert result.obstacle
+    assert names(manifest) == []
+
+
+@pytest.mark.parametrize(("error", "expected"), [(NO_SPACE, "free some space"), (NO_FILES, "ulimit -n")])
+def test_what_one_video_alone_runs_out_of_is_its_failure(batch, monkeypatch, error, expected):
     manifest = batch.add()
     failing(monkeypatch, error)
     result = run(job(manifest))
-    assert (result.receipt, result.shortage, result.busy) == (None, shortage, False)
-    assert result.obstacle
-    assert names(manifest) == []
+    assert result.receipt.status == "failed"
+    assert expected in result.receipt.attempts[-1].error
+    assert result.receipt.next_attempt is not None  # it may have room later
+
+
+def test_too_many_processes_do_not_count_as_a_failure_of_the_video(batch, monkeypatch):
+    manifest = batch.add()
+    failing(monkeypatch, OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage) == (None, Shortage.MACHINE)
+
+
+def test_a_held_lock_of_the_colour_scale_is_no_failure_and_is_not_waited_for(batch):
+    manifest = batch.add()
+    alone = job(manifest)
+    place = replace(alone.place, directory=batch.folder / "attention_videos")
+    collected = replace(alone, place=place, batch=batch.folder, batch_sha256="a" * 64)
+    place.directory.mkdir()
+    with FileLock(lock_file(place.directory, collected.batch_scale.path.name)):
+        result = run(collected)
+    assert (result.receipt, result.busy) == (None, True)
+    assert run(collected).receipt.status == "rendered"
 
 
 def test_an_encoder_error_on_a_full_disk_does_not_count_as_a_failure(batch, monkeypatch):
@@ -504,9 +543,20 @@ def test_too_little_space_for_decompressed_maps_does_not_count_as_a_failure(batc
     write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
     monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 1)
     result = run(job(manifest))
-    assert (result.receipt, result.shortage) == (None, Shortage.DISK)
+    assert (result.receipt, result.shortage) == (None, None)  # only this video needs temporary files
     assert tempfile.gettempdir() in result.obstacle
     assert names(manifest) == []
+
+
+def test_maps_that_no_temporary_folder_could_hold_are_the_failure_of_the_video(batch, monkeypatch):
+    manifest = batch.add()
+    plain = manifest.parent / "attention_maps" / "vid001.safetensors"
+    write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps()})
+    write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
+    monkeypatch.setattr("attnwatch.tensors.file.whole_space", lambda _folder: 1)
+    receipt = run(job(manifest)).receipt
+    assert receipt.status == "failed"
+    assert "set TMPDIR" in receipt.attempts[-1].error
 
 
 def test_an_obstacle_is_a_shortage_a_busy_video_or_neither():

@@ -11,11 +11,12 @@ from attnwatch.config import Settings
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import success
-from attnwatch.errors import JobError
+from attnwatch.errors import EngineError, JobError
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
+from attnwatch.settings import Watcher as WatcherSettings
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.options import Options
@@ -177,6 +178,43 @@ def test_a_logged_failure_says_what_happens_next(tmp_path, batch, monkeypatch, c
         assert f"(attempt 1): crashed; {then}" in caplog.messages[-1]
 
 
+MEASURING = Result(None, "another process is measuring", busy=True)
+
+
+def test_a_collection_whose_scale_is_measured_beside_it_waits_for_that_job_and_not_for_a_time(
+    tmp_path, batch, monkeypatch
+):
+    settings = Settings(visualization={"auto_generate_videos": True}, watcher=WatcherSettings(workers=2))
+    watcher = Watcher(tmp_path, monkeypatch, settings=settings, oldest_first=True)
+    first, second = batch.add(1), batch.add(2)
+    write_json(batch.folder / "batch.complete.json", {})
+    for manifest in (first, second):
+        write_receipt(manifest)
+        watcher.dispatcher.consider(Target(manifest, batch.folder))
+    assert watcher.start() == [first, second]
+    measuring = watcher.engine.jobs.pop(0)
+    watcher.end(MEASURING)
+    watcher.engine.jobs.insert(0, measuring)
+    watcher.now += 60
+    assert watcher.start() == [first]
+    watcher.end(JobError("crashed"))
+    watcher.now += 1
+    assert second in watcher.start()
+
+
+def test_a_collection_whose_scale_another_watcher_measures_is_tried_again_later(tmp_path, batch, monkeypatch):
+    watcher = Watcher(tmp_path, monkeypatch, settings=Settings(visualization={"auto_generate_videos": True}))
+    manifest = batch.add()
+    write_json(batch.folder / "batch.complete.json", {})
+    write_receipt(manifest)
+    watcher.dispatcher.consider(Target(manifest, batch.folder))
+    assert watcher.start() == [manifest]
+    watcher.end(MEASURING)
+    assert watcher.start() == []
+    assert 0 < watcher.pass_time() < 5
+    assert watcher.start() == [manifest]
+
+
 @pytest.fixture
 def collected(batch):
     """The rendered collection of an ended batch, without contact sheets."""
@@ -251,3 +289,22 @@ def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, c
     collector.end(JobError("was ended by SIGKILL"))
     assert [target.batch for target in collector.dispatcher.failed] == [collected.batch]
     assert "no contact sheets: was ended by SIGKILL" in caplog.text
+
+
+def test_an_unforeseen_error_about_one_video_delays_no_other(watcher, batch, monkeypatch):
+    first, second = batch.add(1), batch.add(2)
+    started = FakeEngine.start
+
+    def start_except_one(engine, job):
+        if job.place.manifest == first:
+            raise RuntimeError("nobody has foreseen this")
+        started(engine, job)
+
+    monkeypatch.setattr(FakeEngine, "start", start_except_one)
+    assert watcher.start(first, second) == [second]
+
+
+def test_the_loss_of_the_engine_ends_the_run(watcher, batch):
+    watcher.engine.error = EngineError("gone")
+    with pytest.raises(EngineError):
+        watcher.start(batch.add())

@@ -641,3 +641,54 @@ def test_watchers_that_word_a_refusal_differently_do_not_replace_each_others_rec
     batch.add(video="../another.mp4")
     mine.rescan(Target(manifest))
     assert "another.mp4" in read_receipt(manifest)["attempts"][0]["error"]
+
+
+def test_an_unforeseen_error_is_the_refusal_of_one_video(batch, monkeypatch, caplog):
+    manifest = batch.add()
+
+    def fail(*arguments, **keywords):
+        raise RecursionError("nobody has foreseen this")
+
+    monkeypatch.setattr("attnwatch.watch.plan.read_video", fail)
+    watcher = watching(batch.folder)
+    assert isinstance(watcher.decide(Target(manifest)), Refused)
+    assert watcher.rescan(Target(manifest)) is None
+    assert "RecursionError: nobody has foreseen this" in read_receipt(manifest)["attempts"][-1]["error"]
+    (said,) = [message for message in caplog.messages if "foreseen" in message]
+    assert manifest.name in said
+    assert "Traceback" not in caplog.text
+
+
+def test_an_unforeseen_error_is_a_refusal_even_where_no_receipt_can_be_placed(batch, monkeypatch):
+    manifest = batch.add()
+
+    def fail(*arguments, **keywords):
+        raise RecursionError
+
+    monkeypatch.setattr("attnwatch.watch.plan.read_video", fail)
+    monkeypatch.setattr("attnwatch.watch.plan.outputs_of", fail)
+    watcher = watching(batch.folder)
+    assert isinstance(watcher.decide(Target(manifest)), Refused)
+    assert Target(manifest) in watcher.ledger.given_up
+
+
+@pytest.mark.parametrize("connect", ["hardlink_to", "symlink_to"])
+def test_an_output_that_is_given_another_name_is_not_rendered_again_as_an_input(batch, connect, caplog):
+    manifest = batch.add()
+    write_receipt(manifest)
+    outputs = manifest.parent / "attention_videos"
+    record = OutputRecord(file="out.mp4", kind="overlay", token="kiss", bytes=1, scale=(0, 1))
+    (outputs / "out.mp4").write_bytes(b"x")
+    place = due_place(manifest)
+    place.write(place.read().model_copy(update={"outputs": (record,)}))
+    video = manifest.with_name("video_001.mp4")
+    video.unlink()
+    getattr(video, connect)(outputs / "out.mp4")
+    decision = watching(batch.folder).decide(Target(manifest))
+    assert isinstance(decision, Refused)
+    assert "output" in caplog.text
+
+
+def due_place(manifest):
+    read = read_manifest(manifest)
+    return Place(manifest, read.video_id, read.output_directory)
