@@ -50,6 +50,17 @@ def test_only_failed_videos_are_reset(batch):
     assert done.read() == before
 
 
+def test_an_unreadable_receipt_is_left_alone_with_what_to_do(batch):
+    """It may be that of a later version."""
+    place = write_receipt(light(batch), "crashed")
+    place.path.write_bytes(b'{"format": "attnwatch/2"}')
+    ((video_id, obstacle),) = tried(batch.folder)
+    assert video_id == "prompt_001_vid001"
+    assert "'attnwatch/2'" in obstacle
+    assert "delete it" in obstacle
+    assert place.path.read_bytes() == b'{"format": "attnwatch/2"}'
+
+
 def test_videos_can_be_selected_by_identifier(batch):
     places = [write_receipt(light(batch, number), "crashed") for number in (1, 2)]
     assert tried(batch.folder, "prompt_001_vid002") == [("prompt_001_vid002", None)]
