@@ -119,7 +119,7 @@ def _digest_at(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except ManifestError as error:  # a link, a folder or a pipe
-        return hashlib.sha256(str(error).encode(errors="replace")).hexdigest()
+        return hashlib.sha256(error.problems[0].found.encode()).hexdigest()
 
 
 def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint) -> float | None:

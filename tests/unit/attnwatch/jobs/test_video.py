@@ -91,6 +91,18 @@ def test_the_receipt_records_outputs_and_inputs(batch):
     }
 
 
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"{"), os.mkfifo, lambda path: path.symlink_to("x")])
+def test_on_request_an_unreadable_receipt_is_replaced(batch, make, tmp_path):
+    """The job works with relative paths, the planner with absolute ones: both must see the same receipt."""
+    manifest = batch.add(attention=[])
+    (manifest.parent / "attention_videos").mkdir()
+    make(manifest.parent / "attention_videos" / RECEIPT)
+    receiver, sender = Pipe(duplex=False)
+    called_in_a_process(run_here, job(manifest), sender)
+    assert receiver.recv().obstacle is None
+    assert read_receipt(manifest)["status"] == "skipped"
+
+
 def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
     manifest = batch.add(attention=[])
     run(job(manifest))
