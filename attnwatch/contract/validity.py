@@ -1,5 +1,6 @@
 """Decides whether existing outputs stay valid after their inputs were deleted, and removes outdated outputs."""
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,8 @@ def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collect
         if output.file in files or Path(output.file).name != output.file:
             continue
         if output.kind not in keep:
-            (place.directory / output.file).unlink(missing_ok=True)
+            with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says
+                (place.directory / output.file).unlink(missing_ok=True)
         elif stamp_of(place.directory / output.file) is not None:
             kept.append(output)
     return tuple(kept)

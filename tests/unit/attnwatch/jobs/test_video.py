@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
-from attnwatch.contract.documents import json_schema
+from attnwatch.contract.documents import OutputRecord, json_schema
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, VideoError
 from attnwatch.jobs.local import run_here
@@ -101,6 +101,17 @@ def test_on_request_an_unreadable_receipt_is_replaced(batch, make, tmp_path):
     called_in_a_process(run_here, job(manifest), sender)
     assert receiver.recv().obstacle is None
     assert read_receipt(manifest)["status"] == "skipped"
+
+
+def test_a_folder_that_a_receipt_calls_an_output_is_left_alone(batch):
+    manifest = batch.add(attention=[])
+    receipt = run(job(manifest)).receipt
+    folder = manifest.parent / "attention_videos" / "kept"
+    folder.mkdir()
+    named = OutputRecord(file="kept", kind="static", token="kiss", bytes=1, scale=(0, 1))
+    (folder.parent / RECEIPT).write_text(receipt.model_copy(update={"outputs": (named,)}).model_dump_json())
+    assert run(job(manifest, colormap="bone")).receipt.status == "skipped"
+    assert folder.is_dir()
 
 
 def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
