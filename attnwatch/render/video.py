@@ -10,6 +10,7 @@ from pathlib import Path
 from attnwatch.batches.videos import open_attention
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.labels import glyph_note
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale
 from attnwatch.render.output import Context, Output
@@ -18,6 +19,7 @@ from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import WordMaps
 
+_NO_GLYPHS = "labels show boxes for characters that no installed font has: `attnwatch doctor` says what to install"
 _OWN_SCALE = (
     "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
     "`attnwatch collect` with the same settings, uses the batch's scale"
@@ -67,6 +69,8 @@ def render_outputs(
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
             notes.append(_OWN_SCALE)
         context = Context(manifest, settings, directory, source.timeline, scales or {})
+        if settings.figsize is not None and glyph_note("".join(map(context.title, words))) is not None:
+            notes.append(_NO_GLYPHS)
         outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
 

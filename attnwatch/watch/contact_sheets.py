@@ -104,6 +104,8 @@ class ContactSheets:
             if batch in self._ledger.collections:  # not if settings were reloaded while they were drawn
                 self.check(batch)
             return None
+        for note in result.notes:
+            self._ledger.warn(f"{batch}: {note}")
         for file in result.files:
             _log.info("✅ Generated contact sheet: %s", file)
         if result.error is None:
