@@ -107,10 +107,10 @@ def test_compiled_networks_are_measured():
 def test_a_row_that_cannot_be_measured_says_why_and_leaves_the_others(monkeypatch):
     real = capture_gpu.cost
 
-    def no_memory_for_8_words(variant, case):
+    def no_memory_for_8_words(variant, plain, case):
         if variant.words == 8:
             raise torch.OutOfMemoryError("out of memory\nmore about it")
-        return real(variant, case)
+        return real(variant, plain, case)
 
     monkeypatch.setattr(capture_gpu, "cost", no_memory_for_8_words)
     rows = {row.what: row for row in model_rows("wan", TINY)}
