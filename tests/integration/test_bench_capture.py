@@ -135,7 +135,7 @@ def test_synchronisations_are_counted_by_the_warnings_of_torch(monkeypatch):
 
 def test_nothing_is_measured_when_the_time_is_up():
     rows = list(model_rows("wan", replace(TINY, until=time.monotonic())))
-    assert {(row.found, row.detail) for row in rows} == {(None, "the time is up")}
+    assert {(row.found, row.detail) for row in rows} == {(None, "the time limit was reached")}
 
 
 def test_a_model_that_does_not_fit_says_why(monkeypatch):
