@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +17,7 @@ from generator.capture.recorder import Recorder
 from tests.bench.capture_cases import Case, captured
 from tests.bench.measure import Ratio
 
-SECONDS = 5.0
+SECONDS = 3.0
 """How long the rounds of one row may take, unless the fewest take longer."""
 FEWEST, MOST = 2, 9
 STEPS = 2
@@ -76,25 +77,42 @@ class Origin:
     source: str
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A step without capture: its device, its seconds, its peak memory in MiB, and its synchronisations."""
+
+    device: str
+    seconds: float
+    megabytes: float
+    synchronisations: float
+
+
 @torch.no_grad()
-def cost(variant: Variant, case: Case) -> Cost:
-    """Measure a variant of capture. Plain and captured steps alternate; the pair with the median ratio counts."""
+def plain_step(case: Case) -> Plain:
+    """Measure a step without capture, after a first one, which prepares the kernels."""
     device = case.step().device.type
     _reset_peak(device)
-    rounds = _rounds(_seconds(case.step, device))
-    plain_peak, plain_waits = _peak(device), _synchronisations(case.step, device)
-    pairs, peak, waits = [], 0.0, 0.0
-    for _ in range(rounds):
-        plain = _steps(case, device)
+    seconds = _seconds(case.step, device)
+    return Plain(device, seconds, _peak(device), _synchronisations(case.step, device))
+
+
+@torch.no_grad()
+def cost(variant: Variant, plain: Plain, case: Case) -> Cost:
+    """Measure a variant of capture. Plain and captured steps alternate; medians count."""
+    device, rounds = plain.device, _rounds(plain.seconds)
+    work, reference, peak, waits = [], [], 0.0, 0.0
+    for number in range(1, rounds + 1):
+        reference.append(_steps(case, device))
         _reset_peak(device)
         with captured(case, variant.words, variant.settings):
-            pairs.append(Ratio(_steps(case, device), plain))
+            work.append(_steps(case, device))
             peak = max(peak, _peak(device))
-            waits = _synchronisations(case.step, device)
-    time_taken = sorted(pairs, key=lambda pair: pair.value)[(rounds - 1) // 2]
+            if number == rounds:
+                waits = _synchronisations(case.step, device)
+    spent = Ratio(median(work), median(reference))
     if not _on_gpu(device):
-        return Cost(time_taken, None, None)
-    return Cost(time_taken, peak - plain_peak, waits - plain_waits)
+        return Cost(spent, None, None)
+    return Cost(spent, peak - plain.megabytes, waits - plain.synchronisations)
 
 
 @torch.no_grad()

@@ -107,10 +107,10 @@ def test_compiled_networks_are_measured():
 def test_a_row_that_cannot_be_measured_says_why_and_leaves_the_others(monkeypatch):
     real = capture_gpu.cost
 
-    def no_memory_for_8_words(variant, case):
+    def no_memory_for_8_words(variant, plain, case):
         if variant.words == 8:
             raise torch.OutOfMemoryError("out of memory\nmore about it")
-        return real(variant, case)
+        return real(variant, plain, case)
 
     monkeypatch.setattr(capture_gpu, "cost", no_memory_for_8_words)
     rows = {row.what: row for row in model_rows("wan", TINY)}
@@ -135,7 +135,7 @@ def test_synchronisations_are_counted_by_the_warnings_of_torch(monkeypatch):
 
 def test_nothing_is_measured_when_the_time_is_up():
     rows = list(model_rows("wan", replace(TINY, until=time.monotonic())))
-    assert {(row.found, row.detail) for row in rows} == {(None, "the time is up")}
+    assert {(row.found, row.detail) for row in rows} == {(None, "the time limit was reached")}
 
 
 def test_a_model_that_does_not_fit_says_why(monkeypatch):
