@@ -80,6 +80,32 @@ def home_of_root(root: Path) -> Path:
     return batch_around(root) or (root.parent if is_manifest(root.name) else root)
 
 
+def distinct_roots(roots: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Split folders into those to watch, and those that are the same as, or inside of, one of them under another path.
+
+    A link, or a second mount, makes one tree look like two. Its videos would have two sets of decisions, and one of
+    receipts.
+    """
+    identities = {root: _identity(root) for root in roots}
+    kept: list[Path] = []
+    for root in roots:
+        others = {identities[other] for other in roots if identities[other] != identities[root]}
+        inside = others.intersection(map(_identity, Path(os.path.realpath(root)).parents))
+        same = {identities[other] for other in kept}
+        is_alias = identities[root] in same or (inside and not any(root.is_relative_to(o) for o in roots if o != root))
+        if identities[root] is None or not is_alias:
+            kept.append(root)
+    return tuple(dict.fromkeys(kept)), tuple(root for root in dict.fromkeys(roots) if root not in kept)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _home_above(directory: Path, roots: Sequence[Path]) -> Path:
     home = next((home for home in map(home_of_root, roots) if directory.is_relative_to(home)), None)
     if home is None:
