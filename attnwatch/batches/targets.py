@@ -11,8 +11,9 @@ from pathlib import Path
 from attnwatch.batches.discover import Folder, find_videos, videos_in, walk
 from attnwatch.batches.legacy.layouts import batch_around
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
+from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.stamps import stamp_of
-from attnwatch.errors import ConfigError
+from attnwatch.errors import ConfigError, ManifestError
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
 
@@ -172,13 +173,12 @@ def batch_names(manifest: Path) -> list[str]:
 
 def ending_sha256(batch: Path) -> str:
     """Return a digest that changes when videos are added: of a batch's end marker, or of its manifests without one."""
-    try:
-        return hashlib.sha256((batch / BATCH_COMPLETE_FILE).read_bytes()).hexdigest()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError, ManifestError):
+        return hashlib.sha256(read_bytes(batch / BATCH_COMPLETE_FILE)).hexdigest()
     digest = hashlib.sha256()
     for manifest in find_videos(batch):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ManifestError):
             digest.update(f"{manifest.relative_to(batch)}\0{manifest.stat().st_size}\0".encode(errors="replace"))
-            digest.update(manifest.read_bytes() if manifest.is_file() else str(stamp_of(manifest)).encode())
+            is_file = is_manifest(manifest.name)
+            digest.update(read_bytes(manifest) if is_file else str(stamp_of(manifest)).encode())
     return digest.hexdigest()
