@@ -179,7 +179,7 @@ class _Server:
             pid = os.fork()
         except OSError as error:  # no memory, or too many processes
             results.close()
-            self._watcher.send((number, error))
+            self._watcher.send((number, _explained(error)))
             return
         if pid == 0:
             _run_and_exit(lambda: self._become_job(parent, work, results))
@@ -228,6 +228,14 @@ class _Server:
 
 def _connection_on(stream: socket.socket) -> "Connection[Any, Any]":
     return Connection(os.dup(stream.fileno()))
+
+
+def _explained(error: OSError) -> OSError:
+    """Return the error of a fork, with what to do about it."""
+    if error.errno != errno.EAGAIN:
+        return error
+    remedy = "raise the limit (ulimit -u, TasksMax= of the service)"
+    return OSError(errno.EAGAIN, f"no process can be started ({os.strerror(errno.EAGAIN)}); {remedy}")
 
 
 def _run_and_exit(action: Callable[[], object]) -> None:
