@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.markup import escape
 
-from attnwatch.batches.targets import find_targets
+from attnwatch.batches.targets import distinct_roots, find_targets
 from attnwatch.cli import commands
 from attnwatch.cli.commands import FAILED, OK
 from attnwatch.cli.flags import OUTPUT, Flags
@@ -94,7 +94,7 @@ def watch(
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
-    options = Options(tuple(map(root_of, roots)), once=once, dry_run=dry_run, **flags.selection())
+    options = Options(_distinct(roots, flags), once=once, dry_run=dry_run, **flags.selection())
     if dry_run:
         return _list(flags.settings(), options)
     return _run(flags, options, target, metrics_file, on_rendered)
@@ -177,6 +177,17 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         STDERR.finish()
     sys.exit(code)
+
+
+def _distinct(roots: Sequence[Path], flags: Flags) -> tuple[Path, ...]:
+    """Return the absolute paths of folders; with `--out`, each has its own outputs, so none is left out."""
+    absolute = tuple(map(root_of, roots))
+    if flags.out is not None:
+        return absolute
+    kept, aliases = distinct_roots(absolute)
+    for alias in aliases:
+        _log.warning("%s leads to the same videos as another folder that was named: it is watched once", alias)
+    return kept
 
 
 def _run(

@@ -53,7 +53,10 @@ class LocalEngine:
         self._server: ForkServer | None = None
 
     def __enter__(self) -> "LocalEngine":
-        self._server = ForkServer(run_here, _PRELOADED, SINGLE_THREADED)
+        try:
+            self._server = ForkServer(run_here, _PRELOADED, SINGLE_THREADED)
+        except OSError as error:
+            raise EngineError(f"no process can be started ({error.strerror}); raise the limit (ulimit -u)") from error
         return self
 
     def __exit__(self, *exception: object) -> None:

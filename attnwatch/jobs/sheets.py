@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
-
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import RECEIPT_SUFFIX
+from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.contract.stamps import stamp_of
-from attnwatch.errors import AttnwatchError, BusyError
+from attnwatch.errors import AttnwatchError, BusyError, ManifestError
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import move_into_place, sync, write_atomically
 from attnwatch.system.limits import Limits
@@ -100,10 +99,9 @@ def _key(directory: Path) -> str | None:
 
 def _recorded(directory: Path) -> str | None:
     try:
-        record = ContactSheetsDocument.model_validate_json((directory / _RECORD).read_bytes())
-    except (OSError, ValidationError):
+        return read_document(directory / _RECORD, ContactSheetsDocument)[0].collection_sha256
+    except (OSError, ManifestError):
         return None
-    return record.collection_sha256
 
 
 def _collected(directory: Path) -> list[ReceiptDocument]:

@@ -7,6 +7,7 @@ or not. Therefore a thread writes, from a short queue. What does not fit is drop
 import contextlib
 import io
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -109,8 +110,10 @@ class _Writer:
             self._waiting.append(data)
             self._changed.notify()
             if self._thread.ident is None:
-                with contextlib.suppress(RuntimeError):  # no more threads at the moment
+                try:
                     self._thread.start()
+                except RuntimeError:  # no more threads at the moment
+                    self._write_what_does_not_block()
 
     def finish(self, patience: float) -> bool:
         """Write what waits; return whether that took less than `patience` seconds."""
@@ -118,9 +121,19 @@ class _Writer:
             self._finished = True
             self._mention_dropped()
             self._changed.notify()
+            if self._thread.ident is None:
+                self._write_what_does_not_block()
         if self._thread.ident is not None:
             self._thread.join(patience)
         return not self._thread.is_alive()
+
+    def _write_what_does_not_block(self) -> None:
+        """Write in this thread what a pipe takes at once: a descriptor is writable if it takes `PIPE_BUF` bytes."""
+        with contextlib.suppress(OSError, ValueError):
+            while self._waiting and select.select([], [self._descriptor], [], 0)[1]:
+                data = self._waiting.popleft()
+                if rest := data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]:
+                    self._waiting.appendleft(rest)
 
     def _mention_dropped(self) -> None:
         if self._dropped:

@@ -25,6 +25,7 @@ from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.pauses import Pauses
 from attnwatch.watch.plan import Planner
+from attnwatch.watch.rivals import Rivals
 from attnwatch.watch.supervision import Supervisor
 from attnwatch.watch.task import Task
 
@@ -63,6 +64,7 @@ class Dispatcher:
         self._report = report
         self._backlog = Backlog()
         self._pauses = Pauses(self._backlog, options.out)
+        self._rivals = Rivals(settings, options, report.activity)
         self._sheets = ContactSheets(options, self.ledger, engine, self._pauses)
         self._running: dict[Target, tuple[Task, Waiting]] = {}
         self.rendered = 0
@@ -89,6 +91,7 @@ class Dispatcher:
         """Use other settings; the scan that follows finds the collections that they ask for."""
         self._settings = settings
         self._planner.reload(settings)
+        self._rivals.reload(settings)
         self.ledger.reload(settings)
         self._sheets.forget()
 
@@ -118,6 +121,7 @@ class Dispatcher:
 
     def start_due(self, *, searching: bool) -> None:
         """Start what is due. While a scan is `searching`, collections may be incomplete: no contact sheets yet."""
+        self._pauses.yield_to(self._rivals.look())
         self._pauses.look(self._busy, self._settings.watcher.min_free_space)
         while self._may_start() and (waiting := self._pauses.pop_due(time.monotonic(), self._busy)) is not None:
             with self._supervisor.about(waiting.target.manifest):
@@ -187,7 +191,7 @@ class Dispatcher:
 
     def _may_start(self) -> bool:
         running = self._engine.running
-        return running < self._settings.watcher.workers and self._pauses.machine.lets_start(running)
+        return running < self._settings.watcher.workers and self._pauses.lets_start(running)
 
     @property
     def _busy(self) -> list[Target]:

@@ -30,7 +30,7 @@ class Allowance:
     @classmethod
     def of_a_batch(cls) -> "Allowance":
         """Return what the records of a batch may contain: enough for 50,000 videos."""
-        return cls(64 * 2**20, 1_500_000)
+        return cls(64 * 2**20, 1_000_000)
 
 
 def read_object(path: Path, allowance: Allowance | None = None) -> dict[str, Any] | None:
@@ -42,6 +42,8 @@ def read_object(path: Path, allowance: Allowance | None = None) -> dict[str, Any
 
     """
     left = allowance or Allowance()
+    if left.bytes < 0 or left.values < 0:
+        return None
     try:
         data = read_regular(path, left.bytes + 1) or b""
         left.bytes -= len(data)

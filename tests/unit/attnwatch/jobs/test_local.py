@@ -240,6 +240,15 @@ def test_an_engine_starts_nothing_outside_of_its_context(manifest):
         engine.start(job(manifest))
 
 
+def test_an_engine_says_if_no_process_can_be_started(monkeypatch):
+    def fail():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fail)
+    with pytest.raises(EngineError, match="ulimit -u"), LocalEngine():
+        pass
+
+
 def test_stop_does_not_wait_for_a_job_that_ignores_sigterm(engine, manifest):
     engine.start(job(manifest, "ignore TERM"))
     pid, _ = pids(manifest)

@@ -120,3 +120,16 @@ def test_open_streams_stay_as_they_are():
     before = sys.stdin, sys.stdout, sys.stderr
     open_missing_streams()
     assert (sys.stdin, sys.stdout, sys.stderr) == before
+
+
+def test_without_a_thread_a_text_is_written_at_once_if_the_reader_takes_it(stream, pipe, monkeypatch):
+    def at_the_limit(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", at_the_limit)
+    stream.write("one\n")
+    assert os.read(pipe[0], 100) == b"one\n"
+    for _ in range(1000):  # more than the pipe takes: this must not block
+        stream.write("x" * 99 + "\n")
+    stream.finish()
+    assert os.read(pipe[0], ROOM).startswith(b"x")

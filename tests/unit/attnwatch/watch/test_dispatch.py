@@ -309,3 +309,17 @@ def test_the_loss_of_the_engine_ends_the_run(watcher, batch):
     watcher.engine.error = EngineError("gone")
     with pytest.raises(EngineError):
         watcher.start(batch.add())
+
+
+def test_a_watcher_that_yields_starts_nothing_and_says_why(watcher, batch, monkeypatch, caplog):
+    manifest, rival = batch.add(), ["another watcher renders this tree"]
+    monkeypatch.setattr("attnwatch.watch.rivals.Rivals.look", lambda _self: rival[0])
+    assert watcher.start(manifest) == []
+    assert watcher.paused == rival[0]
+    assert watcher.start() == []
+    assert [message for message in caplog.messages if "another watcher" in message] == [
+        f"Paused: {rival[0]}; resumes automatically, no work is lost"
+    ]
+    rival[0] = None
+    assert watcher.start() == [manifest]
+    assert watcher.paused is None
