@@ -25,7 +25,8 @@ from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, No
 from attnwatch.jobs.video import Job, run
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.system.files import move_into_place, sync, write_atomically
+from attnwatch.system.files import move_into_place, write_file
+from attnwatch.system.folders import Folder
 from attnwatch.tensors.reader import AttentionReader, Part, WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
@@ -204,7 +205,7 @@ class Clip:
 
     def save(self, path: PathName) -> Path:
         """Write the file atomically and return its path."""
-        write_atomically(Path(path), self.data)
+        write_file(Path(path), self.data)
         return Path(path)
 
 
@@ -238,7 +239,7 @@ def render_video(
 
 
 def _render_beside(manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
-    place = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    place = Place(manifest.path, manifest.video_id, manifest.output_directory, root=manifest.outputs_root)
     result = run(Job(place, place.look(), pictures, None, watcher, video_may_be_absent=True, threads=watcher.workers))
     if result.receipt is None:
         raise (BusyError if result.busy else JobError)(result.obstacle)
@@ -251,11 +252,15 @@ def _render_beside(manifest: Manifest, pictures: Visualization, watcher: Watcher
 def _render_into(directory: Path, manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
     verify(manifest, video_may_be_absent=True)
     directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".attnwatch-", dir=directory) as temporary:
-        rendering = render_outputs(manifest, pictures, Path(temporary), threads=watcher.workers)
+    with (
+        tempfile.TemporaryDirectory(prefix=".attnwatch-", dir=directory) as path,
+        Folder.open(Path(path)) as temporary,
+        Folder.open(directory) as folder,
+    ):
+        rendering = render_outputs(manifest, pictures, temporary.path, threads=watcher.workers)
         for output in rendering.outputs:
-            move_into_place(output.path, directory / output.file)
-    sync(directory)
+            move_into_place(output.path.name, temporary, folder, output.file)
+        folder.sync()
     _log_notes(manifest, rendering.notes)
     return tuple(directory / output.file for output in rendering.outputs)
 

@@ -28,7 +28,8 @@ from safetensors.numpy import save
 from attnwatch.cli.app import main
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.fingerprint import Fingerprint
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_manifest
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.names import OUTPUT_DIRECTORY
 from attnwatch.contract.receipts import Place, failure, success
 from attnwatch.errors import JobError
 from attnwatch.settings import Visualization

@@ -1,7 +1,7 @@
 """Finds the videos below a folder: by their manifests or, in older batches, by their tensor folders."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,20 @@ from attnwatch.batches.legacy.layouts import (
     old_videos_in,
 )
 from attnwatch.batches.legacy.pairing import manifest_beside, tensors_of
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, TENSOR_DIRECTORY
-from attnwatch.contract.names import BATCH_COMPLETE_FILE, MANIFEST_SUFFIX, is_manifest
+from attnwatch.contract.names import (
+    BATCH_COMPLETE_FILE,
+    MANIFEST_SUFFIX,
+    OUTPUT_DIRECTORY,
+    TENSOR_DIRECTORY,
+    is_manifest,
+    printable,
+)
+from attnwatch.system.folders import Folder as OpenFolder
+from attnwatch.system.folders import Identity, Links
+from attnwatch.system.roots import Root
 
 _NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY})
+_MOST_NAMED = 3
 
 
 @dataclass
@@ -30,6 +40,8 @@ class Folder:
         folders: number of folders directly inside, including those that the walk does not enter.
         older: whether it contains tensors that may belong to an older batch.
         within: limits the older videos of this folder to those at or below this path; None for all of them.
+        start: where the walk started, and which links it follows.
+        linked: names of links to folders, which were not entered.
 
     """
 
@@ -38,6 +50,8 @@ class Folder:
     folders: int = 0
     older: bool = False
     within: Path | None = None
+    start: Root | None = None
+    linked: list[str] = field(default_factory=list)
 
 
 def find_manifests(root: Path) -> Iterator[Path]:
@@ -45,9 +59,9 @@ def find_manifests(root: Path) -> Iterator[Path]:
     return find_files(root, is_manifest)
 
 
-def find_videos(root: Path) -> Iterator[Path]:
+def find_videos(root: Path, start: Root | None = None) -> Iterator[Path]:
     """Yield the path that identifies each video at or below a path: its manifest, or an older video's tensor folder."""
-    for folder in walk(root):
+    for folder in walk(root, start=start):
         yield from videos_in(folder)
 
 
@@ -61,7 +75,7 @@ def older_videos(folder: Folder) -> list[Path]:
     if not folder.older:
         return []
     only = None if folder.within is None else old_video(folder.within)
-    found = old_videos_in(Path(folder.path)) if only is None else iter([only])
+    found = old_videos_in(Path(folder.path), folder.start) if only is None else iter([only])
     within = folder.within or Path(folder.path)
     selected = (old for old in found if old.tensors.is_relative_to(within))
     return [old.tensors for old in selected if not manifest_beside(old).exists()]
@@ -73,30 +87,58 @@ def layout_of(tensors: Path) -> int:
     return 0 if old is None else old.layout
 
 
-def find_files(root: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+def find_files(root: Path, wanted: Callable[[str], bool], start: Root | None = None) -> Iterator[Path]:
     """Yield every file with a matching name at or below a path, folders in order of name."""
-    for folder in walk(root, wanted):
+    for folder in walk(root, wanted, start=start):
         yield from (Path(folder.path, name) for name in folder.files)
 
 
-def walk(root: Path, wanted: Callable[[str], bool] = is_manifest) -> Iterator[Folder]:
+def walk(root: Path, wanted: Callable[[str], bool] = is_manifest, *, start: Root | None = None) -> Iterator[Folder]:
     """Yield every folder at or below a path, in order of name, each with its matching files.
 
     The walk yields a folder that vanishes or cannot be read as an empty one; the next walk tries it again.
-    It does not follow links to folders, so it always ends.
+
+    Args:
+        root: a folder or a file.
+        wanted: whether a file of this name matches.
+        start: the folder that the user named, from which `root` is reached without links, or with all of them. Then
+            each folder is entered once, however many links lead to it. None for `root` itself.
+
     """
     batch = batch_around(root)
     if batch is not None and next(old_videos_in(batch), None) is not None:
-        yield Folder(str(batch), older=True, within=root)
+        yield Folder(str(batch), older=True, within=root, start=start)
         return
     if os.path.isfile(root):  # noqa: PTH113 - Path.is_file raises if permission is denied
         yield Folder(str(root.parent), [root.name] if wanted(root.name) else [])
         return
-    pending = [str(root)]
-    while pending:
-        folder, inside = _scan(pending.pop(), wanted)
-        yield folder
-        pending.extend(os.path.join(folder.path, name) for name in reversed(inside))  # noqa: PTH118 - Path takes 10 x
+    start = start or Root(root)
+    try:
+        opened = start.folder(root)
+    except OSError:
+        yield Folder(str(root))
+        return
+    with opened:
+        pending, links, entered = [""], list[str](), set[Identity]()
+        while pending or links:
+            # Links come last, so that a folder is found under its own path if it is below the root.
+            folder, inside = _scan(opened, pending.pop() if pending else links.pop(0), wanted, entered)
+            below = folder.path[len(str(root)) + 1 :]
+            pending.extend(os.path.join(below, name) for name in reversed(inside))  # noqa: PTH118 - Path takes 10 x
+            if start.links is Links.ALL:
+                links.extend(os.path.join(below, name) for name in folder.linked)  # noqa: PTH118 - see above
+                folder.linked = []
+            folder.start = start
+            yield folder
+
+
+def not_followed(linked: Sequence[Path]) -> str:
+    """Return what to say about links to folders that a walk did not enter."""
+    named = ", ".join(printable(str(path)) for path in linked[:_MOST_NAMED])
+    more = f" and {len(linked) - _MOST_NAMED:,} more" if len(linked) > _MOST_NAMED else ""
+    many = len(linked) > 1
+    about = f"{len(linked):,} linked folder{'s are' if many else ' is'} not followed: {named}{more}"
+    return f"{about}; --follow-links follows {'them' if many else 'it'}"
 
 
 def manifest_of(path: Path) -> Path:
@@ -133,11 +175,16 @@ def is_searched(path: Path, root: Path) -> bool:
     return not any(part.startswith(".") or part in _NOT_ENTERED for part in parts)
 
 
-def _scan(path: str, wanted: Callable[[str], bool]) -> tuple[Folder, list[str]]:
-    """Return a folder and the names of the folders inside it to enter next."""
+def _scan(
+    root: OpenFolder, name: str, wanted: Callable[[str], bool], entered: set[Identity]
+) -> tuple[Folder, list[str]]:
+    """Return a folder below an open one, and the names of the folders inside it to enter next."""
+    path = os.path.join(root.path, name) if name else str(root.path)  # noqa: PTH118 - Path takes 10 x
     folder, inside = Folder(path), []
     try:
-        with os.scandir(path) as entries:
+        with root.folder(name or ".") as opened, opened.scan() as entries:
+            if root.links is Links.ALL and _again(opened.identity, entered):
+                return folder, []
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
@@ -149,8 +196,27 @@ def _scan(path: str, wanted: Callable[[str], bool]) -> tuple[Folder, list[str]]:
                         folder.older = True
                 elif wanted(entry.name):
                     folder.files.append(entry.name)
+                elif entry.is_symlink() and _is_another_folder(entry, path, root.path):
+                    folder.linked.append(entry.name)
     except OSError:
         return Folder(path), []
     folder.files.sort()
+    folder.linked.sort()
     folder.older = folder.older and not folder.files  # tensors beside a manifest belong to it
     return folder, sorted(inside)
+
+
+def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
+    """Return whether a link leads to a folder that a walk of the root does not enter anyway."""
+    if link.name in _NOT_ENTERED or not link.is_dir():
+        return False
+    real = os.path.realpath(os.path.join(folder, link.name))  # noqa: PTH118 - beside os.path.realpath
+    return not Path(real).is_relative_to(os.path.realpath(root))
+
+
+def _again(identity: Identity, entered: set[Identity]) -> bool:
+    """Return whether a folder was entered before; note that it is now."""
+    if identity in entered:
+        return True
+    entered.add(identity)
+    return False

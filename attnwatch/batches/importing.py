@@ -14,22 +14,22 @@ from pathlib import Path
 from attnwatch.batches.discover import older_videos, walk
 from attnwatch.batches.legacy.convert import write_safetensors
 from attnwatch.batches.legacy.files import PICKLES, words_in
-from attnwatch.batches.legacy.layouts import OldVideo, old_video
+from attnwatch.batches.legacy.layouts import OldVideo, batch_around, old_video
 from attnwatch.batches.legacy.pairing import manifest_beside
 from attnwatch.batches.legacy.pickles import unpickled
 from attnwatch.batches.legacy.reader import OldReader
 from attnwatch.batches.legacy.video import read_old_video
 from attnwatch.batches.settling import quiet_time, seconds_since
 from attnwatch.contract.documents import DenoisingStep, Grid, ManifestDocument
-from attnwatch.contract.manifest import TENSOR_DIRECTORY, Manifest, read_manifest
-from attnwatch.contract.names import MANIFEST_SUFFIX
+from attnwatch.contract.manifest import Manifest, read_manifest
+from attnwatch.contract.names import MANIFEST_SUFFIX, TENSOR_DIRECTORY
 from attnwatch.contract.receipts import Place, describe, is_untouched, record_content
-from attnwatch.contract.stamps import file_digest
 from attnwatch.errors import AttnwatchError, NotReadyError
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.system.files import write_atomically
+from attnwatch.system.folders import Folder
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive
+from attnwatch.system.roots import Root
 
 _STRIDE = 4  # video frames per latent frame in the models behind these batches; the first frame has its own
 
@@ -52,7 +52,7 @@ class Imported:
     notes: tuple[str, ...] = ()
 
 
-def import_batch(root: Path, settings: Watcher, *, convert: bool, trust_pickles: bool) -> Iterator[Imported]:
+def import_batch(root: Root, settings: Watcher, *, convert: bool, trust_pickles: bool) -> Iterator[Imported]:
     """Write a manifest for each video at or below a folder that has none.
 
     Args:
@@ -62,8 +62,9 @@ def import_batch(root: Path, settings: Watcher, *, convert: bool, trust_pickles:
         trust_pickles: open pickled tensors, which are always converted.
 
     """
-    for tensors in (path for folder in walk(root) for path in older_videos(folder)):
-        old = old_video(tensors)
+    start = root if (batch := batch_around(root.path)) is None else Root(batch, root.links)
+    for tensors in (path for folder in walk(root.path, start=start) for path in older_videos(folder)):
+        old = old_video(tensors, start)
         if old is None:
             continue
         try:
@@ -80,19 +81,20 @@ def _import(old: OldVideo, settings: Watcher, *, convert: bool, trust_pickles: b
             f"{old.tensors}: found files changed {age:.0f} s ago; expected no change for {quiet:g} s; try again later"
         )
     target = manifest_beside(old)
-    target.parent.mkdir(parents=True, exist_ok=True)
     is_pickled = _is_pickled(manifest)
     source = _readable(manifest, settings) if is_pickled else nullcontext(manifest)
-    with source as readable, OldReader(readable) as reader:
-        converted = [_convert(old, reader, target.parent)] if convert or is_pickled else []
-        document = _document(manifest, reader, target, converted or manifest.attention)
-    write_atomically(target, _text(document).encode())
-    _transfer_receipt(manifest, read_manifest(target))
+    # Opened before anything is read, so that a link in its way is noticed first.
+    with manifest.outputs_root.folder(target.parent, create=True, parents=True) as folder:
+        with source as readable, OldReader(readable) as reader:
+            converted = [_convert(old, reader, folder)] if convert or is_pickled else []
+            document = _document(manifest, reader, target, converted or manifest.attention)
+        folder.write(target.name, _text(document).encode())
+    _transfer_receipt(manifest, read_manifest(target, manifest.outputs_root))
     return Imported(old.tensors, target, notes=manifest.notes)
 
 
 def _is_pickled(manifest: Manifest) -> bool:
-    words = words_in(manifest.attention).values()
+    words = words_in(manifest.attention, manifest.root).values()
     return any(path.endswith(PICKLES) for word in words for path in word.files)
 
 
@@ -104,11 +106,11 @@ def _readable(manifest: Manifest, settings: Watcher) -> Iterator[Manifest]:
         yield unpickled(manifest, Path(folder), limits)
 
 
-def _convert(old: OldVideo, reader: OldReader, folder: Path) -> Path:
-    path = folder / TENSOR_DIRECTORY / f"{old.tensors.name}.safetensors"
-    path.parent.mkdir(exist_ok=True)
-    write_safetensors(reader, path)
-    return path
+def _convert(old: OldVideo, reader: OldReader, folder: Folder) -> Path:
+    with folder.folder(TENSOR_DIRECTORY, create=True) as tensors:
+        name = f"{old.tensors.name}.safetensors"
+        write_safetensors(reader, tensors, name)
+        return tensors.path / name
 
 
 def _document(manifest: Manifest, reader: OldReader, target: Path, attention: Sequence[Path]) -> ManifestDocument:
@@ -143,7 +145,7 @@ def _text(document: ManifestDocument) -> str:
 
 def _transfer_receipt(old: Manifest, new: Manifest) -> None:
     """Rewrite the valid receipt of an older video so that it refers to the new manifest."""
-    place = Place(new.path, new.video_id, new.output_directory)
+    place = Place(new.path, new.video_id, new.output_directory, root=new.outputs_root)
     if Place(old.path, old.video_id, old.output_directory).path != place.path:
         return
     receipt = place.read()
@@ -157,7 +159,7 @@ def _transfer_receipt(old: Manifest, new: Manifest) -> None:
     for name in new.names:
         path = Path(os.path.normpath(new.folder / name))
         record = receipt.content.get(known.get(path, ""))
-        digest = record.sha256 if record else file_digest(path) if path.exists() else None
+        digest = record.sha256 if record else new.digest(name) if path.exists() else None
         if digest is not None:
             digests[name] = digest
     update = {
@@ -166,5 +168,5 @@ def _transfer_receipt(old: Manifest, new: Manifest) -> None:
         "inputs": new.inputs(),
         "content": record_content(new.stamps(), digests),
     }
-    with exclusive(place.directory, place.video_id):
+    with place.open() as folder, exclusive(folder, place.video_id):
         place.write(receipt.model_copy(update=update))

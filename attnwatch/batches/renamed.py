@@ -13,6 +13,7 @@ from pathlib import Path
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import MANIFEST_SUFFIX, RECEIPT_SUFFIX, default_ending, default_video_id, printable
 from attnwatch.contract.receipts import Place
+from attnwatch.system.roots import Root
 
 
 def identifier_before(manifest: Manifest) -> str | None:
@@ -29,13 +30,13 @@ def identifier_before(manifest: Manifest) -> str | None:
         return None
     if os.path.lexists(directory / f"{default_video_id(manifest.path)}{RECEIPT_SUFFIX}"):
         return None
-    earlier = _earlier(directory, inode).get(default_ending(manifest.path), ())
+    earlier = _earlier(directory, manifest.outputs_root, inode).get(default_ending(manifest.path), ())
     return next((video_id for video_id in earlier if _is_receipt_of(manifest, video_id)), None)
 
 
 def _is_receipt_of(manifest: Manifest, video_id: str) -> bool:
     """Return whether the receipt of an identifier is about this manifest and its files; removed ones do not count."""
-    receipt = Place(manifest.path, video_id, manifest.output_directory).read()
+    receipt = Place(manifest.path, video_id, manifest.output_directory, root=manifest.outputs_root).read()
     if receipt is None or receipt.manifest_sha256 != manifest.sha256:
         return False
     same_name = receipt.manifest == printable(manifest.path.name)
@@ -43,13 +44,13 @@ def _is_receipt_of(manifest: Manifest, video_id: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _earlier(directory: Path, _inode: int) -> Mapping[str, tuple[str, ...]]:
+def _earlier(directory: Path, root: Root, _inode: int) -> Mapping[str, tuple[str, ...]]:
     """Return the identifiers in a folder of outputs that no manifest beside it has by default, by possible ending.
 
     Receipts from before a renaming are there when the folder is first looked at, so it is listed once under each name.
     """
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for video_id in sorted(_identifiers(directory)):
+    for video_id in sorted(_identifiers(directory, root)):
         if not _is_default(video_id, directory.parent):
             starts = (place for place, character in enumerate(video_id) if character == "_")
             for start in starts:
@@ -57,9 +58,10 @@ def _earlier(directory: Path, _inode: int) -> Mapping[str, tuple[str, ...]]:
     return {ending: tuple(identifiers) for ending, identifiers in found.items()}
 
 
-def _identifiers(directory: Path) -> Iterator[str]:
+def _identifiers(directory: Path, root: Root) -> Iterator[str]:
     try:
-        names = os.listdir(directory)  # noqa: PTH208 - a Path per file costs more than the listing
+        with root.folder(directory) as folder:
+            names = folder.names()
     except OSError:
         return
     for name in names:

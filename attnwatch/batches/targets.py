@@ -14,6 +14,7 @@ from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
 from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import ConfigError, ManifestError
+from attnwatch.system.roots import Root
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
 
@@ -32,15 +33,16 @@ class Target:
     batch: Path | None = None
 
 
-def find_targets(root: Path, *, collect: bool = False) -> Iterator[Target]:
+def find_targets(root: Path, *, collect: bool = False, start: Root | None = None) -> Iterator[Target]:
     """Yield the targets at or below a path: each video, and its share of the collection if its batch has ended.
 
     Args:
         root: a folder or a manifest.
         collect: yield only collections, and treat the root as a batch that has ended.
+        start: where the root is looked up from; see `attnwatch.batches.discover.walk`.
 
     """
-    for folder in walk(root):
+    for folder in walk(root, start=start):
         yield from targets_in(folder, [root], root if collect else None)
 
 
@@ -151,18 +153,20 @@ def require_own_names(roots: Iterable[Path]) -> None:
             )
 
 
-def retry_command(target: Target, out: Path | None, config: Path | None) -> str:
+def retry_command(target: Target, out: Path | None, config: Path | None, *, follow_links: bool = False) -> str:
     """Return the command that renders a target again, whatever its receipt says.
 
     Args:
         target: the target to render.
         out: value of `--out`; None to leave the option out.
         config: the configuration file; None if there is none.
+        follow_links: whether to follow links.
 
     """
     words = ["attnwatch", *(("collect", target.batch) if target.batch else ("render", target.manifest))]
     words += ["--out", out] if out else []
     words += ["--config", config] if config else []
+    words += ["--follow-links"] if follow_links else []
     return f"`{shlex.join(map(str, words))}`"
 
 
@@ -171,14 +175,21 @@ def batch_names(manifest: Path) -> list[str]:
     return [folder.name for folder in manifest.parents[:_LEVELS]]
 
 
-def ending_sha256(batch: Path) -> str:
-    """Return a digest that changes when videos are added: of a batch's end marker, or of its manifests without one."""
+def ending_sha256(batch: Path, root: Root | None = None) -> str:
+    """Return a digest that changes when videos are added: of a batch's end marker, or of its manifests without one.
+
+    Args:
+        batch: folder of the batch.
+        root: the folder that the user named, from which the batch is reached without links; None for the batch.
+
+    """
+    start = root or Root(batch)
     with contextlib.suppress(OSError, ManifestError):
-        return hashlib.sha256(read_bytes(batch / BATCH_COMPLETE_FILE)).hexdigest()
+        return hashlib.sha256(read_bytes(batch / BATCH_COMPLETE_FILE, root=start)).hexdigest()
     digest = hashlib.sha256()
-    for manifest in find_videos(batch):
+    for manifest in find_videos(batch, root):
         with contextlib.suppress(OSError, ManifestError):
             digest.update(f"{manifest.relative_to(batch)}\0{manifest.stat().st_size}\0".encode(errors="replace"))
             is_file = is_manifest(manifest.name)
-            digest.update(read_bytes(manifest) if is_file else str(stamp_of(manifest)).encode())
+            digest.update(read_bytes(manifest, root=start) if is_file else str(stamp_of(manifest)).encode())
     return digest.hexdigest()

@@ -9,25 +9,31 @@ from attnwatch.batches.legacy.layouts import old_video
 from attnwatch.batches.legacy.pairing import manifest_beside, pair
 from attnwatch.batches.legacy.video import read_old_video
 from attnwatch.batches.renamed import identifier_before
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
-from attnwatch.contract.names import default_video_id, is_manifest
+from attnwatch.contract.manifest import Manifest, read_manifest
+from attnwatch.contract.names import OUTPUT_DIRECTORY, default_video_id, is_manifest
+from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
     from attnwatch.tensors.reader import AttentionReader
 
 
-def read_video(path: Path) -> Manifest:
+def read_video(path: Path, root: Root | None = None) -> Manifest:
     """Read a manifest, or build one from the tensor folder of an older video.
+
+    Args:
+        path: the manifest or tensor folder.
+        root: the folder that the user named, from which it is reached without links; None for its own folder, or for
+            its older batch.
 
     Raises:
         ManifestError: the manifest breaks the contract, or the older video cannot be read without conversion.
         OSError: a file or folder cannot be read.
 
     """
-    old = None if is_manifest(path.name) else old_video(path)
+    old = None if is_manifest(path.name) else old_video(path, root)
     if old is not None:
         return read_old_video(old)
-    manifest = read_manifest(path)
+    manifest = read_manifest(path, root)
     if manifest.document.video_id is not None:
         return manifest
     return replace(manifest, known_as=identifier_before(manifest))

@@ -248,7 +248,8 @@ def _list(settings: Settings, options: Options) -> int:
     ledger = Ledger(settings, options)
     planner = Planner(settings, options, ledger.decisions)
     due: dict[Path, None] = {}
-    for target in (target for root in options.roots for target in find_targets(root)):
+    roots = ((root, options.root_of(root)) for root in options.roots)
+    for target in (target for root, start in roots for target in find_targets(root, start=start)):
         decision = planner.decide(target)
         ledger.apply(target, decision)
         if isinstance(decision, Render | NotYet):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from attnwatch.batches.discover import find_files, find_videos
+from attnwatch.batches.discover import find_files, videos_in, walk
+from attnwatch.batches.targets import home_of_root
 from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.config import Settings, unknown_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
@@ -17,6 +18,8 @@ from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import describe
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
 from attnwatch.render.source import VideoSource
+from attnwatch.system.folders import Links
+from attnwatch.system.roots import Root
 
 _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
     BATCH_FILE: BatchDocument,
@@ -28,25 +31,35 @@ Identifiers = dict[tuple[Path, str], Path]
 """The manifest of each folder of outputs and identifier."""
 
 
-def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
+def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = None) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
     Reads every tensor and decodes every video to the end.
+
+    Args:
+        path: a folder or a manifest.
+        links: which links are followed below the folder.
+        linked: takes the links to folders that are not followed.
+
     """
-    for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
-        yield document, _problems(document, partial(read_document, document, model))
+    root = Root(path.parent if path.is_file() else home_of_root(path), links)
+    for document, model in sorted(_batch_documents(path, root), key=itemgetter(0)):
+        yield document, _problems(document, partial(read_document, document, model, root=root))
     identifiers: Identifiers = {}
-    for manifest_path in find_videos(path):
-        yield manifest_path, _problems(manifest_path, partial(_check_video, manifest_path, identifiers))
+    for folder in walk(path, start=root):
+        if linked is not None:
+            linked += (Path(folder.path, name) for name in folder.linked)
+        for manifest_path in videos_in(folder):
+            yield manifest_path, _problems(manifest_path, partial(_check_video, manifest_path, root, identifiers))
 
 
-def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
-    for document in find_files(path, lambda name: name in _BATCH_DOCUMENTS or name.endswith(FAILURE_SUFFIX)):
+def _batch_documents(path: Path, root: Root) -> Iterator[tuple[Path, type[BaseModel]]]:
+    for document in find_files(path, lambda name: name in _BATCH_DOCUMENTS or name.endswith(FAILURE_SUFFIX), root):
         yield document, _BATCH_DOCUMENTS.get(document.name, FailureDocument)
 
 
-def _check_video(path: Path, identifiers: Identifiers) -> list[str]:
-    manifest = read_video(path)
+def _check_video(path: Path, root: Root, identifiers: Identifiers) -> list[str]:
+    manifest = read_video(path, root)
     problems: list[str] = []
     other = identifiers.setdefault((manifest.output_directory, manifest.video_id), path)
     if other != path:

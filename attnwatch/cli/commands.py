@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from attnwatch.batches.discover import not_followed
 from attnwatch.cli.doctor import examine
 from attnwatch.cli.lookup import folder, named
 from attnwatch.cli.retry import retry as make_due
@@ -19,19 +20,24 @@ from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
 from attnwatch.report.status import status as take_stock
 from attnwatch.system.display import visible
+from attnwatch.system.folders import Links
+from attnwatch.system.roots import Root
 
 OK, FAILED = 0, 1
 
+_FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
 
 
-def check(*paths: Path) -> int:
+def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
     """Check a batch, a folder or a manifest against FORMAT.md, and list everything that is wrong.
 
     Parameters
     ----------
     paths
         Batches, folders or manifests to check. Reads every tensor and decodes every video.
+    follow_links
+        Follow links below the folders, to folders and to files.
 
     """
     from attnwatch.cli.check import check as check_path  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
@@ -41,13 +47,16 @@ def check(*paths: Path) -> int:
             "found no path; expected a batch, a folder or a manifest; for example: attnwatch check outputs/"
         )
     documents = wrong = 0
+    linked: list[Path] = []
     for path in paths:
-        for document, problems in check_path(named(path).absolute()):
+        for document, problems in check_path(named(path).absolute(), _links(follow_links), linked):
             documents += 1
             wrong += bool(problems)
             show(f"{'wrong' if problems else 'ok   '}  {document}")
             for problem in problems:
                 show(f"       {problem}")
+    if linked:
+        show(not_followed(linked))
     if not documents:
         raise ConfigError(
             f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
@@ -72,7 +81,13 @@ def schema(document: str = "manifest") -> int:
     return OK
 
 
-def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False, out: Path | None = None) -> int:
+def status(
+    root: Path,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    follow_links: _FollowLinks = False,
+) -> int:
     """Show which videos are rendered, waiting, running and failed, and which watchers run. Needs no running watcher.
 
     Parameters
@@ -83,16 +98,18 @@ def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False,
         Print a JSON document (`attnwatch schema status`).
     out
         Folder of outputs and receipts, if the watcher was started with `--out`.
+    follow_links
+        Follow links below the folder, as the watcher does if it was started with this option.
 
     """
-    stock = take_stock(folder(root), _outputs(out))
+    stock = take_stock(folder(root), _outputs(out), _links(follow_links))
     text = stock.model_dump_json(indent=2) if json else summary(stock)
     for line in text.split("\n"):
         show(line)
     return OK
 
 
-def retry(root: Path, *video_ids: str, out: Path | None = None) -> int:
+def retry(root: Path, *video_ids: str, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
     """Reset failed videos so that a running (or the next) watcher retries them.
 
     Parameters
@@ -103,10 +120,12 @@ def retry(root: Path, *video_ids: str, out: Path | None = None) -> int:
         Identifiers of the videos to reset (default: all failed videos).
     out
         Folder of outputs and receipts, if the watcher was started with `--out`.
+    follow_links
+        Follow links below the folder, as the watcher does if it was started with this option.
 
     """
     done = missed = 0
-    for retried in make_due(folder(root), video_ids, _outputs(out)):
+    for retried in make_due(folder(root), video_ids, _outputs(out), _links(follow_links)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -148,6 +167,7 @@ def import_(
     convert: Annotated[bool, Parameter(negative="")] = False,
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
     config: _Config = None,
+    follow_links: _FollowLinks = False,
 ) -> int:
     """Write manifests for the videos of older batches. Existing files stay unchanged; rendering does not need this.
 
@@ -161,13 +181,16 @@ def import_(
         Also convert tensors in .pt files, which can run any code when opened (needs torch).
     config
         YAML file of the watcher, for `settle_time`, `settle_time_unmarked` and `memory_limit`.
+    follow_links
+        Follow links below the folder, to folders and to files.
 
     """
     from attnwatch.batches.importing import import_batch  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
-    for imported in import_batch(folder(root), settings, convert=convert, trust_pickles=trust_pickle):
+    start = Root(folder(root), _links(follow_links))
+    for imported in import_batch(start, settings, convert=convert, trust_pickles=trust_pickle):
         done += imported.manifest is not None
         missed += imported.manifest is None
         show(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")
@@ -178,6 +201,10 @@ def import_(
 
 
 ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor, import_)
+
+
+def _links(follow: bool) -> Links:
+    return Links.ALL if follow else Links.NONE
 
 
 def _outputs(out: Path | None) -> Path | None:

@@ -72,6 +72,15 @@ class Flags:
         bool,
         Parameter(negative="", group=SELECTION, help="Start with the video that was finished first (default: last)."),
     ] = False
+    follow_links: Annotated[
+        bool,
+        Parameter(
+            name="--follow-links",
+            negative="",
+            group=SELECTION,
+            help="Follow links below the given folders: their owners choose what is read and written there.",
+        ),
+    ] = False
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also log which videos are started.")
     ] = False
@@ -120,6 +129,7 @@ class Flags:
             "since": None if self.since is None else self.since.timestamp(),
             "batch": self.batch,
             "oldest_first": self.oldest_first,
+            "follow_links": self.follow_links,
             "out": None if self.out is None else _made(self.out),
             "config": None if self.config is None else self.config.absolute(),
         }

@@ -8,6 +8,7 @@ from pathlib import Path
 from attnwatch.contract.receipts import describe
 from attnwatch.errors import AttnwatchError, UnknownNameError, did_you_mean
 from attnwatch.report.survey import Rendering, survey
+from attnwatch.system.folders import Links
 from attnwatch.system.locks import exclusive
 
 
@@ -25,19 +26,22 @@ class Retried:
     obstacle: str | None = None
 
 
-def retry(root: Path, video_ids: Sequence[str] = (), out: Path | None = None) -> Iterator[Retried]:
+def retry(
+    root: Path, video_ids: Sequence[str] = (), out: Path | None = None, links: Links = Links.NONE
+) -> Iterator[Retried]:
     """Make the failed videos below a folder due now; a running watcher notices the changed receipts.
 
     Args:
         root: the folder.
         video_ids: identifiers of videos; empty for all failed ones.
         out: folder of outputs and receipts; None if they are beside the videos.
+        links: which links are followed below the folder.
 
     Raises:
         UnknownNameError: no video has one of the identifiers; nothing was changed.
 
     """
-    everything = list(survey(root, out))
+    everything = list(survey(root, out, links))
     known = {rendering.place.video_id for rendering in everything}
     for video_id in video_ids:
         if video_id not in known:
@@ -55,7 +59,7 @@ def _make_due(rendering: Rendering) -> str | None:
     """Rewrite a receipt under the video's lock; return why that was impossible, None if it was not."""
     place = rendering.place
     try:
-        with exclusive(place.directory, place.video_id):
+        with place.open() as folder, exclusive(folder, place.video_id):
             stored = place.look()
             if stored.problem is not None:
                 raise stored.problem

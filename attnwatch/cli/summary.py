@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
+from attnwatch.batches.discover import not_followed
 from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, WatcherRecord
 from attnwatch.errors import shortened
 from attnwatch.system.display import visible
@@ -33,6 +35,8 @@ def _lines(status: StatusDocument) -> Iterator[str]:
     yield from (f"    {_failure(failure, status.at)}" for failure in status.failures[:_MOST_LISTED])
     if len(status.failures) > _MOST_LISTED:
         yield f"    and {len(status.failures) - _MOST_LISTED:,} more: --json lists all"
+    if status.linked:
+        yield f"  {not_followed([Path(path) for path in status.linked])}"
     yield from (f"  {'watcher':<10}{_watcher(watcher, status.at)}" for watcher in status.watchers)
     if not status.watchers:
         yield f"  {'watcher':<10}none running here"

@@ -4,7 +4,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from attnwatch.contract.fields import Count, Document, FormatField, Identifier, Index, RelativePath, TensorPath
+from attnwatch.contract.fields import (
+    Count,
+    Document,
+    FormatField,
+    Identifier,
+    Index,
+    Name,
+    PlainName,
+    RelativePath,
+    TensorPath,
+)
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
 from attnwatch.contract.status_document import StatusDocument
@@ -195,9 +205,9 @@ class RenderingAttempt(Attempt):
 class OutputRecord(Document):
     """One rendered file."""
 
-    file: str
+    file: PlainName
     kind: str = Field(description=f"what it shows: {', '.join(OutputKind)}")
-    token: str
+    token: PlainName
     bytes: Index
     scale: tuple[float, float] = Field(description="attention values at the lower and the upper end of the colormap")
 
@@ -214,8 +224,8 @@ class ReceiptHead(Document):
     """The part of a receipt that holds the state of a video and decides whether the receipt is still valid."""
 
     format: FormatField = "attnwatch/1"
-    video_id: str
-    manifest: str
+    video_id: Identifier
+    manifest: Name
     status: Literal["rendered", "failed", "skipped"]
     manifest_sha256: str
     renderer: int
@@ -248,7 +258,7 @@ class ContactSheetsDocument(Document):
 
     format: FormatField = "attnwatch/1"
     collection_sha256: str = Field(description="digest of the collection when they were drawn")
-    files: tuple[str, ...] = ()
+    files: tuple[PlainName, ...] = ()
 
 
 DOCUMENTS: dict[str, type[BaseModel]] = {

@@ -1,31 +1,27 @@
 """Reads manifests, resolves the paths in them safely, and verifies the files that they list."""
 
-import os
-import stat
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
 from attnwatch.contract.documents import ManifestDocument
-from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
+from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, OUTPUT_DIRECTORY, default_video_id
+from attnwatch.contract.paths import locate, way_up
 from attnwatch.contract.reading import problem, read_document
 from attnwatch.contract.spelling import with_names_on_disk
 from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
+from attnwatch.system.folders import Links
+from attnwatch.system.roots import Root
 
 BATCH_FILE = "batch.json"
-OUTPUT_DIRECTORY = "attention_videos"
-TENSOR_DIRECTORY = "attention_maps"
-MAX_DEPTH = 64
-"""Components of a path in a manifest."""
 MAX_FOLDERS = MAX_FILES
 """Folders in the paths of a manifest, all together."""
 
 _MOST_PROBLEMS = 100
-_MOST_SHOWN = 200  # characters of a path
-_IS_OUTPUT = f"is an output, as all files in {OUTPUT_DIRECTORY} are"
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,8 @@ class Manifest:
         video: absolute path of the video, which may be absent.
         attention: absolute paths of the tensor files, in step order; in an older batch, of folders of such files.
         output_directory: folder of the video's outputs and receipt.
+        root: of the relative paths: `folder`, in which links that stay inside are followed.
+        maps: of the tensor files, if they are elsewhere; None for `root`.
         finished_by: evidence that the video is complete: a `manifest` suffices; a `summary`, or `quiet` (no
             evidence), count only after the files have not changed for a while.
         notes: remarks for the receipt about data that was missing or ambiguous.
@@ -54,6 +52,8 @@ class Manifest:
     video: Path
     attention: tuple[Path, ...]
     output_directory: Path
+    root: Root = field(compare=False)
+    maps: Root | None = field(default=None, compare=False)
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
     known_as: str | None = None
@@ -68,6 +68,31 @@ class Manifest:
         """Relative paths of the video and the tensor files."""
         return (self.document.video, *self.document.attention)
 
+    @property
+    def outputs_root(self) -> Root:
+        """Where lookups of `output_directory` start; unlike inputs, outputs never go through a link."""
+        return self.root if self.root.links is Links.ALL else replace(self.root, links=Links.NONE)
+
+    def open_file(self, path: Path) -> BufferedReader:
+        """Open the video or a tensor file for reading.
+
+        Args:
+            path: `video`, or one of `attention`.
+
+        Raises:
+            LinkError: the path goes through a link that does not stay inside the folder.
+            OSError: it does not exist, cannot be read, or is not a regular file.
+
+        """
+        return self._root_of(path).open_file(path)
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of the video or a tensor file, by relative path; see `open_file`."""
+        return file_digest(self.folder / name, self._root_of(self.folder / name))
+
+    def _root_of(self, path: Path) -> Root:
+        return self.root if path == self.video or self.maps is None else self.maps
+
     def stamps(self) -> dict[str, Stamp | None]:
         """Return the stamp of the video and each tensor file by relative path; None if absent."""
         return {
@@ -79,28 +104,33 @@ class Manifest:
         return sizes(self.stamps())
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, root: Root | None = None) -> Manifest:
     """Read and validate a manifest. The files that it names need not exist.
+
+    Args:
+        path: the manifest.
+        root: the folder that the user named, from which the manifest is reached without links; None for its own.
 
     Raises:
         ManifestError: fields are missing or malformed, or paths are refused; lists all of them.
         OSError: the manifest cannot be read.
 
     """
-    document, digest = read_document(path, ManifestDocument)
-    document = with_names_on_disk(document, path.parent)
+    root = root or Root(path.parent)
+    document, digest = read_document(path, ManifestDocument, root=root)
+    document = with_names_on_disk(document, path.parent, root)
     problems: list[Problem] = []
     paths: list[Path] = []
     passed: set[str] = set()
     fields = [("video", document.video), *((f"attention[{i}]", p) for i, p in enumerate(document.attention))]
-    for field, name in fields:
+    for where, name in fields:
         try:
-            paths.append(locate(path, field, name, passed))
+            paths.append(locate(path, where, name, passed, root.links))
         except ManifestError as error:
             problems.extend(error.problems)
         if len(passed) > MAX_FOLDERS:
             found = f"paths through more than {MAX_FOLDERS:,} folders"
-            raise ManifestError(problem(path, field, found, "fewer folders, such as one for all tensor files"))
+            raise ManifestError(problem(path, where, found, "fewer folders, such as one for all tensor files"))
     problems.extend(_inconsistencies(path, document))
     if problems:
         raise ManifestError(*problems[:_MOST_PROBLEMS])
@@ -112,94 +142,15 @@ def read_manifest(path: Path) -> Manifest:
         video=paths[0],
         attention=tuple(paths[1:]),
         output_directory=path.parent / OUTPUT_DIRECTORY,
+        root=root.below(path.parent, Links.INSIDE),
+        maps=_older_maps(path.parent, document, root),
     )
 
 
-def locate(manifest: Path, field: str, name: str, passed: set[str] | None = None) -> Path:
-    """Return the absolute path of a file that a manifest names. The file may be absent.
-
-    Args:
-        manifest: path of the manifest.
-        field: field that names the file, for the error.
-        name: relative path in that field.
-        passed: folders that are known to be no links, as relative paths with a slash at the end; those on the way to
-            the file are added. None to know nothing.
-
-    Raises:
-        ManifestError: the path leaves the manifest's directory through a link, is not that of a regular file, or names
-            an output: its rendering would ask for the next one, for ever.
-
-    """
-    reason = _path_problem(manifest.parent, name, set() if passed is None else passed)
-    if reason is None:
-        return manifest.parent / name
-    raise ManifestError(
-        Problem(
-            file=manifest,
-            field=field,
-            found=f"{_shown(name)} ({reason})",
-            expected="the path of a regular file inside the manifest's directory, relative to it",
-            remedy="keep the file in the manifest's directory and write its relative path",
-        )
-    )
-
-
-def _shown(name: str) -> str:
-    return repr(name) if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]!r}... ({len(name):,} characters)"
-
-
-def _path_problem(directory: Path, name: str, passed: set[str]) -> str | None:
-    parts = name.split("/")
-    if len(parts) > MAX_DEPTH:
-        return f"goes through more than {MAX_DEPTH} folders"
-    if OUTPUT_DIRECTORY in parts:
-        return _IS_OUTPUT
-    way_up, _, below = name.rpartition("../")
-    if way_up or name.startswith("../"):  # validation allows this only for the tensors of an older batch
-        return _folder_problem(directory / f"{way_up}..", below)
-    try:
-        if _has_link(directory, parts, passed):
-            inside = _inside(directory, name)
-            if inside is None:
-                return "leaves the directory through a link"
-            if OUTPUT_DIRECTORY in inside.parts:
-                return _IS_OUTPUT
-        mode = os.stat(directory / name).st_mode  # noqa: PTH116 - beside os.lstat
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return error.strerror or str(error)
-    return None if stat.S_ISREG(mode) else "not a regular file"
-
-
-def _folder_problem(batch: Path, name: str) -> str | None:
-    if not (batch / name).exists():
-        return None
-    return None if (batch / name).is_dir() and _inside(batch, name) is not None else "not a folder of the batch"
-
-
-def _has_link(directory: Path, parts: Sequence[str], passed: set[str]) -> bool:
-    """Whether a relative path goes through a link. Resolving every path would take most of the time of a scan."""
-    known = f"{'/'.join(parts[:-1])}/" if len(parts) > 1 else ""
-    if known and known not in passed:
-        known = ""
-        for part in parts[:-1]:
-            known += f"{part}/"
-            if known not in passed:
-                if _is_link(f"{directory}/{known[:-1]}"):
-                    return True
-                passed.add(known)
-    return _is_link(f"{directory}/{known}{parts[-1]}")
-
-
-def _is_link(path: str) -> bool:
-    return stat.S_ISLNK(os.lstat(path).st_mode)
-
-
-def _inside(directory: Path, name: str) -> Path | None:
-    """Return where a relative path leads to, relative to the directory; None if it leads out of it."""
-    base, actual = Path(os.path.realpath(directory)), Path(os.path.realpath(directory / name))
-    return actual.relative_to(base) if actual.is_relative_to(base) else None
+def _older_maps(folder: Path, document: ManifestDocument, root: Root) -> Root | None:
+    """Return the root of the tensors that an import left in their older batch; None if they are below the manifest."""
+    up, _ = way_up(document.attention[0] if document.attention else "")
+    return Root(folder / up, root.links if root.links is Links.ALL else Links.INSIDE) if up else None
 
 
 def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
@@ -220,7 +171,7 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
         if record is not None and size != record.bytes:
             problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
             continue
-        digests[name] = file_digest(manifest.folder / name)
+        digests[name] = manifest.digest(name)
         if record is not None and digests[name] != record.sha256:
             problems.append(_file_problem(manifest.path, name, f"SHA-256 {digests[name]}", record.sha256))
     if problems:

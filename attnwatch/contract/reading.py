@@ -1,6 +1,5 @@
 """Reads the JSON documents of the contract and describes every problem of a malformed one."""
 
-import errno
 import hashlib
 from codecs import BOM_UTF8
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from attnwatch.errors import ManifestError, Problem, shortened
-from attnwatch.system.files import read_regular
+from attnwatch.system.folders import LinkError, PathError
+from attnwatch.system.roots import Root
 
 MAX_DOCUMENT_BYTES = 4 * 2**20
 MAX_RECEIPT_BYTES = 16 * 2**20
@@ -23,15 +23,23 @@ _MOST_OF_A_VALUE = 80  # characters that an error quotes
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
-def read_document(path: Path, model: type[_Document], most: int = MAX_DOCUMENT_BYTES) -> tuple[_Document, str]:
+def read_document(
+    path: Path, model: type[_Document], most: int = MAX_DOCUMENT_BYTES, *, root: Root | None = None
+) -> tuple[_Document, str]:
     """Read and validate a JSON document of at most `most` bytes; return it with the SHA-256 of its bytes.
+
+    Args:
+        path: the document.
+        model: what it should be.
+        most: its largest size in bytes.
+        root: the folder that was named by the user, from which the document is reached without links; None for its own.
 
     Raises:
         ManifestError: fields are missing or malformed; lists all of them.
         OSError: the file cannot be read.
 
     """
-    data = read_bytes(path, most)
+    data = read_bytes(path, most, root=root)
     if len(data) > most:
         raise ManifestError(problem(path, "the file itself", f"more than {most:,} bytes", f"at most {most:,} bytes"))
     if most_values_in(data) > MOST_VALUES:
@@ -50,8 +58,8 @@ def most_values_in(data: bytes) -> int:
     return 1 + sum(map(data.count, (b",", b"[", b"{")))
 
 
-def read_bytes(path: Path, most: int = MAX_DOCUMENT_BYTES) -> bytes:
-    """Read a document, at most one byte beyond `most`.
+def read_bytes(path: Path, most: int = MAX_DOCUMENT_BYTES, *, root: Root | None = None) -> bytes:
+    """Read a document, at most one byte beyond `most`; see `read_document`.
 
     Raises:
         ManifestError: the path is a link, which may lead anywhere, or not a regular file.
@@ -59,14 +67,12 @@ def read_bytes(path: Path, most: int = MAX_DOCUMENT_BYTES) -> bytes:
 
     """
     try:
-        data = read_regular(path, most + 1, follow=False)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise ManifestError(problem(path, "the file itself", "a link", "a JSON document")) from None
-    if data is None:
-        raise ManifestError(problem(path, "the file itself", "no regular file", "a JSON document"))
-    return data
+        return (root or Root(path.parent)).read(path, most + 1)
+    except NotADirectoryError:  # a folder on the way may be a link, for now
+        raise
+    except PathError as error:
+        found = "a link" if isinstance(error, LinkError) else "no regular file"
+        raise ManifestError(problem(path, "the file itself", found, "a JSON document")) from None
 
 
 def _problem_of(path: Path, model: type[BaseModel], detail: Any) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails

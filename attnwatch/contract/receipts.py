@@ -11,7 +11,7 @@ manifest, which is limited, and so are the words, settings and files of a video 
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,8 @@ from attnwatch.contract.reading import MAX_DOCUMENT_BYTES, MAX_RECEIPT_BYTES, re
 from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import ConfigError, ContractError, ManifestError, Problem, ReceiptError, VideoError, shortened
 from attnwatch.settings import Watcher
-from attnwatch.system.files import write_atomically
+from attnwatch.system.folders import Folder
+from attnwatch.system.roots import Root
 
 _DETERMINISTIC_ATTEMPTS = 2  # invalid input fails again; one retry in case it was read while being written
 _LONGEST_WAIT = 3600.0
@@ -56,17 +57,24 @@ NOTHING = Stored()
 
 @dataclass(frozen=True)
 class Place:
-    """Location of the receipt of a video."""
+    """Location of the receipt of a video. `root`, by default the folder above, is where the user vouches for links."""
 
     manifest: Path
     video_id: str
     directory: Path
+    root: Root | None = field(default=None, compare=False, kw_only=True)
 
     def seen_from(self, folder: Path) -> "Place":
         """Return the same place with paths relative to a folder; a directory outside that folder stays absolute."""
-        inside = self.directory.is_relative_to(folder)
-        directory = self.directory.relative_to(folder) if inside else self.directory
-        return replace(self, manifest=self.manifest.relative_to(folder), directory=directory)
+        manifest, directory = self.manifest.relative_to(folder), self.directory
+        if not directory.is_relative_to(folder):
+            return replace(self, manifest=manifest)
+        root = self.root and self.root.seen_from(folder)
+        return replace(self, manifest=manifest, directory=directory.relative_to(folder), root=root)
+
+    def open(self, *, create: bool = False, parents: bool = False) -> Folder:
+        """Open the folder of the outputs; see `Root.folder`."""
+        return self._root.folder(self.directory, create=create, parents=parents)
 
     @cached_property
     def path(self) -> Path:
@@ -81,11 +89,11 @@ class Place:
 
         """
         try:
-            return Stored(*read_document(self.path, ReceiptDocument, MAX_RECEIPT_BYTES))
+            return Stored(*read_document(self.path, ReceiptDocument, MAX_RECEIPT_BYTES, root=self._root))
         except (FileNotFoundError, NotADirectoryError):
             return NOTHING
         except ManifestError as error:
-            return Stored(None, _digest_at(self.path), unreadable(self.path, error))
+            return Stored(None, self._digest(), unreadable(self.path, error))
 
     def read(self) -> ReceiptDocument | None:
         """Return the receipt; None if there is none, or if it cannot be read."""
@@ -96,11 +104,24 @@ class Place:
 
     def write(self, receipt: ReceiptDocument) -> None:
         """Write the receipt atomically."""
-        self.directory.mkdir(exist_ok=True)
         text = receipt.model_dump_json(indent=2)
         if len(text) > MAX_DOCUMENT_BYTES // 2:  # with thousands of files, indentation is a third of it
             text = receipt.model_dump_json()
-        write_atomically(self.path, text.encode() + b"\n")
+        with self.open(create=True) as folder:
+            folder.write(self.path.name, text.encode() + b"\n")
+
+    def _digest(self) -> str | None:
+        """Return the digest of a file that is no valid receipt; None if it is gone."""
+        try:
+            return hashlib.sha256(read_bytes(self.path, MAX_RECEIPT_BYTES, root=self._root)).hexdigest()
+        except FileNotFoundError:
+            return None
+        except ManifestError as error:  # a link, a folder or a pipe
+            return hashlib.sha256(error.problems[0].found.encode()).hexdigest()
+
+    @property
+    def _root(self) -> Root:
+        return self.root or Root(self.directory.parent)
 
 
 def unreadable(path: Path, error: ManifestError | OSError) -> ReceiptError:
@@ -110,16 +131,6 @@ def unreadable(path: Path, error: ManifestError | OSError) -> ReceiptError:
         return ReceiptError(replace(error.problems[0], remedy=remedy))
     found, expected = f"that it cannot be read ({error.strerror})", f"a receipt that user {os.geteuid()} can read"
     return ReceiptError(Problem(file=path, field="the file itself", found=found, expected=expected, remedy=remedy))
-
-
-def _digest_at(path: Path) -> str | None:
-    """Return the digest of a file that is no valid receipt; None if it is gone."""
-    try:
-        return hashlib.sha256(read_bytes(path, MAX_RECEIPT_BYTES)).hexdigest()
-    except FileNotFoundError:
-        return None
-    except ManifestError as error:  # a link, a folder or a pipe
-        return hashlib.sha256(error.problems[0].found.encode()).hexdigest()
 
 
 def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint) -> float | None:

@@ -10,18 +10,20 @@ import unicodedata
 from pathlib import Path
 
 from attnwatch.contract.documents import ManifestDocument
+from attnwatch.system.roots import Root
 
 
-def with_names_on_disk(document: ManifestDocument, folder: Path) -> ManifestDocument:
+def with_names_on_disk(document: ManifestDocument, folder: Path, root: Root | None = None) -> ManifestDocument:
     """Return a manifest with the names that its files have on disk.
 
     Args:
         document: the manifest as written.
         folder: the folder that its paths start from.
+        root: where that folder is looked up from; None for the folder itself.
 
     """
     written = (document.video, *document.attention, *document.files)
-    found = {name: name_on_disk(folder, name) for name in written if _may_differ(name)}
+    found = {name: name_on_disk(folder, name, root) for name in written if _may_differ(name)}
     if all(name == other for name, other in found.items()):
         return document
     changed = {
@@ -32,7 +34,7 @@ def with_names_on_disk(document: ManifestDocument, folder: Path) -> ManifestDocu
     return document.model_copy(update=changed)
 
 
-def name_on_disk(folder: Path, name: str) -> str:
+def name_on_disk(folder: Path, name: str, root: Root | None = None) -> str:
     """Return the path that a file has on disk below a folder; the name itself if there is none, or more than one."""
     if os.path.lexists(folder / name):
         return name
@@ -41,7 +43,7 @@ def name_on_disk(folder: Path, name: str) -> str:
         return name
     found: list[str] = []
     for part in parts:
-        entry = _entry(folder.joinpath(*found), part)
+        entry = _entry(folder.joinpath(*found), part, root or Root(folder))
         if entry is None:
             return name
         found.append(entry)
@@ -52,13 +54,14 @@ def _may_differ(name: str) -> bool:
     return "\\" in name or not name.isascii()
 
 
-def _entry(folder: Path, name: str) -> str | None:
+def _entry(folder: Path, name: str, root: Root) -> str | None:
     """Return the name of the only entry of a folder that is spelled like this; None if there is not exactly one."""
     if os.path.lexists(folder / name):
         return name
     wanted = unicodedata.normalize("NFC", name)
     try:
-        entries = os.listdir(folder)  # noqa: PTH208 - a Path per file costs more than the listing
+        with root.folder(folder) as opened:
+            entries = opened.names()
     except OSError:
         return None
     fitting = [entry for entry in entries if unicodedata.normalize("NFC", entry) == wanted]

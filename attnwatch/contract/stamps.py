@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from attnwatch.system.folders import Folder
+from attnwatch.system.roots import Root
+
 
 class Stamp(NamedTuple):
     """Size in bytes and times in nanoseconds of a file; a different stamp means that its content may have changed.
@@ -27,11 +30,22 @@ def sizes(stamps: Mapping[str, Stamp | None]) -> dict[str, int | None]:
     return {name: stamp and stamp.bytes for name, stamp in stamps.items()}
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the files in a folder, in hexadecimal digits."""
+def file_digest(path: Path, root: Root) -> str:
+    """Return the SHA-256 of a file, or of the files in a folder, in hexadecimal digits.
+
+    Args:
+        path: the file or folder.
+        root: where it is looked up from.
+
+    Raises:
+        LinkError: it is reached through a link that is not followed, or a file in the folder is one.
+        OSError: it is absent or cannot be read.
+
+    """
     if path.is_dir():
-        return _folder_digest(path)
-    with path.open("rb") as file:
+        with root.folder(path) as folder:
+            return _folder_digest(folder)
+    with root.open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -81,11 +95,13 @@ def _folder_totals(path: Path | str) -> tuple[int, int, int]:
     return size, modified, changed
 
 
-def _folder_digest(path: Path) -> str:
+def _folder_digest(folder: Folder) -> str:
     """Return the SHA-256, in hexadecimal digits, of the names and contents of the files directly in a folder."""
     total = hashlib.sha256()
-    for file in sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith(".")):
-        with file.open("rb") as opened:
+    with folder.scan() as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
+    for name in names:
+        with folder.open_file(name) as opened:
             content = hashlib.file_digest(opened, "sha256").digest()
-        total.update(os.fsencode(file.name) + b"\0" + content)
+        total.update(os.fsencode(name) + b"\0" + content)
     return total.hexdigest()

@@ -78,3 +78,4 @@ class StatusDocument(_Record):
     mean_seconds: float | None = Field(description="mean seconds to render one video; null if none was rendered")
     overflows: _Count = Field(description="number of times that the watchers of this folder lost file events")
     watchers: tuple[WatcherRecord, ...] = Field(default=(), description="the running watchers of this folder")
+    linked: tuple[str, ...] = Field(default=(), description="links to folders that are not followed")

@@ -72,14 +72,15 @@ def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collect
 
     """
     before, files, kept = place.read(), {output.file for output in made}, []
-    for output in before.outputs if before else ():
-        if output.file in files or Path(output.file).name != output.file:
-            continue
-        if output.kind not in keep:
-            with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says
-                (place.directory / output.file).unlink(missing_ok=True)
-        elif stamp_of(place.directory / output.file) is not None:
-            kept.append(output)
+    with place.open() as folder:
+        for output in before.outputs if before else ():
+            if output.file in files:
+                continue
+            if output.kind not in keep:
+                with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says
+                    folder.unlink(output.file)
+            elif stamp_of(place.directory / output.file) is not None:
+                kept.append(output)
     return tuple(kept)
 
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from attnwatch.batches.discover import find_videos
 from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.settings import Visualization
+from attnwatch.system.folders import Folder
 from attnwatch.system.locks import exclusive
+from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
@@ -24,15 +27,17 @@ class BatchScale:
     Attributes:
         batch: folder of the batch.
         batch_sha256: digest of how the batch ended.
-        directory: folder of its collection.
+        place: of a receipt in its collection.
         settings: the effective settings.
+        root: where the lookup of the batch starts.
 
     """
 
     batch: Path
     batch_sha256: str
-    directory: Path
+    place: Place
     settings: Visualization
+    root: Root
 
     @property
     def path(self) -> Path:
@@ -44,7 +49,7 @@ class BatchScale:
 
     def videos_to_measure(self) -> int:
         """Return the number of videos to read before the scale is known."""
-        return sum(1 for _ in find_videos(self.batch)) if stamp_of(self.path) is None else 0
+        return sum(1 for _ in find_videos(self.batch, self.root)) if stamp_of(self.path) is None else 0
 
     def ends(self) -> "dict[str, Scale]":
         """Return the ends of the scale by word.
@@ -58,18 +63,22 @@ class BatchScale:
 
         # A scale that is there is only read: nobody can keep it from others by holding its lock.
         is_known = stamp_of(self.path) is not None
-        with contextlib.nullcontext() if is_known else exclusive(self.directory, self.path.name):
-            self._remove_outdated()
-            return batch_scales(find_videos(self.batch), self.settings, self.path)
+        with (
+            self.place.open(create=True) as folder,
+            contextlib.nullcontext() if is_known else exclusive(folder, self.path.name),
+        ):
+            self._remove_outdated(folder)
+            videos = find_videos(self.batch, self.root)
+            return batch_scales(videos, self.settings, self.root, (folder, self.path.name))
 
     def _named(self, settings_sha256: str) -> Path:
-        return self.directory / f"{self._stem}_{settings_sha256[:16]}.json"
+        return self.place.directory / f"{self._stem}_{settings_sha256[:16]}.json"
 
     @property
     def _stem(self) -> str:
         return f"{_PREFIX}{self.batch_sha256[:16]}"
 
-    def _remove_outdated(self) -> None:
-        for path in self.directory.glob(f"{_PREFIX}*"):
-            if not path.name.startswith(self._stem):
-                path.unlink(missing_ok=True)
+    def _remove_outdated(self, folder: Folder) -> None:
+        for name in folder.names():
+            if name.startswith(_PREFIX) and not name.startswith(self._stem):
+                folder.unlink(name)

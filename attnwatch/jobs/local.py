@@ -185,8 +185,9 @@ def run_here(work: Work, results: "Connection[Any, Any]") -> None:
     work.limits.impose()
     try:
         if (home := work.home) is not None:
-            os.chdir(home)
-            work = work.seen_from(home)
+            with home.open() as folder:  # what it is reached by may be exchanged before the job begins
+                os.fchdir(folder.fileno())
+            work = work.seen_from(home.path)
         results.send(work.run())
     except OSError as error:  # the folder is gone, or the watcher does not read the result any more
         results.send(obstructed(error))

@@ -11,18 +11,20 @@ from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.names import RECEIPT_SUFFIX
+from attnwatch.contract.names import RECEIPT_SUFFIX, is_receipt
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, BusyError, ManifestError
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.system.files import move_into_place, sync, write_atomically
+from attnwatch.system.folders import Folder
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive
+from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
 
 _RECORD = "contact_sheets.json"
+_SHEET = "contact_sheet_"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class SheetJob:
     Attributes:
         batch: folder of the batch.
         directory: folder of its collection.
+        root: where the lookup of the batch starts; None for the batch itself.
+        outputs_root: where the lookup of the collection starts; None for the folder above.
         settings: of the pictures; `visualization_timeout` counts per video.
         watcher: limits of the process.
 
@@ -59,11 +63,18 @@ class SheetJob:
     directory: Path
     settings: Visualization
     watcher: Watcher
+    root: Root | None = None
+    outputs_root: Root | None = None
+
+    @property
+    def collection(self) -> "Collection":
+        """The collection of the batch."""
+        return Collection(self.directory, self.outputs_root or Root(self.directory.parent))
 
     @property
     def limits(self) -> Limits:
         """Limits of its process."""
-        seconds = self.settings.visualization_timeout * (1 + len(_collected(self.directory)))
+        seconds = self.settings.visualization_timeout * (1 + len(self.collection.rendered()))
         return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
 
     @property
@@ -77,52 +88,74 @@ class SheetJob:
     def run(self) -> SheetResult:
         """Draw the sheets in this process."""
         try:
-            with exclusive(self.directory, _RECORD):
-                return _draw(self) if is_due(self.directory) else SheetResult()
+            with self.collection.open() as folder, exclusive(folder, _RECORD):
+                return _draw(self, folder) if self.collection.is_due() else SheetResult()
         except BusyError:
             return SheetResult()  # another process is drawing them
         except (AttnwatchError, OSError, MemoryError) as error:
             return SheetResult(error=describe(error), shortage=shortage_behind(error))
 
 
-def is_due(directory: Path) -> bool:
-    """Return whether a collection has changed since its sheets were drawn."""
-    key = _key(directory)
-    return key is not None and _recorded(directory) != key
+@dataclass(frozen=True)
+class Collection:
+    """The folder that the videos of a batch are collected in.
+
+    Attributes:
+        directory: the folder.
+        root: where its lookup starts.
+
+    """
+
+    directory: Path
+    root: Root
+
+    def open(self) -> Folder:
+        """Open the folder."""
+        return self.root.folder(self.directory)
+
+    def rendered(self) -> list[ReceiptDocument]:
+        """Return the receipts of what has been collected."""
+        try:
+            with self.open() as folder:
+                names = sorted(name for name in folder.names() if is_receipt(name))
+        except OSError:
+            return []
+        places = (self._place(name.removesuffix(RECEIPT_SUFFIX)) for name in names)
+        receipts = ((place.video_id, place.read()) for place in places)
+        return [found for name, found in receipts if found and (found.video_id, found.status) == (name, "rendered")]
+
+    def is_due(self) -> bool:
+        """Return whether it has changed since its sheets were drawn."""
+        key = self.key()
+        return key is not None and self._recorded() != key
+
+    def key(self) -> str | None:
+        """Return the digest of what has been collected; None if nothing has."""
+        receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in self.rendered())
+        return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
+
+    def _place(self, video_id: str) -> Place:
+        return Place(self.directory, video_id, self.directory, root=self.root)
+
+    def _recorded(self) -> str | None:
+        try:
+            record, _ = read_document(self.directory / _RECORD, ContactSheetsDocument, root=self.root)
+        except (OSError, ManifestError):
+            return None
+        return record.collection_sha256
 
 
-def _key(directory: Path) -> str | None:
-    """Return the digest of what has been collected; None if nothing has."""
-    receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in _collected(directory))
-    return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
-
-
-def _recorded(directory: Path) -> str | None:
-    try:
-        return read_document(directory / _RECORD, ContactSheetsDocument)[0].collection_sha256
-    except (OSError, ManifestError):
-        return None
-
-
-def _collected(directory: Path) -> list[ReceiptDocument]:
-    places = (
-        Place(directory, path.name.removesuffix(RECEIPT_SUFFIX), directory)
-        for path in sorted(directory.glob(f"*{RECEIPT_SUFFIX}"))
-    )
-    receipts = (place.read() for place in places)
-    return [receipt for receipt in receipts if receipt is not None and receipt.status == "rendered"]
-
-
-def _draw(job: SheetJob) -> SheetResult:
+def _draw(job: SheetJob, folder: Folder) -> SheetResult:
     # Imported only in the job's process, so that the watcher stays small, without numpy and matplotlib.
     from attnwatch.render.scales import batch_scales  # noqa: PLC0415
     from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
 
-    key, directory = _key(job.directory), job.directory
-    collected = {receipt.video_id: receipt for receipt in _collected(directory)}
+    _remove_unfinished(folder)
+    key, root = job.collection.key(), job.root or Root(job.batch)
+    collected = {receipt.video_id: receipt for receipt in job.collection.rendered()}
     notes: list[str] = []
-    manifests = [m for m in _readable(job.batch, notes) if m.video_id in collected]
-    scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
+    manifests = [m for m in _readable(job.batch, root, notes) if m.video_id in collected]
+    scales = batch_scales([manifest.path for manifest in manifests], job.settings, root)
     words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
     files = []
     for word in words:
@@ -132,24 +165,29 @@ def _draw(job: SheetJob) -> SheetResult:
             continue
         rows = _one_per_prompt(having)
         for page, start in enumerate(range(0, len(rows), ROWS_PER_SHEET), start=1):
-            target = directory / f"contact_sheet_{word}{f'_{page}' if page > 1 else ''}.png"
-            unfinished = directory / f".{target.name}.tmp"
-            notes += write_sheet(unfinished, rows[start : start + ROWS_PER_SHEET], word, scale, job.settings)
-            move_into_place(unfinished, target)
-            files.append(target)
-    sync(directory)
-    record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(file.name for file in files))
-    write_atomically(directory / _RECORD, record.model_dump_json(indent=2).encode() + b"\n")
-    return SheetResult(tuple(files), tuple(dict.fromkeys(notes)))
+            name = f"{_SHEET}{word}{f'_{page}' if page > 1 else ''}.png"
+            with folder.writing(name) as file:
+                notes += write_sheet(file, rows[start : start + ROWS_PER_SHEET], word, scale, job.settings)
+            files.append(name)
+    record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(files))
+    folder.write(_RECORD, record.model_dump_json(indent=2).encode() + b"\n")
+    return SheetResult(tuple(job.directory / name for name in files), tuple(dict.fromkeys(notes)))
 
 
-def _readable(batch: Path, notes: list[str]) -> Iterator[Manifest]:
+def _readable(batch: Path, root: Root, notes: list[str]) -> Iterator[Manifest]:
     """Yield the manifests of a batch; note those that cannot be read."""
-    for path in find_videos(batch):
+    for path in find_videos(batch, root):
         try:
-            yield read_video(path)
+            yield read_video(path, root)
         except (AttnwatchError, OSError):
             notes.append(f"the contact sheets lack {path}, which cannot be read; `attnwatch check {path}` says why")
+
+
+def _remove_unfinished(folder: Folder) -> None:
+    """Remove the sheets of a job that was killed. The caller holds the lock."""
+    for name in folder.names():
+        if name.startswith(f".{_SHEET}") and name.endswith(".tmp"):
+            folder.unlink(name)
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:

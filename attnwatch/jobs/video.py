@@ -6,13 +6,10 @@ go along, and nothing appears at the old path.
 """
 
 import contextlib
-import glob
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
@@ -28,20 +25,26 @@ from attnwatch.contract.receipts import (
     record_content,
     success,
 )
-from attnwatch.contract.stamps import file_digest, sizes
+from attnwatch.contract.stamps import sizes
 from attnwatch.contract.validity import as_rendered, remove_outdated
 from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.jobs.batch_scale import BatchScale
 from attnwatch.jobs.faults import explained, raise_if_short, raise_if_unfinished
+from attnwatch.jobs.outputs import ExchangedError, move_all, temporary_folder
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.system.files import link_or_copy, move_into_place, sync
+from attnwatch.system.files import link_or_copy
+from attnwatch.system.folders import Folder, PathError
 from attnwatch.system.limits import Limits
-from attnwatch.system.locks import exclusive, lock_file
+from attnwatch.system.locks import exclusive
+from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
+
+_Rendering: TypeAlias = tuple[tuple[OutputRecord, ...], tuple[str, ...]]
+"""Outputs and notes."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Job:
         watcher: how often a video is tried, and the limits of a rendering.
         video_may_be_absent: render without overlays if the source video is missing.
         threads: outputs encoded at the same time.
+        root: the folder that the user named, from which the manifest is reached without links; None for its own.
         batch: folder of the batch, if this rendering is for its collection; None for the one beside the video.
         batch_sha256: digest of how the batch ended, if the colour scale is that of the whole batch; else None.
         recheck: the receipt is valid except for file times: render only if the content of a file has changed.
@@ -69,6 +73,7 @@ class Job:
     watcher: Watcher
     video_may_be_absent: bool
     threads: int = 1
+    root: Root | None = None
     batch: Path | None = None
     batch_sha256: str | None = None
     recheck: bool = False
@@ -85,16 +90,19 @@ class Job:
         """The colour scale of the whole batch; None if each video has its own."""
         if self.batch is None or self.batch_sha256 is None:
             return None
-        return BatchScale(self.batch, self.batch_sha256, self.place.directory, self.settings)
+        root = self.root or Root(self.batch)
+        return BatchScale(self.batch, self.batch_sha256, self.place, self.settings, root)
 
     @property
-    def home(self) -> Path:
+    def home(self) -> Root:
         """Folder of the video or the batch."""
-        return self.batch or home_of(self.place.manifest)
+        path = self.batch or home_of(self.place.manifest)
+        return Root(path) if self.root is None else self.root.below(path)
 
     def seen_from(self, folder: Path) -> Self:
         """Return the same job with paths relative to its home."""
-        return replace(self, place=self.place.seen_from(folder), batch=self.batch and Path())
+        root = self.root and self.root.seen_from(folder)
+        return replace(self, place=self.place.seen_from(folder), root=root, batch=self.batch and Path())
 
     def run(self) -> "Result":
         """Render in this process; see `run`."""
@@ -105,16 +113,16 @@ def run(job: Job) -> Result:
     """Render one video. Every expected error ends in a receipt, or in a result that says why to wait."""
     start = time.monotonic()
     try:
-        manifest = replace(read_video(job.place.manifest), known_as=job.place.video_id)
-        job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # older batches may lack it
-        with exclusive(job.place.directory, job.place.video_id):
+        manifest = replace(read_video(job.place.manifest, job.root), known_as=job.place.video_id)
+        # Older batches may lack the folder above.
+        with job.place.open(create=True, parents=True) as folder, exclusive(folder, job.place.video_id):
             if job.place.look().sha256 != job.seen.sha256:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
                 with contextlib.suppress(OSError):  # the old receipt is still valid
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
-            receipt = _attempt(job, manifest, start)
+            receipt = _attempt(job, manifest, folder, start)
             # A choice of words that this video does not have must not replace what was rendered before.
             if job.seen.receipt is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
@@ -129,13 +137,13 @@ def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> Receipt
     Files that were removed since stay in the receipt as they were, because they may come back.
     """
     stamps = manifest.stamps()
-    digests = {name: file_digest(manifest.folder / name) for name, stamp in stamps.items() if stamp is not None}
+    digests = {name: manifest.digest(name) for name, stamp in stamps.items() if stamp is not None}
     if seen is None or not is_same_content(seen, digests):
         return None
     return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 
 
-def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
+def _attempt(job: Job, manifest: Manifest, folder: Folder, start: float) -> ReceiptDocument:
     stamps = manifest.stamps()
     fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
     digests: dict[str, str] = {}
@@ -143,8 +151,9 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
         scales = scale.ends() if (scale := job.batch_scale) else None
         digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
         content = record_content(stamps, digests)
-        outputs, notes = _linked(job, manifest, fingerprint, content) or _render(job, manifest, scales)
-    except (BusyError, NotReadyError):
+        rendering = _linked(job, manifest, folder, fingerprint, content) or _render(job, manifest, folder, scales)
+        outputs, notes = _with_what_stays(job, manifest, rendering)
+    except (BusyError, NotReadyError, ExchangedError):
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
         raise_if_short(error, job.place.directory, job.watcher.min_free_space)
@@ -156,54 +165,47 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
 
 
-def _render(
-    job: Job, manifest: Manifest, scales: "dict[str, Scale] | None"
-) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+def _render(job: Job, manifest: Manifest, folder: Folder, scales: "dict[str, Scale] | None") -> _Rendering:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
-    directory = job.place.directory
-    with _temporary_directory(job.place) as temporary:
+    with temporary_folder(job.place, folder) as temporary:
         rendering = render_outputs(
-            manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
+            manifest, job.settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
         )
         records = tuple(_record(output) for output in rendering.outputs)
-        for output in rendering.outputs:
-            move_into_place(output.path, directory / output.file)
-        sync(directory)
-    if job.tokens is not None:  # the outputs of other words stay as they are
-        return records, rendering.notes
-    return _with_what_stays(job, manifest, records, rendering.notes)
+        move_all(job.place, {output.path.name: output.file for output in rendering.outputs}, temporary, folder)
+    return records, rendering.notes
 
 
 def _linked(
-    job: Job, manifest: Manifest, fingerprint: Fingerprint, content: Content
-) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
+    job: Job, manifest: Manifest, folder: Folder, fingerprint: Fingerprint, content: Content
+) -> _Rendering | None:
     """Link the outputs beside the video into the collection if they are the same; None if they are not."""
     if job.batch is None:
         return None
-    beside = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    beside = Place(manifest.path, manifest.video_id, manifest.output_directory, root=manifest.outputs_root)
     receipt = beside.read()
     if receipt is None or receipt.status != "rendered":
         return None
     if not as_rendered(fingerprint, receipt, beside).matches(receipt) or not content.items() <= receipt.content.items():
         return None
-    with _temporary_directory(job.place) as temporary:
+    with temporary_folder(job.place, folder) as temporary:
         try:
-            for output in receipt.outputs:
-                link_or_copy(beside.directory / output.file, temporary / output.file)
-        except FileNotFoundError:
+            with beside.open() as source:
+                for output in receipt.outputs:
+                    link_or_copy(output.file, source, temporary)
+        except (FileNotFoundError, PathError):
             return None
-        for output in receipt.outputs:
-            move_into_place(temporary / output.file, job.place.directory / output.file)
-        sync(job.place.directory)
-    return _with_what_stays(job, manifest, receipt.outputs, receipt.notes)
+        move_all(job.place, {output.file: output.file for output in receipt.outputs}, temporary, folder)
+    return receipt.outputs, receipt.notes
 
 
-def _with_what_stays(
-    job: Job, manifest: Manifest, records: tuple[OutputRecord, ...], notes: tuple[str, ...]
-) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+def _with_what_stays(job: Job, manifest: Manifest, rendering: _Rendering) -> _Rendering:
     """Remove outdated outputs, but keep overlays that cannot be made again because the source video is missing."""
+    records, notes = rendering
+    if job.tokens is not None:  # the outputs of other words stay as they are
+        return rendering
     absent = not manifest.video.exists()
     keep = {kind for kind in OutputKind if absent and kind.needs_source and kind.is_requested(job.settings)}
     kept = remove_outdated(job.place, records, keep=keep)
@@ -218,39 +220,3 @@ def _record(output: "Output") -> OutputRecord:
         bytes=output.path.stat().st_size,
         scale=(output.scale.low, output.scale.high),
     )
-
-
-@contextlib.contextmanager
-def _temporary_directory(place: Place) -> Iterator[Path]:
-    """Create the directory for unfinished outputs, without what a killed job may have left in it."""
-    path = _temporary(place)
-    _remove_unfinished(place)
-    path.mkdir()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def remove_leftovers(place: Place, patience: float = 0.0) -> None:
-    """Remove what a killed job of this video left behind, unless another process is rendering it.
-
-    Args:
-        place: of the video's receipt.
-        patience: seconds to wait for a job that was killed just now to release its lock.
-
-    """
-    if _temporary(place).exists() or lock_file(place.directory, place.video_id).exists():
-        with contextlib.suppress(BusyError, OSError), exclusive(place.directory, place.video_id, patience):
-            _remove_unfinished(place)
-
-
-def _remove_unfinished(place: Place) -> None:
-    """Remove unfinished outputs, and receipts whose writer was killed. The caller holds the video's lock."""
-    shutil.rmtree(_temporary(place), ignore_errors=True)
-    for receipt in place.directory.glob(f".{glob.escape(place.path.name)}.*.tmp"):
-        receipt.unlink(missing_ok=True)
-
-
-def _temporary(place: Place) -> Path:
-    return place.directory / f".{place.video_id}.tmp"

@@ -8,6 +8,7 @@ from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.receipts import describe
 from attnwatch.errors import BusyError
 from attnwatch.system.limits import Limits
+from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
 
 
@@ -19,7 +20,7 @@ class Work(Protocol):
         """Resources that the job may use."""
 
     @property
-    def home(self) -> Path | None:
+    def home(self) -> Root | None:
         """Folder to run in, so that a batch may be renamed meanwhile; None for no particular one."""
 
     def seen_from(self, folder: Path) -> Self:

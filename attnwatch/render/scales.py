@@ -8,33 +8,40 @@ from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.errors import AttnwatchError
 from attnwatch.render.maps import Scale, ends
 from attnwatch.settings import Visualization
-from attnwatch.system.files import write_atomically
+from attnwatch.system.folders import Folder
+from attnwatch.system.roots import Root
 from attnwatch.tensors.reader import Part
 
+_MOST_BYTES = 2**20  # twice the size for as many words as a video may have
 
-def batch_scales(manifests: Iterable[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
+
+def batch_scales(
+    manifests: Iterable[Path], settings: Visualization, root: Root, cache: tuple[Folder, str] | None = None
+) -> dict[str, Scale]:
     """Return, for each word, the lowest lower end and the highest upper end over all videos.
 
     Args:
         manifests: manifests of the batch; unreadable ones are skipped here and fail in their own rendering.
         settings: `clip`, `vmin` and `vmax` and the selected steps, layers and heads apply.
-        cache: a file to keep the result in; None for no cache.
+        root: where the manifests are looked up from.
+        cache: folder and name of a file to keep the result in; None for no cache.
 
     """
     known = _read(cache) if cache is not None else None
-    found = _measure(manifests, settings) if known is None else known
+    found = _measure(manifests, settings, root) if known is None else known
     if known is None and cache is not None:
         text = json.dumps({slug: [scale.low, scale.high] for slug, scale in found.items()}, sort_keys=True)
-        write_atomically(cache, text.encode())
+        folder, name = cache
+        folder.write(name, text.encode())
     return found
 
 
-def _measure(manifests: Iterable[Path], settings: Visualization) -> dict[str, Scale]:
+def _measure(manifests: Iterable[Path], settings: Visualization, root: Root) -> dict[str, Scale]:
     scales: dict[str, Scale] = {}
     part = Part(settings.steps, settings.layers, settings.heads)
     for path in manifests:
         try:
-            with open_attention(read_video(path)) as reader:
+            with open_attention(read_video(path, root)) as reader:
                 measured = {slug: ends(word.frames(part), settings) for slug, word in reader.words.items()}
         except (AttnwatchError, OSError):
             continue
@@ -44,8 +51,10 @@ def _measure(manifests: Iterable[Path], settings: Visualization) -> dict[str, Sc
     return scales
 
 
-def _read(cache: Path) -> dict[str, Scale] | None:
+def _read(cache: tuple[Folder, str]) -> dict[str, Scale] | None:
+    folder, name = cache
     try:
-        return {slug: Scale(low, high) for slug, (low, high) in json.loads(cache.read_bytes()).items()}
+        with folder.open_file(name) as file:
+            return {slug: Scale(low, high) for slug, (low, high) in json.loads(file.read(_MOST_BYTES)).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -60,14 +60,14 @@ class _Gap:
 
 
 def write_sheet(
-    path: Path, manifests: Sequence[Manifest], slug: str, scale: Scale, settings: Visualization
+    file: BinaryIO, manifests: Sequence[Manifest], slug: str, scale: Scale, settings: Visualization
 ) -> list[str]:
     """Draw one row per video: the map of a word over the video's frames at six moments.
 
     A video whose files were removed, or cannot be read, is a labelled gap.
 
     Args:
-        path: the PNG file to write.
+        file: the PNG file, open for writing.
         manifests: manifests of the videos that have the word, one per prompt, at most `ROWS_PER_SHEET`.
         slug: slug of the word.
         scale: attention at the ends of the colormap.
@@ -104,7 +104,7 @@ def write_sheet(
     drawn.ax.tick_params(labelsize=_SMALL)
     drawn.ax.set_title("attention\nprobability", fontsize=_SMALL, loc="left")
     with missing_glyphs_allowed():
-        FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
+        FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
     return _notes(rows, slug)
 
 

@@ -19,7 +19,8 @@ from typing import Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from attnwatch.system.files import read_regular, write_atomically
+from attnwatch.system.folders import Folder
+from attnwatch.system.roots import Root
 
 FOLDER = ".attnwatch"
 HEARTBEAT = 10.0  # seconds between updates while nothing changes
@@ -143,19 +144,17 @@ class Publisher:
         self._written = replace(activity, running=list(activity.running))
         data = _as_json(activity)
         for root in self._roots:
-            with contextlib.suppress(OSError):
-                if (root / FOLDER).is_symlink():
-                    continue
-                (root / FOLDER).mkdir(exist_ok=True)
-                write_atomically(_path(root, activity), data, durable=False)
+            with contextlib.suppress(OSError), Root(root).folder(root / FOLDER, create=True) as folder:
+                folder.write(_name(activity), data, durable=False)
 
     def withdraw(self) -> None:
         """Remove the files."""
         for root in self._roots:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), Folder.open(root) as opened:
                 if self._written is not None:
-                    _path(root, self._written).unlink(missing_ok=True)
-                (root / FOLDER).rmdir()  # fails while other watchers keep files here
+                    with opened.folder(FOLDER) as folder:
+                        folder.unlink(_name(self._written))
+                opened.remove(FOLDER)  # not while other watchers keep files there
 
 
 def _as_json(activity: Activity) -> bytes:
@@ -173,48 +172,48 @@ def read_activities(root: Path, *, trusted: bool = False) -> Iterator[Activity]:
         trusted: only those that the owner of the folder, this user or root has written: others could make them up.
 
     """
-    owners = {os.geteuid(), 0, *filter(None, [_owner(root)])}
-    files = (path for path in _files(root) if not trusted or _owner(path) in owners)
-    for path in itertools.islice(files, _MOST_READ):
-        activity = _read(path)
-        if activity is not None and not activity.gone:
-            yield activity
+    with contextlib.suppress(OSError), Folder.open(root) as opened, opened.folder(FOLDER) as folder:
+        owners = {os.geteuid(), 0, opened.stat(".").st_uid}
+        files = (name for name in _files(folder) if not trusted or _owner(folder, name) in owners)
+        for name in itertools.islice(files, _MOST_READ):
+            activity = _read(folder, name)
+            if activity is not None and not activity.gone:
+                yield activity
 
 
 def _remove_stale(root: Path) -> None:
     """Remove the files of watchers that were killed."""
-    for path in _files(root):
-        activity = _read(path)
-        with contextlib.suppress(OSError):
-            if activity.gone if activity else time.time() - path.stat().st_mtime > _STALE_AFTER:
-                path.unlink()
+    with contextlib.suppress(OSError), Root(root).folder(root / FOLDER) as folder:
+        for name in _files(folder):
+            activity = _read(folder, name)
+            with contextlib.suppress(OSError):
+                if activity.gone if activity else time.time() - folder.stat(name).st_mtime > _STALE_AFTER:
+                    folder.unlink(name)
 
 
-def _files(root: Path) -> list[Path]:
-    """Return the files that watchers have written, including unfinished ones; links are not followed."""
-    folder = root / FOLDER
-    if folder.is_symlink():
-        return []
-    return sorted(path for path in folder.glob("*") if _NAME.fullmatch(path.name))
+def _files(folder: Folder) -> list[str]:
+    """Return the names of the files that watchers have written, including unfinished ones."""
+    return sorted(name for name in folder.names() if _NAME.fullmatch(name))
 
 
-def _read(path: Path) -> Activity | None:
+def _read(folder: Folder, name: str) -> Activity | None:
     try:
-        return _ADAPTER.validate_json(read_regular(path, _MOST_BYTES) or b"")
+        with folder.open_file(name) as file:
+            return _ADAPTER.validate_json(file.read(_MOST_BYTES))
     except (OSError, ValidationError):
         return None
 
 
-def _owner(path: Path) -> int | None:
+def _owner(folder: Folder, name: str) -> int | None:
     try:
-        return path.lstat().st_uid
+        return folder.stat(name).st_uid
     except OSError:
         return None
 
 
-def _path(root: Path, activity: Activity) -> Path:
+def _name(activity: Activity) -> str:
     host = activity.host.replace("/", "_")
-    return root / FOLDER / f"{host}.{activity.pid}.json"
+    return f"{host}.{activity.pid}.json"
 
 
 def _age(activity: Activity) -> float:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attnwatch.report.activity import Activity
-from attnwatch.system.files import write_atomically
+from attnwatch.system.files import write_file
 
 _Sample = tuple[Mapping[str, str], float]
 
@@ -20,7 +20,7 @@ def write_metrics(path: Path, activity: Activity) -> None:
         OSError: the file cannot be written.
 
     """
-    write_atomically(path, metrics(activity).encode(), durable=False)
+    write_file(path, metrics(activity).encode(), durable=False)
 
 
 def metrics(activity: Activity) -> str:

@@ -11,22 +11,25 @@ from attnwatch.contract.receipts import Place
 from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
 from attnwatch.report.activity import FOLDER, Activity, read_activities
 from attnwatch.report.survey import Rendering, survey
+from attnwatch.system.folders import Links
 
 _NO_REASON = "no reason is recorded"
 _HOUR = timedelta(hours=1)
 
 
-def status(root: Path, out: Path | None = None) -> StatusDocument:
+def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> StatusDocument:
     """Return the status of a folder, from its manifests, receipts, locks and activity files. Writes nothing.
 
     Args:
         root: the folder.
         out: folder of outputs and receipts; None if they are beside the videos.
+        links: which links are followed below the folder.
 
     """
+    linked: list[Path] = []
     watchers = list(_watchers(root if out is None else out))
     stock = _Stock(watchers)
-    for rendering in survey(root, out):
+    for rendering in survey(root, out, links, linked):
         stock.take(rendering)
     return StatusDocument(
         root=printable(str(root)),
@@ -39,6 +42,7 @@ def status(root: Path, out: Path | None = None) -> StatusDocument:
         mean_seconds=round(stock.seconds / stock.rendered, 3) if stock.rendered else None,
         overflows=sum(watcher.overflows for watcher in watchers),
         watchers=tuple(map(_watcher, watchers)),
+        linked=tuple(printable(str(path)) for path in linked),
     )
 
 

@@ -4,6 +4,7 @@ It reads neither the configuration nor tensors, so unlike a watcher it does not 
 was replaced by another of the same size.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from attnwatch.batches.discover import Folder, older_videos, walk
@@ -19,17 +21,19 @@ from attnwatch.batches.targets import outputs_at
 from attnwatch.batches.videos import outputs_of, read_video
 from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptHead
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_manifest
-from attnwatch.contract.names import default_video_id, is_receipt, printable
+from attnwatch.contract.fields import Identifier
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.names import OUTPUT_DIRECTORY, RECEIPT_SUFFIX, default_video_id, is_receipt, printable
 from attnwatch.contract.reading import MAX_RECEIPT_BYTES, read_bytes, read_document
 from attnwatch.contract.receipts import Place, describe, unreadable
 from attnwatch.contract.validity import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError
+from attnwatch.system.folders import Links
 from attnwatch.system.locks import lock_file, locked_inodes
+from attnwatch.system.roots import Root
 
 State = Literal["rendered", "skipped", "running", "waiting", "failed"]
-_Places = Callable[[Path], Path]  # from the usual folder of outputs beside a video to the actual one
-
+_IDENTIFIER = TypeAdapter[str](Identifier)
 _LOCK = ".lock"
 _LEVELS = 2  # <batch>/videos/<prompt>: levels between a video's folder and that of its batch
 
@@ -54,34 +58,52 @@ class Rendering:
     problem: str | None = None
 
 
-def survey(root: Path, out: Path | None = None) -> Iterator[Rendering]:
+def survey(
+    root: Path, out: Path | None = None, links: Links = Links.NONE, linked: list[Path] | None = None
+) -> Iterator[Rendering]:
     """Yield a rendering for every finished video below a path, then those with receipts in collections of batches.
 
     Args:
         root: the folder.
         out: folder of outputs and receipts, if the watcher was given one; None if they are beside the videos.
+        links: which links are followed below the root.
+        linked: takes the links to folders that are not followed.
 
     """
-    places = partial(outputs_at, roots=(root,), out=out)
+    tree = _Tree(Root(root, links), Root(out or root, links), partial(outputs_at, roots=(root,), out=out))
     locked = locked_inodes()
     batches: dict[Path, None] = {}
-    for folder in walk(root):
+    for folder in walk(root, start=tree.root):
+        if linked is not None:
+            linked += (Path(folder.path, name) for name in folder.linked)
         if folder.files:
             batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
-            yield from _with_manifests(folder, places, locked)
+            yield from _with_manifests(folder, tree, locked)
         for tensors in older_videos(folder):
             batches[Path(folder.path)] = None
-            yield _older(tensors, places, locked)
+            yield _older(tensors, tree, locked)
     for batch in batches:
         if batch.is_relative_to(root):
-            yield from _collected(batch, places, locked)
+            yield from _collected(batch, tree, locked)
 
 
-def _with_manifests(folder: Folder, places: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(places(Path(folder.path) / OUTPUT_DIRECTORY), locked)
+@dataclass(frozen=True)
+class _Tree:
+    """Where lookups of videos and of outputs start, and where the outputs beside a video are."""
+
+    root: Root
+    outputs: Root
+    places: Callable[[Path], Path]
+
+    def place(self, manifest: Path, video_id: str, directory: Path) -> Place:
+        return Place(manifest, video_id, directory, root=self.outputs)
+
+
+def _with_manifests(folder: Folder, tree: _Tree, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(tree, Path(folder.path), locked)
     by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
     for name in folder.files:
-        yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs)
+        yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs, tree)
 
 
 @dataclass(frozen=True)
@@ -94,31 +116,27 @@ class _Outputs:
     running: frozenset[str]
 
     @classmethod
-    def read(cls, directory: Path, locked: frozenset[int]) -> "_Outputs":
-        receipts, problems, running = [], {}, set()
-        try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    if is_receipt(entry.name) and not entry.name.startswith("."):
-                        found = _receipt(directory / entry.name)
-                        if isinstance(found, str):
-                            problems[entry.name] = found
-                        elif found is not None:
-                            receipts.append(found)
-                    elif entry.name.endswith(_LOCK) and entry.inode() in locked:
-                        running.add(entry.name[1 : -len(_LOCK)])
-        except OSError:
-            pass
-        return cls(directory, tuple(receipts), problems, frozenset(running))
+    def read(cls, tree: _Tree, home: Path, locked: frozenset[int]) -> "_Outputs":
+        directory, named, running = tree.places(home / OUTPUT_DIRECTORY), [], set()
+        with contextlib.suppress(OSError), tree.outputs.folder(directory) as folder, folder.scan() as entries:
+            for entry in entries:
+                if is_receipt(entry.name) and not entry.name.startswith("."):
+                    named.append(entry.name)
+                elif entry.name.endswith(_LOCK) and entry.inode() in locked:
+                    running.add(entry.name[1 : -len(_LOCK)])
+        read = {name: _receipt(tree.place(home, name.removesuffix(RECEIPT_SUFFIX), directory)) for name in named}
+        receipts = tuple(found for found in read.values() if isinstance(found, ReceiptHead))
+        problems = {name: found for name, found in read.items() if isinstance(found, str)}
+        return cls(directory, receipts, problems, frozenset(running))
 
 
-def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> Rendering:
+def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs, tree: _Tree) -> Rendering:
     try:
-        data = read_bytes(manifest)
+        data = read_bytes(manifest, root=tree.root)
     except (ManifestError, OSError):
         data = b""
     video_id, wanted = _declared(data) if receipt is None else (receipt.video_id, True)
-    place = Place(manifest, video_id or default_video_id(manifest), outputs.directory)
+    place = tree.place(manifest, video_id or default_video_id(manifest), outputs.directory)
     problem = None if receipt is not None else outputs.problems.get(place.path.name)
     state: State = "failed" if problem else "waiting" if wanted else "skipped"
     if receipt is not None and _holds(receipt, place, data):
@@ -126,21 +144,21 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
     return Rendering(place, "running" if place.video_id in outputs.running else state, receipt, problem=problem)
 
 
-def _older(tensors: Path, places: _Places, locked: frozenset[int]) -> Rendering:
+def _older(tensors: Path, tree: _Tree, locked: frozenset[int]) -> Rendering:
     """Return the state of a video of an older batch, which has no manifest, from its receipt."""
     video_id, usual = outputs_of(tensors)
-    place = Place(tensors, video_id, places(usual))
-    found = _receipt(place.path)
+    place = tree.place(tensors, video_id, tree.places(usual))
+    found = _receipt(place)
     receipt, problem = (None, found) if isinstance(found, str) else (found, None)
     state: State = "failed" if problem else "waiting"
-    if receipt is not None and _older_holds(receipt, place):
+    if receipt is not None and _older_holds(receipt, place, tree):
         state = receipt.status
     return Rendering(place, "running" if _is_locked(place, locked) else state, receipt, problem=problem)
 
 
-def _older_holds(receipt: ReceiptHead, place: Place) -> bool:
+def _older_holds(receipt: ReceiptHead, place: Place, tree: _Tree) -> bool:
     try:
-        manifest = read_video(place.manifest)
+        manifest = read_video(place.manifest, tree.root)
     except (AttnwatchError, OSError):
         return receipt.status == "failed"
     return receipt.manifest_sha256 == manifest.sha256 and is_made_of(receipt, manifest.inputs(), place)
@@ -148,26 +166,29 @@ def _older_holds(receipt: ReceiptHead, place: Place) -> bool:
 
 def _is_locked(place: Place, locked: frozenset[int]) -> bool:
     try:
-        return lock_file(place.directory, place.video_id).stat().st_ino in locked
+        with place.open() as folder:
+            return folder.stat(lock_file(place.video_id)).st_ino in locked
     except OSError:
         return False
 
 
-def _collected(batch: Path, places: _Places, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(places(batch / OUTPUT_DIRECTORY), locked)
+def _collected(batch: Path, tree: _Tree, locked: frozenset[int]) -> Iterator[Rendering]:
+    outputs = _Outputs.read(tree, batch, locked)
     for receipt in outputs.receipts:
         state: State = "running" if receipt.video_id in outputs.running else receipt.status
-        yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)
+        place = tree.place(batch / receipt.manifest, receipt.video_id, outputs.directory)
+        yield Rendering(place, state, receipt, batch)
 
 
-def _receipt(path: Path) -> ReceiptHead | str | None:
-    """Return a receipt, or why it cannot be read; None if there is none."""
+def _receipt(place: Place) -> ReceiptHead | str | None:
+    """Return a receipt, or why it cannot be read; None if there is none for the video that its name says."""
     try:
-        return read_document(path, ReceiptHead, MAX_RECEIPT_BYTES)[0]
+        receipt, _ = read_document(place.path, ReceiptHead, MAX_RECEIPT_BYTES, root=place.root)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ManifestError, OSError) as error:
-        return describe(unreadable(path, error))
+        return describe(unreadable(place.path, error))
+    return receipt if receipt.video_id == place.video_id else None
 
 
 def _declared(data: bytes) -> tuple[str | None, bool]:
@@ -177,8 +198,11 @@ def _declared(data: bytes) -> tuple[str | None, bool]:
         wanted = document.get("visualization", {}).get("auto_generate_per_video", True)
     except (ValueError, AttributeError):
         return None, True
-    video_id = document.get("video_id")
-    return video_id if isinstance(video_id, str) else None, wanted is not False
+    try:
+        video_id = _IDENTIFIER.validate_python(document.get("video_id"))
+    except ValidationError:
+        video_id = None
+    return video_id, wanted is not False
 
 
 def _holds(receipt: ReceiptHead, place: Place, data: bytes) -> bool:

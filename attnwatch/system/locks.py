@@ -1,46 +1,107 @@
 """File locks between processes; the kernel releases them when a process dies, so they are never stale."""
 
 import contextlib
+import errno
+import fcntl
+import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from attnwatch.errors import BusyError
+from attnwatch.system.abilities import has_no_locks
+from attnwatch.system.folders import Folder, Identity
+from attnwatch.system.lookups import require_regular
+
+_FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_BETWEEN_LOOKS = 0.05  # seconds
+_MOST_REMOVED = 10  # times that a lock may vanish before it counts as held
+_HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})  # EACCES on some network file systems
 
 
 @contextlib.contextmanager
-def exclusive(directory: Path, name: str, patience: float = 0.0) -> Iterator[None]:
-    """Hold the lock of this name in a folder of outputs, which is created if necessary.
+def exclusive(folder: Folder, name: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock of this name in a folder of outputs.
 
     Args:
-        directory: folder of outputs.
+        folder: folder of outputs.
         name: name of the lock, usually a video's identifier.
         patience: seconds to wait for another process that holds the lock.
 
     Raises:
         BusyError: another process still holds the lock.
+        OSError: the lock cannot be created or taken.
 
     """
-    directory.mkdir(exist_ok=True)
-    path = lock_file(directory, name)
-    lock = FileLock(path, timeout=patience)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError(f"{name}: another process is rendering it") from None
+    file = lock_file(name)
+    descriptor = _acquire(folder, file, time.monotonic() + patience)
+    if descriptor is None:
+        raise BusyError(f"{name}: another process is rendering it")
     try:
         yield
     finally:
-        # Removed while it is held: a process that opened it meanwhile finds the inode unlinked, and tries again.
-        path.unlink(missing_ok=True)
-        lock.release()
+        # Removed while it is held: a process that opened it meanwhile finds it gone, and tries again.
+        with contextlib.suppress(OSError):
+            folder.unlink(file)
+        os.close(descriptor)
 
 
-def lock_file(directory: Path, name: str) -> Path:
-    """Return the path of a lock file."""
-    return directory / f".{name}.lock"
+def lock_file(name: str) -> str:
+    """Return the name of a lock's file."""
+    return f".{name}.lock"
+
+
+def _acquire(folder: Folder, file: str, until: float) -> int | None:
+    """Return the descriptor that holds a lock; None if another process held it until then."""
+    removed = 0
+    while True:
+        with contextlib.ExitStack() as stack:
+            descriptor = _open(folder, file)
+            stack.callback(os.close, descriptor)
+            is_free = _lock(descriptor)
+            if is_free and _is_at(folder, file, descriptor):
+                stack.pop_all()
+                return descriptor
+        # Free, but gone: its holder has just removed it.
+        removed += is_free
+        if not is_free or removed > _MOST_REMOVED:
+            if time.monotonic() >= until:
+                return None
+            time.sleep(_BETWEEN_LOOKS)
+
+
+def _open(folder: Folder, file: str) -> int:
+    with folder.at(file):
+        try:
+            descriptor = os.open(file, _FLAGS | os.O_RDWR | os.O_CREAT, 0o666, dir_fd=folder.fileno())
+        except PermissionError:  # it is another user's; to read it suffices for a lock on a local file system
+            descriptor = os.open(file, _FLAGS | os.O_RDONLY, dir_fd=folder.fileno())
+        try:
+            require_regular(os.fstat(descriptor), str(folder.path / file))
+        except OSError:
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    """Return whether the lock could be taken; on a file system without locks, there is nothing to take."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        if not has_no_locks(error):
+            raise
+    return True
+
+
+def _is_at(folder: Folder, file: str, descriptor: int) -> bool:
+    try:
+        return Identity.of(folder.stat(file)) == Identity.of(os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def locked_inodes() -> frozenset[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from attnwatch.batches.targets import Target
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
 from attnwatch.jobs.engine import Engine, Finished
-from attnwatch.jobs.sheets import SheetJob, SheetResult, is_due
+from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.settings import Watcher
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.ledger import Ledger
@@ -73,11 +73,10 @@ class ContactSheets:
                 return
             if self._pauses.blocking_disk(_target(batch), [*busy, *self.busy]) is not None:
                 continue
-            directory, due = self._options.collection_of(batch), False
-            with self._supervisor.about(directory):
-                due = is_due(directory)
+            job, due = self._job(batch, settings), False
+            with self._supervisor.about(job.directory):
+                due = job.collection.is_due()
             if due:
-                job = SheetJob(batch, directory, self._ledger.collections[batch], settings)
                 try:
                     self._engine.start(job)
                 except OSError as error:
@@ -85,6 +84,11 @@ class ContactSheets:
                     return
                 self._drawing.add(batch)
             self._unchecked.discard(batch)
+
+    def _job(self, batch: Path, settings: Watcher) -> SheetJob:
+        directory = self._options.collection_of(batch)
+        roots = self._options.root_of(batch), self._options.outputs_root(directory)
+        return SheetJob(batch, directory, self._ledger.collections[batch], settings, *roots)
 
     def take(self, batch: Path, ended: Finished, *, stopping: bool) -> Target | None:
         """Take a job that has ended.

@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from types import FrameType
 
+from attnwatch.batches.discover import not_followed
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.names import is_receipt
@@ -70,7 +71,7 @@ class Daemon:
         self._engine = engine
         self._report = report
         self._reload = reload
-        self._scanner = Scanner(options.roots, collect=options.collect)
+        self._scanner = Scanner(options.roots, collect=options.collect, links=options.links)
         self._dispatcher = Dispatcher(settings, options, engine, report)
         self._hints = Hints()
         self._signal: Signals | None = None
@@ -145,6 +146,8 @@ class Daemon:
             self._report.hello(
                 videos, self._dispatcher.ledger.decisions.videos, self._settings.watcher.workers, once=once
             )
+        if self._scanner.linked:
+            self._dispatcher.ledger.warn(not_followed(self._scanner.linked))
         self._dispatcher.ledger.prune(self._scanner.found)
         if not once:
             if watcher is not None and watcher.failures:

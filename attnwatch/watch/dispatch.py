@@ -11,8 +11,9 @@ from attnwatch.contract.backoff import Backoff
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.errors import JobError
 from attnwatch.jobs.engine import Engine, Finished
+from attnwatch.jobs.outputs import remove_leftovers
 from attnwatch.jobs.sheets import SheetJob
-from attnwatch.jobs.video import Job, remove_leftovers
+from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
 from attnwatch.system.shortage import Shortage, lack_of_space

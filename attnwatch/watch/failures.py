@@ -24,7 +24,7 @@ def record_crash(task: Task, seconds: float, error: JobError, limits: Watcher) -
     """
     content = record_content(task.basis.stamps, {})
     try:
-        with exclusive(task.place.directory, task.place.video_id):
+        with task.place.open(create=True) as folder, exclusive(folder, task.place.video_id):
             stored = task.place.look()
             if stored.sha256 != task.stored.sha256:  # written by the job just before it ended, or by another one
                 return Result(stored.receipt, None if stored.receipt else f"{task.place.path} was replaced or removed")

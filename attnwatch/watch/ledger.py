@@ -101,7 +101,7 @@ class Ledger:
         recorded = self.decisions.was_rendered(target, fingerprint, stamps)
         with contextlib.suppress(OSError):  # read-only or full: the log has the warning
             if self._options.out is not None:
-                place.directory.mkdir(parents=True, exist_ok=True)
+                place.open(create=True, parents=True).close()
             record_refusal(place, decision.problem, self._settings.watcher, recorded=recorded)
         self.decisions.note_rendered(target, fingerprint, stamps)
         self.decisions.own(place.path, Target(target.manifest))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 from attnwatch.batches.targets import (
@@ -12,8 +13,10 @@ from attnwatch.batches.targets import (
     require_own_names,
     retry_command,
 )
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY
+from attnwatch.contract.names import OUTPUT_DIRECTORY
 from attnwatch.contract.stamps import Stamp
+from attnwatch.system.folders import Links
+from attnwatch.system.roots import Root
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Options:
         since: only videos finished at or after this time (seconds since 1970); None for all.
         batch: only videos of batches whose folder name matches this shell pattern; None for all.
         oldest_first: start with the video that was finished first instead of last.
+        follow_links: follow links below the roots, to folders and to files.
         out: folder for all outputs and receipts, in the same structure as below the roots; None: below the roots.
         config: the configuration file; None if there is none.
 
@@ -47,6 +51,7 @@ class Options:
     since: float | None = None
     batch: str | None = None
     oldest_first: bool = False
+    follow_links: bool = False
     out: Path | None = None
     config: Path | None = None
 
@@ -54,6 +59,25 @@ class Options:
         """Refuse roots that would share a folder below `out`."""
         if self.out is not None:
             require_own_names(self.roots)
+
+    @property
+    def links(self) -> Links:
+        """Which links are followed below the roots."""
+        return Links.ALL if self.follow_links else Links.NONE
+
+    def root_of(self, path: Path) -> Root:
+        """Return the root that a path is below, as the folder where its lookup starts; else the path's own folder."""
+        text = f"{path}/"  # several times as fast as with the methods of paths; a scan calls this for every video
+        known = (root for root in self._homes if text.startswith(f"{str(root.path).rstrip('/')}/"))
+        return next(known, None) or Root(path.parent, self.links)
+
+    @cached_property
+    def _homes(self) -> tuple[Root, ...]:
+        return tuple(Root(home_of_root(root), self.links) for root in self.roots)
+
+    def outputs_root(self, directory: Path) -> Root:
+        """Return where the lookup of a folder of outputs starts."""
+        return self.root_of(directory) if self.out is None else Root(self.out, self.links)
 
     def outputs_at(self, directory: Path) -> Path:
         """Return where the outputs go that would go to a folder; see `attnwatch.batches.targets.outputs_at`."""
@@ -66,7 +90,8 @@ class Options:
     def retry_command(self, target: Target) -> str:
         """Return the command that renders a target again, with its outputs in the same place, even one given up."""
         home = home_of_root(target.batch or target.manifest)
-        return retry_command(target, None if self.out is None else self.outputs_at(home), self.config)
+        out = None if self.out is None else self.outputs_at(home)
+        return retry_command(target, out, self.config, follow_links=self.follow_links)
 
     def take(self, target: Target, finished: Stamp | None) -> bool:
         """Return whether a target was asked for, by its path and by when it was finished."""

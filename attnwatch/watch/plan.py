@@ -11,7 +11,8 @@ from attnwatch.config import Settings
 from attnwatch.contract.attempts import failures_at
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import OUTPUT_DIRECTORY
 from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due, unreadable
 from attnwatch.contract.stamps import sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, own_output, removed_tensors
@@ -63,7 +64,7 @@ class Planner:
         if not stands_for_video(target.manifest) or not self._options.take(target, seen[0]):
             return Settled()
         try:
-            manifest = read_video(target.manifest)
+            manifest = read_video(target.manifest, self._options.root_of(target.manifest))
             asked, notes = self._settings.for_batch(manifest.document.visualization, target.manifest)
             stamps = manifest.stamps()
         except FileNotFoundError:
@@ -79,7 +80,7 @@ class Planner:
     def _refusal_place(self, target: Target) -> Place:
         """Return the place of the receipt of a video that cannot be read."""
         video_id, directory = outputs_of(target.manifest)
-        return Place(target.manifest, video_id, self._options.outputs_at(directory))
+        return self._place(target.manifest, video_id, directory)
 
     def _wants(self, target: Target, settings: Visualization) -> bool:
         if target.batch is not None:
@@ -93,7 +94,7 @@ class Planner:
         inputs = sizes(basis.stamps)
         return Task(
             target=target,
-            place=Place(manifest.path, manifest.video_id, self._options.outputs_at(directory)),
+            place=self._place(manifest.path, manifest.video_id, directory),
             manifest=manifest,
             basis=basis,
             fingerprint=Fingerprint.of(manifest.sha256, settings, self._options.tokens, inputs, batch_sha256),
@@ -101,12 +102,16 @@ class Planner:
             batch_sha256=batch_sha256,
         )
 
+    def _place(self, manifest: Path, video_id: str, directory: Path) -> Place:
+        actual = self._options.outputs_at(directory)
+        return Place(manifest, video_id, actual, root=self._options.outputs_root(actual))
+
     def _ending(self, batch: Path) -> str:
         """Return the digest of how a batch ended; with `collect`, of its state when the run began."""
         if not self._options.collect:
-            return ending_sha256(batch)
+            return ending_sha256(batch, self._options.root_of(batch))
         if batch not in self._endings:
-            self._endings[batch] = ending_sha256(batch)
+            self._endings[batch] = ending_sha256(batch, self._options.root_of(batch))
         return self._endings[batch]
 
     def _compare(self, task: Task) -> Decision:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
-from attnwatch.batches.targets import Target, targets_in
+from attnwatch.batches.targets import Target, home_of_root, targets_in
 from attnwatch.contract.names import is_manifest
+from attnwatch.system.folders import Links
+from attnwatch.system.roots import Root
 from attnwatch.watch.supervision import Supervisor
 
 _SLICE = 0.05  # seconds of one slice
@@ -27,11 +29,13 @@ class Scanner:
         seconds: processor time of the last scan.
         folders: number of folders in the last scan.
         found: number of targets that the last scan found.
+        linked: links to folders that the last scan did not follow.
 
     """
 
-    def __init__(self, roots: Iterable[Path], *, collect: bool = False) -> None:
+    def __init__(self, roots: Iterable[Path], *, collect: bool = False, links: Links = Links.NONE) -> None:
         self._roots = tuple(roots)
+        self._links = links
         self._collect = collect
         self._supervisor = Supervisor()
         self._hinted: deque[Iterator[Target | None]] = deque()
@@ -41,6 +45,8 @@ class Scanner:
         self._spent = 0.0
         self._seen = 0
         self._count = 0
+        self._linked: list[Path] = []
+        self.linked: tuple[Path, ...] = ()
         self.scans = 0
         self.seconds = 0.0
         self.folders = 0
@@ -68,7 +74,7 @@ class Scanner:
     def follow(self, hints: Iterable[Path]) -> None:
         """Look where hints point before the scan continues."""
         searched = (path for path in _outermost(hints) if any(is_searched(path, root) for root in self._roots))
-        self._hinted.extend(self._targets(walk(manifest_of(path)), self._roots, None) for path in searched)
+        self._hinted.extend(self._targets_near(path) for path in searched)
 
     def find(self, interval: float | None) -> Iterator[Target]:
         """Yield targets for a slice of time.
@@ -85,6 +91,7 @@ class Scanner:
             self._hinted.popleft()
         if self._scan is None and (self._again or (interval is not None and time.monotonic() >= self._due)):
             self._again, self._spent, self._seen, self._count = False, 0.0, len(self._roots), 0
+            self._linked = []
             self._scan = itertools.chain.from_iterable(map(self._everything_below, self._roots))
         if self._scan is not None:
             began = time.thread_time()
@@ -95,10 +102,19 @@ class Scanner:
             if time.monotonic() < limit:
                 self._finish(interval)
 
+    def _targets_near(self, path: Path) -> Iterator[Target | None]:
+        """Yield the targets at a path that a hint points to."""
+        root = next(root for root in self._roots if is_searched(path, root))
+        return self._targets(walk(manifest_of(path), start=self._start(root)), self._roots, None)
+
+    def _start(self, root: Path) -> Root:
+        return Root(home_of_root(root), self._links)
+
     def _everything_below(self, root: Path) -> Iterator[Target | None]:
         with self._supervisor.about(root):
-            for folder in walk(root):
+            for folder in walk(root, start=self._start(root)):
                 self._seen += folder.folders
+                self._linked.extend(Path(folder.path, name) for name in folder.linked)
                 yield from self._targets([folder], [root], root if self._collect else None)
 
     def _targets(
@@ -114,6 +130,7 @@ class Scanner:
         self._scan = None
         self.scans += 1
         self.seconds, self.folders, self.found = self._spent, self._seen, self._count
+        self.linked = tuple(self._linked)
         self.wait(float("inf") if interval is None else interval)
 
 

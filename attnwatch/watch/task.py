@@ -12,7 +12,7 @@ from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import NotReadyError
 from attnwatch.jobs.video import Job
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.system.files import unwritable
+from attnwatch.system.permissions import unwritable
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Task:
             settings=self.settings,
             tokens=tokens,
             watcher=watcher,
+            root=self.manifest.root.above,
             video_may_be_absent=video_may_be_absent,
             threads=threads,
             batch=self.target.batch,

@@ -117,8 +117,8 @@ def leave_descriptors(pid, free):
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of other processes can be changed on Linux only")
-@pytest.mark.parametrize(("free", "said"), [(0, "Too many open files"), (1, "resumes automatically, no work is lost")])
-def test_a_watcher_out_of_file_descriptors_resumes_when_some_are_free(outputs, watch, free, said):
+@pytest.mark.parametrize("free", [0, 1, 2])
+def test_a_watcher_out_of_file_descriptors_resumes_when_some_are_free(outputs, watch, free):
     batch = Batch.make(outputs)
     before = batch.add(1)
     with watch("--set", "rescan_interval=0.5") as watcher:
@@ -126,7 +126,7 @@ def test_a_watcher_out_of_file_descriptors_resumes_when_some_are_free(outputs, w
         watcher.wait_for("prompt_001_vid001: 3 outputs")
         limits = leave_descriptors(watcher.process.pid, free)
         after = batch.add(2)
-        watcher.wait_for(said)
+        watcher.wait_for("Too many open files")
         assert status(after) is None
         resource.prlimit(watcher.process.pid, resource.RLIMIT_NOFILE, limits)
         wait_for_rendering(after)

@@ -3,20 +3,19 @@
 import json
 from collections.abc import Iterator
 from math import prod
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from attnwatch.batches.legacy.reader import OldReader, OldTensor
-from attnwatch.system.files import writing
+from attnwatch.system.folders import Folder
 from attnwatch.tensors.reader import AGGREGATED_SUFFIX
 
 _ITEM_BYTES = {"F16": 2, "F32": 4}
 
 
-def write_safetensors(reader: OldReader, path: Path) -> None:
-    """Write all words of a video to one file atomically, with only one map in memory at a time.
+def write_safetensors(reader: OldReader, folder: Folder, name: str) -> None:
+    """Write all words of a video to one file of a folder atomically, with only one map in memory at a time.
 
     Layers, heads and element types are kept. https://github.com/huggingface/safetensors#format
 
@@ -25,7 +24,7 @@ def write_safetensors(reader: OldReader, path: Path) -> None:
         OSError: a file cannot be read or written.
 
     """
-    with writing(path) as file:
+    with folder.writing(name) as file:
         header = json.dumps(_header(reader), separators=(",", ":")).encode()
         header += b" " * (-len(header) % 8)
         file.write(len(header).to_bytes(8, "little") + header)

@@ -1,12 +1,12 @@
 """Groups the tensor files of an older video by word and denoising step, from their names."""
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnwatch.batches.legacy.layouts import AGGREGATED_DIRECTORY, OldVideo
+from attnwatch.system.roots import Root
 
 _PREFIX = "token_"
 _KINDS = (".npy", ".npz", ".npy.gz", ".pt", ".pt.gz")  # of several files with the same map, the first kind is read
@@ -59,16 +59,20 @@ def word_folders(old: OldVideo) -> list[Path]:
         OSError: the folder cannot be read.
 
     """
-    with os.scandir(old.tensors) as entries:
-        names = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
+    with old.base.folder(old.tensors) as tensors:
+        names = sorted(name for name in tensors.folders() if not name.startswith("."))
     prefixed = [name for name in names if name.startswith(_PREFIX)]
     if old.layout == 4:  # noqa: PLR2004 - the number of a layout
         prefixed = sorted(names, key=lambda name: (name == AGGREGATED_DIRECTORY, name))
     return [old.tensors / name for name in prefixed]
 
 
-def words_in(folders: Iterable[Path]) -> dict[str, WordFiles]:
+def words_in(folders: Iterable[Path], root: Root) -> dict[str, WordFiles]:
     """Return the words whose files are in the given folders, by text, in the order of the folders.
+
+    Args:
+        folders: the folders of the words.
+        root: where they are looked up from.
 
     Raises:
         OSError: a folder cannot be read.
@@ -76,7 +80,7 @@ def words_in(folders: Iterable[Path]) -> dict[str, WordFiles]:
     """
     words: dict[str, WordFiles] = {}
     for folder in folders:
-        for (text, step), name in _maps_in(folder).items():
+        for (text, step), name in _maps_in(folder, root).items():
             word = words.setdefault(text, WordFiles(text))
             if step is None:
                 word.aggregate = f"{folder}/{name}"
@@ -87,11 +91,12 @@ def words_in(folders: Iterable[Path]) -> dict[str, WordFiles]:
     return words
 
 
-def _maps_in(folder: Path) -> dict[tuple[str, int | None], str]:
+def _maps_in(folder: Path, root: Root) -> dict[tuple[str, int | None], str]:
     """Return the name of each file with maps, by word and step number (None for aggregated maps)."""
     text, is_shared = folder.name.removeprefix(_PREFIX), folder.name == AGGREGATED_DIRECTORY
     found: dict[tuple[str, int | None], str] = {}
-    names = [name for name in os.listdir(folder) if not name.endswith(".json")]  # noqa: PTH208 - a Path costs more
+    with root.folder(folder) as opened:
+        names = [name for name in opened.names() if not name.endswith(".json")]
     # In reverse order of preference: of several files with the same map, the last one wins.
     for name in sorted(names, key=_kind_of, reverse=True):
         if is_shared:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attnwatch.contract.reading import most_values_in
-from attnwatch.system.files import read_regular
+from attnwatch.system.roots import Root
 
 _MOST_BYTES, _MOST_VALUES = 16 * 2**20, 500_000
 
@@ -33,11 +33,12 @@ class Allowance:
         return cls(64 * 2**20, 1_000_000)
 
 
-def read_object(path: Path, allowance: Allowance | None = None) -> dict[str, Any] | None:
+def read_object(path: Path, root: Root, allowance: Allowance | None = None) -> dict[str, Any] | None:
     """Return the JSON object in a file; None if the file is missing, incomplete, too large or holds something else.
 
     Args:
         path: the file.
+        root: where it is looked up from.
         allowance: what is left for it and other files; it is charged. None for that of one file.
 
     """
@@ -45,7 +46,7 @@ def read_object(path: Path, allowance: Allowance | None = None) -> dict[str, Any
     if left.bytes < 0 or left.values < 0:
         return None
     try:
-        data = read_regular(path, left.bytes + 1) or b""
+        data = root.read(path, left.bytes + 1)
         left.bytes -= len(data)
         left.values -= most_values_in(data)
         if left.bytes < 0 or left.values < 0:

@@ -1,6 +1,5 @@
 """Matches the tensors of an older batch with its video files; matches nothing where the answer is uncertain."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,8 +18,8 @@ from attnwatch.batches.legacy.layouts import (
     old_video,
     old_videos_in,
 )
-from attnwatch.contract.manifest import TENSOR_DIRECTORY
-from attnwatch.contract.names import MANIFEST_SUFFIX, identifier
+from attnwatch.contract.names import MANIFEST_SUFFIX, TENSOR_DIRECTORY, identifier
+from attnwatch.system.roots import Root
 
 _METADATA = "video_metadata*.json"
 _CONFIGURATION = "configs"
@@ -79,13 +78,13 @@ def tensors_of(video: Path) -> OldVideo | None:
 def _named_video(old: OldVideo, coordinates: tuple[int, int, int]) -> tuple[str, str | None]:
     """Return the name of a layout 3 video below `videos/`; if unknown, the expected name and why no video matches."""
     prompt, _, seed = coordinates
-    recorded, claimed = _cached(_recorded, *_records(old.batch))
+    recorded, claimed = _cached(_recorded, old.base, *_records(old))
     if (name := recorded.get(old.tensors.name)) is not None:
         return name, None
     wanted = f"video_*_p{prompt:02d}_*_s{seed:02d}.mp4"
-    named = _cached(_named, old.batch / VIDEO_DIRECTORY)
+    named = _cached(_named, old.base, old.batch / VIDEO_DIRECTORY)
     fitting = [name for name in named.get((prompt, seed), ()) if name not in claimed]
-    if _cached(_seeds, old.tensors.parent).count((prompt, seed)) > 1:
+    if _cached(_seeds, old.base, old.tensors.parent).count((prompt, seed)) > 1:
         found = f"found several variations of prompt {prompt} with seed {seed}"
     elif len(fitting) == 1:
         return fitting[0], None
@@ -95,27 +94,32 @@ def _named_video(old: OldVideo, coordinates: tuple[int, int, int]) -> tuple[str,
     return wanted, f"no overlay: {found}; expected exactly one, or a {where} that names the video"
 
 
-def _records(batch: Path) -> list[Path]:
+def _records(old: OldVideo) -> list[Path]:
+    folder = old.batch / _CONFIGURATION
+    return [folder / name for name in sorted(_names(folder, old.base)) if fnmatch(name, _METADATA)]
+
+
+def _names(folder: Path, root: Root) -> list[str]:
     try:
-        names = os.listdir(batch / _CONFIGURATION)  # noqa: PTH208 - a Path per file costs more than the listing
+        with root.folder(folder) as opened:
+            return opened.names()
     except OSError:
         return []
-    return [batch / _CONFIGURATION / name for name in sorted(names) if fnmatch(name, _METADATA)]
 
 
-def _cached(read: Callable[..., _Result], *paths: Path) -> _Result:
-    """Call a reader of files or folders, or return its previous result if none of them has changed since.
+def _cached(read: Callable[..., _Result], root: Root, *paths: Path) -> _Result:
+    """Call a reader of files or folders below a root, or return its previous result if none has changed since.
 
     What may still be changing is read once a second, however many videos need it.
     """
     times = tuple(map(_changed, paths))
     is_fresh = times and time.time() - max(times) / 1e9 < _FRESH
-    return cast(_Result, _read(read, paths, (*times, int(time.monotonic())) if is_fresh else times))
+    return cast(_Result, _read(read, root, paths, (*times, int(time.monotonic())) if is_fresh else times))
 
 
 @lru_cache(maxsize=64)
-def _read(read: Callable[..., object], paths: tuple[Path, ...], _times: tuple[int, ...]) -> object:
-    return read(*paths)
+def _read(read: Callable[..., object], root: Root, paths: tuple[Path, ...], _times: tuple[int, ...]) -> object:
+    return read(root, *paths)
 
 
 def _changed(path: Path) -> int:
@@ -126,22 +130,22 @@ def _changed(path: Path) -> int:
         return 0
 
 
-def _named(videos: Path) -> dict[tuple[int, int], list[str]]:
+def _named(root: Root, videos: Path) -> dict[tuple[int, int], list[str]]:
     """Return the names of the layout 3 videos in a folder, by prompt and seed."""
     found: dict[tuple[int, int], list[str]] = {}
-    for name in sorted(os.listdir(videos)) if videos.is_dir() else ():  # noqa: PTH208 - see above
+    for name in sorted(_names(videos, root)):
         if named := NAMED_VIDEO.fullmatch(name):
             found.setdefault((int(named[1]), int(named[2])), []).append(name)
     return found
 
 
-def _seeds(folder: Path) -> list[tuple[int, int]]:
+def _seeds(root: Root, folder: Path) -> list[tuple[int, int]]:
     """Return the prompt and seed of each layout 3 video whose tensors are in a folder."""
-    videos = (old_video(path) for path in folder.iterdir()) if folder.is_dir() else ()
+    videos = (old_video(folder / name) for name in _names(folder, root))
     return [(old.coordinates[0], old.coordinates[2]) for old in videos if old and old.coordinates]
 
 
-def _recorded(*records: Path) -> tuple[dict[str, str], frozenset[str]]:
+def _recorded(root: Root, *records: Path) -> tuple[dict[str, str], frozenset[str]]:
     """Return the file of each video listed in the metadata of a batch, by the last part of its identifier.
 
     A file listed for several videos is assigned to none of them. The second value is the set of all listed files, which
@@ -149,7 +153,7 @@ def _recorded(*records: Path) -> tuple[dict[str, str], frozenset[str]]:
     """
     found: dict[str, str] = {}
     allowance = Allowance.of_a_batch()
-    for document in (read_object(record, allowance) for record in records):
+    for document in (read_object(record, root, allowance) for record in records):
         entries = document.get("videos") if document else None
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "filename")):

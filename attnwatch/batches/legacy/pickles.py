@@ -11,18 +11,26 @@ from pathlib import Path
 from attnwatch.batches.legacy.files import PICKLES
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import JobError
+from attnwatch.system.files import link_or_copy
+from attnwatch.system.folders import Folder
 from attnwatch.system.limits import SINGLE_THREADED, Limits
+from attnwatch.system.roots import Root
 
 # A string because this package must not import torch, which may not be installed.
 # `weights_only` restricts the pickle to tensors and plain containers; it cannot call anything else.
 _PROGRAM = """
 import gzip, json, sys
+from pathlib import Path
+from attnwatch.system.folders import Links
 from attnwatch.system.limits import Limits
+from attnwatch.system.roots import Root
 task = json.load(sys.stdin)
+root = Root(Path(task["root"]), Links(task["links"]))
 Limits(**task["limits"]).restrict()
 import numpy, torch
 for source, target in task["files"]:
-    with (gzip.open if source.endswith(".gz") else open)(source, "rb") as file:
+    with root.open_file(Path(source)) as opened:
+        file = gzip.open(opened) if source.endswith(".gz") else opened
         tensor = torch.load(file, map_location="cpu", weights_only=True)
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"{source}: found {type(tensor).__name__}; expected one tensor")
@@ -40,9 +48,10 @@ def unpickled(manifest: Manifest, folder: Path, limits: Limits) -> Manifest:
 
     """
     moved = [folder / source.name for source in manifest.attention]
-    files = list(_files(manifest.attention, moved))
+    files = list(_files(manifest, moved))
     command = [sys.executable, "-I", "-c", _PROGRAM]
-    task = dumps({"limits": asdict(limits), "files": files})
+    root = {"root": str(manifest.root.path.absolute()), "links": manifest.root.links.value}
+    task = dumps({"limits": asdict(limits), "files": files, **root})
     environment = {**os.environ, **SINGLE_THREADED}
     try:
         done = subprocess.run(  # noqa: S603 - the program above, by this interpreter
@@ -53,15 +62,18 @@ def unpickled(manifest: Manifest, folder: Path, limits: Limits) -> Manifest:
     if done.returncode != 0:
         reason = " ".join(done.stderr.strip().splitlines()[-_LAST_LINES:]) or f"exit code {done.returncode}"
         raise JobError(f"{manifest.path}: its pickles were not converted: {reason}")
-    return replace(manifest, attention=tuple(moved))
+    return replace(manifest, attention=tuple(moved), maps=Root(folder))
 
 
-def _files(sources: Iterable[Path], targets: Iterable[Path]) -> Iterable[tuple[str, str]]:
-    for source, target in zip(sources, targets, strict=True):
+def _files(manifest: Manifest, targets: Iterable[Path]) -> Iterable[tuple[str, str]]:
+    """Yield each pickle with the array to convert it to; put all other files beside the arrays."""
+    for source, target in zip(manifest.attention, targets, strict=True):
         target.mkdir()
-        for path in sorted(source.iterdir()):
-            kind = next((kind for kind in PICKLES if path.name.endswith(kind)), None)
-            if kind is None:
-                (target / path.name).symlink_to(path.absolute())
-            elif not (source / (plain := f"{path.name.removesuffix(kind)}.npy")).exists():
-                yield str(path), str(target / plain)
+        with manifest.root.folder(source) as folder, Folder.open(target) as into:
+            names = set(folder.names())
+            for name in sorted(names):
+                kind = next((kind for kind in PICKLES if name.endswith(kind)), None)
+                if kind is None:
+                    link_or_copy(name, folder, into)
+                elif (plain := f"{name.removesuffix(kind)}.npy") not in names:
+                    yield str(source.absolute() / name), str(target / plain)

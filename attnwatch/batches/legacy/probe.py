@@ -5,18 +5,22 @@ from pathlib import Path
 import av
 
 from attnwatch.batches.legacy.grid import Size
+from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import VideoError
 
+_FORMAT = "mp4"  # all older videos; FFmpeg must not take one for a list of other files
 
-def probe(path: Path) -> Size:
-    """Return the size of a video after reading, but not decoding, all of its packets.
+
+def probe(manifest: Manifest) -> Size:
+    """Return the size of a manifest's video after reading, but not decoding, all of its packets.
 
     Raises:
         VideoError: the video cannot be read, or has fewer frames than its header says.
 
     """
+    path = manifest.video
     try:
-        with av.open(str(path)) as container:
+        with manifest.open_file(path) as file, av.open(file, mode="r", format=_FORMAT) as container:
             if not container.streams.video:
                 raise VideoError(_message(path, "no video stream"))
             stream = container.streams.video[0]

@@ -76,25 +76,29 @@ class OldReader(AttentionReader):
     def __init__(self, manifest: Manifest) -> None:
         self._video: Size | None = None
         self._grids: dict[int, Grid] = {}
+        self._maps_root = manifest.maps or manifest.root
         self.tensors: dict[str, tuple[tuple[OldTensor, ...], OldTensor | None]] = {}
         super().__init__(manifest)
 
     def _read_words(self) -> dict[str, WordMaps]:
-        files = words_in(self._manifest.attention)
+        files = words_in(self._manifest.attention, self._maps_root)
         slugs = {token.text: token.slug for token in self._manifest.document.tokens}
         return {slug: self._maps(slug, files[text]) for text, slug in slugs.items() if text in files}
 
     def _maps(self, slug: str, files: WordFiles) -> WordMaps:
-        steps = [self._tensor(StoredArray.open(Path(path))) for path in files.steps.values()]
+        steps = [self._tensor(self._array(path)) for path in files.steps.values()]
         for step in steps:
             if step.shape != steps[0].shape:
                 found, expected = f"shape {list(step.shape)}", f"{list(steps[0].shape)}, as in {steps[0].path.name}"
                 raise TensorError(_problem(step.path, found, expected))
         known = steps[0].shape[-3:] if steps else None
-        aggregate = self._tensor(StoredArray.open(Path(files.aggregate)), known) if files.aggregate else None
+        aggregate = self._tensor(self._array(files.aggregate), known) if files.aggregate else None
         frames, height, width = next(tensor for tensor in (*steps, aggregate) if tensor).shape[-3:]
         self.tensors[slug] = (tuple(steps), aggregate)
         return WordMaps(slug, slug, (frames, height, width), tuple(files.steps), tuple(steps), aggregate)
+
+    def _array(self, path: str) -> StoredArray:
+        return StoredArray.open(Path(path), self._maps_root)
 
     def _tensor(self, array: StoredArray, grid: tuple[int, ...] | None = None) -> OldTensor:
         axis = self._spatial_axis(array, prod(grid) if grid else None)
@@ -133,7 +137,7 @@ class OldReader(AttentionReader):
 
     def _video_size(self) -> Size:
         if self._video is None:
-            self._video = probe(self._manifest.video) if self._manifest.video.is_file() else Size()
+            self._video = probe(self._manifest) if self._manifest.video.is_file() else Size()
         return self._video
 
 

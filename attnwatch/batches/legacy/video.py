@@ -13,8 +13,8 @@ from attnwatch.batches.legacy.jsonfile import read_object
 from attnwatch.batches.legacy.layouts import SUMMARY_FILE, OldVideo
 from attnwatch.batches.legacy.pairing import pair
 from attnwatch.contract.documents import Generation, ManifestDocument, TokenRecord
-from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
-from attnwatch.contract.names import unique_slugs
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import OUTPUT_DIRECTORY, unique_slugs
 from attnwatch.errors import ManifestError, Problem
 
 _MOST_NAMED = 3
@@ -43,8 +43,8 @@ def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
 
     """
     folders = word_folders(old)
-    words = words_in(folders)
-    summary = read_object(old.tensors / SUMMARY_FILE)
+    words = words_in(folders, old.base)
+    summary = read_object(old.tensors / SUMMARY_FILE, old.base)
     ordered = _in_prompt_order(words, summary)
     if not trust_pickles:
         _refuse_pickles(old, ordered)
@@ -71,6 +71,7 @@ def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
         video=video,
         attention=tuple(folders),
         output_directory=video.parent / OUTPUT_DIRECTORY,
+        root=old.base,
         finished_by="quiet" if summary is None or missing else "summary",
         notes=tuple(chain([pairing.note] if pairing.note else [], missing)),
     )
@@ -125,7 +126,7 @@ def _refuse_pickles(old: OldVideo, words: list[WordFiles]) -> None:
 def _generation(old: OldVideo, words: list[WordFiles]) -> Generation:
     """Return the fields found in the metadata of the first map, without invalid values."""
     described = next((word.metadata for word in words if word.files), None)
-    recorded = read_object(described) if described else None
+    recorded = read_object(described, old.base) if described else None
     fields = {ours: recorded[theirs] for theirs, ours in _GENERATION.items() if recorded and theirs in recorded}
     try:
         return Generation(prompt_id=old.prompt, **fields)

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from attnwatch.batches.discover import find_manifests, is_searched, walk
+from attnwatch.batches.discover import find_manifests, find_videos, is_searched, not_followed, walk
+from attnwatch.system.folders import Links
+from attnwatch.system.roots import Root
 from tests.support import Batch, write_manifest
 
 
@@ -156,3 +158,55 @@ def test_a_walk_scans_folders_lazily(tmp_path):
     next(walked)
     put(tmp_path, "a/w.complete.json")
     assert next(walked).files == ["v.complete.json", "w.complete.json"]
+
+
+def linked(root, links=Links.NONE):
+    folders = list(walk(root, start=Root(root, links)))
+    return [str(Path(folder.path, name).relative_to(root)) for folder in folders for name in folder.linked]
+
+
+def test_links_to_folders_elsewhere_are_counted(tmp_path):
+    put(tmp_path, "elsewhere/x.complete.json", "root/a/y.complete.json")
+    (tmp_path / "root" / "a" / "more").symlink_to(tmp_path / "elsewhere")
+    assert linked(tmp_path / "root") == ["a/more"]
+    assert found(tmp_path / "root") == ["a/y.complete.json"]
+
+
+@pytest.mark.parametrize("target", ["a", ".", "nothing", "a/y.complete.json"])
+def test_links_to_what_is_walked_anyway_or_is_no_folder_do_not_count(tmp_path, target):
+    put(tmp_path, "a/y.complete.json")
+    (tmp_path / "latest").symlink_to(target)
+    assert linked(tmp_path) == []
+
+
+def test_outputs_that_are_a_link_do_not_count(tmp_path):
+    put(tmp_path, "root/y.complete.json")
+    (tmp_path / "root" / "attention_videos").symlink_to(tmp_path)
+    assert linked(tmp_path / "root") == []
+
+
+def test_links_are_followed_on_request_and_each_folder_is_entered_once(tmp_path):
+    put(tmp_path, "elsewhere/x.complete.json", "root/b/y.complete.json")
+    root = tmp_path / "root"
+    (root / "a_link").symlink_to("b")
+    (root / "b" / "more").symlink_to(tmp_path / "elsewhere")
+    (root / "z_link").symlink_to(tmp_path / "elsewhere")
+    (root / "b" / "again").symlink_to(root)
+    videos = find_videos(root, Root(root, Links.ALL))
+    assert [str(path.relative_to(root)) for path in videos] == ["b/y.complete.json", "z_link/x.complete.json"]
+    assert linked(root, Links.ALL) == []
+
+
+def test_a_folder_exchanged_for_a_link_during_a_walk_is_not_entered(tmp_path):
+    put(tmp_path, "elsewhere/x.complete.json", "root/a/y.complete.json", "root/b/z.complete.json")
+    found = find_manifests(tmp_path / "root")
+    assert next(found).name == "y.complete.json"
+    (tmp_path / "root" / "b").rename(tmp_path / "b")
+    (tmp_path / "root" / "b").symlink_to(tmp_path / "elsewhere")
+    assert list(found) == []
+
+
+def test_linked_folders_are_counted_and_the_first_are_named():
+    assert not_followed([Path("/o/a")]) == "1 linked folder is not followed: /o/a; --follow-links follows it"
+    many = not_followed([Path(f"/o/{name}") for name in "abcde"])
+    assert many == "5 linked folders are not followed: /o/a, /o/b, /o/c and 2 more; --follow-links follows them"

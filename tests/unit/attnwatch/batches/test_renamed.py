@@ -102,7 +102,7 @@ def test_a_renamed_folder_is_listed_once(clips, monkeypatch):
     folder = clips.rename(clips.with_name("other"))
     listed = []
     listing = renamed._identifiers
-    monkeypatch.setattr(renamed, "_identifiers", lambda directory: listed.append(directory) or listing(directory))
+    monkeypatch.setattr(renamed, "_identifiers", lambda folder, root: listed.append(folder) or listing(folder, root))
     for _ in range(3):
         identifiers(folder)
     assert listed == [folder / "attention_videos"]

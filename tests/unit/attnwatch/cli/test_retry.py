@@ -94,7 +94,7 @@ def test_a_failed_collection_is_reset(batch):
 
 def test_a_running_video_is_left_alone(batch):
     place = write_receipt(light(batch), "crashed")
-    with exclusive(place.directory, place.video_id):
+    with place.open(create=True) as folder, exclusive(folder, place.video_id):
         assert tried(batch.folder) == []
         assert tried(batch.folder, place.video_id) == [(place.video_id, "not failed but running")]
     assert len(place.read().attempts) == 1
@@ -108,3 +108,25 @@ def test_a_video_that_was_rendered_in_the_meantime_is_left_alone(batch):
     write_receipt(manifests[1])
     assert next(retried).obstacle == "rendered in the meantime"
     assert places[1].read().status == "rendered"
+
+
+def test_an_identifier_in_a_receipt_is_not_followed(batch, tmp_path):
+    victim = tmp_path / "project" / "uv.lock"
+    victim.parent.mkdir()
+    victim.write_text("the lock of something else")
+    place = write_receipt(light(batch), "crashed")
+    up = "/".join([".."] * 20)
+    place.path.write_text(place.path.read_text().replace('"prompt_001_vid001"', f'"/{up}{victim.with_suffix("")}"'))
+    ((video_id, obstacle),) = tried(batch.folder)
+    assert video_id == "prompt_001_vid001"
+    assert "video_id: found" in obstacle
+    assert victim.read_text() == "the lock of something else"
+
+
+def test_a_receipt_for_another_video_than_its_name_says_is_not_used(batch):
+    place = write_receipt(light(batch), "crashed")
+    other = place.path.with_name("other.rendered.json")
+    place.path.rename(other)
+    before = other.read_text()
+    assert tried(batch.folder) == []
+    assert other.read_text() == before

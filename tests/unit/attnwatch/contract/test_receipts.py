@@ -24,6 +24,8 @@ from attnwatch.contract.receipts import (
 from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import JobError, TensorError, VideoError
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
+from attnwatch.system.folders import LinkError, Links
+from attnwatch.system.roots import Root
 
 OUTPUT = OutputRecord(file="a_kiss_overlay.mp4", kind="overlay", token="kiss", bytes=7, scale=(0.0, 0.5))
 
@@ -432,3 +434,41 @@ def test_a_retry_is_due_now_after_the_clock_was_set_back(place, fingerprint):
     assert (
         seconds_until_due(receipt.model_copy(update={"attempts": (attempt,), "next_attempt": later}), fingerprint) == 0
     )
+
+
+WRONG_NAMES = ["../x", "a/b", "/etc/passwd", "..", ".", "", ".hidden", "a\0b", "a\nb", "x" * 256, "é" * 128]
+
+
+@pytest.mark.parametrize("name", WRONG_NAMES)
+@pytest.mark.parametrize("field", ["file", "token"])
+def test_a_receipt_whose_outputs_have_more_than_plain_names_is_refused(place, fingerprint, field, name):
+    receipt = rendered(place, fingerprint).model_dump(mode="json")
+    receipt["outputs"][0][field] = name
+    place.path.write_text(json.dumps(receipt))
+    assert place.read() is None
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "поцелуй_kiss_overlay.mp4", "a b.mp4", "-x", "a\\b", "x..y"])
+def test_any_plain_name_of_an_output_is_accepted(place, fingerprint, name):
+    receipt = rendered(place, fingerprint).model_dump(mode="json")
+    receipt["outputs"][0]["file"] = name
+    place.path.write_text(json.dumps(receipt))
+    assert place.read().outputs[0].file == name
+
+
+@pytest.mark.parametrize("field", ["video_id", "manifest"])
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "..", ""])
+def test_a_receipt_for_something_that_is_no_name_is_refused(place, fingerprint, field, name):
+    receipt = rendered(place, fingerprint).model_dump(mode="json")
+    place.path.write_text(json.dumps({**receipt, field: name}))
+    assert place.read() is None
+
+
+def test_a_receipt_is_not_read_through_a_link(place, fingerprint, tmp_path):
+    rendered(place, fingerprint)
+    place.directory.rename(tmp_path / "elsewhere")
+    place.directory.symlink_to(tmp_path / "elsewhere")
+    assert place.read() is None
+    with pytest.raises(LinkError):
+        rendered(place, fingerprint)
+    assert Place(place.manifest, "a", place.directory, root=Root(tmp_path, Links.ALL)).read() is not None

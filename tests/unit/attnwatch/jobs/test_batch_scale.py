@@ -9,17 +9,20 @@ from threading import Barrier
 import pytest
 
 from attnwatch.batches.videos import open_attention
+from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError
 from attnwatch.jobs.batch_scale import BatchScale
 from attnwatch.settings import Visualization
 from attnwatch.system.locks import lock_file
+from attnwatch.system.roots import Root
 from tests.support import Batch, blob_maps
 
 VIDEOS = ["video_001.complete.json", "video_002.complete.json"]
 
 HOLD = """
-import sys, time, filelock
-with filelock.FileLock(sys.argv[1]):
+import fcntl, sys, time
+with open(sys.argv[1], "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
     print("held", flush=True)
     time.sleep(600)
 """
@@ -50,7 +53,8 @@ def measured(monkeypatch):
 
 
 def scale_of(batch, ending="a" * 64, **settings):
-    return BatchScale(batch.folder, ending, batch.folder / "attention_videos", Visualization(**settings))
+    place = Place(batch.folder / VIDEOS[0], "a", batch.folder / "attention_videos")
+    return BatchScale(batch.folder, ending, place, Visualization(**settings), Root(batch.folder))
 
 
 def test_concurrent_jobs_measure_the_scale_once_and_do_not_wait_for_each_other(batch, measured):
@@ -75,7 +79,7 @@ def test_concurrent_jobs_measure_the_scale_once_and_do_not_wait_for_each_other(b
 def held(batch):
     """The scale of a batch whose lock another process holds."""
     scale = scale_of(batch)
-    lock = lock_file(scale.directory, scale.path.name)
+    lock = scale.place.directory / lock_file(scale.path.name)
     with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline()
         try:
@@ -98,12 +102,12 @@ def test_a_held_lock_does_not_keep_a_measured_scale_from_others(held, measured):
 
 def test_the_next_job_measures_the_scale_when_the_measuring_one_is_killed(batch):
     scale = scale_of(batch)
-    lock = lock_file(scale.directory, scale.path.name)
+    lock = scale.place.directory / lock_file(scale.path.name)
     with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE) as killed:
         assert killed.stdout.readline()
         killed.kill()
     assert scale.ends()
-    assert [path.name for path in scale.directory.iterdir()] == [scale.path.name]
+    assert [path.name for path in scale.place.directory.iterdir()] == [scale.path.name]
 
 
 def test_every_video_has_to_be_measured_until_the_scale_is_known(batch):
@@ -123,7 +127,7 @@ def test_a_new_end_of_the_batch_replaces_the_scale(batch, measured):
 def test_a_scale_that_version_0_1_0_measured_is_used(batch, measured):
     scale = scale_of(batch, normalization="batch")
     ends = scale.ends()
-    earlier = scale.directory / ".scales_aaaaaaaaaaaaaaaa_888812d3d3b4e0b9.json"
+    earlier = scale.place.directory / ".scales_aaaaaaaaaaaaaaaa_888812d3d3b4e0b9.json"
     scale.path.rename(earlier)
     measured.clear()
     again = scale_of(batch, normalization="batch")

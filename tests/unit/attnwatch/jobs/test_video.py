@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import resource
+import stat
 import tempfile
 import threading
 from dataclasses import dataclass, replace
@@ -15,14 +16,17 @@ from filelock import FileLock
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord, json_schema
-from attnwatch.contract.receipts import Place
+from attnwatch.contract.receipts import NOTHING, Place
 from attnwatch.errors import BusyError, VideoError
 from attnwatch.jobs.local import run_here
-from attnwatch.jobs.video import Job, remove_leftovers, run
+from attnwatch.jobs.outputs import remove_leftovers
+from attnwatch.jobs.video import Job, run
 from attnwatch.jobs.work import obstructed
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Watcher
+from attnwatch.system.files import remove_tree
 from attnwatch.system.locks import lock_file
+from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage
 from tests.planning import due, watching
 from tests.support import (
@@ -539,10 +543,10 @@ def test_too_many_processes_do_not_count_as_a_failure_of_the_video(batch, monkey
 def test_a_held_lock_of_the_colour_scale_is_no_failure_and_is_not_waited_for(batch):
     manifest = batch.add()
     alone = job(manifest)
-    place = replace(alone.place, directory=batch.folder / "attention_videos")
+    place = replace(alone.place, directory=batch.folder / "attention_videos", root=None)
     collected = replace(alone, place=place, batch=batch.folder, batch_sha256="a" * 64)
     place.directory.mkdir()
-    with FileLock(lock_file(place.directory, collected.batch_scale.path.name)):
+    with FileLock(place.directory / lock_file(collected.batch_scale.path.name)):
         result = run(collected)
     assert (result.receipt, result.busy) == (None, True)
     assert run(collected).receipt.status == "rendered"
@@ -605,7 +609,7 @@ class Limited(Place):
 def test_a_job_that_may_measure_its_batch_gets_time_for_every_video(batch):
     manifest, *_ = (batch.add(number) for number in (1, 2, 3))
     alone = job(manifest, visualization_timeout=100)
-    place = replace(alone.place, directory=batch.folder / "attention_videos")
+    place = replace(alone.place, directory=batch.folder / "attention_videos", root=None)
     collected = replace(alone, place=place, batch=batch.folder)
     measuring = replace(collected, batch_sha256="a" * 64)
     assert [todo.limits.seconds for todo in (alone, collected, measuring)] == [100, 100, 400]
@@ -624,3 +628,97 @@ def test_a_job_runs_under_the_limits_of_its_settings(batch):
     found = json.loads(manifest.with_name("limits").read_text())
     assert found == [3 * 2**30, 310, min(19, before + 4)]
     assert os.nice(0) == before
+
+
+def exchanging(monkeypatch, folder, target):
+    """Let a folder be exchanged for a link, or a new folder, while the video is rendered."""
+
+    def render(manifest, settings, directory, **options):
+        rendering = render_outputs(manifest, settings, directory, **options)
+        folder.rename(folder.with_name("moved_away"))
+        folder.symlink_to(target) if target is not None else folder.mkdir()
+        return rendering
+
+    monkeypatch.setattr("attnwatch.render.video.render_outputs", render)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_outputs_exchanged_during_a_job_end_it_and_nothing_is_written_there(batch, monkeypatch, tmp_path, kind):
+    manifest = batch.add()
+    outside = tmp_path / "outside"
+    (outside / ".prompt_001_vid001.tmp").mkdir(parents=True)
+    (outside / OUTPUTS[0]).write_bytes(b"kept")
+    folder = manifest.parent / "attention_videos"
+    exchanging(monkeypatch, folder, outside if kind == "link" else None)
+    result = run(job(manifest))
+    assert result.receipt is None
+    assert "found it moved away or replaced while prompt_001_vid001 was being rendered" in result.obstacle
+    assert sorted(path.name for path in outside.iterdir()) == [".prompt_001_vid001.tmp", OUTPUTS[0]]
+    assert (outside / OUTPUTS[0]).read_bytes() == b"kept"
+    assert kind == "link" or not list(folder.iterdir())
+    assert not list(folder.with_name("moved_away").iterdir())
+
+
+def test_a_video_whose_folder_is_exchanged_for_a_link_before_the_job_is_not_rendered(batch, tmp_path):
+    manifest = batch.add()
+    todo = replace(job(manifest), root=Root(batch.folder))
+    manifest.parent.rename(tmp_path / "outside")
+    manifest.parent.symlink_to(tmp_path / "outside")
+    result = in_a_process(todo)
+    assert result.receipt is None
+    assert "prompt_001: found a link" in result.obstacle
+    assert not (tmp_path / "outside" / "attention_videos").exists()
+
+
+def test_unfinished_outputs_are_open_to_their_user_only(batch, monkeypatch):
+    seen = []
+
+    def render(manifest, settings, directory, **options):
+        seen.append(stat.S_IMODE(directory.stat().st_mode))
+        return render_outputs(manifest, settings, directory, **options)
+
+    monkeypatch.setattr("attnwatch.render.video.render_outputs", render)
+    assert run(job(batch.add())).receipt.status == "rendered"
+    assert seen == [0o700]
+
+
+def test_leavings_that_cannot_be_removed_are_in_nobodys_way(batch, monkeypatch):
+    manifest = batch.add()
+    todo = job(manifest)
+    left = todo.place.directory / ".prompt_001_vid001.tmp"
+    left.mkdir(parents=True)
+
+    def refused(name, folder):
+        if name == left.name:
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        remove_tree(name, folder)
+
+    monkeypatch.setattr("attnwatch.jobs.outputs.remove_tree", refused)
+    assert run(todo).receipt.status == "rendered"
+    assert names(manifest) == sorted([left.name, *OUTPUTS, RECEIPT])
+
+
+def test_the_leavings_of_another_video_stay(batch):
+    place = job(batch.add()).place
+    place.directory.mkdir()
+    for name in (".prompt_001_vid001.x.tmp", ".prompt_001_vid0011.tmp", ".prompt_001_vid001.tmp-notahexnumber"):
+        (place.directory / name).mkdir()
+    (place.directory / ".prompt_001_vid001.tmp-0123abcd").mkdir()
+    (place.directory / ".prompt_001_vid001.rendered.json.1-ab.tmp").touch()
+    remove_leftovers(place)
+    left = [".prompt_001_vid001.tmp-notahexnumber", ".prompt_001_vid001.x.tmp", ".prompt_001_vid0011.tmp"]
+    assert sorted(path.name for path in place.directory.iterdir()) == left
+
+
+def test_outputs_that_are_links_are_not_collected_but_rendered(batch, tmp_path):
+    manifest = batch.add()
+    run(job(manifest))
+    beside = manifest.parent / "attention_videos" / OUTPUTS[0]
+    beside.rename(tmp_path / "outside.mp4")
+    beside.symlink_to(tmp_path / "outside.mp4")
+    alone = job(manifest)
+    place = replace(alone.place, directory=batch.folder / "attention_videos", root=None)
+    assert run(replace(alone, place=place, batch=batch.folder, seen=NOTHING)).receipt.status == "rendered"
+    collected = batch.folder / "attention_videos" / OUTPUTS[0]
+    assert not collected.is_symlink()
+    assert not collected.samefile(tmp_path / "outside.mp4")

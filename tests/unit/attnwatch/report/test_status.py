@@ -39,7 +39,7 @@ def test_every_finished_video_is_in_one_state(batch):
     write_receipt(light(batch, 3), "crashed")
     light(batch, 4)
     running = write_receipt(light(batch, 5))
-    with exclusive(running.directory, running.video_id):
+    with running.open(create=True) as folder, exclusive(folder, running.video_id):
         assert counts(batch.folder) == {
             "finished": 5,
             "rendered": 1,

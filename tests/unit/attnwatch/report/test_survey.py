@@ -139,7 +139,7 @@ def test_a_refused_manifest_counts_as_failed_until_it_is_repaired(batch, tmp_pat
 def test_a_video_is_running_while_its_lock_is_held_and_the_lock_is_not_touched(batch):
     place = write_receipt(light(batch, 1), "crashed")
     light(batch, 2)
-    with exclusive(place.directory, place.video_id):
+    with place.open(create=True) as folder, exclusive(folder, place.video_id):
         assert states(batch.folder) == ["running", "waiting"]
         assert states(batch.folder) == ["running", "waiting"]
     assert states(batch.folder) == ["failed", "waiting"]

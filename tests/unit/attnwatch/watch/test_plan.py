@@ -402,9 +402,9 @@ def readings(monkeypatch):
     """Paths of the manifests that were read, in order."""
     read = []
 
-    def spy(path):
+    def spy(path, root):
         read.append(path)
-        return read_manifest(path)
+        return read_manifest(path, root)
 
     monkeypatch.setattr("attnwatch.watch.plan.read_video", spy)
     return read

@@ -13,9 +13,14 @@ from hypothesis.extra import numpy as arrays
 
 from attnwatch.batches.legacy.arrays import StoredArray
 from attnwatch.errors import TensorError
+from attnwatch.system.roots import Root
 from tests.legacy_support import OldBatch
 
 FORMS = [(1, False), (1, True), (4, False), (4, True)]  # .npy, .npy.gz, .npz, .npz compressed
+
+
+def opened(path):
+    return StoredArray.open(path, Root(path.parent))
 
 
 def saved(folder, values, layout=1, *, compressed=False):
@@ -29,7 +34,7 @@ def header(shape, kind="<f4", version=1):
 
 
 def read(path):
-    array = StoredArray.open(path)
+    array = opened(path)
     return array.means(min(2, len(array.shape) - 1))
 
 
@@ -49,7 +54,7 @@ def refused(path, message):
 )
 def test_the_mean_over_blocks_and_heads_matches_numpy(tmp_path_factory, layout, compressed, values):
     path = saved(tmp_path_factory.mktemp("array"), values, layout, compressed=compressed)
-    array = StoredArray.open(path)
+    array = opened(path)
     assert array.shape == values.shape
     expected = values.astype(np.float64).mean(axis=(0, 1)).sum(axis=-1)
     np.testing.assert_allclose(array.means(2), expected, rtol=1e-5, atol=1e-12)
@@ -61,7 +66,7 @@ def test_the_mean_over_blocks_and_heads_matches_numpy(tmp_path_factory, layout, 
 def test_only_one_map_is_in_memory_at_a_time(tmp_path, layout, compressed):
     values = np.full((30, 12, 2000, 1), 0.5, np.float16)
     path = saved(tmp_path, values, layout, compressed=compressed)
-    array = StoredArray.open(path)
+    array = opened(path)
     array.means(2)
     tracemalloc.start()
     array.means(2)
@@ -73,7 +78,7 @@ def test_only_one_map_is_in_memory_at_a_time(tmp_path, layout, compressed):
 def test_an_archive_with_several_arrays_is_read_by_name(tmp_path):
     path = tmp_path / "step_000.npz"
     np.savez(path, step=np.array(3), attention=np.ones((1, 1, 4, 1), np.float32))
-    assert StoredArray.open(path).shape == (1, 1, 4, 1)
+    assert opened(path).shape == (1, 1, 4, 1)
     np.savez(path, one=np.ones(4, np.float32), other=np.ones(4, np.float32))
     refused(path, "found arrays named one, other; expected one array, or one named attention")
 

@@ -1,0 +1,101 @@
+"""Puts the outputs of a job into place: complete, all at once, and in the folder that was opened when it began."""
+
+import contextlib
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+
+from attnwatch.contract.receipts import Place
+from attnwatch.errors import AttnwatchError, BusyError
+from attnwatch.system.files import move_into_place, remove_tree
+from attnwatch.system.folders import Folder
+from attnwatch.system.locks import exclusive, lock_file
+
+
+class ExchangedError(AttnwatchError):
+    """The folder of the outputs is not where it was when a job began."""
+
+
+@contextlib.contextmanager
+def temporary_folder(place: Place, folder: Folder) -> Iterator[Folder]:
+    """Create the folder for unfinished outputs, without what a killed job may have left.
+
+    No other user can enter it, so nobody can put a link where an encoder opens a file.
+
+    Args:
+        place: of the video's receipt. The caller holds the video's lock.
+        folder: of the outputs.
+
+    """
+    _remove_unfinished(place, folder)
+    name = f".{place.video_id}.tmp"
+    try:
+        folder.make(name, private=True)
+    except FileExistsError:  # of another user, whose job was killed
+        name = f"{name}-{secrets.token_hex(_TOKEN_BYTES)}"
+        folder.make(name, private=True)
+    try:
+        with folder.folder(name) as temporary:
+            yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            remove_tree(name, folder)
+
+
+def move_all(place: Place, outputs: Mapping[str, str], temporary: Folder, folder: Folder) -> None:
+    """Move finished outputs into place.
+
+    Args:
+        place: of the video's receipt.
+        outputs: final names of the outputs, by their names in the temporary folder.
+        temporary: the folder that they are in.
+        folder: of the outputs, as opened when the job began.
+
+    Raises:
+        ExchangedError: that folder was moved away or replaced since.
+
+    """
+    _require_in_place(place, folder)
+    for unfinished, name in outputs.items():
+        move_into_place(unfinished, temporary, folder, name)
+    folder.sync()
+
+
+def _require_in_place(place: Place, folder: Folder) -> None:
+    with contextlib.suppress(OSError), place.open() as current:
+        if current.identity == folder.identity:
+            return
+    raise ExchangedError(
+        f"{place.directory}: found it moved away or replaced while {place.video_id} was being rendered; expected it to "
+        "stay, so nothing was written; leave the folder alone while the watcher works on it"
+    )
+
+
+def remove_leftovers(place: Place, patience: float = 0.0) -> None:
+    """Remove what a killed job of this video left behind, unless another process is rendering it.
+
+    Args:
+        place: of the video's receipt.
+        patience: seconds to wait for a job that was killed just now to release its lock.
+
+    """
+    with contextlib.suppress(BusyError, OSError), place.open() as folder:
+        if lock_file(place.video_id) in (names := folder.names()) or any(_unfinished(place, names)):
+            with exclusive(folder, place.video_id, patience):
+                _remove_unfinished(place, folder)
+
+
+def _remove_unfinished(place: Place, folder: Folder) -> None:
+    """Remove unfinished outputs, and receipts whose writer was killed. The caller holds the video's lock."""
+    for name in _unfinished(place, folder.names()):
+        with contextlib.suppress(OSError):  # of another user
+            remove_tree(name, folder)
+
+
+def _unfinished(place: Place, names: Iterable[str]) -> Iterator[str]:
+    folder = rf"\.{re.escape(place.video_id)}\.tmp(-[0-9a-f]{{{2 * _TOKEN_BYTES}}})?"
+    receipt = rf"\.{re.escape(place.path.name)}\..*\.tmp"
+    return (name for name in names if re.fullmatch(rf"{folder}|{receipt}", name, re.DOTALL))
+
+
+_TOKEN_BYTES = 4
