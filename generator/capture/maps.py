@@ -93,6 +93,7 @@ class LayerMaps:
         if self._sum is None:
             places = self._layers if self._keep.per_block else 1
             self._sum = found.new_zeros((len(found), places, *found.shape[1:]))
+        found = found.to(self._sum.device)  # layers of one network may lie on several devices
         if self._keep.per_block:
             self._sum[:, index] = found
         else:

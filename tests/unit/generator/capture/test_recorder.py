@@ -196,6 +196,9 @@ def test_the_summary_counts_every_call(model, sampling, words):
         "branches": ["cond"],
         "branch_source": "cache_context",
         "gaps": [],
+        "kernel": "flash_attention",
+        "log_sum": "kernel",
+        "exact": True,
     }
 
 

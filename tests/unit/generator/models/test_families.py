@@ -275,6 +275,9 @@ def test_the_summary_counts_every_call(model, known):
         "branches": ["cond", "uncond"],
         "branch_source": "cache_context" if known.order == BRANCHES else "halves of the batch",
         "gaps": [],
+        "kernel": "flash_attention",
+        "log_sum": "kernel",
+        "exact": True,
     }
 
 
