@@ -34,7 +34,7 @@ class Ran:
     """What computed the output of an attention call.
 
     ``is_exact`` tells whether that is the exact softmax, up to rounding. ``difference`` is the largest absolute
-    difference to it that was found on a sample of rows; None if this call was not compared.
+    difference to it that was found on a sample of rows of the layer's first call; None if it was not compared.
     """
 
     kernel: str

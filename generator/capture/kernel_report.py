@@ -16,7 +16,7 @@ class KernelReport:
         self._kernels: set[str] = set()
         self._log_sums: set[str] = set()
         self._is_exact = True
-        self._differences: list[float] = []
+        self._difference: float | None = None
 
     def add(self, call: AttentionCall, log_sum: str) -> None:
         """Add a captured call; ``log_sum`` tells how its log-sum-exp was had, as `summary` lists it."""
@@ -28,7 +28,7 @@ class KernelReport:
         self._is_exact &= ran.is_exact
         if ran.difference is None:
             return
-        self._differences.append(ran.difference)
+        self._difference = _larger(self._difference, ran.difference)
         if not ran.is_exact and is_first("inexact", ran.kernel):
             log.warning(
                 "%s computes something other than the exact softmax: on a sample of rows, its output differs by up to "
@@ -45,7 +45,11 @@ class KernelReport:
             "log_sum": ", ".join(sorted(self._log_sums)),
             "exact": self._is_exact,
         }
-        if self._differences:
-            largest = max(self._differences)
-            found["largest_difference"] = largest if math.isfinite(largest) else None
+        if self._difference is not None:
+            found["largest_difference"] = self._difference if math.isfinite(self._difference) else None
         return found
+
+
+def _larger(one: float | None, other: float) -> float:
+    """Return the larger of two differences, where one that is not a number is the largest of all."""
+    return other if one is None or math.isnan(other) or other > one else one

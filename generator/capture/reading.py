@@ -46,7 +46,7 @@ class AttentionReader:
     def __init__(self) -> None:
         self._kernels = LogSumKernels(getattr(functional, TORCH_ATTENTION))
         self._verified = Verified()
-        self._is_exact: dict[tuple[str, str], bool] = {}
+        self._compared_layers: dict[tuple[str, str], Ran] = {}
 
     def of(self, layer: str, function: Attention, *, heads_first: bool) -> Reads:
         """Return a function that calls an attention function inside a layer, with the same arguments.
@@ -114,12 +114,11 @@ class AttentionReader:
         return result.output, call
 
     def _compared(self, layer: str, result: _Result, call: AttentionCall, value: Tensor, output: Tensor) -> Ran:
-        known = self._is_exact.get((layer, result.kernel))
-        if known is not None:
-            return Ran(result.kernel, known)
-        error, is_rounding = difference(call, value, output)
-        is_exact = self._is_exact[layer, result.kernel] = result.is_exact and is_rounding
-        return Ran(result.kernel, is_exact, error)
+        where = layer, result.kernel
+        if where not in self._compared_layers:
+            error, is_rounding = difference(call, value, output)
+            self._compared_layers[where] = Ran(result.kernel, result.is_exact and is_rounding, error)
+        return self._compared_layers[where]
 
 
 def _refuse_other_output(result: _Result, given: TorchArguments, expected: tuple[int, ...]) -> None:

@@ -72,7 +72,7 @@ def from_hub(name, **how):
 
 class Xformers:
     @staticmethod
-    def memory_efficient_attention(query, key, value, mask, dropout, scale):
+    def memory_efficient_attention(query, key, value, *others):
         return attention(query, key, value)[0]
 
 
@@ -159,8 +159,8 @@ def test_the_difference_of_an_inexact_backend_is_measured_at_the_first_call_of_e
         ran = [read(*inputs(), backend="sage")[1].ran for _ in range(2)]
         exact = attention(*inputs())[0]
         assert 0 < ran[0].difference <= (dispatch_attention_fn(*inputs(), backend="sage") - exact).abs().max() + 1e-6
-        assert ran[1].difference is None
-        assert not ran[1].is_exact
+        assert ran[1] is ran[0]  # it is not measured again
+        assert not ran[0].is_exact
 
 
 def test_the_backend_that_a_context_chooses_is_followed(read, monkeypatch):
@@ -223,7 +223,7 @@ def test_a_backend_that_is_not_in_the_table_is_compared_with_the_exact_softmax(r
     assert call.log_sum is None
 
 
-def sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=None, return_lse=False, **kwargs):
+def sageattn(q, k, v, tensor_layout="HND", is_causal=False, **kwargs):
     """Stand in for SageAttention, which its documentation puts in the place of torch's own function."""
     assert tensor_layout in {"HND", "NHD"}
     return kernel(q, k, v, tensor_layout=tensor_layout, rounded=quantised).transpose(1, 2)
