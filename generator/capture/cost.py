@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 WORTH_SAYING = 0.05
 """Smallest cost of a denoising step, in seconds, that users are told of."""
+MANY = 10
+"""Seconds of which no fraction is given."""
 TRIES = 3
+"""Number of times that a part is timed; the shortest counts."""
 
 
 def warn_of_whole_rows(part: AttentionCall, rows: int, kernel: str) -> None:
@@ -33,10 +36,10 @@ def warn_of_whole_rows(part: AttentionCall, rows: int, kernel: str) -> None:
     seconds = _seconds(part) * rows / part.query.shape[2]
     if seconds >= WORTH_SAYING:
         log.warning(
-            "capture will take about %.2g s of each denoising step (estimated from a part of the rows): %s does not "
-            "tell the sums of its rows in %s on %s, so all scores are computed a second time, in float32. %s. To "
-            "capture less: list fewer `layers`, or set `storage_interval` and `store_aggregated_attention: false`",
-            seconds,
+            "capture will take about %s s of each denoising step (measured on a part of the rows): %s does not tell "
+            "the sums of its rows in %s on %s, so all scores are computed a second time, in float32. %s. To capture "
+            "less: list fewer `layers`, or set `storage_interval` and `store_aggregated_attention: false`",
+            f"{seconds:.2g}" if seconds < MANY else f"{seconds:.0f}",
             kernel,
             dtype,
             device,
