@@ -21,7 +21,7 @@ from generator.capture.budget import VideoShape, check_attention, keep_of
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
 from generator.capture.recorder import Recorder
 from generator.capture.recorder import capture as recording
-from generator.capture.taps import replaced
+from generator.capture.replacing import replaced
 from generator.config import attention_settings
 from generator.errors import CaptureError, UsageError, did_you_mean
 from generator.models import load as models

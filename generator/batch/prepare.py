@@ -8,7 +8,8 @@ from pathlib import Path
 
 from generator.batch.plan import Plan, PlannedVideo
 from generator.batch.ranks import Rank
-from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention
+from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
+from generator.capture.foresight import warn_if_slow
 from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
@@ -75,7 +76,10 @@ def warn(batch: PreparedBatch) -> None:
     is_tracking = any(batch.words.values())
     if not is_tracking:
         log.warning("no word of the template is in (parentheses): the videos are generated without attention")
-    if is_tracking and not batch.plan.settings.attention_analysis.stores_anything:
+    settings = batch.plan.settings.attention_analysis
+    if is_tracking and settings.stores_anything:
+        warn_if_slow(batch.model, batch.model.grid(batch.plan.settings.video.sampling()), keep_of(settings))
+    elif is_tracking:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
             "generated without attention"

@@ -1,11 +1,16 @@
 """Selects the rows, keys and samples of a text attention call that belong to a video and its tracked words."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall, Columns, word_probabilities
+from generator.capture.cost import captured_calls, slice_of, warn_of_whole_rows
+from generator.capture.kernel_report import KernelReport
 from generator.capture.maps import Keep
+from generator.capture.second_pass import SecondPass
 from generator.capture.self_check import SelfCheck
 from generator.errors import CaptureError
 from generator.models.contract import LatentGrid, TextPlace, VideoModel
@@ -33,10 +38,13 @@ class TrackedColumns:
         self.samples = grid.frames if model.frame_by_frame else 1
         """Number of attention samples that make up one video."""
         self.check = SelfCheck() if keep.self_check else None
+        self.report = KernelReport()
+        self._second_pass = SecondPass()
+        self._captured_calls = captured_calls(model, keep)
         self._model = model
         self._grid = grid
         self._positions = {branch: _positions(model, words, keep, prompts.get(branch)) for branch in keep.branches}
-        self._columns: dict[tuple[str, int, int], Columns] = {}
+        self._columns: dict[tuple[str, int, int, torch.device], Columns] = {}
 
     def is_of_image(self, call: AttentionCall) -> bool:
         """Whether the keys belong to an image: image-to-video models attend to it separately from the text."""
@@ -49,7 +57,7 @@ class TrackedColumns:
             CaptureError: if the video does not have the expected size.
 
         """
-        part = self._rows_of_video(call, samples, layer)
+        part = self._with_log_sum(self._rows_of_video(call, samples, layer))
         columns = self._columns_of(branch, part)
         found = word_probabilities(part, columns)
         if self.check is not None:
@@ -69,6 +77,18 @@ class TrackedColumns:
         if self.check is not None:
             self.check.note_error(error.item())
 
+    def _with_log_sum(self, call: AttentionCall) -> AttentionCall:
+        """Add the log-sum-exp to a call whose own kernel did not tell it, if another kernel does."""
+        if call.log_sum is not None:
+            self.report.add(call, "kernel")
+            return call
+        log_sum = self._second_pass.log_sum(call)
+        self.report.add(call, "whole rows" if log_sum is None else "second pass")
+        if log_sum is None and call.ran is not None:
+            rows = call.query.shape[:3].numel() * self._captured_calls
+            warn_of_whole_rows(slice_of(call), rows, call.ran.kernel)
+        return replace(call, log_sum=log_sum)
+
     def _rows_of_video(self, call: AttentionCall, samples: slice, layer: str) -> AttentionCall:
         rows = {
             TextPlace.APART: slice(None),
@@ -87,7 +107,7 @@ class TrackedColumns:
     def _columns_of(self, branch: str, part: AttentionCall) -> Columns:
         """Find the keys of all names; positions beyond the last key have no mass."""
         rows, keys = part.query.shape[2], part.key.shape[2]
-        wanted = (branch, rows, keys)
+        wanted = (branch, rows, keys, part.query.device)  # a network may be split over several devices
         if wanted not in self._columns:
             first = rows if self._model.text_place is TextPlace.LAST else 0
             positions = [[first + at for at in name if first + at < keys] for name in self._positions[branch]]

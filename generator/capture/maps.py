@@ -93,10 +93,8 @@ class LayerMaps:
         if self._sum is None:
             places = self._layers if self._keep.per_block else 1
             self._sum = found.new_zeros((len(found), places, *found.shape[1:]))
-        if self._keep.per_block:
-            self._sum[:, index] = found
-        else:
-            self._sum[:, 0] += found
+        found = found.to(self._sum.device)  # layers of one network may lie on several devices
+        self._sum.select(1, index if self._keep.per_block else 0).add_(found)
         return heads
 
     def maps(self) -> Tensor | None:

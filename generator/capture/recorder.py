@@ -111,6 +111,7 @@ class Recorder:
             "branches": list(self.keep.branches),
             "branch_source": self.branch_source,
             "gaps": self.gaps,
+            **self._tracked.report.summary(),
         }
         if self._tracked.check is not None:
             described["self_check"] = self._tracked.check.summary()

@@ -34,7 +34,8 @@ class SelfCheck:
     def take_error(self) -> Tensor | None:
         """Return and forget the largest error since the last call, on the device; None without any comparison."""
         errors, self._errors = self._errors, []
-        return torch.stack(errors).max() if errors else None
+        # layers of one network may lie on several devices
+        return torch.stack([error.to(errors[0].device) for error in errors]).max() if errors else None
 
     def note_error(self, error: float) -> None:
         """Take in an error that has arrived on the host."""

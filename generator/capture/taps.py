@@ -3,17 +3,16 @@
 It taps four places. ``cache_context`` of a denoising network, if it has one, names the guidance branch and the
 denoising step. The network's call gives the batch size. The forward function of each text attention layer gives the
 running layer. The attention function, where the layers' processors look it up, receives query and key; its result is
-passed on unchanged.
+passed on unchanged (`generator.capture.reading`).
 
 Networks compiled with torch.compile are tapped in the same places. A network's call is wrapped outside of its compiled
 code. The layers' functions are traced, and must therefore be plain functions without hidden state: torch.compile
 notices that ``forward`` of a layer was replaced, compiles the network once more with the taps, and keeps both versions.
 """
 
-import inspect
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -25,8 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.capture.attention import AttentionCall
-from generator.capture.kernels import LogSumKernels
 from generator.capture.observed import Attention, call_compiled, call_observed, observed
+from generator.capture.reading import TORCH_ATTENTION, AttentionReader, Reads
+from generator.capture.replacing import replaced
 from generator.errors import CaptureError
 from generator.models.contract import TextAttention, VideoModel
 from generator.models.parallel import refuse_split_networks
@@ -34,8 +34,6 @@ from generator.models.parallel import refuse_split_networks
 Call = ParamSpec("Call")
 Result = TypeVar("Result")
 CacheContext = Callable[..., AbstractContextManager[None]]
-
-TORCH_ATTENTION = "scaled_dot_product_attention"
 
 
 class CallContext(NamedTuple):
@@ -78,15 +76,17 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
     layers = model.text_attention()
     _refuse_unknown_processors(model, layers)
     running = _Running()
-    kernels = LogSumKernels(functional.scaled_dot_product_attention)
+    reader = AttentionReader()
     with ExitStack() as stack:
         for site, its_layers in _sites(model, layers).items():
             function = getattr(site, model.attention_function)
+            heads_first = site is functional
             for layer in its_layers:
-                tag = stack.enter_context(observed(_seen(layer.name, function, listener, kernels)))
+                read = reader.of(layer.name, function, heads_first=heads_first)
+                tag = stack.enter_context(observed(_seen(layer.name, read, listener)))
                 followed = _followed(layer.module.forward, running, tag)
                 stack.enter_context(replaced(layer.module, "forward", followed))
-            passed = _passed_on(function, running, heads_first=site is functional)
+            passed = _passed_on(function, running, heads_first=heads_first)
             stack.enter_context(replaced(site, model.attention_function, passed))
         for name, denoiser in model.denoisers().items():
             _announce(name, denoiser, listener, stack)
@@ -97,9 +97,14 @@ def _sites(model: VideoModel, layers: list[TextAttention]) -> dict[ModuleType, l
     """Return the Python modules in which the layers' processors look up the attention function, with their layers."""
     sites: dict[ModuleType, list[TextAttention]] = defaultdict(list)
     for layer in layers:
-        own = sys.modules[type(layer.module.processor).__module__]
-        sites[functional if model.attention_function == TORCH_ATTENTION else own].append(layer)
+        sites[site_of(model, layer)].append(layer)
     return sites
+
+
+def site_of(model: VideoModel, layer: TextAttention) -> ModuleType:
+    """Return the Python module in which a layer's processor looks up the attention function."""
+    own = sys.modules[type(layer.module.processor).__module__]
+    return functional if model.attention_function == TORCH_ATTENTION else own
 
 
 def _refuse_unknown_processors(model: VideoModel, layers: list[TextAttention]) -> None:
@@ -142,32 +147,15 @@ def _passed_on(function: Attention, running: _Running, *, heads_first: bool) -> 
     return attention
 
 
-def _seen(layer: str, function: Attention, listener: Listener, kernels: LogSumKernels) -> Attention:
+def _seen(layer: str, read: Reads, listener: Listener) -> Attention:
     """Wrap an attention function to send the calls of a layer to the listener. torch.compile never traces this."""
-    heads_first = function is kernels.function
-    signature = inspect.signature(kernels if heads_first else function)
 
     def seen(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
-        if heads_first:
-            output = kernels(*args, **kwargs)
-        else:
-            with replaced(functional, TORCH_ATTENTION, kernels):
-                output = function(*args, **kwargs)
-        listener.see(layer, _call(signature.bind(*args, **kwargs).arguments, kernels.take(), heads_first=heads_first))
+        output, call = read(*args, **kwargs)
+        listener.see(layer, call)
         return output
 
     return seen
-
-
-def _call(given: Mapping[str, Tensor], log_sum: Tensor | None, *, heads_first: bool) -> AttentionCall:
-    """Convert the arguments of an attention function to the axes of `AttentionCall`."""
-    query, key, mask = given["query"], given["key"], given.get("attn_mask")
-    if not heads_first:  # diffusers' function takes [sample, token, head, dim], torch's [sample, head, token, dim]
-        query, key = query.transpose(1, 2), key.transpose(1, 2)
-    if mask is not None:
-        mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
-    scale = given.get("scale")
-    return AttentionCall(query, key, mask, None if scale is None else float(scale), log_sum)
 
 
 def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitStack) -> None:
@@ -205,18 +193,3 @@ def _noted(cache_context: CacheContext, contexts: list[CallContext]) -> CacheCon
             contexts.pop()
 
     return noted
-
-
-@contextmanager
-def replaced(owner: object, name: str, replacement: object) -> Iterator[None]:
-    """Set an attribute of ``owner`` inside the context; restore or remove it afterwards."""
-    own = vars(owner)
-    was_there, before = name in own, own.get(name)
-    setattr(owner, name, replacement)
-    try:
-        yield
-    finally:
-        if was_there:
-            setattr(owner, name, before)
-        else:
-            delattr(owner, name)

@@ -49,6 +49,12 @@ class TextAttention:
         heads: int = self.module.heads  # type: ignore[assignment]
         return heads
 
+    @property
+    def dim(self) -> int:
+        """Dimension of each head."""
+        inner: int = self.module.inner_dim  # type: ignore[assignment]
+        return inner // self.heads
+
 
 class TextPlace(Enum):
     """Position of the text among the keys of a text attention layer."""

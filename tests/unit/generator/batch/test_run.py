@@ -16,12 +16,14 @@ from filelock import FileLock
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.batch.folders import LOCK_FILE
 from generator.batch.interrupt import Stopped
 from generator.batch.make_video import make_video
 from generator.batch.plan import plan_batch, plan_resumption
 from generator.batch.run import run
+from generator.capture import cost, once
 from generator.config import load_settings
 from generator.errors import (
     CaptureError,
@@ -199,6 +201,21 @@ def test_the_size_is_logged_before_the_first_video_and_is_exact(make, caplog):
     assert lines[0] == f"attention: up to 480 B per video ({kept}), 720 B in total"
     tensors, _ = read_tensors(folder / "videos/prompt_001/attention_maps/vid001.safetensors")
     assert sum(tensor.nbytes for tensor in tensors.values()) == 480
+
+
+def test_slow_capture_is_announced_before_the_first_video_with_its_cost(make, caplog, monkeypatch):
+    monkeypatch.setattr(once, "_said", set())
+    monkeypatch.setattr(cost, "WORTH_SAYING", 0.0)
+    caplog.set_level("INFO")
+    with sdpa_kernel(SDPBackend.MATH):
+        _, folder = make()
+    lines = [record.getMessage() for record in caplog.records]
+    slow = [number for number, line in enumerate(lines) if "s of each denoising step" in line]
+    assert len(slow) == 1
+    assert slow[0] < next(number for number, line in enumerate(lines) if "generating" in line)
+    assert (
+        read(folder / "videos/prompt_001/video_001.complete.json")["generation"]["capture"]["log_sum"] == "whole rows"
+    )
 
 
 def test_too_little_disk_space_is_reported_before_the_first_video(make, caplog, monkeypatch):

@@ -103,6 +103,78 @@ def test_bfloat16_inputs_are_computed_in_float32():
     assert (found - in_float64(call, [(2, 5)])).abs().max() <= 1e-6
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("keys", [512, 1500])
+@pytest.mark.parametrize("given_log_sum", [False, True])
+def test_half_precision_at_the_sizes_of_real_heads_is_as_exact_as_float32(dtype, keys, given_log_sum):
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(1, 2, length, 128, generator=generator).to(dtype) for length in (300, keys))
+    call = AttentionCall(query, key)
+    call = with_log_sum(call) if given_log_sum else call
+    assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+
+
+@pytest.fixture
+def products_of_halves(monkeypatch):
+    """Let a stand-in multiply halves into float32, which torch can do on a GPU only; record what it receives."""
+    seen = []
+
+    def bmm(first, second, *, out_dtype):
+        seen.append((first.dtype, first.is_contiguous(), first.data_ptr()))
+        return first.to(out_dtype) @ second.to(out_dtype)
+
+    monkeypatch.setattr(attention, "_adds_halves_exactly", lambda device, dtype: dtype == torch.bfloat16)
+    monkeypatch.setattr(torch, "bmm", bmm)
+    return seen
+
+
+@pytest.mark.parametrize("samples", [1, SAMPLES])
+@pytest.mark.parametrize("mask", [None, torch.arange(20) % 3 > 0])
+@pytest.mark.parametrize("given_log_sum", [False, True])
+def test_products_of_halves_are_exact_and_copy_no_query_of_a_single_sample(
+    products_of_halves, samples, mask, given_log_sum
+):
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(samples, size, HEADS, DIM, generator=generator).bfloat16() for size in (ROWS, 20))
+    mask = None if mask is None else mask.reshape(1, 1, 1, 20)
+    call = AttentionCall(query.transpose(1, 2), key.transpose(1, 2), mask, scale=0.3)
+    call = with_log_sum(call) if given_log_sum else call
+    assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
+    assert {dtype for dtype, *_ in products_of_halves} == {torch.bfloat16}
+    if samples == 1:
+        _, is_contiguous, place = products_of_halves[0]
+        assert (is_contiguous, place) == (False, query.data_ptr())
+
+
+class Operations(TorchDispatchMode):
+    """Counts operations that compute or copy something."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += not function.is_view
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("given_log_sum", [False, True])
+def test_the_number_of_operations_does_not_grow_with_the_number_of_words(given_log_sum):
+    call = with_log_sum(random_call(keys=40)) if given_log_sum else random_call(keys=40)
+    counts = []
+    for words in (1, 3, 8):
+        wanted = columns(*((4 * word, 4 * word + 1) for word in range(words)))
+        with Operations() as operations:
+            word_probabilities(call, wanted)
+        counts.append(operations.count)
+    assert len(set(counts)) == 1
+
+
+def test_words_of_different_lengths_keep_their_order():
+    call = random_call(keys=20)
+    positions = [(1, 2, 3), (), (4,), (2, 19), (), (0,), (5, 6, 7)]
+    found = word_probabilities(call, columns(*positions))
+    assert (found - in_float64(call, positions)).abs().max() <= 1e-6
+
+
 @pytest.fixture
 def matmul_precision():
     before = torch.get_float32_matmul_precision()

@@ -1,11 +1,16 @@
 """Kernels that also return the log-sum-exp: bit-identical outputs, and rejection of unreliable operators."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from generator.capture import kernels
+from generator.capture.attention import AttentionCall, Columns, word_probabilities
 from generator.capture.kernels import LogSumKernels
+from generator.capture.operators import OPERATORS
+from generator.capture.second_pass import SecondPass
 
 
 def inputs(rows=40, keys=1030, dtype=torch.float32, device="cpu", seed=0):
@@ -65,17 +70,45 @@ def test_half_precision_is_left_to_torch_on_a_cpu(attend):
     assert attend.take() is None
 
 
-def test_an_operator_whose_output_differs_in_one_bit_is_not_used(attend, monkeypatch):
-    right = dict(kernels._OPERATORS)
+FLASH_ON_CPU = "cpu", SDPBackend.FLASH_ATTENTION
+
+
+def stand_in(monkeypatch, change):
+    """Let stand-ins take the place of torch's operator on a CPU: its results after ``change``, one for each change."""
+    (right,) = OPERATORS[FLASH_ON_CPU]
     calls = []
 
-    def slightly_wrong(call, value):
+    def operator(call, value, change):
         calls.append(call)
-        output, log_sum = right["cpu", torch.nn.attention.SDPBackend.FLASH_ATTENTION](call, value)
-        output[0, 0, 0, 0] = torch.nextafter(output[0, 0, 0, 0], torch.tensor(torch.inf))
-        return output, log_sum
+        return change(*right(call, value))
 
-    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(right, slightly_wrong))
+    changes = change if isinstance(change, list) else [change]
+    own = tuple(lambda call, value, change=change: operator(call, value, change) for change in changes)
+    monkeypatch.setitem(OPERATORS, FLASH_ON_CPU, own)
+    return calls
+
+
+def one_bit_more(output, log_sum):
+    output[0, 0, 0, 0] = torch.nextafter(output[0, 0, 0, 0], torch.tensor(torch.inf))
+    return output, log_sum
+
+
+def no_kernel(output, log_sum):
+    raise RuntimeError("no such kernel")
+
+
+UNUSABLE = {
+    "an output that differs in one bit": one_bit_more,
+    "a log-sum-exp of other scores": lambda output, log_sum: (output, log_sum + 1e-3),
+    "a log-sum-exp of another shape": lambda output, log_sum: (output, log_sum[:, :, :-1]),
+    "a log-sum-exp that is not a number": lambda output, log_sum: (output, log_sum * torch.nan),
+    "an exception": no_kernel,
+}
+
+
+@pytest.mark.parametrize("change", UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unreliable_operator_is_tried_once_and_not_used(attend, monkeypatch, change):
+    calls = stand_in(monkeypatch, change)
     query, key, value = inputs()
     expected = functional.scaled_dot_product_attention(query, key, value)
     for _ in range(3):
@@ -84,40 +117,148 @@ def test_an_operator_whose_output_differs_in_one_bit_is_not_used(attend, monkeyp
     assert len(calls) == 1
 
 
-def test_an_operator_that_returns_a_logarithm_to_base_2_is_not_used(attend, monkeypatch):
-    right = dict(kernels._OPERATORS)
-
-    def by_two(call, value):
-        output, log_sum = right["cpu", torch.nn.attention.SDPBackend.FLASH_ATTENTION](call, value)
-        return output, log_sum / torch.tensor(2.0).log()
-
-    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(right, by_two))
-    attend(*inputs())
-    assert attend.take() is None
-    attend(*inputs())
-    assert attend.take() is None
+def padded(output, log_sum):
+    """Answer like the memory-efficient kernel, which pads rows."""
+    return output, functional.pad(log_sum, (0, 8), value=torch.inf)
 
 
-def test_an_operator_that_raises_is_not_used(attend, monkeypatch):
-    def unsupported(call, value):
-        raise RuntimeError("no such kernel")
+SHAPES = {
+    "sample, head, row, 1": lambda output, log_sum: (output, log_sum[..., None]),
+    "sample, head, row": lambda output, log_sum: (output, log_sum),
+    "padded rows": padded,
+    "sample, row, head": lambda output, log_sum: (output, log_sum.transpose(1, 2).contiguous()),
+    "head, row of all samples": lambda output, log_sum: (output, log_sum.transpose(0, 1).flatten(1)),
+    "base 2": lambda output, log_sum: (output, log_sum / torch.tensor(2.0).log()),
+}
 
-    monkeypatch.setattr(kernels, "_OPERATORS", dict.fromkeys(kernels._OPERATORS, unsupported))
+
+@pytest.mark.parametrize("change", SHAPES.values(), ids=SHAPES)
+def test_the_log_sum_exp_is_recognised_in_every_shape_and_base_that_kernels_use(attend, monkeypatch, change):
+    stand_in(monkeypatch, change)
     query, key, value = inputs()
-    expected = functional.scaled_dot_product_attention(query, key, value)
-    assert torch.equal(attend(query, key, value), expected)
+    for _ in range(2):
+        attend(query, key, value)
+        assert (attend.take() - log_sum_of(query, key)).abs().max() <= 4e-6
+
+
+def test_if_the_first_operator_of_a_kernel_is_wrong_the_next_one_is_used(attend, monkeypatch):
+    calls = stand_in(monkeypatch, [one_bit_more, lambda output, log_sum: (output, log_sum)])
+    for _ in range(3):
+        attend(*inputs())
+        assert attend.take() is not None
+    assert len(calls) == 4  # both at first, then the right one
+
+
+def test_the_kernel_that_torch_chooses_in_a_context_is_followed(attend, monkeypatch):
+    calls = stand_in(monkeypatch, lambda output, log_sum: (output, log_sum))
+    query, key, value = inputs()
+    with sdpa_kernel(SDPBackend.MATH):
+        expected = functional.scaled_dot_product_attention(query, key, value)
+        assert torch.equal(attend(query, key, value), expected)
     assert attend.take() is None
+    assert (attend.kernel, calls) == ("math", [])
+    attend(query, key, value)
+    assert attend.take() is not None
+    assert attend.kernel == "flash_attention"
+
+
+def test_the_sum_of_several_calls_is_not_taken_for_that_of_one(attend):
+    attend(*inputs())
+    attend(*inputs())
+    assert attend.take() is None
+    attend(*inputs())
+    assert attend.take() is not None
+
+
+def test_what_replaced_torchs_function_is_called_with_the_arguments_it_is_given():
+    given = []
+
+    def strict(q, k, v, is_causal=False):
+        given.append((q, k, v, is_causal))
+        return v
+
+    query, key, value = inputs()
+    attend = LogSumKernels(strict)
+    assert attend(query, key, value, is_causal=True) is value
+    assert given == [(query, key, value, True)]
+    assert attend.take() is None
+    assert attend.kernel.endswith("strict")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch refuses CPU tensors in another way where there is a GPU")
+def test_the_operators_of_a_gpu_have_the_parameters_that_they_are_called_with():
+    call = AttentionCall(*(tensor.bfloat16() for tensor in inputs()[:2]), torch.ones(2, 3, 40, 1030) > 0)
+    value = call.key
+    for (device, kernel), operators in OPERATORS.items():
+        for operator in operators if device == "cuda" else ():
+            given = AttentionCall(call.query, call.key) if kernel is SDPBackend.FLASH_ATTENTION else call
+            with pytest.raises(NotImplementedError, match="CPU"):  # and not a TypeError
+                operator(given, value)
+
+
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+CONTEXTS = {
+    "default": None,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "priority": [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION],
+}
+LAYOUTS = {"heads are views": lambda tensor: tensor, "contiguous": lambda tensor: tensor.contiguous()}
+
+
+def on_gpu(mask):
+    return None if mask is None else mask.cuda() if mask.dtype == torch.bool else mask.cuda().bfloat16()
+
+
+def context(kernel):
+    return nullcontext() if kernel is None else sdpa_kernel(kernel, set_priority=isinstance(kernel, list))
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@needs_a_gpu
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
 @pytest.mark.parametrize("rows", [2048, 2049])
-def test_on_a_gpu_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(attend, mask, rows):
-    query, key, value = inputs(rows=rows, dtype=torch.bfloat16, device="cuda")
-    mask = None if mask is None else mask.cuda() if mask.dtype == torch.bool else mask.cuda().bfloat16()
+@pytest.mark.parametrize("kernel", CONTEXTS.values(), ids=CONTEXTS)
+def test_on_a_gpu_the_output_is_bit_identical_and_the_log_sum_exp_is_exact(attend, mask, rows, kernel, layout):
+    if mask is not None and kernel is SDPBackend.FLASH_ATTENTION:
+        pytest.skip("the flash kernel takes no mask")
+    query, key, value = map(layout, inputs(rows=rows, dtype=torch.bfloat16, device="cuda"))
+    mask = on_gpu(mask)
     bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
-    for _ in range(2):
-        output = attend(query, key, value, attn_mask=mask)
-        assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
-        assert (attend.take() - log_sum_of(query, key, bias)).abs().max() <= 1e-5
+    with context(kernel):
+        for _ in range(2):
+            output = attend(query, key, value, attn_mask=mask)
+            assert torch.equal(output, functional.scaled_dot_product_attention(query, key, value, attn_mask=mask))
+            assert (attend.take() - log_sum_of(query, key, bias)).abs().max() <= 1e-5
+
+
+@pytest.mark.gpu
+@needs_a_gpu
+@pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
+def test_on_a_gpu_a_second_pass_tells_the_log_sum_exp_that_the_math_kernel_does_not(attend, mask):
+    query, key, value = inputs(rows=2049, dtype=torch.bfloat16, device="cuda")
+    mask = on_gpu(mask)
+    bias = 0.0 if mask is None else torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
+    with sdpa_kernel(SDPBackend.MATH):
+        attend(query, key, value, attn_mask=mask)
+        assert attend.take() is None
+        found = SecondPass().log_sum(AttentionCall(query, key, mask))
+    assert (found - log_sum_of(query, key, bias)).abs().max() <= 1e-5
+
+
+@pytest.mark.gpu
+@needs_a_gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("samples", [1, 2])
+def test_on_a_gpu_columns_are_exact(attend, dtype, samples):
+    query, key, value = (tensor[:samples] for tensor in inputs(rows=2049, dtype=dtype, device="cuda"))
+    attend(query, key, value)
+    call = AttentionCall(query, key, log_sum=attend.take())
+    assert call.log_sum is not None
+    columns = Columns.of([(3,), (5, 6), (700, 701, 702)], query.device)
+    found = word_probabilities(call, columns)
+    exact = (query.double() @ key.double().transpose(-1, -2) / 4).softmax(-1)
+    expected = torch.stack([exact[..., list(word)].sum(-1) for word in [(3,), (5, 6), (700, 701, 702)]])
+    assert (found - expected).abs().max() <= 1e-6

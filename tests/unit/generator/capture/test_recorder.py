@@ -10,11 +10,15 @@ import pytest
 import torch
 from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
 from diffusers.models.transformers import transformer_wan
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.capture import columns as columns_module
 from generator.capture.maps import Keep
 from generator.capture.recorder import capture
 from generator.errors import CaptureError
+from generator.models import load as models
+from generator.models import tiny
+from generator.settings import ModelSettings
 
 EVERYTHING = Keep(per_block=True, per_head=True, dtype=torch.float32)
 
@@ -132,6 +136,34 @@ def attributes(model):
     )
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kernel", ["CUDNN_ATTENTION", "FLASH_ATTENTION", "EFFICIENT_ATTENTION", "MATH"])
+def test_on_a_gpu_capture_leaves_the_video_bit_identical(random_weights, words, monkeypatch, kernel):
+    monkeypatch.setattr(tiny, "FOLDER", random_weights)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    model = models.load(ModelSettings(device="cuda", dtype="bfloat16"))
+    sampling = replace(model.recommended, width=64, height=48, frames=5, steps=2)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with sdpa_kernel(SDPBackend.__members__[kernel]):
+            before = generate(model, "a kiss", sampling)
+            with capture(
+                model, words("a (kiss)"), model.grid(sampling), replace(EVERYTHING, self_check=True)
+            ) as recorder:
+                during = generate(model, "a kiss", sampling)
+            after = generate(model, "a kiss", sampling)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert np.array_equal(before, during)
+    assert np.array_equal(before, after)
+    summary = recorder.summary()
+    assert summary["kernel"] == kernel.lower()
+    assert summary["log_sum"] == ("second pass" if kernel == "MATH" else "kernel")
+    assert summary["self_check"]["max_abs_error"] <= 1e-6
+
+
 def test_capture_restores_the_model(model, sampling, words):
     generate(model, "a kiss", sampling)  # the pipeline itself leaves something at its first call
     before = attributes(model)
@@ -196,6 +228,9 @@ def test_the_summary_counts_every_call(model, sampling, words):
         "branches": ["cond"],
         "branch_source": "cache_context",
         "gaps": [],
+        "kernel": "flash_attention",
+        "log_sum": "kernel",
+        "exact": True,
     }
 
 

@@ -1,0 +1,148 @@
+"""Ways to compute attention that also tell its log-sum-exp, each verified before it is relied on.
+
+The first call of each kind (device, data type, shapes, mask) runs both ways, with and without the log-sum-exp. A way
+whose output differs in a single bit, or whose log-sum-exp is wrong, is not used again.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from math import log
+
+import torch
+from torch import Tensor
+
+from generator.capture.attention import AttentionCall
+
+Kind = tuple[object, ...]
+Way = Callable[[], tuple[Tensor, Tensor]]
+"""Computes the output ``[sample, head, row, dim]`` and the log-sum-exp in the kernel's own shape."""
+Reading = Callable[[Tensor, AttentionCall], Tensor | None]
+"""Converts a kernel's log-sum-exp to ``[sample, head, row]``; None if it has another shape."""
+
+REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError)
+"""What a kernel raises when it cannot do what it is asked for. Nothing is lost: the call is then made plainly."""
+AXES = 4
+"""Sample, head, row and dimension."""
+PIECE = 1024
+"""Rows of one head that are compared at a time."""
+ROWS, TOLERANCE = 8, 1e-4
+"""Number of rows whose log-sum-exp is recomputed, and the largest accepted difference."""
+
+
+class Verified:
+    """Runs attention in the first of several ways that is right, or plainly if none is."""
+
+    def __init__(self) -> None:
+        self._known: dict[Kind, tuple[int, Reading] | None] = {}
+
+    def run(
+        self, kind: Kind, call: AttentionCall, ways: Sequence[Way], plain: Callable[[], Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the output of ``plain``, to the last bit, and its log-sum-exp if a way tells it."""
+        if kind not in self._known:
+            return self._first(kind, call, ways, plain)
+        known = self._known[kind]
+        if known is None:
+            return plain(), None
+        number, reading = known
+        output, found = ways[number]()
+        return output, reading(found, call)
+
+    def _first(
+        self, kind: Kind, call: AttentionCall, ways: Sequence[Way], plain: Callable[[], Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        # Two outputs at once would dominate the memory that capture needs: this one is gone before the next is made.
+        first = _tried(ways[0]) if ways else None
+        output = plain()
+        self._known[kind] = None
+        expected = fingerprint(output) if ways else None
+        for number, way in enumerate(ways):
+            result = _tried(way) if number else first
+            if result is None or expected is None or not torch.equal(result[0], expected):
+                continue
+            reading = reading_of(result[1], call)
+            if reading is not None:
+                self._known[kind] = number, reading
+                return output, reading(result[1], call)
+        return output, None
+
+
+def _tried(way: Way) -> tuple[Tensor, Tensor] | None:
+    """Return the fingerprint of a way's output and its log-sum-exp; None if it cannot run."""
+    try:
+        output, found = way()
+        return fingerprint(output), found
+    except REFUSALS:
+        return None
+
+
+def kind_of(call: AttentionCall) -> Kind:
+    """Return what a kernel's abilities depend on."""
+    query, key, mask = call.query, call.key, call.mask
+    described = None if mask is None else (mask.dtype, mask.shape)
+    return query.device, query.dtype, query.shape, query.stride(), key.shape, key.stride(), described, call.scale
+
+
+def fingerprint(output: Tensor) -> Tensor:
+    """Compute a checksum of each piece of a head: the sum of its bit patterns weighted by position."""
+    bits = output.view({2: torch.int16, 4: torch.int32}[output.element_size()])
+    samples, heads, rows, dim = bits.shape
+    places = torch.arange(1, 1 + PIECE * dim, device=bits.device).reshape(PIECE, dim)
+    weighted = torch.empty_like(places)
+    sums = []
+    for sample, head, start in product(range(samples), range(heads), range(0, rows, PIECE)):
+        piece = bits[sample, head, start : start + PIECE]
+        part = weighted[: len(piece)].copy_(piece)
+        sums.append(part.mul_(places[: len(piece)]).sum())
+    return torch.stack(sums)
+
+
+def reading_of(found: Tensor, call: AttentionCall) -> Reading | None:
+    """Find out how a kernel's log-sum-exp has to be read; None if it is another quantity."""
+    return next((reading for reading in _READINGS if _is_log_sum(reading(found, call), call)), None)
+
+
+def _is_log_sum(found: Tensor | None, call: AttentionCall) -> bool:
+    """Check the first rows of the last head: a kernel may return another quantity, such as a running maximum."""
+    if found is None:
+        return False
+    part = call.part(slice(-1, None), slice(0, ROWS), slice(-1, None))
+    scores = part.query.double() @ part.key.double().transpose(-1, -2) * part.factor
+    bias = part.bias(slice(None), slice(None))
+    expected = (scores if bias is None else scores + bias).logsumexp(-1)
+    return bool((found[-1:, -1:, :ROWS] - expected).abs().max() < TOLERANCE)
+
+
+def _heads_first(found: Tensor, call: AttentionCall) -> Tensor | None:
+    """Read ``[sample, head, row]``, with a last axis of length 1 (cuDNN) or padded rows (memory-efficient)."""
+    samples, heads, rows, _ = call.query.shape
+    found = found.squeeze(-1) if found.ndim == AXES else found
+    fits = found.ndim == AXES - 1 and found.shape[:2] == (samples, heads) and found.shape[2] >= rows
+    return found[..., :rows] if fits else None
+
+
+def _rows_first(found: Tensor, call: AttentionCall) -> Tensor | None:
+    """Read ``[sample, row, head]``."""
+    samples, heads, rows, _ = call.query.shape
+    found = found.squeeze(-1) if found.ndim == AXES else found
+    return found.transpose(1, 2) if found.shape == (samples, rows, heads) else None
+
+
+def _packed(found: Tensor, call: AttentionCall) -> Tensor | None:
+    """Read ``[head, row of all samples]``, of kernels for samples of different lengths."""
+    samples, heads, rows, _ = call.query.shape
+    return found.reshape(heads, samples, rows).transpose(0, 1) if found.shape == (heads, samples * rows) else None
+
+
+def _to_base_two(layout: Reading) -> Reading:
+    """Read a logarithm to base 2."""
+
+    def read(found: Tensor, call: AttentionCall) -> Tensor | None:
+        arranged = layout(found, call)
+        return None if arranged is None else arranged * log(2)
+
+    return read
+
+
+_LAYOUTS: tuple[Reading, ...] = (_heads_first, _rows_first, _packed)
+_READINGS: tuple[Reading, ...] = (*_LAYOUTS, *map(_to_base_two, _LAYOUTS))
