@@ -31,8 +31,9 @@ def may_still_grow(manifest: Manifest, written: Stamp | None, stamps: Mapping[st
     """
     if written is None or manifest.finished_by != "manifest":
         return False
+    finished = max(written.modified, written.changed)  # it may have been prepared earlier, and renamed last
     unlisted = (stamp for name, stamp in stamps.items() if stamp is not None and name not in manifest.document.files)
-    return any(stamp.modified > written.modified for stamp in unlisted)
+    return any(stamp.modified > finished for stamp in unlisted)
 
 
 def seconds_since(stamps: Iterable[Stamp | None]) -> float:

@@ -144,14 +144,6 @@ def test_a_file_system_that_cannot_flush_folders_or_fails_to_is_told_apart(batch
     assert said in only(batch.folder, level)
 
 
-def test_characters_of_prompts_that_no_font_has_are_reported_once(batch, monkeypatch):
-    monkeypatch.setattr("attnwatch.render.labels._fallbacks", lambda characters: ((), characters))
-    for number in (2, 3):
-        batch.add(number, generation={"prompt": "一只猫"})
-    text = only(batch.folder, "warning")
-    assert "no installed font has 一只猫 (3 characters) -> install one, such as Noto Sans CJK" in text
-
-
 def refusing(number):
     def refuse(*inputs):
         raise OSError(number, os.strerror(number))

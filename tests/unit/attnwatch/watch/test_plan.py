@@ -2,6 +2,7 @@ import errno
 import json
 import logging
 import os
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from attnwatch.settings import Watcher
 from attnwatch.watch.decision import GivenUp, Refused, Render, Settled
 from tests.legacy_support import OldBatch
 from tests.planning import due, needs_nothing, seconds_to_wait
-from tests.support import Batch, read_receipt, write_json, write_manifest, write_receipt
+from tests.support import Batch, read_receipt, wait_until, write_json, write_manifest, write_receipt
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
 INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
@@ -466,22 +467,37 @@ def test_a_settled_video_is_due_when_an_input_grows(settled, manifest, name):
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_file_that_grows_after_its_manifest_is_waited_for(batch, name):
     manifest = batch.add()
-    os.utime(manifest, ns=(0, 0))
     watcher, settle_time = watching(manifest), Watcher().settle_time
-    for other in INPUTS:
-        os.utime(manifest.parent / other, ns=(0, 0))
     for _ in range(3):  # each time it has grown again
-        with (manifest.parent / name).open("ab") as file:
-            file.write(b".")
+        grow(manifest.parent / name, after=manifest)
         assert settle_time - 5 < seconds_to_wait(watcher.rescan(Target(manifest))) <= settle_time
-    whole = (manifest.parent / name).stat()
-    os.utime(manifest.parent / name, ns=(whole.st_atime_ns, whole.st_mtime_ns - round(2e9 * settle_time)))
-    assert due(watcher.rescan(Target(manifest)))
+    settled = Settings(watcher=Watcher(settle_time=0.05))
+    watcher.reload(settled)
+    assert wait_until(lambda: isinstance(watcher.rescan(Target(manifest)), Render))
+
+
+def grow(path, after):
+    """Append to a file until its time is later than that of another one, whatever the resolution of times."""
+    while True:
+        with path.open("ab") as file:
+            file.write(b".")
+        if path.stat().st_mtime_ns > after.stat().st_ctime_ns:
+            return
+        time.sleep(0.001)
+
+
+def test_a_manifest_that_was_prepared_first_and_renamed_last_is_not_older_than_its_files(batch):
+    manifest = batch.add()
+    prepared = manifest.rename(manifest.with_name(".prepared"))
+    grow(manifest.parent / INPUTS[0], after=prepared)
+    time.sleep(0.02)
+    prepared.rename(manifest)
+    assert due(watching(manifest).decide(Target(manifest)))
 
 
 def test_a_file_whose_size_the_manifest_lists_is_not_waited_for(batch):
     manifest = batch.add_full()
-    os.utime(manifest, ns=(0, 0))
+    grow(manifest.parent / INPUTS[0], after=manifest)
     assert due(watching(manifest).decide(Target(manifest)))
 
 

@@ -1,0 +1,36 @@
+"""What `attnwatch doctor` finds in the videos themselves; the rest is in test_doctor.py."""
+
+import pytest
+
+from attnwatch.cli.contents import contents
+from tests.support import Batch
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path)
+
+
+def test_a_folder_without_videos_is_no_problem(tmp_path):
+    assert [(finding.level, finding.text) for finding in contents(tmp_path)] == [("ok", "0 readable manifests")]
+
+
+def test_characters_of_prompts_and_words_that_no_font_has_are_reported_once(batch, monkeypatch):
+    monkeypatch.setattr("attnwatch.render.labels._fallbacks", lambda characters: ((), characters))
+    batch.add(1, generation={"prompt": "一只猫"})
+    batch.add(2, tokens=[{"slug": "kiss", "text": "猫"}])
+    _, glyphs = contents(batch.folder)
+    assert glyphs.level == "warning"
+    assert "no installed font has 一只猫 (3 characters)" in glyphs.text
+    assert glyphs.remedy == "install one, such as Noto Sans CJK (Debian: apt install fonts-noto-cjk)"
+
+
+def test_characters_that_the_usual_font_has_are_fine(batch):
+    batch.add(1, generation={"prompt": "a “naïve” kiss"})
+    assert {finding.level for finding in contents(batch.folder)} == {"ok"}
+
+
+def test_fonts_are_not_looked_at_for_plain_text(batch, monkeypatch):
+    monkeypatch.setattr("attnwatch.render.labels.glyph_note", lambda text: pytest.fail("matplotlib would be imported"))
+    batch.add(1, generation={"prompt": "a kiss"})
+    assert len(list(contents(batch.folder))) == 1
