@@ -112,7 +112,7 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        """End the server and all its processes, even if it was stopped; one that the kernel cannot end is left to it."""
+        """End the server and all its processes, even if it was stopped; what the kernel cannot end is left to it."""
         self.connection.close()
         self._socket.close()
         limit = time.monotonic() + _PATIENCE
