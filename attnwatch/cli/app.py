@@ -199,6 +199,7 @@ def _run(
 ) -> int:
     if not options.once:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop handles it, a reload must not end the process
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller may ignore it: exit codes of commands would then be lost
     settings = flags.settings()
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)

@@ -112,11 +112,12 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        """End the server and all its processes; a process that is stuck in the kernel is left to the server."""
+        """End the server and all its processes, even if it was stopped; what the kernel cannot end is left to it."""
         self.connection.close()
         self._socket.close()
         limit = time.monotonic() + _PATIENCE
-        with contextlib.suppress(ChildProcessError):
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            os.kill(self._pid, signal.SIGCONT)  # so that it notices
             while os.waitpid(self._pid, os.WNOHANG) == (0, 0) and time.monotonic() < limit:
                 time.sleep(_GLANCE)
 

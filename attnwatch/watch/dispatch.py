@@ -103,8 +103,10 @@ class Dispatcher:
 
     def consider(self, target: Target) -> None:
         """Queue a target if it should be rendered."""
-        with self._supervisor.about(target.manifest):
+        try:  # not `about`: a scan calls this for every target
             self._consider(target)
+        except Exception as error:  # noqa: BLE001 - it is noted
+            self._supervisor.note(target.manifest, error)
 
     def _consider(self, target: Target) -> None:
         if target in self._running or self.ledger.decisions.is_settled(target):

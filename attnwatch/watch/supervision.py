@@ -37,16 +37,20 @@ class Supervisor:
 
     @contextlib.contextmanager
     def about(self, path: Path | str) -> Iterator[None]:
-        """Keep an unforeseen error about a path from ending the watcher. That of the engine does end it."""
+        """Keep an unforeseen error about a path from ending the watcher."""
         try:
             yield
-        except EngineError:
-            raise
-        except Exception as error:  # noqa: BLE001 - see above
-            known = hash((str(path), type(error), str(error)))
-            if known in self._known:
-                return
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known.add(known)
-            _log.warning("%s: %s", path, unforeseen(Path(path), error))
+        except Exception as error:  # noqa: BLE001 - see `note`
+            self.note(path, error)
+
+    def note(self, path: Path | str, error: Exception) -> None:
+        """Log an unforeseen error about a path; one of the engine ends the watcher, so it is raised again."""
+        if isinstance(error, EngineError):
+            raise error
+        known = hash((str(path), type(error), str(error)))
+        if known in self._known:
+            return
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known.add(known)
+        _log.warning("%s: %s", path, unforeseen(Path(path), error))

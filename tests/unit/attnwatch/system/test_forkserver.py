@@ -376,3 +376,13 @@ def test_a_server_that_cannot_be_forked_is_an_error_and_leaves_no_descriptor(mon
         ForkServer(call)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+
+
+def test_a_stopped_server_ends_with_its_caller(tmp_path):
+    server = ForkServer(call)
+    try:
+        pid = result_of(server, os.getppid)
+        os.kill(pid, signal.SIGSTOP)
+    finally:
+        server.close()
+    assert not is_running(pid)
