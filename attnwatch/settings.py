@@ -108,7 +108,9 @@ class Visualization(_Settings):
         default=None, description="`quality` of the collection of a batch; null: `quality`"
     )
     visualization_timeout: Annotated[float, Field(gt=0, le=86400)] = Field(
-        default=120.0, description="time limit in seconds for rendering one video"
+        default=120.0,
+        description="time limit in seconds for rendering one video; time in which a rendering has to wait for a "
+        "processor or a disk does not count, up to ten times the limit",
     )
     fail_on_visualization_error: bool = Field(
         default=False, description="exit with code 1 at the first video that cannot be rendered, instead of continuing"

@@ -24,7 +24,7 @@ class Limits:
     """Resource limits of a job's process.
 
     Attributes:
-        seconds: wall-clock time, enforced by the process that started it; also bounds its processor time.
+        seconds: time limit, enforced by the process that started it; also bounds its processor time.
         threads: number of threads working at the same time.
         memory: bytes of its own data, not counting mapped files; None for no limit.
         nice: increment of its niceness.

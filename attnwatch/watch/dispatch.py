@@ -9,7 +9,7 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.backoff import Backoff
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.errors import JobError
+from attnwatch.errors import JobError, SlowMachineError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.sheets import SheetJob
 from attnwatch.jobs.video import Job, remove_leftovers
@@ -231,12 +231,13 @@ class Dispatcher:
         task, waiting = self._running.pop(target)
         self._backlog.release(target)
         result = ended.outcome
-        if isinstance(result, JobError):
+        if isinstance(result, JobError | SlowMachineError):
             remove_leftovers(task.place)
+        if isinstance(result, JobError):
             if self.stopping:
                 return  # killed with the watcher, so it has not failed
             result = record_crash(task, ended.seconds, result, self._settings.watcher)
-        elif isinstance(result, OSError):
+        elif isinstance(result, SlowMachineError | OSError):
             result = obstructed(result)
         if not isinstance(result, Result):
             return
@@ -273,7 +274,7 @@ class Dispatcher:
 
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
-        if self._options.once and not result.busy:
+        if self._options.once and not (result.busy or self._starts_again(waiting, result)):
             self.failed.add(task.target)
             _log.error("❌ %s: %s", task.place.video_id, result.obstacle)
             return
@@ -281,6 +282,11 @@ class Dispatcher:
         now = time.monotonic()
         looks = waiting.looks + 1
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)
+        if result.starved:
+            self._report.starved(task.place, result.obstacle or "")
+            self._backlog.put(later)
+            self._backlog.release(task.target)
+            return
         if result.shortage is not None:
             self._pauses.begin(result.shortage, result.obstacle or "", task.target)
             self._backlog.put(later)  # behind the others: one that is too large for a disk must not block them
@@ -291,3 +297,7 @@ class Dispatcher:
             self.ledger.warn(message, about=f"waiting for {task.place.manifest}")
         self._backlog.put(replace(later, since=since))
         self._backlog.release(task.target)
+
+    def _starts_again(self, waiting: Waiting, result: Result) -> bool:
+        """Return whether a single run starts a starved job again: as often as it would try a failing one."""
+        return result.starved and waiting.looks + 1 < self._settings.watcher.max_attempts
