@@ -21,6 +21,9 @@ UNFINISHED_SUFFIX = ".partial"
 
 _LONGEST_TITLE = 120  # characters
 
+Clock = tuple[Fraction, Fraction]
+"""Frames per second, and seconds per unit of time."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -98,19 +101,19 @@ class Context:
             frames=frames,
         )
 
-    def encoder(
-        self, path: Path, size: tuple[int, int], rate: Fraction | None = None, time_base: Fraction | None = None
-    ) -> Encoder:
-        """Open the file of an output; the rate and time base default to the timeline's."""
+    def encoder(self, path: Path, size: tuple[int, int], clock: Clock | None = None, *, lean: bool = False) -> Encoder:
+        """Open the file of an output; the clock defaults to the timeline's."""
         timeline = self.timeline
+        rate, time_base = clock or (timeline.rate, timeline.time_base)
         return Encoder(
             path,
             width=size[0],
             height=size[1],
-            rate=rate or timeline.rate,
-            time_base=time_base or timeline.time_base,
+            rate=rate,
+            time_base=time_base,
             matrix=timeline.matrix,
             quality=self.settings.quality,
+            lean=lean,
         )
 
     def _title(self, word: WordMaps) -> str:

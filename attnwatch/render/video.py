@@ -10,19 +10,22 @@ from pathlib import Path
 from attnwatch.batches.videos import open_attention
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.figure import figure_size
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale
+from attnwatch.render.memory import Load, plan
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.settings import Visualization
+from attnwatch.system.limits import room
 from attnwatch.tensors.reader import WordMaps
 
 _OWN_SCALE = (
     "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
     "`attnwatch collect` with the same settings, uses the batch's scale"
 )
-_WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding again costs little compared with eight encoders
+_LEAN = "encoded with fewer frames in memory, because memory_limit leaves no room for more: the files are larger"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def render_outputs(
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
             notes.append(_OWN_SCALE)
         context = Context(manifest, settings, directory, source.timeline, scales or {})
-        outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads)]
+        outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads, notes)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
 
 
@@ -121,21 +124,42 @@ def _middle(source: VideoSource | AbsentSource) -> SourceFrame:
 
 
 def _per_frame(
-    context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
+    context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int, notes: list[str]
 ) -> list[Output]:
     """Write the per-frame outputs of a few words at a time, so that memory does not grow with the number of words."""
-    requested = [kind for kind in OutputKind if kind.per_frame and kind.is_requested(context.settings)]
-    kinds = [kind for kind in requested if isinstance(source, VideoSource) or not kind.needs_source]
+    kinds = _kinds(context.settings, source)
     if not kinds:
         return []
     outputs = []
+    planned = plan(_load(context, words, kinds, threads), len(words), kinds, room())
+    if planned.lean:
+        notes.append(_LEAN)
     with contextlib.ExitStack() as stack:
         run: Callable[..., Iterable[None]] = map
         if min(threads, len(words)) > 1:
             run = stack.enter_context(ThreadPoolExecutor(threads)).map
-        for start in range(0, len(words), _WORDS_PER_PASS):
-            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, run, kinds)
+        for start in range(0, len(words), planned.words):
+            for group in planned.groups:
+                some = words[start : start + planned.words]
+                outputs += _pass(context, some, source, run, group, lean=planned.lean)
     return outputs
+
+
+def _kinds(settings: Visualization, source: VideoSource | AbsentSource) -> list[OutputKind]:
+    requested = [kind for kind in OutputKind if kind.per_frame and kind.is_requested(settings)]
+    return [kind for kind in requested if isinstance(source, VideoSource) or not kind.needs_source]
+
+
+def _load(context: Context, words: list[WordMaps], kinds: Iterable[OutputKind], threads: int) -> Load:
+    frames, settings = context.timeline.frames, context.settings
+    figure = context.size if settings.figsize is None else figure_size(settings.figsize)
+    return Load(
+        source=context.size,
+        sizes={kind: context.size if kind.needs_source else figure for kind in kinds},
+        values=frames * max(word.grid[1] * word.grid[2] for word in words),
+        quality=settings.quality,
+        threads=threads,
+    )
 
 
 def _pass(
@@ -144,10 +168,12 @@ def _pass(
     source: VideoSource | AbsentSource,
     run: Callable[..., Iterable[None]],
     kinds: Collection[OutputKind],
+    *,
+    lean: bool,
 ) -> list[Output]:
     """Decode the source once and write its frames to the lanes of the given words; `run` works like `map`."""
     with contextlib.ExitStack() as stack:
-        lanes = [Lane(context, word, stack, kinds) for word in words]
+        lanes = [Lane(context, word, stack, kinds, lean=lean) for word in words]
         for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
             list(run(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]
