@@ -1,5 +1,6 @@
 """`attnwatch check`: finds everything that is wrong with a batch, in terms of the files its writer wrote."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
@@ -9,13 +10,16 @@ from pydantic import BaseModel
 
 from attnwatch.batches.discover import find_files, find_videos
 from attnwatch.batches.videos import open_attention, read_video
-from attnwatch.config import Settings
+from attnwatch.config import Settings, load_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
 from attnwatch.contract.reading import read_document
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
+from attnwatch.jobs.video import too_large
 from attnwatch.render.source import VideoSource
+from attnwatch.render.video import try_one_frame
+from attnwatch.system.limits import own_data
 
 _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
     BATCH_FILE: BatchDocument,
@@ -26,7 +30,7 @@ _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
 def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
-    Reads every tensor and decodes every video to the end.
+    Reads every tensor, decodes every video to the end, and encodes one frame.
     """
     for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
         yield document, _problems(partial(read_document, document, model))
@@ -54,7 +58,7 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
         )
     for step in (_read_settings, _verify, _read_all_maps, _decode_all):
         problems.extend(_problems(partial(step, manifest)))
-    return problems
+    return problems or _problems(partial(_encode_one, manifest))
 
 
 def _read_settings(manifest: Manifest) -> None:
@@ -91,3 +95,14 @@ def _decode_all(manifest: Manifest) -> None:
     if manifest.video.exists():
         for _ in VideoSource(manifest.video).frames():
             pass
+
+
+def _encode_one(manifest: Manifest) -> None:
+    settings = load_settings(None, {})
+    pictures, _ = settings.for_batch(manifest.document.visualization, manifest.path)
+    limit = settings.watcher.memory_limit
+    with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
+        try:
+            try_one_frame(manifest, pictures.per_video(), Path(folder), None if limit is None else limit - own_data())
+        except MemoryError as error:
+            raise too_large(manifest, limit, error) from error

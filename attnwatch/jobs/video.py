@@ -149,15 +149,15 @@ def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
     except (AttnwatchError, OSError, MemoryError) as error:
         _raise_if_short(job, error)
         _raise_if_unfinished(job, manifest, error)
-        reason = _too_large(job, manifest, error) if isinstance(error, MemoryError) else error
+        reason = too_large(manifest, job.watcher.memory_limit, error) if isinstance(error, MemoryError) else error
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
         return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content)
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
 
 
-def _too_large(job: Job, manifest: Manifest, error: MemoryError) -> JobError:
-    limit = job.watcher.memory_limit
+def too_large(manifest: Manifest, limit: int | None, error: MemoryError) -> JobError:
+    """Return the error of a video whose rendering needs more memory than its limit allows."""
     allowed = f"memory_limit ({size_text(limit)})" if limit is not None else "the memory of this machine"
     return JobError(
         f"{', '.join(manifest.names)}: found more to hold than {allowed} allows ({error or 'out of memory'}); expected "

@@ -1,10 +1,10 @@
 """Renders all attention videos of one generated video."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 
 from attnwatch.batches.videos import open_attention
@@ -59,6 +59,7 @@ def render_outputs(
         TensorError: a tensor file breaks the contract.
         VideoError: the video cannot be decoded.
         ConfigError: a requested step, layer or head is not stored.
+        MemoryError: not even one output of one word fits into the memory that this process may use.
 
     """
     notes = list(manifest.notes)
@@ -72,6 +73,23 @@ def render_outputs(
         context = Context(manifest, settings, directory, source.timeline, scales or {})
         outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads, notes)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
+
+
+def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, room: int | None) -> None:
+    """Encode the first frame of the first word, as `render_outputs` would if `room` bytes may be allocated.
+
+    Raises the errors of `render_outputs`, and `MemoryError` if the rendering would not fit.
+    """
+    with open_attention(manifest) as reader:
+        words = list(reader.words.values())[:1]
+        source = _source(manifest, words[0], []) if words else None
+        kinds = _kinds(settings, source) if source else []
+        if source is None or not kinds:
+            return
+        context = Context(manifest, settings, directory, source.timeline, {})
+        planned = plan(_load(context, words, kinds, threads=1), len(words), kinds, room)
+        for group in planned.groups:
+            _pass(context, words, islice(source.frames(), 1), map, group, lean=planned.lean)
 
 
 def _selected(
@@ -141,7 +159,7 @@ def _per_frame(
         for start in range(0, len(words), planned.words):
             for group in planned.groups:
                 some = words[start : start + planned.words]
-                outputs += _pass(context, some, source, run, group, lean=planned.lean)
+                outputs += _pass(context, some, source.frames(), run, group, lean=planned.lean)
     return outputs
 
 
@@ -165,15 +183,15 @@ def _load(context: Context, words: list[WordMaps], kinds: Iterable[OutputKind], 
 def _pass(
     context: Context,
     words: list[WordMaps],
-    source: VideoSource | AbsentSource,
+    frames: Iterator[SourceFrame],
     run: Callable[..., Iterable[None]],
     kinds: Collection[OutputKind],
     *,
     lean: bool,
 ) -> list[Output]:
-    """Decode the source once and write its frames to the lanes of the given words; `run` works like `map`."""
+    """Write the frames of the source to the lanes of the given words; `run` works like `map`."""
     with contextlib.ExitStack() as stack:
         lanes = [Lane(context, word, stack, kinds, lean=lean) for word in words]
-        for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
+        for chunk in chunks(at_rate(frames, context.timeline, context.settings.fps), context.timeline):
             list(run(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]

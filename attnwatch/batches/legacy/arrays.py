@@ -1,8 +1,12 @@
 """Reads arrays saved by numpy, plain or compressed, one map at a time; never unpickles, and checks every header."""
 
 import contextlib
+import errno
 import gzip
 import io
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,6 +28,9 @@ _MOST_EXPANSION, _SLACK = 1032, 2**16  # the limit of deflate: zlib's technical 
 _KINDS = {"<f2": "F16", "<f4": "F32"}
 _ARRAY = ".npy"
 _MOST_NAMED = 5
+# What gzip, zipfile with its decompressors, and numpy's parser of headers raise for bytes that they cannot read.
+_DAMAGE = (EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError, SyntaxError, struct.error)
+_DAMAGE += (zlib.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError)
 # Possible names of the array with the maps in an `.npz` that holds several arrays.
 _NAMES = ("attention", "attention_map", "attention_maps", "aggregated_attention", "maps", "data", "arr_0")
 
@@ -123,10 +130,14 @@ def _content(path: Path) -> Iterator[tuple[BinaryIO, int]]:
                 member = _member(path, archive)
                 size, file = member.compress_size, cast(BinaryIO, stack.enter_context(archive.open(member)))
             yield file, size
-    except (EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
     except gzip.BadGzipFile as error:
         raise TensorError(_problem(path, f"damaged data ({error})", "a complete gzip file")) from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # bz2 gives no number; offsets in a damaged archive lead anywhere
+            raise
+        raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
