@@ -68,6 +68,11 @@ class Visualization(_Settings):
     invert: bool = Field(
         default=False, description="reverse the colormap, so that its lower end shows the highest attention"
     )
+    nonfinite: Literal["refuse", "mask"] = Field(
+        default="refuse",
+        description="attention that is NaN or infinite: `refuse` the video, or `mask` it: such cells are drawn as the "
+        "lower end of the scale, and counted in the receipt's notes",
+    )
     threshold: Share = Field(
         default=0.0, description="show attention below this share of the scale as the lowest value"
     )

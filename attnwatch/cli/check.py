@@ -20,6 +20,7 @@ from attnwatch.jobs.video import too_large
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import try_one_frame
 from attnwatch.system.limits import own_data
+from attnwatch.tensors.reader import Part
 
 _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
     BATCH_FILE: BatchDocument,
@@ -84,10 +85,11 @@ def _verify(manifest: Manifest) -> None:
 
 
 def _read_all_maps(manifest: Manifest) -> None:
+    part = Part(masked=manifest.document.visualization.get("nonfinite") == "mask")
     with open_attention(manifest) as reader:
         for word in reader.words.values():
-            word.frames()
-            for step in word.steps() if word.shape else ():
+            word.frames(part)
+            for step in word.steps(part) if word.shape else ():
                 step.mean()
 
 

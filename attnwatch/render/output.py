@@ -12,7 +12,7 @@ from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.compose import HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page, attention_page
-from attnwatch.render.maps import Scale
+from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.source import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
@@ -62,7 +62,7 @@ class Context:
     @property
     def part(self) -> Part:
         """The denoising steps, layers and heads to average."""
-        return Part(self.settings.steps, self.settings.layers, self.settings.heads)
+        return part_of(self.settings)
 
     @property
     def tables(self) -> YuvTables:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.errors import AttnwatchError
-from attnwatch.render.maps import Scale, ends
+from attnwatch.render.maps import Scale, ends, part_of
 from attnwatch.settings import Visualization
 from attnwatch.system.files import write_atomically
-from attnwatch.tensors.reader import Part
 
 
 def batch_scales(manifests: Iterable[Path], settings: Visualization, cache: Path | None) -> dict[str, Scale]:
@@ -31,7 +30,7 @@ def batch_scales(manifests: Iterable[Path], settings: Visualization, cache: Path
 
 def _measure(manifests: Iterable[Path], settings: Visualization) -> dict[str, Scale]:
     scales: dict[str, Scale] = {}
-    part = Part(settings.steps, settings.layers, settings.heads)
+    part = part_of(settings)
     for path in manifests:
         try:
             with open_attention(read_video(path)) as reader:

@@ -27,7 +27,9 @@ _TITLE = 30  # pixels above the first box
 
 def write_static(context: Context, word: WordMaps) -> Output:
     """Write the mean over time as a still picture of `static_duration` seconds."""
-    mean = word.frames(context.part).mean(axis=0, keepdims=True)
+    frames = word.frames(context.part)
+    is_large = frames.max() > np.finfo(np.float32).max / len(frames)  # their sum exceeds the range of float32
+    mean = frames.mean(axis=0, keepdims=True, dtype=np.float64 if is_large else np.float32).astype(np.float32)
     levels = to_levels(mean, context.settings, context.scales.get(word.slug))
     output = context.output(word, OutputKind.STATIC, levels.scale)
     page = context.page(word, levels.scale, frames=None)

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
 
+import numpy as np
+
 from attnwatch.batches.videos import open_attention
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.figure import figure_size
 from attnwatch.render.lanes import Lane, at_rate, chunks
-from attnwatch.render.maps import Scale
+from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.memory import Load, plan
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.settings import Visualization
 from attnwatch.system.limits import room
-from attnwatch.tensors.reader import WordMaps
+from attnwatch.tensors.reader import Part, WordMaps
 
 _OWN_SCALE = (
     "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
@@ -70,6 +72,8 @@ def render_outputs(
         source = _source(manifest, words[0], notes)
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
             notes.append(_OWN_SCALE)
+        if settings.nonfinite == "mask":
+            notes.extend(_masked(words, part_of(settings)))
         context = Context(manifest, settings, directory, source.timeline, scales or {})
         outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads, notes)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
@@ -104,6 +108,15 @@ def _selected(
     if words and not chosen:
         notes.append(f"none of the tracked words ({', '.join(words)}) was requested")
     return chosen
+
+
+def _masked(words: Iterable[WordMaps], part: Part) -> Iterator[str]:
+    """Yield a note for each word with cells that are masked."""
+    for word in words:
+        cells = np.isnan(word.frames(part))
+        if cells.any():
+            count = f"{np.count_nonzero(cells):,} of {cells.size:,} cells"
+            yield f"{word.slug}: {count} are NaN or infinite, and are drawn as the lower end of the scale"
 
 
 def _source(manifest: Manifest, word: WordMaps, notes: list[str]) -> VideoSource | AbsentSource:

@@ -134,9 +134,8 @@ def test_pictures_of_a_lean_encoder_are_as_good(tmp_path):
     write_noise(manifest.with_name("video_001.mp4"), (1280, 720), frames=10)
     settings = Visualization(generate_aggregated=False, generate_overlay=False)
     _, notes = called_in_a_process(render, manifest, tmp_path, settings, 127 * 2**20)
-    assert notes == (
-        "encoded with fewer frames in memory, because memory_limit leaves no room for more: the files are larger",
-    )
+    (note,) = notes
+    assert note.startswith("encoded with fewer frames in memory, because memory_limit leaves no room for more")
     (path,) = tmp_path.glob("*.partial")
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 10
