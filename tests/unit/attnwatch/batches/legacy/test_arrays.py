@@ -172,6 +172,14 @@ def test_invalid_probabilities_are_refused(tmp_path, wrong, kind):
     refused(saved(tmp_path, values), "probabilities")
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_masked_values_that_are_not_finite_become_nan(tmp_path, kind):
+    values = np.ones((1, 2, 4, 1), kind)
+    values[0, 1, 2] = np.inf
+    found = StoredArray.open(saved(tmp_path, values)).means(2, masked=True)
+    assert np.isnan(found).tolist() == [False, False, True, False]
+
+
 @pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x07\0", header("()"), header((1, 0, 4, 1))])
 def test_data_that_is_not_an_array_is_refused(tmp_path, data):
     path = tmp_path / "step_000.npy"
