@@ -165,6 +165,9 @@ NOT_IN_PICTURES = frozenset(
     {"auto_generate_per_video", "auto_generate_videos", "visualization_timeout", "fail_on_visualization_error"}
 )
 
+# Settings that shape pictures and that version 0.1.0 did not know.
+ADDED_SINCE_0_1_0 = frozenset({"nonfinite"})
+
 
 def _half_the_cores() -> int:
     return max(1, (os.cpu_count() or 1) // 2)

@@ -14,7 +14,9 @@ from attnwatch.config import Settings, load_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
+from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.reading import read_document
+from attnwatch.contract.receipts import Place
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
 from attnwatch.jobs.video import too_large
 from attnwatch.render.source import VideoSource
@@ -57,9 +59,21 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
             f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected a unique one; "
             "write a different identifier to each manifest"
         )
-    for step in (_read_settings, _verify, _read_all_maps, _decode_all):
+    for step in (_read_settings, _verify, _read_all_maps, _decode_all, _own_outputs):
         problems.extend(_problems(partial(step, manifest)))
     return problems or _problems(partial(_encode_one, manifest))
+
+
+def _own_outputs(manifest: Manifest) -> None:
+    """Find outputs of which versions up to 0.2.0 gave two videos the same name."""
+    place = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    receipt = place.read()
+    shared = claimed_by_others(place, (output.file for output in receipt.outputs)) if receipt is not None else set()
+    if shared:
+        raise ConfigError(
+            f"{place.path}: outputs: found {', '.join(sorted(shared))}, which the receipt of another video names too; "
+            "expected files that show one video; render both again, with --force"
+        )
 
 
 def _read_settings(manifest: Manifest) -> None:

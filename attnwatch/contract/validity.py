@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.receipts import RENDERER_VERSION, Fingerprint, Place
 from attnwatch.contract.stamps import Stamp, stamp_of
 
@@ -52,8 +53,10 @@ def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collect
 
     """
     before, files, kept = place.read(), {output.file for output in made}, []
-    for output in before.outputs if before else ():
-        if output.file in files or Path(output.file).name != output.file:
+    outdated = [output for output in before.outputs if output.file not in files] if before else []
+    claimed = claimed_by_others(place, (output.file for output in outdated))
+    for output in outdated:
+        if output.file in claimed or Path(output.file).name != output.file:
             continue
         if output.kind not in keep:
             (place.directory / output.file).unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,7 +13,7 @@ from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.names import RECEIPT_SUFFIX
+from attnwatch.contract.names import RECEIPT_SUFFIX, sheet_names
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.settings import Visualization, Watcher
@@ -122,12 +122,12 @@ def _draw(job: SheetJob) -> tuple[Path, ...]:
     manifests = [m for m in map(read_video, find_videos(job.batch)) if m.video_id in collected]
     scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
     words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
+    rows_of = {word: _one_per_prompt(_having(word, manifests, collected)) for word in words}
+    names = sheet_names({word: -(-len(rows) // ROWS_PER_SHEET) for word, rows in rows_of.items()})
     files = []
-    for word in words:
-        having = [m for m in manifests if any(o.token == word for o in collected[m.video_id].outputs)]
-        rows = _one_per_prompt(having)
-        for page, start in enumerate(range(0, len(rows), ROWS_PER_SHEET), start=1):
-            target = directory / f"contact_sheet_{word}{f'_{page}' if page > 1 else ''}.png"
+    for word, rows in rows_of.items():
+        for start, name in zip(range(0, len(rows), ROWS_PER_SHEET), names[word], strict=False):
+            target = directory / name
             unfinished = directory / f".{target.name}.tmp"
             write_sheet(unfinished, rows[start : start + ROWS_PER_SHEET], word, scales[word], job.settings)
             move_into_place(unfinished, target)
@@ -136,6 +136,10 @@ def _draw(job: SheetJob) -> tuple[Path, ...]:
     record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(file.name for file in files))
     write_atomically(directory / _RECORD, record.model_dump_json(indent=2).encode() + b"\n")
     return tuple(files)
+
+
+def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, ReceiptDocument]) -> Iterator[Manifest]:
+    return (m for m in manifests if any(output.token == word for output in collected[m.video_id].outputs))
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:

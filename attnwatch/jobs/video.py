@@ -20,6 +20,7 @@ from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
+from attnwatch.contract.output_names import NAMING, own_names
 from attnwatch.contract.receipts import (
     Content,
     Fingerprint,
@@ -43,6 +44,8 @@ from attnwatch.system.sizes import size_text
 
 if TYPE_CHECKING:
     from attnwatch.render.output import Output
+
+_NAMING_PATIENCE = 60.0  # seconds for others to move their outputs into the same folder
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,14 @@ def run(job: Job) -> Result:
     try:
         manifest = read_video(job.place.manifest)
         job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # older batches may lack it
-        with exclusive(job.place.directory, job.place.video_id):
+        with exclusive(job.place.directory, job.place.video_id), contextlib.ExitStack() as until_written:
             if job.place.read() != job.seen:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             if job.recheck and job.seen is not None and (receipt := _same_as_before(manifest, job.seen)) is not None:
                 with contextlib.suppress(OSError):  # the old receipt is still valid
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
-            receipt = _attempt(job, manifest, start)
+            receipt = _attempt(job, manifest, start, until_written)
             # A choice of words that this video does not have must not replace what was rendered before.
             if job.seen is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
@@ -136,15 +139,16 @@ def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocumen
     return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 
 
-def _attempt(job: Job, manifest: Manifest, start: float) -> ReceiptDocument:
+def _attempt(job: Job, manifest: Manifest, start: float, until_written: contextlib.ExitStack) -> ReceiptDocument:
     stamps = manifest.stamps()
     fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
     digests: dict[str, str] = {}
     try:
         digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
         content = record_content(stamps, digests)
-        outputs, notes = _linked(job, manifest, fingerprint, content) or _render(job, manifest)
-    except NotReadyError:
+        linked = _linked(job, manifest, fingerprint, content, until_written)
+        outputs, notes = linked or _render(job, manifest, until_written)
+    except (NotReadyError, BusyError):
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
         _raise_if_short(job, error)
@@ -184,7 +188,9 @@ def _raise_if_unfinished(job: Job, manifest: Manifest, error: BaseException) -> 
         raise NotReadyError(f"{error} (it was changed just now, and may be incomplete)") from error
 
 
-def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
+def _render(
+    job: Job, manifest: Manifest, until_written: contextlib.ExitStack
+) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
@@ -194,9 +200,12 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
         rendering = render_outputs(
             manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
         )
-        records = tuple(_record(output) for output in rendering.outputs)
         for output in rendering.outputs:
-            move_into_place(output.path, directory / output.file)
+            sync(output.path)
+        until_written.enter_context(exclusive(directory, NAMING, _NAMING_PATIENCE))
+        records = own_names(job.place, [_record(output) for output in rendering.outputs])
+        for output, record in zip(rendering.outputs, records, strict=True):
+            move_into_place(output.path, directory / record.file)
         sync(directory)
     if job.tokens is not None:  # the outputs of other words stay as they are
         return records, rendering.notes
@@ -204,7 +213,11 @@ def _render(job: Job, manifest: Manifest) -> tuple[tuple[OutputRecord, ...], tup
 
 
 def _linked(
-    job: Job, manifest: Manifest, fingerprint: Fingerprint, content: Content
+    job: Job,
+    manifest: Manifest,
+    fingerprint: Fingerprint,
+    content: Content,
+    until_written: contextlib.ExitStack,
 ) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]] | None:
     """Link the outputs beside the video into the collection if they are the same; None if they are not."""
     if job.batch is None:
@@ -221,10 +234,12 @@ def _linked(
                 link_or_copy(beside.directory / output.file, temporary / output.file)
         except FileNotFoundError:
             return None
-        for output in receipt.outputs:
-            move_into_place(temporary / output.file, job.place.directory / output.file)
+        until_written.enter_context(exclusive(job.place.directory, NAMING, _NAMING_PATIENCE))
+        records = own_names(job.place, receipt.outputs)
+        for output, record in zip(receipt.outputs, records, strict=True):
+            move_into_place(temporary / output.file, job.place.directory / record.file)
         sync(job.place.directory)
-    return _with_what_stays(job, manifest, receipt.outputs, receipt.notes)
+    return _with_what_stays(job, manifest, records, receipt.notes)
 
 
 def _with_what_stays(

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from attnwatch.cli.check import check
-from tests.support import GRID, Batch, blob_maps, file_record, write_json, write_manifest, write_source_video
+from tests.support import (
+    GRID,
+    Batch,
+    blob_maps,
+    file_record,
+    write_json,
+    write_manifest,
+    write_receipt,
+    write_source_video,
+)
 
 COMPLETE = {
     "format": "attnwatch/1",
@@ -188,6 +197,17 @@ def test_a_video_that_cannot_be_encoded_is_found(batch):
     batch.add(2, source=False, generation={"width": 20_000, "height": 20_000, "frames": 1})
     (found,) = problems(batch.folder)
     assert "20000 x 20000 pixels" in found
+
+
+def test_outputs_that_two_videos_share_are_found(batch):
+    manifests = [batch.add(number, video_id=name) for number, name in ((1, "dog"), (2, "dog_red"))]
+    places = [write_receipt(manifest) for manifest in manifests]
+    assert problems(batch.folder) == []
+    shared = places[0].read().outputs[0].model_copy(update={"file": "dog_red_kiss_overlay.mp4"})
+    places[0].write(places[0].read().model_copy(update={"outputs": (shared,)}))
+    found = problems(batch.folder)
+    assert len(found) == 2
+    assert all("dog_red_kiss_overlay.mp4, which the receipt of another video names too" in line for line in found)
 
 
 def test_an_aggregated_map_is_checked(batch):
