@@ -252,7 +252,7 @@ def _selected(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
         wanted = [choice] if isinstance(choice, int) else list(choice)
         wanted = [available[number] if -len(available) <= number < 0 else number for number in wanted]
         positions = [position for position, number in enumerate(available) if number in wanted]
-        is_missing = not set(wanted) <= set(available)
+        is_missing = not wanted or not set(wanted) <= set(available)
     if is_missing:
         raise ConfigError(f"{axis}: found {choice!r}; expected some of the stored ones: {_formatted(available)}")
     return positions
