@@ -1,6 +1,7 @@
 # make demo   run both programs side by side; takes about a minute after installation
 # make bench  measure what rendering costs, relative to its floor
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
+# make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
 # make chaos  run faults, storms and limits at full scale, and check the figures; takes about half an hour
 # make test   run everything that a change must pass
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture chaos test lint types imports unit schema settings lock clean
+.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -34,8 +35,13 @@ unit: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json
 
+# Some parts: make bench-capture PARTS="apart_4k memory"; all of them are at the end of tests/bench/capture*.py.
 bench-capture: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.capture bench-capture.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.capture bench-capture.json $(PARTS)
+
+GPU_PARTS := gpu_wan gpu_ltx gpu_cogvideox gpu_hunyuan gpu_backends gpu_compiled
+bench-capture-gpu: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.capture bench-capture-gpu.json $(or $(PARTS),$(GPU_PARTS))
 
 # One scenario: make chaos SCENARIOS=kills. Full and read-only disks need root.
 chaos: $(VENV)/.dev

@@ -8,11 +8,10 @@ As a library:
     video.overlay("kiss")  # a notebook shows it
 """
 
-from typing import TYPE_CHECKING
-
-from attnwatch.errors import AttnwatchError
+TYPE_CHECKING = False  # importing nothing, so that the program soon handles interrupts; see `attnwatch.__main__`
 
 if TYPE_CHECKING:
+    from attnwatch.errors import AttnwatchError
     from attnwatch.library import Batch, Clip, Video, open, render_video  # noqa: A004 - read as `attnwatch.open`
 else:
 
@@ -20,9 +19,9 @@ else:
         """Import the library on first use: the watcher itself needs neither numpy nor av."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from attnwatch import library  # noqa: PLC0415
+        from importlib import import_module  # noqa: PLC0415
 
-        return getattr(library, name)
+        return getattr(import_module("attnwatch.errors" if name == "AttnwatchError" else "attnwatch.library"), name)
 
 
 __all__ = ["AttnwatchError", "Batch", "Clip", "Video", "open", "render_video"]

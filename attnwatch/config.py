@@ -4,17 +4,20 @@ Each layer is validated separately, so that an error names the source of the inv
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from attnwatch.errors import ConfigError, did_you_mean, nearest
-from attnwatch.settings import Visualization, Watcher
+from attnwatch.errors import ConfigError, did_you_mean, nearest, shortened
+from attnwatch.settings import LIMITED_BY_WATCHER, Visualization, Watcher
 
 ENVIRONMENT_PREFIX = "ATTNWATCH_"
+
+_MOST_NAMES = 5  # unknown ones that a note lists
+_MOST_OF_A_VALUE = 200  # characters that a message quotes
 
 # Blocks and keys of the shared YAML file that the generator reads (FORMAT.md, "The shared YAML file").
 GENERATOR_BLOCKS = frozenset({"model", "video", "template", "batch_name", "output"})
@@ -53,7 +56,7 @@ class Settings(BaseModel):
     visualization: dict[str, Any] = Field(default_factory=dict)
 
     def for_batch(self, requested: Mapping[str, Any], manifest: Path) -> tuple[Visualization, tuple[str, ...]]:
-        """Return the effective rendering settings for one manifest, and a note for each unknown name in it.
+        """Return the effective rendering settings for one manifest, and notes about requests that are not granted.
 
         Args:
             requested: `visualization` of the manifest.
@@ -64,13 +67,30 @@ class Settings(BaseModel):
 
         """
         fields = Visualization.model_fields
-        notes = tuple(f"the batch asks for the unknown setting {name!r}" for name in requested if name not in fields)
         known = {name: value for name, value in requested.items() if name in fields and name not in self.visualization}
         _validated(Visualization, known, f"{manifest}: visualization.")
         merged = _validated(
             Visualization, {**known, **self.visualization}, f"{manifest}: visualization, with the watcher's settings: "
         )
-        return Visualization(**merged), notes
+        asked, notes = Visualization(**merged), [*unknown_settings(requested)]
+        limits = {name: fields[name].default for name in LIMITED_BY_WATCHER if name in known}
+        for name, limit in limits.items():
+            if (wanted := getattr(asked, name)) > limit:
+                asked = asked.model_copy(update={name: limit})
+                how = "only the watcher's configuration can raise it"
+                notes.append(f"the batch asks for {name}: {wanted:g}; {limit:g} is used, because {how}")
+        return asked, tuple(notes)
+
+
+def unknown_settings(requested: Mapping[str, Any]) -> list[str]:
+    """Return a note about the requested names that are no settings of pictures; none if there are no such names."""
+    unknown = [name for name in requested if name not in Visualization.model_fields]
+    names = ", ".join(repr(shortened(name, _MOST_OF_A_VALUE)) for name in unknown[:_MOST_NAMES])
+    rest = len(unknown) - _MOST_NAMES
+    if len(unknown) == 1:
+        return [f"the batch asks for the unknown setting {names}; it is ignored"]
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return [f"the batch asks for the unknown settings {names}{more}; they are ignored"] if unknown else []
 
 
 def _flag_name(name: str) -> str:
@@ -168,9 +188,22 @@ def _placed(
     return _validated(Visualization, values, prefix, known=known)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that occurs twice, of which YAML would silently use the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        first: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag.endswith(":str") and first.setdefault(key.value, line) != line:
+                found = f"found the key {key.value!r} in lines {first[key.value]} and {line}"
+                raise yaml.YAMLError(f"{found}; expected it once; merge the two, or delete one")
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506 - derived from the safe one
     except FileNotFoundError:
         raise ConfigError(f"--config: found no file {path}; expected a YAML file; check the path") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -213,7 +246,7 @@ def _validated(
         about = model.model_fields[name].description
         is_one_of_several = len({entry["loc"] for entry in error.errors() if entry["loc"][:1] == (name,)}) > 1
         expected = "" if is_one_of_several else f"expected {detail['msg'].removeprefix('Input should be ')}; "
-        found = repr(values.get(name, detail["input"]))
+        found = shortened(repr(values.get(name, detail["input"])), _MOST_OF_A_VALUE)
         raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}meaning: {about}") from None
     return values
 

@@ -4,6 +4,7 @@
     ├── ConfigError            a flag, an environment variable or a configuration file is invalid
     ├── ContractError          a file violates the contract of FORMAT.md; carries one or more `Problem`s
     │   ├── ManifestError      ... a manifest, a batch file, or a path in one of them
+    │   ├── ReceiptError       ... a receipt
     │   └── TensorError        ... a tensor file
     ├── NotReadyError          files that a manifest names are missing or incomplete
     ├── VideoError             a video cannot be decoded, or a picture cannot be encoded
@@ -56,6 +57,10 @@ class ManifestError(ContractError):
     """A manifest, a batch file, or a path in one of them violates the contract."""
 
 
+class ReceiptError(ContractError):
+    """A receipt exists, but cannot be read."""
+
+
 class TensorError(ContractError):
     """A tensor file violates the contract."""
 
@@ -88,6 +93,20 @@ class UnknownNameError(AttnwatchError, KeyError):
     """A batch has no video, or a video has no word, of this name."""
 
     __str__ = Exception.__str__  # that of KeyError would quote the message
+
+
+_MARK = 40  # characters at most of what takes the place of those left out
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text, or the beginning and the end of one that has far more than `most` characters.
+
+    The end stays because it says what was expected and what to do. A text that was shortened stays as it is.
+    """
+    if len(text) <= most + _MARK:
+        return text
+    tail = most // 3
+    return f"{text[: most - tail]} [{len(text) - most:,} characters left out] {text[-tail:]}"
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:

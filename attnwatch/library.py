@@ -111,9 +111,9 @@ class _Identity(BaseModel):
 
 
 def _video_id(path: Path) -> str:
-    """Return the name of a video, reading only that field; takes a fifth of the time of a whole manifest."""
+    """Return the name of a video; reading only that field, if it is there, takes a fifth of the time of a manifest."""
     try:
-        return read_document(path, _Identity)[0].video_id or default_video_id(path)
+        return read_document(path, _Identity)[0].video_id or read_video(path).video_id
     except (ManifestError, OSError):
         return default_video_id(path)
 
@@ -242,7 +242,7 @@ def render_video(
 
 def _render_beside(manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
     place = Place(manifest.path, manifest.video_id, manifest.output_directory)
-    result = run(Job(place, place.read(), pictures, None, watcher, video_may_be_absent=True, threads=watcher.workers))
+    result = run(Job(place, place.look(), pictures, None, watcher, video_may_be_absent=True, threads=watcher.workers))
     if result.receipt is None:
         raise (BusyError if result.busy else JobError)(result.obstacle)
     if result.receipt.status == "failed":

@@ -1,6 +1,7 @@
 """All settings of attnwatch, with defaults, limits and descriptions; the tables for users are generated from them."""
 
 import os
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -13,10 +14,22 @@ Inches = Annotated[float, Field(ge=1, le=100)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
-# Entries of one axis: a number, an inclusive range such as "0-9", or a list.
-Choice = Annotated[int, Field(strict=True)] | Annotated[str, Field(pattern=r"^\d+-\d+$")] | tuple[int, ...]
+# Entries of one axis: a number, an inclusive range such as "0-9", or a list. Limited, because a receipt repeats them.
+_Entry = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+Choice = (
+    Annotated[_Entry, Field(strict=True)]
+    | Annotated[str, Field(pattern=r"^\d{1,9}-\d{1,9}$")]
+    | Annotated[tuple[_Entry, ...], Field(max_length=10_000)]
+)
 Rate = Annotated[float, Field(ge=0.1, le=240)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Concern(Enum):
+    """What a setting of a batch is about, beside pictures; part of its annotation."""
+
+    OPERATION = "what is done when; not in fingerprints, because pictures are the same"
+    RESOURCES = "what a rendering may use: like `OPERATION`, and a batch can lower it, but not raise it"
 
 
 class _Settings(BaseModel):
@@ -34,8 +47,10 @@ class _Settings(BaseModel):
 class Visualization(_Settings):
     """Settings of pictures: which outputs to render, and how they look. A batch can set them in its manifests."""
 
-    auto_generate_per_video: bool = Field(default=True, description="render each video as soon as it is finished")
-    auto_generate_videos: bool = Field(
+    auto_generate_per_video: Annotated[bool, Concern.OPERATION] = Field(
+        default=True, description="render each video as soon as it is finished"
+    )
+    auto_generate_videos: Annotated[bool, Concern.OPERATION] = Field(
         default=False, description="collect all attention videos of a batch in one folder when the batch ends"
     )
     generate_attention_only: bool = Field(default=True, description="make `..._attention.mp4`: the map alone")
@@ -83,7 +98,7 @@ class Visualization(_Settings):
     steps: Choice | None = Field(
         default=None,
         description="denoising steps to average: null for all (the stored mean, if there is one), "
-        "a number (`-1` is the last), a range such as `0-9`, or a list",
+        "a number (`-1` is the last), a range such as `0-9`, or a list of at most 10,000",
     )
     layers: Choice | None = Field(default=None, description="layers to average, in the same form; needs stored layers")
     heads: Choice | None = Field(
@@ -112,12 +127,12 @@ class Visualization(_Settings):
     batch_quality: Quality | None = Field(
         default=None, description="`quality` of the collection of a batch; null: `quality`"
     )
-    visualization_timeout: Annotated[float, Field(gt=0, le=86400)] = Field(
+    visualization_timeout: Annotated[float, Field(gt=0, le=86400), Concern.RESOURCES] = Field(
         default=120.0,
         description="time limit in seconds for rendering one video; time in which a rendering has to wait for a "
-        "processor or a disk does not count, up to ten times the limit",
+        "processor or a disk does not count, up to ten times the limit; a batch can only lower it",
     )
-    fail_on_visualization_error: bool = Field(
+    fail_on_visualization_error: Annotated[bool, Concern.OPERATION] = Field(
         default=False, description="exit with code 1 at the first video that cannot be rendered, instead of continuing"
     )
 
@@ -160,10 +175,16 @@ class Visualization(_Settings):
         return self.model_copy(update={**mode_only, **own})
 
 
-# Settings that do not affect pictures; changing them makes no receipt stale.
-NOT_IN_PICTURES = frozenset(
-    {"auto_generate_per_video", "auto_generate_videos", "visualization_timeout", "fail_on_visualization_error"}
-)
+def _about(*concerns: Concern) -> frozenset[str]:
+    fields = Visualization.model_fields.items()
+    return frozenset(name for name, field in fields if any(concern in field.metadata for concern in concerns))
+
+
+NOT_IN_PICTURES = _about(Concern.OPERATION, Concern.RESOURCES)
+"""Settings that do not affect pictures; changing them makes no receipt stale."""
+
+LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
+"""Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
 ADDED_SINCE_0_1_0 = frozenset({"nonfinite"})
@@ -204,7 +225,8 @@ class Watcher(_Settings):
     )
     settle_time: Annotated[float, Field(ge=0)] = Field(
         default=10.0,
-        description="seconds without changes before a video of an older batch is rendered, if `summary.json` exists",
+        description="seconds without changes before a video of an older batch is rendered, if `summary.json` exists, "
+        "and before a video is rendered whose files are newer than its manifest and not listed in its `files`",
     )
     settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
         default=120.0,

@@ -46,8 +46,8 @@ _GROUPS = {
     "model": Group("Model", sort_key=3),
     "attention_analysis": Group("Stored attention", sort_key=4),
 }
-_COUNTS = ("videos_per_variation", "max_variations")
-"""Settings of the video block that say how many videos there are, not what they look like."""
+_COUNTS = ("videos_per_variation", "max_variations", "order")
+"""Settings of the video block that say which videos there are, not what they look like."""
 WITHOUT_FLAG = ("guidance_scale_2", "flow_shift")
 """Settings of single model families, which belong in the family's configuration file."""
 REPEATABLE = ("track",)
@@ -58,6 +58,7 @@ def generate(
     *,
     config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
     resume: Path | None = None,
+    verify: Annotated[bool, Parameter(negative="")] = False,
     preview: Annotated[bool, Parameter(negative="")] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
     **settings: object,
@@ -73,6 +74,8 @@ def generate(
         YAML file with settings.
     resume
         Folder of a batch to complete; no other flag is needed.
+    verify
+        With --resume: compare the digest of every file, and make damaged videos again. Sizes are always compared.
     preview
         Print the prompts and the number of videos without generating anything.
     verbose
@@ -84,7 +87,7 @@ def generate(
     merged = load_settings(settings, os.environ, config)
     if preview:
         return _preview(merged if resume is None else plan_resumption(resume, merged).settings)
-    plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged)
+    plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged, verify=verify)
     return _run(plan, verbose=verbose)
 
 

@@ -4,7 +4,8 @@ Each source becomes one flat table that maps a setting to its value and to the p
 merged and validated once, so that an error names the source of the wrong value.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,11 +143,35 @@ def _from_file(path: Path) -> Layer:
     return {place: found for place, found in layer.items() if found.value is not None}
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice: YAML would silently keep the last value."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag.endswith(":str") and lines.setdefault(key.value, line) != line:
+                raise _TwiceError(
+                    f"found the key {key.value!r} twice, in lines {lines[key.value]} and {line}; expected it once. "
+                    "Merge the two, or delete one"
+                )
+        return super().construct_mapping(node, deep)
+
+
+class _TwiceError(yaml.YAMLError):
+    pass
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = yaml.load(text, _Loader)  # noqa: S506 - derived from the safe one
     except OSError as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+    except _TwiceError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        raise SettingsError(f"the configuration file {path} is not YAML: {_syntax_error(text, error)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"the configuration file {path} is not YAML: {error}") from error
     entries = _mapping(path, "", content)
@@ -157,6 +182,22 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"Move everything into `{ATTENTION_BLOCKS[0]}`"
         )
     return entries
+
+
+def _syntax_error(text: str, error: yaml.MarkedYAMLError) -> str:
+    """Name the line and the problem; if text without quotes was taken for YAML, which a template often is, say so."""
+    if error.problem_mark is None:
+        return str(error)
+    number = error.problem_mark.line
+    lines = text.splitlines()
+    line = lines[number] if number < len(lines) else ""
+    found = f"line {number + 1}, {line.strip()!r}: {error.problem}"
+    key, colon, value = line.partition(": ")
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return f"{found}. Indent with spaces"
+    if colon and not value.lstrip().startswith(("'", '"')):
+        return f"{found}. Put the value in quotes: {key.strip()}: {json.dumps(value.strip(), ensure_ascii=False)}"
+    return found
 
 
 def _attention_layer(path: Path, block: str, value: object) -> Layer:
@@ -183,7 +224,7 @@ def _refuse_other_kinds(prefix: str, entries: Mapping[str, object], model: type[
         model.model_validate(entries)
     except ValidationError as error:
         raise SettingsError(
-            "\n".join(_complaint(details, f"{prefix}{details['loc'][0]}") for details in error.errors())
+            "\n".join(complaint(details, f"{prefix}{details['loc'][0]}") for details in error.errors())
         ) from error
 
 
@@ -215,7 +256,7 @@ def _validate(layer: Layer) -> Settings:
         return Settings.model_validate(nested)
     except ValidationError as error:
         raise SettingsError(
-            "\n".join(_complaint(details, layer[_place(details)].source) for details in error.errors())
+            "\n".join(complaint(details, layer[_place(details)].source) for details in error.errors())
         ) from error
 
 
@@ -224,7 +265,12 @@ def _place(details: Any) -> Place:  # noqa: ANN401 - a TypedDict of pydantic_cor
     return Place(first, rest[0]) if first in BLOCKS else Place("", first)
 
 
-def _complaint(details: Any, source: str) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core
+def complaint(details: Any, source: str) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core
     """Format one validation error: source, value found, value expected."""
+    found = details["input"]
+    if details["type"] == "string_type":
+        return f"{source}: found {found!r}, which YAML does not take for text; expected text. Put it in quotes"
+    if details["type"] in {"tuple_type", "list_type"}:
+        return f"{source}: found {found!r}; expected a list such as [{found}]"
     problem = details["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
-    return f"{source}: found {details['input']!r}; {problem}"
+    return f"{source}: found {found!r}; {problem}"

@@ -6,7 +6,8 @@
     │   ├── TemplateError     the prompt template; the message shows the place with a caret
     │   ├── ModelError        a model that cannot be loaded, has an unknown family or cannot do what is asked
     │   ├── TokenError        a tracked word without a position in the text encoder's sequence
-    │   └── ResumeError       a batch that cannot be resumed as asked
+    │   ├── ResumeError       a batch that cannot be resumed as asked
+    │   └── DocumentError     a JSON document of a batch that cannot be read
     └── RunError              generation started and something went wrong (exit code 1)
         ├── CaptureError      attention that was not captured correctly
         ├── PipelineError     the pipeline itself failed, for example for lack of memory
@@ -62,6 +63,10 @@ class TokenError(UsageError):
 
 class ResumeError(UsageError):
     """A batch cannot be resumed as asked."""
+
+
+class DocumentError(UsageError):
+    """A JSON document of a batch cannot be read, or is not what was expected."""
 
 
 class RunError(GeneratorError):

@@ -26,6 +26,7 @@ from generator.config import attention_settings
 from generator.errors import CaptureError, UsageError, did_you_mean
 from generator.models import load as models
 from generator.models.contract import VideoModel
+from generator.models.parallel import refuse_split_networks
 from generator.outputs.describe import Schedule, describe_call
 from generator.outputs.manifest import Document
 from generator.outputs.store import AttentionStore
@@ -119,10 +120,12 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
 
     Raises:
         UsageError: if the pipeline's family is not supported, a setting is wrong, or a word is not in the prompt.
+        ModelError: if a denoising network is split over several processes; also in a call, if it was split since.
         CaptureError: if attention could not be recorded correctly, or the pipeline was not called.
 
     """
     model = models.adapt(pipe)
+    refuse_split_networks(model)
     maps = Maps(attention_settings(settings))
     call = type(pipe).__call__
 

@@ -137,6 +137,11 @@ class VideoSettings(_Block):
     max_variations: Positive | None = Field(
         default=None, description="use only the first N prompts of the template; by default all"
     )
+    order: Literal["seeds", "prompts"] = Field(
+        default="seeds",
+        description="order of the videos: `seeds` (the first video of every prompt, then the second ones), so that a "
+        "batch that is stopped early has equally many of each; or `prompts` (all videos of a prompt, then the next)",
+    )
 
     def over(self, recommended: Sampling) -> "VideoSettings":
         """Replace every None with the model's recommended value."""

@@ -27,8 +27,9 @@ from safetensors.numpy import save
 
 from attnwatch.cli.app import main
 from attnwatch.contract.documents import OutputRecord
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_manifest
-from attnwatch.contract.receipts import Fingerprint, Place, failure, success
+from attnwatch.contract.receipts import Place, failure, success
 from attnwatch.errors import JobError
 from attnwatch.settings import Visualization
 from attnwatch.settings import Watcher as Limits

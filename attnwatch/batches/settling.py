@@ -1,7 +1,10 @@
-"""Decides when a video without a completion marker is finished: when its files have not changed for a while."""
+"""Decides when a video is finished whose completion marker is missing, or older than its files.
+
+It is finished when its files have not changed for a while.
+"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.stamps import Stamp
@@ -12,6 +15,24 @@ def quiet_time(manifest: Manifest, settings: Watcher) -> float:
     """Return how many seconds the files of a video must stay unchanged before it counts as finished."""
     times = {"manifest": 0.0, "summary": settings.settle_time, "quiet": settings.settle_time_unmarked}
     return times[manifest.finished_by]
+
+
+def may_still_grow(manifest: Manifest, written: Stamp | None, stamps: Mapping[str, Stamp | None]) -> bool:
+    """Return whether a file may be incomplete although there is a manifest, which is meant to be written last.
+
+    A copy that is made in place writes the files of a folder in any order. If a manifest lists the size of a file, that
+    says whether the file is complete; otherwise, being newer than the manifest speaks against it.
+
+    Args:
+        manifest: the manifest.
+        written: its stamp.
+        stamps: those of the files that it names, by relative path.
+
+    """
+    if written is None or manifest.finished_by != "manifest":
+        return False
+    unlisted = (stamp for name, stamp in stamps.items() if stamp is not None and name not in manifest.document.files)
+    return any(stamp.modified > written.modified for stamp in unlisted)
 
 
 def seconds_since(stamps: Iterable[Stamp | None]) -> float:

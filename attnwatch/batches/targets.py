@@ -11,8 +11,9 @@ from pathlib import Path
 from attnwatch.batches.discover import Folder, find_videos, videos_in, walk
 from attnwatch.batches.legacy.layouts import batch_around
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
+from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.stamps import stamp_of
-from attnwatch.errors import ConfigError
+from attnwatch.errors import ConfigError, ManifestError
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
 
@@ -78,6 +79,32 @@ def home_of_root(root: Path) -> Path:
     That home is the manifest's folder or, for older tensors, the batch.
     """
     return batch_around(root) or (root.parent if is_manifest(root.name) else root)
+
+
+def distinct_roots(roots: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Split folders into those to watch, and those that are the same as, or inside of, one of them under another path.
+
+    A link, or a second mount, makes one tree look like two. Its videos would have two sets of decisions, and one of
+    receipts.
+    """
+    identities = {root: _identity(root) for root in roots}
+    kept: list[Path] = []
+    for root in roots:
+        others = {identities[other] for other in roots if identities[other] != identities[root]}
+        inside = others.intersection(map(_identity, Path(os.path.realpath(root)).parents))
+        same = {identities[other] for other in kept}
+        is_alias = identities[root] in same or (inside and not any(root.is_relative_to(o) for o in roots if o != root))
+        if identities[root] is None or not is_alias:
+            kept.append(root)
+    return tuple(dict.fromkeys(kept)), tuple(root for root in dict.fromkeys(roots) if root not in kept)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _home_above(directory: Path, roots: Sequence[Path]) -> Path:
@@ -146,13 +173,12 @@ def batch_names(manifest: Path) -> list[str]:
 
 def ending_sha256(batch: Path) -> str:
     """Return a digest that changes when videos are added: of a batch's end marker, or of its manifests without one."""
-    try:
-        return hashlib.sha256((batch / BATCH_COMPLETE_FILE).read_bytes()).hexdigest()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError, ManifestError):
+        return hashlib.sha256(read_bytes(batch / BATCH_COMPLETE_FILE)).hexdigest()
     digest = hashlib.sha256()
     for manifest in find_videos(batch):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ManifestError):
             digest.update(f"{manifest.relative_to(batch)}\0{manifest.stat().st_size}\0".encode(errors="replace"))
-            digest.update(manifest.read_bytes() if manifest.is_file() else str(stamp_of(manifest)).encode())
+            is_file = is_manifest(manifest.name)
+            digest.update(read_bytes(manifest) if is_file else str(stamp_of(manifest)).encode())
     return digest.hexdigest()

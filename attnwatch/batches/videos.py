@@ -1,12 +1,14 @@
 """Reads one finished video, with a manifest or from an older batch, into the same `Manifest` and `AttentionReader`."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnwatch.batches.legacy.layouts import old_video
 from attnwatch.batches.legacy.pairing import manifest_beside, pair
 from attnwatch.batches.legacy.video import read_old_video
+from attnwatch.batches.renamed import identifier_before
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest, read_manifest
 from attnwatch.contract.names import default_video_id, is_manifest
 
@@ -23,7 +25,12 @@ def read_video(path: Path) -> Manifest:
 
     """
     old = None if is_manifest(path.name) else old_video(path)
-    return read_manifest(path) if old is None else read_old_video(old)
+    if old is not None:
+        return read_old_video(old)
+    manifest = read_manifest(path)
+    if manifest.document.video_id is not None:
+        return manifest
+    return replace(manifest, known_as=identifier_before(manifest))
 
 
 def stands_for_video(path: Path) -> bool:

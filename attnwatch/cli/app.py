@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.markup import escape
 
-from attnwatch.batches.targets import find_targets
+from attnwatch.batches.targets import distinct_roots, find_targets
 from attnwatch.cli import commands
 from attnwatch.cli.commands import FAILED, OK
 from attnwatch.cli.flags import OUTPUT, Flags
@@ -29,8 +29,9 @@ from attnwatch.errors import AttnwatchError, ConfigError, EngineError, nearest
 from attnwatch.jobs import open_engine
 from attnwatch.report.activity import Activity, Publisher
 from attnwatch.report.hooks import Hooks
-from attnwatch.report.log import console, counted
+from attnwatch.report.log import STDERR, console, counted
 from attnwatch.report.reporter import Audience, Report
+from attnwatch.system.display import visible
 from attnwatch.system.font_cache import matplotlib_folder
 from attnwatch.system.notify import Notifier
 from attnwatch.watch.daemon import Daemon
@@ -93,7 +94,7 @@ def watch(
             raise ConfigError(f"found nothing at {root}; expected a folder or a command; did you mean `{meant[0]}`?")
         if not root.exists() and (once or dry_run):
             raise ConfigError(f"found nothing at {root}; expected a folder of finished videos; check the path")
-    options = Options(tuple(map(root_of, roots)), once=once, dry_run=dry_run, **flags.selection())
+    options = Options(_distinct(roots, flags), once=once, dry_run=dry_run, **flags.selection())
     if dry_run:
         return _list(flags.settings(), options)
     return _run(flags, options, target, metrics_file, on_rendered)
@@ -165,14 +166,28 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError:
         code = USAGE
     except AttnwatchError as error:
-        console().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        text = "\n".join(map(visible, str(error).split("\n")))
+        console().print(f"[red]error:[/red] {escape(text)}", soft_wrap=True)
         code = USAGE
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = OK
     except KeyboardInterrupt:
         code = INTERRUPTED
+    finally:
+        STDERR.finish()
     sys.exit(code)
+
+
+def _distinct(roots: Sequence[Path], flags: Flags) -> tuple[Path, ...]:
+    """Return the absolute paths of folders; with `--out`, each has its own outputs, so none is left out."""
+    absolute = tuple(map(root_of, roots))
+    if flags.out is not None:
+        return absolute
+    kept, aliases = distinct_roots(absolute)
+    for alias in aliases:
+        _log.warning("%s leads to the same videos as another folder that was named: it is watched once", alias)
+    return kept
 
 
 def _run(
@@ -189,9 +204,11 @@ def _run(
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
         # The engine comes first: it forks, so no thread may exist yet.
-        with open_engine() as engine, _bar(target) as audience.progress, _published(options) as audience.publisher:
-            report = Report(activity, audience)
-            outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
+        with open_engine() as engine:
+            STDERR.hand_over()  # from now until the process ends, nothing waits for whoever reads the log
+            with _bar(target) as audience.progress, _published(options) as audience.publisher:
+                report = Report(activity, audience)
+                outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
         return _engine_lost(error, options)
     if outcome.signal is signal.SIGINT:
@@ -237,5 +254,5 @@ def _list(settings: Settings, options: Options) -> int:
         if isinstance(decision, Render | NotYet):
             due.setdefault(target.manifest)
     for manifest in due:
-        sys.stdout.write(f"{manifest}\n")
+        commands.show(str(manifest))
     return OK

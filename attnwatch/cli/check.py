@@ -10,15 +10,15 @@ from pydantic import BaseModel
 
 from attnwatch.batches.discover import find_files, find_videos
 from attnwatch.batches.videos import open_attention, read_video
-from attnwatch.config import Settings, load_settings
+from attnwatch.config import Settings, load_settings, unknown_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.reading import read_document
-from attnwatch.contract.receipts import Place
+from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
-from attnwatch.jobs.video import too_large
+from attnwatch.jobs.faults import explained
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import try_one_frame
 from attnwatch.system.limits import own_data
@@ -30,16 +30,20 @@ _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
 }
 
 
+Identifiers = dict[tuple[Path, str], Path]
+"""The manifest of each folder of outputs and identifier."""
+
+
 def check(path: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
     Reads every tensor, decodes every video to the end, and encodes one frame.
     """
     for document, model in sorted(_batch_documents(path), key=itemgetter(0)):
-        yield document, _problems(partial(read_document, document, model))
-    identifiers: dict[tuple[Path, str], Path] = {}
+        yield document, _problems(document, partial(read_document, document, model))
+    identifiers: Identifiers = {}
     for manifest_path in find_videos(path):
-        yield manifest_path, _manifest_problems(manifest_path, identifiers)
+        yield manifest_path, _problems(manifest_path, partial(_check_video, manifest_path, identifiers))
 
 
 def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
@@ -47,12 +51,9 @@ def _batch_documents(path: Path) -> Iterator[tuple[Path, type[BaseModel]]]:
         yield document, _BATCH_DOCUMENTS.get(document.name, FailureDocument)
 
 
-def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) -> list[str]:
+def _check_video(path: Path, identifiers: Identifiers) -> list[str]:
+    manifest = read_video(path)
     problems: list[str] = []
-    try:
-        manifest = read_video(path)
-    except (AttnwatchError, OSError) as error:
-        return _messages(error)
     other = identifiers.setdefault((manifest.output_directory, manifest.video_id), path)
     if other != path:
         problems.append(
@@ -60,8 +61,8 @@ def _manifest_problems(path: Path, identifiers: dict[tuple[Path, str], Path]) ->
             "write a different identifier to each manifest"
         )
     for step in (_read_settings, _verify, _read_all_maps, _decode_all, _own_outputs):
-        problems.extend(_problems(partial(step, manifest)))
-    return problems or _problems(partial(_encode_one, manifest))
+        problems.extend(_problems(path, partial(step, manifest)))
+    return problems or _problems(path, partial(_encode_one, manifest))
 
 
 def _own_outputs(manifest: Manifest) -> None:
@@ -77,17 +78,22 @@ def _own_outputs(manifest: Manifest) -> None:
 
 
 def _read_settings(manifest: Manifest) -> None:
-    _, notes = Settings().for_batch(manifest.document.visualization, manifest.path)
-    if notes:
-        raise ConfigError(f"{manifest.path}: visualization: {'; '.join(notes)}; see SETTINGS.md")
+    requested = manifest.document.visualization
+    Settings().for_batch(requested, manifest.path)
+    for note in unknown_settings(requested):
+        raise ConfigError(f"{manifest.path}: visualization: {note}; see SETTINGS.md")
 
 
-def _problems(action: Callable[[], object]) -> list[str]:
+def _problems(path: Path, action: Callable[[], object]) -> list[str]:
+    """Return the problems that an action returns or raises; whatever it is, the other documents are checked too."""
     try:
-        action()
+        found = action()
     except (AttnwatchError, OSError) as error:
         return _messages(error)
-    return []
+    except Exception as error:  # noqa: BLE001 - a file that no one foresaw must not hide what is wrong with the others
+        reason = " ".join(describe(error).split())
+        return [f"{path}: found data that cannot be read ({reason}); expected complete files; write them again"]
+    return found if isinstance(found, list) else []
 
 
 def _messages(error: AttnwatchError | OSError) -> list[str]:
@@ -121,4 +127,4 @@ def _encode_one(manifest: Manifest) -> None:
         try:
             try_one_frame(manifest, pictures.per_video(), Path(folder), None if limit is None else limit - own_data())
         except MemoryError as error:
-            raise too_large(manifest, limit, error) from error
+            raise explained(error, manifest, limit) from error

@@ -18,6 +18,7 @@ from attnwatch.contract.documents import DOCUMENTS, json_schema
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
 from attnwatch.report.status import status as take_stock
+from attnwatch.system.display import visible
 
 OK, FAILED = 0, 1
 
@@ -44,15 +45,15 @@ def check(*paths: Path) -> int:
         for document, problems in check_path(named(path).absolute()):
             documents += 1
             wrong += bool(problems)
-            _print(f"{'wrong' if problems else 'ok   '}  {document}")
+            show(f"{'wrong' if problems else 'ok   '}  {document}")
             for problem in problems:
-                _print(f"       {problem}")
+                show(f"       {problem}")
     if not documents:
         raise ConfigError(
             f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
             "beside the videos (FORMAT.md)"
         )
-    _print(f"{counted(documents, 'document')}, {wrong} wrong")
+    show(f"{counted(documents, 'document')}, {wrong} wrong")
     return FAILED if wrong else OK
 
 
@@ -67,7 +68,7 @@ def schema(document: str = "manifest") -> int:
     """
     if document not in DOCUMENTS:
         raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")
-    _print(dumps(json_schema(document), indent=2))
+    _write(dumps(json_schema(document), indent=2))
     return OK
 
 
@@ -85,7 +86,9 @@ def status(root: Path, *, json: Annotated[bool, Parameter(negative="")] = False,
 
     """
     stock = take_stock(folder(root), _outputs(out))
-    _print(stock.model_dump_json(indent=2) if json else summary(stock))
+    text = stock.model_dump_json(indent=2) if json else summary(stock)
+    for line in text.split("\n"):
+        show(line)
     return OK
 
 
@@ -108,8 +111,8 @@ def retry(root: Path, *video_ids: str, out: Path | None = None) -> int:
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
         missed += retried.obstacle is not None
-        _print(f"{rendering.place.video_id}{where}: {retried.obstacle or 'will be tried again'}")
-    _print(f"{counted(done, 'video')} will be tried again")
+        show(f"{rendering.place.video_id}{where}: {retried.obstacle or 'will be tried again'}")
+    show(f"{counted(done, 'video')} will be tried again")
     return FAILED if missed else OK
 
 
@@ -132,10 +135,10 @@ def doctor(
     settings = load_settings(config, {}).watcher
     for finding in examine(folder(root), settings):
         levels[finding.level] += 1
-        _print(f"{finding.level:<9}{finding.text}")
+        show(f"{finding.level:<9}{finding.text}")
         if finding.remedy is not None:
-            _print(f"{'':<9}-> {finding.remedy}")
-    _print(f"{counted(levels['problem'], 'problem')}, {counted(levels['warning'], 'warning')}")
+            show(f"{'':<9}-> {finding.remedy}")
+    show(f"{counted(levels['problem'], 'problem')}, {counted(levels['warning'], 'warning')}")
     return FAILED if levels["problem"] else OK
 
 
@@ -167,10 +170,10 @@ def import_(
     for imported in import_batch(folder(root), settings, convert=convert, trust_pickles=trust_pickle):
         done += imported.manifest is not None
         missed += imported.manifest is None
-        _print(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")
+        show(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")
         for note in imported.notes:
-            _print(f"       {note}")
-    _print(f"{counted(done, 'manifest')} written{f', {missed} not' if missed else ''}")
+            show(f"       {note}")
+    show(f"{counted(done, 'manifest')} written{f', {missed} not' if missed else ''}")
     return FAILED if missed else OK
 
 
@@ -184,6 +187,10 @@ def _outputs(out: Path | None) -> Path | None:
     return None if out is None else out.absolute()
 
 
-def _print(text: str) -> None:
-    """Write a line of data to stdout; the log goes to stderr."""
+def show(line: str) -> None:
+    """Write a line of data to stdout, with what is unsafe to show escaped; the log goes to stderr."""
+    _write(visible(line, raw_bytes=True))
+
+
+def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")

@@ -3,50 +3,29 @@
 import errno
 import fcntl
 import os
-import re
 import resource
 import socket
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
-from attnwatch.batches.discover import find_manifests, find_videos, layout_of, older_videos, walk
-from attnwatch.batches.videos import open_attention, outputs_of, read_video
-from attnwatch.contract.manifest import read_manifest
-from attnwatch.errors import AttnwatchError
+from attnwatch.batches.discover import find_videos
+from attnwatch.batches.videos import outputs_of
+from attnwatch.cli.contents import contents
+from attnwatch.cli.finding import Finding, listed
 from attnwatch.report.activity import read_activities
 from attnwatch.settings import Watcher
+from attnwatch.system.abilities import has_no_locks, sync_folder
 from attnwatch.system.inotify import Inotify, read_inotify
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+from attnwatch.system.shortage import ENOUGH_FILES
 from attnwatch.system.sizes import size_text
 
-Level = Literal["ok", "warning", "problem"]
-
 _LEAST_QUEUE = 16_384  # the kernel's own default
-_LEAST_FILES = 256
-_MOST_LISTED = 3
 _CLOCK_TOLERANCE = 2.0  # seconds; network file systems may store whole seconds
 _MUCH_SPACE = 10  # times min_free_space
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Result of one check.
-
-    Attributes:
-        level: `warning` if the watcher works with delays or for some videos only, `problem` if it cannot work.
-        text: description of what was found.
-        remedy: what to do about it; None if nothing is needed.
-
-    """
-
-    level: Level
-    text: str
-    remedy: str | None = None
 
 
 def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
@@ -56,8 +35,7 @@ def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
     yield from _mounts(root)
     yield from _inotify(root, read_inotify())
     yield from _space(root, settings.min_free_space)
-    yield from _manifests(root)
-    yield from _older(root)
+    yield from contents(root)
     yield _encoder()
     yield _loops()
     yield _open_files()
@@ -68,7 +46,7 @@ def _reading(root: Path) -> Iterator[Finding]:
     if not unreadable:
         yield Finding("ok", "all folders can be read")
         return
-    found = f"{len(unreadable):,} folder{'s' if len(unreadable) > 1 else ''} cannot be read: {_listed(unreadable)}"
+    found = f"{len(unreadable):,} folder{'s' if len(unreadable) > 1 else ''} cannot be read: {listed(unreadable)}"
     yield Finding("problem", found, "allow the watcher's user to read and enter them (chmod u+rx, or setfacl)")
 
 
@@ -80,6 +58,7 @@ def _writing(root: Path) -> Iterator[Finding]:
             file.flush()
             yield Finding("ok", f"{root} can be written")
             yield _locks(file)
+            yield _flushing(root)
             yield _clock(os.fstat(file.fileno()).st_mtime - time.time())
     except OSError as error:
         yield Finding(
@@ -91,9 +70,7 @@ def _writing(root: Path) -> Iterator[Finding]:
     places = {_nearest(folder) for folder in outputs}
     closed = sorted(place for place in places if not os.access(place, os.W_OK | os.X_OK))
     if closed:
-        found = (
-            f"outputs cannot be written in {len(closed):,} folder{'s' if len(closed) > 1 else ''}: {_listed(closed)}"
-        )
+        found = f"outputs cannot be written in {len(closed):,} folder{'s' if len(closed) > 1 else ''}: {listed(closed)}"
         yield Finding("problem", found, "allow the watcher's user to write there (chmod u+wx, or setfacl)")
 
 
@@ -106,10 +83,27 @@ def _locks(file: IO[bytes]) -> Finding:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if has_no_locks(error):
+            found = "the file system has no locks, so watchers cannot see each other's work"
+            return Finding("warning", found, "run only one watcher there, or mount it with locks (Lustre: -o flock)")
         name = errno.errorcode.get(error.errno or 0, "")
         remedy = "mount it with locks (Lustre: -o flock; NFS: without nolock, and with the lock service running)"
         return Finding("problem", f"files cannot be locked: {error.strerror} ({name})", remedy)
     return Finding("ok", "files can be locked: several watchers can share the work")
+
+
+def _flushing(root: Path) -> Finding:
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        can_flush = sync_folder(descriptor)
+    except OSError as error:
+        return Finding("problem", f"folders cannot be flushed: {error.strerror}", "check the mount and its server")
+    finally:
+        os.close(descriptor)
+    if can_flush:
+        return Finding("ok", "folders can be flushed: what is finished survives a power failure")
+    found = "the file system cannot flush folders: after a power failure, the last outputs may be missing"
+    return Finding("warning", found, "nothing has to be done: what is missing is rendered again")
 
 
 def _clock(ahead: float) -> Finding:
@@ -185,49 +179,6 @@ def _space(root: Path, least: int) -> Iterator[Finding]:
         yield Finding("problem", "no inode is free: no file can be created", "remove files that are not needed")
 
 
-def _manifests(root: Path) -> Iterator[Finding]:
-    versions: Counter[str] = Counter()
-    wrong: list[Path] = []
-    for path in find_manifests(root):
-        try:
-            versions[read_manifest(path).document.format] += 1
-        except (AttnwatchError, OSError):
-            wrong.append(path)
-    if wrong:
-        found = f"{len(wrong):,} manifest{'s' if len(wrong) > 1 else ''} cannot be read: {_listed(wrong)}"
-        yield Finding("warning", found, f"`attnwatch check {root}` lists what is wrong")
-    newer = [version for version in versions if re.fullmatch(r"attnwatch/1\.0*[1-9]\d*", version)]
-    if newer:
-        found = f"manifests of {', '.join(sorted(newer))}: this version of attnwatch knows attnwatch/1"
-        yield Finding(
-            "warning", found, "they are rendered without their new fields; a newer version of attnwatch may know those"
-        )
-    if versions.total() or not wrong:
-        yield Finding("ok", f"{versions.total():,} readable manifest{'' if versions.total() == 1 else 's'}")
-
-
-def _older(root: Path) -> Iterator[Finding]:
-    """Count the videos of older batches by layout, and read their headers to find those that cannot be read."""
-    layouts: Counter[int] = Counter()
-    wrong: dict[str, Path] = {}
-    unreadable = 0
-    for tensors in (path for folder in walk(root) for path in older_videos(folder)):
-        layouts[layout_of(tensors)] += 1
-        try:
-            with open_attention(read_video(tensors)):
-                pass
-        except (AttnwatchError, OSError) as error:
-            unreadable += 1
-            wrong.setdefault(str(error), tensors)
-    for layout, count in sorted(layouts.items()):
-        found = f"{count:,} video{'' if count == 1 else 's'} of older batches without manifests (layout {layout})"
-        yield Finding("ok", found)
-    if unreadable:
-        yield Finding("warning", f"{unreadable:,} of them cannot be read", "the first reasons:")
-    for reason in list(wrong)[:_MOST_LISTED]:
-        yield Finding("warning", reason)
-
-
 def _encoder() -> Finding:
     import av  # noqa: PLC0415 - takes half a second, and other commands do not need it
 
@@ -254,8 +205,8 @@ def _loops() -> Finding:
 def _open_files() -> Finding:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     about = f"{'any number of' if limit == resource.RLIM_INFINITY else f'{limit:,}'} files may be open"
-    if limit != resource.RLIM_INFINITY and limit < _LEAST_FILES:
-        return Finding("warning", about, f"ulimit -n {_LEAST_FILES}, or LimitNOFILE= of the service")
+    if limit != resource.RLIM_INFINITY and limit < ENOUGH_FILES:
+        return Finding("warning", about, f"ulimit -n {ENOUGH_FILES}, or LimitNOFILE= of the service")
     return Finding("ok", about)
 
 
@@ -273,11 +224,6 @@ def _folders(root: Path) -> Iterator[tuple[str, bool]]:
             yield folder, False
         else:
             yield folder, True
-
-
-def _listed(paths: list[Path] | list[str]) -> str:
-    names = [str(path) for path in paths[:_MOST_LISTED]]
-    return ", ".join(names) + (", ..." if len(paths) > _MOST_LISTED else "")
 
 
 def _rounded(number: int) -> int:

@@ -33,23 +33,30 @@ def root_of(path: Path) -> Path:
     """Return the absolute path of a folder or of a manifest.
 
     Raises:
-        ConfigError: the path is a file other than a manifest.
+        ConfigError: the path is a file other than a manifest, or the root of the file system.
 
     """
     if path.is_file() and not is_manifest(path.name):
         beside = path.stem + MANIFEST_SUFFIX
         raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md describes its content")
-    return path.absolute()
+    return _part_of_the_system(path)
 
 
 def folder(path: Path) -> Path:
     """Return the absolute path of a folder, or of the newest batch of that name.
 
     Raises:
-        ConfigError: the path is a file, or neither a path nor a batch has this name.
+        ConfigError: the path is a file or the root of the file system, or neither a path nor a batch has this name.
 
     """
     found = named(path)
     if not found.is_dir():
         raise ConfigError(f"found the file {path}; expected a folder of videos; check the path")
-    return found.absolute()
+    return _part_of_the_system(found)
+
+
+def _part_of_the_system(path: Path) -> Path:
+    """Return the absolute path; refuse the root of the file system, where devices and the kernel's own files are."""
+    if path.resolve() == Path("/"):
+        raise ConfigError(f"found {path}, the whole file system; expected the folder that the videos are written to")
+    return path.absolute()

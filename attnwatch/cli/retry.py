@@ -56,7 +56,10 @@ def _make_due(rendering: Rendering) -> str | None:
     place = rendering.place
     try:
         with exclusive(place.directory, place.video_id):
-            receipt = place.read()
+            stored = place.look()
+            if stored.problem is not None:
+                raise stored.problem
+            receipt = stored.receipt
             if receipt is None or receipt.status != "failed":
                 return "rendered in the meantime"
             due = datetime.now(UTC).isoformat()

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, WatcherRecord
+from attnwatch.errors import shortened
+from attnwatch.system.display import visible
 
 _MOST_LISTED = 10
+_LONGEST_LINE = 1_000  # characters
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def summary(status: StatusDocument) -> str:
     """Return a status as lines of text, without a final newline."""
-    return "\n".join(_lines(status))
+    return "\n".join(visible(shortened(line, _LONGEST_LINE)) for line in _lines(status))
 
 
 def _lines(status: StatusDocument) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from attnwatch.contract.fields import Count, Document, FormatField, Identifier, Index, RelativePath, TensorPath
 from attnwatch.contract.kinds import OutputKind
@@ -173,6 +173,25 @@ class FailureDocument(Document):
     traceback: str | None = None
 
 
+class RenderingAttempt(Attempt):
+    """One attempt to render a video, and what it means for later ones."""
+
+    settings_sha256: str | None = Field(
+        default=None, description="`settings_sha256` of this attempt; null: that of the receipt"
+    )
+    input_error: bool = Field(
+        default=False, description="the files are wrong, so the attempt counts whatever the settings"
+    )
+    next_attempt: str | None = Field(
+        default=None, description="when a rendering with these settings may be tried again; null: on request"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write only the fields that say something, so that receipts of earlier versions stay as they are."""
+        return {name: value for name, value in serialize(self).items() if value or name in Attempt.model_fields}
+
+
 class OutputRecord(Document):
     """One rendered file."""
 
@@ -201,7 +220,7 @@ class ReceiptHead(Document):
     manifest_sha256: str
     renderer: int
     inputs: dict[str, int | None] = Field(default_factory=dict)
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[RenderingAttempt, ...] = ()
     next_attempt: str | None = None
 
 

@@ -2,21 +2,30 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from attnwatch.contract.documents import ManifestDocument
-from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
+from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
 from attnwatch.contract.reading import problem, read_document
+from attnwatch.contract.spelling import with_names_on_disk
 from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
 
 BATCH_FILE = "batch.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
+MAX_DEPTH = 64
+"""Components of a path in a manifest."""
+MAX_FOLDERS = MAX_FILES
+"""Folders in the paths of a manifest, all together."""
+
+_MOST_PROBLEMS = 100
+_MOST_SHOWN = 200  # characters of a path
+_IS_OUTPUT = f"is an output, as all files in {OUTPUT_DIRECTORY} are"
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Manifest:
 
     Attributes:
         path: path of the manifest; in an older batch, the folder of the video's tensors.
-        document: content of the manifest.
+        document: content of the manifest, with the names that its files have on disk.
         sha256: digest of its bytes.
         folder: base of the relative paths.
         video: absolute path of the video, which may be absent.
@@ -34,6 +43,7 @@ class Manifest:
         finished_by: evidence that the video is complete: a `manifest` suffices; a `summary`, or `quiet` (no
             evidence), count only after the files have not changed for a while.
         notes: remarks for the receipt about data that was missing or ambiguous.
+        known_as: identifier that its outputs have from before its folder was renamed; None for the default.
 
     """
 
@@ -46,15 +56,16 @@ class Manifest:
     output_directory: Path
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
+    known_as: str | None = None
 
     @cached_property
     def video_id(self) -> str:
         """Stem of all output names."""
-        return self.document.video_id or default_video_id(self.path)
+        return self.document.video_id or self.known_as or default_video_id(self.path)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Relative paths of the video and the tensor files, as written in the manifest."""
+        """Relative paths of the video and the tensor files."""
         return (self.document.video, *self.document.attention)
 
     def stamps(self) -> dict[str, Stamp | None]:
@@ -77,17 +88,22 @@ def read_manifest(path: Path) -> Manifest:
 
     """
     document, digest = read_document(path, ManifestDocument)
+    document = with_names_on_disk(document, path.parent)
     problems: list[Problem] = []
     paths: list[Path] = []
+    passed: set[str] = set()
     fields = [("video", document.video), *((f"attention[{i}]", p) for i, p in enumerate(document.attention))]
     for field, name in fields:
         try:
-            paths.append(locate(path, field, name))
+            paths.append(locate(path, field, name, passed))
         except ManifestError as error:
             problems.extend(error.problems)
+        if len(passed) > MAX_FOLDERS:
+            found = f"paths through more than {MAX_FOLDERS:,} folders"
+            raise ManifestError(problem(path, field, found, "fewer folders, such as one for all tensor files"))
     problems.extend(_inconsistencies(path, document))
     if problems:
-        raise ManifestError(*problems)
+        raise ManifestError(*problems[:_MOST_PROBLEMS])
     return Manifest(
         path=path,
         document=document,
@@ -99,39 +115,55 @@ def read_manifest(path: Path) -> Manifest:
     )
 
 
-def locate(manifest: Path, field: str, name: str) -> Path:
+def locate(manifest: Path, field: str, name: str, passed: set[str] | None = None) -> Path:
     """Return the absolute path of a file that a manifest names. The file may be absent.
 
     Args:
         manifest: path of the manifest.
         field: field that names the file, for the error.
         name: relative path in that field.
+        passed: folders that are known to be no links, as relative paths with a slash at the end; those on the way to
+            the file are added. None to know nothing.
 
     Raises:
-        ManifestError: the path leaves the manifest's directory through a link, or is not a regular file.
+        ManifestError: the path leaves the manifest's directory through a link, is not that of a regular file, or names
+            an output: its rendering would ask for the next one, for ever.
 
     """
-    reason = _path_problem(manifest.parent, name)
+    reason = _path_problem(manifest.parent, name, set() if passed is None else passed)
     if reason is None:
         return manifest.parent / name
     raise ManifestError(
         Problem(
             file=manifest,
             field=field,
-            found=f"{name!r} ({reason})",
+            found=f"{_shown(name)} ({reason})",
             expected="the path of a regular file inside the manifest's directory, relative to it",
             remedy="keep the file in the manifest's directory and write its relative path",
         )
     )
 
 
-def _path_problem(directory: Path, name: str) -> str | None:
+def _shown(name: str) -> str:
+    return repr(name) if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]!r}... ({len(name):,} characters)"
+
+
+def _path_problem(directory: Path, name: str, passed: set[str]) -> str | None:
+    parts = name.split("/")
+    if len(parts) > MAX_DEPTH:
+        return f"goes through more than {MAX_DEPTH} folders"
+    if OUTPUT_DIRECTORY in parts:
+        return _IS_OUTPUT
     way_up, _, below = name.rpartition("../")
     if way_up or name.startswith("../"):  # validation allows this only for the tensors of an older batch
         return _folder_problem(directory / f"{way_up}..", below)
     try:
-        if _has_link(directory, name) and not _stays_inside(directory, name):
-            return "leaves the directory through a link"
+        if _has_link(directory, parts, passed):
+            inside = _inside(directory, name)
+            if inside is None:
+                return "leaves the directory through a link"
+            if OUTPUT_DIRECTORY in inside.parts:
+                return _IS_OUTPUT
         mode = os.stat(directory / name).st_mode  # noqa: PTH116 - beside os.lstat
     except FileNotFoundError:
         return None
@@ -143,22 +175,31 @@ def _path_problem(directory: Path, name: str) -> str | None:
 def _folder_problem(batch: Path, name: str) -> str | None:
     if not (batch / name).exists():
         return None
-    return None if (batch / name).is_dir() and _stays_inside(batch, name) else "not a folder of the batch"
+    return None if (batch / name).is_dir() and _inside(batch, name) is not None else "not a folder of the batch"
 
 
-def _has_link(directory: Path, name: str) -> bool:
+def _has_link(directory: Path, parts: Sequence[str], passed: set[str]) -> bool:
     """Whether a relative path goes through a link. Resolving every path would take most of the time of a scan."""
-    path = str(directory)
-    for part in name.split("/"):
-        path = f"{path}/{part}"
-        if stat.S_ISLNK(os.lstat(path).st_mode):
-            return True
-    return False
+    known = f"{'/'.join(parts[:-1])}/" if len(parts) > 1 else ""
+    if known and known not in passed:
+        known = ""
+        for part in parts[:-1]:
+            known += f"{part}/"
+            if known not in passed:
+                if _is_link(f"{directory}/{known[:-1]}"):
+                    return True
+                passed.add(known)
+    return _is_link(f"{directory}/{known}{parts[-1]}")
 
 
-def _stays_inside(directory: Path, name: str) -> bool:
-    base = os.path.realpath(directory)
-    return os.path.commonpath([base, os.path.realpath(directory / name)]) == base
+def _is_link(path: str) -> bool:
+    return stat.S_ISLNK(os.lstat(path).st_mode)
+
+
+def _inside(directory: Path, name: str) -> Path | None:
+    """Return where a relative path leads to, relative to the directory; None if it leads out of it."""
+    base, actual = Path(os.path.realpath(directory)), Path(os.path.realpath(directory / name))
+    return actual.relative_to(base) if actual.is_relative_to(base) else None
 
 
 def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:

@@ -35,9 +35,14 @@ def printable(text: str) -> str:
 
 def default_video_id(manifest: Path) -> str:
     """Derive the identifier of a video from its manifest's directory and name (FORMAT.md, "Default `video_id`")."""
+    return identifier(f"{manifest.absolute().parent.name}{default_ending(manifest)}")
+
+
+def default_ending(manifest: Path) -> str:
+    """Return the end of the default identifier, which comes from the manifest's name: a renamed folder keeps it."""
     stem = manifest.name.removesuffix(MANIFEST_SUFFIX)
     numbered = re.fullmatch(r"video_(\d+)", stem)
-    return identifier(f"{manifest.absolute().parent.name}_{f'vid{numbered[1]}' if numbered else stem}")
+    return f"_vid{numbered[1]}" if numbered else f"_{stem}"
 
 
 def identifier(name: str) -> str:

@@ -2,34 +2,42 @@
 
 import errno
 import hashlib
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from attnwatch.errors import ManifestError, Problem
+from attnwatch.errors import ManifestError, Problem, shortened
 from attnwatch.system.files import read_regular
 
 MAX_DOCUMENT_BYTES = 4 * 2**20
+MAX_RECEIPT_BYTES = 16 * 2**20
+"""A receipt repeats each path of a manifest twice, with sizes, times and digests; see `attnwatch.contract.receipts`."""
+MOST_VALUES = 250_000
+"""JSON values in a document: what takes time and memory is not its size but their number."""
+
 _MOST_PROBLEMS = 100
+_MOST_OF_A_VALUE = 80  # characters that an error quotes
 
 _Document = TypeVar("_Document", bound=BaseModel)
 
 
-def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
-    """Read and validate a JSON document; return it with the SHA-256 of its bytes.
+def read_document(path: Path, model: type[_Document], most: int = MAX_DOCUMENT_BYTES) -> tuple[_Document, str]:
+    """Read and validate a JSON document of at most `most` bytes; return it with the SHA-256 of its bytes.
 
     Raises:
         ManifestError: fields are missing or malformed; lists all of them.
         OSError: the file cannot be read.
 
     """
-    data = read_bytes(path)
-    if len(data) > MAX_DOCUMENT_BYTES:
-        size = f"more than {MAX_DOCUMENT_BYTES:,} bytes"
-        raise ManifestError(problem(path, "the file itself", size, f"at most {MAX_DOCUMENT_BYTES:,} bytes"))
+    data = read_bytes(path, most)
+    if len(data) > most:
+        raise ManifestError(problem(path, "the file itself", f"more than {most:,} bytes", f"at most {most:,} bytes"))
+    if most_values_in(data) > MOST_VALUES:
+        raise ManifestError(problem(path, "the file itself", f"more than {MOST_VALUES:,} values", "fewer"))
     try:
-        return model.model_validate_json(data), hashlib.sha256(data).hexdigest()
+        return model.model_validate_json(data.removeprefix(BOM_UTF8)), hashlib.sha256(data).hexdigest()
     except ValidationError as error:
         if error.error_count() > _MOST_PROBLEMS:  # the list of problems would be longer than the document
             found = f"{error.error_count():,} wrong values"
@@ -37,8 +45,13 @@ def read_document(path: Path, model: type[_Document]) -> tuple[_Document, str]:
         raise ManifestError(*(_problem_of(path, model, detail) for detail in error.errors())) from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a document, at most one byte beyond `MAX_DOCUMENT_BYTES`.
+def most_values_in(data: bytes) -> int:
+    """Return a number of values, objects and lists included, that a JSON document cannot exceed."""
+    return 1 + sum(map(data.count, (b",", b"[", b"{")))
+
+
+def read_bytes(path: Path, most: int = MAX_DOCUMENT_BYTES) -> bytes:
+    """Read a document, at most one byte beyond `most`.
 
     Raises:
         ManifestError: the path is a link, which may lead anywhere, or not a regular file.
@@ -46,7 +59,7 @@ def read_bytes(path: Path) -> bytes:
 
     """
     try:
-        data = read_regular(path, MAX_DOCUMENT_BYTES + 1, follow=False)
+        data = read_regular(path, most + 1, follow=False)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
@@ -66,7 +79,7 @@ def _problem_of(path: Path, model: type[BaseModel], detail: Any) -> Problem:  # 
     if detail["type"] == "missing":
         found, expected = "nothing", "a value (the field is required)"
     else:
-        found = _shorten(repr(detail["input"]))
+        found = shortened(repr(detail["input"]), _MOST_OF_A_VALUE)
     if field == "format":
         expected = "'attnwatch/1' or 'attnwatch/1.N' (this reader knows major version 1)"
     remedy = f"write {known.description} (see FORMAT.md)" if known and known.description else "see FORMAT.md"
@@ -77,7 +90,3 @@ def problem(path: Path, field: str, found: str, expected: str) -> Problem:
     """Return a problem of a document whose remedy is to read the contract."""
     remedy = "see FORMAT.md and `attnwatch schema`"
     return Problem(file=path, field=field, found=found, expected=expected, remedy=remedy)
-
-
-def _shorten(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

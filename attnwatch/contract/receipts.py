@@ -1,132 +1,57 @@
 """Receipts: record what was rendered or failed, and decide whether and when a video must be rendered.
 
 There is one receipt per video, in the folder of its outputs. Receipts are the watcher's only persistent state: it
-renders every manifest whose receipt is missing, stale or due.
+renders every manifest whose receipt is missing, stale or due. A receipt that cannot be read is not missing: it may be
+that of a later version, so it is left alone.
+
+Whatever a manifest contains, its receipt can be read again: texts and lists are cut here, the paths are those of the
+manifest, which is limited, and so are the words, settings and files of a video (`MAX_RECEIPT_BYTES`).
 """
 
 import hashlib
-import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
+from attnwatch.contract.attempts import LONGEST_ERROR, counts_for, earlier_failures, failures_at
 from attnwatch.contract.backoff import Backoff
-from attnwatch.contract.documents import Attempt, ContentRecord, OutputRecord, ReceiptDocument
+from attnwatch.contract.documents import ContentRecord, OutputRecord, ReceiptDocument, RenderingAttempt
+from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.names import RECEIPT_SUFFIX, printable
-from attnwatch.contract.reading import read_document
+from attnwatch.contract.reading import MAX_DOCUMENT_BYTES, MAX_RECEIPT_BYTES, read_bytes, read_document
 from attnwatch.contract.stamps import Stamp
-from attnwatch.errors import ConfigError, ContractError, ManifestError, VideoError
-from attnwatch.settings import ADDED_SINCE_0_1_0, NOT_IN_PICTURES, Visualization, Watcher
+from attnwatch.errors import ConfigError, ContractError, ManifestError, Problem, ReceiptError, VideoError, shortened
+from attnwatch.settings import Watcher
 from attnwatch.system.files import write_atomically
 
-RENDERER_VERSION = 2
-"""Version of the pictures. Increasing it makes all existing receipts stale."""
-
-_KNOWN_TO_0_1_0 = {*Visualization.model_fields, "tokens", "batch_sha256"} - ADDED_SINCE_0_1_0
 _DETERMINISTIC_ATTEMPTS = 2  # invalid input fails again; one retry in case it was read while being written
 _LONGEST_WAIT = 3600.0
 _JITTER = 0.1
 _CLOCK_ERROR = timedelta(seconds=5)
+_MOST_NOTES, _LONGEST_NOTE = 100, 500
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """Everything that the pictures of a video depend on. A receipt with a different fingerprint is stale.
+class Stored(NamedTuple):
+    """What is stored at the place of a receipt.
 
     Attributes:
-        manifest_sha256: digest of the manifest.
-        settings: the settings that shape pictures, defaults included, and the selected words.
-        inputs: size in bytes of the video and each tensor file, None if absent.
-        renderer: version of the renderer.
+        receipt: the receipt; None if there is none, or if it cannot be read.
+        sha256: digest of its bytes, by which a change is noticed; None if there is nothing.
+        problem: why it cannot be read; None if it can, or if there is nothing.
 
     """
 
-    manifest_sha256: str
-    settings: dict[str, Any]
-    inputs: dict[str, int | None]
-    renderer: int = RENDERER_VERSION
-
-    @classmethod
-    def of(
-        cls,
-        manifest_sha256: str,
-        settings: Visualization,
-        tokens: tuple[str, ...] | None,
-        inputs: dict[str, int | None],
-        batch_sha256: str | None = None,
-    ) -> "Fingerprint":
-        """Build the fingerprint of one rendering.
-
-        Args:
-            manifest_sha256: digest of the manifest.
-            settings: the effective settings.
-            tokens: the selected words; None for all.
-            inputs: size in bytes of the video and each tensor file, None if absent.
-            batch_sha256: state of the batch, if the color scale is measured over the whole batch; else None.
-
-        """
-        shaping = _shaping(settings)
-        shaping["tokens"] = sorted(tokens) if tokens is not None else None
-        if batch_sha256 is not None:
-            shaping["batch_sha256"] = batch_sha256
-        return cls(manifest_sha256, shaping, inputs)
-
-    @cached_property
-    def settings_sha256(self) -> str:
-        """SHA-256 of the settings that differ from their defaults, as JSON with sorted keys.
-
-        Adding a setting therefore leaves existing receipts valid until somebody uses it. A changed default needs a new
-        `RENDERER_VERSION`.
-        """
-        return _digest(_without_defaults(self.settings))
-
-    @property
-    def all_settings_sha256(self) -> str:
-        """SHA-256 of all settings, defaults included, that version 0.1.0 knew: it recorded it and named files by it."""
-        used = _without_defaults(self.settings).keys()
-        return _digest({name: self.settings[name] for name in self.settings if name in used | _KNOWN_TO_0_1_0})
-
-    def matches(self, receipt: ReceiptDocument) -> bool:
-        """Whether a receipt records the same manifest, settings, inputs and renderer."""
-        return (receipt.manifest_sha256, _settings_sha256(receipt), receipt.inputs, receipt.renderer) == (
-            self.manifest_sha256,
-            self.settings_sha256,
-            self.inputs,
-            self.renderer,
-        )
+    receipt: ReceiptDocument | None = None
+    sha256: str | None = None
+    problem: ReceiptError | None = None
 
 
-def _shaping(settings: Visualization) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
-
-
-@cache
-def _defaults(model: type[Visualization]) -> Mapping[str, Any]:
-    return {**_shaping(model()), "tokens": None}
-
-
-def _without_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the settings that have their default value; keep names that this version does not know."""
-    defaults = _defaults(Visualization)
-    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
-
-
-def _settings_sha256(receipt: ReceiptDocument) -> str:
-    """Return the digest of the settings that a receipt was written with, as `Fingerprint` computes it.
-
-    Version 0.1.0 wrote the digest of all settings, defaults included; leave the defaults out of such a receipt.
-    """
-    if receipt.settings_sha256 == _digest(receipt.settings):
-        return _digest(_without_defaults(receipt.settings))
-    return receipt.settings_sha256
-
-
-def _digest(settings: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+NOTHING = Stored()
 
 
 @dataclass(frozen=True)
@@ -148,34 +73,85 @@ class Place:
         """Path of the receipt."""
         return self.directory / f"{self.video_id}{RECEIPT_SUFFIX}"
 
-    def read(self) -> ReceiptDocument | None:
-        """Return the receipt; None if it is missing or unreadable, both of which ask for a rendering."""
+    def look(self) -> Stored:
+        """Read the receipt.
+
+        Raises:
+            OSError: something is there, but cannot be opened or read at the moment.
+
+        """
         try:
-            return read_document(self.path, ReceiptDocument)[0]
-        except (OSError, ManifestError):
+            return Stored(*read_document(self.path, ReceiptDocument, MAX_RECEIPT_BYTES))
+        except (FileNotFoundError, NotADirectoryError):
+            return NOTHING
+        except ManifestError as error:
+            return Stored(None, _digest_at(self.path), unreadable(self.path, error))
+
+    def read(self) -> ReceiptDocument | None:
+        """Return the receipt; None if there is none, or if it cannot be read."""
+        try:
+            return self.look().receipt
+        except OSError:
             return None
 
     def write(self, receipt: ReceiptDocument) -> None:
         """Write the receipt atomically."""
         self.directory.mkdir(exist_ok=True)
         text = receipt.model_dump_json(indent=2)
+        if len(text) > MAX_DOCUMENT_BYTES // 2:  # with thousands of files, indentation is a third of it
+            text = receipt.model_dump_json()
         write_atomically(self.path, text.encode() + b"\n")
+
+
+def unreadable(path: Path, error: ManifestError | OSError) -> ReceiptError:
+    """Return the error about a receipt that cannot be read, with what to do."""
+    remedy = "it is left as it is; delete it to have the video rendered again"
+    if isinstance(error, ManifestError):
+        return ReceiptError(replace(error.problems[0], remedy=remedy))
+    found, expected = f"that it cannot be read ({error.strerror})", f"a receipt that user {os.geteuid()} can read"
+    return ReceiptError(Problem(file=path, field="the file itself", found=found, expected=expected, remedy=remedy))
+
+
+def _digest_at(path: Path) -> str | None:
+    """Return the digest of a file that is no valid receipt; None if it is gone."""
+    try:
+        return hashlib.sha256(read_bytes(path, MAX_RECEIPT_BYTES)).hexdigest()
+    except FileNotFoundError:
+        return None
+    except ManifestError as error:  # a link, a folder or a pipe
+        return hashlib.sha256(error.problems[0].found.encode()).hexdigest()
 
 
 def seconds_until_due(receipt: ReceiptDocument | None, fingerprint: Fingerprint) -> float | None:
     """Return the number of seconds until a video must be rendered: 0 means now, None means never."""
-    if receipt is None or not fingerprint.matches(receipt):
+    if receipt is None or not fingerprint.has_input_of(receipt):
         return 0.0
-    if receipt.status != "failed" or receipt.next_attempt is None:
+    if fingerprint.matches(receipt):
+        last = receipt.attempts[-1].at if receipt.attempts else None  # `attnwatch retry` removes them
+        return _seconds_until(receipt.next_attempt, last) if receipt.status == "failed" else None
+    failures = failures_at(receipt, fingerprint)
+    return _seconds_until(failures[-1].next_attempt, failures[-1].at) if failures else 0.0
+
+
+def _seconds_until(due: str | None, last: str | None) -> float | None:
+    """Return the seconds until a time, limited by the longest wait; None if there is none.
+
+    Args:
+        due: the time.
+        last: time of the last attempt, if there was one. If that is in the future, the clock was set back, so the
+            time since then is unknown.
+
+    """
+    if due is None:
         return None
     now = datetime.now(UTC)
     try:
-        due = datetime.fromisoformat(receipt.next_attempt)
-        if receipt.attempts and datetime.fromisoformat(receipt.attempts[-1].at) - now > _CLOCK_ERROR:
-            return 0.0  # the clock was set back, so the time since the attempt is unknown
-        return min(_LONGEST_WAIT, max(0.0, (due - now).total_seconds()))
+        seconds = (datetime.fromisoformat(due) - now).total_seconds()
+        if last is not None and datetime.fromisoformat(last) - now > _CLOCK_ERROR:
+            return 0.0
     except (ValueError, TypeError):
         return 0.0
+    return min(_LONGEST_WAIT, max(0.0, seconds))
 
 
 Content = Mapping[str, ContentRecord]
@@ -215,14 +191,14 @@ def success(
     content: Content = _NOTHING,
 ) -> ReceiptDocument:
     """Return the receipt of a video that was rendered, or that had nothing to render."""
-    attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3))
+    attempt = _attempt(fingerprint, seconds)
     return _receipt(
         place,
         fingerprint,
         status="rendered" if outputs else "skipped",
         outputs=outputs,
-        notes=notes,
-        attempts=(*_failed_attempts(place, fingerprint), attempt),
+        notes=_bounded(notes),
+        attempts=(*earlier_failures(place.read(), fingerprint), attempt),
         content=dict(content),
     )
 
@@ -237,21 +213,22 @@ def failure(
     content: Content = _NOTHING,
 ) -> ReceiptDocument:
     """Return the receipt of a failed attempt, with the time of the next attempt if there is one."""
-    attempt = Attempt(at=_now().isoformat(), seconds=round(seconds, 3), error=describe(error))
-    attempts = (*_failed_attempts(place, fingerprint), attempt)
+    before = place.read()
+    earlier = earlier_failures(before, fingerprint)
+    input_error = isinstance(error, ContractError)
+    counted = [a for a in earlier if input_error or counts_for(a, fingerprint)]
     most = min(limits.max_attempts, _DETERMINISTIC_ATTEMPTS) if is_deterministic(error) else limits.max_attempts
     due = None
-    if len(attempts) < most:
-        wait = Backoff(limits.retry_backoff, _LONGEST_WAIT, _JITTER).wait(len(attempts))
+    if len(counted) + 1 < most:
+        wait = Backoff(limits.retry_backoff, _LONGEST_WAIT, _JITTER).wait(len(counted) + 1)
         due = (_now() + timedelta(seconds=wait)).isoformat()
-    before = place.read()  # its outputs still exist, and may have to be removed later
-    outputs = before.outputs if before is not None else ()
+    attempt = _attempt(fingerprint, seconds, error=describe(error), input_error=input_error, next_attempt=due)
     return _receipt(
         place,
         fingerprint,
         status="failed",
-        outputs=outputs,
-        attempts=attempts,
+        outputs=before.outputs if before is not None else (),  # they still exist, and may have to be removed later
+        attempts=(*earlier, attempt),
         next_attempt=due,
         content=dict(content),
     )
@@ -262,10 +239,23 @@ def is_deterministic(error: BaseException) -> bool:
     return isinstance(error, (ConfigError, ContractError, VideoError))
 
 
-def describe(error: BaseException) -> str:
-    """Return the message of an error, preceded by its type if it is not an error of this package."""
-    text = printable(str(error)) or "no message"
+def describe(error: BaseException, folder: Path | None = None) -> str:
+    """Return the message of an error, preceded by its type if it is not an error of this package.
+
+    Args:
+        error: the error.
+        folder: paths below it are given relative to it; None to leave them as they are.
+
+    """
+    text = printable(str(error))
+    text = text if folder is None else text.replace(f"{printable(str(folder))}/", "")
+    text = shortened(text, LONGEST_ERROR) or "no message"
     return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
+
+
+def _attempt(fingerprint: Fingerprint, seconds: float, **fields: Any) -> RenderingAttempt:  # noqa: ANN401 - model fields
+    at, settings = _now().isoformat(), fingerprint.settings_sha256
+    return RenderingAttempt(at=at, seconds=round(seconds, 3), settings_sha256=settings, **fields)
 
 
 def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDocument:  # noqa: ANN401 - model fields
@@ -281,12 +271,10 @@ def _receipt(place: Place, fingerprint: Fingerprint, **fields: Any) -> ReceiptDo
     )
 
 
-def _failed_attempts(place: Place, fingerprint: Fingerprint) -> tuple[Attempt, ...]:
-    """Return the earlier failed attempts at the same rendering; a changed fingerprint starts from zero."""
-    before = place.read()
-    if before is None or before.status != "failed" or not fingerprint.matches(before):
-        return ()
-    return before.attempts
+def _bounded(notes: Iterable[str]) -> tuple[str, ...]:
+    notes = [shortened(printable(note), _LONGEST_NOTE) for note in notes]
+    rest = len(notes) - _MOST_NOTES
+    return tuple(notes) if rest <= 0 else (*notes[:_MOST_NOTES], f"and {rest:,} more notes")
 
 
 def _now() -> datetime:

@@ -1,13 +1,15 @@
 """Decides whether existing outputs stay valid after their inputs were deleted, and removes outdated outputs."""
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
+from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.output_names import claimed_by_others
-from attnwatch.contract.receipts import RENDERER_VERSION, Fingerprint, Place
+from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import Stamp, stamp_of
 
 
@@ -40,6 +42,24 @@ def removed_tensors(
     return [name for name in manifest.document.attention if stamps[name] is None and receipt.inputs.get(name)]
 
 
+def own_output(receipt: ReceiptDocument, place: Place, manifest: Manifest) -> str | None:
+    """Return the name of an input that is, under another name, an output of the last rendering; None if none is.
+
+    Its rendering would replace it, and so ask for the next one, for ever.
+    """
+    outputs = set(filter(None, (_identity(place.directory / output.file) for output in receipt.outputs)))
+    inputs = zip(manifest.names, (manifest.video, *manifest.attention), strict=True)
+    return next((name for name, path in inputs if _identity(path) in outputs), None) if outputs else None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
 def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collection[str]) -> tuple[OutputRecord, ...]:
     """Remove outputs that the last receipt names and that this rendering did not make again.
 
@@ -59,7 +79,8 @@ def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collect
         if output.file in claimed or Path(output.file).name != output.file:
             continue
         if output.kind not in keep:
-            (place.directory / output.file).unlink(missing_ok=True)
+            with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says
+                (place.directory / output.file).unlink(missing_ok=True)
         elif stamp_of(place.directory / output.file) is not None:
             kept.append(output)
     return tuple(kept)

@@ -1,14 +1,15 @@
 """The colour scale that all videos of a collection share; the first job that needs it measures it."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnwatch.batches.discover import find_videos
-from attnwatch.contract.receipts import Fingerprint
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.settings import Visualization
-from attnwatch.system.locks import ENDLESS, exclusive
+from attnwatch.system.locks import exclusive
 
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
@@ -46,11 +47,18 @@ class BatchScale:
         return sum(1 for _ in find_videos(self.batch)) if stamp_of(self.path) is None else 0
 
     def ends(self) -> "dict[str, Scale]":
-        """Return the ends of the scale by word. While another process measures them, wait for it."""
+        """Return the ends of the scale by word.
+
+        Raises:
+            BusyError: another process is measuring them. To wait for it here would occupy a worker.
+
+        """
         # Imported in the job's process only: the watcher itself stays small, without numpy.
         from attnwatch.render.scales import batch_scales  # noqa: PLC0415
 
-        with exclusive(self.directory, self.path.name, patience=ENDLESS):
+        # A scale that is there is only read: nobody can keep it from others by holding its lock.
+        is_known = stamp_of(self.path) is not None
+        with contextlib.nullcontext() if is_known else exclusive(self.directory, self.path.name):
             self._remove_outdated()
             return batch_scales(find_videos(self.batch), self.settings, self.path)
 

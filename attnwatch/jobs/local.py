@@ -1,6 +1,7 @@
 """The engine that runs jobs on this machine, each in a process of its own with limits and a deadline."""
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -13,9 +14,13 @@ from attnwatch.errors import EngineError, JobError, SlowMachineError
 from attnwatch.jobs.deadline import Deadline, Verdict
 from attnwatch.jobs.engine import Finished, Waitable
 from attnwatch.jobs.work import Work, obstructed
+from attnwatch.report.log import STDERR
 from attnwatch.system.forkserver import ForkServer
 from attnwatch.system.limits import SINGLE_THREADED
+from attnwatch.system.shortage import shortage_behind
 from attnwatch.system.usage import Usage, usage_of
+
+_log = logging.getLogger(__name__)
 
 _PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.colors")
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
@@ -53,7 +58,10 @@ class LocalEngine:
         self._server: ForkServer | None = None
 
     def __enter__(self) -> "LocalEngine":
-        self._server = ForkServer(run_here, _PRELOADED, SINGLE_THREADED)
+        try:
+            self._server = ForkServer(run_here, _PRELOADED, SINGLE_THREADED)
+        except OSError as error:
+            raise EngineError(f"no process can be started ({error.strerror}); raise the limit (ulimit -u)") from error
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -186,8 +194,9 @@ class LocalEngine:
 def run_here(work: Work, results: "Connection[Any, Any]") -> None:
     """Run a job in this process, under its limits and in its home folder, and send its result.
 
-    What a job does not expect goes into its receipt as a `JobError`, and with a traceback to stderr.
+    What a job does not expect goes into its receipt as a `JobError`, and with a traceback to the log.
     """
+    STDERR.hand_over()  # a reader that has stopped reading must not make the job late
     work.limits.impose()
     try:
         if (home := work.home) is not None:
@@ -197,8 +206,15 @@ def run_here(work: Work, results: "Connection[Any, Any]") -> None:
     except OSError as error:  # the folder is gone, or the watcher does not read the result any more
         results.send(obstructed(error))
     except Exception as error:
-        results.send(JobError(f"the rendering process failed with {type(error).__name__}: {error}"))
-        raise
+        if shortage_behind(error) is not None:  # no thread can be started
+            results.send(obstructed(error))
+            return
+        failed = f"the rendering process failed with {type(error).__name__}: {error}"
+        results.send(JobError(failed))
+        _log.exception("%s", failed)
+        raise SystemExit(1) from error
+    finally:
+        STDERR.finish()
 
 
 def _take_outcome(running: _Running) -> None:

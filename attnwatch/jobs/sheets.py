@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
-
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import RECEIPT_SUFFIX, sheet_names
+from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
-from attnwatch.errors import AttnwatchError, BusyError
+from attnwatch.contract.stamps import stamp_of
+from attnwatch.errors import AttnwatchError, BusyError, ManifestError
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import move_into_place, sync, write_atomically
 from attnwatch.system.limits import Limits
@@ -31,12 +31,14 @@ class SheetResult:
 
     Attributes:
         files: the sheets that were drawn.
+        notes: what they lack, and why.
         error: why none were drawn; None if there was no error.
         shortage: the resource that ran out, if that was the error.
 
     """
 
     files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     error: str | None = None
     shortage: Shortage | None = None
 
@@ -76,7 +78,7 @@ class SheetJob:
         """Draw the sheets in this process."""
         try:
             with exclusive(self.directory, _RECORD):
-                return SheetResult(_draw(self) if is_due(self.directory) else ())
+                return _draw(self) if is_due(self.directory) else SheetResult()
         except BusyError:
             return SheetResult()  # another process is drawing them
         except (AttnwatchError, OSError, MemoryError) as error:
@@ -97,10 +99,9 @@ def _key(directory: Path) -> str | None:
 
 def _recorded(directory: Path) -> str | None:
     try:
-        record = ContactSheetsDocument.model_validate_json((directory / _RECORD).read_bytes())
-    except (OSError, ValidationError):
+        return read_document(directory / _RECORD, ContactSheetsDocument)[0].collection_sha256
+    except (OSError, ManifestError):
         return None
-    return record.collection_sha256
 
 
 def _collected(directory: Path) -> list[ReceiptDocument]:
@@ -112,30 +113,43 @@ def _collected(directory: Path) -> list[ReceiptDocument]:
     return [receipt for receipt in receipts if receipt is not None and receipt.status == "rendered"]
 
 
-def _draw(job: SheetJob) -> tuple[Path, ...]:
+def _draw(job: SheetJob) -> SheetResult:
     # Imported only in the job's process, so that the watcher stays small, without numpy and matplotlib.
     from attnwatch.render.scales import batch_scales  # noqa: PLC0415
     from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
 
     key, directory = _key(job.directory), job.directory
     collected = {receipt.video_id: receipt for receipt in _collected(directory)}
-    manifests = [m for m in map(read_video, find_videos(job.batch)) if m.video_id in collected]
+    notes: list[str] = []
+    manifests = [m for m in _readable(job.batch, notes) if m.video_id in collected]
     scales = batch_scales([manifest.path for manifest in manifests], job.settings, None)
     words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
     rows_of = {word: _one_per_prompt(_having(word, manifests, collected)) for word in words}
     names = sheet_names({word: -(-len(rows) // ROWS_PER_SHEET) for word, rows in rows_of.items()})
     files = []
     for word, rows in rows_of.items():
-        for start, name in zip(range(0, len(rows), ROWS_PER_SHEET), names[word], strict=False):
+        if (scale := scales.get(word)) is None:
+            notes.append(f"no new contact sheet of {word!r}: the tensors of its videos were removed or cannot be read")
+            continue
+        for start, name in zip(range(0, len(rows), ROWS_PER_SHEET), names[word], strict=True):
             target = directory / name
             unfinished = directory / f".{target.name}.tmp"
-            write_sheet(unfinished, rows[start : start + ROWS_PER_SHEET], word, scales[word], job.settings)
+            notes += write_sheet(unfinished, rows[start : start + ROWS_PER_SHEET], word, scale, job.settings)
             move_into_place(unfinished, target)
             files.append(target)
     sync(directory)
     record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(file.name for file in files))
     write_atomically(directory / _RECORD, record.model_dump_json(indent=2).encode() + b"\n")
-    return tuple(files)
+    return SheetResult(tuple(files), tuple(dict.fromkeys(notes)))
+
+
+def _readable(batch: Path, notes: list[str]) -> Iterator[Manifest]:
+    """Yield the manifests of a batch; note those that cannot be read."""
+    for path in find_videos(batch):
+        try:
+            yield read_video(path)
+        except (AttnwatchError, OSError):
+            notes.append(f"the contact sheets lack {path}, which cannot be read; `attnwatch check {path}` says why")
 
 
 def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, ReceiptDocument]) -> Iterator[Manifest]:
@@ -143,9 +157,15 @@ def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, Re
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Return the first video of each prompt, or of each folder if prompts are unknown."""
+    """Return the first video of each prompt that has its tensors, else the first; of each folder without prompts."""
     first: dict[object, Manifest] = {}
     for manifest in manifests:
         made = manifest.document.generation
-        first.setdefault(made.prompt_id or made.prompt or manifest.path.parent, manifest)
+        prompt = made.prompt_id or made.prompt or manifest.path.parent
+        if not _has_tensors(first.setdefault(prompt, manifest)) and _has_tensors(manifest):
+            first[prompt] = manifest
     return list(first.values())
+
+
+def _has_tensors(manifest: Manifest) -> bool:
+    return all(stamp_of(path) is not None for path in manifest.attention)

@@ -6,7 +6,6 @@ go along, and nothing appears at the old path.
 """
 
 import contextlib
-import errno
 import glob
 import shutil
 import time
@@ -15,16 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from attnwatch.batches.settling import seconds_since
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.contract.output_names import NAMING, own_names
 from attnwatch.contract.receipts import (
     Content,
-    Fingerprint,
     Place,
+    Stored,
     failure,
     is_same_content,
     record_content,
@@ -32,17 +31,17 @@ from attnwatch.contract.receipts import (
 )
 from attnwatch.contract.stamps import file_digest, sizes
 from attnwatch.contract.validity import as_rendered, remove_outdated
-from attnwatch.errors import AttnwatchError, BusyError, JobError, NotReadyError, TensorError, VideoError
+from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.jobs.batch_scale import BatchScale
+from attnwatch.jobs.faults import explained, raise_if_short, raise_if_unfinished
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import link_or_copy, move_into_place, sync
 from attnwatch.system.limits import Limits
 from attnwatch.system.locks import exclusive, lock_file
-from attnwatch.system.shortage import free_space, shortage_behind
-from attnwatch.system.sizes import size_text
 
 if TYPE_CHECKING:
+    from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
 
 _NAMING_PATIENCE = 60.0  # seconds for others to move their outputs into the same folder
@@ -54,7 +53,7 @@ class Job:
 
     Attributes:
         place: of the receipt; the outputs go beside it.
-        seen: the receipt when the job was planned. If it has changed since, the video has to be planned again.
+        seen: the receipt when the job was planned. If its bytes have changed since, the video is planned again.
         settings: the effective settings.
         tokens: only these words; None for all.
         watcher: how often a video is tried, and the limits of a rendering.
@@ -67,7 +66,7 @@ class Job:
     """
 
     place: Place
-    seen: ReceiptDocument | None
+    seen: Stored
     settings: Visualization
     tokens: tuple[str, ...] | None
     watcher: Watcher
@@ -109,32 +108,32 @@ def run(job: Job) -> Result:
     """Render one video. Every expected error ends in a receipt, or in a result that says why to wait."""
     start = time.monotonic()
     try:
-        manifest = read_video(job.place.manifest)
+        manifest = replace(read_video(job.place.manifest), known_as=job.place.video_id)
         job.place.directory.parent.mkdir(parents=True, exist_ok=True)  # older batches may lack it
         with exclusive(job.place.directory, job.place.video_id), contextlib.ExitStack() as until_written:
-            if job.place.read() != job.seen:
+            if job.place.look().sha256 != job.seen.sha256:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
-            if job.recheck and job.seen is not None and (receipt := _same_as_before(manifest, job.seen)) is not None:
+            if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
                 with contextlib.suppress(OSError):  # the old receipt is still valid
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
             receipt = _attempt(job, manifest, start, until_written)
             # A choice of words that this video does not have must not replace what was rendered before.
-            if job.seen is None or job.tokens is None or receipt.status != "skipped":
+            if job.seen.receipt is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
         return obstructed(error)
     return Result(receipt)
 
 
-def _same_as_before(manifest: Manifest, seen: ReceiptDocument) -> ReceiptDocument | None:
+def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> ReceiptDocument | None:
     """Return the receipt with the files' new times if their content is unchanged; None if it is not.
 
     Files that were removed since stay in the receipt as they were, because they may come back.
     """
     stamps = manifest.stamps()
     digests = {name: file_digest(manifest.folder / name) for name, stamp in stamps.items() if stamp is not None}
-    if not is_same_content(seen, digests):
+    if seen is None or not is_same_content(seen, digests):
         return None
     return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 
@@ -144,59 +143,31 @@ def _attempt(job: Job, manifest: Manifest, start: float, until_written: contextl
     fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
     digests: dict[str, str] = {}
     try:
+        scales = scale.ends() if (scale := job.batch_scale) else None
         digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
         content = record_content(stamps, digests)
         linked = _linked(job, manifest, fingerprint, content, until_written)
-        outputs, notes = linked or _render(job, manifest, until_written)
-    except (NotReadyError, BusyError):
+        outputs, notes = linked or _render(job, manifest, scales, until_written)
+    except (BusyError, NotReadyError):
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
-        _raise_if_short(job, error)
-        _raise_if_unfinished(job, manifest, error)
-        reason = too_large(manifest, job.watcher.memory_limit, error) if isinstance(error, MemoryError) else error
+        raise_if_short(error, job.place.directory, job.watcher.min_free_space)
+        raise_if_unfinished(error, manifest, job.watcher.settle_time_unmarked)
+        reason = explained(error, manifest, job.watcher.memory_limit)
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
         return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content)
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
 
 
-def too_large(manifest: Manifest, limit: int | None, error: MemoryError) -> JobError:
-    """Return the error of a video whose rendering needs more memory than its limit allows."""
-    allowed = f"memory_limit ({size_text(limit)})" if limit is not None else "the memory of this machine"
-    return JobError(
-        f"{', '.join(manifest.names)}: found more to hold than {allowed} allows ({error or 'out of memory'}); expected "
-        "smaller maps or pictures; raise memory_limit if they are meant"
-    )
-
-
-def _raise_if_short(job: Job, error: BaseException) -> None:
-    """Raise an error again if a resource ran out. Codecs do not always report that the disk was full."""
-    if shortage_behind(error) is not None:
-        raise error
-    left = free_space(job.place.directory)
-    if left is not None and left < job.watcher.min_free_space:
-        raise OSError(
-            errno.ENOSPC, f"{error}; {left:,} bytes are left on the disk", str(job.place.directory)
-        ) from error
-
-
-def _raise_if_unfinished(job: Job, manifest: Manifest, error: BaseException) -> None:
-    """Raise `NotReadyError` if files are damaged, but may be incomplete because they are still being written."""
-    if manifest.finished_by == "manifest" or not isinstance(error, (TensorError, VideoError)):
-        return
-    if seconds_since(manifest.stamps().values()) < job.watcher.settle_time_unmarked:
-        raise NotReadyError(f"{error} (it was changed just now, and may be incomplete)") from error
-
-
 def _render(
-    job: Job, manifest: Manifest, until_written: contextlib.ExitStack
+    job: Job, manifest: Manifest, scales: "dict[str, Scale] | None", until_written: contextlib.ExitStack
 ) -> tuple[tuple[OutputRecord, ...], tuple[str, ...]]:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
     directory = job.place.directory
     with _temporary_directory(job.place) as temporary:
-        scales = scale.ends() if (scale := job.batch_scale) else None
         rendering = render_outputs(
             manifest, job.settings, temporary, tokens=job.tokens, scales=scales, threads=job.threads
         )

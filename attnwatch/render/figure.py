@@ -11,9 +11,11 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
+from rich.cells import cell_len, set_cell_size
 
 from attnwatch.render.colormap import UInt8Array, rgb_to_yuv
 from attnwatch.render.compose import PIXEL_FORMAT, pixels
+from attnwatch.render.labels import font_of, is_wide, wrapped
 from attnwatch.render.maps import Scale
 
 if TYPE_CHECKING:
@@ -121,7 +123,9 @@ def attention_page(
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_title(title, fontsize=_TEXT_SIZE + 2, wrap=True)
+    wide = is_wide(title)  # matplotlib breaks lines only at spaces
+    text = wrapped(title, round(0.9 * size[0] * DPI) // _TITLE_ADVANCE) if wide else title
+    axes.set_title(text, fontsize=_TEXT_SIZE + 2, fontfamily=font_of(text), wrap=not wide)
     axes.apply_aspect()
     if colorbar:
         _draw_colorbar(figure, axes.get_position().bounds, colormap, scale, scale_label)
@@ -148,8 +152,9 @@ def grid_page(
         figure.text(x, y, label, ha="center", va="top", fontsize=_TEXT_SIZE - 3)
     counter = _draw_counter(figure, "step", steps, top=True)
     room = max(1, (counter[0] - 60) // _TITLE_ADVANCE)  # characters that fit beside the counter and its name
-    text = title if len(title) <= room else f"{title[: room - 1]}…"
-    figure.text(6 / width, 1 - 6 / height, text, ha="left", va="top", fontsize=_TEXT_SIZE)
+    text = set_cell_size(title, room - 1).rstrip() + "…" if cell_len(title) > room else title
+    where = 6 / width, 1 - 6 / height
+    figure.text(*where, text, ha="left", va="top", fontsize=_TEXT_SIZE, fontfamily=font_of(text))
     return Page(_drawn(figure), boxes, matrix, counter=counter, digits=len(str(steps)))
 
 

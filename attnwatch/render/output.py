@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from textwrap import shorten
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
@@ -12,6 +11,7 @@ from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.compose import HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page, attention_page
+from attnwatch.render.labels import shortened
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.source import Timeline
 from attnwatch.settings import Visualization
@@ -19,7 +19,7 @@ from attnwatch.tensors.reader import Part, WordMaps
 
 UNFINISHED_SUFFIX = ".partial"
 
-_LONGEST_TITLE = 120  # characters
+_LONGEST_TITLE = 120  # columns
 
 Clock = tuple[Fraction, Fraction]
 """Frames per second, and seconds per unit of time."""
@@ -91,7 +91,7 @@ class Context:
         unit = "attention probability"
         return attention_page(
             settings.figsize,
-            self._title(word),
+            self.title(word),
             self.timeline.width / self.timeline.height,
             self.timeline.matrix,
             colormap=settings.colormap,
@@ -116,10 +116,11 @@ class Context:
             lean=lean,
         )
 
-    def _title(self, word: WordMaps) -> str:
+    def title(self, word: WordMaps) -> str:
+        """Return the title of the figure of a word."""
         texts = {token.slug: token.text for token in self.manifest.document.tokens}
         prompt = self.manifest.document.generation.prompt
         text = f"“{texts.get(word.slug, word.name)}”"
         title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
         # matplotlib would interpret dollar signs as math.
-        return shorten(title, _LONGEST_TITLE, placeholder=" …").replace("$", r"\$")
+        return shortened(title, _LONGEST_TITLE).replace("$", r"\$")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill, shorten
 
 import av
 import numpy as np
@@ -18,7 +17,11 @@ from matplotlib.gridspec import GridSpec
 
 from attnwatch.batches.videos import open_attention
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.receipts import describe
+from attnwatch.contract.stamps import stamp_of
+from attnwatch.errors import AttnwatchError, UnknownNameError
 from attnwatch.render.figure import missing_glyphs_allowed
+from attnwatch.render.labels import font_of, glyph_note, shortened, wrapped
 from attnwatch.render.maps import Scale, TimeMapping, part_of
 from attnwatch.render.source import AbsentSource, VideoSource
 from attnwatch.settings import Visualization
@@ -28,7 +31,8 @@ ROWS_PER_SHEET = 40
 _MOMENTS = 6
 _CELL, _LABEL, _BAR, _HEAD = 1.7, 2.2, 0.9, 0.5  # inches
 _DPI = 100
-_LABEL_WIDTH, _LABEL_LENGTH = 26, 150  # characters
+_LABEL_WIDTH, _LABEL_LENGTH = 26, 150  # columns
+_REASON_WIDTH, _REASON_LENGTH = 120, 400  # columns
 _CELL_PIXELS = 340  # twice the drawn width of a cell
 _SMALL = 8  # points
 _NO_CONTRAST = 1e-12
@@ -46,8 +50,20 @@ class _Row:
     maps: Float32Array
 
 
-def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Scale, settings: Visualization) -> None:
+@dataclass(frozen=True)
+class _Gap:
+    """A video that cannot be drawn, and why."""
+
+    label: str
+    reason: str
+
+
+def write_sheet(
+    path: Path, manifests: Sequence[Manifest], slug: str, scale: Scale, settings: Visualization
+) -> list[str]:
     """Draw one row per video: the map of a word over the video's frames at six moments.
+
+    A video whose files were removed, or cannot be read, is a labelled gap.
 
     Args:
         path: the PNG file to write.
@@ -56,9 +72,13 @@ def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Sca
         scale: attention at the ends of the colormap.
         settings: colormap, `invert`, `threshold`, alpha, and the selected steps, layers and heads apply.
 
+    Returns:
+        Notes on what the sheet lacks.
+
     """
-    rows = [_row(manifest, slug, settings) for manifest in manifests]
-    cell_height = _CELL * rows[0].frames[0].shape[0] / rows[0].frames[0].shape[1]
+    rows = [_row_or_gap(manifest, slug, settings) for manifest in manifests]
+    shapes = [row.frames[0].shape for row in rows if isinstance(row, _Row)]
+    cell_height = _CELL * (shapes[0][0] / shapes[0][1] if shapes else 1)
     width, height = _LABEL + _MOMENTS * _CELL + _BAR, _HEAD + len(rows) * cell_height
     figure = Figure(figsize=(width, height), dpi=_DPI)
     left, right, top = _LABEL / width, 1 - _BAR / width, 1 - _HEAD / height
@@ -67,19 +87,39 @@ def write_sheet(path: Path, manifests: Sequence[Manifest], slug: str, scale: Sca
     norm = Normalize(scale.low, scale.high if scale.high > scale.low else scale.low + _NO_CONTRAST)
     colormap = colormaps[settings.colormap].reversed() if settings.invert else colormaps[settings.colormap]
     for index, row in enumerate(rows):
-        for column in range(_MOMENTS):
-            _draw_cell(figure.add_subplot(grid[index, column]), row, column, ScalarMappable(norm, colormap), settings)
-        middle = top - (index + 0.5) * cell_height / height
-        figure.text(0.08 / width, middle, row.label, va="center", fontsize=_SMALL)
-    figure.text(0.08 / width, 1 - 0.1 / height, _title(manifests[0], slug), va="top", fontsize=_SMALL + 4)
-    for axes, seconds in zip(figure.axes[:_MOMENTS], rows[0].times, strict=True):
-        axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
+        if isinstance(row, _Gap):
+            reason = wrapped(shortened(row.reason, _REASON_LENGTH), _REASON_WIDTH)
+            _write(figure.add_subplot(grid[index, :]), 0.5, 0.5, reason, ha="center")
+        else:
+            for column, seconds in enumerate(row.times):
+                axes = figure.add_subplot(grid[index, column])
+                _draw_cell(axes, row, column, ScalarMappable(norm, colormap), settings)
+                if index == 0:
+                    axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
+        _write(figure, 0.08 / width, top - (index + 0.5) * cell_height / height, row.label)
+    _write(figure, 0.08 / width, 1 - 0.1 / height, _title(manifests[0], slug), va="top", fontsize=_SMALL + 4)
     bar = figure.add_axes((right + 0.12 / width, top * 0.1, 0.12 / width, top * 0.8))
     drawn = figure.colorbar(ScalarMappable(norm, colormap), cax=bar)
     drawn.ax.tick_params(labelsize=_SMALL)
     drawn.ax.set_title("attention\nprobability", fontsize=_SMALL, loc="left")
     with missing_glyphs_allowed():
         FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
+    return _notes(rows, slug)
+
+
+def _notes(rows: Sequence["_Row | _Gap"], slug: str) -> list[str]:
+    notes = [f"the contact sheet of {slug!r} lacks a video: {row.reason}" for row in rows if isinstance(row, _Gap)]
+    glyphs = glyph_note("".join(row.label for row in rows))
+    return notes if glyphs is None else [*notes, glyphs]
+
+
+def _write(where: Figure | Axes, x: float, y: float, text: str, **how: object) -> None:
+    """Write plain text at a place, in fonts that have its characters."""
+    if isinstance(where, Axes):
+        where.set_axis_off()
+    # matplotlib would interpret dollar signs as math.
+    style = {"va": "center", "fontsize": _SMALL, "fontfamily": font_of(text), **how}
+    where.text(x, y, text.replace("$", r"\$"), **style)  # type: ignore[arg-type]
 
 
 def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, settings: Visualization) -> None:
@@ -93,9 +133,21 @@ def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, sett
     axes.imshow(share, cmap=cmap, vmin=0, vmax=1, alpha=alpha, extent=extent, interpolation="bilinear")
 
 
+def _row_or_gap(manifest: Manifest, slug: str, settings: Visualization) -> _Row | _Gap:
+    removed = [path for path in manifest.attention if stamp_of(path) is None]
+    if removed:
+        return _Gap(_label(manifest), f"{removed[0]} was removed after the rendering")
+    try:
+        return _row(manifest, slug, settings)
+    except (AttnwatchError, OSError) as error:
+        return _Gap(_label(manifest), describe(error))
+
+
 def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
     with open_attention(manifest) as reader:
-        word = reader.words[slug]
+        word = reader.words.get(slug)
+        if word is None:
+            raise UnknownNameError(f"{manifest.path}: found no word {slug!r}, which its receipt names; render it again")
         maps = word.frames(part_of(settings))
     source = VideoSource(manifest.video) if manifest.video.exists() else AbsentSource(manifest.document, word.grid)
     timeline = source.timeline
@@ -125,12 +177,11 @@ def _rgb(picture: av.VideoFrame, size: tuple[int, int]) -> Picture:
 
 def _title(manifest: Manifest, slug: str) -> str:
     texts = {token.slug: token.text for token in manifest.document.tokens}
-    return f"“{texts.get(slug, slug)}”".replace("$", r"\$")
+    return f"“{texts.get(slug, slug)}”"
 
 
 def _label(manifest: Manifest) -> str:
     prompt = manifest.document.generation.prompt or manifest.video_id
     seed = manifest.document.generation.seed
-    text = fill(shorten(prompt, _LABEL_LENGTH, placeholder=" …"), _LABEL_WIDTH)
-    # matplotlib would interpret dollar signs as math.
-    return (text if seed is None else f"{text}\nseed {seed}").replace("$", r"\$")
+    text = wrapped(shortened(prompt, _LABEL_LENGTH), _LABEL_WIDTH)
+    return text if seed is None else f"{text}\nseed {seed}"

@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from attnwatch.contract.documents import ManifestDocument
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import PIXEL_FORMAT
+from attnwatch.render.webp import HEAD, is_animated_webp
 
 # Codes of ITU-T H.273, table 4; both 5 (BT.470BG) and 6 (SMPTE 170M) denote the BT.601 matrix.
 _TAGGED_MATRIX = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
@@ -125,12 +126,19 @@ class VideoSource:
                     pts = index * usual if frame.pts is None else frame.pts
                     yield SourceFrame(pts, frame.duration or usual, _limited_yuv420(frame, converter, timeline.matrix))
             except av.FFmpegError as error:
-                raise VideoError(self._message(f"damaged data ({error})")) from error
+                raise VideoError(self._undecodable(error)) from error
 
     def _rotated(self, degrees: int) -> str:
         # It is unknown whether the maps refer to the picture as stored or as displayed.
         found = f"a header that rotates the picture by {degrees} degrees"
         return f"{self._path}: found {found}; expected a video stored upright; encode it again without rotation"
+
+    def _undecodable(self, error: av.FFmpegError) -> str:
+        with self._path.open("rb") as file:
+            if not is_animated_webp(file.read(HEAD)):
+                return self._message(f"damaged data ({error})")
+        found = "an animated WebP picture, which FFmpeg cannot decode"
+        return f"{self._path}: found {found}; expected MP4, WebM, MKV, GIF or animated PNG; save it as one of these"
 
     def _message(self, found: str) -> str:
         return f"{self._path}: found {found}; expected a complete video; generate it again"

@@ -13,6 +13,7 @@ from attnwatch.batches.videos import open_attention
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.figure import figure_size
+from attnwatch.render.labels import glyph_note
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.memory import Load, plan
@@ -23,6 +24,7 @@ from attnwatch.settings import Visualization
 from attnwatch.system.limits import room
 from attnwatch.tensors.reader import Part, WordMaps
 
+_NO_GLYPHS = "labels show boxes for characters that no installed font has: `attnwatch doctor` says what to install"
 _OWN_SCALE = (
     "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
     "`attnwatch collect` with the same settings, uses the batch's scale"
@@ -75,6 +77,8 @@ def render_outputs(
         if settings.nonfinite == "mask":
             notes.extend(_masked(words, part_of(settings)))
         context = Context(manifest, settings, directory, source.timeline, scales or {})
+        if settings.figsize is not None and glyph_note("".join(map(context.title, words))) is not None:
+            notes.append(_NO_GLYPHS)
         outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads, notes)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
 

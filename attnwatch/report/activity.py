@@ -5,6 +5,7 @@ people whether a watcher is at work, and how.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -27,6 +28,7 @@ _LEAST_BETWEEN = 1.0  # seconds between updates, however much changes
 _SILENT_AFTER = 3 * HEARTBEAT
 _STALE_AFTER = 30 * HEARTBEAT
 _MOST_BYTES = 2**20
+_MOST_READ = 200  # files
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r".*\.\d+\.json|\..*\.tmp", re.DOTALL)
 
@@ -62,6 +64,9 @@ class Activity:
         paused: reason for a pause, of everything or of one full disk; None without a pause.
         slow: why the last job had to be started again on this slow machine; None since a job has ended by itself.
         heartbeat: time of the last update.
+        settings: digest of the settings that it gives to pictures; None if unknown.
+        batch: pattern of the batches that it renders; None for all.
+        out: folder of its outputs, if they do not go beside the videos.
 
     """
 
@@ -84,6 +89,9 @@ class Activity:
     pid: int = field(default_factory=os.getpid)
     started: str = field(default_factory=now)
     heartbeat: str = field(default_factory=now)
+    settings: str | None = None
+    batch: str | None = None
+    out: str | None = None
 
     @property
     def silent(self) -> bool:
@@ -159,9 +167,17 @@ def _as_json(activity: Activity) -> bytes:
     return f"{text}\n".encode()
 
 
-def read_activities(root: Path) -> Iterator[Activity]:
-    """Yield the activities of the watchers in a folder that are still alive."""
-    for path in _files(root):
+def read_activities(root: Path, *, trusted: bool = False) -> Iterator[Activity]:
+    """Yield the activities of the watchers in a folder that are still alive, of very many only some.
+
+    Args:
+        root: the folder.
+        trusted: only those that the owner of the folder, this user or root has written: others could make them up.
+
+    """
+    owners = {os.geteuid(), 0, *filter(None, [_owner(root)])}
+    files = (path for path in _files(root) if not trusted or _owner(path) in owners)
+    for path in itertools.islice(files, _MOST_READ):
         activity = _read(path)
         if activity is not None and not activity.gone:
             yield activity
@@ -188,6 +204,13 @@ def _read(path: Path) -> Activity | None:
     try:
         return _ADAPTER.validate_json(read_regular(path, _MOST_BYTES) or b"")
     except (OSError, ValidationError):
+        return None
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:
         return None
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attnwatch.contract.documents import ReceiptHead
 from attnwatch.contract.names import printable
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
@@ -72,8 +71,8 @@ class _Stock:
             self.running.append(
                 RunningRecord(video_id=place.video_id, manifest=printable(str(place.manifest)), since=since)
             )
-        elif state == "failed" and receipt is not None:
-            self.failures.append(_failure(rendering, receipt))
+        elif state == "failed":
+            self.failures.append(_failure(rendering))
         elif state == "waiting":
             written = _written(place.manifest, self.now)
             if self._oldest is None or written < self._oldest[0]:
@@ -116,15 +115,17 @@ def _written(manifest: Path, now: datetime) -> float:
         return now.timestamp()
 
 
-def _failure(rendering: Rendering, receipt: ReceiptHead) -> FailureRecord:
-    last = receipt.attempts[-1].error if receipt.attempts else None
+def _failure(rendering: Rendering) -> FailureRecord:
+    receipt = rendering.receipt
+    attempts = receipt.attempts if receipt is not None else ()
+    last = attempts[-1].error if attempts else rendering.problem
     return FailureRecord(
         video_id=rendering.place.video_id,
         manifest=printable(str(rendering.place.manifest)),
         collection=None if rendering.batch is None else printable(str(rendering.batch)),
         reason=last or _NO_REASON,
-        attempts=len(receipt.attempts),
-        next_attempt=receipt.next_attempt,
+        attempts=len(attempts),
+        next_attempt=receipt.next_attempt if receipt is not None else None,
     )
 
 

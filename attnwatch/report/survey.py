@@ -6,7 +6,7 @@ was replaced by another of the same size.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,8 @@ from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptHead
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, read_manifest
 from attnwatch.contract.names import default_video_id, is_receipt, printable
-from attnwatch.contract.reading import read_bytes, read_document
-from attnwatch.contract.receipts import Place
+from attnwatch.contract.reading import MAX_RECEIPT_BYTES, read_bytes, read_document
+from attnwatch.contract.receipts import Place, describe, unreadable
 from attnwatch.contract.validity import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.system.locks import lock_file, locked_inodes
@@ -41,7 +41,8 @@ class Rendering:
     Attributes:
         place: where its receipt is, or will be.
         state: `running` while a process on this machine holds its lock; `waiting` without a valid receipt.
-        receipt: its receipt; None if there is none.
+        receipt: its receipt; None if there is none, or if it cannot be read.
+        problem: why its receipt cannot be read; None if it can, or if there is none.
         batch: folder of the batch whose collection the outputs are in; None if they are beside the video.
 
     """
@@ -50,6 +51,7 @@ class Rendering:
     state: State
     receipt: ReceiptHead | None
     batch: Path | None = None
+    problem: str | None = None
 
 
 def survey(root: Path, out: Path | None = None) -> Iterator[Rendering]:
@@ -84,25 +86,30 @@ def _with_manifests(folder: Folder, places: _Places, locked: frozenset[int]) -> 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """Receipts in a folder of outputs, and identifiers of the videos whose locks are held."""
+    """Receipts in a folder of outputs, why others cannot be read, by name, and the videos whose locks are held."""
 
     directory: Path
     receipts: tuple[ReceiptHead, ...]
+    problems: Mapping[str, str]
     running: frozenset[str]
 
     @classmethod
     def read(cls, directory: Path, locked: frozenset[int]) -> "_Outputs":
-        receipts, running = [], set()
+        receipts, problems, running = [], {}, set()
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if is_receipt(entry.name) and not entry.name.startswith("."):
-                        receipts.append(_receipt(directory / entry.name))
+                        found = _receipt(directory / entry.name)
+                        if isinstance(found, str):
+                            problems[entry.name] = found
+                        elif found is not None:
+                            receipts.append(found)
                     elif entry.name.endswith(_LOCK) and entry.inode() in locked:
                         running.add(entry.name[1 : -len(_LOCK)])
         except OSError:
             pass
-        return cls(directory, tuple(receipt for receipt in receipts if receipt), frozenset(running))
+        return cls(directory, tuple(receipts), problems, frozenset(running))
 
 
 def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> Rendering:
@@ -112,19 +119,23 @@ def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs) -> R
         data = b""
     video_id, wanted = _declared(data) if receipt is None else (receipt.video_id, True)
     place = Place(manifest, video_id or default_video_id(manifest), outputs.directory)
-    state: State = "waiting" if wanted else "skipped"
+    problem = None if receipt is not None else outputs.problems.get(place.path.name)
+    state: State = "failed" if problem else "waiting" if wanted else "skipped"
     if receipt is not None and _holds(receipt, place, data):
         state = receipt.status
-    return Rendering(place, "running" if place.video_id in outputs.running else state, receipt)
+    return Rendering(place, "running" if place.video_id in outputs.running else state, receipt, problem=problem)
 
 
 def _older(tensors: Path, places: _Places, locked: frozenset[int]) -> Rendering:
     """Return the state of a video of an older batch, which has no manifest, from its receipt."""
     video_id, usual = outputs_of(tensors)
     place = Place(tensors, video_id, places(usual))
-    receipt = _receipt(place.path)
-    state: State = "waiting" if receipt is None or not _older_holds(receipt, place) else receipt.status
-    return Rendering(place, "running" if _is_locked(place, locked) else state, receipt)
+    found = _receipt(place.path)
+    receipt, problem = (None, found) if isinstance(found, str) else (found, None)
+    state: State = "failed" if problem else "waiting"
+    if receipt is not None and _older_holds(receipt, place):
+        state = receipt.status
+    return Rendering(place, "running" if _is_locked(place, locked) else state, receipt, problem=problem)
 
 
 def _older_holds(receipt: ReceiptHead, place: Place) -> bool:
@@ -149,11 +160,14 @@ def _collected(batch: Path, places: _Places, locked: frozenset[int]) -> Iterator
         yield Rendering(Place(batch / receipt.manifest, receipt.video_id, outputs.directory), state, receipt, batch)
 
 
-def _receipt(path: Path) -> ReceiptHead | None:
+def _receipt(path: Path) -> ReceiptHead | str | None:
+    """Return a receipt, or why it cannot be read; None if there is none."""
     try:
-        return read_document(path, ReceiptHead)[0]
-    except (OSError, ManifestError):
+        return read_document(path, ReceiptHead, MAX_RECEIPT_BYTES)[0]
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (ManifestError, OSError) as error:
+        return describe(unreadable(path, error))
 
 
 def _declared(data: bytes) -> tuple[str | None, bool]:

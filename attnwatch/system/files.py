@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from attnwatch.system.abilities import sync_folder
 from attnwatch.system.shortage import read_only
 
 
@@ -103,9 +104,12 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or a directory to disk."""
+    """Flush a file or a directory to disk; a directory only where its file system can do that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            sync_folder(descriptor)
+        else:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -17,7 +17,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe, wait
@@ -44,17 +43,28 @@ class ForkServer:
         preload: names of modules to import before the first process is forked.
         environment: variables to set for these imports and for all processes.
 
+    Raises:
+        OSError: no process can be started.
+
     """
 
     def __init__(self, target: Target, preload: Sequence[str] = (), environment: dict[str, str] | None = None) -> None:
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
-        self._pid = os.fork()
-        if self._pid == 0:
+        # Blocked before the fork: an interrupt of the terminal reaches the server too, which would raise it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_SERVERS)
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                ours.close()
+                _run_and_exit(lambda: _Server(theirs, target).run(preload, environment or {}))
+        except OSError:
             ours.close()
-            _run_and_exit(lambda: _Server(theirs, target).run(preload, environment or {}))
-        theirs.close()
+            raise
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._socket = ours  # for descriptors; the same stream as the connection
         self.connection = _connection_on(ours)
         self._last = 0
@@ -141,6 +151,7 @@ class _Server:
         adopt_orphans()
         # Blocked, not ignored: a job would inherit that, and lose signals sent before it has its own handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_SERVERS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])  # whoever started the watcher may have blocked it
         for number in _NOT_FOR_SERVERS:
             signal.signal(number, signal.SIG_DFL)
         os.environ.update(environment)
@@ -183,7 +194,7 @@ class _Server:
             pid = os.fork()
         except OSError as error:  # no memory, or too many processes
             results.close()
-            self._watcher.send((_ENDED, number, error))
+            self._watcher.send((_ENDED, number, _explained(error)))
             return
         if pid == 0:
             _run_and_exit(lambda: self._become_job(parent, work, results))
@@ -235,6 +246,14 @@ def _connection_on(stream: socket.socket) -> "Connection[Any, Any]":
     return Connection(os.dup(stream.fileno()))
 
 
+def _explained(error: OSError) -> OSError:
+    """Return the error of a fork, with what to do about it."""
+    if error.errno != errno.EAGAIN:
+        return error
+    remedy = "raise the limit (ulimit -u, TasksMax= of the service)"
+    return OSError(errno.EAGAIN, f"no process can be started ({os.strerror(errno.EAGAIN)}); {remedy}")
+
+
 def _run_and_exit(action: Callable[[], object]) -> None:
     """Run a function in a forked process and exit, without the cleanup of the process it was forked from."""
     code = 1
@@ -244,7 +263,7 @@ def _run_and_exit(action: Callable[[], object]) -> None:
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - control must never return to the code that forked
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

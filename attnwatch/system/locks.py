@@ -9,9 +9,6 @@ from filelock import FileLock, Timeout
 
 from attnwatch.errors import BusyError
 
-ENDLESS = -1.0
-"""`patience` without a limit, for jobs that have a deadline anyway."""
-
 
 @contextlib.contextmanager
 def exclusive(directory: Path, name: str, patience: float = 0.0) -> Iterator[None]:

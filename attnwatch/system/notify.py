@@ -10,6 +10,8 @@ import time
 from collections.abc import MutableMapping
 from typing import Self
 
+from attnwatch.system.display import visible
+
 _SOCKET, _WATCHDOG, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 _SEND_TIME = 1.0  # seconds to wait for space in the service manager's queue with an important message
 _MICROSECONDS = 1_000_000
@@ -57,7 +59,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Set the status line shown by `systemctl status`; an unchanged line is not sent again."""
-        line = " ".join(text.split())
+        line = visible(" ".join(text.split()))
         if line != self._status and self._send(f"STATUS={line}", patience=0):
             self._status = line
 

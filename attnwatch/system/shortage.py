@@ -1,7 +1,12 @@
-"""Detects exhausted disks and process limits; failures they cause do not count as attempts of a video."""
+"""Detects exhausted disks and process limits; failures they cause do not count as attempts of a video.
+
+What only one video runs out of, because it asks for too much, is a failure of that video: nothing else has to wait.
+"""
 
 import errno
 import os
+import resource
+import tempfile
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -10,6 +15,12 @@ from attnwatch.system.sizes import size_text
 
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _MACHINE = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+_NO_THREAD = "can't start new thread"
+
+ENOUGH_FILES = 256
+"""Open files that any rendering can do with: `doctor` warns below."""
+
+_PROBE = 2**20  # bytes that must fit on a disk that is not full
 
 
 class Shortage(Enum):
@@ -25,9 +36,41 @@ def shortage_behind(error: BaseException) -> Shortage | None:
         number = getattr(cause, "errno", None)
         if number in _DISK:
             return Shortage.DISK
-        if number in _MACHINE:
+        if number in _MACHINE or (isinstance(cause, RuntimeError) and str(cause) == _NO_THREAD):
             return Shortage.MACHINE
     return None
+
+
+def lasting_shortage(error: BaseException, folder: Path) -> Shortage | None:
+    """Return the shortage behind an error in a job if it outlasts the job's use, so that other jobs meet it too.
+
+    Call it in the job's process when its unfinished files are removed.
+
+    Args:
+        error: what the job met.
+        folder: where it writes its outputs.
+
+    Returns:
+        None if the error has another cause, or if this job alone used up the disk, or all files that it may open.
+
+    """
+    shortage = shortage_behind(error)
+    if shortage is Shortage.DISK:
+        return None if _has_room(folder) else shortage
+    if shortage is Shortage.MACHINE and any(getattr(cause, "errno", None) == errno.EMFILE for cause in _chain(error)):
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return None if most == resource.RLIM_INFINITY or most >= ENOUGH_FILES else shortage
+    return shortage
+
+
+def _has_room(folder: Path) -> bool:
+    """Return whether a file of some size can be written: free space alone says nothing about quotas and inodes."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, _PROBE)
+    except OSError:
+        return False
+    return True
 
 
 def free_space(folder: Path) -> int | None:
@@ -37,6 +80,15 @@ def free_space(folder: Path) -> int | None:
     except OSError:
         return None
     return status.f_bavail * status.f_frsize
+
+
+def whole_space(folder: Path) -> int | None:
+    """Return the size in bytes of the disk of a folder; None if the system does not report it."""
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    return status.f_blocks * status.f_frsize or None
 
 
 def lack_of_space(folder: Path, least: int) -> str | None:
@@ -73,4 +125,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or current.__context__
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)

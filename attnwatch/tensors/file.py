@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from attnwatch.errors import TensorError
 from attnwatch.system.limits import LARGEST_FILE
-from attnwatch.system.shortage import free_space
+from attnwatch.system.shortage import free_space, whole_space
 from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored, problem, valid
 
 _MOST_MAPPED = 32 * 2**20  # bytes of a file resident at once while it is read from start to end
@@ -181,9 +181,16 @@ def _declared_size(path: Path, header: bytes) -> int:
 
 
 def _require_room(path: Path, size: int) -> None:
-    """Raise `ENOSPC` before writing anything, so that a full disk is not mistaken for a damaged file."""
+    """Raise `ENOSPC` before writing anything, so that a full disk is not mistaken for a damaged file.
+
+    What would not even fit on an empty disk is the fault of the file.
+    """
     folder = tempfile.gettempdir()
-    left = free_space(Path(folder))
+    left, whole = free_space(Path(folder)), whole_space(Path(folder))
+    if whole is not None and whole < size:
+        found = f"{size:,} bytes when decompressed"
+        expected = f"at most {whole:,} bytes, the size of the disk of {folder}; set TMPDIR to a folder on a larger one"
+        raise TensorError(problem(path, None, found, expected))
     if left is not None and left < size:
         raise OSError(
             errno.ENOSPC,

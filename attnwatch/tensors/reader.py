@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.names import unique_slugs
+from attnwatch.contract.names import MAX_WORDS, unique_slugs
 from attnwatch.errors import ConfigError, Problem, TensorError
 from attnwatch.tensors.file import StoredTensor, Tensor, open_tensors
 from attnwatch.tensors.reduction import Float32Array, problem
@@ -184,6 +184,9 @@ class AttentionReader:
         }
 
     def _in_prompt_order(self, names: dict[str, None]) -> list[str]:
+        if len(names) > MAX_WORDS:
+            found = f"{len(names):,} words, such as {next(iter(names))!r}"
+            raise TensorError(problem(self._manifest.path, None, found, f"at most {MAX_WORDS:,} words in its tensors"))
         listed = [token.slug for token in self._manifest.document.tokens]
         missing = [slug for slug in listed if slug not in names]
         if missing:

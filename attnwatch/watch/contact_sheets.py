@@ -14,6 +14,7 @@ from attnwatch.system.shortage import Shortage
 from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.pauses import Pauses
+from attnwatch.watch.supervision import Supervisor
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class ContactSheets:
         self._ledger = ledger
         self._engine = engine
         self._pauses = pauses
+        self._supervisor = Supervisor()
         self._unchecked: set[Path] = set()
         self._drawing: set[Path] = set()
 
@@ -72,8 +74,10 @@ class ContactSheets:
                 return
             if self._pauses.blocking_disk(_target(batch), [*busy, *self.busy]) is not None:
                 continue
-            directory = self._options.collection_of(batch)
-            if is_due(directory):
+            directory, due = self._options.collection_of(batch), False
+            with self._supervisor.about(directory):
+                due = is_due(directory)
+            if due:
                 job = SheetJob(batch, directory, self._ledger.collections[batch], settings)
                 try:
                     self._engine.start(job)
@@ -104,6 +108,8 @@ class ContactSheets:
             self._pauses.begin(result.shortage, result.error or "", _target(batch))
             self._check_again(batch)
             return None
+        for note in result.notes:
+            self._ledger.warn(f"{batch}: {note}")
         for file in result.files:
             _log.info("✅ Generated contact sheet: %s", file)
         if result.error is None:

@@ -80,8 +80,8 @@ class Refused(_Decision):
 
     Attributes:
         problem: what is wrong.
-        place: of the receipt that records it; None if another video owns the receipt. An `OSError` is never recorded,
-            because it may pass.
+        place: of the receipt that records it; None if another video owns the receipt, or if it cannot be read now. An
+            `OSError` is never recorded, because it may pass.
 
     """
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from attnwatch.batches.targets import Target
 from attnwatch.batches.videos import home_of
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
-from attnwatch.contract.receipts import Fingerprint
 from attnwatch.contract.stamps import Stamp, stamp_of
 from attnwatch.watch.task import Basis
 

@@ -16,6 +16,7 @@ from attnwatch.jobs.video import Job, remove_leftovers
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
 from attnwatch.system.shortage import Shortage, lack_of_space
+from attnwatch.watch.admission import enqueue, threads_for
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.contact_sheets import ContactSheets
 from attnwatch.watch.decision import Decision, NotYet, Refused, Render
@@ -24,6 +25,8 @@ from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.pauses import Pauses
 from attnwatch.watch.plan import Planner
+from attnwatch.watch.rivals import Rivals
+from attnwatch.watch.supervision import Supervisor
 from attnwatch.watch.task import Task
 
 _log = logging.getLogger(__name__)
@@ -56,10 +59,12 @@ class Dispatcher:
         self._options = options
         self.ledger = Ledger(settings, options)
         self._planner = Planner(settings, options, self.ledger.decisions)
+        self._supervisor = Supervisor()
         self._engine = engine
         self._report = report
         self._backlog = Backlog()
         self._pauses = Pauses(self._backlog, options.out)
+        self._rivals = Rivals(settings, options, report.activity)
         self._sheets = ContactSheets(options, self.ledger, engine, self._pauses)
         self._running: dict[Target, tuple[Task, Waiting]] = {}
         self.rendered = 0
@@ -86,6 +91,7 @@ class Dispatcher:
         """Use other settings; the scan that follows finds the collections that they ask for."""
         self._settings = settings
         self._planner.reload(settings)
+        self._rivals.reload(settings)
         self.ledger.reload(settings)
         self._sheets.forget()
 
@@ -96,6 +102,10 @@ class Dispatcher:
 
     def consider(self, target: Target) -> None:
         """Queue a target if it should be rendered."""
+        with self._supervisor.about(target.manifest):
+            self._consider(target)
+
+    def _consider(self, target: Target) -> None:
         if target in self._running or self.ledger.decisions.is_settled(target):
             return
         decision = self._decide(target)
@@ -104,30 +114,35 @@ class Dispatcher:
         if target.batch in self.ledger.collections:
             self._sheets.check(target.batch)
         if isinstance(decision, Render | NotYet):
-            self._queue(decision)
+            enqueue(self._backlog, decision, oldest_first=self._options.oldest_first)
         else:
             self._backlog.discard(target)
             self._backlog.release(target)
 
     def start_due(self, *, searching: bool) -> None:
         """Start what is due. While a scan is `searching`, collections may be incomplete: no contact sheets yet."""
+        self._pauses.yield_to(self._rivals.look())
         self._pauses.look(self._busy, self._settings.watcher.min_free_space)
         while self._may_start() and (waiting := self._pauses.pop_due(time.monotonic(), self._busy)) is not None:
-            beside = Target(waiting.target.manifest)
-            if waiting.target.batch is not None and self._is_imminent(beside):
-                self._backlog.hold(waiting, beside)  # the collection may then only need a link
-                continue
-            # Decide again: since it was queued, another process may have rendered it, or its files have changed.
-            decision = self._decide(waiting.target)
-            if isinstance(decision, Render):
-                self._start(decision.task, waiting)
-            elif isinstance(decision, NotYet):
-                self._postpone(decision)
-            else:
-                self._backlog.release(waiting.target)
+            with self._supervisor.about(waiting.target.manifest):
+                self._start_or_hold(waiting)
         if not searching and self._sheets.pending:
             unfinished = self._backlog.soon(time.monotonic()) | {target.batch for target in self._running}
             self._sheets.start(unfinished, list(self._running), self._may_start, self._settings.watcher)
+
+    def _start_or_hold(self, waiting: Waiting) -> None:
+        beside = Target(waiting.target.manifest)
+        if waiting.target.batch is not None and self._is_imminent(beside):
+            self._backlog.hold(waiting, beside)  # the collection may then only need a link
+            return
+        # Decide again: since it was queued, another process may have rendered it, or its files have changed.
+        decision = self._decide(waiting.target)
+        if isinstance(decision, Render):
+            self._start(decision.task, waiting)
+        elif isinstance(decision, NotYet):
+            self._postpone(decision)
+        else:
+            self._backlog.release(waiting.target)
 
     def next_start(self) -> float | None:
         """Return the monotonic time at which something may be started; None if nothing waits for a time."""
@@ -142,10 +157,13 @@ class Dispatcher:
         """Take in jobs that have ended."""
         for ended in finished:
             if isinstance(ended.job, SheetJob):
-                failed = self._sheets.take(ended.job.batch, ended, stopping=self.stopping)
-                self.failed |= set() if failed is None else {failed}
+                with self._supervisor.about(ended.job.batch):
+                    failed = self._sheets.take(ended.job.batch, ended, stopping=self.stopping)
+                    self.failed |= set() if failed is None else {failed}
             elif isinstance(ended.job, Job):
-                self._take_result(Target(ended.job.place.manifest, ended.job.batch), ended)
+                target = Target(ended.job.place.manifest, ended.job.batch)
+                with self._supervisor.about(target.manifest):
+                    self._take_result(target, ended)
 
     def abandon(self) -> None:
         """Remove the unfinished files of renderings that were ended early."""
@@ -162,21 +180,6 @@ class Dispatcher:
         """Whether the watcher's own configuration ends it at the first failure."""
         return bool(self._settings.visualization.get("fail_on_visualization_error"))
 
-    def _queue(self, decision: Render | NotYet) -> None:
-        task, seconds = decision.task, decision.seconds if isinstance(decision, NotYet) else 0.0
-        due = time.monotonic() + seconds
-        waiting = self._backlog.get(task.target)
-        # Incomplete files are looked at with increasing delays, unless they have become complete in between.
-        came = waiting is not None and waiting.since is not None and task.obstacle(video_may_be_absent=False) is None
-        if waiting is None or (due < waiting.due and (came or waiting.since is None or seconds > 0)):
-            self._backlog.put(Waiting(task.target, due, self._order(task)))
-
-    def _order(self, task: Task) -> float:
-        """Return the place in the backlog: by default, the video that was finished last comes first."""
-        stamp = task.basis.origins[0]
-        written = 0 if stamp is None else stamp.modified
-        return written if self._options.oldest_first else -written
-
     def _postpone(self, decision: NotYet) -> None:
         """Queue a target again that is no longer due; with `once`, drop it if it is still being written."""
         task = decision.task
@@ -184,11 +187,11 @@ class Dispatcher:
             self.ledger.warn(f"not rendered: {task.place.video_id} is not finished: {decision.why}")
             self._backlog.release(task.target)
         else:
-            self._queue(decision)
+            enqueue(self._backlog, decision, oldest_first=self._options.oldest_first)
 
     def _may_start(self) -> bool:
         running = self._engine.running
-        return running < self._settings.watcher.workers and self._pauses.machine.lets_start(running)
+        return running < self._settings.watcher.workers and self._pauses.lets_start(running)
 
     @property
     def _busy(self) -> list[Target]:
@@ -210,22 +213,14 @@ class Dispatcher:
         if (obstacle := task.obstacle(video_may_be_absent=absent)) is not None:
             self._put_back(task, waiting, Result(None, obstacle))
             return
+        watcher, threads = self._settings.watcher, threads_for(self._backlog, self.running, self._settings.watcher)
         try:
-            job = task.job(
-                self._settings.watcher, self._options.tokens, threads=self._threads(), video_may_be_absent=absent
-            )
-            self._engine.start(job)
+            self._engine.start(task.job(watcher, self._options.tokens, threads=threads, video_may_be_absent=absent))
         except OSError as error:
             self._put_back(task, waiting, obstructed(error))
             return
         self._running[task.target] = (task, waiting)
         _log.debug("started %s", task.place.video_id)
-
-    def _threads(self) -> int:
-        """Return how many outputs a new job may encode at once: more than one if workers would be idle."""
-        workers = self._settings.watcher.workers
-        others = self._backlog.due(time.monotonic(), workers) + len(self._running)
-        return max(1, workers // (others + 1))
 
     def _take_result(self, target: Target, ended: Finished) -> None:
         task, waiting = self._running.pop(target)
@@ -233,9 +228,9 @@ class Dispatcher:
         result = ended.outcome
         if isinstance(result, JobError | SlowMachineError):
             remove_leftovers(task.place)
+        if isinstance(result, JobError) and self.stopping:
+            return  # killed with the watcher, so it has not failed
         if isinstance(result, JobError):
-            if self.stopping:
-                return  # killed with the watcher, so it has not failed
             result = record_crash(task, ended.seconds, result, self._settings.watcher)
         elif isinstance(result, SlowMachineError | OSError):
             result = obstructed(result)
@@ -272,32 +267,32 @@ class Dispatcher:
         elif not self._options.once:
             self.consider(task.target)
 
+    def _beside_in_batch(self, target: Target) -> Target | None:
+        """Return a target of the same collection that is being rendered."""
+        return next((other for other in self._running if target.batch and other.batch == target.batch), None)
+
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
-        if self._options.once and not (result.busy or self._starts_again(waiting, result)):
+        now, looks = time.monotonic(), waiting.looks + 1
+        starts_again = result.busy or (result.starved and looks < self._settings.watcher.max_attempts)
+        if self._options.once and not starts_again:
             self.failed.add(task.target)
             _log.error("❌ %s: %s", task.place.video_id, result.obstacle)
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
-        now = time.monotonic()
-        looks = waiting.looks + 1
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)
-        if result.starved:
-            self._report.starved(task.place, result.obstacle or "")
-            self._backlog.put(later)
-            self._backlog.release(task.target)
-            return
         if result.shortage is not None:
             self._pauses.begin(result.shortage, result.obstacle or "", task.target)
             self._backlog.put(later)  # behind the others: one that is too large for a disk must not block them
             return
-        since = waiting.since or now
-        if now - since >= _PATIENCE:
+        if result.busy and (other := self._beside_in_batch(task.target)) is not None:
+            self._backlog.hold(later, other)  # it is probably measuring the colour scale of the batch
+            return
+        since = waiting.since if result.starved else waiting.since or now
+        if result.starved:
+            self._report.starved(task.place, result.obstacle or "")
+        elif since is not None and now - since >= _PATIENCE:
             message = f"still waiting for {task.place.video_id}: {result.obstacle}"
             self.ledger.warn(message, about=f"waiting for {task.place.manifest}")
         self._backlog.put(replace(later, since=since))
         self._backlog.release(task.target)
-
-    def _starts_again(self, waiting: Waiting, result: Result) -> bool:
-        """Return whether a single run starts a starved job again: as often as it would try a failing one."""
-        return result.starved and waiting.looks + 1 < self._settings.watcher.max_attempts

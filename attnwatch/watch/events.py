@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Self
@@ -29,6 +31,7 @@ from attnwatch.contract.names import is_receipt
 _log = logging.getLogger(__name__)
 
 _NEVER_LOOKED = (-1, -1)
+_DEEPEST = 2_048  # folders in the longest path that the kernel takes
 _APPEARED = frozenset({"created", "moved", "closed"})
 
 # Not the opening and reading that scans themselves do: in a large tree that would flood the kernel's queue.
@@ -87,6 +90,23 @@ class Hints(FileSystemEventHandler):
             return paths
 
 
+class _Renamed(FileSystemEventHandler):
+    """Passes events on with the paths that the user knows: a folder reached through a link is watched where it is."""
+
+    def __init__(self, hints: Hints, actual: Path, known: Path) -> None:
+        self._hints, self._actual, self._known = hints, actual, known
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Pass an event on."""
+        source, target = self._named(event.src_path), self._named(event.dest_path)
+        self._hints.on_any_event(replace(event, src_path=source, dest_path=target))
+
+    def _named(self, found: bytes | str) -> str:
+        path = Path(os.fsdecode(found))
+        inside = bool(found) and path.is_relative_to(self._actual)
+        return str(self._known / path.relative_to(self._actual)) if inside else os.fsdecode(found)
+
+
 class RootWatcher:
     """Feeds hints from file events below some folders, including folders that appear later or are replaced.
 
@@ -110,6 +130,7 @@ class RootWatcher:
 
     def __enter__(self) -> Self:
         self._exits = contextlib.ExitStack()
+        self._exits.enter_context(_deep_folders())
         self._exits.enter_context(_watchdog_calmed(self._note_overflow))
         self._exits.callback(self._stop_listening)
         self._listen()
@@ -149,8 +170,8 @@ class RootWatcher:
         try:
             observer = Observer()
             observer.start()
-        except OSError as error:  # out of inotify instances or file descriptors
-            reason = str(error.strerror or error)
+        except (OSError, RuntimeError) as error:  # out of inotify instances, file descriptors or threads
+            reason = _reason(error)
             if reason not in self.failures.values():
                 _log.warning("no file events (%s): new videos are found only by scanning", reason)
             self.failures = dict.fromkeys(self._watches, reason)
@@ -201,10 +222,13 @@ class RootWatcher:
             _log.warning("%s does not exist: waiting for it", root)
             return
         try:
-            self._watches[root] = observer.schedule(self._hints, str(root), recursive=True, event_filter=_WANTED)
+            # The kernel reports nothing inside of a link.
+            actual = Path(os.path.realpath(root))
+            handler = self._hints if actual == root else _Renamed(self._hints, actual, root)
+            self._watches[root] = observer.schedule(handler, str(actual), recursive=True, event_filter=_WANTED)
             self.failures.pop(root, None)
-        except OSError as error:
-            reason = str(error.strerror or error)
+        except (OSError, RuntimeError) as error:
+            reason = _reason(error)
             if self.failures.get(root) != reason:
                 _log.warning("no file events for %s (%s): new videos are found only by scanning", root, reason)
             self.failures[root] = reason
@@ -225,6 +249,17 @@ class _OverflowListener(logging.Handler):
 
 
 @contextlib.contextmanager
+def _deep_folders() -> Iterator[None]:
+    """Let watchdog walk folders as deep as the kernel allows: before Python 3.12, `os.walk` calls itself for each."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + _DEEPEST)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@contextlib.contextmanager
 def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
     """Listen to watchdog's log, and keep it from stderr."""
     theirs, listener = logging.getLogger("watchdog"), _OverflowListener(overflowed)
@@ -239,6 +274,10 @@ def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
         finally:
             theirs.removeHandler(listener)
             theirs.propagate = propagated
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,7 +2,9 @@
 
 import hashlib
 
-from attnwatch.contract.receipts import Fingerprint, Place, describe, failure, record_content, seconds_until_due
+from attnwatch.batches.videos import home_of
+from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.receipts import Place, describe, failure, record_content, seconds_until_due
 from attnwatch.errors import AttnwatchError, BusyError, JobError
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Watcher
@@ -23,8 +25,9 @@ def record_crash(task: Task, seconds: float, error: JobError, limits: Watcher) -
     content = record_content(task.basis.stamps, {})
     try:
         with exclusive(task.place.directory, task.place.video_id):
-            if (written := task.place.read()) != task.receipt:  # by the job just before it ended, or by another one
-                return Result(written)
+            stored = task.place.look()
+            if stored.sha256 != task.stored.sha256:  # written by the job just before it ended, or by another one
+                return Result(stored.receipt, None if stored.receipt else f"{task.place.path} was replaced or removed")
             receipt = failure(task.place, task.fingerprint, error, seconds, limits, content=content)
             task.place.write(receipt)
     except BusyError as problem:
@@ -34,9 +37,20 @@ def record_crash(task: Task, seconds: float, error: JobError, limits: Watcher) -
     return Result(receipt)
 
 
-def refusal(problem: AttnwatchError) -> Fingerprint:
-    """Return the fingerprint of a receipt that says why a manifest cannot be rendered."""
-    return Fingerprint(hashlib.sha256(describe(problem).encode()).hexdigest(), {}, {})
+def refusal(place: Place, problem: AttnwatchError) -> Fingerprint:
+    """Return the fingerprint of a receipt that says why a manifest cannot be rendered.
+
+    It is the same wherever the folder of the video is mounted, or moved to.
+    """
+    return _fingerprint(_reason(place, problem))
+
+
+def _fingerprint(reason: str) -> Fingerprint:
+    return Fingerprint(hashlib.sha256(reason.encode()).hexdigest(), {}, {})
+
+
+def _reason(place: Place, problem: AttnwatchError) -> str:
+    return describe(problem, home_of(place.manifest))
 
 
 def record_refusal(place: Place, problem: AttnwatchError, limits: Watcher, *, recorded: bool) -> None:
@@ -53,10 +67,12 @@ def record_refusal(place: Place, problem: AttnwatchError, limits: Watcher, *, re
         OSError: the folder is read-only or full.
 
     """
-    receipt, fingerprint = place.read(), refusal(problem)
-    if recorded and receipt is not None and receipt.status == "failed":
+    stored, reason = place.look(), _reason(place, problem)
+    receipt = stored.receipt
+    if stored.problem is not None or (recorded and receipt is not None and receipt.status == "failed"):
         return
-    if seconds_until_due(receipt, fingerprint) != 0:
+    # Until 0.2.0, the folder was part of the reason.
+    if any(seconds_until_due(receipt, _fingerprint(text)) != 0 for text in (reason, describe(problem))):
         return
     once = limits.model_copy(update={"max_attempts": 1})
-    place.write(failure(place, fingerprint, problem, 0.0, once))
+    place.write(failure(place, _fingerprint(reason), AttnwatchError(reason), 0.0, once))

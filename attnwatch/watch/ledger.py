@@ -59,7 +59,7 @@ class Ledger:
         self.given_up.discard(target)
         for note in decision.notes:
             about = f"{home_of(target.manifest).parent}: {note}"
-            self.warn(f"{target.manifest}: {note}; it is ignored", about=about)
+            self.warn(f"{target.manifest}: {note}", about=about)
         if decision.collection is not None and target.batch is not None:
             self.collections[target.batch] = decision.collection
         if isinstance(decision, Refused):
@@ -97,7 +97,7 @@ class Ledger:
         place, basis = decision.place, decision.basis
         if place is None or basis is None or self._options.dry_run or not isinstance(decision.problem, AttnwatchError):
             return
-        fingerprint, stamps = refusal(decision.problem), {target.manifest.name: basis.origins[0]}
+        fingerprint, stamps = refusal(place, decision.problem), {target.manifest.name: basis.origins[0]}
         recorded = self.decisions.was_rendered(target, fingerprint, stamps)
         with contextlib.suppress(OSError):  # read-only or full: the log has the warning
             if self._options.out is not None:

@@ -82,7 +82,9 @@ class Pauses:
 
     def __init__(self, backlog: Backlog, out: Path | None) -> None:
         self.machine = Pause()
-        """While it lasts, nothing at all is started."""
+        """While it lasts, nothing at all is started, except for a try."""
+        self.rival = Pause()
+        """While it lasts, nothing at all is started; see `attnwatch.watch.rivals`."""
         self._disks: dict[int, Pause] = {}
         self._backlog = backlog
         self._out = out
@@ -90,8 +92,19 @@ class Pauses:
     @property
     def reason(self) -> str | None:
         """Why something is not started; None if there is no pause."""
-        reasons = (pause.reason for pause in (self.machine, *self._disks.values()))
+        reasons = (pause.reason for pause in (self.rival, self.machine, *self._disks.values()))
         return "; ".join(reason for reason in reasons if reason is not None) or None
+
+    def yield_to(self, rival: str | None) -> None:
+        """Begin or end the pause that a rival asks for."""
+        if rival is None:
+            self.rival.end()
+        elif rival != self.rival.reason:
+            self.rival.begin(rival)
+
+    def lets_start(self, running: int) -> bool:
+        """Return whether any job may be started beside `running` others."""
+        return self.rival.reason is None and self.machine.lets_start(running)
 
     def folder_of(self, target: Target) -> Path:
         """Return a folder on the disk that a target's outputs are written to."""

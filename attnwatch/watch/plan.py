@@ -1,22 +1,26 @@
 """Decides what a target needs: compares its manifest and files with its receipt. Reads everything, changes nothing."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from attnwatch.batches.settling import Settling, quiet_time
+from attnwatch.batches.settling import Settling, may_still_grow, quiet_time
 from attnwatch.batches.targets import Target, ending_sha256
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
+from attnwatch.contract.attempts import failures_at
 from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import OUTPUT_DIRECTORY, Manifest
-from attnwatch.contract.receipts import Fingerprint, Place, is_untouched, seconds_until_due
+from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due, unreadable
 from attnwatch.contract.stamps import sizes, stamp_of
-from attnwatch.contract.validity import as_rendered, removed_tensors
+from attnwatch.contract.validity import as_rendered, own_output, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
 from attnwatch.watch.decisions import Decisions, origins
 from attnwatch.watch.options import Options
+from attnwatch.watch.supervision import unforeseen
 from attnwatch.watch.task import Basis, Task
 
 
@@ -42,7 +46,19 @@ class Planner:
         self._settings = settings
 
     def decide(self, target: Target) -> Decision:
-        """Return what should be done for a target."""
+        """Return what should be done for a target.
+
+        Whatever is wrong with its files is a refusal of this one target; see `attnwatch.watch.supervision`.
+        """
+        try:
+            return self._decide(target)
+        except Exception as error:  # noqa: BLE001 - what nobody has foreseen must not end the watcher
+            problem, place = unforeseen(target.manifest, error), None
+            with contextlib.suppress(Exception):
+                place = self._refusal_place(target)
+            return Refused(problem, place, basis=Basis(origins(target)))
+
+    def _decide(self, target: Target) -> Decision:
         seen = origins(target)
         if not stands_for_video(target.manifest) or not self._options.take(target, seen[0]):
             return Settled()
@@ -53,14 +69,17 @@ class Planner:
         except FileNotFoundError:
             return Settled()
         except (AttnwatchError, OSError) as error:
-            video_id, directory = outputs_of(target.manifest)
-            place = Place(target.manifest, video_id, self._options.outputs_at(directory))
-            return Refused(error, place, basis=Basis(seen))
+            return Refused(error, self._refusal_place(target), basis=Basis(seen))
         if not self._wants(target, asked):
             return Settled(basis=Basis(seen, stamps), notes=notes)
         task = self._task(target, manifest, asked, Basis(seen, stamps))
         collection = None if target.batch is None else task.settings
         return replace(self._compare(task), notes=notes, collection=collection)
+
+    def _refusal_place(self, target: Target) -> Place:
+        """Return the place of the receipt of a video that cannot be read."""
+        video_id, directory = outputs_of(target.manifest)
+        return Place(target.manifest, video_id, self._options.outputs_at(directory))
 
     def _wants(self, target: Target, settings: Visualization) -> bool:
         if target.batch is not None:
@@ -97,13 +116,21 @@ class Planner:
         if owner is not None and owner != task.target and stands_for_video(owner.manifest):
             return Refused(_duplicate_id(task.manifest, owner.manifest), basis=task.basis)
         basis = replace(task.basis, receipt=place.path, receipt_stamp=stamp_of(place.path))
-        receipt = place.read()
-        task = replace(task, basis=basis, receipt=receipt)
+        try:
+            stored = place.look()
+        except OSError as error:  # perhaps only at the moment, so it is not settled
+            return Refused(unreadable(place.path, error), basis=basis)
+        receipt = stored.receipt
+        task = replace(task, basis=basis, stored=stored)
+        if stored.problem is not None and not (self._options.by_name or self._is_forced(task)):
+            remedy = f"{self._options.retry_command(task.target)} replaces it"
+            return GivenUp(f"not rendered: {describe(stored.problem)}; {remedy}", basis=basis)
         if receipt is None:
             return self._due(task, 0.0)
         if self._decisions.was_rendered(task.target, task.fingerprint, basis.stamps):
             return Settled(basis=basis)
-        return self._after_failure(task, receipt) if receipt.status == "failed" else self._after_success(task, receipt)
+        has_failed = receipt.status == "failed" or failures_at(receipt, _comparable(task, receipt))
+        return self._after_failure(task, receipt) if has_failed else self._after_success(task, receipt)
 
     def _after_failure(self, task: Task, receipt: ReceiptDocument) -> Decision:
         """Decide about a video whose last attempt failed."""
@@ -120,6 +147,8 @@ class Planner:
         if self._seconds_until_due(task, receipt) is None:
             return Settled(holds=task, basis=task.basis)
         only_touched = not is_untouched(receipt, task.basis.stamps) and _comparable(task, receipt).matches(receipt)
+        if (eaten := own_output(receipt, task.place, task.manifest)) is not None:
+            return Refused(_output_as_input(task.manifest, eaten), basis=task.basis)
         recheck = only_touched and not self._is_forced(task)
         removed = [] if recheck else removed_tensors(receipt, task.manifest, task.basis.stamps)
         if removed:
@@ -143,6 +172,8 @@ class Planner:
     def _due(self, task: Task, seconds: float) -> Decision:
         """Return the decision to render a task in a number of seconds, or later if its files may be incomplete."""
         quiet = quiet_time(task.manifest, self._settings.watcher)
+        if not task.recheck and may_still_grow(task.manifest, task.basis.origins[0], task.basis.stamps):
+            quiet = self._settings.watcher.settle_time
         stamps = (*task.basis.origins, *task.basis.stamps.values())
         unsettled = self._settling.remaining(task.target, quiet, stamps) if quiet else 0.0
         if unsettled > seconds:
@@ -152,7 +183,8 @@ class Planner:
         return Render(task, basis=task.basis)
 
     def _give_up(self, task: Task, receipt: ReceiptDocument) -> Decision:
-        error = receipt.attempts[-1].error if receipt.attempts else "no reason is recorded"
+        failures = failures_at(receipt, _comparable(task, receipt))
+        error = failures[-1].error if failures else "no reason is recorded"
         reason = f"given up: {task.target.manifest}: {error}; {self._options.retry_command(task.target)} tries again"
         return GivenUp(reason, known=self._decisions.has_failed(task.target), basis=task.basis)
 
@@ -160,6 +192,17 @@ class Planner:
 def _comparable(task: Task, receipt: ReceiptDocument) -> Fingerprint:
     """Return the fingerprint to compare with a receipt: inputs that were removed since then do not count."""
     return as_rendered(task.fingerprint, receipt, task.place)
+
+
+def _output_as_input(manifest: Manifest, name: str) -> ManifestError:
+    problem = Problem(
+        file=manifest.path,
+        field="video" if name == manifest.document.video else "attention",
+        found=f"{name!r}, an output of the last rendering under another name",
+        expected="a file that no rendering writes",
+        remedy="name the generated video and its tensors, or copy the output",
+    )
+    return ManifestError(problem)
 
 
 def _duplicate_id(manifest: Manifest, owner: Path) -> ManifestError:

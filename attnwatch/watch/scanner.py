@@ -11,6 +11,8 @@ from pathlib import Path
 
 from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
 from attnwatch.batches.targets import Target, targets_in
+from attnwatch.contract.names import is_manifest
+from attnwatch.watch.supervision import Supervisor
 
 _SLICE = 0.05  # seconds of one slice
 _SHARE = 0.01  # share of the time that scans may take
@@ -31,6 +33,7 @@ class Scanner:
     def __init__(self, roots: Iterable[Path], *, collect: bool = False) -> None:
         self._roots = tuple(roots)
         self._collect = collect
+        self._supervisor = Supervisor()
         self._hinted: deque[Iterator[Target | None]] = deque()
         self._scan: Iterator[Target | None] | None = None
         self._again = True
@@ -64,8 +67,8 @@ class Scanner:
 
     def follow(self, hints: Iterable[Path]) -> None:
         """Look where hints point before the scan continues."""
-        searched = (path for path in hints if any(is_searched(path, root) for root in self._roots))
-        self._hinted.extend(_targets(walk(manifest_of(path)), self._roots, None) for path in searched)
+        searched = (path for path in _outermost(hints) if any(is_searched(path, root) for root in self._roots))
+        self._hinted.extend(self._targets(walk(manifest_of(path)), self._roots, None) for path in searched)
 
     def find(self, interval: float | None) -> Iterator[Target]:
         """Yield targets for a slice of time.
@@ -93,9 +96,19 @@ class Scanner:
                 self._finish(interval)
 
     def _everything_below(self, root: Path) -> Iterator[Target | None]:
-        for folder in walk(root):
-            self._seen += folder.folders
-            yield from _targets([folder], [root], root if self._collect else None)
+        with self._supervisor.about(root):
+            for folder in walk(root):
+                self._seen += folder.folders
+                yield from self._targets([folder], [root], root if self._collect else None)
+
+    def _targets(
+        self, folders: Iterable[Folder], roots: Sequence[Path], collected: Path | None
+    ) -> Iterator[Target | None]:
+        """Yield the targets in folders, and None after each, so that a slice ends in time among empty folders."""
+        for folder in folders:
+            with self._supervisor.about(folder.path):
+                yield from targets_in(folder, roots, collected)
+            yield None
 
     def _finish(self, interval: float | None) -> None:
         self._scan = None
@@ -104,11 +117,19 @@ class Scanner:
         self.wait(float("inf") if interval is None else interval)
 
 
-def _targets(folders: Iterable[Folder], roots: Sequence[Path], collected: Path | None) -> Iterator[Target | None]:
-    """Yield the targets in folders, and None after each folder, so that a slice ends in time among empty folders."""
-    for folder in folders:
-        yield from targets_in(folder, roots, collected)
-        yield None
+def _outermost(hints: Iterable[Path]) -> Iterator[Path]:
+    """Leave out the folders in other ones that are hinted at too: of a deep tree, each would be walked again and again.
+
+    A video inside stays, because it is found sooner by its own path.
+    """
+    above: Path | None = None
+    for path in sorted(hints):  # what is in a folder follows it at once
+        if above is not None and path.is_relative_to(above):
+            if is_manifest(path.name):
+                yield path
+        else:
+            above = path
+            yield path
 
 
 def _until(limit: float, found: Iterator[Target | None]) -> Iterator[Target]:

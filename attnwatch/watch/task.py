@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnwatch.batches.targets import Target
-from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import Manifest, require_whole
-from attnwatch.contract.receipts import Fingerprint, Place, describe
+from attnwatch.contract.receipts import NOTHING, Place, Stored, describe
 from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import NotReadyError
 from attnwatch.jobs.video import Job
@@ -47,7 +47,7 @@ class Task:
         fingerprint: everything that its pictures depend on.
         settings: the effective settings.
         batch_sha256: digest of how the batch ended, if the colour scale is that of the whole batch; else None.
-        receipt: the current one, which is missing, stale or due.
+        stored: the current receipt, which is missing, stale, due, or to be replaced.
         recheck: the receipt is valid except for file times: render only if the content of a file has changed.
 
     """
@@ -59,7 +59,7 @@ class Task:
     fingerprint: Fingerprint
     settings: Visualization
     batch_sha256: str | None
-    receipt: ReceiptDocument | None = None
+    stored: Stored = NOTHING
     recheck: bool = False
 
     def obstacle(self, *, video_may_be_absent: bool) -> str | None:
@@ -83,7 +83,7 @@ class Task:
         """
         return Job(
             place=self.place,
-            seen=self.receipt,
+            seen=self.stored,
             settings=self.settings,
             tokens=tokens,
             watcher=watcher,

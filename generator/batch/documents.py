@@ -1,15 +1,19 @@
 """Writes the documents of a batch: its plan, the failures of its videos, and its outcome."""
 
-import json
+import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from generator.batch.plan import BATCH_FILE, Plan, PlannedVideo
+from generator.batch.reading import read_object
+from generator.errors import DocumentError
 from generator.outputs.files import make_folder, write_json
 from generator.outputs.manifest import FORMAT, Document, describe_words
 from generator.prompts.tokens import TrackedWord
+
+log = logging.getLogger(__name__)
 
 COMPLETE_FILE = "batch.complete.json"
 
@@ -68,11 +72,15 @@ def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: 
 
 
 def _attempts(path: Path) -> list[Document]:
-    """Return the attempts that an existing failure note lists."""
-    if not path.exists():
+    """Return the attempts that an existing failure note lists; a damaged note is replaced."""
+    try:
+        attempts = read_object(path).get("attempts")
+    except FileNotFoundError:
         return []
-    attempts: list[Document] = json.loads(path.read_text(encoding="utf-8"))["attempts"]
-    return attempts
+    except DocumentError as error:
+        log.warning("%s; the earlier attempts that it listed are lost", error)
+        return []
+    return [attempt for attempt in attempts if isinstance(attempt, dict)] if isinstance(attempts, list) else []
 
 
 def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: int) -> None:

@@ -1,8 +1,7 @@
 """Plans a batch: its prompts, its videos and their seeds, before anything heavy is loaded."""
 
-import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +9,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from generator.config import ENVIRONMENT_PREFIX, NAMES, Place
-from generator.errors import ResumeError, UsageError
+from generator.batch.reading import read_object
+from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, complaint
+from generator.errors import DocumentError, ResumeError, UsageError
 from generator.prompts.template import Template, Variation, find_words, track
-from generator.settings import Settings
+from generator.settings import ModelSettings, Settings
 
 MAX_VARIATIONS = 10_000
 """Larger templates are refused unless max_variations limits them, because they are hardly ever intended."""
 BATCH_FILE = "batch.json"
 
-# Settings that may change on resumption: they affect neither the videos nor the folder of the batch.
-FREE_ON_RESUME = frozenset({"device", "offload", "output"})
+# Settings that may change on resumption: they affect neither the videos nor where the batch is.
+FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class PlannedVideo:
 class Plan:
     """A batch: its settings, template and variations.
 
-    If the batch in ``folder`` is resumed, ``resumed`` is the content of its batch file.
+    If the batch in ``folder`` is resumed, ``resumed`` is the content of its batch file, and ``verify`` says whether to
+    compare the digests of all files of its videos.
     """
 
     settings: Settings
@@ -74,6 +75,7 @@ class Plan:
     variations: tuple[Variation, ...]
     folder: Path | None = None
     resumed: dict[str, Any] | None = None
+    verify: bool = False
 
     @cached_property
     def videos(self) -> tuple[PlannedVideo, ...]:
@@ -84,6 +86,13 @@ class Plan:
             for variation in self.variations
             for number in range(1, video.videos_per_variation + 1)
         )
+
+    @cached_property
+    def queue(self) -> tuple[PlannedVideo, ...]:
+        """All videos in the order in which they are made."""
+        if self.settings.video.order == "prompts":
+            return self.videos
+        return tuple(sorted(self.videos, key=lambda video: video.number))
 
 
 def plan_batch(settings: Settings) -> Plan:
@@ -134,26 +143,25 @@ def read_template(settings: Settings) -> Template:
     return Template(settings.template)
 
 
-def plan_resumption(folder: Path, given: Settings) -> Plan:
+def plan_resumption(folder: Path, given: Settings, *, verify: bool = False) -> Plan:
     """Plan an existing batch as it was started. Settings that are ``given`` explicitly must agree with it.
+
+    Args:
+        folder: the folder of the batch
+        given: the settings of this call
+        verify: compare the digests of all files of its videos, not only their sizes
 
     Raises:
         ResumeError: if there is no such batch, it cannot be read, or it was started with other settings.
 
     """
     content = _read_batch(folder)
-    try:
-        stored = {**content["settings"], "visualization": content["visualization"], "template": content["template"]}
-        settings = Settings.model_validate(stored)
-        written = [(video["video_id"], video["seed"]) for video in content["videos"]]
-    except (ValidationError, KeyError, TypeError) as error:
-        raise ResumeError(f"{folder / BATCH_FILE} is not a batch file of this generator: {error}") from error
+    settings, written = _stored(folder / BATCH_FILE, content)
     _refuse_other_settings(folder, settings, given)
-    free = {key: getattr(given.model, key) for key in FREE_ON_RESUME & given.model.model_fields_set}
-    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **free})
-    settings = settings.model_copy(update={"model": model})
-    variations = _tracked(Template(content["template"]).variations(settings.video.max_variations), settings)
-    plan = Plan(settings, content["template"], variations, folder, content)
+    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **_free(given.model)})
+    video = settings.video.model_copy(update=_free(given.video))
+    settings = settings.model_copy(update={"model": model, "video": video})
+    plan = Plan(settings, content["template"], _variations(settings, most=len(written)), folder, content, verify)
     if [(video.video_id, video.seed) for video in plan.videos] != written:
         raise ResumeError(
             f"{folder / BATCH_FILE} lists other videos than its own template and settings give. It was edited, or "
@@ -162,20 +170,47 @@ def plan_resumption(folder: Path, given: Settings) -> Plan:
     return plan
 
 
+def _free(given: BaseModel) -> dict[str, object]:
+    """Return the explicitly given settings that may change on resumption."""
+    return {key: getattr(given, key) for key in FREE_ON_RESUME & given.model_fields_set}
+
+
+def _stored(path: Path, content: Mapping[str, Any]) -> tuple[Settings, list[tuple[str, int]]]:
+    """Return the settings and the videos that a batch file records; the videos as identifier and seed."""
+    try:
+        stored = {**content["settings"], "visualization": content["visualization"], "template": content["template"]}
+        settings = Settings.model_validate(stored)
+        ModelSettings(revision=content.get("model_revision"))
+        return settings, [(video["video_id"], video["seed"]) for video in content["videos"]]
+    except ValidationError as error:
+        reasons = "; ".join(complaint(details, ".".join(map(str, details["loc"]))) for details in error.errors())
+    except KeyError as error:
+        reasons = f"found no {error}"
+    except TypeError as error:
+        reasons = f"found a value of another type ({error})"
+    raise ResumeError(
+        f"{path} is not a batch file of this generator: {reasons}. Restore it from a copy, or start a new batch"
+    )
+
+
+def _variations(settings: Settings, most: int) -> tuple[Variation, ...]:
+    """Return the variations of a batch; one more than `most` if its template has more, which may be very many."""
+    limit = settings.video.max_variations
+    allowed = most + 1 if limit is None else min(limit, most + 1)
+    return _tracked(read_template(settings).variations(allowed), settings)
+
+
 def _read_batch(folder: Path) -> dict[str, Any]:
     path = folder / BATCH_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        return read_object(path)
+    except FileNotFoundError as error:
         raise ResumeError(
             f"{path} cannot be read: {error.strerror}. Expected the folder of one batch, such as "
             "outputs/demo_20250101_120000"
         ) from error
-    except ValueError as error:
-        raise ResumeError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ResumeError(f"{path}: found {type(content).__name__}; expected a JSON object")
-    return content
+    except DocumentError as error:
+        raise ResumeError(f"{error}. Restore it from a copy, or start a new batch") from error
 
 
 def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> None:

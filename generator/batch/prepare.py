@@ -12,6 +12,7 @@ from generator.capture.budget import VideoShape, as_kept, as_text, attention_byt
 from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
+from generator.models.parallel import refuse_split_networks
 from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
 
 log = logging.getLogger(__name__)
@@ -61,10 +62,11 @@ def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
 
 
 def _check_attention(batch: PreparedBatch) -> None:
-    """Refuse settings that the attention of some prompt cannot satisfy."""
+    """Refuse settings that the attention of some prompt cannot satisfy, and networks that cannot be captured."""
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
     most = max(map(len, batch.words.values()))
     if most and settings.stores_anything:
+        refuse_split_networks(batch.model)
         check_attention(settings, VideoShape.of(batch.model, sampling, most))
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from generator.batch.documents import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
 from generator.batch.folders import batch_folder, claimed, wait_until_ended
 from generator.batch.interrupt import Stopped, StopRequest, stop_on_signals
+from generator.batch.inventory import is_complete, missing_videos
 from generator.batch.make_video import make_video
 from generator.batch.plan import Plan, PlannedVideo
 from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, warn
@@ -45,12 +46,12 @@ def run(plan: Plan, console: Console) -> int:
 
     """
     rank = Rank.of(os.environ)
+    rank.join()
     with loading(console, plan.settings.model.id, shown=rank.is_first):
         model = load_model(plan, rank)
     batch = prepare(plan, model)
     if rank.is_first:
         warn(batch)
-    rank.join()
     with stop_on_signals(partial(restore_terminal, console)) as stop:
         work = _Work(batch, rank, console, stop)
         return _lead(work) if rank.is_first else _follow(work)
@@ -76,7 +77,9 @@ def _lead(work: _Work) -> int:
         else:
             (folder / COMPLETE_FILE).unlink(missing_ok=True)
             remove_leftovers(folder)
-        missing = [video for video in plan.videos if not (folder / video.manifest).exists()]
+        missing = missing_videos(folder, plan.queue, verify=plan.verify)
+        for video in missing:  # until it is made again, nothing says that it is complete
+            (folder / video.manifest).unlink(missing_ok=True)
         log.info(
             "%s: generating %d of %d videos with %s", folder, len(missing), len(plan.videos), work.batch.model.name
         )
@@ -96,7 +99,7 @@ def _follow(work: _Work) -> int:
     folder, missing = work.rank.agree((Path(), [""]))
     with claimed(folder, work.rank.number):
         work.rank.meet()
-        videos = [video for video in work.batch.plan.videos if video.video_id in set(missing)]
+        videos = [video for video in work.batch.plan.queue if video.video_id in set(missing)]
         _make_videos(work, folder, work.rank.share(videos), 0)
     return work.stop.exit_code if work.stop.signal is not None else 0
 
@@ -156,13 +159,13 @@ def _report_early_end(work: _Work, folder: Path, videos: Sequence[PlannedVideo],
 
 def _was_tried(folder: Path, video: PlannedVideo, since: float) -> bool:
     failure = folder / video.failure
-    return (folder / video.manifest).exists() or (failure.exists() and failure.stat().st_mtime >= since)
+    return is_complete(folder, video) or (failure.exists() and failure.stat().st_mtime >= since)
 
 
 def _end(work: _Work, folder: Path) -> int:
     """Write and log the outcome of the batch, and return the exit code."""
     videos = work.batch.plan.videos
-    unmade = [video for video in videos if not (folder / video.manifest).exists()]
+    unmade = [video for video in videos if not is_complete(folder, video)]
     failed = sum((folder / video.failure).exists() for video in unmade)
     complete = len(videos) - len(unmade)
     write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)

@@ -29,6 +29,7 @@ from generator.capture.kernels import LogSumKernels
 from generator.capture.observed import Attention, call_compiled, call_observed, observed
 from generator.errors import CaptureError
 from generator.models.contract import TextAttention, VideoModel
+from generator.models.parallel import refuse_split_networks
 
 Call = ParamSpec("Call")
 Result = TypeVar("Result")
@@ -70,8 +71,10 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
 
     Raises:
         CaptureError: if the model has an attention processor of an unknown type.
+        ModelError: if a network is split over several processes.
 
     """
+    refuse_split_networks(model)
     layers = model.text_attention()
     _refuse_unknown_processors(model, layers)
     running = _Running()

@@ -1,11 +1,15 @@
 """Loads diffusers pipelines: the embedded model, a local folder, or a model of the Hugging Face hub."""
 
+import logging
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import diffusers
 import huggingface_hub
 import torch
 import transformers
+from huggingface_hub import constants
 
 from generator.errors import ModelError, first_line
 from generator.models import tiny
@@ -19,6 +23,11 @@ from generator.models.families.mochi import MochiModel
 from generator.models.families.wan import WanModel
 from generator.models.memory import arrange
 from generator.settings import ModelSettings
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds to wait for the hub's answer before only downloaded models are used."""
 
 FAMILIES: dict[str, type[PipelineModel]] = {
     "AnimateDiffPipeline": AnimateDiffModel,
@@ -42,12 +51,13 @@ def load(settings: ModelSettings) -> VideoModel:
     dtype = _dtype(settings.dtype, device)
     _quieten()
     source = str(tiny.FOLDER) if settings.id == tiny.NAME else settings.id
-    family = _family(settings, source)
+    local = _is_local(source)
+    family = _family(settings, source, local=local)
     try:
         # Half precision in the VAE is visible, but some pipelines pass it latents in the type of the other networks.
         vae = torch.float32 if family.float32_vae else dtype
         pipe = diffusers.DiffusionPipeline.from_pretrained(
-            source, revision=settings.revision, dtype={"default": dtype, "vae": vae}
+            source, revision=settings.revision, dtype={"default": dtype, "vae": vae}, local_files_only=local
         )
         arrange(pipe, settings, device)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
@@ -77,10 +87,27 @@ def _unknown(model: str, kind: str) -> ModelError:
     )
 
 
-def _family(settings: ModelSettings, source: str) -> type[PipelineModel]:
+def _is_local(source: str) -> bool:
+    """Whether to use only what is on this machine: a folder, or the hub's cache if the hub cannot be reached.
+
+    The hub's own client would retry for half a minute before it says so.
+    """
+    if Path(source).is_dir() or constants.HF_HUB_OFFLINE:
+        return True
+    try:
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=PATIENCE).close()  # noqa: S310 - https, or as set
+    except HTTPError:  # it answered
+        return False
+    except OSError as error:
+        log.warning("%s cannot be reached (%s): using only downloaded models", constants.ENDPOINT, first_line(error))
+        return True
+    return False
+
+
+def _family(settings: ModelSettings, source: str, *, local: bool) -> type[PipelineModel]:
     """Find the adapter by the pipeline class in the model's index, before loading anything large."""
     try:
-        index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision)
+        index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision, local_files_only=local)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model {settings.id}: found no pipeline there ({first_line(error)}). Expected `{tiny.NAME}`, a folder "

@@ -4,6 +4,7 @@ A file is written under a hidden temporary name in the same directory, flushed t
 is flushed. A reader who sees the final name sees the whole file, even after a power failure.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,9 @@ from generator.errors import OutputError
 _TEMPORARY_PREFIX = ".generator-"
 _TEMPORARY_SUFFIX = ".tmp"
 _CHUNK = 2**20
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_FOLDER_FLUSH = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""Errors of file systems, mostly network shares, that cannot flush folders: there, renaming has to be enough."""
 
 
 @contextmanager
@@ -33,14 +37,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        _flush_folder(path.parent)
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. Free some space, then continue the "
-            "batch with --resume; or start a new batch with another --output"
-        ) from error
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}. {_remedy(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remedy(error: OSError) -> str:
+    first = "Free some space" if error.errno in _FULL else "Check what is at this path, and who may write there"
+    return f"{first}, then continue the batch with --resume; or start a new batch with another --output"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -52,7 +58,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, document: object) -> None:
     """Write a JSON document atomically, indented for people to read."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, f"{text}\n".encode())
+    # Names of folders may have bytes that are not UTF-8; as escapes, JSON keeps them.
+    write_bytes(path, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def make_folder(path: Path) -> None:
@@ -85,8 +92,17 @@ def fingerprint(path: Path) -> dict[str, int | str]:
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
+def _flush_folder(path: Path) -> None:
+    """Flush a folder to disk, where its file system can do that."""
+    try:
+        _flush(path)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FLUSH:
+            raise
+
+
 def _flush(path: Path) -> None:
-    """Flush a file or a directory to disk."""
+    """Flush a file or a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -49,9 +49,16 @@ class Template:
         """Parse ``text``.
 
         Raises:
-            TemplateError: showing the position of a syntax error.
+            TemplateError: showing the position of a syntax error, or of bytes that are not UTF-8.
 
         """
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise TemplateError(
+                f"template: found bytes that are not UTF-8 at character {error.start + 1}. Save the configuration in "
+                "UTF-8, or set the terminal to it"
+            ) from None
         self.text = text
         self._root = parse(text)
 

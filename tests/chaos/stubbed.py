@@ -2,17 +2,24 @@
 
 The rendering function is replaced when its module is loaded, in every process, so everything around it (processes,
 limits, locks, receipts) is real. `CHAOS_CLOCK` names a file with the number of seconds by which this process and its
-jobs see the system clock shifted; the machine's own clock is not changed.
+jobs see the system clock shifted; the machine's own clock is not changed. `CHAOS_TURNS` names a file for the seconds of
+the longest turn of the loop.
 """
 
 import importlib.abc
 import importlib.machinery
 import os
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from tests.chaos import clock, stubs
+
+if TYPE_CHECKING:
+    from attnwatch.jobs.engine import Finished
 
 RENDERING = "attnwatch.render.video"
 
@@ -49,7 +56,28 @@ if RENDERING in sys.modules:
 else:
     sys.meta_path.insert(0, _Replacing())
 
+
+def _watch_turns(path: Path) -> None:
+    """Keep the seconds of the longest turn of the loop, from one wait for events to the next, in a file."""
+    from attnwatch.jobs.local import LocalEngine
+
+    wait, last, longest = LocalEngine.wait, [float("inf")], [0.0]
+
+    def wait_and_measure(self: LocalEngine, *arguments: Any) -> "list[Finished]":
+        if (turn := time.monotonic() - last[0]) > longest[0]:
+            longest[0] = turn
+            path.write_text(f"{turn}\n")
+        try:
+            return wait(self, *arguments)
+        finally:
+            last[0] = time.monotonic()
+
+    LocalEngine.wait = wait_and_measure  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     from attnwatch.cli.app import main
 
+    if "CHAOS_TURNS" in os.environ:
+        _watch_turns(Path(os.environ["CHAOS_TURNS"]))
     main()

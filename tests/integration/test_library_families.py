@@ -7,20 +7,10 @@ import torch
 from generator.library import capture
 from generator.models.memory import arrange
 from generator.settings import ModelSettings
-from tests import families
+from tests.integration.library_support import SIZES, build, call
 
 # Mochi raises this warning on every CPU.
 pytestmark = pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning")
-
-SIZES = {  # width, height, frames, and the latent grid
-    "wan": ((64, 48, 5), (2, 3, 4)),
-    "wan2.2": ((64, 48, 5), (2, 3, 4)),
-    "cogvideox": ((64, 48, 9), (3, 3, 4)),
-    "ltx": ((96, 64, 17), (3, 2, 3)),
-    "hunyuan": ((64, 48, 5), (2, 3, 4)),
-    "mochi": ((64, 48, 7), (2, 3, 4)),
-    "animatediff": ((64, 40, 3), (3, 5, 8)),
-}
 
 
 @pytest.fixture(params=SIZES)
@@ -30,27 +20,7 @@ def family(request):
 
 @pytest.fixture
 def pipe(family):
-    torch.set_num_threads(1)
-    pipe = families.build(family)
-    pipe.set_progress_bar_config(disable=True)
-    for part in pipe.components.values():
-        if isinstance(part, torch.nn.Module):
-            part.eval()  # disables dropout, as `from_pretrained` does
-    return pipe
-
-
-def call(pipe, family):
-    (width, height, frames), _ = SIZES[family]
-    return pipe(
-        prompt="a romantic kiss",
-        width=width,
-        height=height,
-        num_frames=frames,
-        num_inference_steps=3,
-        generator=torch.Generator().manual_seed(1),
-        output_type="np",
-        **({"max_sequence_length": 32} if family == "cogvideox" else {}),  # the length of this small model
-    ).frames[0]
+    return build(family)
 
 
 def test_a_call_is_recorded_and_the_video_stays_bit_identical(pipe, family):
@@ -60,6 +30,19 @@ def test_a_call_is_recorded_and_the_video_stays_bit_identical(pipe, family):
     assert np.array_equal(without, during)
     assert maps["kiss"].shape == (3, 1, 1, *SIZES[family][1])
     assert maps["kiss"].std() > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_on_a_gpu_the_video_stays_bit_identical_and_the_maps_are_exact(pipe, family, dtype):
+    pipe.to("cuda", dtype)
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        without = call(pipe, family)
+        with capture(pipe, words=["kiss"], self_check=True) as maps:
+            during = call(pipe, family)
+    assert np.array_equal(without, during)
+    assert maps.last.recorder.summary()["self_check"]["max_abs_error"] <= 1e-6
 
 
 def test_vae_tiling_slicing_and_offloading_do_not_change_the_maps(pipe, family):

@@ -219,6 +219,23 @@ def test_a_killed_watcher_leaves_no_partial_output_and_no_process(outputs, watch
     assert not unfinished(outputs)
 
 
+def test_of_two_watchers_with_other_settings_the_later_one_yields_until_the_earlier_one_ends(outputs, watch, tmp_path):
+    batch = Batch.make(outputs)
+    with watch("--set", "colormap=viridis") as first:
+        first.wait_for("watching")
+        with watch("--set", "colormap=magma", log=tmp_path / "second.log") as second:
+            second.wait_for("another watcher renders this tree with other settings (pid ")
+            manifest = batch.add()
+            wait_for_rendering(manifest)
+            second.wait_for("watching")
+            assert read_receipt(manifest)["settings"]["colormap"] == "viridis"
+            assert "Generated" not in second.log
+            assert first.stop(signal.SIGTERM) == 0
+            wait_until(lambda: read_receipt(manifest)["settings"]["colormap"] == "magma", 60)
+            assert second.stop(signal.SIGTERM) == 0
+    assert "another watcher" not in first.log
+
+
 def test_two_watchers_of_one_folder_render_each_video_once(outputs, watch, tmp_path):
     batch = Batch.make(outputs)
     manifests = [batch.add(number) for number in range(1, 6)]

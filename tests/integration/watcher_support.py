@@ -9,7 +9,8 @@ from tests.support import (
     write_tensors,
 )
 
-QUICK = ("--set", "static_duration=0.2", "--set", "quality=fast")
+# Tests change files whenever they like, also after their manifests, and do not want to wait until these have settled.
+QUICK = ("--set", "static_duration=0.2", "--set", "quality=fast", "--set", "settle_time=0")
 LATENCY = 5.0  # seconds allowed for a file event; the next scan is 60 seconds away
 
 

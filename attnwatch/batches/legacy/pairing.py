@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
 
-from attnwatch.batches.legacy.jsonfile import read_object
+from attnwatch.batches.legacy.jsonfile import Allowance, read_object
 from attnwatch.batches.legacy.layouts import (
     NAMED_VIDEO,
     NUMBERED_VIDEO,
@@ -25,7 +25,7 @@ from attnwatch.contract.names import MANIFEST_SUFFIX, identifier
 _METADATA = "video_metadata*.json"
 _CONFIGURATION = "configs"
 _Result = TypeVar("_Result")
-_FRESH = 2.0  # seconds after a change in which a further one may leave a folder's modification time the same
+_FRESH = 2.0  # seconds after a change in which a further one may leave a folder's change time the same
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,13 @@ def _records(batch: Path) -> list[Path]:
 
 
 def _cached(read: Callable[..., _Result], *paths: Path) -> _Result:
-    """Call a reader of files or folders, or return its previous result if none of them has changed since."""
-    times = tuple(map(_modified, paths))
-    if times and time.time() - max(times) / 1e9 < _FRESH:
-        return read(*paths)
-    return cast(_Result, _read(read, paths, times))
+    """Call a reader of files or folders, or return its previous result if none of them has changed since.
+
+    What may still be changing is read once a second, however many videos need it.
+    """
+    times = tuple(map(_changed, paths))
+    is_fresh = times and time.time() - max(times) / 1e9 < _FRESH
+    return cast(_Result, _read(read, paths, (*times, int(time.monotonic())) if is_fresh else times))
 
 
 @lru_cache(maxsize=64)
@@ -116,9 +118,10 @@ def _read(read: Callable[..., object], paths: tuple[Path, ...], _times: tuple[in
     return read(*paths)
 
 
-def _modified(path: Path) -> int:
+def _changed(path: Path) -> int:
+    """Return when a file or folder was changed last; unlike the modification time, nobody can set that."""
     try:
-        return path.stat().st_mtime_ns
+        return path.stat().st_ctime_ns
     except OSError:
         return 0
 
@@ -145,7 +148,8 @@ def _recorded(*records: Path) -> tuple[dict[str, str], frozenset[str]]:
     cannot belong to any other video.
     """
     found: dict[str, str] = {}
-    for document in map(read_object, records):
+    allowance = Allowance.of_a_batch()
+    for document in (read_object(record, allowance) for record in records):
         entries = document.get("videos") if document else None
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("video_id", "filename")):

@@ -13,6 +13,7 @@ from tests.chaos.scenarios import (
     misbehaving,
     neighbour,
     polling,
+    stoppers,
     stopping,
     storm,
 )
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, Scenario] = {
     "misbehaving": misbehaving.run,
     "content": content.run,
     "polling": polling.run,
+    "stoppers": stoppers.run,
     "stopping": stopping.run,
     "neighbour": neighbour.run,
 }

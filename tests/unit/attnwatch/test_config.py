@@ -271,6 +271,22 @@ def test_invalid_yaml_is_refused_and_the_file_named(tmp_path, content):
     assert refused(config).startswith(f"{config}: cannot be read as YAML")
 
 
+@pytest.mark.parametrize(
+    ("content", "key", "lines"),
+    [
+        ("watcher:\n  workers: 2\nvideo: {}\nwatcher:\n  nice: 3\n", "watcher", "1 and 4"),
+        ("watcher:\n  nice: 2\n  workers: 2\n  nice: 3\n", "nice", "2 and 4"),
+    ],
+)
+def test_a_key_that_occurs_twice_is_refused_with_both_lines(tmp_path, content, key, lines):
+    message = refused(file(tmp_path, content))
+    assert f"found the key {key!r} in lines {lines}; expected it once" in message
+
+
+def test_a_file_written_on_windows_may_begin_with_a_byte_order_mark(tmp_path):
+    assert load_settings(file(tmp_path, "\ufeffwatcher:\n  workers: 3\n"), {}, {}).watcher.workers == 3
+
+
 def test_a_missing_file_is_refused(tmp_path):
     assert "found no file" in refused(tmp_path / "nothing.yaml")
 
@@ -288,6 +304,32 @@ def test_unknown_settings_of_a_batch_are_noted():
     assert settings.colormap == "bone"
     (note,) = notes
     assert "'glitter'" in note
+
+
+def test_unknown_settings_of_a_batch_are_noted_together_and_briefly():
+    _, notes = Settings().for_batch({f"{number}{'x' * 500}": 0 for number in range(100_000)}, WHERE)
+    (note,) = notes
+    assert note.endswith(" and 99,995 more; they are ignored")
+    assert len(note) < 2_000
+
+
+@pytest.mark.parametrize(("asked", "used"), [(86_400, 120), ("86400", 120), (120, 120), (5, 5)])
+def test_a_batch_can_lower_a_limit_but_not_raise_it(asked, used):
+    settings, notes = Settings().for_batch({"visualization_timeout": asked}, WHERE)
+    assert settings.visualization_timeout == used
+    assert len(notes) == (used == 120 and float(asked) > 120)
+    assert all("86400; 120 is used" in note for note in notes)
+
+
+def test_the_watchers_own_configuration_raises_a_limit():
+    settings, notes = loaded(flags={"visualization_timeout": 600}).for_batch({"visualization_timeout": 7_200}, WHERE)
+    assert (settings.visualization_timeout, notes) == (600, ())
+
+
+def test_an_endless_list_of_steps_is_refused():
+    with pytest.raises(ConfigError, match="at most 10,000") as caught:
+        Settings().for_batch({"steps": [0] * 500_000}, WHERE)
+    assert len(str(caught.value)) < 1_000
 
 
 def test_a_batch_cannot_change_settings_of_the_watcher():

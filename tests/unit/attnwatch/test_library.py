@@ -559,7 +559,7 @@ def test_omitted_outputs_are_logged(batch, tmp_path, caplog):
             f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "static")
         }
         assert "prompt_001_vid001: no overlay: the video video_001.mp4 is absent" in caplog.messages
-        assert "prompt_001_vid001: the batch asks for the unknown setting 'sparkle'" in caplog.messages
+        assert "prompt_001_vid001: the batch asks for the unknown setting 'sparkle'; it is ignored" in caplog.messages
 
 
 def test_without_tracked_words_nothing_is_rendered(batch, tmp_path):

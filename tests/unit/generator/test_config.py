@@ -195,6 +195,47 @@ def test_an_unreadable_file_is_named(tmp_path, written):
     assert "is not YAML" in refused(file=written("a: [b"))
 
 
+@pytest.mark.parametrize(
+    ("content", "key", "lines"),
+    [
+        ("video:\n  steps: 2\ntemplate: a\nvideo:\n  seed: 3\n", "video", "1 and 4"),
+        ("video:\n  seed: 2\n  steps: 2\n  seed: 3\n", "seed", "2 and 4"),
+    ],
+)
+def test_a_key_that_occurs_twice_is_refused_with_both_lines(written, content, key, lines):
+    assert f"found the key {key!r} twice, in lines {lines}; expected it once" in refused(file=written(content))
+
+
+@pytest.mark.parametrize(
+    ("line", "quoted"),
+    [
+        ("template: [a|b] x", 'template: "[a|b] x"'),
+        ("template: {a|b} x", 'template: "{a|b} x"'),
+        ("template: *x", 'template: "*x"'),
+        ("template: a: b", 'template: "a: b"'),
+    ],
+)
+def test_a_text_that_yaml_takes_for_syntax_is_shown_in_quotes(written, line, quoted):
+    message = refused(file=written(f"batch_name: demo\n{line}\n"))
+    assert f"line 2, {line!r}" in message
+    assert f"Put the value in quotes: {quoted}" in message
+
+
+def test_a_tab_is_named_as_such(written):
+    assert "line 2, 'steps: 2': found character '\\t'" in refused(file=written("video:\n\tsteps: 2\n"))
+
+
+@pytest.mark.parametrize(
+    "content", ["template: [a|b]", "video:\n  negative_prompt: no", "template: 5", "batch_name: 2024-01-01"]
+)
+def test_a_value_that_yaml_does_not_take_for_text_is_to_be_quoted(written, content):
+    assert "expected text. Put it in quotes" in refused(file=written(content))
+
+
+def test_a_number_in_place_of_a_list_is_shown_as_a_list(written):
+    assert "found 3; expected a list such as [3]" in refused(file=written("attention_analysis:\n  layers: 3"))
+
+
 def test_null_is_replaced_with_the_models_recommendation():
     recommended = Sampling(832, 480, 81, 16.0, 50, 5.0)
     video = VideoSettings(steps=7, guidance_scale=0.0, negative_prompt="blurry").over(recommended)

@@ -1,7 +1,15 @@
 import pytest
 
 from attnwatch.batches.discover import Folder
-from attnwatch.batches.targets import Target, ended_batch, ending_sha256, find_targets, outputs_at, targets_in
+from attnwatch.batches.targets import (
+    Target,
+    distinct_roots,
+    ended_batch,
+    ending_sha256,
+    find_targets,
+    outputs_at,
+    targets_in,
+)
 from attnwatch.errors import ConfigError
 from tests.support import BATCH, Batch, write_json
 
@@ -94,3 +102,31 @@ def test_a_flat_batch_has_no_collection(tmp_path):
     end(batch)
     folder = Folder(str(batch.folder), ["v.complete.json"])
     assert list(targets_in(folder, [batch.folder])) == [Target(batch.folder / "v.complete.json")]
+
+
+@pytest.fixture
+def aliased(tmp_path):
+    """A folder with another one inside, and a link to each."""
+    (tmp_path / "outputs" / "batch").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("outputs")
+    (tmp_path / "inner").symlink_to("outputs/batch")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [
+        (["outputs", "link"], ["outputs"]),
+        (["link", "outputs"], ["link"]),
+        (["outputs", "inner"], ["outputs"]),
+        (["inner", "outputs"], ["outputs"]),
+        (["link", "outputs/batch"], ["link"]),
+        (["outputs", "outputs/batch"], ["outputs", "outputs/batch"]),  # the same paths, so the same videos
+        (["inner"], ["inner"]),
+        (["missing", "nothing"], ["missing", "nothing"]),
+    ],
+)
+def test_of_a_tree_that_is_named_under_two_paths_one_is_kept(aliased, named, kept):
+    found, aliases = distinct_roots([aliased / name for name in named])
+    assert found == tuple(aliased / name for name in kept)
+    assert sorted((*found, *aliases)) == sorted(aliased / name for name in named)

@@ -258,3 +258,20 @@ def test_checking_writes_nothing(batch):
     before = sorted(batch.folder.rglob("*"))
     assert problems(batch.folder)
     assert sorted(batch.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("error", [ValueError("unknown codec: b'zz'"), KeyError("x"), MemoryError(), RecursionError()])
+def test_what_no_one_foresaw_in_one_video_does_not_end_the_check(batch, monkeypatch, error):
+    first, second = batch.add(1), batch.add(2, format="attnwatch/2")
+    monkeypatch.setattr("attnwatch.cli.check.VideoSource", raising(error))
+    found = dict(check(batch.folder))
+    (problem,) = found[first]
+    assert problem.startswith(f"{first}: found data that cannot be read ({type(error).__name__}: ")
+    assert len(found[second]) == 1
+
+
+def raising(error):
+    def function(*inputs):
+        raise error
+
+    return function

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from attnwatch.report.activity import Activity, Publisher
 from tests.support import Batch, called, write_manifest, write_receipt
 
 
@@ -27,6 +28,38 @@ def test_status_prints_text_or_json(batch, capsys):
     code, out, err = called(capsys, "status", "outputs", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["videos"]["waiting"] == 1
+
+
+ESCAPE = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e"
+
+
+def test_status_shows_what_others_wrote_escaped_and_cut(batch, capsys):
+    place = write_receipt(light(batch), f"{ESCAPE}{'x' * 100_000}")
+    activity = Activity((str(batch.folder),), "1", reason=ESCAPE, host=f"host{ESCAPE}", paused=ESCAPE)
+    with Publisher([batch.folder]) as publisher:
+        publisher.publish(activity)
+        for options in ([], ["--json"]):
+            out = called(capsys, "status", "outputs", *options)[1]
+            assert not set(ESCAPE) & set(out) - set("2J]0;titlem31[")
+            assert r"\u001b[2J" in out
+    assert len(out) < 20_000
+    assert json.loads(out)["failures"][0]["reason"] == place.read().attempts[0].error
+
+
+@pytest.mark.parametrize("arguments", [["check", "outputs"], ["outputs", "--dry-run"], ["retry", "outputs"]])
+def test_names_are_printed_as_one_line_without_control_characters(batch, capsys, arguments):
+    manifest = write_manifest(batch.folder / f"one\ntwo{ESCAPE}" / "v.complete.json", attention=[])
+    if arguments[0] == "retry":
+        write_receipt(manifest, "crashed")
+    out = called(capsys, *arguments)[1]
+    assert r"one\ntwo\u001b" in out or arguments[0] == "retry"
+    assert not set("\x1b\x07\x9b\u202e") & set(out)
+
+
+def test_an_error_is_printed_without_control_characters(batch, capsys):
+    code, _, err = called(capsys, "check", f"nowhere{ESCAPE}")
+    assert code == 2
+    assert not set("\x1b\x07\x9b\u202e") & set(err)
 
 
 def test_retry_lists_the_videos_it_has_reset(batch, capsys):

@@ -1,4 +1,6 @@
+import errno
 import os
+import re
 import resource
 from collections import namedtuple
 from dataclasses import replace
@@ -117,14 +119,44 @@ def test_an_unwritable_folder_of_outputs_is_a_problem(batch, monkeypatch):
     assert "cannot be written: Read-only file system" in only(batch.folder, "problem")
 
 
-def test_a_file_system_without_locks_is_a_problem(batch, monkeypatch):
-    def refused(*_arguments):
-        raise OSError(38, "Function not implemented")
+@pytest.mark.parametrize(
+    ("number", "level", "said"),
+    [
+        (errno.ENOSYS, "warning", "the file system has no locks.*run only one watcher there"),
+        (errno.EOPNOTSUPP, "warning", "the file system has no locks.*-o flock"),
+        (errno.ENOLCK, "problem", "files cannot be locked: No locks available .ENOLCK.*-o flock"),
+    ],
+)
+def test_a_file_system_without_locks_or_with_failing_ones_is_told_apart(batch, monkeypatch, number, level, said):
+    monkeypatch.setattr(doctor.fcntl, "flock", refusing(number))
+    assert re.search(said, only(batch.folder, level))
 
-    monkeypatch.setattr(doctor.fcntl, "flock", refused)
-    text = only(batch.folder, "problem")
-    assert "(ENOSYS)" in text
-    assert "-o flock" in text
+
+@pytest.mark.parametrize(
+    ("number", "level", "said"),
+    [
+        (errno.EINVAL, "warning", "the file system cannot flush folders"),
+        (errno.EIO, "problem", "folders cannot be flushed: Input/output error"),
+    ],
+)
+def test_a_file_system_that_cannot_flush_folders_or_fails_to_is_told_apart(batch, monkeypatch, number, level, said):
+    monkeypatch.setattr(os, "fsync", refusing(number))
+    assert said in only(batch.folder, level)
+
+
+def test_characters_of_prompts_that_no_font_has_are_reported_once(batch, monkeypatch):
+    monkeypatch.setattr("attnwatch.render.labels._fallbacks", lambda characters: ((), characters))
+    for number in (2, 3):
+        batch.add(number, generation={"prompt": "一只猫"})
+    text = only(batch.folder, "warning")
+    assert "no installed font has 一只猫 (3 characters) -> install one, such as Noto Sans CJK" in text
+
+
+def refusing(number):
+    def refuse(*inputs):
+        raise OSError(number, os.strerror(number))
+
+    return refuse
 
 
 @pytest.mark.parametrize(("ahead", "said"), [(90, "90 s ahead of"), (-7200, "7,200 s behind")])

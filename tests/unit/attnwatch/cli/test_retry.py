@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from attnwatch.cli.retry import retry
-from attnwatch.contract.receipts import Fingerprint, seconds_until_due
+from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.receipts import seconds_until_due
 from attnwatch.errors import UnknownNameError
 from attnwatch.system.locks import exclusive
 from tests.support import Batch, write_manifest, write_receipt
@@ -47,6 +48,17 @@ def test_only_failed_videos_are_reset(batch):
     before = done.read()
     assert tried(batch.folder) == [(failed.video_id, None)]
     assert done.read() == before
+
+
+def test_an_unreadable_receipt_is_left_alone_with_what_to_do(batch):
+    """It may be that of a later version."""
+    place = write_receipt(light(batch), "crashed")
+    place.path.write_bytes(b'{"format": "attnwatch/2"}')
+    ((video_id, obstacle),) = tried(batch.folder)
+    assert video_id == "prompt_001_vid001"
+    assert "'attnwatch/2'" in obstacle
+    assert "delete it" in obstacle
+    assert place.path.read_bytes() == b'{"format": "attnwatch/2"}'
 
 
 def test_videos_can_be_selected_by_identifier(batch):

@@ -1,6 +1,7 @@
 import os
 import socket
 import stat
+import unicodedata
 
 import pytest
 
@@ -75,6 +76,16 @@ def test_a_path_may_go_through_folders_and_links_that_stay_inside(folder):
 
 def test_names_that_start_with_dots_are_accepted(folder):
     assert read_manifest(written(folder, video="..v.mp4")).video == folder / "..v.mp4"
+
+
+def test_files_are_verified_whose_names_on_disk_have_another_spelling(folder):
+    (folder / "v.mp4").rename(folder / unicodedata.normalize("NFD", "é.mp4"))
+    (folder / "maps").mkdir()
+    (folder / "maps.safetensors").rename(folder / "maps/a.safetensors")
+    names = unicodedata.normalize("NFC", "é.mp4"), "maps\\a.safetensors"
+    files = {names[0]: file_record(folder / unicodedata.normalize("NFD", "é.mp4"))}
+    manifest = read_manifest(written(folder, video=names[0], attention=[names[1]], files=files))
+    assert len(verify(manifest, video_may_be_absent=False)) == 2
 
 
 @pytest.mark.parametrize("version", ["attnwatch/1.0", "attnwatch/1.1", "attnwatch/1.99"])
@@ -224,6 +235,9 @@ def test_all_malformed_fields_are_reported_together(folder):
         ("loop", "symbolic links"),
         ("x" * 300, "name too long"),
         ("v.mp4/inside", "Not a directory"),
+        ("attention_videos/v_kiss_overlay.mp4", "is an output"),
+        ("made/v_kiss_overlay.mp4", "is an output"),
+        ("a/" * 100 + "v.mp4", "goes through more than 64 folders"),
     ],
 )
 def test_an_unsafe_path_is_refused(folder, field, name, reason, monkeypatch):
@@ -237,6 +251,9 @@ def test_an_unsafe_path_is_refused(folder, field, name, reason, monkeypatch):
         (folder / "dangling").symlink_to("../nothing")
         (folder / "way_out").symlink_to("..")
         (folder / "loop").symlink_to("loop")
+        (folder / "attention_videos").mkdir()
+        (folder / "made").symlink_to("attention_videos")
+        (folder / "attention_videos" / "v_kiss_overlay.mp4").touch()
         fields = {"video": name} if field == "video" else {"attention": [name]}
         problem = refused_once(written(folder, **fields))
     assert problem.field == field
@@ -322,6 +339,38 @@ def test_a_file_with_a_different_digest_is_refused(folder):
     assert problem.expected == record["sha256"]
     assert file_record(folder / "v.mp4")["sha256"] in problem.found
     assert "manifest last" in problem.remedy
+
+
+def test_a_manifest_of_very_many_folders_is_refused_after_a_bounded_number_of_lookups(folder, monkeypatch):
+    looked_up = []
+    lstat = os.lstat
+    (folder / "_").mkdir()
+    monkeypatch.setattr(os, "lstat", lambda path: looked_up.append(path) or lstat(path))
+    for first in range(5_000):
+        (folder / f"{first}/a/a").mkdir(parents=True)
+    looked_up.clear()
+    problem = refused_once(written(folder, attention=[f"{first}/a/a/x" for first in range(5_000)]))
+    assert "more than 10,000 folders" in problem.found
+    assert len(looked_up) < 20_000
+
+
+def test_files_of_one_folder_cost_one_lookup_each(folder, monkeypatch):
+    (folder / "a/b").mkdir(parents=True)
+    names = [f"a/b/{number}.safetensors" for number in range(100)]
+    for name in names:
+        (folder / name).touch()
+    looked_up = []
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: looked_up.append(path) or lstat(path))
+    read_manifest(written(folder, attention=names))
+    assert len([path for path in looked_up if str(path).startswith(f"{folder}/a")]) == len(names) + 2
+
+
+def test_thousands_of_refused_paths_give_a_short_error(folder):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(written(folder, attention=["attention_videos/" + "x" * 300] * 5_000))
+    assert len(caught.value.problems) == 100
+    assert len(str(caught.value)) < 100_000
 
 
 def test_a_manifest_with_thousands_of_words_is_refused(folder):

@@ -1,3 +1,4 @@
+import codecs
 import json
 import os
 
@@ -17,6 +18,15 @@ def written(tmp_path, **fields):
 
 def read(path):
     return read_document(path, ManifestDocument)
+
+
+def test_a_byte_order_mark_is_ignored(tmp_path):
+    path = written(tmp_path, **MINIMAL)
+    document, digest = read(path)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    marked, other = read(path)
+    assert marked == document
+    assert other != digest
 
 
 def refused(path):
@@ -55,10 +65,16 @@ def test_an_error_quotes_long_values_only_in_part(tmp_path):
     assert len(str(problem)) < 1000
 
 
-def test_a_million_invalid_values_give_a_short_error(tmp_path):
+def test_many_invalid_values_give_a_short_error(tmp_path):
     with pytest.raises(ManifestError) as caught:
-        read(written(tmp_path, attention=[0] * 1_000_000))
-    assert "1,000,000 wrong values" in str(caught.value)
+        read(written(tmp_path, attention=[0] * 100_000))
+    assert "100,000 wrong values" in str(caught.value)
+
+
+def test_a_document_of_very_many_values_is_refused_before_it_is_parsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(ManifestDocument, "model_validate_json", None)
+    with pytest.raises(ManifestError, match="more than 250,000 values"):
+        read(written(tmp_path, x=[[]] * 300_000))
 
 
 def raw(tmp_path, data):

@@ -8,17 +8,20 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from attnwatch.contract import receipts
+from attnwatch.contract import fingerprint as fingerprints
 from attnwatch.contract.documents import OutputRecord, json_schema
+from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
+from attnwatch.contract.kinds import OutputKind
+from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
 from attnwatch.contract.receipts import (
-    RENDERER_VERSION,
-    Fingerprint,
     Place,
     describe,
     failure,
+    record_content,
     seconds_until_due,
     success,
 )
+from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import JobError, TensorError, VideoError
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 
@@ -128,14 +131,14 @@ def older(request, place, fingerprint):
     ],
 )
 def test_a_new_setting_asks_for_a_rendering_only_where_it_is_used(older, fingerprint, monkeypatch, asked, wait):
-    monkeypatch.setattr(receipts, "Visualization", WithBorder)
+    monkeypatch.setattr(fingerprints, "Visualization", WithBorder)
     later = Fingerprint.of(fingerprint.manifest_sha256, WithBorder(**asked), None, fingerprint.inputs)
     assert seconds_until_due(older, later) == wait
 
 
 def test_a_setting_that_only_a_later_version_knows_asks_for_a_rendering(place, fingerprint, monkeypatch):
     with monkeypatch.context() as later:
-        later.setattr(receipts, "Visualization", WithBorder)
+        later.setattr(fingerprints, "Visualization", WithBorder)
         unknown, unused = (
             success(place, Fingerprint.of(fingerprint.manifest_sha256, asked, None, fingerprint.inputs), (), (), 0.1)
             for asked in (WithBorder(border=2), WithBorder())
@@ -197,11 +200,12 @@ def test_no_wait_is_longer_than_about_an_hour(place, fingerprint):
 
 
 def test_thousands_of_failures_can_be_recorded(place, fingerprint):
-    attempts = failed(place, fingerprint).attempts * 5000
+    attempts = failed(place, fingerprint, JobError("crashed " * 100)).attempts * 5000
     place.write(place.read().model_copy(update={"attempts": attempts}))
     receipt = failed(place, fingerprint, max_attempts=10_000)
-    assert len(receipt.attempts) == 5001
+    assert len(receipt.attempts) == 1001
     assert wait_of(receipt) <= 3600 * 1.1
+    assert place.path.stat().st_size < 2**20
 
 
 def test_a_failed_video_that_is_due_is_rendered_now(place, fingerprint):
@@ -256,21 +260,142 @@ def test_a_rendering_after_a_success_starts_a_new_history(place, fingerprint):
     assert len(rendered(place, fingerprint).attempts) == 1
 
 
+def test_a_missing_receipt_is_nothing(place):
+    assert place.look() == (None, None, None)
+    place.directory.touch()
+    assert place.look() == (None, None, None)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"format": "attnwatch/2"}', b"[" * 100_000])
-def test_a_damaged_receipt_asks_for_a_rendering(place, fingerprint, content):
+def test_a_damaged_receipt_is_not_missing(place, content):
     place.directory.mkdir()
     place.path.write_bytes(content)
-    assert place.read() is None
-    assert seconds_until_due(place.read(), fingerprint) == 0
+    stored = place.look()
+    assert stored.receipt is None
+    assert stored.sha256 == hashlib.sha256(content).hexdigest()
+    assert str(place.path) in str(stored.problem)
+    assert "delete it" in str(stored.problem)
 
 
-def test_a_pipe_or_folder_instead_of_a_receipt_is_ignored_without_blocking(place):
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("elsewhere")])
+def test_something_else_in_the_place_of_a_receipt_is_not_missing_and_does_not_block(place, make):
     place.directory.mkdir()
-    os.mkfifo(place.path)
+    make(place.path)
+    assert place.look().problem is not None
+    assert place.look().sha256 == place.look().sha256
     assert place.read() is None
-    place.path.unlink()
-    place.path.mkdir()
-    assert place.read() is None
+
+
+def test_a_folder_in_the_place_of_a_receipt_is_not_missing(place):
+    place.path.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        place.look()
+
+
+def test_a_change_of_a_receipt_is_noticed_by_its_bytes(place, fingerprint):
+    """Values are no identity: NaN, which JSON readers accept, differs from itself."""
+    rendered(place, fingerprint)
+    text = place.path.read_text()
+    place.path.write_text(text.replace('"static_duration": 3.0', '"static_duration": NaN'))
+    assert place.look().sha256 == place.look().sha256
+    before = place.look().sha256
+    place.path.write_text(text)
+    assert place.look().sha256 != before
+
+
+LONGEST_PATHS = [f"{'d' * 200}/{number:05d}_{'s' * 190}.safetensors" for number in range(10_000)]
+
+
+def test_a_receipt_can_be_read_again_whatever_the_manifest_contains(place):
+    """The paths here are those of a manifest of 4 MiB; words, settings and files are as many as are accepted."""
+    settings = Visualization(steps=tuple(range(10_000)), layers=tuple(range(10_000)), heads=tuple(range(10_000)))
+    made = Fingerprint.of("0" * 64, settings, None, dict.fromkeys(LONGEST_PATHS, 2**40))
+    stamp = Stamp(2**40, 2**63, 2**63)
+    content = record_content(dict.fromkeys(LONGEST_PATHS, stamp), dict.fromkeys(LONGEST_PATHS, "0" * 64))
+    outputs = tuple(
+        OutputRecord(
+            file=f"{'v' * MAX_ID_BYTES}_{'w' * MAX_SLUG_BYTES}_{kind}.mp4",
+            kind=kind.value,
+            token="w" * MAX_SLUG_BYTES,
+            bytes=2**31 - 1,
+            scale=(-1.2345678901234567e-300, 1.2345678901234567e-300),
+        )
+        for kind in OutputKind
+    )
+    other = replace(made, settings={})
+    receipt = failure(place, other, JobError("\x01" * 500), 1.0, Watcher(), content=content)
+    place.write(receipt.model_copy(update={"attempts": receipt.attempts * 1_000}))
+    notes = ("\x01" * 10_000,) * 10_000
+    place.write(success(place, made, outputs * MAX_WORDS, notes, 1.0, content=content))
+    stored = place.look()
+    assert stored.problem is None
+    assert stored.receipt.inputs == made.inputs
+    assert len(stored.receipt.outputs) == MAX_WORDS * len(OutputKind)
+    assert len(stored.receipt.attempts) == 1_001
+    assert stored.receipt.notes[-1] == "and 9,900 more notes"
+
+
+def test_watchers_with_different_settings_try_wrong_files_twice_in_all(place, fingerprint):
+    mine, yours = fingerprint, replace(fingerprint, settings={"colormap": "bone"})
+    failed(place, mine, TensorError())
+    assert seconds_until_due(place.read(), yours) == pytest.approx(30, abs=4)
+    failed(place, yours, TensorError())
+    assert [seconds_until_due(place.read(), made) for made in (mine, yours)] == [None, None]
+
+
+def test_watchers_with_different_settings_each_keep_their_attempts_and_their_waits(place, fingerprint):
+    """What fails with some settings, such as a layer that is not stored, may work with others."""
+    mine, yours = fingerprint, replace(fingerprint, settings={"colormap": "bone"})
+    failed(place, mine, max_attempts=2)
+    assert seconds_until_due(place.read(), yours) == 0
+    failed(place, yours, max_attempts=2)
+    for made in (mine, yours):
+        assert seconds_until_due(place.read(), made) == pytest.approx(30, abs=4)
+    for made in (mine, yours):
+        failed(place, made, max_attempts=2)
+    assert [seconds_until_due(place.read(), made) for made in (mine, yours)] == [None, None]
+    assert len(place.read().attempts) == 4
+
+
+def test_attempts_with_other_settings_are_remembered_after_a_success(place, fingerprint):
+    mine, yours = fingerprint, replace(fingerprint, settings={"colormap": "bone"})
+    failed(place, mine, VideoError("no"), max_attempts=1)
+    rendered(place, yours)
+    assert seconds_until_due(place.read(), mine) is None
+    assert seconds_until_due(place.read(), yours) is None
+    rendered(place, yours)
+    assert [attempt.error for attempt in place.read().attempts] == ["no", None]
+
+
+def test_files_that_were_rendered_are_no_longer_wrong(place, fingerprint):
+    mine, yours = fingerprint, replace(fingerprint, settings={"colormap": "bone"})
+    failed(place, mine, TensorError(), max_attempts=1)
+    rendered(place, yours)
+    assert seconds_until_due(place.read(), mine) == 0
+
+
+def test_attempts_of_earlier_versions_were_made_with_the_settings_of_their_receipt(place, fingerprint):
+    mine, yours = fingerprint, replace(fingerprint, settings={"colormap": "bone"})
+    receipt = failed(place, mine, max_attempts=1)
+    names = {"settings_sha256", "input_error", "next_attempt"}
+    attempts = [attempt.model_dump(exclude=names) for attempt in receipt.attempts]
+    place.path.write_text(json.dumps({**receipt.model_dump(mode="json"), "attempts": attempts}))
+    assert seconds_until_due(place.read(), mine) is None
+    assert seconds_until_due(place.read(), yours) == 0
+    failed(place, yours, max_attempts=3)
+    assert seconds_until_due(place.read(), mine) is None
+
+
+def test_a_reset_counts_whatever_the_settings(place, fingerprint):
+    receipt = failed(place, fingerprint, TensorError(), max_attempts=1)
+    now = datetime.now(UTC).isoformat()
+    place.write(receipt.model_copy(update={"attempts": (), "next_attempt": now}))
+    assert seconds_until_due(place.read(), fingerprint) == 0
+    assert seconds_until_due(place.read(), replace(fingerprint, settings={"colormap": "bone"})) == 0
+
+
+def test_paths_below_a_folder_are_described_relative_to_it(tmp_path):
+    assert describe(VideoError(f"{tmp_path}/v.mp4: no frames"), tmp_path) == "v.mp4: no frames"
 
 
 def test_names_in_a_receipt_may_be_in_any_script(tmp_path, fingerprint):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attnwatch.contract.receipts import Place
+from attnwatch.contract.receipts import NOTHING, Place
 from attnwatch.errors import EngineError, JobError, SlowMachineError
 from attnwatch.jobs.local import _PRELOADED, LocalEngine
 from attnwatch.jobs.video import Job
@@ -74,7 +74,7 @@ def job(manifest, behaviour="none", timeout=600.0):
     place.path.unlink(missing_ok=True)
     manifest.with_suffix(".pid").unlink(missing_ok=True)
     settings = Visualization(visualization_timeout=timeout, static_duration=0.1, quality="fast")
-    return Job(place, None, settings, None, Watcher(), video_may_be_absent=False)
+    return Job(place, NOTHING, settings, None, Watcher(), video_may_be_absent=False)
 
 
 def pids(manifest):
@@ -238,6 +238,15 @@ def test_an_engine_starts_nothing_outside_of_its_context(manifest):
         pass
     with pytest.raises(EngineError, match="is not running"):
         engine.start(job(manifest))
+
+
+def test_an_engine_says_if_no_process_can_be_started(monkeypatch):
+    def fail():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fail)
+    with pytest.raises(EngineError, match="ulimit -u"), LocalEngine():
+        pass
 
 
 def test_stop_does_not_wait_for_a_job_that_ignores_sigterm(engine, manifest):

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
-from attnwatch.contract.documents import json_schema
+from attnwatch.contract.documents import OutputRecord, json_schema
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import BusyError, VideoError
 from attnwatch.jobs.local import LocalEngine, run_here
@@ -22,6 +22,7 @@ from attnwatch.jobs.video import Job, remove_leftovers, run
 from attnwatch.jobs.work import obstructed
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Watcher
+from attnwatch.system.locks import lock_file
 from attnwatch.system.shortage import Shortage
 from tests.planning import due, watching
 from tests.support import (
@@ -48,12 +49,13 @@ def batch(tmp_path):
 
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Return the job that the watcher would plan for a video."""
-    settings = Settings(visualization={"quality": "fast", "static_duration": 0.2, **visualization})
+    at_once = Watcher(settle_time=0)  # even if a file is newer than its manifest
+    settings = Settings(watcher=at_once, visualization={"quality": "fast", "static_duration": 0.2, **visualization})
     planner = watching(manifest.parent, settings=settings, by_name=True, force=True, tokens=tokens)
     task = due(planner.decide(Target(manifest)))
     return Job(
         place=task.place,
-        seen=task.receipt,
+        seen=task.stored,
         settings=task.settings,
         tokens=tokens,
         watcher=Watcher(),
@@ -88,6 +90,29 @@ def test_the_receipt_records_outputs_and_inputs(batch):
     assert receipt["inputs"] == {
         name: (manifest.parent / name).stat().st_size for name in ("video_001.mp4", "attention_maps/vid001.safetensors")
     }
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"{"), os.mkfifo, lambda path: path.symlink_to("x")])
+def test_on_request_an_unreadable_receipt_is_replaced(batch, make, tmp_path):
+    """The job works with relative paths, the planner with absolute ones: both must see the same receipt."""
+    manifest = batch.add(attention=[])
+    (manifest.parent / "attention_videos").mkdir()
+    make(manifest.parent / "attention_videos" / RECEIPT)
+    receiver, sender = Pipe(duplex=False)
+    called_in_a_process(run_here, job(manifest), sender)
+    assert receiver.recv().obstacle is None
+    assert read_receipt(manifest)["status"] == "skipped"
+
+
+def test_a_folder_that_a_receipt_calls_an_output_is_left_alone(batch):
+    manifest = batch.add(attention=[])
+    receipt = run(job(manifest)).receipt
+    folder = manifest.parent / "attention_videos" / "kept"
+    folder.mkdir()
+    named = OutputRecord(file="kept", kind="static", token="kiss", bytes=1, scale=(0, 1))
+    (folder.parent / RECEIPT).write_text(receipt.model_copy(update={"outputs": (named,)}).model_dump_json())
+    assert run(job(manifest, colormap="bone")).receipt.status == "skipped"
+    assert folder.is_dir()
 
 
 def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
@@ -330,7 +355,7 @@ def recheck(manifest):
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
     task = due(watching(manifest.parent, settings=settings).decide(Target(manifest)))
     assert task.recheck
-    return Job(task.place, task.receipt, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
+    return Job(task.place, task.stored, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
 
 
 @pytest.fixture
@@ -528,23 +553,61 @@ def caused_by(number, error):
     return error
 
 
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+NO_FILES = OSError(errno.EMFILE, "Too many open files")
+
+
+def full(monkeypatch):
+    """Let no disk have any room, not even when the unfinished files of a job are removed."""
+    monkeypatch.setattr("attnwatch.system.shortage._has_room", lambda _folder: False)
+
+
 @pytest.mark.parametrize(
-    ("error", "shortage"),
+    "error",
     [
-        (OSError(errno.ENOSPC, "No space left on device"), Shortage.DISK),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), Shortage.DISK),
-        (OSError(errno.EROFS, "Read-only file system"), Shortage.DISK),
-        (OSError(errno.EMFILE, "Too many open files"), Shortage.MACHINE),
-        (caused_by(errno.ENOSPC, VideoError("the encoder gave up")), Shortage.DISK),
+        NO_SPACE,
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError(errno.EROFS, "Read-only file system"),
+        caused_by(errno.ENOSPC, VideoError("the encoder gave up")),
     ],
 )
-def test_a_shortage_does_not_count_as_a_failure_of_the_video(batch, monkeypatch, error, shortage):
+def test_a_full_disk_does_not_count_as_a_failure_of_the_video(batch, monkeypatch, error):
+    manifest = batch.add()
+    failing(monkeypatch, error)
+    full(monkeypatch)
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage, result.busy) == (None, Shortage.DISK, False)
+    assert result.obstacle
+    assert names(manifest) == []
+
+
+@pytest.mark.parametrize(("error", "expected"), [(NO_SPACE, "free some space"), (NO_FILES, "ulimit -n")])
+def test_what_one_video_alone_runs_out_of_is_its_failure(batch, monkeypatch, error, expected):
     manifest = batch.add()
     failing(monkeypatch, error)
     result = run(job(manifest))
-    assert (result.receipt, result.shortage, result.busy) == (None, shortage, False)
-    assert result.obstacle
-    assert names(manifest) == []
+    assert result.receipt.status == "failed"
+    assert expected in result.receipt.attempts[-1].error
+    assert result.receipt.next_attempt is not None  # it may have room later
+
+
+def test_too_many_processes_do_not_count_as_a_failure_of_the_video(batch, monkeypatch):
+    manifest = batch.add()
+    failing(monkeypatch, OSError(errno.EAGAIN, "Resource temporarily unavailable"))
+    result = run(job(manifest))
+    assert (result.receipt, result.shortage) == (None, Shortage.MACHINE)
+
+
+def test_a_held_lock_of_the_colour_scale_is_no_failure_and_is_not_waited_for(batch):
+    manifest = batch.add()
+    alone = job(manifest)
+    place = replace(alone.place, directory=batch.folder / "attention_videos")
+    collected = replace(alone, place=place, batch=batch.folder, batch_sha256="a" * 64)
+    place.directory.mkdir()
+    with FileLock(lock_file(place.directory, collected.batch_scale.path.name)):
+        result = run(collected)
+    assert (result.receipt, result.busy) == (None, True)
+    assert run(collected).receipt.status == "rendered"
 
 
 def test_an_encoder_error_on_a_full_disk_does_not_count_as_a_failure(batch, monkeypatch):
@@ -565,9 +628,20 @@ def test_too_little_space_for_decompressed_maps_does_not_count_as_a_failure(batc
     write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
     monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 1)
     result = run(job(manifest))
-    assert (result.receipt, result.shortage) == (None, Shortage.DISK)
+    assert (result.receipt, result.shortage) == (None, None)  # only this video needs temporary files
     assert tempfile.gettempdir() in result.obstacle
     assert names(manifest) == []
+
+
+def test_maps_that_no_temporary_folder_could_hold_are_the_failure_of_the_video(batch, monkeypatch):
+    manifest = batch.add()
+    plain = manifest.parent / "attention_maps" / "vid001.safetensors"
+    write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps()})
+    write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
+    monkeypatch.setattr("attnwatch.tensors.file.whole_space", lambda _folder: 1)
+    receipt = run(job(manifest)).receipt
+    assert receipt.status == "failed"
+    assert "set TMPDIR" in receipt.attempts[-1].error
 
 
 def test_an_obstacle_is_a_shortage_a_busy_video_or_neither():

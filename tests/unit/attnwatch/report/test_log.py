@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from attnwatch.report.log import PACKAGE, console, set_up
+from attnwatch.report.log import PACKAGE, STDERR, console, set_up
 
 
 @pytest.fixture(autouse=True)
 def logger():
     """Restore the package's logger afterwards."""
     logger = logging.getLogger(PACKAGE)
-    before = logger.handlers[:], logger.level, logger.propagate
+    before, root = (logger.handlers[:], logger.level, logger.propagate), logging.getLogger().handlers[:]
     yield logger
     logger.handlers[:], logger.level, logger.propagate = before
+    logging.getLogger().handlers[:] = root
 
 
 def test_without_a_terminal_a_record_is_a_plain_line_on_stderr(capsys, logger):
@@ -81,8 +82,56 @@ LEVELS = [("critical", 2), ("error", 3), ("warning", 4), ("info", 6), ("debug", 
 @pytest.mark.parametrize(("level", "priority"), LEVELS)
 def test_lines_for_the_journal_begin_with_a_priority_and_have_no_time(capsys, level, priority):
     set_up(logging.DEBUG, console(), "journald")
-    getattr(logging.getLogger("attnwatch.watch.daemon"), level)("first\nsecond %s", LONG)
-    assert capsys.readouterr().err == f"<{priority}>first\n<{priority}>second {LONG}\n"
+    getattr(logging.getLogger("attnwatch.watch.daemon"), level)("said %s", LONG)
+    assert capsys.readouterr().err == f"<{priority}>said {LONG}\n"
+
+
+FORMATS = ["plain", "rich", "journald", "json"]
+HOSTILE = "x\n2026-01-01 00:00:00 INFO: all is well\r\x1b[2J\x9b31m\u202egpj\u2028end"
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_a_name_can_neither_forge_a_record_nor_control_the_terminal(capsys, log_format):
+    set_up(logging.INFO, console(), log_format)
+    logging.getLogger("attnwatch.watch.daemon").error("%s: cannot be read", HOSTILE)
+    written = capsys.readouterr().err
+    if log_format != "rich":  # which wraps lines
+        assert len(written.splitlines()) == 1
+        assert "cannot be read" in written
+    assert not any(line.startswith("2026-01-01") for line in written.splitlines())
+    assert not set("\r\x1b\x9b\u202e\u2028") & set(written)
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_a_long_message_is_cut_but_keeps_its_end(capsys, log_format):
+    set_up(logging.INFO, console(), log_format)
+    logging.getLogger("attnwatch.watch.daemon").error("found %s; delete it", "x" * 1_000_000)
+    written = capsys.readouterr().err
+    assert len(written) < 20_000
+    assert "characters left out" in " ".join(written.split())
+    assert "delete it" in written
+
+
+@pytest.mark.parametrize("log_format", ["plain", "journald"])
+def test_the_lines_of_a_traceback_are_indented_so_that_none_looks_like_a_record(capsys, log_format):
+    set_up(logging.INFO, console(), log_format)
+    try:
+        int(HOSTILE)
+    except ValueError:
+        logging.getLogger("attnwatch.watch.daemon").exception("unexpected")
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first.endswith("unexpected")
+    prefix = "<3>    " if log_format == "journald" else "    "
+    assert all(line.startswith(prefix) for line in others)
+    assert "Traceback" in others[0]
+    assert "\x1b" not in "".join(others)
+
+
+def test_records_of_other_packages_have_the_same_form(capsys):
+    set_up(logging.INFO, console(), "json")
+    logging.getLogger("another.package").warning("careful")
+    (line,) = json_lines(capsys)
+    assert (line["logger"], line["message"]) == ("another.package", "careful")
 
 
 def json_lines(capsys):
@@ -143,3 +192,37 @@ def test_an_explicit_format_is_used_on_a_terminal(capsys):
     logging.getLogger("attnwatch.watch.daemon").info("said")
     assert capsys.readouterr().err.endswith(" INFO: said\n")
     assert target.file.getvalue() == ""
+
+
+ENDINGS = {
+    "an exception": "raise ValueError('unhandled')",
+    "an exception in a thread": "t = threading.Thread(target=int, args=('unhandled',)); t.start(); t.join()",
+    "an exception in a destructor": "type('C', (), {'__del__': lambda self: int('unhandled')})()",
+    "a warning": "warnings.warn('unhandled')",
+}
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_nothing_handles_is_logged_in_the_same_form(ending, log_format):
+    program = f"""import logging, threading, warnings
+from attnwatch.report.log import *
+set_up(20, console(), {log_format!r})
+log_everything()
+{ENDINGS[ending]}"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    first, *others = done.stderr.splitlines()
+    assert "unhandled" in done.stderr
+    if log_format == "json":
+        assert others == []
+        json.loads(first)
+    elif log_format == "journald":
+        assert all(re.match(r"<[24]>", line) for line in (first, *others))
+    assert all(re.match(r"(<\d>)?(    |\s+\S)", line) for line in others)
+
+
+def test_what_is_written_in_place_of_dropped_lines_has_the_form_of_the_log():
+    set_up(logging.INFO, console(), "json")
+    line = json.loads(STDERR.about_dropped(3))
+    assert line["level"] == "warning"
+    assert line["message"].startswith("3 lines of the log were dropped")

@@ -105,8 +105,14 @@ def test_a_receipt_of_another_renderer_is_not_valid(batch, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
-def test_a_damaged_receipt_is_ignored(batch, content):
-    write_receipt(light(batch)).path.write_bytes(content)
+def test_a_video_with_a_damaged_receipt_has_failed_until_it_is_deleted(batch, content):
+    path = write_receipt(light(batch)).path
+    path.write_bytes(content)
+    (rendering,) = survey(batch.folder)
+    assert (rendering.state, rendering.receipt) == ("failed", None)
+    assert str(path) in rendering.problem
+    assert "delete it" in rendering.problem
+    path.unlink()
     assert states(batch.folder) == ["waiting"]
 
 

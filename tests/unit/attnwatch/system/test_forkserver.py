@@ -346,3 +346,33 @@ def test_processes_leave_no_file_descriptor_behind(server):
         result_of(server, abs, 1)
     assert descriptors() == before
     assert result_of(server, descriptors) == there
+
+
+def test_the_end_of_a_process_is_noticed_even_if_the_caller_has_blocked_sigchld():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        server = ForkServer(call)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    try:
+        number, results = server.start((divmod, 7, 3))
+        results.close()
+        assert list(wait_for_the_end(server)) == [number]
+    finally:
+        server.close()
+
+
+def test_signals_that_are_blocked_for_the_fork_are_unblocked_in_the_caller(server):
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+
+
+def test_a_server_that_cannot_be_forked_is_an_error_and_leaves_no_descriptor(monkeypatch):
+    def fail():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(os, "fork", fail)
+    with pytest.raises(BlockingIOError):
+        ForkServer(call)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()

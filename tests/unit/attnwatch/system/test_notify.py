@@ -71,6 +71,12 @@ def test_a_status_is_always_one_line(manager):
     assert received() == ["STATUS=waiting for READY=1 \\udcff"]
 
 
+def test_a_status_has_no_control_characters(manager):
+    address, received = manager
+    from_environment(address).status("paused: /disk\x1b[2J\x9b is full")
+    assert received() == [r"STATUS=paused: /disk\u001b[2J\u009b is full"]
+
+
 def test_a_status_is_sent_only_when_it_changes(manager):
     address, received = manager
     notifier = from_environment(address)

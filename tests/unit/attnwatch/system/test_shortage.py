@@ -1,10 +1,19 @@
 import errno
 import os
+import resource
+import subprocess
 
 import pytest
 
 from attnwatch.errors import VideoError
-from attnwatch.system.shortage import Shortage, free_space, lack_of_space, shortage_behind
+from attnwatch.system.shortage import (
+    ENOUGH_FILES,
+    Shortage,
+    free_space,
+    lack_of_space,
+    lasting_shortage,
+    shortage_behind,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +97,39 @@ def test_a_read_only_mount_is_a_lack_of_space(tmp_path, monkeypatch):
 
 def test_unknown_free_space_is_not_a_lack_of_space(tmp_path):
     assert lack_of_space(tmp_path / "nowhere", 2**62) is None
+
+
+def test_a_disk_that_has_room_again_is_not_short_of_space(tmp_path):
+    assert lasting_shortage(OSError(errno.ENOSPC, "full"), tmp_path) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system")
+def test_a_disk_that_stays_full_is_short_of_space(tmp_path):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=True)
+    try:
+        assert lasting_shortage(OSError(errno.ENOSPC, "full"), tmp_path) is Shortage.DISK
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_process_that_may_open_many_files_has_opened_too_many_itself(tmp_path):
+    error = OSError(errno.EMFILE, "too many")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert lasting_shortage(error, tmp_path) is None
+    resource.setrlimit(resource.RLIMIT_NOFILE, (ENOUGH_FILES - 1, hard))
+    try:
+        assert lasting_shortage(error, tmp_path) is Shortage.MACHINE
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENFILE, ""), OSError(errno.EAGAIN, ""), RuntimeError("can't start new thread")]
+)
+def test_what_the_whole_machine_is_short_of_outlasts_a_job(tmp_path, error):
+    assert lasting_shortage(error, tmp_path) is Shortage.MACHINE
+
+
+def test_another_error_is_no_shortage(tmp_path):
+    assert lasting_shortage(RuntimeError("something else"), tmp_path) is None

@@ -55,3 +55,16 @@ def test_previous_handlers_are_restored():
         pass
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_signals_that_the_caller_has_blocked_are_handled_and_blocked_again():
+    seen = []
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        with handling(lambda number, _frame: seen.append(number)) as woken:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert is_readable(woken)
+        assert seen == [signal.SIGTERM]
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == {signal.SIGTERM}
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])

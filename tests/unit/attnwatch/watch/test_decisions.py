@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from attnwatch.batches.targets import Target
-from attnwatch.contract.receipts import Fingerprint
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.watch.decisions import Decisions, origins
 from attnwatch.watch.task import Basis

@@ -53,7 +53,20 @@ def test_polling_gives_the_systems_reason_when_events_fail(tmp_path, watcher):
     assert detection.reason == f"{tmp_path}: inotify watch limit reached"
 
 
-def test_events_and_polling_are_combined_when_folders_stay_unwatched(tmp_path, watcher):
+def watches_in_use(monkeypatch, watches):
+    found = SimpleNamespace(watches=watches, max_watches=1000)
+    monkeypatch.setattr("attnwatch.watch.detection.read_inotify", lambda: found)
+
+
+def test_the_limit_of_watches_is_blamed_only_when_it_is_reached(tmp_path, watcher, monkeypatch):
+    watches_in_use(monkeypatch, 6)
+    reason = [choose_detection([tmp_path], watcher, 1_000_000) for _ in range(2)][1].reason
+    assert "max_user_watches" not in reason
+    assert "6 of 1,000 watches are in use" in reason
+
+
+def test_events_and_polling_are_combined_when_folders_stay_unwatched(tmp_path, watcher, monkeypatch):
+    watches_in_use(monkeypatch, 1000)
     first, second = (choose_detection([tmp_path], watcher, 1_000_000) for _ in range(2))
     assert first.mode == "events"  # once is not enough: a new folder is unwatched for a moment
     assert second.mode == "events and polling"

@@ -8,13 +8,15 @@ import pytest
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
+from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
-from attnwatch.contract.receipts import Fingerprint, success
-from attnwatch.errors import JobError, SlowMachineError
+from attnwatch.contract.receipts import success
+from attnwatch.errors import EngineError, JobError, SlowMachineError
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
+from attnwatch.settings import Watcher as WatcherSettings
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.options import Options
@@ -186,7 +188,8 @@ def test_a_pause_delays_the_next_start(watcher, batch):
 def test_a_video_that_does_not_fit_on_the_disk_does_not_block_others(tmp_path, batch, monkeypatch):
     watcher = Watcher(tmp_path, monkeypatch, settings=Settings(watcher={"workers": 1}))
     older, newest = batch.add(1), batch.add(2)
-    os.utime(older, (1, 1))
+    for path in (older, *older.parent.rglob("*001.[ms]*")):  # a video newer than its manifest would be waited for
+        os.utime(path, (1, 1))
     assert watcher.start(older, newest) == [newest]
     watcher.end(DISK_FULL)
     while watcher.start() == []:
@@ -209,6 +212,43 @@ def test_a_logged_failure_says_what_happens_next(tmp_path, batch, monkeypatch, c
         watcher.start(batch.add(number))
         watcher.end(JobError("crashed"))
         assert f"(attempt 1): crashed; {then}" in caplog.messages[-1]
+
+
+MEASURING = Result(None, "another process is measuring", busy=True)
+
+
+def test_a_collection_whose_scale_is_measured_beside_it_waits_for_that_job_and_not_for_a_time(
+    tmp_path, batch, monkeypatch
+):
+    settings = Settings(visualization={"auto_generate_videos": True}, watcher=WatcherSettings(workers=2))
+    watcher = Watcher(tmp_path, monkeypatch, settings=settings, oldest_first=True)
+    first, second = batch.add(1), batch.add(2)
+    write_json(batch.folder / "batch.complete.json", {})
+    for manifest in (first, second):
+        write_receipt(manifest)
+        watcher.dispatcher.consider(Target(manifest, batch.folder))
+    assert watcher.start() == [first, second]
+    measuring = watcher.engine.jobs.pop(0)
+    watcher.end(MEASURING)
+    watcher.engine.jobs.insert(0, measuring)
+    watcher.now += 60
+    assert watcher.start() == [first]
+    watcher.end(JobError("crashed"))
+    watcher.now += 1
+    assert second in watcher.start()
+
+
+def test_a_collection_whose_scale_another_watcher_measures_is_tried_again_later(tmp_path, batch, monkeypatch):
+    watcher = Watcher(tmp_path, monkeypatch, settings=Settings(visualization={"auto_generate_videos": True}))
+    manifest = batch.add()
+    write_json(batch.folder / "batch.complete.json", {})
+    write_receipt(manifest)
+    watcher.dispatcher.consider(Target(manifest, batch.folder))
+    assert watcher.start() == [manifest]
+    watcher.end(MEASURING)
+    assert watcher.start() == []
+    assert 0 < watcher.pass_time() < 5
+    assert watcher.start() == [manifest]
 
 
 @pytest.fixture
@@ -293,3 +333,36 @@ def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, c
     collector.end(JobError("was ended by SIGKILL"))
     assert [target.batch for target in collector.dispatcher.failed] == [collected.batch]
     assert "no contact sheets: was ended by SIGKILL" in caplog.text
+
+
+def test_an_unforeseen_error_about_one_video_delays_no_other(watcher, batch, monkeypatch):
+    first, second = batch.add(1), batch.add(2)
+    started = FakeEngine.start
+
+    def start_except_one(engine, job):
+        if job.place.manifest == first:
+            raise RuntimeError("nobody has foreseen this")
+        started(engine, job)
+
+    monkeypatch.setattr(FakeEngine, "start", start_except_one)
+    assert watcher.start(first, second) == [second]
+
+
+def test_the_loss_of_the_engine_ends_the_run(watcher, batch):
+    watcher.engine.error = EngineError("gone")
+    with pytest.raises(EngineError):
+        watcher.start(batch.add())
+
+
+def test_a_watcher_that_yields_starts_nothing_and_says_why(watcher, batch, monkeypatch, caplog):
+    manifest, rival = batch.add(), ["another watcher renders this tree"]
+    monkeypatch.setattr("attnwatch.watch.rivals.Rivals.look", lambda _self: rival[0])
+    assert watcher.start(manifest) == []
+    assert watcher.paused == rival[0]
+    assert watcher.start() == []
+    assert [message for message in caplog.messages if "another watcher" in message] == [
+        f"Paused: {rival[0]}; resumes automatically, no work is lost"
+    ]
+    rival[0] = None
+    assert watcher.start() == [manifest]
+    assert watcher.paused is None

@@ -2,6 +2,7 @@ import contextlib
 import logging
 import os
 import shutil
+import subprocess
 import threading
 import time
 
@@ -283,3 +284,77 @@ def test_a_dead_observer_is_replaced(root, hints):
         observer.join()
         assert watcher.refresh()
         hinted(hints, write_manifest(root / "v.complete.json"))
+
+
+@pytest.mark.parametrize("links", [["outputs"], ["home", "outputs"]])
+def test_what_happens_in_a_linked_root_is_reported_below_the_link(tmp_path, hints, links):
+    """The root, or a folder above it, is a link."""
+    actual = tmp_path / "disk"
+    (actual / "outputs").mkdir(parents=True)
+    (tmp_path / links[0]).symlink_to(actual if len(links) > 1 else actual / "outputs")
+    root = tmp_path.joinpath(*links)
+    with RootWatcher([root], hints) as watcher:
+        assert not watcher.failures
+        write_manifest(actual / "outputs" / "batch" / "v.complete.json")
+        seen = hinted(hints, root / "batch")
+        assert all(path.is_relative_to(root) for path in seen)
+        (root / "batch").rename(root / "other")
+        hinted(hints, root / "other")
+
+
+def test_a_link_that_leads_elsewhere_is_followed_again(tmp_path, hints):
+    root = tmp_path / "outputs"
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    root.symlink_to(tmp_path / "old")
+    with RootWatcher([root], hints) as watcher:
+        root.unlink()
+        root.symlink_to(tmp_path / "new")
+        assert watcher.refresh()
+        write_manifest(tmp_path / "new" / "v.complete.json")
+        hinted(hints, root / "v.complete.json")
+
+
+DEEP = 1_200  # more than Python's usual limit of calls in each other
+
+
+def dig(folder):
+    """Create a chain of folders; return none of their paths, which are too long for most uses."""
+    folder.mkdir()
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(DEEP):
+        os.mkdir("a", dir_fd=descriptor)
+        inside = os.open("a", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inside
+    os.close(descriptor)
+
+
+def bury(folder):
+    """Remove a chain of folders: `shutil.rmtree`, and so pytest, cannot before Python 3.12."""
+    subprocess.run(["rm", "-r", folder], check=True)
+
+
+def test_a_root_with_deep_folders_gives_events(root, hints, tmp_path):
+    dig(root / "deep")
+    dig(tmp_path / "elsewhere")
+    try:
+        with RootWatcher([root], hints) as watcher:
+            assert not watcher.failures
+            (tmp_path / "elsewhere").rename(root / "moved")
+            hinted(hints, root / "moved")
+            hinted(hints, write_manifest(root / "v.complete.json"))
+            assert not watcher.refresh()
+    finally:
+        bury(root)
+
+
+def test_a_lack_of_threads_is_logged_once_and_is_no_error(root, hints, monkeypatch, caplog):
+    def at_the_limit(*arguments, **keywords):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Observer, "start", at_the_limit)
+    with RootWatcher([root], hints) as watcher:
+        assert watcher.failures == {root: "can't start new thread"}
+        assert not watcher.refresh()
+    assert len(caplog.records) == 1

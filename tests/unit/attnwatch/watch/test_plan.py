@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -9,16 +10,19 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.manifest import read_manifest, verify
-from attnwatch.contract.receipts import failure, record_content, success
+from attnwatch.contract.reading import MAX_RECEIPT_BYTES
+from attnwatch.contract.receipts import Place, failure, record_content, success
 from attnwatch.errors import JobError
 from attnwatch.settings import Watcher
 from attnwatch.watch.decision import GivenUp, Refused, Render, Settled
 from tests.legacy_support import OldBatch
 from tests.planning import due, needs_nothing, seconds_to_wait
-from tests.support import Batch, read_receipt, write_json, write_manifest
+from tests.support import Batch, read_receipt, write_json, write_manifest, write_receipt
 
 OUTPUT = OutputRecord(file="x_attention.mp4", kind="attention", token="kiss", bytes=1, scale=(0.0, 1.0))
 INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
+IMPATIENT = Settings(watcher=Watcher(settle_time=0))
+"""A file that is newer than its manifest counts as finished at once."""
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def fail(task, **limits):
 
 def test_a_video_without_a_receipt_is_due_now(manifest):
     task = planned(watching(manifest), manifest)
-    assert task.receipt is None
+    assert task.stored.receipt is None
     assert task.place.path == manifest.parent / "attention_videos" / "prompt_001_vid001.rendered.json"
 
 
@@ -66,7 +70,7 @@ def test_a_rendered_video_is_due_when_an_input_changes(manifest):
     render(planned(watching(manifest), manifest))
     with (manifest.parent / "video_001.mp4").open("ab") as file:
         file.write(b".")
-    assert planned(watching(manifest), manifest)
+    assert planned(watching(manifest, settings=IMPATIENT), manifest)
 
 
 @pytest.mark.parametrize("names", [INPUTS[:1], INPUTS[1:], INPUTS])
@@ -107,7 +111,13 @@ def test_a_failed_video_is_due_when_an_input_is_removed(manifest):
     assert planned(watching(manifest), manifest)
 
 
-@pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"force": True, "settings": IMPATIENT},
+        {"settings": Settings(watcher=Watcher(settle_time=0), visualization={"colormap": "bone"})},
+    ],
+)
 def test_a_rendered_video_is_given_up_when_new_pictures_need_removed_tensors(manifest, asked, caplog):
     render(planned(watching(manifest), manifest))
     tensors = manifest.parent / INPUTS[1]
@@ -124,7 +134,13 @@ def test_a_rendered_video_is_given_up_when_new_pictures_need_removed_tensors(man
     assert not watcher.ledger.given_up
 
 
-@pytest.mark.parametrize("asked", [{"force": True}, {"settings": Settings(visualization={"colormap": "bone"})}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"force": True, "settings": IMPATIENT},
+        {"settings": Settings(watcher=Watcher(settle_time=0), visualization={"colormap": "bone"})},
+    ],
+)
 def test_new_pictures_are_due_even_if_the_source_video_was_removed(manifest, asked):
     render(planned(watching(manifest), manifest))
     (manifest.parent / INPUTS[0]).unlink()
@@ -169,7 +185,7 @@ def test_a_failed_video_waits_for_its_next_attempt(manifest):
     decision = watching(manifest).decide(Target(manifest))
     assert 20 < seconds_to_wait(decision) < 40
     assert decision.why == "its last attempt failed"
-    assert decision.task.receipt.status == "failed"
+    assert decision.task.stored.receipt.status == "failed"
 
 
 @pytest.mark.parametrize("options", [{"once": True}, {"once": True, "by_name": True}])
@@ -221,7 +237,83 @@ def test_a_refused_manifest_gets_a_receipt_with_the_reason(batch, fields):
     receipt = read_receipt(manifest)
     assert receipt["status"] == "failed"
     assert receipt["next_attempt"] is None
-    assert str(manifest) in receipt["attempts"][0]["error"]
+    assert receipt["attempts"][0]["error"].startswith("video_001.complete.json: ")
+
+
+@pytest.mark.parametrize("fields", REFUSED)
+def test_a_folder_under_two_paths_gets_one_receipt_for_a_refused_manifest(batch, tmp_path, fields):
+    """Otherwise two watchers would replace each other's receipts for ever."""
+    manifest = batch.add(**fields)
+    alias = tmp_path / "alias"
+    alias.symlink_to(batch.folder)
+    watching(manifest).decide(Target(manifest))
+    before = read_receipt(manifest)
+    for path in (alias / manifest.relative_to(batch.folder), manifest):
+        watching(path).decide(Target(path))
+        assert read_receipt(manifest) == before
+
+
+UNREADABLE = [b"", b"{", b"[]", b"\xff", b'{"format": "attnwatch/2"}', b" " * (MAX_RECEIPT_BYTES + 1)]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_video_with_an_unreadable_receipt_is_left_alone_with_one_warning(manifest, caplog, content):
+    """It may be the receipt of a later version: replacing it would start a fight without end."""
+    receipt = write_receipt(manifest).path
+    receipt.write_bytes(content)
+    watcher = watching(manifest)
+    assert needs_nothing(watcher.rescan(Target(manifest)))
+    assert watcher.rescan(Target(manifest)) is None
+    watcher.reload(Settings())
+    assert needs_nothing(watcher.rescan(Target(manifest)))
+    assert watcher.ledger.given_up == {Target(manifest)}
+    assert receipt.read_bytes() == content
+    assert [str(receipt) in record.message for record in caplog.records] == [True, True]  # again after the reload
+    assert "delete it" in caplog.records[0].message
+    assert f"`attnwatch render {manifest}` replaces it" in caplog.records[0].message
+
+
+@pytest.mark.parametrize("options", [{"force": True}, {"by_name": True}])
+def test_an_unreadable_receipt_is_replaced_on_request(manifest, options):
+    write_receipt(manifest).path.write_bytes(b"{")
+    assert planned(watching(manifest, once=True, **options), manifest)
+
+
+def test_a_deleted_unreadable_receipt_makes_its_video_due(manifest):
+    receipt = write_receipt(manifest).path
+    receipt.write_bytes(b"{")
+    watcher = watching(manifest)
+    watcher.rescan(Target(manifest))
+    receipt.unlink()
+    assert due(watcher.rescan(Target(manifest)))
+
+
+def test_a_receipt_that_cannot_be_opened_at_the_moment_is_looked_at_again(manifest, monkeypatch, caplog):
+    write_receipt(manifest)
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    watcher = watching(manifest)
+    with monkeypatch.context() as for_now:
+        for_now.setattr(Place, "look", denied)
+        assert needs_nothing(watcher.rescan(Target(manifest)))
+        assert needs_nothing(watcher.rescan(Target(manifest)))
+    (record,) = caplog.records
+    assert "cannot be read (Permission denied)" in record.message
+    assert "delete it" in record.message
+    assert isinstance(watcher.rescan(Target(manifest)), Settled)
+
+
+def test_a_video_that_failed_with_other_settings_is_tried_once_with_these_and_given_up(manifest):
+    """Two watchers with different settings do not make each other forget their attempts."""
+    here, there = (Settings(visualization={"colormap": name}) for name in ("bone", "cool"))
+    for settings in (here, there):
+        task = due(watching(manifest, settings=settings).decide(Target(manifest)))
+        once = Watcher(max_attempts=1)
+        task.place.write(failure(task.place, task.fingerprint, JobError("crashed"), 0.1, once))
+    for settings in (here, there):
+        assert isinstance(watching(manifest, settings=settings).decide(Target(manifest)), GivenUp)
 
 
 @pytest.mark.parametrize("fields", REFUSED)
@@ -367,7 +459,30 @@ def test_a_settled_video_is_due_when_its_receipt_is_deleted(settled, manifest):
 def test_a_settled_video_is_due_when_an_input_grows(settled, manifest, name):
     with (manifest.parent / name).open("ab") as file:
         file.write(b".")
+    settled.reload(IMPATIENT)
     assert not due(settled.rescan(Target(manifest))).recheck
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_file_that_grows_after_its_manifest_is_waited_for(batch, name):
+    manifest = batch.add()
+    os.utime(manifest, ns=(0, 0))
+    watcher, settle_time = watching(manifest), Watcher().settle_time
+    for other in INPUTS:
+        os.utime(manifest.parent / other, ns=(0, 0))
+    for _ in range(3):  # each time it has grown again
+        with (manifest.parent / name).open("ab") as file:
+            file.write(b".")
+        assert settle_time - 5 < seconds_to_wait(watcher.rescan(Target(manifest))) <= settle_time
+    whole = (manifest.parent / name).stat()
+    os.utime(manifest.parent / name, ns=(whole.st_atime_ns, whole.st_mtime_ns - round(2e9 * settle_time)))
+    assert due(watcher.rescan(Target(manifest)))
+
+
+def test_a_file_whose_size_the_manifest_lists_is_not_waited_for(batch):
+    manifest = batch.add_full()
+    os.utime(manifest, ns=(0, 0))
+    assert due(watching(manifest).decide(Target(manifest)))
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -404,7 +519,7 @@ def test_an_input_replaced_by_one_of_the_same_size_is_rechecked(settled, manifes
 
 def test_force_renders_a_touched_input_without_a_recheck(settled, manifest):
     (manifest.parent / "video_001.mp4").touch()
-    assert not planned(watching(manifest, force=True), manifest).recheck
+    assert not planned(watching(manifest, force=True, settings=IMPATIENT), manifest).recheck
 
 
 def test_touching_an_input_of_a_failed_video_causes_a_new_attempt(manifest):
@@ -526,3 +641,54 @@ def test_watchers_that_word_a_refusal_differently_do_not_replace_each_others_rec
     batch.add(video="../another.mp4")
     mine.rescan(Target(manifest))
     assert "another.mp4" in read_receipt(manifest)["attempts"][0]["error"]
+
+
+def test_an_unforeseen_error_is_the_refusal_of_one_video(batch, monkeypatch, caplog):
+    manifest = batch.add()
+
+    def fail(*arguments, **keywords):
+        raise RecursionError("nobody has foreseen this")
+
+    monkeypatch.setattr("attnwatch.watch.plan.read_video", fail)
+    watcher = watching(batch.folder)
+    assert isinstance(watcher.decide(Target(manifest)), Refused)
+    assert watcher.rescan(Target(manifest)) is None
+    assert "RecursionError: nobody has foreseen this" in read_receipt(manifest)["attempts"][-1]["error"]
+    (said,) = [message for message in caplog.messages if "foreseen" in message]
+    assert manifest.name in said
+    assert "Traceback" not in caplog.text
+
+
+def test_an_unforeseen_error_is_a_refusal_even_where_no_receipt_can_be_placed(batch, monkeypatch):
+    manifest = batch.add()
+
+    def fail(*arguments, **keywords):
+        raise RecursionError
+
+    monkeypatch.setattr("attnwatch.watch.plan.read_video", fail)
+    monkeypatch.setattr("attnwatch.watch.plan.outputs_of", fail)
+    watcher = watching(batch.folder)
+    assert isinstance(watcher.decide(Target(manifest)), Refused)
+    assert Target(manifest) in watcher.ledger.given_up
+
+
+@pytest.mark.parametrize("connect", ["hardlink_to", "symlink_to"])
+def test_an_output_that_is_given_another_name_is_not_rendered_again_as_an_input(batch, connect, caplog):
+    manifest = batch.add()
+    write_receipt(manifest)
+    outputs = manifest.parent / "attention_videos"
+    record = OutputRecord(file="out.mp4", kind="overlay", token="kiss", bytes=1, scale=(0, 1))
+    (outputs / "out.mp4").write_bytes(b"x")
+    place = due_place(manifest)
+    place.write(place.read().model_copy(update={"outputs": (record,)}))
+    video = manifest.with_name("video_001.mp4")
+    video.unlink()
+    getattr(video, connect)(outputs / "out.mp4")
+    decision = watching(batch.folder).decide(Target(manifest))
+    assert isinstance(decision, Refused)
+    assert "output" in caplog.text
+
+
+def due_place(manifest):
+    read = read_manifest(manifest)
+    return Place(manifest, read.video_id, read.output_directory)

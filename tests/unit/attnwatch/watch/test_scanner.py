@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from attnwatch.batches.targets import Target
+from attnwatch.batches.discover import walk
+from attnwatch.batches.targets import Target, targets_in
 from attnwatch.watch.scanner import Scanner
 from tests.support import Batch, write_json, write_manifest
 
@@ -217,3 +218,40 @@ def test_a_hint_yields_the_collection_only_if_a_root_contains_the_batch(tmp_path
         found(scanner)
         scanner.follow([manifest])
         assert found(scanner) == targets
+
+
+def test_folders_inside_of_hinted_folders_are_walked_once(root, monkeypatch):
+    walked = []
+
+    def walk_and_note(path, *arguments, **keywords):
+        walked.append(path)
+        return walk(path, *arguments, **keywords)
+
+    monkeypatch.setattr("attnwatch.watch.scanner.walk", walk_and_note)
+    scanner = Scanner([root])
+    found(scanner)
+    walked.clear()
+    (target,) = put(root, "a/b/c/video")
+    scanner.follow([root / "a/b/c", root / "a", target.manifest, root / "a/b", root / "ab"])
+    assert found(scanner) == [target, target]
+    assert walked == [root / "a", target.manifest, root / "ab"]
+
+
+def test_an_unforeseen_error_about_one_folder_hides_no_other(root, monkeypatch, caplog):
+    targets = put(root, "a/one", "b/two", "c/three")
+
+    def targets_except_one(folder, *arguments):
+        if folder.path.endswith("/b"):
+            raise RuntimeError("nobody has foreseen this")
+        return targets_in(folder, *arguments)
+
+    monkeypatch.setattr("attnwatch.watch.scanner.targets_in", targets_except_one)
+    scanner = Scanner([root])
+    with caplog.at_level("DEBUG"):
+        for _ in range(2):
+            scanner.ask_for_scan()
+            assert found(scanner) == [targets[0], targets[2]]
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert str(root / "b") in said
+    assert "RuntimeError: nobody has foreseen this" in said
+    assert [record for record in caplog.records if record.levelname == "DEBUG" and record.exc_info]

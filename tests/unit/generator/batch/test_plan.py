@@ -26,6 +26,19 @@ def test_video_k_of_every_variation_has_the_same_seed():
     assert plan.videos[3].manifest == "videos/prompt_002/video_002.complete.json"
 
 
+@pytest.mark.parametrize(
+    ("order", "made"),
+    [
+        ({}, ["001_vid001", "002_vid001", "001_vid002", "002_vid002"]),
+        ({"order": "seeds"}, ["001_vid001", "002_vid001", "001_vid002", "002_vid002"]),
+        ({"order": "prompts"}, ["001_vid001", "001_vid002", "002_vid001", "002_vid002"]),
+    ],
+)
+def test_a_batch_that_stops_early_has_equally_many_videos_of_each_prompt_unless_asked_otherwise(order, made):
+    plan = plan_batch(settings(videos_per_variation=2, **order))
+    assert [video.video_id.removeprefix("prompt_") for video in plan.queue] == made
+
+
 def test_max_variations_limits_the_plan_to_the_first_prompts():
     assert len(plan_batch(settings(max_variations=1)).variations) == 1
 
@@ -92,6 +105,12 @@ def test_the_same_settings_may_be_given_again(batch):
     assert plan_resumption(batch(), load_settings(flags, {}, None)).videos[0].seed == 7
 
 
+def test_the_order_may_change_on_resumption(batch):
+    plan = plan_resumption(batch(), load_settings({"order": "prompts"}, {}, None))
+    assert plan.queue == plan.videos
+    assert plan_resumption(batch(), Settings()).queue != plan.videos
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
@@ -132,3 +151,32 @@ def test_a_file_that_is_not_a_batch_file_is_refused(tmp_path, content):
 def test_a_folder_without_a_batch_file_is_refused(tmp_path):
     with pytest.raises(ResumeError, match=r"No such file.*Expected the folder of one batch"):
         plan_resumption(tmp_path, Settings())
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"videos": [None]}, "found a value of another type"),
+        ({"videos": None}, "found a value of another type"),
+        ({"settings": None}, "found a value of another type"),
+        ({"visualization": None}, "visualization: found None"),
+        ({"model_revision": 5}, "revision: found 5"),
+        ({"template": None}, "lists other videos|no template"),
+        ({"settings": {"video": {"steps": "many"}}}, "video.steps: found 'many'"),
+    ],
+)
+def test_a_damaged_batch_file_is_described(batch, changes, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        plan_resumption(batch(**changes), Settings())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])
+def test_a_batch_file_that_is_no_document_is_refused_with_a_remedy(tmp_path, content):
+    (tmp_path / "batch.json").write_text(content)
+    with pytest.raises(ResumeError, match="Restore it from a copy, or start a new batch"):
+        plan_resumption(tmp_path, Settings())
+
+
+def test_a_template_of_more_variations_than_the_batch_is_refused_before_they_are_expanded(batch):
+    with pytest.raises(ResumeError, match="lists other videos"):
+        plan_resumption(batch(template="[a|b]" * 40), Settings())

@@ -1,6 +1,9 @@
+import socket
+
 import pytest
 import torch
 
+from generator.batch import ranks
 from generator.batch.ranks import Rank
 from generator.errors import SettingsError
 
@@ -20,6 +23,43 @@ def test_the_rank_is_read_from_the_variables_of_a_launcher():
 def test_rank_variables_that_are_not_numbers_are_refused():
     with pytest.raises(SettingsError, match=r"RANK, WORLD_SIZE, LOCAL_RANK: expected numbers; .*'first'"):
         Rank.of({"RANK": "first"})
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"RANK": "1"},
+        {"LOCAL_RANK": "1"},
+        {"WORLD_SIZE": "0"},
+        {"RANK": "-1", "WORLD_SIZE": "2"},
+        {"RANK": "2", "WORLD_SIZE": "2"},
+    ],
+)
+def test_rank_variables_that_contradict_each_other_are_refused(variables):
+    with pytest.raises(SettingsError) as caught:
+        Rank.of(variables)
+    for name, value in variables.items():
+        assert f"{name}={value}" in str(caught.value)
+    assert "unset RANK LOCAL_RANK WORLD_SIZE" in str(caught.value)
+
+
+def test_a_process_whose_peers_do_not_come_says_whom_it_waits_for_and_gives_up(monkeypatch, caplog):
+    monkeypatch.setattr(ranks, "PATIENCE", 1.0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", port)
+    refused = pytest.raises(SettingsError, match=r"the others did not arrive at .*`unset RANK LOCAL_RANK WORLD_SIZE`")
+    with caplog.at_level("INFO"), refused:
+        Rank(0, 2).join()
+    assert f"process 0 of 2: waiting for the others at 127.0.0.1:{port}" in caplog.text
+
+
+def test_without_the_address_of_the_first_process_nobody_waits(monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(SettingsError, match="MASTER_ADDR"):
+        Rank(0, 2).join()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

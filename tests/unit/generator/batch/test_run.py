@@ -336,7 +336,7 @@ def test_each_video_has_one_line_in_the_log(make, caplog):
     make(videos_per_variation=2)
     lines = [message for message in caplog.messages if message.startswith("video ")]
     assert len(lines) == 4
-    assert lines[1].startswith('video 2/4 prompt_001_vid002 seed 43 "a romantic kiss between two men" ')
+    assert lines[1].startswith('video 2/4 prompt_002_vid001 seed 42 "a romantic kiss between two women" ')
 
 
 @pytest.fixture
@@ -536,6 +536,38 @@ def test_resuming_a_complete_batch_keeps_its_videos(make, console):
     assert resume(folder, console) == 0
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert read(folder / "batch.complete.json")["counts"]["complete"] == 2
+
+
+def test_a_damaged_video_is_made_again_and_no_other(make, console):
+    _, folder = make()
+    whole = folder / "videos/prompt_002/video_001.complete.json"
+    kept = whole.stat().st_mtime_ns
+    video = folder / "videos/prompt_001/video_001.mp4"
+    content = video.read_bytes()
+    video.write_bytes(content[:500])
+    assert resume(folder, console) == 0
+    assert video.read_bytes() == content
+    assert whole.stat().st_mtime_ns == kept
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 2, "failed": 0}
+
+
+def test_a_damaged_video_that_fails_again_does_not_count_as_complete(make, fail_at, console):
+    _, folder = make()
+    (folder / "videos/prompt_001/video_001.mp4").unlink()
+    with fail_at("prompt_001_vid001", PipelineError("no memory")):
+        assert resume(folder, console) == 1
+    assert not (folder / "videos/prompt_001/video_001.complete.json").exists()
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 2, "complete": 1, "failed": 1}
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "{}", '{"attempts": null}', "[" * 100_000])
+def test_a_damaged_failure_note_is_replaced(make, fail_at, console, damaged):
+    with fail_at("prompt_001_vid001", PipelineError("no memory")):
+        _, folder = make()
+        note = folder / "videos/prompt_001/video_001.failed.json"
+        note.write_text(damaged)
+        assert resume(folder, console) == 1
+    assert [attempt["error"] for attempt in read(note)["attempts"]] == ["PipelineError: no memory"]
 
 
 def test_a_batch_of_another_version_of_the_model_is_refused(make, console):

@@ -1,11 +1,15 @@
 """Loading pipelines, and the answers of a Wan pipeline with random weights."""
 
+import http.server
 import json
+import threading
 from dataclasses import replace
 
+import diffusers
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 
 from generator.errors import ModelError
 from generator.models import load as models
@@ -53,6 +57,63 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
         ModelError, match=r"found no pipeline there .* Expected `tiny`, a folder with a model_index.json"
     ):
         models.load(ModelSettings(id=str(tmp_path)))
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Return a function that sets the hub's address."""
+
+    def at(address):
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+
+    return at
+
+
+@pytest.fixture
+def requests_of_the_library(monkeypatch):
+    """Record with which arguments diffusers is asked for a model's index."""
+    asked = []
+
+    def load_config(source, **named):
+        asked.append((source, named["local_files_only"]))
+        raise OSError("no such model")
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "load_config", load_config)
+    return asked
+
+
+def test_without_a_network_only_downloaded_models_are_looked_for(hub, requests_of_the_library, caplog):
+    hub("http://127.0.0.1:9")  # the discard port: nothing listens
+    with pytest.raises(ModelError, match="model someone/nothing: found no pipeline there"):
+        models.load(ModelSettings(id="someone/nothing"))
+    assert requests_of_the_library == [("someone/nothing", True)]
+    assert "http://127.0.0.1:9 cannot be reached" in caplog.text
+
+
+def test_the_offline_mode_of_the_hub_is_respected_without_a_request(monkeypatch, requests_of_the_library, caplog):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError):
+        models.load(ModelSettings(id="someone/nothing"))
+    assert requests_of_the_library == [("someone/nothing", True)]
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_hub_that_answers_is_asked(hub, requests_of_the_library, status):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        hub(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(ModelError):
+            models.load(ModelSettings(id="someone/nothing"))
+    assert requests_of_the_library == [("someone/nothing", False)]
 
 
 def test_a_pipeline_with_missing_parts_is_refused(tmp_path):

@@ -2,7 +2,9 @@
 
 import errno
 import hashlib
+import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,37 @@ def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_error_other_than_a_full_disk_does_not_ask_for_space(tmp_path):
+    path = tmp_path / "a.txt"
+    path.mkdir()
+    with pytest.raises(OutputError, match=r"a\.txt cannot be written: Is a directory\. Check what is at this path"):
+        write_bytes(path, b"new")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_folders_is_enough(tmp_path, monkeypatch, number):
+    refuse_fsync_of_folders(monkeypatch, number)
+    write_bytes(tmp_path / "a.txt", b"whole")
+    assert (tmp_path / "a.txt").read_bytes() == b"whole"
+
+
+def test_a_folder_that_fails_to_be_flushed_is_an_error(tmp_path, monkeypatch):
+    refuse_fsync_of_folders(monkeypatch, errno.EIO)
+    with pytest.raises(OutputError, match="Input/output error"):
+        write_bytes(tmp_path / "a.txt", b"perhaps lost")
+
+
+def refuse_fsync_of_folders(monkeypatch, number):
+    fsync = os.fsync
+
+    def refusing(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+
+
 def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"the folder .*file/below cannot be created: Not a directory"):
@@ -91,3 +124,8 @@ def test_a_fingerprint_has_size_and_digest(tmp_path, monkeypatch):
 def test_a_document_with_values_outside_json_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"a": float("nan")})
+
+
+def test_bytes_of_names_that_are_not_utf_8_come_back_from_a_document(tmp_path):
+    write_json(tmp_path / "a.json", {"output": "caf\udce9"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"output": "caf\udce9"}

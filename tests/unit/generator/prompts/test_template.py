@@ -227,3 +227,8 @@ def test_whole_words_are_found_in_any_script(prompt, word, found):
     assert [span.text for span in find_words(prompt, [word])] == found
     for span in find_words(prompt, [word]):
         assert prompt[span.start : span.end] == span.text
+
+
+def test_bytes_that_are_not_utf_8_are_refused_with_their_place():
+    with pytest.raises(TemplateError, match="found bytes that are not UTF-8 at character 7"):
+        Template("a (red\udcff) circle")

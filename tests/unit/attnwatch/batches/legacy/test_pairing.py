@@ -2,6 +2,7 @@
 
 import os
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -134,6 +135,42 @@ def test_a_new_video_invalidates_the_cache(batch):
     assert paired(batch, tensors) is None
     (video,) = put_videos(batch, "video_0001_p00_red_s00.mp4")
     assert paired(batch, tensors) == video.name
+
+
+def test_records_that_may_still_change_are_read_once_a_second_and_not_for_each_video(batch, monkeypatch):
+    """Not even if their times lie in the future, where anybody can set them."""
+    tensors = put_tensors(batch, *((0, number, 0) for number in range(5)))
+    configs = batch.folder / "configs"
+    configs.mkdir()
+    record = configs / "video_metadata_0.json"
+    record.write_text('{"videos": []}')
+    os.utime(record, (2**33, 2**33))
+    reads = []
+    monkeypatch.setattr("attnwatch.batches.legacy.pairing.read_object", lambda path, *_: reads.append(path))
+    monkeypatch.setattr("attnwatch.batches.legacy.pairing.time.monotonic", lambda: now)
+    for now in (1000.1, 1000.9, 1001.5):  # noqa: B007 - the clock reads it
+        for folder in tensors:
+            paired(batch, folder)
+    assert reads == [record, record]
+
+
+def test_the_records_of_a_batch_may_not_cost_more_than_one_batch_needs(batch):
+    """However often the same large file is linked."""
+    (tensors,) = put_tensors(batch, (0, 1, 0))
+    configs = batch.folder / "configs"
+    configs.mkdir()
+    first = configs / "video_metadata_00.json"
+    first.write_bytes(b'{"videos": [' + b"{}," * 400_000 + b"0]}")
+    for number in range(1, 10):
+        os.link(first, configs / f"video_metadata_{number:02d}.json")
+    text = f'{{"videos": [{{"video_id": "{tensors.name}", "filename": "video_0001_p00_red_s00.mp4"}}]}}'
+    (configs / "video_metadata_99.json").write_text(text)
+    tracemalloc.start()
+    try:
+        assert paired(batch, tensors) is None  # the last one is beyond the limit
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=1), st.data())

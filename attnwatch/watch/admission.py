@@ -1,0 +1,32 @@
+"""Admits targets to the backlog: when each is due, its place among the others, and how many threads its job gets."""
+
+import time
+
+from attnwatch.settings import Watcher
+from attnwatch.watch.backlog import Backlog, Waiting
+from attnwatch.watch.decision import NotYet, Render
+from attnwatch.watch.task import Task
+
+
+def enqueue(backlog: Backlog, decision: Render | NotYet, *, oldest_first: bool) -> None:
+    """Queue a target that was decided about, unless it waits already and nothing has changed."""
+    task, seconds = decision.task, decision.seconds if isinstance(decision, NotYet) else 0.0
+    due = time.monotonic() + seconds
+    waiting = backlog.get(task.target)
+    # Incomplete files are looked at with increasing delays, unless they have become complete in between.
+    came = waiting is not None and waiting.since is not None and task.obstacle(video_may_be_absent=False) is None
+    if waiting is None or (due < waiting.due and (came or waiting.since is None or seconds > 0)):
+        backlog.put(Waiting(task.target, due, _order(task, oldest_first=oldest_first)))
+
+
+def threads_for(backlog: Backlog, running: int, settings: Watcher) -> int:
+    """Return how many outputs a new job may encode at once: more than one if workers would be idle."""
+    others = backlog.due(time.monotonic(), settings.workers) + running
+    return max(1, settings.workers // (others + 1))
+
+
+def _order(task: Task, *, oldest_first: bool) -> float:
+    """Return the place in the backlog: by default, the video that was finished last comes first."""
+    stamp = task.basis.origins[0]
+    written = 0 if stamp is None else stamp.modified
+    return written if oldest_first else -written

@@ -1,0 +1,68 @@
+"""Contact sheets of what there is."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.render.maps import Scale
+from attnwatch.render.sheet import write_sheet
+from attnwatch.settings import Visualization
+from tests.support import Batch
+
+
+@pytest.fixture
+def batch(tmp_path):
+    return Batch.make(tmp_path)
+
+
+def drawn(batch, *manifests, slug="kiss"):
+    """Draw a sheet; return its notes and its pixels, rows one above the other."""
+    path = batch.folder / "sheet.png"
+    read = [read_manifest(manifest) for manifest in manifests]
+    notes = write_sheet(path, read, slug, Scale(0.0, 1.0), Visualization())
+    return notes, np.asarray(Image.open(path).convert("RGB"))
+
+
+def colourful(pixels):
+    """Return the share of pixels that are neither white nor grey."""
+    return (np.ptp(pixels.astype(int), axis=-1) > 30).mean()
+
+
+def test_every_video_has_a_row(batch):
+    one, both = [batch.add(prompt=1)], [batch.add(prompt=1), batch.add(prompt=2)]
+    (none, single), (no_notes, double) = drawn(batch, *one), drawn(batch, *both)
+    assert none == no_notes == []
+    assert double.shape[0] > single.shape[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda folder: (folder / "attention_maps/vid001.safetensors").unlink(), "vid001.safetensors was removed"),
+        (lambda folder: (folder / "attention_maps/vid001.safetensors").write_bytes(b"no tensors"), "safetensors"),
+        (lambda folder: (folder / "video_001.mp4").write_bytes(b"no video"), "FFmpeg cannot read"),
+    ],
+    ids=["no maps", "damaged maps", "damaged video"],
+)
+def test_a_video_that_cannot_be_drawn_is_a_gap_with_a_note(batch, damage, reason):
+    whole, broken = batch.add(prompt=1), batch.add(prompt=2)
+    damage(broken.parent)
+    (note,), pixels = drawn(batch, broken, whole)
+    assert note.startswith("the contact sheet of 'kiss' lacks a video: ")
+    assert reason in note
+    height = pixels.shape[0]
+    left = pixels[:, : pixels.shape[1] * 3 // 4]  # without the colorbar
+    assert colourful(left[: height // 2]) < 0.001 < colourful(left[height // 2 :])
+
+
+def test_a_word_that_only_the_receipt_knows_is_a_gap(batch):
+    (note,), _ = drawn(batch, batch.add(), slug="unknown")
+    assert "found no word 'unknown'" in note
+
+
+def test_characters_that_no_font_has_are_noted(batch, monkeypatch):
+    monkeypatch.setattr("attnwatch.render.labels._fallbacks", lambda characters: ((), characters))
+    manifest = batch.add(generation={"prompt": "一只猫 for $5"})
+    (note,), _ = drawn(batch, manifest)
+    assert note.startswith("labels show boxes: no installed font has ")
