@@ -28,14 +28,14 @@ class Trap(Place):
 
     behaviour: str = "none"
 
-    def read(self):
+    def look(self):
         if self.behaviour != "none":
             pid_file = self.manifest.with_suffix(".pid")
             pid_file.with_suffix(".new").write_text(f"{os.getpid()} {self._misbehave() or 0}")
             pid_file.with_suffix(".new").rename(pid_file)
             while self.behaviour != "sleep briefly":
                 time.sleep(60)
-        return super().read()
+        return super().look()
 
     def _misbehave(self):
         if self.behaviour == "kill itself":

@@ -229,9 +229,10 @@ def test_a_receipt_cannot_remove_files_outside_of_its_folder(batch):
     run(job(manifest))
     path = manifest.parent / "attention_videos" / RECEIPT
     receipt = json.loads(path.read_text())
+    todo = job(manifest)
     receipt["outputs"].append({**receipt["outputs"][0], "file": "../video_001.mp4"})
     path.write_text(json.dumps(receipt))
-    assert run(job(manifest)).receipt.status == "rendered"
+    assert run(replace(todo, seen=todo.place.look())).receipt.status == "rendered"
     assert (manifest.parent / "video_001.mp4").exists()
 
 
