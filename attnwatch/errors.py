@@ -10,6 +10,7 @@
     ├── VideoError             a video cannot be decoded, or a picture cannot be encoded
     ├── BusyError              another process is rendering this video
     ├── JobError               a rendering job crashed, timed out or failed
+    ├── SlowMachineError       a rendering job got too little of the processor or the disk
     ├── EngineError            rendering jobs can no longer be started
     └── UnknownNameError       no video or word has this name; also a `KeyError`
 
@@ -78,6 +79,10 @@ class BusyError(AttnwatchError):
 
 class JobError(AttnwatchError):
     """A rendering job ended without a result."""
+
+
+class SlowMachineError(AttnwatchError):
+    """A rendering job was ended because other programs left it too little of the machine; the video has not failed."""
 
 
 class EngineError(AttnwatchError):

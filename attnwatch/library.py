@@ -4,7 +4,7 @@ import logging
 import tempfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from os import PathLike
@@ -144,7 +144,9 @@ class Video:
         with _reader(self.manifest) as reader:
             return tuple(reader.words)
 
-    def attention(self, word: str, *, step: Choice = None, layer: Choice = None, head: Choice = None) -> Float32Array:
+    def attention(
+        self, word: str, *, step: Choice = None, layer: Choice = None, head: Choice = None, masked: bool = False
+    ) -> Float32Array:
         """Return a word's mean attention over the selection: float32 `[frame, y, x]` on the latent grid.
 
         Args:
@@ -152,6 +154,7 @@ class Video:
             step: denoising steps, numbered as in the manifest; negative numbers count from the end; None for all.
             layer: layers by position; None for all.
             head: heads by position; None for all.
+            masked: accept values that are NaN or infinite: the mean is NaN at each cell that has one.
 
         Raises:
             UnknownNameError: (a `KeyError`) no word has this name; the message lists the tracked words.
@@ -160,7 +163,7 @@ class Video:
             TensorError: a tensor file breaks the contract.
 
         """
-        part = _part(step, layer, head)
+        part = replace(_part(step, layer, head), masked=masked)
         with _reader(self.manifest) as reader:
             maps = self._select(reader, word)
             # A map stored as float32 is returned as a read-only view of the file, so copy it for the caller.

@@ -83,6 +83,11 @@ class Visualization(_Settings):
     invert: bool = Field(
         default=False, description="reverse the colormap, so that its lower end shows the highest attention"
     )
+    nonfinite: Literal["refuse", "mask"] = Field(
+        default="refuse",
+        description="attention that is NaN or infinite: `refuse` the video, or `mask` it: such cells are drawn as the "
+        "lower end of the scale, and counted in the receipt's notes",
+    )
     threshold: Share = Field(
         default=0.0, description="show attention below this share of the scale as the lowest value"
     )
@@ -123,7 +128,9 @@ class Visualization(_Settings):
         default=None, description="`quality` of the collection of a batch; null: `quality`"
     )
     visualization_timeout: Annotated[float, Field(gt=0, le=86400), Concern.RESOURCES] = Field(
-        default=120.0, description="time limit in seconds for rendering one video; a batch can only lower it"
+        default=120.0,
+        description="time limit in seconds for rendering one video; time in which a rendering has to wait for a "
+        "processor or a disk does not count, up to ten times the limit; a batch can only lower it",
     )
     fail_on_visualization_error: Annotated[bool, Concern.OPERATION] = Field(
         default=False, description="exit with code 1 at the first video that cannot be rendered, instead of continuing"
@@ -178,6 +185,9 @@ NOT_IN_PICTURES = _about(Concern.OPERATION, Concern.RESOURCES)
 
 LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
+
+# Settings that shape pictures and that version 0.1.0 did not know.
+ADDED_SINCE_0_1_0 = frozenset({"nonfinite"})
 
 
 def _half_the_cores() -> int:

@@ -268,6 +268,7 @@ class VisualizationParams(_Block):
     vmax: _AnyNumber = None
     clip: _Pair = None
     invert: _Switch = None
+    nonfinite: _Name = None
     threshold: _AnyNumber = None
     interpolation_steps: _AnyInteger = None
     steps: _Choice = None

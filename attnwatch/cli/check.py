@@ -1,5 +1,6 @@
 """`attnwatch check`: finds everything that is wrong with a batch, in terms of the files its writer wrote."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
@@ -10,16 +11,21 @@ from pydantic import BaseModel
 from attnwatch.batches.discover import find_files, videos_in, walk
 from attnwatch.batches.targets import home_of_root
 from attnwatch.batches.videos import open_attention, read_video
-from attnwatch.config import Settings, unknown_settings
+from attnwatch.config import Settings, load_settings, unknown_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
+from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.reading import read_document
-from attnwatch.contract.receipts import describe
+from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, ConfigError, ContractError
+from attnwatch.jobs.faults import explained
 from attnwatch.render.source import VideoSource
+from attnwatch.render.video import try_one_frame
 from attnwatch.system.folders import Links
+from attnwatch.system.limits import own_data
 from attnwatch.system.roots import Root
+from attnwatch.tensors.reader import Part
 
 _BATCH_DOCUMENTS: dict[str, type[BaseModel]] = {
     BATCH_FILE: BatchDocument,
@@ -34,7 +40,7 @@ Identifiers = dict[tuple[Path, str], Path]
 def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = None) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
-    Reads every tensor and decodes every video to the end.
+    Reads every tensor, decodes every video to the end, and encodes one frame.
 
     Args:
         path: a folder or a manifest.
@@ -67,9 +73,21 @@ def _check_video(path: Path, root: Root, identifiers: Identifiers) -> list[str]:
             f"{path}: video_id: found {manifest.video_id!r}, which {other.name} has too; expected a unique one; "
             "write a different identifier to each manifest"
         )
-    for step in (_read_settings, _verify, _read_all_maps, _decode_all):
+    for step in (_read_settings, _verify, _read_all_maps, _decode_all, _own_outputs):
         problems.extend(_problems(path, partial(step, manifest)))
-    return problems
+    return problems or _problems(path, partial(_encode_one, manifest))
+
+
+def _own_outputs(manifest: Manifest) -> None:
+    """Find outputs of which versions up to 0.2.0 gave two videos the same name."""
+    place = Place(manifest.path, manifest.video_id, manifest.output_directory)
+    receipt = place.read()
+    shared = claimed_by_others(place, (output.file for output in receipt.outputs)) if receipt is not None else set()
+    if shared:
+        raise ConfigError(
+            f"{place.path}: outputs: found {', '.join(sorted(shared))}, which the receipt of another video names too; "
+            "expected files that show one video; render both again, with --force"
+        )
 
 
 def _read_settings(manifest: Manifest) -> None:
@@ -100,10 +118,11 @@ def _verify(manifest: Manifest) -> None:
 
 
 def _read_all_maps(manifest: Manifest) -> None:
+    part = Part(masked=manifest.document.visualization.get("nonfinite") == "mask")
     with open_attention(manifest) as reader:
         for word in reader.words.values():
-            word.frames()
-            for step in word.steps() if word.shape else ():
+            word.frames(part)
+            for step in word.steps(part) if word.shape else ():
                 step.mean()
 
 
@@ -111,3 +130,14 @@ def _decode_all(manifest: Manifest) -> None:
     if manifest.video.exists():
         for _ in VideoSource(manifest.video).frames():
             pass
+
+
+def _encode_one(manifest: Manifest) -> None:
+    settings = load_settings(None, {})
+    pictures, _ = settings.for_batch(manifest.document.visualization, manifest.path)
+    limit = settings.watcher.memory_limit
+    with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
+        try:
+            try_one_frame(manifest, pictures.per_video(), Path(folder), None if limit is None else limit - own_data())
+        except MemoryError as error:
+            raise explained(error, manifest, limit) from error

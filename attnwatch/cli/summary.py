@@ -78,6 +78,8 @@ def _watcher(watcher: WatcherRecord, at: str) -> str:
         parts.append(f"{watcher.overflows:,} overflow{'' if watcher.overflows == 1 else 's'} of file events")
     if watcher.paused:
         parts.append(f"paused: {watcher.paused}")
+    if watcher.slow:
+        parts.append(watcher.slow)
     if watcher.silent:
         parts.append(f"silent for {_span(watcher.heartbeat, at)}: it hangs or was stopped")
     return "; ".join(parts)

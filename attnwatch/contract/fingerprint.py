@@ -12,10 +12,12 @@ from functools import cache, cached_property
 from typing import Any
 
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.settings import NOT_IN_PICTURES, Visualization
+from attnwatch.settings import ADDED_SINCE_0_1_0, NOT_IN_PICTURES, Visualization
 
 RENDERER_VERSION = 2
 """Version of the pictures. Increasing it makes all existing receipts stale."""
+
+_KNOWN_TO_0_1_0 = {*Visualization.model_fields, "tokens", "batch_sha256"} - ADDED_SINCE_0_1_0
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ class Fingerprint:
 
     @property
     def all_settings_sha256(self) -> str:
-        """SHA-256 of all settings, defaults included: what version 0.1.0 recorded and named files by."""
-        return _digest(self.settings)
+        """SHA-256 of all settings, defaults included, that version 0.1.0 knew: it recorded it and named files by it."""
+        used = _without_defaults(self.settings).keys()
+        return _digest({name: self.settings[name] for name in self.settings if name in used | _KNOWN_TO_0_1_0})
 
     def matches(self, receipt: ReceiptDocument) -> bool:
         """Whether a receipt records the same manifest, settings, inputs and renderer."""

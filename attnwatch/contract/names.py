@@ -3,7 +3,8 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 from pathlib import Path
 
 MANIFEST_SUFFIX = ".complete.json"
@@ -12,6 +13,7 @@ FAILURE_SUFFIX = ".failed.json"
 BATCH_COMPLETE_FILE = "batch.complete.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
+SHEET_PREFIX = "contact_sheet_"
 MAX_ID_BYTES = 120
 MAX_NAME_BYTES = 255
 MAX_SLUG_BYTES = 80
@@ -76,6 +78,27 @@ def unique_slugs(texts: Iterable[str]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def sheet_names(pages: Mapping[str, int]) -> dict[str, list[str]]:
+    """Return the names of the contact sheets of each word, given its number of pages.
+
+    The first page is named by the word alone, whatever other words there are; further pages make way.
+    """
+    names = {word: [f"{SHEET_PREFIX}{word}.png"] for word in pages}
+    taken = {name.casefold() for (name,) in names.values()}
+    for word, number in pages.items():
+        for page in range(2, number + 1):
+            usual, otherwise = f"{SHEET_PREFIX}{word}_{page}", f"{SHEET_PREFIX}{word}_page_{page}"
+            possible = (f"{stem}.png" for stem in chain([usual], map(f"{otherwise}{{}}".format, _nothing_or_number())))
+            names[word].append(next(name for name in possible if name.casefold() not in taken))
+            taken.add(names[word][-1].casefold())
+    return names
+
+
+def _nothing_or_number() -> Iterator[str]:
+    yield ""
+    yield from map("_{}".format, count(2))
 
 
 def _cut(text: str, size: int) -> str:

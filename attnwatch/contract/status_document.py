@@ -60,6 +60,9 @@ class WatcherRecord(_Record):
     rendered: _Count
     failed: _Count
     paused: str | None
+    slow: str | None = Field(
+        default=None, description="why the last job had to start again on a slow machine; null since one has ended"
+    )
 
 
 class StatusDocument(_Record):

@@ -8,6 +8,7 @@ from pathlib import Path
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
 from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import Stamp, stamp_of
 
@@ -72,9 +73,11 @@ def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collect
 
     """
     before, files, kept = place.read(), {output.file for output in made}, []
+    outdated = [output for output in before.outputs if output.file not in files] if before else []
+    claimed = claimed_by_others(place, (output.file for output in outdated))
     with place.open() as folder:
-        for output in before.outputs if before else ():
-            if output.file in files:
+        for output in outdated:
+            if output.file in claimed:
                 continue
             if output.kind not in keep:
                 with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says

@@ -18,7 +18,8 @@ class Finished:
     Attributes:
         job: as it was started.
         outcome: what `Work.run` returned; a `JobError` if the job ended without a result (it crashed, was killed or
-            exceeded its time limit); an `OSError` if it could not be started.
+            exceeded its time limit); a `SlowMachineError` if it was not let work; an `OSError` if it could not be
+            started.
         seconds: from its start to its end.
 
     """

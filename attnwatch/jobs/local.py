@@ -7,16 +7,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGKILL, SIGTERM, SIGXCPU, Signals
 from typing import Any, NoReturn
 
-from attnwatch.errors import EngineError, JobError
+from attnwatch.errors import EngineError, JobError, SlowMachineError
+from attnwatch.jobs.deadline import Deadline, Verdict
 from attnwatch.jobs.engine import Finished, Waitable
 from attnwatch.jobs.work import Work, obstructed
 from attnwatch.report.log import STDERR
 from attnwatch.system.forkserver import ForkServer
 from attnwatch.system.limits import SINGLE_THREADED
 from attnwatch.system.shortage import shortage_behind
+from attnwatch.system.usage import Usage, usage_of
 
 _log = logging.getLogger(__name__)
 
@@ -24,22 +26,25 @@ _PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.col
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
 _LEFT_AFTER = 5.0  # seconds between KILL and abandoning a process that the kernel cannot end
 _STOP_AFTER = 1.0  # seconds after TERM and after KILL in `stop`
+_STOOD_STILL = 2.0  # seconds by which a wait is late if this process was stopped, and perhaps its jobs with it
 
 
 @dataclass
 class _Running:
     job: Work
     results: "Connection[Any, Any] | None"
-    started: float
-    limit: float
-    deadline: float
+    deadline: Deadline
     outcome: object = None
     sent: Signals | None = None
-    """The last signal that was sent because it was late."""
+    """The last signal that was sent because its time was over."""
+    verdict: Verdict | None = None
+    """Why its time was over."""
+    usage: Usage | None = None
+    """What it had used by then."""
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return time.monotonic() - self.deadline.started
 
 
 class LocalEngine:
@@ -87,13 +92,12 @@ class LocalEngine:
             EngineError: the fork server has ended.
 
         """
-        limit = job.limits.seconds
+        seconds = job.limits.seconds
         try:
             number, results = self.server.start(job)
         except BrokenPipeError:
             self._lose_server()
-        now = time.monotonic()
-        self._running[number] = _Running(job, results, now, limit, now + limit)
+        self._running[number] = _Running(job, results, Deadline(seconds, time.monotonic()))
 
     def wait(self, timeout: float | None, others: Sequence[Waitable] = ()) -> list[Finished]:
         """Wait until a job ends, one of `others` is readable or `timeout` seconds have passed; return the ended jobs.
@@ -102,12 +106,16 @@ class LocalEngine:
             EngineError: the fork server has ended, and every job with it.
 
         """
-        until = [running.deadline for running in self._running.values()]
+        start = time.monotonic()
+        until = [running.deadline.due for running in self._running.values()]
         if timeout is not None:
-            until.append(time.monotonic() + timeout)
-        seconds = max(0.0, min(until) - time.monotonic()) if until else None
+            until.append(start + timeout)
+        seconds = max(0.0, min(until) - start) if until else None
         results = [running.results for running in self._running.values() if running.results is not None]
         wait([self.server.connection, *results, *others], seconds)
+        if seconds is not None and (late := time.monotonic() - start - seconds) > _STOOD_STILL:
+            for running in self._running.values():
+                running.deadline.shift(late)
         return self._ended()
 
     def stop(self) -> list[Finished]:
@@ -139,18 +147,25 @@ class LocalEngine:
         return found + [self._finish(number, None) for number in self._hurry()]
 
     def _hurry(self) -> list[int]:
-        """Signal jobs that are past their deadline; return those that even KILL did not end."""
+        """Signal jobs whose time is over; return those that even KILL did not end."""
         now, immortal = time.monotonic(), []
         for number, running in self._running.items():
-            if now < running.deadline:
+            if now < running.deadline.due or (running.sent is None and self._may_go_on(number, running)):
                 continue
             if running.sent is SIGKILL:
                 immortal.append(number)
                 continue
-            running.deadline = now + (_KILL_AFTER if running.sent is None else _LEFT_AFTER)
+            running.deadline.due = now + (_KILL_AFTER if running.sent is None else _LEFT_AFTER)
             running.sent = SIGTERM if running.sent is None else SIGKILL
             self.server.signal(number, running.sent)
         return immortal
+
+    def _may_go_on(self, number: int, running: _Running) -> bool:
+        """Judge a job that is due: read what it has used so far. Its time does not run before its process does."""
+        pid = self.server.pid(number)
+        running.usage = Usage.of_waiting(running.seconds) if pid is None else usage_of(pid)
+        running.verdict = running.deadline.look(time.monotonic(), running.usage)
+        return running.verdict is None
 
     def _finish(self, number: int, code: int | OSError | None) -> Finished:
         running = self._running.pop(number)
@@ -159,7 +174,7 @@ class LocalEngine:
             running.results.close()
         if isinstance(code, OSError):
             return Finished(running.job, code, running.seconds)
-        outcome = JobError(_ending(running, code)) if running.outcome is None else running.outcome
+        outcome = _without_result(running, code) if running.outcome is None else running.outcome
         return Finished(running.job, outcome, running.seconds)
 
     def _lose_server(self) -> NoReturn:
@@ -213,14 +228,24 @@ def _take_outcome(running: _Running) -> None:
     running.results = None
 
 
-def _ending(running: _Running, code: int | None) -> str:
-    if running.sent is not None:
-        late = f"not finished after {running.limit:g} s; raise visualization_timeout if it needs longer"
-        return (
-            late
-            if code is not None
-            else f"{late}; its process cannot be ended, perhaps because a network mount has gone away"
-        )
-    code = code or 0
+def _without_result(running: _Running, code: int | None) -> JobError | SlowMachineError:
+    """Return why a job has ended without a result."""
+    if running.sent is None:
+        return JobError(_ending(code or 0))
+    stuck = "" if code is not None else "; its process cannot be ended, perhaps because a network mount has gone away"
+    limit, usage = running.deadline.limit, running.usage
+    used = f"{usage.computed:.1f} s of processor time" if usage is not None else "an unknown share of the processor"
+    if running.verdict is Verdict.STARVED:
+        found = f"the job got only {used} in {running.seconds:.0f} s{stuck}"
+        expected = "more of the processor and the disk; stop other programs, or set fewer workers"
+        return SlowMachineError(f"slow machine: {found}; expected {expected}; it starts again without a failed attempt")
+    return JobError(
+        f"not finished after {limit:g} s; raise visualization_timeout if it needs longer (it got {used}){stuck}"
+    )
+
+
+def _ending(code: int) -> str:
+    if code == -SIGXCPU:
+        return "stopped by the limit on its processor time; raise visualization_timeout if it needs longer"
     how = f"was ended by {Signals(-code).name}" if code < 0 else f"exited with code {code}"
     return f"the rendering process {how} without a result; `attnwatch check` on the video may say why"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,7 +11,7 @@ from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.names import RECEIPT_SUFFIX, is_receipt
+from attnwatch.contract.names import RECEIPT_SUFFIX, SHEET_PREFIX, is_receipt, sheet_names
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.contract.stamps import stamp_of
@@ -24,7 +24,6 @@ from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
 
 _RECORD = "contact_sheets.json"
-_SHEET = "contact_sheet_"
 
 
 @dataclass(frozen=True)
@@ -157,15 +156,14 @@ def _draw(job: SheetJob, folder: Folder) -> SheetResult:
     manifests = [m for m in _readable(job.batch, root, notes) if m.video_id in collected]
     scales = batch_scales([manifest.path for manifest in manifests], job.settings, root)
     words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
+    rows_of = {word: _one_per_prompt(_having(word, manifests, collected)) for word in words}
+    names = sheet_names({word: -(-len(rows) // ROWS_PER_SHEET) for word, rows in rows_of.items()})
     files = []
-    for word in words:
-        having = [m for m in manifests if any(o.token == word for o in collected[m.video_id].outputs)]
+    for word, rows in rows_of.items():
         if (scale := scales.get(word)) is None:
             notes.append(f"no new contact sheet of {word!r}: the tensors of its videos were removed or cannot be read")
             continue
-        rows = _one_per_prompt(having)
-        for page, start in enumerate(range(0, len(rows), ROWS_PER_SHEET), start=1):
-            name = f"{_SHEET}{word}{f'_{page}' if page > 1 else ''}.png"
+        for start, name in zip(range(0, len(rows), ROWS_PER_SHEET), names[word], strict=True):
             with folder.writing(name) as file:
                 notes += write_sheet(file, rows[start : start + ROWS_PER_SHEET], word, scale, job.settings)
             files.append(name)
@@ -186,8 +184,12 @@ def _readable(batch: Path, root: Root, notes: list[str]) -> Iterator[Manifest]:
 def _remove_unfinished(folder: Folder) -> None:
     """Remove the sheets of a job that was killed. The caller holds the lock."""
     for name in folder.names():
-        if name.startswith(f".{_SHEET}") and name.endswith(".tmp"):
+        if name.startswith(f".{SHEET_PREFIX}") and name.endswith(".tmp"):
             folder.unlink(name)
+
+
+def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, ReceiptDocument]) -> Iterator[Manifest]:
+    return (m for m in manifests if any(output.token == word for output in collected[m.video_id].outputs))
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:

@@ -7,6 +7,7 @@ go along, and nothing appears at the old path.
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -16,6 +17,7 @@ from attnwatch.contract.documents import OutputRecord, ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
+from attnwatch.contract.output_names import NAMING, own_names
 from attnwatch.contract.receipts import (
     Content,
     Place,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
     from attnwatch.render.output import Output
 
+_NAMING_PATIENCE = 60.0  # seconds for others to move their outputs into the same folder
 _Rendering: TypeAlias = tuple[tuple[OutputRecord, ...], tuple[str, ...]]
 """Outputs and notes."""
 
@@ -109,20 +112,40 @@ class Job:
         return run(self)
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """A job under the lock of its video.
+
+    Attributes:
+        job: the job.
+        manifest: of the video.
+        folder: of the outputs.
+        until_written: closed when the receipt is written.
+
+    """
+
+    job: Job
+    manifest: Manifest
+    folder: Folder
+    until_written: contextlib.ExitStack
+
+
 def run(job: Job) -> Result:
     """Render one video. Every expected error ends in a receipt, or in a result that says why to wait."""
     start = time.monotonic()
     try:
         manifest = replace(read_video(job.place.manifest, job.root), known_as=job.place.video_id)
-        # Older batches may lack the folder above.
-        with job.place.open(create=True, parents=True) as folder, exclusive(folder, job.place.video_id):
+        with contextlib.ExitStack() as stack:
+            # Older batches may lack the folder above.
+            folder = stack.enter_context(job.place.open(create=True, parents=True))
+            stack.enter_context(exclusive(folder, job.place.video_id))
             if job.place.look().sha256 != job.seen.sha256:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
                 with contextlib.suppress(OSError):  # the old receipt is still valid
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
-            receipt = _attempt(job, manifest, folder, start)
+            receipt = _attempt(_Attempt(job, manifest, folder, stack), start)
             # A choice of words that this video does not have must not replace what was rendered before.
             if job.seen.receipt is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
@@ -143,7 +166,8 @@ def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> Receipt
     return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 
 
-def _attempt(job: Job, manifest: Manifest, folder: Folder, start: float) -> ReceiptDocument:
+def _attempt(attempt: _Attempt, start: float) -> ReceiptDocument:
+    job, manifest = attempt.job, attempt.manifest
     stamps = manifest.stamps()
     fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
     digests: dict[str, str] = {}
@@ -151,7 +175,7 @@ def _attempt(job: Job, manifest: Manifest, folder: Folder, start: float) -> Rece
         scales = scale.ends() if (scale := job.batch_scale) else None
         digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
         content = record_content(stamps, digests)
-        rendering = _linked(job, manifest, folder, fingerprint, content) or _render(job, manifest, folder, scales)
+        rendering = _linked(attempt, fingerprint, content) or _render(attempt, scales)
         outputs, notes = _with_what_stays(job, manifest, rendering)
     except (BusyError, NotReadyError, ExchangedError):
         raise
@@ -165,23 +189,23 @@ def _attempt(job: Job, manifest: Manifest, folder: Folder, start: float) -> Rece
     return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
 
 
-def _render(job: Job, manifest: Manifest, folder: Folder, scales: "dict[str, Scale] | None") -> _Rendering:
+def _render(attempt: _Attempt, scales: "dict[str, Scale] | None") -> _Rendering:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
-    with temporary_folder(job.place, folder) as temporary:
+    job = attempt.job
+    with temporary_folder(job.place, attempt.folder) as temporary:
         rendering = render_outputs(
-            manifest, job.settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
+            attempt.manifest, job.settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
         )
-        records = tuple(_record(output) for output in rendering.outputs)
-        move_all(job.place, {output.path.name: output.file for output in rendering.outputs}, temporary, folder)
+        unfinished = {output.path.name: _record(output) for output in rendering.outputs}
+        records = _moved(attempt, unfinished, temporary)
     return records, rendering.notes
 
 
-def _linked(
-    job: Job, manifest: Manifest, folder: Folder, fingerprint: Fingerprint, content: Content
-) -> _Rendering | None:
+def _linked(attempt: _Attempt, fingerprint: Fingerprint, content: Content) -> _Rendering | None:
     """Link the outputs beside the video into the collection if they are the same; None if they are not."""
+    job, manifest = attempt.job, attempt.manifest
     if job.batch is None:
         return None
     beside = Place(manifest.path, manifest.video_id, manifest.output_directory, root=manifest.outputs_root)
@@ -190,15 +214,28 @@ def _linked(
         return None
     if not as_rendered(fingerprint, receipt, beside).matches(receipt) or not content.items() <= receipt.content.items():
         return None
-    with temporary_folder(job.place, folder) as temporary:
+    with temporary_folder(job.place, attempt.folder) as temporary:
         try:
             with beside.open() as source:
                 for output in receipt.outputs:
                     link_or_copy(output.file, source, temporary)
         except (FileNotFoundError, PathError):
             return None
-        move_all(job.place, {output.file: output.file for output in receipt.outputs}, temporary, folder)
-    return receipt.outputs, receipt.notes
+        unfinished = {output.file: output for output in receipt.outputs}
+        return _moved(attempt, unfinished, temporary), receipt.notes
+
+
+def _moved(attempt: _Attempt, unfinished: Mapping[str, OutputRecord], temporary: Folder) -> tuple[OutputRecord, ...]:
+    """Move outputs, given by their names in a temporary folder, into place; return them under their final names.
+
+    No other video can take these names until the receipt that claims them is written.
+    """
+    place = attempt.job.place
+    attempt.until_written.enter_context(exclusive(attempt.folder, NAMING, _NAMING_PATIENCE))
+    records = own_names(place, list(unfinished.values()))
+    names = {name: record.file for name, record in zip(unfinished, records, strict=True)}
+    move_all(place, names, temporary, attempt.folder)
+    return records
 
 
 def _with_what_stays(job: Job, manifest: Manifest, rendering: _Rendering) -> _Rendering:

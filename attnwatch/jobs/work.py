@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.receipts import describe
-from attnwatch.errors import BusyError
+from attnwatch.errors import BusyError, SlowMachineError
 from attnwatch.system.limits import Limits
 from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
@@ -40,6 +40,7 @@ class Result:
         busy: the obstacle is another process that renders the same video.
         shortage: the obstacle is that a resource has run out.
         unchanged: the receipt is the previous one; only timestamps of the files had changed.
+        starved: the obstacle is that other programs left the job too little of the machine.
 
     """
 
@@ -48,8 +49,10 @@ class Result:
     busy: bool = False
     shortage: Shortage | None = None
     unchanged: bool = False
+    starved: bool = False
 
 
 def obstructed(error: BaseException) -> Result:
     """Return the result of an error that is not the video's fault."""
-    return Result(None, describe(error), isinstance(error, BusyError), shortage_behind(error))
+    starved = isinstance(error, SlowMachineError)
+    return Result(None, describe(error), isinstance(error, BusyError), shortage_behind(error), starved=starved)

@@ -1,5 +1,7 @@
 """Encodes YUV frames to H.264 files with PyAV and x264."""
 
+import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +12,10 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import PIXEL_FORMAT
+from attnwatch.render.memory import encoder_bytes
 from attnwatch.settings import Quality
+from attnwatch.system.limits import room
+from attnwatch.system.sizes import size_text
 
 KEYFRAME_INTERVAL = 16  # frames; makes seeking instant at no cost for smooth maps
 
@@ -25,6 +30,10 @@ _X264: dict[Quality, dict[str, str]] = {
     "balanced": {"preset": "veryfast", "crf": "20", "x264-params": "mbtree=0"},
     "high": {"preset": "slow", "crf": "16", "x264-params": "mbtree=0"},
 }
+
+# Added where memory is short: no frames are reordered or looked ahead at, and one is referred to.
+_LEAN = "bframes=0:rc-lookahead=0:ref=1"
+_LARGEST = 2**31 - 1  # of the numbers in an MP4 file
 
 _PRIMARIES = {Colorspace.ITU601: ColorPrimaries.SMPTE170M, Colorspace.ITU709: ColorPrimaries.BT709}
 _TRANSFER = {Colorspace.ITU601: ColorTrc.SMPTE170M, Colorspace.ITU709: ColorTrc.BT709}
@@ -41,9 +50,12 @@ class Encoder:
         time_base: seconds per unit of `pts`.
         matrix: colour matrix of the frames.
         quality: encoder effort.
+        lean: hold as few frames in memory as possible.
 
     Raises:
-        VideoError: x264 rejects the size or a frame.
+        VideoError: x264 rejects the size or a frame, or MP4 cannot hold the rate.
+        MemoryError: there is not enough memory for the encoder.
+        OSError: the file cannot be written.
 
     """
 
@@ -57,11 +69,16 @@ class Encoder:
         time_base: Fraction,
         matrix: Colorspace,
         quality: Quality,
+        lean: bool = False,
     ) -> None:
+        _require_small_numbers(path, rate, time_base)
         self._path = path
         self._time_base = time_base
+        self._needed = encoder_bytes((width, height), quality, lean=lean)
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         options = {"profile": "high", "g": str(KEYFRAME_INTERVAL), **_X264[quality]}
+        if lean:
+            options["x264-params"] += f":{_LEAN}"
         self._stream = self._container.add_stream("libx264", rate=rate, options=options)
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, PIXEL_FORMAT
@@ -75,17 +92,38 @@ class Encoder:
     def write(self, frame: av.VideoFrame, pts: int, duration: int) -> None:
         """Encode one frame; `pts` and `duration` are in units of the time base."""
         frame.pts, frame.duration, frame.time_base = pts, duration, self._time_base
-        try:
+        size = f"{frame.width} x {frame.height}"
+        with self._in_our_words(
+            f"a frame of {size} pixels at time {pts} that cannot be written",
+            "even sizes from 2 x 2 to 16384 x 16384, and times that grow from frame to frame",
+        ):
             self._container.mux(self._stream.encode(frame))
-        except av.FFmpegError as error:
-            found = f"a frame of {frame.width} x {frame.height} pixels, which x264 rejects ({error.strerror})"
-            expected = "even sizes from 2 x 2 to 16384 x 16384"
-            raise VideoError(f"{self._path.name}: found {found}; expected {expected}; check the video") from error
 
     def close(self) -> None:
-        """Flush the encoder and finish the file."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        """Flush the encoder and finish the file.
+
+        Raises the errors of the class.
+        """
+        with self._in_our_words("frames that cannot be written", "frames that H.264 in MP4 can hold"):
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+
+    @contextlib.contextmanager
+    def _in_our_words(self, found: str, expected: str) -> Iterator[None]:
+        """Translate errors of x264 and of the MP4 writer, which do not say what they are about."""
+        try:
+            yield
+        except av.MemoryError as error:
+            raise MemoryError(f"{self._path.name}: no memory to encode") from error
+        except (av.FFmpegError, OverflowError) as error:
+            if isinstance(error, OSError):  # such as a full disk
+                raise
+            left = room()
+            # x264 reports "generic error" if it cannot allocate something.
+            if isinstance(error, av.error.ExternalError) and left is not None and left < self._needed:
+                raise MemoryError(f"{self._path.name}: no memory to encode; {size_text(left)} are left") from error
+            message = f"{self._path.name}: found {found} ({error}); expected {expected}; check the video"
+            raise VideoError(message) from error
 
     def __enter__(self) -> Self:
         return self
@@ -96,4 +134,14 @@ class Encoder:
         if error is None:
             self.close()
         else:
-            self._container.close()
+            with contextlib.suppress(av.FFmpegError):  # the first error tells more
+                self._container.close()
+
+
+def _require_small_numbers(path: Path, rate: Fraction, time_base: Fraction) -> None:
+    for what, number in (("rate", rate), ("time base", time_base)):
+        if not 0 < max(number.numerator, number.denominator) <= _LARGEST or number <= 0:
+            raise VideoError(
+                f"{path.name}: found a {what} of {number}; expected a positive fraction of numbers below 2^31; "
+                "set fps, or encode the video again at a usual rate"
+            )

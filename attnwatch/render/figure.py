@@ -166,11 +166,17 @@ def missing_glyphs_allowed() -> Iterator[None]:
         yield
 
 
+def figure_size(size: tuple[float, float]) -> tuple[int, int]:
+    """Return the width and height in pixels, both even, of a figure of a size in inches."""
+    width, height = (round(side * DPI / 2) * 2 for side in size)
+    return width, height
+
+
 def _figure(size: tuple[float, float]) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only for figures
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    width, height = (round(side * DPI / 2) * 2 / DPI for side in size)
+    width, height = (side / DPI for side in figure_size(size))
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     return figure

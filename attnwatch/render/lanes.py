@@ -14,7 +14,7 @@ from attnwatch.render.compose import Blender, HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page
 from attnwatch.render.maps import Levels, TimeMapping, resample_in_time, to_levels
-from attnwatch.render.output import Context, Output
+from attnwatch.render.output import Clock, Context, Output
 from attnwatch.render.source import SourceFrame, Timeline
 from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
@@ -51,7 +51,13 @@ class Lane:
     """
 
     def __init__(
-        self, context: Context, word: WordMaps, stack: contextlib.ExitStack, kinds: Iterable[OutputKind]
+        self,
+        context: Context,
+        word: WordMaps,
+        stack: contextlib.ExitStack,
+        kinds: Iterable[OutputKind],
+        *,
+        lean: bool = False,
     ) -> None:
         levels = _levels(context, word)
         self._shares = levels.shares
@@ -64,7 +70,8 @@ class Lane:
             output = context.output(word, kind, levels.scale)
             pictures, size = _over_source(context) if kind.needs_source else _alone(context, word, levels)
             self.outputs.append(output)
-            self._tracks.append((pictures, stack.enter_context(context.encoder(output.path, size, *clock))))
+            encoder = stack.enter_context(context.encoder(output.path, size, clock, lean=lean))
+            self._tracks.append((pictures, encoder))
 
     def write(self, chunk: Chunk) -> None:
         """Append a chunk of frames to each output.
@@ -122,7 +129,7 @@ def _levels(context: Context, word: WordMaps) -> Levels:
     return to_levels(frames, context.settings, context.scales.get(word.slug))
 
 
-def output_clock(timeline: Timeline, fps: float | None) -> tuple[Fraction, Fraction]:
+def output_clock(timeline: Timeline, fps: float | None) -> Clock:
     """Return the frame rate and the time base of the outputs."""
     if fps is None:
         return timeline.rate, timeline.time_base

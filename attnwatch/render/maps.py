@@ -10,11 +10,19 @@ import numpy.typing as npt
 
 from attnwatch.contract.documents import Grid
 from attnwatch.settings import Visualization
+from attnwatch.tensors.reader import Part
 from attnwatch.tensors.reduction import Float32Array
 
 Float64Array = npt.NDArray[np.float64]
 
 _ROUNDING = 1e-9  # tolerance for fractional strides
+_HALF = np.float32(0.5)
+_LARGEST = np.finfo(np.float32).max
+
+
+def part_of(settings: Visualization) -> Part:
+    """Return the denoising steps, layers and heads that the settings ask to average."""
+    return Part(settings.steps, settings.layers, settings.heads, masked=settings.nonfinite == "mask")
 
 
 @dataclass(frozen=True)
@@ -43,25 +51,35 @@ def to_levels(maps: Float32Array, settings: Visualization, scale: Scale | None =
     """Convert attention to positions in the colormap.
 
     The ends of the scale are measured over all frames or for each frame, unless `vmin` or `vmax` set them. Positions
-    below `threshold` become 0; `invert` is applied last. Maps without contrast become 0 everywhere before that.
+    below `threshold` become 0, and so do masked cells; `invert` is applied last. Maps without contrast become 0
+    everywhere before that.
 
     Args:
-        maps: attention, `[frame, height, width]`.
+        maps: attention, `[frame, height, width]`; NaN where it is masked.
         settings: `normalization`, `vmin`, `vmax`, `clip`, `threshold` and `invert` apply.
         scale: ends measured elsewhere, such as over a whole batch; None to measure them here.
 
     """
     per_frame = settings.normalization == "frame"
     low, high = _ends(maps.reshape(len(maps) if per_frame else 1, -1), settings, scale)
-    span = np.where(high > low, high - low, np.inf)
-    share = np.asarray((maps - low[:, None, None]) / span[:, None, None], dtype=np.float32)
+    share = _share(maps, low, high)
     np.clip(share, 0, 1, out=share)
     share[share < settings.threshold] = 0
+    if settings.nonfinite == "mask":
+        share[np.isnan(share)] = 0
     scale = Scale(float(low.min()), float(high.max()))
     if settings.invert:
         np.subtract(1, share, out=share)
         scale = Scale(scale.high, scale.low)
     return Levels(share, scale)
+
+
+def _share(maps: Float32Array, low: Float32Array, high: Float32Array) -> Float32Array:
+    if (high / 2 - low / 2 > _LARGEST / 2).any():
+        quarter = np.float32(0.25)
+        maps, low, high = maps * quarter, low * quarter, high * quarter  # their difference exceeds the range of float32
+    span = np.where(high > low, high - low, np.inf)
+    return np.asarray((maps - low[:, None, None]) / span[:, None, None], dtype=np.float32)
 
 
 def ends(maps: Float32Array, settings: Visualization) -> Scale:
@@ -78,11 +96,22 @@ def _ends(values: Float32Array, settings: Visualization, scale: Scale | None) ->
         low, high = values.min(axis=1), values.max(axis=1)
     else:
         low, high = np.percentile(values, settings.clip, axis=1).astype(np.float32)
+    if np.isnan(low).any():
+        low, high = np.transpose([_finite_ends(row, settings) for row in values]).astype(np.float32)
     if settings.vmin is not None:
-        low = np.full_like(low, settings.vmin)
+        low = np.full_like(low, np.clip(settings.vmin, -_LARGEST, _LARGEST))
     if settings.vmax is not None:
-        high = np.full_like(high, settings.vmax)
+        high = np.full_like(high, np.clip(settings.vmax, -_LARGEST, _LARGEST))
     return low, high
+
+
+def _finite_ends(values: Float32Array, settings: Visualization) -> tuple[float, float]:
+    """Return the ends of the scale of values of which some are masked; 0 and 0 if all are."""
+    seen = values[np.isfinite(values)]
+    if seen.size == 0:
+        return 0.0, 0.0
+    low, high = np.percentile(seen, settings.clip or (0, 100))
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -128,7 +157,10 @@ class TimeMapping:
         first = position.astype(np.intp)
         second = np.minimum(first + 1, len(maps) - 1)
         weight = (position - first).astype(np.float32)[:, None, None]
-        return maps[first] * (1 - weight) + maps[second] * weight
+        mixed = maps[first] * (1 - weight) + maps[second] * weight
+        if np.isnan(mixed).any():  # masked cells are masked for the time that is nearest to their latent frame
+            mixed = np.where(np.isnan(mixed), np.where(weight < _HALF, maps[first], maps[second]), mixed)
+        return mixed
 
 
 def resample_in_time(maps: Float32Array, mapping: TimeMapping, video_frames: int, steps: int | None) -> Float32Array:

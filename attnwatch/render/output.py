@@ -12,7 +12,7 @@ from attnwatch.render.compose import HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page, attention_page
 from attnwatch.render.labels import shortened
-from attnwatch.render.maps import Scale
+from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.source import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
@@ -20,6 +20,9 @@ from attnwatch.tensors.reader import Part, WordMaps
 UNFINISHED_SUFFIX = ".partial"
 
 _LONGEST_TITLE = 120  # columns
+
+Clock = tuple[Fraction, Fraction]
+"""Frames per second, and seconds per unit of time."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Context:
     @property
     def part(self) -> Part:
         """The denoising steps, layers and heads to average."""
-        return Part(self.settings.steps, self.settings.layers, self.settings.heads)
+        return part_of(self.settings)
 
     @property
     def tables(self) -> YuvTables:
@@ -98,19 +101,19 @@ class Context:
             frames=frames,
         )
 
-    def encoder(
-        self, path: Path, size: tuple[int, int], rate: Fraction | None = None, time_base: Fraction | None = None
-    ) -> Encoder:
-        """Open the file of an output; the rate and time base default to the timeline's."""
+    def encoder(self, path: Path, size: tuple[int, int], clock: Clock | None = None, *, lean: bool = False) -> Encoder:
+        """Open the file of an output; the clock defaults to the timeline's."""
         timeline = self.timeline
+        rate, time_base = clock or (timeline.rate, timeline.time_base)
         return Encoder(
             path,
             width=size[0],
             height=size[1],
-            rate=rate or timeline.rate,
-            time_base=time_base or timeline.time_base,
+            rate=rate,
+            time_base=time_base,
             matrix=timeline.matrix,
             quality=self.settings.quality,
+            lean=lean,
         )
 
     def title(self, word: WordMaps) -> str:

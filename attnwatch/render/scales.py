@@ -6,11 +6,10 @@ from pathlib import Path
 
 from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.errors import AttnwatchError
-from attnwatch.render.maps import Scale, ends
+from attnwatch.render.maps import Scale, ends, part_of
 from attnwatch.settings import Visualization
 from attnwatch.system.folders import Folder
 from attnwatch.system.roots import Root
-from attnwatch.tensors.reader import Part
 
 _MOST_BYTES = 2**20  # twice the size for as many words as a video may have
 
@@ -38,7 +37,7 @@ def batch_scales(
 
 def _measure(manifests: Iterable[Path], settings: Visualization, root: Root) -> dict[str, Scale]:
     scales: dict[str, Scale] = {}
-    part = Part(settings.steps, settings.layers, settings.heads)
+    part = part_of(settings)
     for path in manifests:
         try:
             with open_attention(read_video(path, root)) as reader:

@@ -22,10 +22,9 @@ from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, UnknownNameError
 from attnwatch.render.figure import missing_glyphs_allowed
 from attnwatch.render.labels import font_of, glyph_note, shortened, wrapped
-from attnwatch.render.maps import Scale, TimeMapping
+from attnwatch.render.maps import Scale, TimeMapping, part_of
 from attnwatch.render.source import AbsentSource, VideoSource
 from attnwatch.settings import Visualization
-from attnwatch.tensors.reader import Part
 from attnwatch.tensors.reduction import Float32Array
 
 ROWS_PER_SHEET = 40
@@ -128,7 +127,7 @@ def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, sett
     height, width = row.frames[column].shape[:2]
     extent = (0.0, float(width), float(height), 0.0)
     axes.imshow(row.frames[column], extent=extent)
-    share = np.clip(colours.norm(row.maps[column]), 0, 1)
+    share = np.nan_to_num(np.clip(colours.norm(row.maps[column]), 0, 1))  # masked cells are the lower end
     share[share < settings.threshold] = 0
     alpha, cmap = settings.overlay_alpha, colours.cmap
     axes.imshow(share, cmap=cmap, vmin=0, vmax=1, alpha=alpha, extent=extent, interpolation="bilinear")
@@ -149,7 +148,7 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
         word = reader.words.get(slug)
         if word is None:
             raise UnknownNameError(f"{manifest.path}: found no word {slug!r}, which its receipt names; render it again")
-        maps = word.frames(Part(settings.steps, settings.layers, settings.heads))
+        maps = word.frames(part_of(settings))
     source = VideoSource(manifest.video) if manifest.video.exists() else AbsentSource(manifest.document, word.grid)
     timeline = source.timeline
     moments = np.rint(np.linspace(0, timeline.frames - 1, _MOMENTS)).astype(int).tolist()

@@ -7,10 +7,13 @@ import numpy as np
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.render.compose import Blender
+from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Box, Page, grid_page
 from attnwatch.render.maps import TimeMapping, to_levels
+from attnwatch.render.memory import must_be_lean
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import SourceFrame
+from attnwatch.system.limits import room
 from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
@@ -24,7 +27,9 @@ _TITLE = 30  # pixels above the first box
 
 def write_static(context: Context, word: WordMaps) -> Output:
     """Write the mean over time as a still picture of `static_duration` seconds."""
-    mean = word.frames(context.part).mean(axis=0, keepdims=True)
+    frames = word.frames(context.part)
+    is_large = frames.max() > np.finfo(np.float32).max / len(frames)  # their sum exceeds the range of float32
+    mean = frames.mean(axis=0, keepdims=True, dtype=np.float64 if is_large else np.float32).astype(np.float32)
     levels = to_levels(mean, context.settings, context.scales.get(word.slug))
     output = context.output(word, OutputKind.STATIC, levels.scale)
     page = context.page(word, levels.scale, frames=None)
@@ -33,7 +38,7 @@ def write_static(context: Context, word: WordMaps) -> Output:
         picture = page.compose([picture])
     rate = context.timeline.rate if context.settings.fps is None else Fraction(context.settings.fps)
     rate = rate.limit_denominator(1001)
-    with context.encoder(output.path, (picture.width, picture.height), rate, 1 / rate) as encoder:
+    with _encoder(context, output, (picture.width, picture.height), rate) as encoder:
         for index in range(max(1, round(context.settings.static_duration * rate))):
             encoder.write(picture, index, 1)
     return output
@@ -56,12 +61,17 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     page = _evolution_page(context, word, last=steps[-1].number + 1)
     painters = [context.painter((box.width, box.height)) for box in page.boxes]
     blender = Blender(context.settings.overlay_alpha)
-    with context.encoder(output.path, page.size, _EVOLUTION_RATE, 1 / _EVOLUTION_RATE) as encoder:
+    with _encoder(context, output, page.size, _EVOLUTION_RATE) as encoder:
         for index, (step, moments) in enumerate(zip(steps, shares, strict=True)):
             pictures = [painter.paint(moment) for painter, moment in zip(painters, moments, strict=True)]
             pictures[0] = _over(middle.picture, pictures[0], blender)
             encoder.write(page.compose(pictures, step.number + 1), index, 1)
     return output
+
+
+def _encoder(context: Context, output: Output, size: tuple[int, int], rate: Fraction) -> Encoder:
+    lean = must_be_lean(size, context.settings.quality, room())
+    return context.encoder(output.path, size, (rate, 1 / rate), lean=lean)
 
 
 def _moments(frames: Float32Array, context: Context) -> Float32Array:

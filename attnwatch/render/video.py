@@ -1,30 +1,35 @@
 """Renders all attention videos of one generated video."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
+
+import numpy as np
 
 from attnwatch.batches.videos import open_attention
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.figure import figure_size
 from attnwatch.render.labels import glyph_note
 from attnwatch.render.lanes import Lane, at_rate, chunks
-from attnwatch.render.maps import Scale
+from attnwatch.render.maps import Scale, part_of
+from attnwatch.render.memory import Load, plan
 from attnwatch.render.output import Context, Output
 from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.settings import Visualization
-from attnwatch.tensors.reader import WordMaps
+from attnwatch.system.limits import room
+from attnwatch.tensors.reader import Part, WordMaps
 
 _NO_GLYPHS = "labels show boxes for characters that no installed font has: `attnwatch doctor` says what to install"
 _OWN_SCALE = (
     "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
     "`attnwatch collect` with the same settings, uses the batch's scale"
 )
-_WORDS_PER_PASS = 4  # 35 MB each at 832 x 480; decoding again costs little compared with eight encoders
+_LEAN = "encoded with fewer frames in memory, because memory_limit leaves no room for more: the files are larger"
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def render_outputs(
         TensorError: a tensor file breaks the contract.
         VideoError: the video cannot be decoded.
         ConfigError: a requested step, layer or head is not stored.
+        MemoryError: not even one output of one word fits into the memory that this process may use.
 
     """
     notes = list(manifest.notes)
@@ -68,11 +74,30 @@ def render_outputs(
         source = _source(manifest, words[0], notes)
         if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
             notes.append(_OWN_SCALE)
+        if settings.nonfinite == "mask":
+            notes.extend(_masked(words, part_of(settings)))
         context = Context(manifest, settings, directory, source.timeline, scales or {})
         if settings.figsize is not None and glyph_note("".join(map(context.title, words))) is not None:
             notes.append(_NO_GLYPHS)
-        outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads)]
+        outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads, notes)]
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
+
+
+def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, room: int | None) -> None:
+    """Encode the first frame of the first word, as `render_outputs` would if `room` bytes may be allocated.
+
+    Raises the errors of `render_outputs`, and `MemoryError` if the rendering would not fit.
+    """
+    with open_attention(manifest) as reader:
+        words = list(reader.words.values())[:1]
+        source = _source(manifest, words[0], []) if words else None
+        kinds = _kinds(settings, source) if source else []
+        if source is None or not kinds:
+            return
+        context = Context(manifest, settings, directory, source.timeline, {})
+        planned = plan(_load(context, words, kinds, threads=1), len(words), kinds, room)
+        for group in planned.groups:
+            _pass(context, words, islice(source.frames(), 1), map, group, lean=planned.lean)
 
 
 def _selected(
@@ -87,6 +112,15 @@ def _selected(
     if words and not chosen:
         notes.append(f"none of the tracked words ({', '.join(words)}) was requested")
     return chosen
+
+
+def _masked(words: Iterable[WordMaps], part: Part) -> Iterator[str]:
+    """Yield a note for each word with cells that are masked."""
+    for word in words:
+        cells = np.isnan(word.frames(part))
+        if cells.any():
+            count = f"{np.count_nonzero(cells):,} of {cells.size:,} cells"
+            yield f"{word.slug}: {count} are NaN or infinite, and are drawn as the lower end of the scale"
 
 
 def _source(manifest: Manifest, word: WordMaps, notes: list[str]) -> VideoSource | AbsentSource:
@@ -125,33 +159,56 @@ def _middle(source: VideoSource | AbsentSource) -> SourceFrame:
 
 
 def _per_frame(
-    context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
+    context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int, notes: list[str]
 ) -> list[Output]:
     """Write the per-frame outputs of a few words at a time, so that memory does not grow with the number of words."""
-    requested = [kind for kind in OutputKind if kind.per_frame and kind.is_requested(context.settings)]
-    kinds = [kind for kind in requested if isinstance(source, VideoSource) or not kind.needs_source]
+    kinds = _kinds(context.settings, source)
     if not kinds:
         return []
     outputs = []
+    planned = plan(_load(context, words, kinds, threads), len(words), kinds, room())
+    if planned.lean:
+        notes.append(_LEAN)
     with contextlib.ExitStack() as stack:
         run: Callable[..., Iterable[None]] = map
         if min(threads, len(words)) > 1:
             run = stack.enter_context(ThreadPoolExecutor(threads)).map
-        for start in range(0, len(words), _WORDS_PER_PASS):
-            outputs += _pass(context, words[start : start + _WORDS_PER_PASS], source, run, kinds)
+        for start in range(0, len(words), planned.words):
+            for group in planned.groups:
+                some = words[start : start + planned.words]
+                outputs += _pass(context, some, source.frames(), run, group, lean=planned.lean)
     return outputs
+
+
+def _kinds(settings: Visualization, source: VideoSource | AbsentSource) -> list[OutputKind]:
+    requested = [kind for kind in OutputKind if kind.per_frame and kind.is_requested(settings)]
+    return [kind for kind in requested if isinstance(source, VideoSource) or not kind.needs_source]
+
+
+def _load(context: Context, words: list[WordMaps], kinds: Iterable[OutputKind], threads: int) -> Load:
+    frames, settings = context.timeline.frames, context.settings
+    figure = context.size if settings.figsize is None else figure_size(settings.figsize)
+    return Load(
+        source=context.size,
+        sizes={kind: context.size if kind.needs_source else figure for kind in kinds},
+        values=frames * max(word.grid[1] * word.grid[2] for word in words),
+        quality=settings.quality,
+        threads=threads,
+    )
 
 
 def _pass(
     context: Context,
     words: list[WordMaps],
-    source: VideoSource | AbsentSource,
+    frames: Iterator[SourceFrame],
     run: Callable[..., Iterable[None]],
     kinds: Collection[OutputKind],
+    *,
+    lean: bool,
 ) -> list[Output]:
-    """Decode the source once and write its frames to the lanes of the given words; `run` works like `map`."""
+    """Write the frames of the source to the lanes of the given words; `run` works like `map`."""
     with contextlib.ExitStack() as stack:
-        lanes = [Lane(context, word, stack, kinds) for word in words]
-        for chunk in chunks(at_rate(source.frames(), context.timeline, context.settings.fps), context.timeline):
+        lanes = [Lane(context, word, stack, kinds, lean=lean) for word in words]
+        for chunk in chunks(at_rate(frames, context.timeline, context.settings.fps), context.timeline):
             list(run(Lane.write, lanes, repeat(chunk)))
     return [output for lane in lanes for output in lane.outputs]

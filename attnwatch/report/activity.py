@@ -63,6 +63,7 @@ class Activity:
         waiting: number of videos waiting to be rendered.
         rendered: number of videos rendered; `failed` counts failed attempts.
         paused: reason for a pause, of everything or of one full disk; None without a pause.
+        slow: why the last job had to be started again on this slow machine; None since a job has ended by itself.
         heartbeat: time of the last update.
         settings: digest of the settings that it gives to pictures; None if unknown.
         batch: pattern of the batches that it renders; None for all.
@@ -84,6 +85,7 @@ class Activity:
     rendered: int = 0
     failed: int = 0
     paused: str | None = None
+    slow: str | None = None
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     started: str = field(default_factory=now)

@@ -88,6 +88,7 @@ class Report:
     def rendered(self, target: Target, place: Place, receipt: ReceiptDocument) -> None:
         """Report the outputs of a video, and run the user's command."""
         self._done += 1
+        self.activity.slow = None
         self.activity.rendered += receipt.status == "rendered"
         about = _fields(place, receipt)
         for output in receipt.outputs:
@@ -104,10 +105,16 @@ class Report:
     def failed(self, place: Place, receipt: ReceiptDocument, then: str) -> None:
         """Report why a video could not be rendered, and what happens next (`then`)."""
         self.activity.failed += 1
+        self.activity.slow = None
         tried = f"attempt {len(receipt.attempts)}"
         error = receipt.attempts[-1].error
         fields = {**_fields(place, receipt), "error": error, "next_attempt": receipt.next_attempt}
         _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
+
+    def starved(self, place: Place, reason: str) -> None:
+        """Report that a job was ended because this machine did not let it work."""
+        self.activity.slow = f"{place.video_id}: {reason}"
+        _log.warning("%s: %s", place.video_id, reason, extra={"video_id": place.video_id})
 
     def beat(self, *, waiting: int, paused: str | None) -> None:
         """Publish the current state and prove that the loop is alive; called in every turn of it."""

@@ -28,6 +28,7 @@ from attnwatch.system.kernel import adopt_orphans, end_with_parent
 Target = Callable[[Any, "Connection[Any, Any]"], object]
 
 _START, _SIGNAL = "start", "signal"
+_BEGUN, _ENDED = "begun", "ended"
 _FILLING = b"."  # at least one byte must accompany a descriptor
 _NOT_FOR_SERVERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 1.0  # seconds the server may take to end
@@ -67,6 +68,8 @@ class ForkServer:
         self._socket = ours  # for descriptors; the same stream as the connection
         self.connection = _connection_on(ours)
         self._last = 0
+        self._pids: dict[int, int] = {}
+        self._ended: list[tuple[int, int | OSError]] = []
 
     def start(self, work: object) -> "tuple[int, Connection[Any, Any]]":
         """Start a process for some work; return its number and the connection that will carry its result.
@@ -103,13 +106,25 @@ class ForkServer:
             EOFError: the server has ended, and every process with it.
 
         """
-        found = []
+        self._listen()
+        found, self._ended = self._ended, []
+        return found
+
+    def pid(self, number: int) -> int | None:
+        """Return the id of a process; None if it had not begun when `ended` was called last, or had ended."""
+        return self._pids.get(number)
+
+    def _listen(self) -> None:
         try:
             while self.connection.poll():
-                found.append(self.connection.recv())
+                what, number, detail = self.connection.recv()
+                if what == _BEGUN:
+                    self._pids[number] = detail
+                else:
+                    self._pids.pop(number, None)
+                    self._ended.append((number, detail))
         except ConnectionResetError as error:
             raise EOFError from error
-        return found
 
     def close(self) -> None:
         """End the server and all its processes, even if it was stopped; what the kernel cannot end is left to it."""
@@ -172,7 +187,7 @@ class _Server:
     def _start(self, number: int, work: object) -> None:
         _, descriptors, _, _ = socket.recv_fds(self._socket, len(_FILLING), 1)
         if not descriptors:  # the kernel drops descriptors beyond the limit of this process
-            self._watcher.send((number, OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+            self._watcher.send((_ENDED, number, OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
             return
         results: Connection[Any, Any] = Connection(descriptors[0], readable=False)
         parent = os.getpid()
@@ -180,12 +195,13 @@ class _Server:
             pid = os.fork()
         except OSError as error:  # no memory, or too many processes
             results.close()
-            self._watcher.send((number, _explained(error)))
+            self._watcher.send((_ENDED, number, _explained(error)))
             return
         if pid == 0:
             _run_and_exit(lambda: self._become_job(parent, work, results))
         self._numbers[pid] = number
         results.close()
+        self._watcher.send((_BEGUN, number, pid))
 
     def _become_job(self, parent: int, work: object, results: "Connection[Any, Any]") -> None:
         os.setsid()
@@ -209,7 +225,7 @@ class _Server:
             _, status = os.waitpid(found, 0)
             self._end_strays()
             if number is not None:
-                self._watcher.send((number, os.waitstatus_to_exitcode(status)))
+                self._watcher.send((_ENDED, number, os.waitstatus_to_exitcode(status)))
 
     def _end_strays(self) -> None:
         for pid in _children():

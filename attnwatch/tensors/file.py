@@ -36,11 +36,11 @@ class Tensor(Protocol):
     def shape(self) -> tuple[int, ...]:
         """`(step, layer, head, frame, height, width)`, or `(frame, height, width)`."""
 
-    def read(self, *index: int) -> Float32Array:
-        """Return the part at the leading indices, float32."""
+    def read(self, *index: int, masked: bool = False) -> Float32Array:
+        """Return the part at the leading indices, float32; NaN in place of masked values."""
 
-    def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
-        """Return the mean of several parts, each given by its leading indices, float32."""
+    def mean(self, indices: Sequence[tuple[int, ...]], *, masked: bool = False) -> Float32Array:
+        """Return the mean of several parts, each given by its leading indices, float32; NaN where any is masked."""
 
 
 @dataclass(frozen=True)
@@ -62,31 +62,41 @@ class StoredTensor:
     _mapped: mmap.mmap = field(repr=False)
     _start: int = field(repr=False)
 
-    def read(self, *index: int) -> Float32Array:
+    def read(self, *index: int, masked: bool = False) -> Float32Array:
         """Return the part of the tensor at the leading indices, float32.
 
+        Args:
+            index: leading indices.
+            masked: return NaN in place of NaN and infinite values.
+
         Raises:
-            TensorError: a value is negative, infinite or not a number.
+            TensorError: a value is negative, or infinite or not a number and not masked.
 
         """
+        if masked:
+            return self.mean([index], masked=True)
         shape = self.shape[len(index) :]
         (start,) = self._starts([index], shape)
         values = valid(self._values()[start : start + prod(shape)], self.path, self.name)
         singles = values.view(np.float16).astype(np.float32) if self.kind == "F16" else values.view(np.float32)
         return singles.reshape(shape)
 
-    def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
+    def mean(self, indices: Sequence[tuple[int, ...]], *, masked: bool = False) -> Float32Array:
         """Return the mean of several parts, each given by its leading indices, float32.
 
         At most 32 MiB of the file, or one part if that is larger, are resident at a time.
 
+        Args:
+            indices: leading indices of each part.
+            masked: return NaN where a part has a NaN or an infinite value.
+
         Raises:
-            TensorError: a value is negative, infinite or not a number.
+            TensorError: a value is negative, or infinite or not a number and not masked.
 
         """
         shape = self.shape[len(indices[0]) :]
         size = prod(shape)
-        mean = Mean(size, self.kind)
+        mean = Mean(size, self.kind, masked=masked)
         values = self._values()
         at_once = max(1, _MOST_MAPPED // max(size * values.itemsize, _LEAST_MAPPED))
         starts = self._starts(indices, shape)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HALF_TO_SINGLE", "NEGATIVE_ZERO", "OPAQUE", "SMALLEST_INVALID_HALF", "WHY_NOT_COMPILED"]
+__all__ = ["FRACTION_SHIFT", "HALF_TO_SINGLE", "NEGATIVE_ZERO", "OPAQUE", "SMALLEST_INVALID_HALF", "WHY_NOT_COMPILED"]
 __all__ += ["add_halves", "blend", "colour"]
 
 Picture = npt.NDArray[np.uint8]
@@ -13,7 +13,7 @@ NEGATIVE_ZERO = 0x8000
 HALF_TO_SINGLE = np.float32(2.0**112)  # difference of the exponent biases, 127 - 15
 OPAQUE = 256  # blend weights are fixed-point with 8 fractional bits
 
-_FRACTION_SHIFT = 13  # the fraction of a half has 10 bits, that of a single 23
+FRACTION_SHIFT = 13  # the fraction of a half has 10 bits, that of a single 23
 _ROWS = 64  # rows blended at once: few enough to stay in the cache
 
 
@@ -45,7 +45,7 @@ def add_halves_with_numpy(
             if bits.max() >= SMALLEST_INVALID_HALF:
                 return False
         np.copyto(buffer, bits)
-        np.left_shift(buffer, _FRACTION_SHIFT, out=buffer)
+        np.left_shift(buffer, FRACTION_SHIFT, out=buffer)
         total += buffer.view(np.float32)
     return True
 

@@ -32,17 +32,19 @@ class Part:
     """The stored denoising steps, layers and heads to average; None selects a whole axis.
 
     A number selects one (negative numbers count from the end), `"3-9"` a range including both ends, a tuple several.
-    Steps are numbered as in the manifest's `denoising`, layers and heads by their position.
+    Steps are numbered as in the manifest's `denoising`, layers and heads by their position. With `masked`, values that
+    are NaN or infinite are accepted: a cell that has one in any of the selected maps is NaN in their mean.
     """
 
     steps: Choice = None
     layers: Choice = None
     heads: Choice = None
+    masked: bool = False
 
     @property
     def is_everything(self) -> bool:
         """Whether every step, layer and head is selected."""
-        return self == Part()
+        return (self.steps, self.layers, self.heads) == (None, None, None)
 
 
 ALL = Part()
@@ -81,12 +83,12 @@ class WordMaps:
         not stored, and takes a single read.
 
         Raises:
-            TensorError: a value is negative or not finite.
+            TensorError: a value is negative, or not finite and not masked.
             ConfigError: a selected step, layer or head is not stored.
 
         """
         if self._aggregated is not None and part.is_everything:
-            return self._aggregated.read()
+            return self._aggregated.read(masked=part.masked)
         total = np.zeros(self.grid, dtype=np.float64)
         steps = list(self.steps(part))
         for step in steps:
@@ -111,7 +113,7 @@ class WordMaps:
         sources = [(tensor, index) for tensor in self._steps for index in range(tensor.shape[0])]
         for position in _selected("steps", part.steps, self.step_numbers):
             tensor, index = sources[position]
-            yield Step(self.step_numbers[position], tensor, index, layers, heads)
+            yield Step(self.step_numbers[position], tensor, index, layers, heads, part.masked)
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,12 @@ class Step:
     _index: int
     _layers: Sequence[int]
     _heads: Sequence[int]
+    _masked: bool
 
     def mean(self) -> Float32Array:
         """Return the mean over layers and heads: float32 `[frame, height, width]`."""
-        return self._tensor.mean([(self._index, layer, head) for layer in self._layers for head in self._heads])
+        indices = [(self._index, layer, head) for layer in self._layers for head in self._heads]
+        return self._tensor.mean(indices, masked=self._masked)
 
 
 class AttentionReader:
@@ -251,7 +255,7 @@ def _selected(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
         wanted = [choice] if isinstance(choice, int) else list(choice)
         wanted = [available[number] if -len(available) <= number < 0 else number for number in wanted]
         positions = [position for position, number in enumerate(available) if number in wanted]
-        is_missing = not set(wanted) <= set(available)
+        is_missing = not wanted or not set(wanted) <= set(available)
     if is_missing:
         raise ConfigError(f"{axis}: found {choice!r}; expected some of the stored ones: {_formatted(available)}")
     return positions

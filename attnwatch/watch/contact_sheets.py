@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attnwatch.batches.targets import Target
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
+from attnwatch.errors import SlowMachineError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.settings import Watcher
@@ -102,11 +103,14 @@ class ContactSheets:
 
         """
         self._drawing.discard(batch)
+        if isinstance(ended.outcome, SlowMachineError) and not self._options.once:
+            self._ledger.warn(f"{batch}: no contact sheets yet: {ended.outcome}")
+            self._check_again(batch)
+            return None
         result = ended.outcome if isinstance(ended.outcome, SheetResult) else SheetResult(error=str(ended.outcome))
         if result.shortage is not None and not self._options.once:
             self._pauses.begin(result.shortage, result.error or "", _target(batch))
-            if batch in self._ledger.collections:  # not if settings were reloaded while they were drawn
-                self.check(batch)
+            self._check_again(batch)
             return None
         for note in result.notes:
             self._ledger.warn(f"{batch}: {note}")
@@ -118,6 +122,10 @@ class ContactSheets:
             self._ledger.warn(f"{batch}: no contact sheets: {result.error}")
             return _target(batch)
         return None
+
+    def _check_again(self, batch: Path) -> None:
+        if batch in self._ledger.collections:  # not if settings were reloaded while they were drawn
+            self.check(batch)
 
 
 def _target(batch: Path) -> Target:

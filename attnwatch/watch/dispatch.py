@@ -9,7 +9,7 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.backoff import Backoff
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.errors import JobError
+from attnwatch.errors import JobError, SlowMachineError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.outputs import remove_leftovers
 from attnwatch.jobs.sheets import SheetJob
@@ -229,12 +229,13 @@ class Dispatcher:
         task, waiting = self._running.pop(target)
         self._backlog.release(target)
         result = ended.outcome
-        if isinstance(result, JobError):
+        if isinstance(result, JobError | SlowMachineError):
             remove_leftovers(task.place)
-            if self.stopping:
-                return  # killed with the watcher, so it has not failed
+        if isinstance(result, JobError) and self.stopping:
+            return  # killed with the watcher, so it has not failed
+        if isinstance(result, JobError):
             result = record_crash(task, ended.seconds, result, self._settings.watcher)
-        elif isinstance(result, OSError):
+        elif isinstance(result, SlowMachineError | OSError):
             result = obstructed(result)
         if not isinstance(result, Result):
             return
@@ -271,19 +272,17 @@ class Dispatcher:
 
     def _beside_in_batch(self, target: Target) -> Target | None:
         """Return a target of the same collection that is being rendered."""
-        return next(
-            (other for other in self._running if target.batch is not None and other.batch == target.batch), None
-        )
+        return next((other for other in self._running if target.batch and other.batch == target.batch), None)
 
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
-        if self._options.once and not result.busy:
+        now, looks = time.monotonic(), waiting.looks + 1
+        starts_again = result.busy or (result.starved and looks < self._settings.watcher.max_attempts)
+        if self._options.once and not starts_again:
             self.failed.add(task.target)
             _log.error("❌ %s: %s", task.place.video_id, result.obstacle)
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
-        now = time.monotonic()
-        looks = waiting.looks + 1
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)
         if result.shortage is not None:
             self._pauses.begin(result.shortage, result.obstacle or "", task.target)
@@ -292,8 +291,10 @@ class Dispatcher:
         if result.busy and (other := self._beside_in_batch(task.target)) is not None:
             self._backlog.hold(later, other)  # it is probably measuring the colour scale of the batch
             return
-        since = waiting.since or now
-        if now - since >= _PATIENCE:
+        since = waiting.since if result.starved else waiting.since or now
+        if result.starved:
+            self._report.starved(task.place, result.obstacle or "")
+        elif since is not None and now - since >= _PATIENCE:
             message = f"still waiting for {task.place.video_id}: {result.obstacle}"
             self.ledger.warn(message, about=f"waiting for {task.place.manifest}")
         self._backlog.put(replace(later, since=since))

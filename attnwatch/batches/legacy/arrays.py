@@ -1,9 +1,13 @@
 """Reads arrays saved by numpy, plain or compressed, one map at a time; never unpickles, and checks every header."""
 
 import contextlib
+import errno
 import gzip
 import io
+import lzma
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,6 +30,9 @@ _MOST_EXPANSION, _SLACK = 1032, 2**16  # the limit of deflate: zlib's technical 
 _KINDS = {"<f2": "F16", "<f4": "F32"}
 _ARRAY = ".npy"
 _MOST_NAMED = 5
+# What gzip, zipfile with its decompressors, and numpy's parser of headers raise for bytes that they cannot read.
+_DAMAGE: tuple[type[Exception], ...] = (EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError)
+_DAMAGE += (SyntaxError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError)
 # Possible names of the array with the maps in an `.npz` that holds several arrays.
 _NAMES = ("attention", "attention_map", "attention_maps", "aggregated_attention", "maps", "data", "arr_0")
 
@@ -70,7 +77,7 @@ class StoredArray:
             raise TensorError(_problem(path, found, "at most what a compressed file of this size can hold"))
         return cls(path, shape, kind, root)
 
-    def means(self, axis: int, chosen: Sequence[int] | None = None) -> Float32Array:
+    def means(self, axis: int, chosen: Sequence[int] | None = None, *, masked: bool = False) -> Float32Array:
         """Return the mean over the axes before the spatial one, summed over those after it: float32 `[spatial]`.
 
         Only one map is in memory at a time.
@@ -78,16 +85,17 @@ class StoredArray:
         Args:
             axis: index of the spatial axis; blocks and heads come before it, tokens after it.
             chosen: numbers of the maps to include, counted over the leading axes in C order; None for all.
+            masked: return NaN where a map has a NaN or an infinite value.
 
         Raises:
-            TensorError: the file is damaged, or a value is negative, infinite or not a number.
+            TensorError: the file is damaged, or a value is negative, or infinite or not a number and not masked.
             OSError: the file cannot be read.
 
         """
         wanted = frozenset(range(prod(self.shape[:axis])) if chosen is None else chosen)
         mean: Mean | None = None
         for number, values in enumerate(self.maps(axis)):
-            mean = mean or Mean(values.size, self.kind)
+            mean = mean or Mean(values.size, self.kind, masked=masked)
             if number in wanted:
                 mean.add(values, [0], self.path, self.path.name)
         assert mean is not None  # noqa: S101 - for the type checker: no axis is empty
@@ -130,10 +138,14 @@ def _content(path: Path, root: Root) -> Iterator[tuple[BinaryIO, int]]:
                 member = _member(path, archive)
                 size, file = member.compress_size, cast(BinaryIO, stack.enter_context(archive.open(member)))
             yield file, size
-    except (EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
     except gzip.BadGzipFile as error:
         raise TensorError(_problem(path, f"damaged data ({error})", "a complete gzip file")) from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # bz2 gives no number; offsets in a damaged archive lead anywhere
+            raise
+        raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -49,15 +49,17 @@ class OldTensor:
         """Element type, `F16` or `F32`."""
         return self._array.kind
 
-    def read(self, *index: int) -> Float32Array:
+    def read(self, *index: int, masked: bool = False) -> Float32Array:
         """Return the mean over layers and heads, or the map at one index: float32 `[frame, height, width]`."""
-        return self.mean([index]) if index else self._array.means(self._axis).reshape(self.shape[-3:])
+        if index:
+            return self.mean([index], masked=masked)
+        return self._array.means(self._axis, masked=masked).reshape(self.shape[-3:])
 
-    def mean(self, indices: Sequence[tuple[int, ...]]) -> Float32Array:
+    def mean(self, indices: Sequence[tuple[int, ...]], *, masked: bool = False) -> Float32Array:
         """Return the mean of the maps at the given (step, layer, head): float32 `[frame, height, width]`."""
         _, layers, heads = self.shape[:3]
         numbers = np.ravel_multi_index(tuple(np.transpose(indices)), (1, layers, heads))
-        return self._array.means(self._axis, numbers.tolist()).reshape(self.shape[-3:])
+        return self._array.means(self._axis, numbers.tolist(), masked=masked).reshape(self.shape[-3:])
 
 
 class OldReader(AttentionReader):

@@ -32,7 +32,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     everyone = [manifest for manifests in bad.values() for manifest in manifests]
     ages = _Ages(trial)
     with trial.daemon("--workers", workers, *SETTINGS) as daemon:
-        limit = time.monotonic() + 30 + 2 * each * ATTEMPTS * LONGEST / workers
+        limit = time.monotonic() + 60 + 4 * each * ATTEMPTS * LONGEST / workers
         while time.monotonic() < limit and daemon.process.poll() is None:
             ages.look()
             if not ages.running and not _not_given_up(trial, everyone):
@@ -43,9 +43,11 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         left = {process for process in daemon.family() if process.pid in pids}
         ended = daemon.process.poll() is not None
     begun = trial.renderings()
+    # On a machine that is busy with other things, a job may be started again without a charge.
+    starved = daemon.said.count("slow machine: ")
     for kind, manifests in bad.items():
         yield none_of(f"{kind}: not given up after exactly {ATTEMPTS} attempts", _not_given_up(trial, manifests))
-        often = [path for path in manifests if begun[str(path)] != ATTEMPTS]
+        often = [path for path in manifests if not ATTEMPTS <= begun[str(path)] <= ATTEMPTS + starved]
         yield none_of(f"{kind}: started more or less often", often)
     yield seconds("until a job and all its processes have ended, at most", max(ages.found()), LONGEST)
     yield none_of("processes left by jobs", left)

@@ -245,6 +245,19 @@ def test_the_mean_over_all_steps_is_the_stored_one(batch):
     np.testing.assert_array_equal(only_video(batch).attention("kiss"), mean)
 
 
+@pytest.mark.parametrize("stored", ["steps", "aggregated"])
+def test_masked_attention_is_nan_where_a_value_is_not_finite(batch, stored):
+    maps = blob_maps()
+    maps[0, 0, 0, 1, 2, 3] = np.inf
+    batch.add(tensors={"kiss": maps} if stored == "steps" else {"kiss.aggregated": maps[0, 0, 0]})
+    video = only_video(batch)
+    with pytest.raises(TensorError):
+        video.attention("kiss")
+    found = video.attention("kiss", masked=True)
+    assert np.argwhere(np.isnan(found)).tolist() == [[1, 2, 3]]
+    assert attnwatch.render_video(video, nonfinite="mask", quality="fast")
+
+
 def test_each_call_of_attention_returns_a_new_array(batch):
     batch.add(tensors={"kiss.aggregated": blob_maps()[0, 0, 0]})
     first, second = (only_video(batch).attention("kiss") for _ in range(2))

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from attnwatch.cli.check import check
-from tests.support import GRID, Batch, blob_maps, file_record, write_json, write_manifest
+from tests.support import (
+    GRID,
+    Batch,
+    blob_maps,
+    file_record,
+    write_json,
+    write_manifest,
+    write_receipt,
+    write_source_video,
+)
 
 COMPLETE = {
     "format": "attnwatch/1",
@@ -166,6 +175,39 @@ def test_a_value_that_is_not_a_probability_is_found_in_the_last_step(batch, othe
     maps[-1, -1, -1, -1, -1, -1] = np.nan
     batch.add(tensors={"kiss": maps, **others})
     assert "NaN or infinite values" in problem(batch.folder)
+
+
+def test_nan_is_accepted_if_the_batch_asks_to_mask_it(batch):
+    maps = blob_maps()
+    maps[-1, -1, -1, -1, -1, -1] = np.nan
+    batch.add(tensors={"kiss": maps}, visualization={"nonfinite": "mask"})
+    assert problems(batch.folder) == []
+
+
+def test_a_video_that_does_not_fit_into_the_memory_limit_is_found(batch, monkeypatch):
+    batch.add()
+    monkeypatch.setenv("ATTNWATCH_MEMORY_LIMIT", "50MB")
+    assert "found more to hold than memory_limit" in problem(batch.folder)
+
+
+def test_a_video_that_cannot_be_encoded_is_found(batch):
+    manifest = batch.add(visualization={"fps": 0.1})
+    write_source_video(manifest.with_name("video_001.mp4"), frames=2)
+    assert problems(batch.folder) == []
+    batch.add(2, source=False, generation={"width": 20_000, "height": 20_000, "frames": 1})
+    (found,) = problems(batch.folder)
+    assert "20000 x 20000 pixels" in found
+
+
+def test_outputs_that_two_videos_share_are_found(batch):
+    manifests = [batch.add(number, video_id=name) for number, name in ((1, "dog"), (2, "dog_red"))]
+    places = [write_receipt(manifest) for manifest in manifests]
+    assert problems(batch.folder) == []
+    shared = places[0].read().outputs[0].model_copy(update={"file": "dog_red_kiss_overlay.mp4"})
+    places[0].write(places[0].read().model_copy(update={"outputs": (shared,)}))
+    found = problems(batch.folder)
+    assert len(found) == 2
+    assert all("dog_red_kiss_overlay.mp4, which the receipt of another video names too" in line for line in found)
 
 
 def test_an_aggregated_map_is_checked(batch):

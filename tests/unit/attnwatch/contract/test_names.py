@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnwatch.contract.documents import ManifestDocument
-from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id, is_manifest, slug, unique_slugs
+from attnwatch.contract.names import (
+    MAX_ID_BYTES,
+    MAX_SLUG_BYTES,
+    default_video_id,
+    is_manifest,
+    sheet_names,
+    slug,
+    unique_slugs,
+)
 
 bounded = settings(max_examples=150, deadline=None)
 texts = st.text(max_size=60)
@@ -155,3 +163,22 @@ def test_a_manifest_is_recognized_by_its_name(name, expected):
 @pytest.mark.parametrize("name", [".complete.json"])
 def test_a_name_that_consists_of_the_suffix_is_hidden(name):
     assert not is_manifest(name)
+
+
+class TestSheetNames:
+    def test_pages_are_numbered_from_the_second_on(self):
+        assert sheet_names({"kiss": 3, "man": 1}) == {
+            "kiss": ["contact_sheet_kiss.png", "contact_sheet_kiss_2.png", "contact_sheet_kiss_3.png"],
+            "man": ["contact_sheet_man.png"],
+        }
+
+    @pytest.mark.parametrize("order", [("kiss", "kiss_2"), ("kiss_2", "kiss")])
+    def test_the_first_page_of_a_word_has_precedence_over_the_second_of_another(self, order):
+        found = sheet_names(dict.fromkeys(order, 2))
+        assert found["kiss"] == ["contact_sheet_kiss.png", "contact_sheet_kiss_page_2.png"]
+        assert found["kiss_2"] == ["contact_sheet_kiss_2.png", "contact_sheet_kiss_2_2.png"]
+
+    def test_names_are_distinct_even_without_case(self):
+        words = ["kiss", "Kiss_2", "kiss_page_2", "kiss_page_2_2", "kiss_2_2"]
+        found = [name.casefold() for names in sheet_names(dict.fromkeys(words, 3)).values() for name in names]
+        assert len(found) == len(set(found)) == 15

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from attnwatch.contract.receipts import NOTHING, Place
-from attnwatch.errors import EngineError, JobError
+from attnwatch.errors import EngineError, JobError, SlowMachineError
 from attnwatch.jobs.local import _PRELOADED, LocalEngine
 from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result
@@ -28,14 +28,14 @@ class Trap(Place):
 
     behaviour: str = "none"
 
-    def read(self):
+    def look(self):
         if self.behaviour != "none":
             pid_file = self.manifest.with_suffix(".pid")
             pid_file.with_suffix(".new").write_text(f"{os.getpid()} {self._misbehave() or 0}")
             pid_file.with_suffix(".new").rename(pid_file)
             while self.behaviour != "sleep briefly":
                 time.sleep(60)
-        return super().read()
+        return super().look()
 
     def _misbehave(self):
         if self.behaviour == "kill itself":
@@ -267,6 +267,86 @@ def test_a_process_that_survives_sigkill_is_abandoned(engine, manifest, monkeypa
     (done,) = finished(engine)
     assert "its process cannot be ended" in str(done.outcome)
     assert engine.running == 0
+
+
+@dataclass(frozen=True)
+class Computation:
+    """Work that computes for a number of seconds of processor time, on one processor."""
+
+    seconds: float
+    limit: float
+    core: int
+
+    @property
+    def limits(self):
+        return Limits(self.limit)
+
+    @property
+    def home(self):
+        return None
+
+    def run(self):
+        os.sched_setaffinity(0, {self.core})
+        while time.process_time() < self.seconds:
+            pass
+        return "computed"
+
+
+@pytest.fixture
+def busy_core():
+    """A processor on which three other programs compute, each in a session of its own."""
+    core = min(os.sched_getaffinity(0))
+    program = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    others = [subprocess.Popen([sys.executable, "-c", program], start_new_session=True) for _ in range(3)]
+    yield core
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+def test_time_spent_waiting_for_a_processor_does_not_count(engine, busy_core):
+    engine.start(Computation(1.0, limit=1.5, core=busy_core))
+    (done,) = finished(engine)
+    assert done.outcome == "computed"
+    assert done.seconds > 1.5
+
+
+def test_a_job_that_computes_without_end_is_ended_although_it_has_to_wait(engine, busy_core):
+    engine.start(Computation(3600, limit=1.0, core=busy_core))
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, JobError)
+    assert "not finished after 1 s" in str(done.outcome)
+    assert done.seconds > 1.5
+
+
+def test_a_starved_job_is_ended_in_the_end_without_having_failed(engine, busy_core, monkeypatch):
+    monkeypatch.setattr("attnwatch.jobs.deadline.LONGEST", 1.1)
+    engine.start(Computation(3600, limit=2.0, core=busy_core))
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, SlowMachineError)
+    assert str(done.outcome).startswith("slow machine: the job got only ")
+
+
+def test_a_stopped_job_is_not_late_before_it_has_had_its_time(engine, manifest):
+    engine.start(job(manifest, "hang", timeout=1.5))
+    pid, _ = pids(manifest)
+    os.kill(pid, signal.SIGSTOP)
+    limit = time.monotonic() + 4.0
+    while time.monotonic() < limit:
+        assert engine.wait(0.5) == []
+    assert is_running(pid)
+    os.kill(pid, signal.SIGCONT)
+    (done,) = finished(engine)
+    assert "not finished after 1.5 s" in str(done.outcome)
+
+
+def test_a_job_that_spins_is_ended_by_its_processor_limit_if_nobody_watches_it(monkeypatch):
+    monkeypatch.setattr("attnwatch.system.limits._SPARE_SECONDS", 0)
+    with LocalEngine() as engine:
+        monkeypatch.setattr(engine, "_may_go_on", lambda number, running: True)
+        engine.start(Computation(3600, limit=0.5, core=min(os.sched_getaffinity(0))))
+        (done,) = finished(engine)
+    assert "stopped by the limit on its processor time; raise visualization_timeout" in str(done.outcome)
 
 
 @dataclass(frozen=True)

@@ -73,3 +73,18 @@ def test_a_prompt_whose_tensors_were_removed_is_a_gap(batch):
     (note,) = draw(batch).notes
     assert "vid001.safetensors was removed after the rendering" in note
     assert read_video(removed).path == removed
+
+
+def test_pages_of_one_word_do_not_replace_the_sheet_of_another(batch, monkeypatch):
+    monkeypatch.setattr("attnwatch.render.sheet.ROWS_PER_SHEET", 1)
+    for prompt in (1, 2):
+        manifest = batch.add(prompt=prompt, tensors={"kiss": blob_maps(), "kiss_2": 0.01 * blob_maps()}, tokens=[])
+        place = write_receipt(manifest, batch=batch.folder)
+        receipt = place.read()
+        (output,) = receipt.outputs
+        both = (output, output.model_copy(update={"file": "other.mp4", "token": "kiss_2"}))
+        place.write(receipt.model_copy(update={"outputs": both}))
+    names = [f"contact_sheet_{name}.png" for name in ("kiss", "kiss_page_2", "kiss_2", "kiss_2_2")]
+    assert [path.name for path in draw(batch).files] == names
+    pictures = {(batch.folder / "attention_videos" / name).read_bytes() for name in names}
+    assert len(pictures) == len(names)

@@ -18,7 +18,7 @@ from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord, json_schema
 from attnwatch.contract.receipts import NOTHING, Place
 from attnwatch.errors import BusyError, VideoError
-from attnwatch.jobs.local import run_here
+from attnwatch.jobs.local import LocalEngine, run_here
 from attnwatch.jobs.outputs import remove_leftovers
 from attnwatch.jobs.video import Job, run
 from attnwatch.jobs.work import obstructed
@@ -37,6 +37,7 @@ from tests.support import (
     decode,
     read_receipt,
     write_manifest,
+    write_source_video,
     write_tensors,
 )
 
@@ -232,9 +233,10 @@ def test_a_receipt_cannot_remove_files_outside_of_its_folder(batch):
     run(job(manifest))
     path = manifest.parent / "attention_videos" / RECEIPT
     receipt = json.loads(path.read_text())
+    todo = job(manifest)
     receipt["outputs"].append({**receipt["outputs"][0], "file": "../video_001.mp4"})
     path.write_text(json.dumps(receipt))
-    assert run(job(manifest)).receipt.status == "rendered"
+    assert run(replace(todo, seen=todo.place.look())).receipt.status == "rendered"
     assert (manifest.parent / "video_001.mp4").exists()
 
 
@@ -478,6 +480,67 @@ def test_a_batch_renamed_while_it_is_collected_gets_the_collection(batch):
     assert in_a_process(replace(job(manifest), place=place, batch=batch.folder)).receipt.status == "rendered"
     assert not batch.folder.exists()
     assert sorted(path.name for path in (new / "attention_videos").iterdir()) == sorted([*OUTPUTS, RECEIPT])
+
+
+def colliding(batch, colours=((250, 10, 10), (10, 10, 250))):
+    """Return the manifests of two videos of one folder whose outputs would have the same names."""
+    manifests, names = [], (("dog", "red_fox"), ("dog_red", "fox"))
+    for number, ((video_id, word), colour) in enumerate(zip(names, colours, strict=True), start=1):
+        manifest = batch.add(number, words=(word,), video_id=video_id)
+        write_source_video(manifest.with_name(f"video_{number:03d}.mp4"), colour=colour)
+        manifests.append(manifest)
+    return manifests
+
+
+def shown(manifest, record):
+    """Return the mean red and blue of the overlay in a receipt."""
+    (file,) = (output["file"] for output in record["outputs"] if output["kind"] == "overlay")
+    rgb = decode(manifest.parent / "attention_videos" / file)[0].to_ndarray(format="rgb24").astype(float)
+    return rgb[..., 0].mean(), rgb[..., 2].mean()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_videos_never_share_an_output(batch, order):
+    manifests = colliding(batch)
+    for _ in range(2):
+        for index in order:
+            assert run(job(manifests[index], overlay_alpha=0)).receipt.status == "rendered"
+    receipts = [read_receipt(manifest) for manifest in manifests]
+    files = [output["file"] for receipt in receipts for output in receipt["outputs"]]
+    assert len(files) == len(set(files)) == 6
+    assert {path.name for path in (manifests[0].parent / "attention_videos").glob("*.mp4")} == set(files)
+    (red, blue), (other_red, other_blue) = map(shown, manifests, receipts)
+    assert red > blue
+    assert other_blue > other_red
+    plain = [f"dog_red_fox_{kind}.mp4" for kind in ("attention", "overlay", "static")]
+    assert [output["file"] for output in receipts[order[0]]["outputs"]] == plain
+
+
+def test_two_videos_that_are_rendered_at_once_never_share_an_output(batch):
+    manifests = colliding(batch)
+    jobs = [job(manifest) for manifest in manifests]
+    with LocalEngine() as engine:
+        for todo in jobs:
+            engine.start(todo)
+        ended = []
+        while engine.running:
+            ended += engine.wait(1.0)
+    assert [done.outcome.receipt.status for done in ended] == ["rendered", "rendered"]
+    files = [output["file"] for manifest in manifests for output in read_receipt(manifest)["outputs"]]
+    assert len(files) == len(set(files)) == 6
+    assert not list((manifests[0].parent / "attention_videos").glob(".*"))
+
+
+def test_a_word_that_is_no_longer_tracked_takes_no_file_of_another_video_along(batch):
+    first, second = colliding(batch)
+    run(job(first))
+    place = job(second).place
+    shared = read_receipt(first)["outputs"]
+    record = read_receipt(first) | {"video_id": "dog_red", "manifest": second.name}
+    place.path.write_text(json.dumps(record), encoding="utf-8")  # as version 0.2.0 left them
+    write_tensors(second.with_name("attention_maps") / "vid002.safetensors", {"wolf": blob_maps()})
+    assert run(job(second)).receipt.status == "rendered"
+    assert all((place.directory / output["file"]).exists() for output in shared)
 
 
 def failing(monkeypatch, error):

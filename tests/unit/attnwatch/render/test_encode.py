@@ -8,6 +8,8 @@ from av.video.reformatter import Colorspace
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import pixels
 from attnwatch.render.encode import KEYFRAME_INTERVAL, Encoder
+from attnwatch.system.limits import Limits, own_data
+from tests.support import called_in_a_process
 
 QUALITIES = ["fast", "balanced", "high"]
 
@@ -114,3 +116,28 @@ def test_the_same_frames_make_the_same_file(tmp_path, quality):
                 encoder.write(frame, index, 1)
         files.add(path.read_bytes())
     assert len(files) == 1
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"rate": Fraction(10**12, 7)}, {"time_base": Fraction(1, 10**12)}, {"rate": Fraction(0)}], ids=str
+)
+def test_a_rate_that_mp4_cannot_hold_is_refused_with_its_value(tmp_path, numbers):
+    (value,) = numbers.values()
+    usual = {"rate": Fraction(16), "time_base": Fraction(1, 16000)}
+    with pytest.raises(VideoError, match=f"a.mp4: found a .* of {value}; expected a positive fraction"):
+        Encoder(
+            tmp_path / "a.mp4", width=64, height=48, matrix=Colorspace.ITU601, quality="fast", **{**usual, **numbers}
+        )
+
+
+def fail_to_encode(path):
+    Limits(600, memory=own_data() + 30 * 2**20).restrict()
+    try:
+        encode(path, [(i * 1000, 1000) for i in range(8)], quality="high", size=(3840, 2160))
+    except MemoryError as error:
+        return str(error)
+    return "it fits"
+
+
+def test_a_lack_of_memory_is_not_blamed_on_the_video(tmp_path):
+    assert "a.mp4: no memory to encode" in called_in_a_process(fail_to_encode, tmp_path / "a.mp4")

@@ -126,3 +126,46 @@ class TestLevels:
     @pytest.mark.parametrize("value", [0.0, 0.3])
     def test_maps_without_contrast_are_all_zero(self, value):
         assert not to_levels(np.full((2, 3, 3), value, np.float32), Visualization()).shares.any()
+
+
+NAN = np.float32(np.nan)
+
+
+@pytest.mark.parametrize("settings", [{}, {"normalization": "frame"}, {"clip": (0, 100)}, {"vmin": 0.0, "vmax": 1.0}])
+def test_masked_cells_are_the_lower_end_and_change_nothing_else(settings):
+    maps = np.random.default_rng(0).random((3, 4, 5)).astype(np.float32)
+    maps[:, 0, 0], maps[:, 3, 4] = 0.0, 1.0
+    whole = to_levels(maps, Visualization(nonfinite="mask", **settings))
+    maps[1, 2, 3] = NAN
+    found = to_levels(maps, Visualization(nonfinite="mask", **settings))
+    assert found.shares[1, 2, 3] == 0
+    others = np.ones(maps.shape, bool)
+    others[1, 2, 3] = False
+    np.testing.assert_array_equal(found.shares[others], whole.shares[others])
+    assert found.scale == whole.scale
+
+
+def test_if_all_cells_are_masked_the_picture_is_the_lower_end():
+    found = to_levels(np.full((2, 3, 4), NAN), Visualization(nonfinite="mask"))
+    assert not found.shares.any()
+    assert (found.scale.low, found.scale.high) == (0, 0)
+
+
+def test_a_masked_cell_is_masked_for_the_time_nearest_to_its_latent_frame():
+    maps = np.ones((3, 1, 2), np.float32)
+    maps[1, 0, 0] = NAN
+    found = resample_in_time(maps, TimeMapping(4, causal=True), 9, None)
+    hidden = np.isnan(found[:, 0, 0]).tolist()
+    assert True in hidden
+    assert not hidden[0]
+    assert not hidden[-1]
+    assert not np.isnan(found[:, 0, 1]).any()
+    np.testing.assert_array_equal(found[~np.isnan(found)], 1)
+
+
+@pytest.mark.parametrize("ends", [(-1e308, 1e308), (-3e38, 3e38)])
+def test_ends_at_the_limits_of_float32_give_pictures(ends):
+    maps = np.array([[[0.0, np.finfo(np.float32).max]]], np.float32)
+    found = to_levels(maps, Visualization(vmin=ends[0], vmax=ends[1]))
+    np.testing.assert_allclose(found.shares, [[[0.5, 1.0]]])
+    assert np.isfinite([found.scale.low, found.scale.high]).all()

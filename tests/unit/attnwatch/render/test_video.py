@@ -10,6 +10,7 @@ from attnwatch.errors import ConfigError, TensorError
 from attnwatch.render.compose import pixels
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization
+from attnwatch.tensors.loops import add_halves_with_numpy
 from tests.support import FRAMES, Batch, blob_maps, brightest, write_source_video, write_tensors
 from tests.unit.attnwatch.render.reference import bilinear, coloured, psnr, rgb_of
 
@@ -371,3 +372,41 @@ def test_steps_are_joined_across_files(tmp_path):
     split, _ = render(manifest, tmp_path / "a", generate_overlay=False)
     whole, _ = render(batch.add(2, tensors={"kiss": maps}), tmp_path / "b", generate_overlay=False)
     assert all((luma(a) == luma(b)).all() for a, b in zip(split["attention"], whole["attention"], strict=True))
+
+
+class TestNonfiniteValues:
+    @pytest.fixture(params=[np.float16, np.float32])
+    def broken(self, tmp_path, request):
+        """A video with a hot square of nine cells that are NaN in one step and latent frame, and an infinite one."""
+        maps = blob_maps(dtype=request.param)
+        maps[1, 0, 0, 1, 1:4, 2:5], maps[0, 0, 0, 1, 5, 7] = np.nan, np.inf
+        return Batch.make(tmp_path / "outputs").add(tensors={"kiss": maps, "man": blob_maps()})
+
+    def test_by_default_they_are_refused(self, broken, tmp_path):
+        with pytest.raises(TensorError, match=r"NaN or infinite values.*nonfinite: mask"):
+            render(broken, tmp_path / "out")
+
+    def test_masked_they_are_counted_and_every_output_is_made(self, broken, tmp_path):
+        _, rendering = render(broken, tmp_path / "out", nonfinite="mask", generate_step_evolution=True)
+        note = "kiss: 10 of 144 cells are NaN or infinite, and are drawn as the lower end of the scale"
+        assert rendering.notes == (note,)
+        assert {(output.token, output.kind) for output in rendering.outputs} >= {
+            (word, kind) for word in ("kiss", "man") for kind in ("attention", "overlay", "static")
+        }
+
+    def test_a_masked_cell_has_the_colour_of_the_lower_end(self, broken, tmp_path):
+        frames, _ = render(
+            broken, tmp_path / "out", nonfinite="mask", tokens=("kiss",), interpolation_steps=0, colormap="gray"
+        )
+        picture = luma(frames["attention"][2])  # of latent frame 1
+        rows, columns = picture.shape[0] / 6, picture.shape[1] / 8
+        assert picture[int(2.5 * rows), int(3.5 * columns)] <= 24  # 16 is black
+
+    def test_both_loops_give_the_same_files(self, broken, tmp_path, monkeypatch):
+        found = []
+        for name in ("compiled", "numpy"):
+            if name == "numpy":
+                monkeypatch.setattr("attnwatch.tensors.reduction.add_halves", add_halves_with_numpy)
+            _, rendering = render(broken, tmp_path / name, nonfinite="mask")
+            found.append([output.path.read_bytes() for output in rendering.outputs])
+        assert found[0] == found[1]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from attnwatch.contract.manifest import read_manifest
-from attnwatch.errors import TensorError
+from attnwatch.errors import ConfigError, TensorError
 from attnwatch.system.limits import LARGEST_FILE
 from attnwatch.tensors.reader import AttentionReader, Part
 from tests.support import GRID, blob_maps, write_manifest, write_tensors
@@ -378,3 +378,13 @@ def test_memory_stays_constant_for_a_file_with_every_layer_and_head(tmp_path):
     one_layer = size // (4 * 16)
     assert size == 2**29
     assert peak < 3 * one_layer
+
+
+@pytest.mark.parametrize("choice", [{"heads": ()}, {"layers": ()}, {"steps": ()}], ids=str)
+def test_an_empty_choice_is_refused(tmp_path, choice):
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": blob_maps()})
+    with (
+        reader(tmp_path, "maps.safetensors") as attention,
+        pytest.raises(ConfigError, match=r"found \(\); expected some"),
+    ):
+        attention.words["kiss"].frames(Part(**choice))

@@ -11,7 +11,7 @@ from attnwatch.config import Settings
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import success
-from attnwatch.errors import EngineError, JobError
+from attnwatch.errors import EngineError, JobError, SlowMachineError
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
@@ -137,6 +137,41 @@ def test_a_job_killed_while_the_watcher_stops_has_not_failed(watcher, batch):
     watcher.end(JobError("was ended by SIGTERM"))
     assert place.read() is None
     assert watcher.dispatcher.failed == set()
+
+
+SLOW = SlowMachineError("slow machine: the job got only 3.0 s of processor time in 1200 s")
+
+
+def test_a_starved_job_starts_again_without_a_failed_attempt(watcher, batch, caplog):
+    manifest = batch.add()
+    waits = []
+    for _ in range(5):
+        watcher.start(manifest)
+        (job,) = watcher.engine.jobs
+        watcher.end(SLOW)
+        assert watcher.start() == []
+        waits.append(watcher.pass_time())
+    assert waits == [0.5, 1, 2, 4, 8]
+    assert job.place.read() is None
+    assert watcher.dispatcher.failed == set()
+    assert "slow machine: the job got only 3.0 s" in caplog.text
+    assert watcher.report.activity.slow == f"{job.place.video_id}: {SLOW}"
+    watcher.start()
+    watcher.end(Result(success(job.place, fingerprint_of(job), (), (), 1.0)))
+    assert watcher.report.activity.slow is None
+
+
+def test_a_single_run_starts_a_starved_job_again_as_often_as_a_failing_one(tmp_path, batch, monkeypatch):
+    watcher = Watcher(tmp_path, monkeypatch, once=True)
+    manifest = batch.add()
+    for attempt in (1, 2, 3):
+        assert watcher.dispatcher.failed == set()
+        assert watcher.start(manifest) == [manifest], attempt
+        watcher.end(SLOW)
+        if attempt < 3:
+            watcher.pass_time()
+    assert watcher.dispatcher.failed == {Target(manifest)}
+    assert watcher.dispatcher.is_idle
 
 
 def test_a_pause_delays_the_next_start(watcher, batch):
@@ -283,6 +318,14 @@ def test_contact_sheets_pause_a_full_disk_until_they_are_drawn(collector):
     collector.start()
     collector.end(SheetResult())
     assert collector.paused is None
+
+
+def test_contact_sheets_whose_job_was_starved_are_drawn_again(collector):
+    for _ in range(2):
+        collector.start()
+        assert len(collector.engine.jobs) == 1
+        collector.end(SLOW)
+    assert collector.dispatcher.failed == set()
 
 
 def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, collected, caplog):

@@ -1,5 +1,6 @@
 """Arrays saved by numpy, including maliciously crafted ones."""
 
+import contextlib
 import gzip
 import io
 import tracemalloc
@@ -107,6 +108,26 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path, layout, compress
     refused(path, "found")
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_whatever_changed_bytes_make_a_decompressor_raise_is_a_damaged_file(tmp_path, kind):
+    path, content = tmp_path / "step_000.npz", io.BytesIO()
+    np.save(content, np.random.default_rng(0).random((1, 1, 24, 1), np.float32))
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("attention.npy", content.getvalue())
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 3):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
+        with contextlib.suppress(TensorError):
+            read(path)
+
+
+@pytest.mark.parametrize("text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000])
+def test_whatever_numpy_raises_for_a_header_is_a_damaged_file(tmp_path, text):
+    path, data = tmp_path / "step_000.npy", text.encode()
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data)
+    refused(path, "damaged data")
+
+
 def test_a_changed_byte_in_a_compressed_file_is_detected(tmp_path):
     path = saved(tmp_path, np.random.default_rng(0).random((1, 1, 500, 1), np.float32), compressed=True)
     data = bytearray(path.read_bytes())
@@ -154,6 +175,14 @@ def test_invalid_probabilities_are_refused(tmp_path, wrong, kind):
     values = np.ones((1, 2, 4, 1), kind)
     values[0, 1, 2] = wrong
     refused(saved(tmp_path, values), "probabilities")
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_masked_values_that_are_not_finite_become_nan(tmp_path, kind):
+    values = np.ones((1, 2, 4, 1), kind)
+    values[0, 1, 2] = np.inf
+    found = StoredArray.open(saved(tmp_path, values)).means(2, masked=True)
+    assert np.isnan(found).tolist() == [False, False, True, False]
 
 
 @pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x07\0", header("()"), header((1, 0, 4, 1))])

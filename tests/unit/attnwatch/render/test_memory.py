@@ -1,0 +1,141 @@
+import re
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from attnwatch.contract.kinds import OutputKind
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.render.memory import MOST_WORDS, Load, encoder_bytes, must_be_lean, plan
+from attnwatch.render.video import render_outputs
+from attnwatch.settings import Visualization
+from attnwatch.system.limits import Limits, own_data
+from tests.support import Batch, called_in_a_process
+
+KINDS = (OutputKind.OVERLAY, OutputKind.ATTENTION)
+HD, UHD, HUGE = (1920, 1080), (3840, 2160), (7680, 4320)
+GIB = 2**30
+
+
+def load(size, quality="balanced", threads=1, values=81 * 30 * 52):
+    return Load(size, dict.fromkeys(KINDS, size), values, quality, threads)
+
+
+def test_without_a_limit_and_at_usual_sizes_four_words_are_rendered_in_one_pass():
+    for size, room in ((HUGE, None), ((832, 480), GIB), (HD, 1.8 * GIB)):
+        planned = plan(load(size), 10, KINDS, room)
+        assert (planned.words, planned.groups, planned.lean) == (MOST_WORDS, (KINDS,), False)
+
+
+def test_no_more_words_are_planned_than_there_are():
+    assert plan(load(HD), 2, KINDS, None).words == 2
+
+
+def test_where_memory_is_short_fewer_words_share_a_pass():
+    planned = plan(load(UHD), 3, KINDS, 1.8 * GIB)
+    assert (planned.words, planned.groups, planned.lean) == (1, (KINDS,), False)
+
+
+def test_if_one_word_does_not_fit_each_kind_has_its_own_pass():
+    planned = plan(load(UHD), 3, KINDS, 0.9 * GIB)
+    assert (planned.words, planned.groups, planned.lean) == (1, ((KINDS[0],), (KINDS[1],)), False)
+
+
+def test_if_one_output_does_not_fit_encoders_hold_fewer_frames():
+    planned = plan(load(HUGE), 1, KINDS, 1.8 * GIB)
+    assert (planned.words, planned.groups, planned.lean) == (1, ((KINDS[0],), (KINDS[1],)), True)
+
+
+def test_what_does_not_fit_at_all_is_refused_in_one_sentence():
+    with pytest.raises(MemoryError) as error:
+        plan(load(HUGE), 1, KINDS, GIB)
+    assert re.fullmatch(
+        r"one output of 7680 x 4320 pixels needs about [\d.]+ GiB, of which 1 GiB are left", str(error.value)
+    )
+
+
+def test_encoders_of_stills_hold_fewer_frames_only_if_they_must():
+    assert not must_be_lean(UHD, "high", None)
+    assert not must_be_lean(UHD, "high", GIB)
+    assert must_be_lean(HUGE, "balanced", 1.8 * GIB)
+    with pytest.raises(MemoryError, match="one output of 7680 x 4320 pixels"):
+        must_be_lean(HUGE, "balanced", GIB // 2)
+
+
+def test_better_quality_and_larger_pictures_need_more():
+    assert encoder_bytes(HD, "fast", lean=False) < encoder_bytes(HD, "high", lean=False)
+    assert encoder_bytes(HD, "high", lean=True) < encoder_bytes(HD, "high", lean=False)
+    assert encoder_bytes(HD, "fast", lean=False) < encoder_bytes(UHD, "fast", lean=False)
+
+
+def write_noise(path, size, frames):
+    """Write a video that is hard to encode."""
+    noise = np.random.default_rng(0).integers(0, 255, size[0] * size[1] * 2, np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=16, options={"preset": "ultrafast", "crf": "35"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for index in range(frames):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane in frame.planes:
+                plane.update(np.roll(noise[: plane.buffer_size], index * 16))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def render(path, directory, settings, limit):
+    """Render under a memory limit; return the largest growth of this process's data in bytes, and the notes."""
+    Limits(3600, memory=None if limit is None else own_data() + limit).restrict()
+    before = peak = own_data()
+    done = threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not done.wait(0.002):
+            peak = max(peak, own_data())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        rendering = render_outputs(read_manifest(path), settings, directory)
+    finally:
+        done.set()
+        watcher.join()
+    return peak - before, rendering.notes
+
+
+@pytest.mark.parametrize(("size", "words", "limit"), [((832, 480), 4, None), (HD, 2, None), (UHD, 2, int(0.8 * GIB))])
+def test_a_rendering_needs_no_more_memory_than_planned(tmp_path, size, words, limit):
+    manifest = Batch.make(tmp_path).add(words=[f"word{number}" for number in range(words)])
+    write_noise(manifest.with_name("video_001.mp4"), size, frames=14)
+    settings = Visualization(quality="fast", static_duration=0.1)
+    used, notes = called_in_a_process(render, manifest, tmp_path, settings, limit)
+    planned = load(size, "fast", values=14 * 48)
+    found = plan(planned, words, KINDS, limit)
+    assert used <= max(planned.bytes(found.words, group, lean=found.lean) for group in found.groups)
+    assert notes == ()
+    assert len(list(tmp_path.glob("*.partial"))) == 3 * words
+
+
+def test_the_outputs_of_several_passes_are_the_same(tmp_path):
+    manifest = Batch.make(tmp_path).add(words=("kiss", "dog"))
+    write_noise(manifest.with_name("video_001.mp4"), (640, 480), frames=10)
+    settings, found = Visualization(quality="fast", static_duration=0.1), []
+    for name, limit in (("one", None), ("several", 140 * 2**20)):
+        (tmp_path / name).mkdir()
+        called_in_a_process(render, manifest, tmp_path / name, settings, limit)
+        found.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert plan(load((640, 480), "fast", values=480), 2, KINDS, 140 * 2**20).groups != (KINDS,)
+    assert found[0] == found[1]
+
+
+def test_pictures_of_a_lean_encoder_are_as_good(tmp_path):
+    manifest = Batch.make(tmp_path).add()
+    write_noise(manifest.with_name("video_001.mp4"), (1280, 720), frames=10)
+    settings = Visualization(generate_aggregated=False, generate_overlay=False)
+    _, notes = called_in_a_process(render, manifest, tmp_path, settings, 127 * 2**20)
+    (note,) = notes
+    assert note.startswith("encoded with fewer frames in memory, because memory_limit leaves no room for more")
+    (path,) = tmp_path.glob("*.partial")
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 10
