@@ -3,17 +3,18 @@
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from attnwatch.contract.documents import ManifestDocument
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, default_video_id
 from attnwatch.contract.reading import problem, read_document
 from attnwatch.contract.spelling import with_names_on_disk
-from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
+from attnwatch.contract.stamps import Mark, Stamp, file_digest, open_file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
+from attnwatch.system.folders import Folder, Links
 
 BATCH_FILE = "batch.json"
 OUTPUT_DIRECTORY = "attention_videos"
@@ -57,6 +58,7 @@ class Manifest:
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
     known_as: str | None = None
+    _verified: dict[Path, Mark] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def video_id(self) -> str:
@@ -67,6 +69,43 @@ class Manifest:
     def names(self) -> tuple[str, ...]:
         """Relative paths of the video and the tensor files."""
         return (self.document.video, *self.document.attention)
+
+    def open_file(self, path: Path) -> BinaryIO:
+        """Open the video or a tensor file for reading. Once it is verified, only the very file that was verified opens.
+
+        Args:
+            path: `video`, or one of `attention`.
+
+        Raises:
+            NotReadyError: it was exchanged or changed since it was verified.
+            LinkError: the path goes through a link that does not stay inside the folder.
+            OSError: it does not exist, cannot be read, or is not a regular file.
+
+        """
+        with Folder.open(self.folder, links=Links.INSIDE) as folder:
+            file = folder.open_file(os.path.relpath(path, self.folder))
+        if self._verified.get(path, mark := Mark.of(file)) != mark:
+            file.close()
+            raise _changed(path)
+        return file
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of the video, a tensor file or a folder of them; from now on, only that file opens.
+
+        Raises:
+            NotReadyError: it was changed meanwhile.
+            OSError: it cannot be read.
+
+        """
+        if path.is_dir():
+            return file_digest(path)
+        with self.open_file(path) as file:
+            mark = Mark.of(file)
+            digest = open_file_digest(file)
+            if Mark.of(file) != mark:
+                raise _changed(path)
+        self._verified[path] = mark
+        return digest
 
     def stamps(self) -> dict[str, Stamp | None]:
         """Return the stamp of the video and each tensor file by relative path; None if absent."""
@@ -93,14 +132,14 @@ def read_manifest(path: Path) -> Manifest:
     paths: list[Path] = []
     passed: set[str] = set()
     fields = [("video", document.video), *((f"attention[{i}]", p) for i, p in enumerate(document.attention))]
-    for field, name in fields:
+    for where, name in fields:
         try:
-            paths.append(locate(path, field, name, passed))
+            paths.append(locate(path, where, name, passed))
         except ManifestError as error:
             problems.extend(error.problems)
         if len(passed) > MAX_FOLDERS:
             found = f"paths through more than {MAX_FOLDERS:,} folders"
-            raise ManifestError(problem(path, field, found, "fewer folders, such as one for all tensor files"))
+            raise ManifestError(problem(path, where, found, "fewer folders, such as one for all tensor files"))
     problems.extend(_inconsistencies(path, document))
     if problems:
         raise ManifestError(*problems[:_MOST_PROBLEMS])
@@ -220,12 +259,19 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
         if record is not None and size != record.bytes:
             problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
             continue
-        digests[name] = file_digest(manifest.folder / name)
+        digests[name] = manifest.digest(manifest.folder / name)
         if record is not None and digests[name] != record.sha256:
             problems.append(_file_problem(manifest.path, name, f"SHA-256 {digests[name]}", record.sha256))
     if problems:
         raise ManifestError(*problems)
     return digests
+
+
+def _changed(path: Path) -> NotReadyError:
+    return NotReadyError(
+        f"{path}: found it changed while it was in use; expected a finished file; wait until it is written, or write "
+        "it under another name and rename it"
+    )
 
 
 _INCOMPLETE = "expected a complete file before the manifest; wait, or write both again"

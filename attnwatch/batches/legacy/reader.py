@@ -135,7 +135,7 @@ class OldReader(AttentionReader):
 
     def _video_size(self) -> Size:
         if self._video is None:
-            self._video = probe(self._manifest.video) if self._manifest.video.is_file() else Size()
+            self._video = probe(self._manifest) if self._manifest.video.is_file() else Size()
         return self._video
 
 
