@@ -104,6 +104,12 @@ class Visualization(_Settings):
     heads: Choice | None = Field(
         default=None, description="attention heads to average, in the same form; needs stored heads"
     )
+    rotation: Literal["refuse", "apply"] = Field(
+        default="refuse",
+        description="videos that players turn or mirror because their header says so: `refuse` them, because nothing "
+        "tells whether the maps refer to the stored or to the shown picture, or `apply` it, if they refer to the shown "
+        "one",
+    )
     figsize: tuple[Inches, Inches] | None = Field(
         default=None,
         description="width and height in inches at 100 dpi of a figure with a title, a frame counter and a colorbar "
@@ -187,7 +193,7 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
-ADDED_SINCE_0_1_0 = frozenset({"nonfinite"})
+ADDED_SINCE_0_1_0 = frozenset({"nonfinite", "rotation"})
 
 
 def _half_the_cores() -> int:

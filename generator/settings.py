@@ -274,6 +274,7 @@ class VisualizationParams(_Block):
     steps: _Choice = None
     layers: _Choice = None
     heads: _Choice = None
+    rotation: _Name = None
     figsize: _Pair = None
     include_colorbar: _Switch = None
     static_duration: _AnyNumber = None

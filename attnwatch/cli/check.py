@@ -1,5 +1,6 @@
 """`attnwatch check`: finds everything that is wrong with a batch, in terms of the files its writer wrote."""
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +19,7 @@ from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
-from attnwatch.errors import AttnwatchError, ConfigError, ContractError
+from attnwatch.errors import AttnwatchError, ConfigError, ContractError, ManifestError, Problem
 from attnwatch.jobs.faults import explained
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import try_one_frame
@@ -75,7 +76,9 @@ def _check_video(path: Path, root: Root, identifiers: Identifiers) -> list[str]:
         )
     for step in (_read_settings, _verify, _read_all_maps, _decode_all, _own_outputs):
         problems.extend(_problems(path, partial(step, manifest)))
-    return problems or _problems(path, partial(_encode_one, manifest))
+    for step in (_compare_frames, _encode_one):
+        problems = problems or _problems(path, partial(step, manifest))
+    return problems
 
 
 def _own_outputs(manifest: Manifest) -> None:
@@ -127,8 +130,8 @@ def _read_all_maps(manifest: Manifest) -> None:
 
 
 def _decode_all(manifest: Manifest) -> None:
-    if manifest.video.exists():
-        for _ in VideoSource(manifest.video).frames():
+    with contextlib.suppress(FileNotFoundError), _source(manifest) as source:
+        for _ in source.frames():
             pass
 
 
@@ -141,3 +144,25 @@ def _encode_one(manifest: Manifest) -> None:
             try_one_frame(manifest, pictures.per_video(), Path(folder), None if limit is None else limit - own_data())
         except MemoryError as error:
             raise explained(error, manifest, limit) from error
+
+
+def _compare_frames(manifest: Manifest) -> None:
+    with contextlib.suppress(FileNotFoundError), _source(manifest) as source:
+        frames, alignment = source.timeline.frames, source.timeline.alignment(manifest.document)
+        if alignment.placement is not None:
+            raise ManifestError(
+                Problem(
+                    file=manifest.path,
+                    field="grid",
+                    found=f"a grid that covers {alignment.generated:,} frames",
+                    expected=f"{frames:,}, as {manifest.document.video} has",
+                    remedy=f"keep the video as it was generated; otherwise {alignment.placement}",
+                )
+            )
+
+
+@contextlib.contextmanager
+def _source(manifest: Manifest) -> Iterator[VideoSource]:
+    with manifest.open_file(manifest.video) as file:
+        turns = manifest.document.visualization.get("rotation") == "apply"
+        yield VideoSource(file, str(manifest.video), turns=turns)

@@ -12,7 +12,7 @@ from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, OU
 from attnwatch.contract.paths import locate, way_up
 from attnwatch.contract.reading import problem, read_document
 from attnwatch.contract.spelling import with_names_on_disk
-from attnwatch.contract.stamps import Stamp, file_digest, required_stamp, sizes
+from attnwatch.contract.stamps import Mark, Stamp, file_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
@@ -57,6 +57,7 @@ class Manifest:
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
     known_as: str | None = None
+    _verified: dict[Path, Mark] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def video_id(self) -> str:
@@ -74,21 +75,45 @@ class Manifest:
         return self.root if self.root.links is Links.ALL else replace(self.root, links=Links.NONE)
 
     def open_file(self, path: Path) -> BufferedReader:
-        """Open the video or a tensor file for reading.
+        """Open the video or a tensor file for reading. Once it is verified, only the very file that was verified opens.
 
         Args:
             path: `video`, or one of `attention`.
 
         Raises:
+            NotReadyError: it was exchanged or changed since it was verified.
             LinkError: the path goes through a link that does not stay inside the folder.
             OSError: it does not exist, cannot be read, or is not a regular file.
 
         """
-        return self._root_of(path).open_file(path)
+        file = self._root_of(path).open_file(path)
+        if self._verified.get(path, mark := Mark.of(file)) != mark:
+            file.close()
+            raise _changed(path)
+        return file
 
     def digest(self, name: str) -> str:
-        """Return the SHA-256 of the video or a tensor file, by relative path; see `open_file`."""
-        return file_digest(self.folder / name, self._root_of(self.folder / name))
+        """Return the SHA-256 of the video, a tensor file or a folder of them; from now on, only that file opens.
+
+        Args:
+            name: its relative path.
+
+        Raises:
+            NotReadyError: it was changed meanwhile.
+            LinkError: as for `open_file`.
+            OSError: it cannot be read.
+
+        """
+        path = self.folder / name
+        if path.is_dir():
+            return folder_digest(path, self._root_of(path))
+        with self.open_file(path) as file:
+            mark = Mark.of(file)
+            digest = file_digest(file)
+            if Mark.of(file) != mark:
+                raise _changed(path)
+        self._verified[path] = mark
+        return digest
 
     def _root_of(self, path: Path) -> Root:
         return self.root if path == self.video or self.maps is None else self.maps
@@ -177,6 +202,13 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
     if problems:
         raise ManifestError(*problems)
     return digests
+
+
+def _changed(path: Path) -> NotReadyError:
+    return NotReadyError(
+        f"{path}: found it changed while it was in use; expected a finished file; wait until it is written, or write "
+        "it under another name and rename it"
+    )
 
 
 _INCOMPLETE = "expected a complete file before the manifest; wait, or write both again"

@@ -7,8 +7,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 from attnwatch.system.folders import Folder
 from attnwatch.system.roots import Root
@@ -30,11 +31,35 @@ def sizes(stamps: Mapping[str, Stamp | None]) -> dict[str, int | None]:
     return {name: stamp and stamp.bytes for name, stamp in stamps.items()}
 
 
-def file_digest(path: Path, root: Root) -> str:
-    """Return the SHA-256 of a file, or of the files in a folder, in hexadecimal digits.
+class Mark(NamedTuple):
+    """What tells an open file in its present state from every other file and state.
+
+    Whoever writes to a file can set its modification time, but not the change time of its inode (nanoseconds).
+    """
+
+    device: int
+    inode: int
+    bytes: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> Self:
+        """Return the mark of an open file."""
+        status = os.fstat(file.fileno())
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def file_digest(file: BufferedReader) -> str:
+    """Return the SHA-256 of an open file from its position on, in hexadecimal digits."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digest(path: Path, root: Root) -> str:
+    """Return the SHA-256 of the files in a folder, in hexadecimal digits.
 
     Args:
-        path: the file or folder.
+        path: the folder.
         root: where it is looked up from.
 
     Raises:
@@ -42,11 +67,8 @@ def file_digest(path: Path, root: Root) -> str:
         OSError: it is absent or cannot be read.
 
     """
-    if path.is_dir():
-        with root.folder(path) as folder:
-            return _folder_digest(folder)
-    with root.open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with root.folder(path) as folder:
+        return _folder_digest(folder)
 
 
 def stamp_of(path: Path | str) -> Stamp | None:

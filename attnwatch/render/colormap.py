@@ -11,8 +11,14 @@ UInt8Array = npt.NDArray[np.uint8]
 
 LEVELS = 256
 
-# Luma coefficients (red, blue) of the two matrices: ITU-R BT.601-7 section 2.5.1, BT.709-6 section 3.2.
-_LUMA = {Colorspace.ITU601: (0.299, 0.114), Colorspace.ITU709: (0.2126, 0.0722)}
+# Luma coefficients (red, blue) of each matrix: ITU-T H.273, table 4.
+_LUMA = {
+    Colorspace.ITU601: (0.299, 0.114),
+    Colorspace.ITU709: (0.2126, 0.0722),
+    Colorspace.FCC: (0.30, 0.11),
+    Colorspace.SMPTE240M: (0.212, 0.087),
+    Colorspace.BT2020: (0.2627, 0.0593),
+}
 
 
 @dataclass(frozen=True)

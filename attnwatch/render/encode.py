@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Self
 
 import av
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorRange
 
 from attnwatch.errors import VideoError
+from attnwatch.render.colours import Colours
 from attnwatch.render.compose import PIXEL_FORMAT
 from attnwatch.render.memory import encoder_bytes
 from attnwatch.settings import Quality
@@ -35,9 +36,6 @@ _X264: dict[Quality, dict[str, str]] = {
 _LEAN = "bframes=0:rc-lookahead=0:ref=1"
 _LARGEST = 2**31 - 1  # of the numbers in an MP4 file
 
-_PRIMARIES = {Colorspace.ITU601: ColorPrimaries.SMPTE170M, Colorspace.ITU709: ColorPrimaries.BT709}
-_TRANSFER = {Colorspace.ITU601: ColorTrc.SMPTE170M, Colorspace.ITU709: ColorTrc.BT709}
-
 
 class Encoder:
     """Writes one MP4 file (H.264 High, yuv420p limited range, all colour tags set, index first).
@@ -48,7 +46,8 @@ class Encoder:
         height: height in pixels, even.
         rate: frames per second, as recorded in the file.
         time_base: seconds per unit of `pts`.
-        matrix: colour matrix of the frames.
+        colours: colours of the frames.
+        pixel_aspect: width of a pixel divided by its height.
         quality: encoder effort.
         lean: hold as few frames in memory as possible.
 
@@ -67,8 +66,9 @@ class Encoder:
         height: int,
         rate: Fraction,
         time_base: Fraction,
-        matrix: Colorspace,
+        colours: Colours,
         quality: Quality,
+        pixel_aspect: Fraction = Fraction(1),
         lean: bool = False,
     ) -> None:
         _require_small_numbers(path, rate, time_base)
@@ -85,9 +85,11 @@ class Encoder:
         context.time_base = time_base
         context.thread_count = 1  # outputs are encoded in parallel, so threads within one would only compete
         context.color_range = ColorRange.MPEG
-        context.colorspace = matrix
-        context.color_primaries = _PRIMARIES[matrix]
-        context.color_trc = _TRANSFER[matrix]
+        context.colorspace = colours.matrix
+        context.color_primaries = colours.primaries
+        context.color_trc = colours.transfer
+        if pixel_aspect != 1:
+            context.sample_aspect_ratio = pixel_aspect
 
     def write(self, frame: av.VideoFrame, pts: int, duration: int) -> None:
         """Encode one frame; `pts` and `duration` are in units of the time base."""

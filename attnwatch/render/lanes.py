@@ -13,9 +13,9 @@ from attnwatch.contract.kinds import OutputKind
 from attnwatch.render.compose import Blender, HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page
-from attnwatch.render.maps import Levels, TimeMapping, resample_in_time, to_levels
+from attnwatch.render.maps import Levels, to_levels
 from attnwatch.render.output import Clock, Context, Output
-from attnwatch.render.source import SourceFrame, Timeline
+from attnwatch.render.timeline import SourceFrame, Timeline
 from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
@@ -70,8 +70,9 @@ class Lane:
             output = context.output(word, kind, levels.scale)
             pictures, size = _over_source(context) if kind.needs_source else _alone(context, word, levels)
             self.outputs.append(output)
-            encoder = stack.enter_context(context.encoder(output.path, size, clock, lean=lean))
-            self._tracks.append((pictures, encoder))
+            on_page = not kind.needs_source and context.settings.figsize is not None
+            encoder = context.encoder(output.path, size, clock, lean=lean, on_page=on_page)
+            self._tracks.append((pictures, stack.enter_context(encoder)))
 
     def write(self, chunk: Chunk) -> None:
         """Append a chunk of frames to each output.
@@ -123,9 +124,7 @@ def chunks(frames: Iterator[tuple[int, SourceFrame]], timeline: Timeline) -> Ite
 
 
 def _levels(context: Context, word: WordMaps) -> Levels:
-    maps = word.frames(context.part)
-    mapping = TimeMapping.of(len(maps), context.timeline.frames, context.manifest.document.grid)
-    frames = resample_in_time(maps, mapping, context.timeline.frames, context.settings.interpolation_steps)
+    frames = context.alignment.maps(word.frames(context.part), context.settings.interpolation_steps)
     return to_levels(frames, context.settings, context.scales.get(word.slug))
 
 

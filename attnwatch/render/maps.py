@@ -146,7 +146,19 @@ class TimeMapping:
         return self.stride * latent if self.causal else self.stride * (latent + 1) - 1
 
     def at(self, maps: Float32Array, frames: Float64Array, steps: int | None = None) -> Float32Array:
-        """Interpolate latent frames at the given video frames; see `resample_in_time`."""
+        """Interpolate latent frames at the given video frames.
+
+        Args:
+            maps: `[latent frame, height, width]`.
+            frames: numbers of video frames, fractional in between.
+            steps: None for linear interpolation at every frame; `n` for n evenly spaced values between two latent
+                frames, each held; 0 to hold each latent frame for the frames that it covers.
+
+        Returns:
+            float32 `[video frame, height, width]`. The first map is held up to the middle of the first latent frame,
+            the last map from the middle of the last one.
+
+        """
         latent = np.arange(len(maps), dtype=np.float64)
         if steps == 0:
             covering = np.searchsorted(self.last(latent) + _ROUNDING, frames)
@@ -161,21 +173,3 @@ class TimeMapping:
         if np.isnan(mixed).any():  # masked cells are masked for the time that is nearest to their latent frame
             mixed = np.where(np.isnan(mixed), np.where(weight < _HALF, maps[first], maps[second]), mixed)
         return mixed
-
-
-def resample_in_time(maps: Float32Array, mapping: TimeMapping, video_frames: int, steps: int | None) -> Float32Array:
-    """Interpolate latent frames to video frames.
-
-    Args:
-        maps: `[latent frame, height, width]`.
-        mapping: the video frames that each latent frame covers.
-        video_frames: number of frames to return.
-        steps: None for linear interpolation at every frame; `n` for n evenly spaced values between two latent
-            frames, each held; 0 to hold each latent frame for the frames that it covers.
-
-    Returns:
-        float32 `[video frame, height, width]`. The first map is held up to the middle of the first latent frame, the
-        last map from the middle of the last one.
-
-    """
-    return mapping.at(maps, np.arange(video_frames, dtype=np.float64), steps)

@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.alignment import Alignment
 from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.compose import HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page, attention_page
 from attnwatch.render.labels import shortened
 from attnwatch.render.maps import Scale, part_of
-from attnwatch.render.source import Timeline
+from attnwatch.render.timeline import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
 
@@ -69,6 +71,11 @@ class Context:
         """The colormap as YUV tables."""
         return yuv_tables(self.settings.colormap, self.timeline.matrix)
 
+    @cached_property
+    def alignment(self) -> Alignment:
+        """Which generated frame each frame of the source shows."""
+        return self.timeline.alignment(self.manifest.document)
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the source."""
@@ -92,7 +99,7 @@ class Context:
         return attention_page(
             settings.figsize,
             self.title(word),
-            self.timeline.width / self.timeline.height,
+            float(self.timeline.aspect),
             self.timeline.matrix,
             colormap=settings.colormap,
             scale=scale,
@@ -101,8 +108,25 @@ class Context:
             frames=frames,
         )
 
-    def encoder(self, path: Path, size: tuple[int, int], clock: Clock | None = None, *, lean: bool = False) -> Encoder:
-        """Open the file of an output; the clock defaults to the timeline's."""
+    def encoder(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        clock: Clock | None = None,
+        *,
+        lean: bool = False,
+        on_page: bool = False,
+    ) -> Encoder:
+        """Open the file of an output.
+
+        Args:
+            path: the file to write.
+            size: width and height in pixels.
+            clock: rate and time base; None for those of the timeline.
+            lean: hold as few frames in memory as possible.
+            on_page: whether the pictures are figures, whose pixels are square whatever those of the video are.
+
+        """
         timeline = self.timeline
         rate, time_base = clock or (timeline.rate, timeline.time_base)
         return Encoder(
@@ -111,7 +135,8 @@ class Context:
             height=size[1],
             rate=rate,
             time_base=time_base,
-            matrix=timeline.matrix,
+            colours=timeline.colours,
+            pixel_aspect=Fraction(1) if on_page else timeline.pixel_aspect,
             quality=self.settings.quality,
             lean=lean,
         )

@@ -22,8 +22,8 @@ from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, UnknownNameError
 from attnwatch.render.figure import missing_glyphs_allowed
 from attnwatch.render.labels import font_of, glyph_note, shortened, wrapped
-from attnwatch.render.maps import Scale, TimeMapping, part_of
-from attnwatch.render.source import AbsentSource, VideoSource
+from attnwatch.render.maps import Scale, part_of
+from attnwatch.render.source import open_source
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
 
@@ -149,24 +149,23 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
         if word is None:
             raise UnknownNameError(f"{manifest.path}: found no word {slug!r}, which its receipt names; render it again")
         maps = word.frames(part_of(settings))
-    source = VideoSource(manifest.video) if manifest.video.exists() else AbsentSource(manifest.document, word.grid)
-    timeline = source.timeline
-    moments = np.rint(np.linspace(0, timeline.frames - 1, _MOMENTS)).astype(int).tolist()
-    width = min(timeline.width, _CELL_PIXELS)
-    size = (width, max(1, round(width * timeline.height / timeline.width)))
-    black = np.zeros((size[1], size[0], 3), np.uint8)
-    frames: dict[int, tuple[float, Picture]] = {}
-    for index, frame in enumerate(source.frames()):
-        if index in moments:
-            picture = black if frame.picture is None else _rgb(frame.picture, size)
-            frames[index] = float(frame.pts * timeline.time_base), picture
+    with open_source(manifest, word.grid, turns=settings.rotation == "apply") as source:
+        timeline = source.timeline
+        moments = np.rint(np.linspace(0, timeline.frames - 1, _MOMENTS)).astype(int).tolist()
+        width = min(timeline.width, _CELL_PIXELS)
+        size = (width, max(1, round(width / timeline.aspect)))
+        black = np.zeros((size[1], size[0], 3), np.uint8)
+        frames: dict[int, tuple[float, Picture]] = {}
+        for index, frame in enumerate(source.frames()):
+            if index in moments:
+                picture = black if frame.picture is None else _rgb(frame.picture, size)
+                frames[index] = float(frame.pts * timeline.time_base), picture
     shown = [frames[min(moment, max(frames))] for moment in moments]
-    mapping = TimeMapping.of(len(maps), timeline.frames, manifest.document.grid)
     return _Row(
         label=_label(manifest),
         times=[seconds for seconds, _ in shown],
         frames=[picture for _, picture in shown],
-        maps=mapping.at(maps, np.array(moments, dtype=np.float64)),
+        maps=timeline.alignment(manifest.document).moments(maps, moments),
     )
 
 

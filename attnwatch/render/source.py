@@ -1,71 +1,53 @@
 """Decodes the frames and timestamps of a video, or provides timestamps alone if the video is absent."""
 
+import contextlib
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
+from typing import BinaryIO
 
 import av
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.stream import VideoStream
 
 from attnwatch.contract.documents import ManifestDocument
+from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import VideoError
-from attnwatch.render.compose import PIXEL_FORMAT
-from attnwatch.render.webp import HEAD, is_animated_webp
+from attnwatch.media.container import open_video, unusable
+from attnwatch.media.presentation import Presentation, presented
+from attnwatch.render.alignment import covered_frames
+from attnwatch.render.colours import ColourPlan, Colours, Converter
+from attnwatch.render.orientation import UPRIGHT, Orientation, orientation_of
+from attnwatch.render.timeline import DEFAULT_RATE, Clock, SourceFrame, Timeline
 
-# Codes of ITU-T H.273, table 4; both 5 (BT.470BG) and 6 (SMPTE 170M) denote the BT.601 matrix.
-_TAGGED_MATRIX = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
-_HD_LINES = 720
-_DEFAULT_RATE, _LOWEST_RATE = Fraction(16), Fraction(1, 1000)
+_LOWEST_STATED_RATE = Fraction(1, 1000)
+# What x264 and MP4 can be told; each frame has its exact time regardless. A file of less than 1 ms would show nothing.
+_LOWEST_RATE, _HIGHEST_RATE = Fraction(1, 10_000), Fraction(1000)
 _LATENT_CELL = 16  # pixels per latent token if the manifest does not state the size
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """Size, timing and colour matrix of a video, shared by all of its outputs.
+class AbsentSource:
+    """Timestamps for an absent video; size and frame count come from the manifest, else from the latent grid.
 
     Attributes:
-        width: width in pixels, even.
-        height: height in pixels, even.
-        frames: number of frames.
-        rate: frames per second.
-        time_base: seconds per unit of `pts`.
-        matrix: colour matrix of the source and therefore of the outputs.
+        timeline: size and timing.
+        notes: remarks for the receipt.
 
     """
-
-    width: int
-    height: int
-    frames: int
-    rate: Fraction
-    time_base: Fraction
-    matrix: Colorspace
-
-
-@dataclass(frozen=True)
-class SourceFrame:
-    """One frame of a video; `picture` is yuv420p, or None if the video is absent."""
-
-    pts: int
-    duration: int
-    picture: av.VideoFrame | None
-
-
-class AbsentSource:
-    """Timestamps for an absent video; size and frame count come from the manifest, else from the latent grid."""
 
     def __init__(self, document: ManifestDocument, grid: tuple[int, int, int]) -> None:
         stated = document.generation
         width, height = stated.width or grid[2] * _LATENT_CELL, stated.height or grid[1] * _LATENT_CELL
-        rate = max(_LOWEST_RATE, Fraction(stated.fps).limit_denominator(1001)) if stated.fps else _DEFAULT_RATE
-        frames = stated.frames or _video_frames(document, grid[0])
+        rate = max(_LOWEST_STATED_RATE, Fraction(stated.fps).limit_denominator(1001)) if stated.fps else DEFAULT_RATE
+        frames = stated.frames or (grid[0] if document.grid is None else covered_frames(document.grid))
+        self.notes = (f"no overlay: the video {document.video} is absent",)
         self.timeline = Timeline(
             width=_even(width),
             height=_even(height),
             frames=frames,
             rate=rate,
             time_base=1 / rate,
-            matrix=_default_matrix(height),
+            colours=Colours.usual(height),
         )
 
     def frames(self) -> Iterator[SourceFrame]:
@@ -76,94 +58,136 @@ class AbsentSource:
 class VideoSource:
     """A video file; each call of `frames` decodes it from start to end.
 
+    Args:
+        file: the file, open for reading as long as it is decoded.
+        name: name of the file, for errors.
+        turns: whether a picture that its header turns or mirrors is shown that way; it is refused otherwise.
+
+    Attributes:
+        timeline: size and timing. Frames are counted without decoding; if decoding to the end finds another number,
+            this changes to what was found.
+        notes: remarks for the receipt.
+
     Raises:
         VideoError: the file contains no decodable video.
 
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            with av.open(str(path)) as container:
-                self.timeline = self._timeline(container)
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoError(self._message(f"data that FFmpeg cannot read ({error})")) from error
+    def __init__(self, file: BinaryIO, name: str, *, turns: bool = False) -> None:
+        self._file, self._name, self._turns = file, name, turns
+        with open_video(file, name) as (container, stream):
+            self._size = (stream.codec_context.width, stream.codec_context.height)
+            self._plan = ColourPlan.of(stream.codec_context)
+            shown = presented(container, stream)
+            if shown.frames == 0:
+                raise unusable(name, "a video stream of 0 frames")
+            self._orientation = self._of_first_frame() if turns else UPRIGHT
+            self.timeline = self._timeline(stream, shown)
+            self._usual = max(1, round(1 / (_rate(stream) * self.timeline.time_base)))
+        self.notes = (self._plan.note,) if self._plan.note else ()
 
-    def _timeline(self, container: "av.container.InputContainer") -> Timeline:
-        if not container.streams.video:
-            raise VideoError(self._message("no video stream"))
-        stream = container.streams.video[0]
-        context = stream.codec_context
-        frames = sum(1 for packet in container.demux(stream) if packet.size)
-        if frames == 0:
-            raise VideoError(self._message("a video stream of 0 frames"))
-        rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+    def _of_first_frame(self) -> Orientation:
+        with open_video(self._file, self._name) as (container, stream):
+            first = next(container.decode(stream), None)
+            return UPRIGHT if first is None else self._orientation_of(first)
+
+    def _timeline(self, stream: VideoStream, shown: Presentation) -> Timeline:
+        rate, aspect = _rate(stream), stream.sample_aspect_ratio or Fraction(1)
+        width, height = map(_even, self._size)
+        if self._orientation.swaps_sides:
+            width, height, aspect = height, width, 1 / aspect
         return Timeline(
-            width=_even(context.width),
-            height=_even(context.height),
-            frames=frames,
-            rate=Fraction(rate),
+            width=width,
+            height=height,
+            frames=shown.frames,
+            rate=min(max(rate, _LOWEST_RATE), _HIGHEST_RATE),
             time_base=Fraction(stream.time_base or 1 / rate),
-            matrix=_TAGGED_MATRIX.get(context.colorspace, _default_matrix(context.height)),
+            colours=self._plan.colours,
+            pixel_aspect=aspect,
+            times=shown.times,
         )
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Decode and yield all frames as limited-range yuv420p.
+        """Decode and yield all frames as limited-range yuv420p, at times that increase.
 
         Raises:
-            VideoError: the data is damaged, or the header rotates the picture.
+            VideoError: the data is damaged, the picture changes its size, or the header turns it.
 
         """
-        timeline, converter = self.timeline, VideoReformatter()
-        usual = max(1, round(1 / (timeline.rate * timeline.time_base)))
-        with av.open(str(self._path)) as container:
-            stream = container.streams.video[0]
+        converter, clock = Converter(self._plan), Clock(self._usual)
+        times, rotation = array("q"), 0
+        with open_video(self._file, self._name) as (container, stream):
             stream.thread_type = "NONE"
-            try:
-                for index, frame in enumerate(container.decode(stream)):
-                    if frame.rotation:
-                        raise VideoError(self._rotated(frame.rotation))
-                    pts = index * usual if frame.pts is None else frame.pts
-                    yield SourceFrame(pts, frame.duration or usual, _limited_yuv420(frame, converter, timeline.matrix))
-            except av.FFmpegError as error:
-                raise VideoError(self._undecodable(error)) from error
+            for frame in container.decode(stream):
+                if not times:
+                    self._orientation_of(frame)
+                    rotation = frame.rotation
+                self._require_same(frame, rotation, len(times) + 1)
+                times.append(clock.time(frame.pts))
+                picture = self._orientation.shown(converter.picture(frame))
+                yield SourceFrame(times[-1], frame.duration or self._usual, picture)
+        if not times:
+            raise unusable(self._name, "no frame that can be decoded")
+        if len(times) != self.timeline.frames:
+            self.timeline = replace(self.timeline, frames=len(times), times=times)
 
-    def _rotated(self, degrees: int) -> str:
-        # It is unknown whether the maps refer to the picture as stored or as displayed.
-        found = f"a header that rotates the picture by {degrees} degrees"
-        return f"{self._path}: found {found}; expected a video stored upright; encode it again without rotation"
+    def _require_same(self, frame: av.VideoFrame, rotation: int, number: int) -> None:
+        if (frame.width, frame.height) != self._size:
+            width, height = self._size
+            raise VideoError(
+                f"{self._name}: found {frame.width} x {frame.height} pixels in frame {number}, and {width} x {height} "
+                "elsewhere in the file; expected one size in the whole video, because maps fit one picture; encode it "
+                "again at one size"
+            )
+        if frame.rotation != rotation:
+            raise VideoError(
+                f"{self._name}: found frame {number} turned another way than the frames before; expected one way up "
+                "in the whole video; encode it again"
+            )
 
-    def _undecodable(self, error: av.FFmpegError) -> str:
-        with self._path.open("rb") as file:
-            if not is_animated_webp(file.read(HEAD)):
-                return self._message(f"damaged data ({error})")
-        found = "an animated WebP picture, which FFmpeg cannot decode"
-        return f"{self._path}: found {found}; expected MP4, WebM, MKV, GIF or animated PNG; save it as one of these"
-
-    def _message(self, found: str) -> str:
-        return f"{self._path}: found {found}; expected a complete video; generate it again"
-
-
-def _limited_yuv420(frame: av.VideoFrame, converter: VideoReformatter, matrix: Colorspace) -> av.VideoFrame:
-    if frame.format.name == PIXEL_FORMAT and frame.color_range != ColorRange.JPEG:
-        return frame
-    target = matrix if frame.format.is_rgb else None
-    return converter.reformat(
-        frame, format=PIXEL_FORMAT, dst_colorspace=target, dst_color_range=ColorRange.MPEG, threads=1
-    )
-
-
-def _video_frames(document: ManifestDocument, latent_frames: int) -> int:
-    grid = document.grid
-    if grid is None:
-        return latent_frames
-    if grid.causal_first_frame:
-        return grid.temporal_stride * (latent_frames - 1) + 1
-    return grid.temporal_stride * latent_frames
+    def _orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        found = orientation_of(frame)
+        if found is None:
+            raise VideoError(
+                f"{self._name}: found a header that turns the picture by {frame.rotation} degrees; expected quarter "
+                "turns at most; encode it again without rotation"
+            )
+        if not found.is_upright and not self._turns:
+            # It is unknown whether the maps refer to the picture as stored or as shown.
+            raise VideoError(
+                f"{self._name}: found a header that {found}; expected a video stored upright; encode it again without "
+                "rotation, or set rotation to apply if the maps refer to the picture as it is shown"
+            )
+        return found
 
 
-def _default_matrix(height: int) -> Colorspace:
-    return Colorspace.ITU601 if height < _HD_LINES else Colorspace.ITU709
+@contextlib.contextmanager
+def open_source(
+    manifest: Manifest, grid: tuple[int, int, int], *, turns: bool = False
+) -> Iterator[VideoSource | AbsentSource]:
+    """Open the video of a manifest, or what stands in for it if it is absent.
+
+    Args:
+        manifest: manifest of the video.
+        grid: latent `(frames, height, width)` of its maps.
+        turns: see `VideoSource`.
+
+    Raises:
+        VideoError: the file contains no decodable video.
+        OSError: it cannot be opened.
+
+    """
+    try:
+        file = manifest.open_file(manifest.video)
+    except FileNotFoundError:
+        yield AbsentSource(manifest.document, grid)
+        return
+    with file:
+        yield VideoSource(file, str(manifest.video), turns=turns)
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    return Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)
 
 
 def _even(size: int) -> int:

@@ -9,10 +9,10 @@ from attnwatch.contract.kinds import OutputKind
 from attnwatch.render.compose import Blender
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Box, Page, grid_page
-from attnwatch.render.maps import TimeMapping, to_levels
+from attnwatch.render.maps import to_levels
 from attnwatch.render.memory import must_be_lean
 from attnwatch.render.output import Context, Output
-from attnwatch.render.source import SourceFrame
+from attnwatch.render.timeline import SourceFrame
 from attnwatch.system.limits import room
 from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
@@ -36,9 +36,10 @@ def write_static(context: Context, word: WordMaps) -> Output:
     picture = context.painter(_size(page, context)).paint(levels.shares[0])
     if page is not None:
         picture = page.compose([picture])
-    rate = context.timeline.rate if context.settings.fps is None else Fraction(context.settings.fps)
-    rate = rate.limit_denominator(1001)
-    with _encoder(context, output, (picture.width, picture.height), rate) as encoder:
+    fps = context.settings.fps
+    rate = context.timeline.still_rate if fps is None else Fraction(fps).limit_denominator(1001)
+    size = (picture.width, picture.height)
+    with _encoder(context, output, size, rate, on_page=page is not None) as encoder:
         for index in range(max(1, round(context.settings.static_duration * rate))):
             encoder.write(picture, index, 1)
     return output
@@ -69,17 +70,18 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     return output
 
 
-def _encoder(context: Context, output: Output, size: tuple[int, int], rate: Fraction) -> Encoder:
+def _encoder(
+    context: Context, output: Output, size: tuple[int, int], rate: Fraction, *, on_page: bool = False
+) -> Encoder:
     lean = must_be_lean(size, context.settings.quality, room())
-    return context.encoder(output.path, size, (rate, 1 / rate), lean=lean)
+    return context.encoder(output.path, size, (rate, 1 / rate), lean=lean, on_page=on_page)
 
 
 def _moments(frames: Float32Array, context: Context) -> Float32Array:
     """Return the maps at the middle of the video and at evenly spaced moments: `[1 + columns, height, width]`."""
-    mapping = TimeMapping.of(len(frames), context.timeline.frames, context.manifest.document.grid)
     spaced = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS))
     moments = np.concatenate([[context.timeline.frames // 2], spaced])
-    return mapping.at(frames, moments)
+    return context.alignment.moments(frames, moments.astype(int).tolist())
 
 
 def _evolution_page(context: Context, word: WordMaps, last: int) -> Page:

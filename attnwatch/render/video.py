@@ -18,8 +18,9 @@ from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.memory import Load, plan
 from attnwatch.render.output import Context, Output
-from attnwatch.render.source import AbsentSource, SourceFrame, VideoSource
+from attnwatch.render.source import AbsentSource, VideoSource, open_source
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
+from attnwatch.render.timeline import SourceFrame
 from attnwatch.settings import Visualization
 from attnwatch.system.limits import room
 from attnwatch.tensors.reader import Part, WordMaps
@@ -71,16 +72,19 @@ def render_outputs(
         words = _selected(manifest, reader.words, tokens, notes)
         if not words:
             return Rendering((), tuple(notes))
-        source = _source(manifest, words[0], notes)
-        if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
-            notes.append(_OWN_SCALE)
-        if settings.nonfinite == "mask":
-            notes.extend(_masked(words, part_of(settings)))
-        context = Context(manifest, settings, directory, source.timeline, scales or {})
-        if settings.figsize is not None and glyph_note("".join(map(context.title, words))) is not None:
-            notes.append(_NO_GLYPHS)
-        outputs = [*_stills(context, words, source, notes), *_per_frame(context, words, source, threads, notes)]
-    return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), tuple(notes))
+        with open_source(manifest, words[0].grid, turns=settings.rotation == "apply") as source:
+            notes += source.notes
+            if settings.normalization == "batch" and scales is None and None in (settings.vmin, settings.vmax):
+                notes.append(_OWN_SCALE)
+            if settings.nonfinite == "mask":
+                notes.extend(_masked(words, part_of(settings)))
+            counted = None
+            # Decoding may find another number of frames than the file promised: then the maps are placed anew.
+            while counted != source.timeline:
+                counted = source.timeline
+                context = Context(manifest, settings, directory, counted, scales or {})
+                outputs, left_out = _outputs(context, words, source, threads)
+    return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), (*notes, *left_out))
 
 
 def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, room: int | None) -> None:
@@ -90,14 +94,16 @@ def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, 
     """
     with open_attention(manifest) as reader:
         words = list(reader.words.values())[:1]
-        source = _source(manifest, words[0], []) if words else None
-        kinds = _kinds(settings, source) if source else []
-        if source is None or not kinds:
+        if not words:
             return
-        context = Context(manifest, settings, directory, source.timeline, {})
-        planned = plan(_load(context, words, kinds, threads=1), len(words), kinds, room)
-        for group in planned.groups:
-            _pass(context, words, islice(source.frames(), 1), map, group, lean=planned.lean)
+        with open_source(manifest, words[0].grid, turns=settings.rotation == "apply") as source:
+            kinds = _kinds(settings, source)
+            if not kinds:
+                return
+            context = Context(manifest, settings, directory, source.timeline, {})
+            planned = plan(_load(context, words, kinds, threads=1), len(words), kinds, room)
+            for group in planned.groups:
+                _pass(context, words, islice(source.frames(), 1), map, group, lean=planned.lean)
 
 
 def _selected(
@@ -123,11 +129,14 @@ def _masked(words: Iterable[WordMaps], part: Part) -> Iterator[str]:
             yield f"{word.slug}: {count} are NaN or infinite, and are drawn as the lower end of the scale"
 
 
-def _source(manifest: Manifest, word: WordMaps, notes: list[str]) -> VideoSource | AbsentSource:
-    if manifest.video.exists():
-        return VideoSource(manifest.video)
-    notes.append(f"no overlay: the video {manifest.document.video} is absent")
-    return AbsentSource(manifest.document, word.grid)
+def _outputs(
+    context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
+) -> tuple[list[Output], list[str]]:
+    notes = [] if context.alignment.note is None else [context.alignment.note]
+    if context.settings.figsize is not None and glyph_note("".join(map(context.title, words))) is not None:
+        notes.append(_NO_GLYPHS)
+    outputs = _stills(context, words, source, notes)
+    return [*outputs, *_per_frame(context, words, source, threads, notes)], notes
 
 
 def _stills(

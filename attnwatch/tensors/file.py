@@ -1,21 +1,27 @@
-"""Opens one tensor file: its tensors are memory-mapped and read on demand."""
+"""Opens tensor files: their tensors are memory-mapped and read on demand.
+
+A file is open only while its header or some of its values are read, so that a video may have thousands of files.
+"""
 
 import contextlib
 import errno
 import json
 import mmap
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import zstandard
 from safetensors import SafetensorError, safe_open
 
-from attnwatch.errors import TensorError
+from attnwatch.contract.stamps import Mark
+from attnwatch.errors import NotReadyError, TensorError
 from attnwatch.system.limits import LARGEST_FILE
 from attnwatch.system.shortage import free_space, whole_space
 from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored, problem, valid
@@ -43,9 +49,16 @@ class Tensor(Protocol):
         """Return the mean of several parts, each given by its leading indices, float32; NaN where any is masked."""
 
 
+Opener = Callable[[Path], BinaryIO]
+"""Opens a file for reading."""
+
+Mapping = Callable[[], mmap.mmap]
+"""Maps a file; it is unmapped when nothing refers to the result any more."""
+
+
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a safetensors file.
+    """One tensor of a safetensors file, which is mapped anew at each use.
 
     Attributes:
         path: the file.
@@ -59,7 +72,7 @@ class StoredTensor:
     name: str
     shape: tuple[int, ...]
     kind: str
-    _mapped: mmap.mmap = field(repr=False)
+    _map: Mapping = field(repr=False)
     _start: int = field(repr=False)
 
     def read(self, *index: int, masked: bool = False) -> Float32Array:
@@ -77,9 +90,9 @@ class StoredTensor:
             return self.mean([index], masked=True)
         shape = self.shape[len(index) :]
         (start,) = self._starts([index], shape)
-        values = valid(self._values()[start : start + prod(shape)], self.path, self.name)
-        singles = values.view(np.float16).astype(np.float32) if self.kind == "F16" else values.view(np.float32)
-        return singles.reshape(shape)
+        stored = self._values(self._map())[start : start + prod(shape)]
+        values = valid(stored, self.path, self.name).view(np.float16 if self.kind == "F16" else np.float32)
+        return values.astype(np.float32).reshape(shape)  # a copy, so that the file can be closed
 
     def mean(self, indices: Sequence[tuple[int, ...]], *, masked: bool = False) -> Float32Array:
         """Return the mean of several parts, each given by its leading indices, float32.
@@ -97,13 +110,14 @@ class StoredTensor:
         shape = self.shape[len(indices[0]) :]
         size = prod(shape)
         mean = Mean(size, self.kind, masked=masked)
-        values = self._values()
+        mapped = self._map()
+        values = self._values(mapped)
         at_once = max(1, _MOST_MAPPED // max(size * values.itemsize, _LEAST_MAPPED))
         starts = self._starts(indices, shape)
         for first in range(0, len(starts), at_once):
             mean.add(values, starts[first : first + at_once], self.path, self.name)
             # The next parts do not need these pages.
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+            mapped.madvise(mmap.MADV_DONTNEED)
         return mean.value().reshape(shape)
 
     def _starts(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
@@ -114,57 +128,80 @@ class StoredTensor:
         numbers = np.ravel_multi_index(tuple(np.transpose(indices)), leading)
         return [int(number) * prod(shape) for number in numbers]
 
-    def _values(self) -> Stored:
-        """Return all values as a flat view of the stored data, without reading or checking them."""
-        return np.frombuffer(self._mapped, STORED[self.kind], count=prod(self.shape), offset=self._start)
+    def _values(self, mapped: mmap.mmap) -> Stored:
+        """Return all values as a flat view of the mapped file, without reading or checking them."""
+        return np.frombuffer(mapped, STORED[self.kind], count=prod(self.shape), offset=self._start)
 
 
-def open_tensors(path: Path) -> list[StoredTensor]:
-    """Memory-map a `.safetensors` or `.safetensors.zst` file and return its tensors, sorted by name.
+def open_tensors(path: Path, opened: Opener) -> list[StoredTensor]:
+    """Read the header of a `.safetensors` or `.safetensors.zst` file and return its tensors, sorted by name.
 
-    The mapping lives as long as the tensors. A decompressed copy is already unlinked by then, so nothing is left behind
-    however this process ends.
+    A compressed file is decompressed to disk and stays mapped as long as its tensors live. That copy is unlinked by
+    then, so nothing is left behind however this process ends.
+
+    Args:
+        path: the file.
+        opened: opens it for reading; called again whenever values are read.
 
     Raises:
         TensorError: the file is damaged or incomplete.
         OSError: the file cannot be read, or the disk lacks the space to decompress it.
 
     """
-    try:
-        with _decompressed(path) if path.name.endswith(".zst") else contextlib.nullcontext(path) as plain:
-            # The library checks the header: sizes, names, and that the tensors fill the file exactly.
-            with safe_open(plain, framework="numpy"):
-                pass
-            with plain.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (SafetensorError, ValueError) as error:
-        found = f"{path.stat().st_size:,} bytes that cannot be read ({error})"
-        raise TensorError(problem(path, None, found, "a complete safetensors file")) from error
-    return _tensors(path, mapped)
+    with opened(path) as file:
+        mark = Mark.of(file)
+        if path.name.endswith(".zst"):
+            with _decompressed(path, file) as plain:
+                return _tensors(path, plain, partial(_same, _mapped(plain)))
+        return _tensors(path, file, partial(_map_again, path, opened, mark))
 
 
-def _tensors(path: Path, mapped: mmap.mmap) -> list[StoredTensor]:
+def _tensors(path: Path, file: BinaryIO, mapping: Mapping) -> list[StoredTensor]:
     # https://github.com/huggingface/safetensors#format: length of the header, header, data.
-    start = 8 + int.from_bytes(mapped[:8], "little")
-    header = json.loads(mapped[8:start])
+    size = os.fstat(file.fileno()).st_size
+    try:
+        # The library checks the header: sizes, names, and that the tensors fill the file exactly.
+        with safe_open(f"/proc/self/fd/{file.fileno()}", framework="numpy"):
+            pass
+        start = 8 + int.from_bytes(os.pread(file.fileno(), 8, 0), "little")
+        header = json.loads(os.pread(file.fileno(), start - 8, 8))
+    except (SafetensorError, ValueError) as error:
+        found = f"{size:,} bytes that cannot be read ({error})"
+        raise TensorError(problem(path, None, found, "a complete safetensors file")) from error
     header.pop("__metadata__", None)
     tensors = []
     for name, entry in sorted(header.items()):
         begin, _ = entry["data_offsets"]
-        tensors.append(StoredTensor(path, name, tuple(entry["shape"]), entry["dtype"], mapped, start + begin))
+        tensors.append(StoredTensor(path, name, tuple(entry["shape"]), entry["dtype"], mapping, start + begin))
     return tensors
 
 
+def _mapped(file: BinaryIO) -> mmap.mmap:
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _map_again(path: Path, opened: Opener, mark: Mark) -> mmap.mmap:
+    with opened(path) as file:
+        if Mark.of(file) != mark:
+            raise NotReadyError(
+                f"{path}: found it changed while it was being read; expected the file that was opened; open it again"
+            )
+        return _mapped(file)
+
+
+def _same(mapped: mmap.mmap) -> mmap.mmap:
+    return mapped
+
+
 @contextlib.contextmanager
-def _decompressed(path: Path) -> Iterator[Path]:
+def _decompressed(path: Path, source: BinaryIO) -> Iterator[BinaryIO]:
     """Decompress into a temporary file: memory use stays constant, and the size is checked before writing."""
-    with path.open("rb") as source:
-        size = _declared_size(path, source.read(_ZSTD_HEADER_BYTES))
-        _require_room(path, size)
-        source.seek(0)
-        with tempfile.NamedTemporaryFile(prefix="attnwatch-") as target:
-            _decompress(path, source, target, size)
-            yield Path(target.name)
+    size = _declared_size(path, source.read(_ZSTD_HEADER_BYTES))
+    _require_room(path, size)
+    source.seek(0)
+    with tempfile.TemporaryFile(prefix="attnwatch-") as target:
+        _decompress(path, source, target, size)
+        yield target
 
 
 def _declared_size(path: Path, header: bytes) -> int:
@@ -200,7 +237,7 @@ def _require_room(path: Path, size: int) -> None:
         )
 
 
-def _decompress(path: Path, source: BinaryIO, target: IO[bytes], size: int) -> None:
+def _decompress(path: Path, source: BinaryIO, target: BinaryIO, size: int) -> None:
     written = 0
     try:
         for chunk in zstandard.ZstdDecompressor().read_to_iter(source):

@@ -165,7 +165,7 @@ class AttentionReader:
         steps: dict[str, list[StoredTensor]] = {}
         aggregated: dict[str, StoredTensor] = {}
         for path in self._manifest.attention:
-            for tensor in open_tensors(path):
+            for tensor in open_tensors(path, self._manifest.open_file):
                 if tensor.name.startswith((RESERVED_PREFIX, UNCONDITIONAL_PREFIX)):
                     continue
                 _check_kind_and_rank(tensor)

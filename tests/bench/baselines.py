@@ -1,5 +1,6 @@
 """Baselines that make the same pictures: a matplotlib figure per frame, and RGB frames as with OpenCV."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -7,32 +8,34 @@ import numpy as np
 
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.encode import Encoder
-from attnwatch.render.maps import TimeMapping, resample_in_time, to_levels
+from attnwatch.render.maps import TimeMapping, to_levels
 from attnwatch.render.source import VideoSource
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import AttentionReader
 
 
+@contextmanager
 def _prepared(manifest_path: Path):
     manifest = read_manifest(manifest_path)
-    source = VideoSource(manifest.video)
     with AttentionReader(manifest) as reader:
         (word,) = reader.words.values()
         maps = word.frames()
-    frames = source.timeline.frames
-    mapped = resample_in_time(maps, TimeMapping.of(len(maps), frames, None), frames, None)
-    return source, to_levels(mapped, Visualization()).shares
+    with manifest.open_file(manifest.video) as file:
+        source = VideoSource(file, manifest.video.name)
+        frames = source.timeline.frames
+        mapped = TimeMapping.of(len(maps), frames, None).at(maps, np.arange(frames, dtype=np.float64))
+        yield source, to_levels(mapped, Visualization()).shares
 
 
-def _encoder(path: Path, source: VideoSource, width: int, height: int) -> Encoder:
+def _encoder(path: Path, source: VideoSource) -> Encoder:
     timeline = source.timeline
     return Encoder(
         path,
-        width=width,
-        height=height,
+        width=timeline.width,
+        height=timeline.height,
         rate=timeline.rate,
         time_base=timeline.time_base,
-        matrix=timeline.matrix,
+        colours=timeline.colours,
         quality="fast",
     )
 
@@ -42,13 +45,13 @@ def figure_per_frame(manifest: Path, folder: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    source, shares = _prepared(manifest)
-    timeline = source.timeline
-    size = (timeline.width / 100, timeline.height / 100)
     with (
-        _encoder(folder / "a.mp4", source, timeline.width, timeline.height) as attention,
-        _encoder(folder / "o.mp4", source, timeline.width, timeline.height) as overlay,
+        _prepared(manifest) as (source, shares),
+        _encoder(folder / "a.mp4", source) as attention,
+        _encoder(folder / "o.mp4", source) as overlay,
     ):
+        timeline = source.timeline
+        size = (timeline.width / 100, timeline.height / 100)
         for share, frame in zip(shares, source.frames(), strict=False):
             for encoder, below in ((attention, None), (overlay, frame.picture)):
                 figure = Figure(figsize=size, dpi=100)
@@ -70,13 +73,13 @@ def rgb_frames(manifest: Path, folder: Path) -> None:
     """Resize, colour with a table, blend in RGB, convert to YUV: the usual OpenCV method, here with swscale."""
     from matplotlib import colormaps
 
-    source, shares = _prepared(manifest)
-    timeline = source.timeline
     table = (colormaps["hot"](np.arange(256))[:, :3] * 255).astype(np.uint8)
     with (
-        _encoder(folder / "a.mp4", source, timeline.width, timeline.height) as attention,
-        _encoder(folder / "o.mp4", source, timeline.width, timeline.height) as overlay,
+        _prepared(manifest) as (source, shares),
+        _encoder(folder / "a.mp4", source) as attention,
+        _encoder(folder / "o.mp4", source) as overlay,
     ):
+        timeline = source.timeline
         for share, frame in zip(shares, source.frames(), strict=False):
             small = av.VideoFrame.from_ndarray((share * 255).astype(np.uint8), format="gray")
             grey = small.reformat(timeline.width, timeline.height).to_ndarray()

@@ -9,7 +9,8 @@ import numpy as np
 
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.encode import Encoder
-from attnwatch.render.source import Timeline, VideoSource
+from attnwatch.render.source import VideoSource
+from attnwatch.render.timeline import Timeline
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Quality, Visualization
 from attnwatch.tensors.reader import AttentionReader
@@ -47,9 +48,10 @@ def recorded(frames: Frames) -> Iterator[None]:
 
 def floor(video: Path, frames: Frames, folder: Path, quality: Quality) -> None:
     """Do the unavoidable work: decode the source once and encode the same frames that rendering encodes."""
-    source = VideoSource(video)
-    for _ in source.frames():
-        pass
+    with video.open("rb") as file:
+        source = VideoSource(file, video.name)
+        for _ in source.frames():
+            pass
     for name, pictures in frames.items():
         encode(folder / name, source.timeline, pictures, quality)
 
@@ -62,7 +64,7 @@ def encode(path: Path, timeline: Timeline, pictures: list[tuple[av.VideoFrame, i
         height=timeline.height,
         rate=timeline.rate,
         time_base=timeline.time_base,
-        matrix=timeline.matrix,
+        colours=timeline.colours,
         quality=quality,
     ) as encoder:
         for frame, pts, duration in pictures:

@@ -143,7 +143,7 @@ def test_the_requested_maps_are_stored(batch):
     path = next(find_manifests(batch))
     manifest, tensors = read(path), {}
     for name in manifest["attention"]:
-        for tensor in open_tensors(path.parent / name):
+        for tensor in open_tensors(path.parent / name, lambda file: file.open("rb")):
             tensors.setdefault(tensor.name, tensor.shape)
     if stored["branch"] == "both":
         words = ["kiss", "Kiss_2", "red", "red_rose", "__padding__", "__eos__"]

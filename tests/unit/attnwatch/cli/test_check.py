@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attnwatch.cli.check import check
+from tests.odd_videos import turn, write_trimmed_video
 from tests.support import (
     GRID,
     Batch,
@@ -36,6 +37,8 @@ BATCH_JSON = {
         }
     ],
 }
+
+GRID_FIELDS = {"frames": 3, "height": 6, "width": 8, "temporal_stride": 4, "causal_first_frame": True}  # 9 frames
 
 
 @pytest.fixture
@@ -271,7 +274,30 @@ def test_what_no_one_foresaw_in_one_video_does_not_end_the_check(batch, monkeypa
 
 
 def raising(error):
-    def function(*inputs):
+    def function(*inputs, **options):
         raise error
 
     return function
+
+
+def test_a_video_with_another_number_of_frames_than_its_grid_covers(batch):
+    manifest = batch.add(grid=GRID_FIELDS, generation={"frames": 9, "fps": 16.0})
+    write_source_video(manifest.with_name("video_001.mp4"), frames=17, fps=32)
+    assert problem(manifest) == (
+        f"{manifest}: grid: found a grid that covers 9 frames; expected 17, as video_001.mp4 has; keep the video as it "
+        "was generated; otherwise maps are placed by time, at 16 generated frames per second"
+    )
+
+
+def test_a_turned_video_is_a_problem_unless_the_batch_asks_to_turn_it(batch):
+    plain, asked = batch.add(1), batch.add(2, visualization={"rotation": "apply"})
+    for manifest in (plain, asked):
+        turn(manifest.with_name(f"{manifest.name.split('.')[0]}.mp4"), (-1, 0, 0, -1))
+    assert "turns the picture by 180 degrees" in problem(plain)
+    assert problems(asked) == []
+
+
+def test_hidden_frames_of_a_video_that_was_cut_do_not_count(batch):
+    manifest = batch.add(grid=GRID_FIELDS)
+    write_trimmed_video(manifest.with_name("video_001.mp4"), frames=20, hidden=11)  # 9 are shown
+    assert problems(manifest) == []

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import socket
 import stat
@@ -377,3 +378,76 @@ def test_a_manifest_with_thousands_of_words_is_refused(folder):
     tokens = [{"slug": f"w{number}", "text": "w"} for number in range(1001)]
     with pytest.raises(ManifestError, match="at most 1000 items"):
         read_manifest(written(folder, tokens=tokens))
+
+
+class TestOpening:
+    """What is opened after verification is what was verified."""
+
+    def test_a_verified_file_can_be_opened_again_and_again(self, folder):
+        manifest = read_manifest(written(folder))
+        digests = verify(manifest, video_may_be_absent=False)
+        for path, name in ((manifest.video, "v.mp4"), (manifest.attention[0], "maps.safetensors")):
+            for _ in range(2):
+                with manifest.open_file(path) as file:
+                    assert hashlib.sha256(file.read()).hexdigest() == digests[name]
+
+    @pytest.mark.parametrize("name", ["v.mp4", "maps.safetensors"])
+    @pytest.mark.parametrize("change", ["exchanged", "written", "grown", "written with the old time", "truncated"])
+    def test_a_file_that_changed_since_is_not_opened(self, folder, name, change):
+        manifest = read_manifest(written(folder))
+        verify(manifest, video_may_be_absent=False)
+        path, content = folder / name, (folder / name).read_bytes()
+        before = path.stat()
+        if change == "exchanged":
+            (folder / "new").write_bytes(content)
+            (folder / "new").rename(path)
+        elif change == "grown":
+            path.write_bytes(content + b"!")
+        elif change == "truncated":
+            os.truncate(path, 1)
+        else:
+            path.write_bytes(content[::-1])
+        if change == "written with the old time":
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(NotReadyError, match=rf"{name}: found it changed while it was in use; expected a finished"):
+            manifest.open_file(path)
+
+    def test_before_verification_any_state_is_opened(self, folder):
+        manifest = read_manifest(written(folder))
+        for content in (b"one", b"another"):
+            (folder / "v.mp4").write_bytes(content)
+            with manifest.open_file(folder / "v.mp4") as file:
+                assert file.read() == content
+
+    @pytest.mark.parametrize("target", ["outside.mp4", "outside"], ids=["the file", "a folder on the way"])
+    def test_a_link_that_leads_out_is_not_followed_even_if_it_appears_after_reading(self, folder, target):
+        (folder / "clips").mkdir()
+        (folder / "clips" / "v.mp4").write_bytes(b"a video")
+        manifest = read_manifest(written(folder, video="clips/v.mp4"))
+        outside = folder.with_name("outside")
+        outside.mkdir()
+        (outside / "v.mp4").write_bytes(b"a video")
+        if target == "outside":
+            (folder / "clips").rename(folder / "before")
+            (folder / "clips").symlink_to(outside)
+        else:
+            manifest.video.unlink()
+            manifest.video.symlink_to(outside / "v.mp4")
+        with pytest.raises(OSError, match="link"):
+            manifest.open_file(manifest.video)
+        with pytest.raises(OSError, match="link"):
+            verify(manifest, video_may_be_absent=False)
+
+    def test_a_link_that_stays_inside_is_followed(self, folder):
+        (folder / "v.mp4").rename(folder / "real.mp4")
+        (folder / "v.mp4").symlink_to("real.mp4")
+        manifest = read_manifest(written(folder))
+        with manifest.open_file(manifest.video) as file:
+            assert file.read() == b"a video"
+
+    def test_a_fifo_is_refused_without_waiting_for_its_writer(self, folder):
+        manifest = read_manifest(written(folder))
+        manifest.video.unlink()
+        os.mkfifo(manifest.video)
+        with pytest.raises(OSError, match="FIFO"):
+            manifest.open_file(manifest.video)

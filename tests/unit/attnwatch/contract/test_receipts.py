@@ -88,7 +88,7 @@ def test_a_new_renderer_version_asks_for_a_rendering(place, fingerprint):
 def other(name):
     """Return the default settings with one setting changed."""
     field = Visualization.model_fields[name]
-    candidates = (not field.default, 0.25, 2, "viridis", "fast", "frame", "mask", [1, 99])
+    candidates = (not field.default, 0.25, 2, "viridis", "fast", "frame", "apply", "mask", [1, 99])
     for candidate in candidates:
         try:
             changed = Visualization(**{name: candidate})

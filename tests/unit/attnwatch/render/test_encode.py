@@ -6,6 +6,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from attnwatch.errors import VideoError
+from attnwatch.render.colours import Colours
 from attnwatch.render.compose import pixels
 from attnwatch.render.encode import KEYFRAME_INTERVAL, Encoder
 from attnwatch.system.limits import Limits, own_data
@@ -21,10 +22,17 @@ def grey(level, width=64, height=48):
     return frame
 
 
-def encode(path, times, *, quality="fast", matrix=Colorspace.ITU601, time_base=Fraction(1, 16000), size=(64, 48)):
+def encode(path, times, *, quality="fast", time_base=Fraction(1, 16000), size=(64, 48), **properties):
+    properties.setdefault("colours", Colours.of_matrix(Colorspace.ITU601))
     rate = Fraction(16)
     with Encoder(
-        path, width=size[0], height=size[1], rate=rate, time_base=time_base, matrix=matrix, quality=quality
+        path,
+        width=size[0],
+        height=size[1],
+        rate=rate,
+        time_base=time_base,
+        quality=quality,
+        **properties,
     ) as encoder:
         for index, (pts, duration) in enumerate(times):
             encoder.write(grey(16 + index % 200, *size), pts, duration)
@@ -45,11 +53,28 @@ def test_the_file_plays_everywhere(tmp_path, quality):
     ("matrix", "tags"), [(Colorspace.ITU601, (5, 6, 6)), (Colorspace.ITU709, (1, 1, 1))], ids=["601", "709"]
 )
 def test_range_matrix_primaries_and_transfer_are_tagged(tmp_path, matrix, tags):
-    path = encode(tmp_path / "a.mp4", [(0, 1000)], matrix=matrix)
+    path = encode(tmp_path / "a.mp4", [(0, 1000)], colours=Colours.of_matrix(matrix))
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
         assert int(frame.color_range) == 1
         assert (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc)) == tags
+
+
+@pytest.mark.parametrize("colours", [Colours(Colorspace.ITU601, 1, 1), Colours(Colorspace.BT2020, 9, 14)], ids=str)
+def test_other_colours_are_tagged_as_they_are(tmp_path, colours):
+    path = encode(tmp_path / "a.mp4", [(0, 1000)], colours=colours)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        found = (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc))
+    assert found == (int(colours.matrix), colours.primaries, colours.transfer)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1), Fraction(32, 27), Fraction(1, 2)], ids=str)
+def test_the_shape_of_pixels_is_written(tmp_path, aspect):
+    path = encode(tmp_path / "a.mp4", [(0, 1000)], pixel_aspect=aspect)
+    with av.open(str(path)) as container:
+        assert (container.streams.video[0].sample_aspect_ratio or 1) == aspect
+    assert (b"pasp" in path.read_bytes()) == (aspect != 1)
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
@@ -107,7 +132,7 @@ def test_the_same_frames_make_the_same_file(tmp_path, quality):
             height=96,
             rate=Fraction(16),
             time_base=Fraction(1, 16),
-            matrix=Colorspace.ITU601,
+            colours=Colours.of_matrix(Colorspace.ITU601),
             quality=quality,
         ) as encoder:
             for index in range(9):
@@ -126,7 +151,12 @@ def test_a_rate_that_mp4_cannot_hold_is_refused_with_its_value(tmp_path, numbers
     usual = {"rate": Fraction(16), "time_base": Fraction(1, 16000)}
     with pytest.raises(VideoError, match=f"a.mp4: found a .* of {value}; expected a positive fraction"):
         Encoder(
-            tmp_path / "a.mp4", width=64, height=48, matrix=Colorspace.ITU601, quality="fast", **{**usual, **numbers}
+            tmp_path / "a.mp4",
+            width=64,
+            height=48,
+            colours=Colours.of_matrix(Colorspace.ITU601),
+            quality="fast",
+            **{**usual, **numbers},
         )
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnwatch.contract.documents import Grid
-from attnwatch.render.maps import TimeMapping, resample_in_time, to_levels
+from attnwatch.render.maps import TimeMapping, to_levels
 from attnwatch.settings import Visualization
 
 RAMP = np.linspace(0.1, 0.9, 3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
@@ -51,7 +51,7 @@ class TestTimeMapping:
         )
         last = mapping.last(np.arange(latent, dtype=float))
         assert last[-1] == frames - 1
-        held = resample_in_time(one_value_per_frame(range(latent)), mapping, frames, 0)[:, 0, 0]
+        held = mapping.at(one_value_per_frame(range(latent)), np.arange(frames), 0)[:, 0, 0]
         covering = [next(i for i in range(latent) if frame <= last[i]) for frame in range(frames)]
         assert held.tolist() == covering
 
@@ -61,7 +61,7 @@ class TestResampling:
     latent = one_value_per_frame([0, 10, 20])
 
     def values(self, steps, frames=9):
-        return resample_in_time(self.latent, self.mapping, frames, steps)[:, 0, 0]
+        return self.mapping.at(self.latent, np.arange(frames), steps)[:, 0, 0]
 
     def test_smooth_interpolation_is_linear_between_the_middles_and_constant_outside(self):
         expected = np.interp(np.arange(9), [0, 2.5, 6.5], [0, 10, 20])
@@ -72,14 +72,14 @@ class TestResampling:
 
     @pytest.mark.parametrize("steps", [1, 3, 7])
     def test_n_steps_give_exactly_n_values_in_between(self, steps):
-        fine = resample_in_time(self.latent, TimeMapping(400, causal=True), 801, steps)[:, 0, 0]
+        fine = TimeMapping(400, causal=True).at(self.latent, np.arange(801), steps)[:, 0, 0]
         expected = np.linspace(0, 20, 2 * (steps + 1) + 1)
         assert np.unique(fine) == pytest.approx(expected, abs=1e-5)
 
     @given(st.integers(1, 12), st.integers(1, 60), st.integers(0, 5) | st.none())
     def test_interpolation_never_leaves_the_range_of_the_maps(self, latent, frames, steps):
         maps = np.random.default_rng(latent).random((latent, 2, 3), dtype=np.float32)
-        result = resample_in_time(maps, TimeMapping.of(latent, frames, None), frames, steps)
+        result = TimeMapping.of(latent, frames, None).at(maps, np.arange(frames), steps)
         assert result.shape == (frames, 2, 3)
         assert result.min() >= maps.min() - 1e-6
         assert result.max() <= maps.max() + 1e-6
@@ -154,7 +154,7 @@ def test_if_all_cells_are_masked_the_picture_is_the_lower_end():
 def test_a_masked_cell_is_masked_for_the_time_nearest_to_its_latent_frame():
     maps = np.ones((3, 1, 2), np.float32)
     maps[1, 0, 0] = NAN
-    found = resample_in_time(maps, TimeMapping(4, causal=True), 9, None)
+    found = TimeMapping(4, causal=True).at(maps, np.arange(9))
     hidden = np.isnan(found[:, 0, 0]).tolist()
     assert True in hidden
     assert not hidden[0]

@@ -1,16 +1,18 @@
 from fractions import Fraction
 from itertools import pairwise
+from typing import ClassVar
 
 import av
 import numpy as np
 import pytest
 
 from attnwatch.contract.manifest import read_manifest
-from attnwatch.errors import ConfigError, TensorError
+from attnwatch.errors import ConfigError, TensorError, VideoError
 from attnwatch.render.compose import pixels
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization
 from attnwatch.tensors.loops import add_halves_with_numpy
+from tests.odd_videos import tagged, turn, without_first_packet, write_trimmed_video
 from tests.support import FRAMES, Batch, blob_maps, brightest, write_source_video, write_tensors
 from tests.unit.attnwatch.render.reference import bilinear, coloured, psnr, rgb_of
 
@@ -410,3 +412,115 @@ class TestNonfiniteValues:
             _, rendering = render(broken, tmp_path / name, nonfinite="mask")
             found.append([output.path.read_bytes() for output in rendering.outputs])
         assert found[0] == found[1]
+
+
+def hot_columns(frames, columns=8):
+    """Return the brightest of so many columns in each frame."""
+    return [int(luma(frame).mean(axis=0).reshape(columns, -1).mean(axis=1).argmax()) for frame in frames]
+
+
+def sweeping(frames=13):
+    """Return a map whose hot column moves from the left to the right: the place tells the time."""
+    maps = np.full((1, 1, 1, frames, 6, 8), 0.01, np.float32)
+    for frame in range(frames):
+        maps[..., frame, :, round(frame * 7 / (frames - 1))] = 0.9
+    return maps
+
+
+def test_the_map_moves_all_the_way_in_a_video_that_was_cut_without_encoding_it_again(tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add(tensors={"kiss": sweeping(5)})
+    write_trimmed_video(manifest.with_name("video_001.mp4"), frames=30, hidden=13)
+    frames, rendering = render(manifest, tmp_path / "out", colormap="gray")
+    assert len(frames["attention"]) == len(frames["overlay"]) == 17
+    columns = hot_columns(frames["attention"])
+    assert (columns[0], columns[-1]) == (0, 7)
+    assert rendering.notes == ()
+
+
+class TestFrameCountsThatContradictTheGrid:
+    grid: ClassVar = {"frames": 13, "height": 6, "width": 8, "temporal_stride": 4, "causal_first_frame": True}
+    made: ClassVar = {"frames": 49, "fps": 16.0}
+
+    def columns(self, folder, frames, fps, made=None):
+        """Return the hot column of each frame, and the notes."""
+        manifest = Batch.make(folder).add(tensors={"kiss": sweeping()}, frames=9, grid=self.grid, generation=made)
+        write_source_video(manifest.with_name("video_001.mp4"), frames=frames, fps=fps)
+        shown, rendering = render(manifest, folder / "out", colormap="gray", generate_overlay=False)
+        return hot_columns(shown["attention"]), rendering.notes
+
+    @pytest.fixture
+    def generated(self, tmp_path):
+        columns, notes = self.columns(tmp_path / "generated", 49, 16, self.made)
+        assert (columns[0], columns[-1], notes) == (0, 7, ())
+        return columns
+
+    def test_an_interpolated_video_shows_each_map_at_its_time(self, tmp_path, generated):
+        columns, notes = self.columns(tmp_path, 97, 32, self.made)
+        assert columns[::2] == generated
+        assert len(notes) == 1
+        assert notes[0].startswith(
+            "the video has 97 frames, the grid in its manifest covers 49: maps are placed by time"
+        )
+
+    def test_a_video_that_was_cut_shows_only_the_maps_of_what_is_left(self, tmp_path, generated):
+        columns, (note,) = self.columns(tmp_path, 33, 16, self.made)
+        assert columns == generated[:33]
+        assert "maps are placed by time" in note
+
+    def test_without_times_maps_are_spread_over_the_video(self, tmp_path):
+        columns, (note,) = self.columns(tmp_path, 97, 16)
+        assert (columns[0], columns[48], columns[-1]) == (0, 4, 7)
+        assert note.endswith("maps are spread evenly over the video")
+
+
+def test_decoding_that_finds_another_number_of_frames_places_the_maps_anew(tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add(tensors={"kiss": sweeping(5)}, video="video_001.ts")
+    source = without_first_packet(manifest.parent)
+    source.rename(manifest.with_name("video_001.ts"))
+    frames, _ = render(manifest, tmp_path / "out", colormap="gray", generate_aggregated=False)
+    assert len(frames["attention"]) == len(frames["overlay"]) == 12
+    columns = hot_columns(frames["attention"])
+    assert (columns[0], columns[-1]) == (0, 7)
+
+
+def test_outputs_have_the_pixels_of_the_source_and_figures_square_ones(tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add()
+    with av.open(str(manifest.with_name("video_001.mp4")), "w") as container:
+        stream = container.add_stream("libx264", rate=16)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    for figsize, expected in ((None, {"attention": 2, "overlay": 2, "static": 2}), ((6, 4), {"overlay": 2})):
+        directory = tmp_path / str(figsize)
+        _, rendering = render(manifest, directory, figsize=figsize)
+        for output in rendering.outputs:
+            with av.open(str(output.path)) as container:
+                aspect = container.streams.video[0].sample_aspect_ratio or 1
+                assert aspect == expected.get(output.kind, 1)
+
+
+@pytest.mark.parametrize("rotation", ["refuse", "apply"])
+def test_a_turned_video_is_refused_or_shown_as_players_show_it(tmp_path, rotation):
+    maps = np.full((1, 1, 1, 3, 8, 6), 0.01, np.float32)  # of the upright picture, 48 x 64
+    maps[..., 0, 0] = 0.9
+    manifest = Batch.make(tmp_path / "outputs").add(tensors={"kiss": maps})
+    turn(manifest.with_name("video_001.mp4"), (0, 1, -1, 0))
+    if rotation == "refuse":
+        with pytest.raises(VideoError, match=r"turns the picture by 90 degrees clockwise; expected .* set rotation"):
+            render(manifest, tmp_path / "out")
+        return
+    frames, _ = render(manifest, tmp_path / "out", rotation="apply", colormap="gray", overlay_alpha=0.5)
+    for frame in (frames["attention"][1], frames["overlay"][1]):
+        assert (frame.width, frame.height) == (48, 64)
+    row, column = brightest(luma(frames["attention"][1]))
+    assert (row < 16, column < 12) == (True, True)
+
+
+def test_hdr_is_noted(tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add()
+    tagged(manifest.with_name("video_001.mp4"), 9, 9, 16, pix_fmt="yuv420p10le", level=255)
+    frames, rendering = render(manifest, tmp_path / "out", overlay_alpha=0)
+    assert rendering.notes == ("the video is HDR (PQ): its pictures are mapped to the colours of BT.709",)
+    assert luma(frames["overlay"][0]).mean() == pytest.approx(235, abs=1)

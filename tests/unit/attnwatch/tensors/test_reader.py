@@ -3,6 +3,7 @@ import json
 import resource
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from attnwatch.contract.manifest import read_manifest
-from attnwatch.errors import ConfigError, TensorError
+from attnwatch.contract.manifest import read_manifest, verify
+from attnwatch.errors import ConfigError, NotReadyError, TensorError
 from attnwatch.system.limits import LARGEST_FILE
 from attnwatch.tensors.reader import AttentionReader, Part
-from tests.support import GRID, blob_maps, write_manifest, write_tensors
+from tests.support import GRID, blob_maps, few_descriptors, write_manifest, write_tensors
 
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -388,3 +389,48 @@ def test_an_empty_choice_is_refused(tmp_path, choice):
         pytest.raises(ConfigError, match=r"found \(\); expected some"),
     ):
         attention.words["kiss"].frames(Part(**choice))
+
+
+class TestOpenFiles:
+    def test_a_video_of_many_files_needs_few_descriptors(self, tmp_path):
+        names = [f"step_{number:03d}.safetensors" for number in range(60)]
+        for number, name in enumerate(names):
+            write_tensors(tmp_path / name, {"kiss": np.full((1, 1, 1, *GRID), number, np.float32)})
+        with few_descriptors(8), reader(tmp_path, *names) as attention:
+            assert attention.words["kiss"].frames() == pytest.approx(np.mean(range(60)))
+            assert [step.mean().max() for step in attention.words["kiss"].steps()] == list(range(60))
+
+    def test_no_file_stays_open(self, tmp_path):
+        names = ["a.safetensors", "b.safetensors.zst"]
+        for name in names:
+            write_tensors(tmp_path / name, {"kiss": blob_maps(steps=1)})
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with reader(tmp_path, names[0]) as attention:
+            maps = attention.words["kiss"].frames()
+            assert len(list(Path("/proc/self/fd").iterdir())) == before
+        with reader(tmp_path, names[1]) as attention:
+            assert attention.words["kiss"].frames() == pytest.approx(maps)
+        del attention
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+    @pytest.mark.parametrize("change", ["exchanged", "written", "truncated"])
+    def test_a_file_that_changes_while_it_is_read_is_noticed(self, tmp_path, change):
+        path = write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps()})
+        content = path.read_bytes()
+        with reader(tmp_path, path.name) as attention:
+            if change == "exchanged":
+                (tmp_path / "b").write_bytes(content)
+                (tmp_path / "b").rename(path)
+            else:
+                path.write_bytes(content if change == "written" else content[:-8])
+            with pytest.raises(NotReadyError, match=r"a\.safetensors: found it changed while it was being read"):
+                attention.words["kiss"].frames()
+
+    def test_values_are_read_from_the_file_that_was_verified(self, tmp_path):
+        path = write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps()})
+        (tmp_path / "v.mp4").write_bytes(b"a video")
+        manifest = read_manifest(write_manifest(tmp_path / "v.complete.json", attention=[path.name]))
+        verify(manifest, video_may_be_absent=False)
+        write_tensors(path, {"kiss": blob_maps(peak=0.1)})
+        with pytest.raises(NotReadyError, match="found it changed while it was in use"):
+            AttentionReader(manifest)

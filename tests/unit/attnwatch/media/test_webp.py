@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from attnwatch.errors import VideoError
-from attnwatch.render.source import VideoSource
-from attnwatch.render.webp import HEAD, is_animated_webp
+from attnwatch.media.container import open_video
+from attnwatch.media.webp import HEAD, is_animated_webp
 
 
 @pytest.fixture
@@ -30,14 +30,17 @@ def test_a_file_that_is_too_short_is_not_recognised(head):
     assert not is_animated_webp(head)
 
 
+def decoded(path):
+    with path.open("rb") as file, open_video(file, path.name) as (container, stream):
+        return list(container.decode(stream))
+
+
 @pytest.mark.parametrize("kind", ["png", "gif"])
 def test_other_animated_pictures_are_decoded(pictures, tmp_path, kind):
-    assert len(list(VideoSource(animated(pictures, tmp_path / f"a.{kind}")).frames())) == 3
+    assert len(decoded(animated(pictures, tmp_path / f"a.{kind}"))) == 3
 
 
 def test_an_animated_webp_is_refused_with_the_formats_that_are_read(pictures, tmp_path):
-    source = VideoSource(animated(pictures, tmp_path / "a.webp"))
-    with pytest.raises(
-        VideoError, match=r"found an animated WebP picture.*expected MP4, WebM, MKV, GIF or animated PNG"
-    ):
-        list(source.frames())
+    path = animated(pictures, tmp_path / "a.webp")
+    with pytest.raises(VideoError, match=r"found an animated WebP.*expected MP4, WebM, MKV, GIF or animated PNG"):
+        decoded(path)

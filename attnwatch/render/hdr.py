@@ -1,0 +1,119 @@
+"""Maps pictures of high dynamic range (ITU-R BT.2100: PQ and HLG) to BT.709, so that 8 bits can show them.
+
+Values up to about half of reference white stay as they are, brighter ones are compressed instead of cut off.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import Colorspace, ColorTrc
+
+from attnwatch.tensors.reduction import Float32Array
+
+_WHITE = 203.0  # cd/m2: reference white, BT.2408-7 section 2.1
+_PEAK = 1000.0  # cd/m2: the display that most HDR is graded for; brighter values are shown as white
+_UNSPECIFIED = 2  # code of an untagged matrix
+_CODES, _SPARE_BITS = 1 << 10, 6  # a signal of 10 bits, in 16
+_DISPLAY_GAMMA = 2.4  # BT.1886
+_SYSTEM_GAMMA = 1.2  # of HLG at 1,000 cd/m2: BT.2100-2, table 5
+_LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020
+
+# From BT.2020 to BT.709 primaries, linear light: BT.2087-0, section 2, inverted.
+_TO_BT709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
+    np.float32,
+)
+
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128  # SMPTE ST 2084, as in BT.2100-2, table 4
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+
+_Float64Array = npt.NDArray[np.float64]
+
+
+def to_bt709(frame: av.VideoFrame, transfer: ColorTrc) -> av.VideoFrame:
+    """Return a frame with the transfer PQ or HLG as BT.709 RGB of 8 bits, at the same size.
+
+    The primaries are taken for those of BT.2020, as BT.2100 has it.
+    """
+    matrix = Colorspace.BT2020 if frame.colorspace == _UNSPECIFIED else None
+    rgb = frame.reformat(format="rgb48le", src_colorspace=matrix, threads=1).to_ndarray()
+    signal = np.right_shift(rgb, _SPARE_BITS, dtype=np.uint16)
+    light = _pq_light(signal) if transfer == ColorTrc.SMPTE2084 else _hlg_light(signal)
+    colour = np.clip(light @ _TO_BT709.T, 0, 1)
+    levels = _display_levels()[np.rint(np.sqrt(colour) * (_CODES - 1)).astype(np.uint16)]
+    return av.VideoFrame.from_ndarray(levels, format="rgb24")
+
+
+def _pq_light(signal: npt.NDArray[np.integer[Any]]) -> Float32Array:
+    """Return the compressed linear light of a PQ signal, 1 for white: `[height, width, 3]`."""
+    return np.asarray(_pq_to_light()[signal] * _pq_gain()[signal.max(axis=2)][..., None])
+
+
+def _hlg_light(signal: npt.NDArray[np.integer[Any]]) -> Float32Array:
+    """Return the compressed linear light of an HLG signal, 1 for white: `[height, width, 3]`."""
+    scene = _hlg_to_scene()[signal]
+    display = scene * np.power(scene @ _LUMA, _SYSTEM_GAMMA - 1)[..., None] * np.float32(_PEAK / _WHITE)
+    brightest = np.clip(display.max(axis=2) * (_WHITE / _PEAK), 0, 1)
+    gain = _gain_by_root()[np.rint(np.sqrt(brightest) * (_CODES - 1)).astype(np.uint16)]
+    return np.asarray(display * gain[..., None])
+
+
+@lru_cache(maxsize=1)
+def _pq_to_light() -> Float32Array:
+    return np.asarray(pq_to_nits(np.arange(_CODES) / (_CODES - 1)) / _WHITE, np.float32)
+
+
+@lru_cache(maxsize=1)
+def _pq_gain() -> Float32Array:
+    """Return the factor for a pixel by its brightest code."""
+    return _gain(pq_to_nits(np.arange(_CODES) / (_CODES - 1)))
+
+
+@lru_cache(maxsize=1)
+def _gain_by_root() -> Float32Array:
+    """Return the factor for a pixel by the square root of its brightest channel, which the peak makes 1."""
+    return _gain(_PEAK * (np.arange(_CODES) / (_CODES - 1)) ** 2)
+
+
+def _gain(nits: _Float64Array) -> Float32Array:
+    return np.asarray(compressed(nits) / np.maximum(nits, 1e-9), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _hlg_to_scene() -> Float32Array:
+    """Return linear scene light, 0..1, by HLG code: the inverse of BT.2100-2, table 5."""
+    a, b, c, knee = 0.17883277, 0.28466892, 0.55991073, 0.5
+    signal = np.arange(_CODES) / (_CODES - 1)
+    return np.asarray(np.where(signal <= knee, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _display_levels() -> npt.NDArray[np.uint8]:
+    """Return the 8-bit level by the square root of linear light, so that dark tones have enough entries."""
+    root = np.arange(_CODES) / (_CODES - 1)
+    return np.rint(255 * root ** (2 / _DISPLAY_GAMMA)).astype(np.uint8)
+
+
+def pq_to_nits(signal: _Float64Array) -> _Float64Array:
+    """Return the luminance in cd/m2 of a PQ signal, 0..1."""
+    root = np.power(signal, 1 / _M2)
+    return 10_000 * np.power(np.maximum(root - _C1, 0) / (_C2 - _C3 * root), 1 / _M1)
+
+
+def nits_to_pq(nits: _Float64Array) -> _Float64Array:
+    """Return the PQ signal, 0..1, of a luminance in cd/m2."""
+    power = np.power(nits / 10_000, _M1)
+    return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
+
+
+def compressed(nits: _Float64Array) -> _Float64Array:
+    """Compress luminances up to the peak to at most reference white: the EETF of BT.2390-11, section 5.4.1."""
+    top = nits_to_pq(np.array(_PEAK))
+    share, most = np.minimum(nits_to_pq(nits) / top, 1), nits_to_pq(np.array(_WHITE)) / top
+    knee = 1.5 * most - 0.5
+    t = np.clip((share - knee) / (1 - knee), 0, 1)
+    spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * most
+    return pq_to_nits(np.where(share < knee, share, spline) * top)
