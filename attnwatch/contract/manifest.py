@@ -12,7 +12,7 @@ from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, OU
 from attnwatch.contract.paths import locate, way_up
 from attnwatch.contract.reading import problem, read_document
 from attnwatch.contract.spelling import with_names_on_disk
-from attnwatch.contract.stamps import Mark, Stamp, file_digest, required_stamp, sizes
+from attnwatch.contract.stamps import Mark, Stamp, file_digest, folder_digest, required_stamp, sizes
 from attnwatch.errors import ManifestError, NotReadyError, Problem
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
