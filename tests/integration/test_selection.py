@@ -3,11 +3,12 @@
 import os
 import signal
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from tests.legacy_support import OldBatch
-from tests.support import Batch, attnwatch, called, wait_until, watching
+from tests.support import Batch, attnwatch, called, read_receipt, wait_until, watching
 
 
 @pytest.fixture
@@ -115,3 +116,41 @@ def test_a_watcher_with_out_keeps_its_activity_file_there_and_writes_nothing_int
         assert watcher.stop(signal.SIGTERM) == 0
     assert sorted(archive.rglob("*")) == before
     assert not (out / ".attnwatch").exists()
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """A folder that holds only a link to a batch elsewhere, and the batch's manifest as seen through it."""
+    manifest = Batch.make(tmp_path / "elsewhere").add()
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    (outputs / "demo").symlink_to(manifest.parents[2])
+    return outputs, outputs / "demo" / manifest.relative_to(manifest.parents[2])
+
+
+def test_a_linked_batch_is_counted_and_not_rendered(linked):
+    outputs, manifest = linked
+    said = f"1 linked folder is not followed: {outputs / 'demo'}; --follow-links follows it"
+    assert said in attnwatch(outputs, "--once").stderr
+    assert said in attnwatch("status", outputs).stdout
+    assert read_receipt(manifest) is None
+
+
+def test_a_linked_batch_is_rendered_on_request(linked):
+    outputs, manifest = linked
+    assert attnwatch(outputs, "--once", "--follow-links").returncode == 0
+    assert read_receipt(manifest)["status"] == "rendered"
+    assert "rendered  1" in attnwatch("status", outputs, "--follow-links").stdout
+    assert "0 wrong" in attnwatch("check", outputs, "--follow-links").stdout
+
+
+def test_files_that_are_links_are_read_on_request(tmp_path):
+    manifest = Batch.make(tmp_path / "outputs").add()
+    for name in ("video_001.mp4", "attention_maps/vid001.safetensors"):
+        pool = tmp_path / Path(name).name
+        (manifest.parent / name).rename(pool)
+        (manifest.parent / name).symlink_to(pool)
+    attnwatch(tmp_path / "outputs", "--once")
+    assert "leaves the directory through a link" in read_receipt(manifest)["attempts"][-1]["error"]
+    assert attnwatch(tmp_path / "outputs", "--once", "--follow-links").returncode == 0
+    assert read_receipt(manifest)["status"] == "rendered"
