@@ -1,11 +1,13 @@
 """Contact sheets: which batches may need new ones, and which are being drawn."""
 
 import logging
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from attnwatch.batches.targets import Target
-from attnwatch.contract.names import BATCH_COMPLETE_FILE
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_receipt
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.sheets import SheetJob, SheetResult, is_due
 from attnwatch.settings import Watcher
@@ -17,6 +19,9 @@ from attnwatch.watch.supervision import Supervisor
 
 _log = logging.getLogger(__name__)
 
+_SLICE = 0.05  # seconds of checks in one turn of the loop
+_LARGE = 2 * 2**20  # bytes of receipts that the loop does not read itself: the job, which has limits, finds out
+
 
 class ContactSheets:
     """Draws the contact sheets of collections that are complete and have changed.
@@ -26,6 +31,9 @@ class ContactSheets:
         ledger: knows the settings of each collection.
         engine: runs the jobs.
         pauses: of full disks.
+
+    Attributes:
+        has_more: whether the last call of `start` has left collections to check for the next turn of the loop.
 
     """
 
@@ -37,6 +45,7 @@ class ContactSheets:
         self._supervisor = Supervisor()
         self._unchecked: set[Path] = set()
         self._drawing: set[Path] = set()
+        self.has_more = False
 
     @property
     def pending(self) -> bool:
@@ -68,14 +77,18 @@ class ContactSheets:
             settings: limits of the job.
 
         """
+        limit, self.has_more = time.monotonic() + _SLICE, False
         for batch in sorted(self._unchecked - unfinished - self._drawing):
             if not may_start():
+                return
+            if time.monotonic() >= limit:
+                self.has_more = True
                 return
             if self._pauses.blocking_disk(_target(batch), [*busy, *self.busy]) is not None:
                 continue
             directory, due = self._options.collection_of(batch), False
             with self._supervisor.about(directory):
-                due = is_due(directory)
+                due = _is_large(directory) or is_due(directory)
             if due:
                 job = SheetJob(batch, directory, self._ledger.collections[batch], settings)
                 try:
@@ -114,6 +127,17 @@ class ContactSheets:
             self._ledger.warn(f"{batch}: no contact sheets: {result.error}")
             return _target(batch)
         return None
+
+
+def _is_large(directory: Path) -> bool:
+    """Return whether the receipts of a collection have many bytes together."""
+    try:
+        with os.scandir(directory) as entries:
+            return (
+                sum(entry.stat(follow_symlinks=False).st_size for entry in entries if is_receipt(entry.name)) > _LARGE
+            )
+    except OSError:  # nothing was collected yet
+        return False
 
 
 def _target(batch: Path) -> Target:
