@@ -24,6 +24,7 @@ from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
 
 _RECORD = "contact_sheets.json"
+_LARGE = 2 * 2**20  # bytes of receipts that the loop does not read itself: the job, which has limits, finds out
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class SheetJob:
     @property
     def limits(self) -> Limits:
         """Limits of its process."""
-        seconds = self.settings.visualization_timeout * (1 + len(self.collection.rendered()))
+        seconds = self.settings.visualization_timeout * (1 + len(self.collection.receipts()))
         return Limits(seconds, 1, self.watcher.memory_limit, self.watcher.nice)
 
     @property
@@ -112,14 +113,25 @@ class Collection:
         """Open the folder."""
         return self.root.folder(self.directory)
 
-    def rendered(self) -> list[ReceiptDocument]:
-        """Return the receipts of what has been collected."""
+    def receipts(self) -> list[str]:
+        """Return the names of the receipts, in order."""
         try:
             with self.open() as folder:
-                names = sorted(name for name in folder.names() if is_receipt(name))
-        except OSError:
+                return sorted(name for name in folder.names() if is_receipt(name))
+        except OSError:  # nothing was collected yet
             return []
-        places = (self._place(name.removesuffix(RECEIPT_SUFFIX)) for name in names)
+
+    def is_large(self) -> bool:
+        """Return whether the receipts have more bytes than the watcher's loop should read."""
+        try:
+            with self.open() as folder:
+                return sum(folder.stat(name).st_size for name in self.receipts()) > _LARGE
+        except OSError:
+            return False
+
+    def rendered(self) -> list[ReceiptDocument]:
+        """Return the receipts of what has been collected."""
+        places = (self._place(name.removesuffix(RECEIPT_SUFFIX)) for name in self.receipts())
         receipts = ((place.video_id, place.read()) for place in places)
         return [found for name, found in receipts if found and (found.video_id, found.status) == (name, "rendered")]
 

@@ -1,7 +1,9 @@
 """Admits targets to the backlog: when each is due, its place among the others, and how many threads its job gets."""
 
 import time
+from collections.abc import Iterable
 
+from attnwatch.batches.targets import Target
 from attnwatch.settings import Watcher
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.decision import NotYet, Render
@@ -23,6 +25,11 @@ def threads_for(backlog: Backlog, running: int, settings: Watcher) -> int:
     """Return how many outputs a new job may encode at once: more than one if workers would be idle."""
     others = backlog.due(time.monotonic(), settings.workers) + running
     return max(1, settings.workers // (others + 1))
+
+
+def beside_in_batch(target: Target, running: Iterable[Target]) -> Target | None:
+    """Return a target of the same collection that is being rendered; None if there is none."""
+    return next((other for other in running if target.batch is not None and other.batch == target.batch), None)
 
 
 def _order(task: Task, *, oldest_first: bool) -> float:

@@ -1,6 +1,7 @@
 """Contact sheets: which batches may need new ones, and which are being drawn."""
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from attnwatch.watch.supervision import Supervisor
 
 _log = logging.getLogger(__name__)
 
+_SLICE = 0.05  # seconds of checks in one turn of the loop
+
 
 class ContactSheets:
     """Draws the contact sheets of collections that are complete and have changed.
@@ -27,6 +30,9 @@ class ContactSheets:
         ledger: knows the settings of each collection.
         engine: runs the jobs.
         pauses: of full disks.
+
+    Attributes:
+        has_more: whether the last call of `start` has left collections to check for the next turn of the loop.
 
     """
 
@@ -38,6 +44,7 @@ class ContactSheets:
         self._supervisor = Supervisor()
         self._unchecked: set[Path] = set()
         self._drawing: set[Path] = set()
+        self.has_more = False
 
     @property
     def pending(self) -> bool:
@@ -69,14 +76,18 @@ class ContactSheets:
             settings: limits of the job.
 
         """
+        limit, self.has_more = time.monotonic() + _SLICE, False
         for batch in sorted(self._unchecked - unfinished - self._drawing):
             if not may_start():
+                return
+            if time.monotonic() >= limit:
+                self.has_more = True
                 return
             if self._pauses.blocking_disk(_target(batch), [*busy, *self.busy]) is not None:
                 continue
             job, due = self._job(batch, settings), False
             with self._supervisor.about(job.directory):
-                due = job.collection.is_due()
+                due = job.collection.is_large() or job.collection.is_due()
             if due:
                 try:
                     self._engine.start(job)

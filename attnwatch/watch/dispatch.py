@@ -17,7 +17,7 @@ from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
 from attnwatch.system.shortage import Shortage, lack_of_space
-from attnwatch.watch.admission import enqueue, threads_for
+from attnwatch.watch.admission import beside_in_batch, enqueue, threads_for
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.contact_sheets import ContactSheets
 from attnwatch.watch.decision import Decision, NotYet, Refused, Render
@@ -149,6 +149,8 @@ class Dispatcher:
 
     def next_start(self) -> float | None:
         """Return the monotonic time at which something may be started; None if nothing waits for a time."""
+        if self._sheets.has_more:
+            return time.monotonic()
         if len(self._backlog) == 0:
             return None
         if not self._may_start():
@@ -270,10 +272,6 @@ class Dispatcher:
         elif not self._options.once:
             self.consider(task.target)
 
-    def _beside_in_batch(self, target: Target) -> Target | None:
-        """Return a target of the same collection that is being rendered."""
-        return next((other for other in self._running if target.batch and other.batch == target.batch), None)
-
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
         now, looks = time.monotonic(), waiting.looks + 1
@@ -288,7 +286,7 @@ class Dispatcher:
             self._pauses.begin(result.shortage, result.obstacle or "", task.target)
             self._backlog.put(later)  # behind the others: one that is too large for a disk must not block them
             return
-        if result.busy and (other := self._beside_in_batch(task.target)) is not None:
+        if result.busy and (other := beside_in_batch(task.target, self._running)) is not None:
             self._backlog.hold(later, other)  # it is probably measuring the colour scale of the batch
             return
         since = waiting.since if result.starved else waiting.since or now

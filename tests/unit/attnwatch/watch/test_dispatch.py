@@ -282,6 +282,34 @@ def test_contact_sheets_of_a_complete_collection_are_drawn_once(collector, colle
     assert collector.dispatcher.is_idle
 
 
+def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, monkeypatch):
+    """A turn of the loop does not last for as long as it takes to read the receipts of many batches."""
+    checked = []
+
+    def check_slowly(directory):
+        checked.append(directory)
+        collector.now += 1.0
+        return False
+
+    monkeypatch.setattr("attnwatch.watch.contact_sheets.is_due", check_slowly)
+    for number in range(3):
+        collector.dispatcher.ledger.collections[tmp_path / f"{number}"] = None
+        (tmp_path / f"{number}" / "attention_videos").mkdir(parents=True)
+        collector.dispatcher._sheets.check(tmp_path / f"{number}")
+    for turn in range(1, 5):
+        collector.start()
+        assert len(checked) == turn
+        assert collector.dispatcher.next_start() == (collector.now if turn < 4 else None)
+    assert collector.dispatcher.is_idle
+
+
+def test_large_collections_are_read_by_the_job_alone(collector, collected, monkeypatch):
+    monkeypatch.setattr("attnwatch.watch.contact_sheets.is_due", None)
+    monkeypatch.setattr("attnwatch.watch.contact_sheets._LARGE", 1)
+    collector.start()
+    assert [job.batch for job in collector.engine.jobs] == [collected.batch]
+
+
 def test_contact_sheets_are_not_drawn_after_a_reload_disables_collections(collector, collected):
     collector.dispatcher.reload(collection_settings(enabled=False))
     collector.dispatcher.consider(collected)
