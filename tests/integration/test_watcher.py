@@ -294,7 +294,7 @@ def test_force_does_not_retry_a_failing_video_without_end(outputs, watch):
 
 def test_a_job_that_takes_too_long_fails_and_leaves_no_files(outputs):
     manifest = slow_video(Batch.make(outputs), 1)
-    done = attnwatch(outputs, "--once", *QUICK, "--set", "visualization_timeout=0.5")
+    done = attnwatch(outputs, "--once", *QUICK, "--set", "visualization_timeout=0.5", "--set", "nice=0")
     assert done.returncode == 1
     assert "not finished after 0.5 s; raise visualization_timeout" in done.stderr
     assert "raise visualization_timeout" in read_receipt(manifest)["attempts"][0]["error"]
