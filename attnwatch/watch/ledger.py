@@ -10,7 +10,7 @@ from attnwatch.batches.videos import home_of
 from attnwatch.config import Settings
 from attnwatch.contract.receipts import describe
 from attnwatch.contract.stamps import stamp_of
-from attnwatch.errors import AttnwatchError
+from attnwatch.errors import AttnwatchError, ContractError
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, Refused, Settled
 from attnwatch.watch.decisions import Decisions
@@ -93,7 +93,7 @@ class Ledger:
 
     def _refuse(self, target: Target, decision: Refused) -> None:
         self.given_up.add(target)
-        self.warn(f"not rendered: {describe(decision.problem)}")
+        self.warn(f"not rendered: {_briefly(decision.problem)}")
         place, basis = decision.place, decision.basis
         if place is None or basis is None or self._options.dry_run or not isinstance(decision.problem, AttnwatchError):
             return
@@ -106,3 +106,11 @@ class Ledger:
         self.decisions.note_rendered(target, fingerprint, stamps)
         self.decisions.own(place.path, Target(target.manifest))
         self.decisions.settle(target, replace(basis, receipt=place.path, receipt_stamp=stamp_of(place.path)))
+
+
+def _briefly(problem: AttnwatchError | OSError) -> str:
+    """Describe a problem in one line: of several, the first."""
+    problems = problem.problems if isinstance(problem, ContractError) else ()
+    if len(problems) < 2:  # noqa: PLR2004 - one needs no count
+        return describe(problem)
+    return f"{problems[0]} (and {len(problems) - 1:,} more; `attnwatch check` lists all)"

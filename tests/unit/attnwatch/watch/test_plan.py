@@ -331,6 +331,16 @@ def test_a_refused_manifest_is_reported_once(batch, fields, caplog):
     assert str(manifest) in warnings[0].message
 
 
+def test_of_several_problems_the_log_has_the_first_and_the_receipt_all(batch, caplog):
+    manifest = batch.add(video="../v.mp4", attention=["/a", "/b"])
+    watching(manifest).decide(Target(manifest))
+    (record,) = caplog.records
+    assert "video: found" in record.message
+    assert "attention" not in record.message
+    assert "(and 2 more; `attnwatch check` lists all)" in record.message
+    assert read_receipt(manifest)["attempts"][0]["error"].count("video_001.complete.json: ") == 3
+
+
 def test_a_refused_manifest_is_due_once_it_is_corrected(batch):
     manifest = batch.add(video="../v.mp4")
     watcher = watching(manifest)
