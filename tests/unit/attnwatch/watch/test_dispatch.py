@@ -12,7 +12,7 @@ from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import success
 from attnwatch.errors import EngineError, JobError, SlowMachineError
-from attnwatch.jobs.sheets import SheetJob, SheetResult
+from attnwatch.jobs.sheets import Collection, SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
@@ -286,12 +286,12 @@ def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, mon
     """A turn of the loop does not last for as long as it takes to read the receipts of many batches."""
     checked = []
 
-    def check_slowly(directory):
-        checked.append(directory)
+    def check_slowly(collection):
+        checked.append(collection)
         collector.now += 1.0
         return False
 
-    monkeypatch.setattr("attnwatch.watch.contact_sheets.is_due", check_slowly)
+    monkeypatch.setattr(Collection, "is_due", check_slowly)
     for number in range(3):
         collector.dispatcher.ledger.collections[tmp_path / f"{number}"] = None
         (tmp_path / f"{number}" / "attention_videos").mkdir(parents=True)
@@ -304,8 +304,8 @@ def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, mon
 
 
 def test_large_collections_are_read_by_the_job_alone(collector, collected, monkeypatch):
-    monkeypatch.setattr("attnwatch.watch.contact_sheets.is_due", None)
-    monkeypatch.setattr("attnwatch.watch.contact_sheets._LARGE", 1)
+    monkeypatch.setattr(Collection, "is_due", None)
+    monkeypatch.setattr("attnwatch.jobs.sheets._LARGE", 1)
     collector.start()
     assert [job.batch for job in collector.engine.jobs] == [collected.batch]
 
