@@ -124,7 +124,8 @@ class Encoder:
             # x264 reports "generic error" if it cannot allocate something.
             if isinstance(error, av.error.ExternalError) and left is not None and left < self._needed:
                 raise MemoryError(f"{self._path.name}: no memory to encode; {size_text(left)} are left") from error
-            message = f"{self._path.name}: found {found} ({error}); expected {expected}; check the video"
+            said = getattr(error, "strerror", None) or error  # without the path, which is that of a descriptor
+            message = f"{self._path.name}: found {found} ({said}); expected {expected}; check the video"
             raise VideoError(message) from error
 
     def __enter__(self) -> Self:
