@@ -1,6 +1,7 @@
 """Puts the outputs of a job into place: complete, all at once, and in the folder that was opened when it began."""
 
 import contextlib
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,8 @@ from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.system.files import move_into_place, remove_tree
 from attnwatch.system.folders import Folder
 from attnwatch.system.locks import exclusive, lock_file
+
+_log = logging.getLogger(__name__)
 
 
 class ExchangedError(AttnwatchError):
@@ -88,8 +91,12 @@ def remove_leftovers(place: Place, patience: float = 0.0) -> None:
 def _remove_unfinished(place: Place, folder: Folder) -> None:
     """Remove unfinished outputs, and receipts whose writer was killed. The caller holds the video's lock."""
     for name in _unfinished(place, folder.names()):
-        with contextlib.suppress(OSError):  # of another user
+        try:
             remove_tree(name, folder)
+        except OSError as error:
+            path, reason = (folder.path / name).absolute(), error.strerror
+            found = f"{path}: found what a killed rendering of another user has left ({reason})"
+            _log.warning("%s; it cannot be removed, and takes up space; ask that user to remove it", found)
 
 
 def _unfinished(place: Place, names: Iterable[str]) -> Iterator[str]:

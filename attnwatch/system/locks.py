@@ -11,13 +11,15 @@ from pathlib import Path
 
 from attnwatch.errors import BusyError
 from attnwatch.system.abilities import has_no_locks
-from attnwatch.system.folders import Folder, Identity
+from attnwatch.system.folders import Folder, Identity, PathError
 from attnwatch.system.lookups import require_regular
+from attnwatch.system.sharing import share
 
 _FLAGS = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _BETWEEN_LOOKS = 0.05  # seconds
 _MOST_REMOVED = 10  # times that a lock may vanish before it counts as held
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})  # EACCES on some network file systems
+_IN_THE_WAY = frozenset({errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENXIO})  # of another user, or no file
 
 
 @contextlib.contextmanager
@@ -72,16 +74,41 @@ def _acquire(folder: Folder, file: str, until: float) -> int | None:
 
 
 def _open(folder: Folder, file: str) -> int:
-    with folder.at(file):
-        try:
-            descriptor = os.open(file, _FLAGS | os.O_RDWR | os.O_CREAT, 0o666, dir_fd=folder.fileno())
-        except PermissionError:  # it is another user's; to read it suffices for a lock on a local file system
-            descriptor = os.open(file, _FLAGS | os.O_RDONLY, dir_fd=folder.fileno())
-        try:
-            require_regular(os.fstat(descriptor), str(folder.path / file))
-        except OSError:
-            os.close(descriptor)
+    """Open a lock's file, and create it if it is missing; of what is in the way, say what to do."""
+    try:
+        with folder.at(file):
+            descriptor = _made(folder, file)
+            return _found(folder, file) if descriptor is None else descriptor
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
             raise
+        with contextlib.suppress(FileNotFoundError):  # then it is the folder that cannot be written
+            found = f"found something of user {folder.stat(file).st_uid} that cannot be opened ({error.strerror})"
+            reason = f"{found}; expected a lock; remove it once no watcher of that user works there"
+            raise PathError(errno.EACCES, reason, str((folder.path / file).absolute())) from error
+        raise
+
+
+def _made(folder: Folder, file: str) -> int | None:
+    """Create a lock's file, for all who share the folder; None if something has its name."""
+    try:
+        descriptor = os.open(file, _FLAGS | os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder.fileno())
+    except FileExistsError:
+        return None
+    share(descriptor, folder.fileno())
+    return descriptor
+
+
+def _found(folder: Folder, file: str) -> int:
+    try:
+        descriptor = os.open(file, _FLAGS | os.O_RDWR | os.O_CREAT, 0o666, dir_fd=folder.fileno())
+    except PermissionError:  # it is another user's; to read it suffices for a lock on a local file system
+        descriptor = os.open(file, _FLAGS | os.O_RDONLY, dir_fd=folder.fileno())
+    try:
+        require_regular(os.fstat(descriptor), str(folder.path / file))
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

@@ -13,6 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from attnwatch.system.sharing import share
+
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC  # O_PATH: passing through a folder takes no permission to list it
 _MOST_STEPS = 4_096  # the longest path has half as many components; links that lead in a circle never end
 _KINDS = {
@@ -193,9 +195,11 @@ class _Walk:
         return _components(target[len(base) :])
 
     def _enter(self, part: str, *, create: bool) -> None:
+        made = False
         if create:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, dir_fd=self.descriptor)
+                made = True
         flags = FOLDER if self._links is Links.ALL else FOLDER | os.O_NOFOLLOW
         try:
             inside = os.open(part, flags, dir_fd=self.descriptor)
@@ -203,6 +207,8 @@ class _Walk:
             if stat.S_ISLNK(os.stat(part, dir_fd=self.descriptor, follow_symlinks=False).st_mode):
                 raise link_error(self._path, kind=LinkedFolderError) from None
             raise
+        if made:
+            share(inside, self.descriptor)
         self.close()
         self.descriptor = inside
         self._passed.append(part)
