@@ -76,6 +76,7 @@ def _tried(folder: Path, what: str, escape: Escape, times: int) -> Iterator[Line
             with attacking(trial.root, exchanges, times) as attack:
                 while attack.poll() is None:
                     trial.command(*escape.command, trial.root)
+    assert attack.returncode == 0, f"{what}: the attack ended with {attack.returncode}"
     yield none_of(f"{what}: reads, writes and deletions outside", seen.events)
     yield none_of(f"{what}: changes outside", outside.changes())
     if escape.command is None:
