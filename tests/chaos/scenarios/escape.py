@@ -146,6 +146,9 @@ ESCAPES: dict[str, Escape] = {
     "manifest exchanged": Escape(f"{PROMPT}/video_001.complete.json", _outputs),
     "receipt exchanged": Escape(f"{OUTPUTS}/{ID}.rendered.json", _receipt(f"{ID}_kiss_overlay.mp4")),
     "temporary folder exchanged": Escape(f"{OUTPUTS}/.{ID}.tmp", _outputs),
+    "video exchanged": Escape(f"{PROMPT}/video_001.mp4", behaviour="real"),
+    "tensor file exchanged": Escape(f"{PROMPT}/attention_maps/vid001.safetensors", behaviour="real"),
+    "folder of the tensors exchanged": Escape(f"{PROMPT}/attention_maps", behaviour="real"),
     "outputs named by a receipt": Escape(OUTPUTS, _receipt(f"{_UP}/outside/b000/{OUTPUTS}/{ID}_kiss_overlay.mp4")),
     "identifier in a receipt": Escape(
         OUTPUTS, _receipt("x", f"/{_UP}/outside/b000/{OUTPUTS}/.{ID}"), command=("retry",)
