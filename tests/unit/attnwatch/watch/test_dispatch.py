@@ -286,12 +286,12 @@ def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, mon
     """A turn of the loop does not last for as long as it takes to read the receipts of many batches."""
     checked = []
 
-    def check_slowly(directory):
-        checked.append(directory)
+    def check_slowly(collection):
+        checked.append(collection.directory)
         collector.now += 1.0
         return False
 
-    monkeypatch.setattr("attnwatch.watch.contact_sheets.is_due", check_slowly)
+    monkeypatch.setattr("attnwatch.jobs.sheets.Collection.is_due", check_slowly)
     for number in range(3):
         collector.dispatcher.ledger.collections[tmp_path / f"{number}"] = None
         (tmp_path / f"{number}" / "attention_videos").mkdir(parents=True)
@@ -304,8 +304,8 @@ def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, mon
 
 
 def test_large_collections_are_read_by_the_job_alone(collector, collected, monkeypatch):
-    monkeypatch.setattr("attnwatch.watch.contact_sheets.is_due", None)
-    monkeypatch.setattr("attnwatch.watch.contact_sheets._LARGE", 1)
+    monkeypatch.setattr("attnwatch.jobs.sheets.Collection.is_due", None)
+    monkeypatch.setattr("attnwatch.jobs.sheets._LARGE", 1)
     collector.start()
     assert [job.batch for job in collector.engine.jobs] == [collected.batch]
 
