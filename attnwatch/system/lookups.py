@@ -132,8 +132,8 @@ def require_regular(status: os.stat_result, path: str) -> None:
 
 def link_error(path: str, reason: str = "", kind: type[LinkError] = LinkError) -> LinkError:
     """Return the error for a link that is not followed."""
-    found = f"found a link{f' {reason}' if reason else ''}; expected a file or folder of its own"
-    return kind(errno.ELOOP, f"{found}; put it there itself, or allow links with --follow-links", path)
+    found = f"found a link{f' {reason}' if reason else ''}; expected a file or folder"
+    return kind(errno.ELOOP, f"{found}; replace it by what it leads to, or use --follow-links", path)
 
 
 class _Walk:

@@ -38,7 +38,7 @@ def main() -> None:
 def exchange(path: Path, target: Path, seconds: float) -> None:
     """Put a link in the place of a file or folder for a while."""
     put_away = path.with_name(f"{path.name}{PUT_AWAY}")
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # the watcher has removed it, or made a new one
         path.rename(put_away)
         path.symlink_to(target)
         time.sleep(seconds)

@@ -4,8 +4,6 @@ from attnwatch.batches.legacy.grid import Size
 from attnwatch.contract.manifest import Manifest
 from attnwatch.media.container import open_video, unusable
 
-_FORMAT = "mp4"  # all older videos; FFmpeg must not take one for a list of other files
-
 
 def probe(manifest: Manifest) -> Size:
     """Return the size of a manifest's video after reading, but not decoding, all of its packets.

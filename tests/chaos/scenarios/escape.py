@@ -76,6 +76,7 @@ def _tried(folder: Path, what: str, escape: Escape, times: int) -> Iterator[Line
             with attacking(trial.root, exchanges, times) as attack:
                 while attack.poll() is None:
                     trial.command(*escape.command, trial.root)
+    assert attack.returncode == 0, f"{what}: the attack ended with {attack.returncode}"
     yield none_of(f"{what}: reads, writes and deletions outside", seen.events)
     yield none_of(f"{what}: changes outside", outside.changes())
     if escape.command is None:
@@ -145,6 +146,9 @@ ESCAPES: dict[str, Escape] = {
     "manifest exchanged": Escape(f"{PROMPT}/video_001.complete.json", _outputs),
     "receipt exchanged": Escape(f"{OUTPUTS}/{ID}.rendered.json", _receipt(f"{ID}_kiss_overlay.mp4")),
     "temporary folder exchanged": Escape(f"{OUTPUTS}/.{ID}.tmp", _outputs),
+    "video exchanged": Escape(f"{PROMPT}/video_001.mp4", behaviour="real"),
+    "tensor file exchanged": Escape(f"{PROMPT}/attention_maps/vid001.safetensors", behaviour="real"),
+    "folder of the tensors exchanged": Escape(f"{PROMPT}/attention_maps", behaviour="real"),
     "outputs named by a receipt": Escape(OUTPUTS, _receipt(f"{_UP}/outside/b000/{OUTPUTS}/{ID}_kiss_overlay.mp4")),
     "identifier in a receipt": Escape(
         OUTPUTS, _receipt("x", f"/{_UP}/outside/b000/{OUTPUTS}/.{ID}"), command=("retry",)

@@ -181,7 +181,7 @@ def test_invalid_probabilities_are_refused(tmp_path, wrong, kind):
 def test_masked_values_that_are_not_finite_become_nan(tmp_path, kind):
     values = np.ones((1, 2, 4, 1), kind)
     values[0, 1, 2] = np.inf
-    found = StoredArray.open(saved(tmp_path, values)).means(2, masked=True)
+    found = opened(saved(tmp_path, values)).means(2, masked=True)
     assert np.isnan(found).tolist() == [False, False, True, False]
 
 
