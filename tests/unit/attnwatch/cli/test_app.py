@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import shlex
 import subprocess
@@ -20,13 +19,9 @@ def batch(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def undisturbed(monkeypatch):
-    """Remove settings from the environment, and restore the package's logger afterwards."""
+    """Remove settings from the environment."""
     for name in [name for name in os.environ if name.startswith("ATTNWATCH_")]:
         monkeypatch.delenv(name)
-    logger = logging.getLogger("attnwatch")
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def rendered(manifest):

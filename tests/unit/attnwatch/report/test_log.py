@@ -13,14 +13,9 @@ from rich.console import Console
 from attnwatch.report.log import PACKAGE, STDERR, console, set_up
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def logger():
-    """Restore the package's logger afterwards."""
-    logger = logging.getLogger(PACKAGE)
-    before, root = (logger.handlers[:], logger.level, logger.propagate), logging.getLogger().handlers[:]
-    yield logger
-    logger.handlers[:], logger.level, logger.propagate = before
-    logging.getLogger().handlers[:] = root
+    return logging.getLogger(PACKAGE)
 
 
 def test_without_a_terminal_a_record_is_a_plain_line_on_stderr(capsys, logger):
