@@ -223,9 +223,8 @@ def render_video(
         video: the video, its manifest, or the path of either.
         directory: folder for the outputs. None for the video's own `attention_videos`, with lock and receipt like the
             watcher; a watcher with different settings renders them again.
-        settings: settings by name, as in a configuration file. They override environment variables, which override
-            the batch's own settings. `workers` is the number of words encoded at the same time;
-            `visualization_timeout` is ignored.
+        settings: by name, as in a configuration file. They override environment variables, which override the batch's
+            own. `workers` is the number of words encoded at the same time; `visualization_timeout` is ignored.
 
     Raises:
         ConfigError: the video does not exist, or a setting is unknown or invalid.
@@ -235,10 +234,10 @@ def render_video(
 
     """
     manifest = _manifest(video)
-    pictures, watcher = _effective(manifest, settings)
+    effective = _effective(manifest, settings)
     if directory is None or Path(directory).resolve() == manifest.output_directory.resolve():
-        return _render_beside(manifest, pictures, watcher)
-    return _render_into(Path(directory), manifest, pictures, watcher)
+        return _render_beside(manifest, *effective)
+    return _render_into(Path(directory), manifest, *effective)
 
 
 def _render_beside(manifest: Manifest, pictures: Visualization, watcher: Watcher) -> tuple[Path, ...]:
@@ -271,10 +270,9 @@ def _render_into(directory: Path, manifest: Manifest, pictures: Visualization, w
 def _manifest(video: Video | Manifest | PathName) -> Manifest:
     if isinstance(video, (Video, Manifest)):
         return video.manifest if isinstance(video, Video) else video
-    path = manifest_of(Path(video).absolute())
-    if not is_manifest(path.name) or not path.is_file():
-        raise ConfigError(f"found no manifest for {path}; expected a finished video or its manifest; check the path")
-    return read_video(path)
+    if is_manifest((path := manifest_of(Path(video).absolute())).name) and path.is_file():
+        return read_video(path)
+    raise ConfigError(f"found no manifest for {path}; expected a finished video or its manifest; check the path")
 
 
 def _effective(manifest: Manifest, chosen: Mapping[str, Any]) -> tuple[Visualization, Watcher]:
