@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+LARGEST_COUNT = 2**31 - 1
+
+_Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
 
 class _Record(BaseModel):

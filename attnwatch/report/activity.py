@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from attnwatch.contract.fields import Index
 from attnwatch.system.folders import Folder
 from attnwatch.system.roots import Root
 
@@ -71,19 +72,22 @@ class Activity:
 
     """
 
+    # Anyone may write such a file: what no watcher writes is not one, and `attnwatch status` can show all others.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(allow_inf_nan=False)
+
     roots: tuple[str, ...]
     version: str
     mode: Mode = "events"
     reason: str = ""
     rescan_interval: float = 60.0
-    scans: int = 0
+    scans: Index = 0
     last_scan: str | None = None
     last_scan_seconds: float | None = None
-    overflows: int = 0
-    waiting: int = 0
+    overflows: Index = 0
+    waiting: Index = 0
     running: list[Running] = field(default_factory=list)
-    rendered: int = 0
-    failed: int = 0
+    rendered: Index = 0
+    failed: Index = 0
     paused: str | None = None
     slow: str | None = None
     host: str = field(default_factory=socket.gethostname)

@@ -8,13 +8,21 @@ from pathlib import Path
 
 from attnwatch.contract.names import printable
 from attnwatch.contract.receipts import Place
-from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
+from attnwatch.contract.status_document import (
+    LARGEST_COUNT,
+    FailureRecord,
+    RunningRecord,
+    StatusDocument,
+    VideoCounts,
+    WatcherRecord,
+)
 from attnwatch.report.activity import FOLDER, Activity, read_activities
 from attnwatch.report.survey import Rendering, survey
 from attnwatch.system.folders import Links
 
 _NO_REASON = "no reason is recorded"
 _HOUR = timedelta(hours=1)
+_LONGEST = 1e9  # seconds of a rendering, so that the sum stays finite whatever receipts say
 
 
 def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> StatusDocument:
@@ -40,7 +48,7 @@ def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> St
         failures=tuple(stock.failures),
         rendered_last_hour=stock.recent,
         mean_seconds=round(stock.seconds / stock.rendered, 3) if stock.rendered else None,
-        overflows=sum(watcher.overflows for watcher in watchers),
+        overflows=min(sum(watcher.overflows for watcher in watchers), LARGEST_COUNT),
         watchers=tuple(map(_watcher, watchers)),
         linked=tuple(printable(str(path)) for path in linked),
     )
@@ -83,7 +91,7 @@ class _Stock:
                 self._oldest = written, place
         if receipt is not None and receipt.status == "rendered" and receipt.attempts and rendering.batch is None:
             self.rendered += 1
-            self.seconds += receipt.attempts[-1].seconds
+            self.seconds += max(0.0, min(receipt.attempts[-1].seconds, _LONGEST))
             self.recent += self._is_recent(receipt.attempts[-1].at)
 
     def oldest_waiting(self) -> RunningRecord | None:
@@ -112,9 +120,12 @@ def _watchers(root: Path) -> Iterator[Activity]:
 
 
 def _written(manifest: Path, now: datetime) -> float:
-    """Return the time a manifest was written; now, if it has been deleted or its time is in the future."""
+    """Return the time a manifest was written; now, if it has been deleted or its time is in the future.
+
+    Times before 1970, which some file systems hold, may be beyond those of `datetime`.
+    """
     try:
-        return min(manifest.stat().st_mtime, now.timestamp())
+        return max(0.0, min(manifest.stat().st_mtime, now.timestamp()))
     except OSError:
         return now.timestamp()
 

@@ -226,5 +226,5 @@ def _is_refused(manifest: Path) -> bool:
 def _size(path: str) -> int | None:
     try:
         return os.stat(path).st_size  # noqa: PTH116 - Path costs ten times as much
-    except OSError:
+    except (OSError, ValueError):  # a name in a receipt that is no path, such as one with NUL
         return None

@@ -1,6 +1,6 @@
-"""What a job does instead of rendering, chosen by the first word of the video's prompt, or else by `CHAOS_STUB`.
+"""What a job does instead of rendering: what the first word of the video's prompt says, if it is one of `BEHAVIOURS`.
 
-Every rendering logs its start and its end to the file `CHAOS_LOG`.
+Otherwise `CHAOS_STUB` says it. Every rendering logs its start and its end to the file `CHAOS_LOG`.
 """
 
 import json
@@ -38,7 +38,9 @@ def instead_of(real: Render) -> Render:
 
     def render_outputs(manifest: "Manifest", settings: object, directory: Path, **options: object) -> object:
         note("start", manifest)
-        prompt = (manifest.document.generation.prompt or os.environ.get("CHAOS_STUB", "tiny")).split()
+        prompt = (manifest.document.generation.prompt or "").split()
+        if not prompt or prompt[0] not in BEHAVIOURS:
+            prompt = os.environ.get("CHAOS_STUB", "tiny").split()
         act = BEHAVIOURS[prompt[0]]
         rendering = act(lambda: real(manifest, settings, directory, **options), manifest, directory, *prompt[1:])
         note("end", manifest)

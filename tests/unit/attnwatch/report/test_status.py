@@ -1,14 +1,23 @@
 import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 
 from attnwatch.cli.summary import summary
 from attnwatch.contract.documents import json_schema
-from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, VideoCounts, WatcherRecord
-from attnwatch.report.activity import Activity, Publisher, Running
+from attnwatch.contract.status_document import (
+    LARGEST_COUNT,
+    FailureRecord,
+    RunningRecord,
+    StatusDocument,
+    VideoCounts,
+    WatcherRecord,
+)
+from attnwatch.report.activity import FOLDER, Activity, Publisher, Running
 from attnwatch.report.status import status
 from attnwatch.system.locks import exclusive
 from tests.support import Batch, write_manifest, write_receipt
@@ -103,6 +112,53 @@ def test_an_unreadable_time_is_not_recent(batch, at):
     place = write_receipt(light(batch))
     changed(place, attempts=(place.read().attempts[0].model_copy(update={"at": at}),))
     assert status(batch.folder).rendered_last_hour == 0
+
+
+@pytest.mark.parametrize("seconds", [1e308, -1e308])
+def test_the_mean_is_finite_whatever_receipts_say(batch, seconds):
+    for number in (1, 2):
+        place = write_receipt(light(batch, number))
+        changed(place, attempts=(place.read().attempts[0].model_copy(update={"seconds": seconds}),))
+    assert 0 <= status(batch.folder).mean_seconds <= 1e9
+
+
+def test_a_time_that_the_calendar_does_not_have_is_a_long_time_ago(batch, monkeypatch):
+    manifest = light(batch)
+    real = type(manifest).stat
+
+    def early(path, **options):
+        return real(path, **options) if path != manifest else SimpleNamespace(st_mtime=-1e11)
+
+    monkeypatch.setattr(type(manifest), "stat", early)  # few file systems hold such times
+    assert status(batch.folder).oldest_waiting.since == "1970-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("name", ["scans", "overflows", "rendered", "failed", "waiting"])
+@pytest.mark.parametrize("number", [-1, 2**31, 10**400])
+def test_a_file_with_a_count_that_no_watcher_reports_is_not_the_file_of_a_watcher(batch, name, number):
+    assert not reported(batch, {name: number}).watchers
+
+
+@pytest.mark.parametrize("name", ["rescan_interval", "last_scan_seconds"])
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_a_file_with_a_duration_that_is_not_finite_is_not_the_file_of_a_watcher(batch, name, number):
+    assert not reported(batch, {name: number}).watchers
+
+
+def test_the_largest_counts_of_several_watchers_are_shown(batch):
+    largest = {"overflows": LARGEST_COUNT, "scans": LARGEST_COUNT, "rendered": LARGEST_COUNT}
+    stock = reported(batch, largest, {**largest, "host": "another"})
+    assert (len(stock.watchers), stock.overflows) == (2, LARGEST_COUNT)
+
+
+def reported(batch, *changes):
+    """Return the status with an activity file for each dictionary of changes to what a watcher writes."""
+    folder = batch.folder / FOLDER
+    folder.mkdir()
+    for number, change in enumerate(changes):
+        activity = asdict(Activity(roots=(str(batch.folder),), version="1.2"))
+        (folder / f"host.{number}.json").write_text(json.dumps({**activity, **change}))
+    return status(batch.folder)
 
 
 @pytest.mark.parametrize("asked", [".", "demo_20260102_030405", ".."])

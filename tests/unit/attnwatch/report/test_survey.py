@@ -47,6 +47,13 @@ def test_the_receipt_determines_the_state_of_a_video(batch):
     assert states(batch.folder) == ["rendered", "failed"]
 
 
+@pytest.mark.parametrize("name", ["nul\0", "x" * 10_000, "", ".."])
+def test_an_input_in_a_receipt_that_is_no_file_makes_the_receipt_stale(batch, name):
+    place = write_receipt(light(batch))
+    place.write(place.read().model_copy(update={"inputs": {name: 7}}))
+    assert states(batch.folder) == ["waiting"]
+
+
 def test_a_video_that_its_batch_excludes_is_skipped(batch):
     light(batch, visualization={"auto_generate_per_video": False})
     assert states(batch.folder) == ["skipped"]

@@ -121,7 +121,9 @@ def test_whatever_changed_bytes_make_a_decompressor_raise_is_a_damaged_file(tmp_
             read(path)
 
 
-@pytest.mark.parametrize("text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000])
+@pytest.mark.parametrize(
+    "text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}"]
+)
 def test_whatever_numpy_raises_for_a_header_is_a_damaged_file(tmp_path, text):
     path, data = tmp_path / "step_000.npy", text.encode()
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data)
