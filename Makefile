@@ -2,7 +2,7 @@
 # make bench  measure what rendering costs, relative to its floor
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
 # make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
-# make chaos  run faults, storms and limits at full scale, and check the figures; takes about half an hour
+# make chaos  run faults, storms and limits at full scale, and check the figures; takes about an hour
 # make test   run everything that a change must pass
 PYTHON ?= python3
 VENV := .venv

@@ -155,6 +155,11 @@ def examine(root: Path) -> None:
             continue
 
 
+def check_videos(root: Path) -> None:
+    """Check every document and video, as `attnwatch check` does: to the end, and with one frame encoded."""
+    list(check(root))
+
+
 def check_documents(root: Path) -> None:
     """Check the documents of each batch, as `attnwatch check` does before it reads the videos."""
     list(itertools.islice(check(root), len([*root.glob("*/batch*.json")])))
@@ -165,7 +170,7 @@ KINDS: dict[str, Kind] = {
     "mkv": Kind(_mkv, (Mutator.damaged,), read=examine),
     "safetensors": Kind(_safetensors, (Mutator.safetensors,), read=examine),
     "npz": Kind(_npz, (Mutator.npz,), read=examine),
-    "manifest": Kind(_manifest, (Mutator.document,), read=examine),
+    "manifest": Kind(_manifest, (Mutator.document,), read=check_videos),
     "receipt": Kind(_receipt, (Mutator.document,)),
     "failed receipt": Kind(_failed_receipt, (Mutator.document,)),
     "batch.json": Kind(_batch, (Mutator.document,), read=check_documents),

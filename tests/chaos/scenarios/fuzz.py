@@ -45,7 +45,7 @@ SETTINGS = (
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
     """Read many mutated files of each kind in limited processes, and render some by watchers."""
     seed = int(os.environ.get("CHAOS_SEED", "1"))
-    count = int(os.environ.get("CHAOS_FUZZ", scale.pick(30, 10_000)))
+    count = int(os.environ.get("CHAOS_FUZZ", scale.pick(20, 10_000)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for found in pool.map(partial(_read, folder, seed, count), KINDS):
             yield from found.lines(count, seed)
