@@ -1,9 +1,11 @@
 """Finds the videos below a folder: by their manifests or, in older batches, by their tensor folders."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from attnwatch.batches.legacy.layouts import (
     SUMMARY_FILE,
@@ -28,6 +30,7 @@ from attnwatch.system.roots import Root
 
 _NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY})
 _MOST_NAMED = 3
+_MOST_OPEN = 16  # folders that a walk keeps open
 
 
 @dataclass
@@ -118,11 +121,11 @@ def walk(root: Path, wanted: Callable[[str], bool] = is_manifest, *, start: Root
     except OSError:
         yield Folder(str(root))
         return
-    with opened:
+    with opened, _Trail(opened) as trail:
         pending, links, entered = [""], list[str](), set[Identity]()
         while pending or links:
             # Links come last, so that a folder is found under its own path if it is below the root.
-            folder, inside = _scan(opened, pending.pop() if pending else links.pop(0), wanted, entered)
+            folder, inside = _scan(trail, pending.pop() if pending else links.pop(0), wanted, entered)
             below = folder.path[len(str(root)) + 1 :]
             pending.extend(os.path.join(below, name) for name in reversed(inside))  # noqa: PTH118 - Path takes 10 x
             if start.links is Links.ALL:
@@ -175,14 +178,43 @@ def is_searched(path: Path, root: Path) -> bool:
     return not any(part.startswith(".") or part in _NOT_ENTERED for part in parts)
 
 
-def _scan(
-    root: OpenFolder, name: str, wanted: Callable[[str], bool], entered: set[Identity]
-) -> tuple[Folder, list[str]]:
-    """Return a folder below an open one, and the names of the folders inside it to enter next."""
+class _Trail:
+    """The folders that a walk has just passed, still open. The next one is near; from the root, the way may be long.
+
+    A context manager that closes them.
+    """
+
+    def __init__(self, root: OpenFolder) -> None:
+        self.root = root
+        self._passed: deque[tuple[str, OpenFolder]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        while self._passed:
+            self._passed.pop()[1].close()
+
+    def enter(self, name: str) -> OpenFolder:
+        """Return a folder by its path below the root, open until the walk is far enough away."""
+        while self._passed and not name.startswith(f"{self._passed[-1][0]}/"):
+            self._passed.pop()[1].close()
+        above, near = self._passed[-1] if self._passed else ("", self.root)
+        opened = near.folder(name[len(above) :].lstrip("/") or ".")
+        self._passed.append((name, opened))
+        if len(self._passed) > _MOST_OPEN:
+            self._passed.popleft()[1].close()
+        return opened
+
+
+def _scan(trail: _Trail, name: str, wanted: Callable[[str], bool], entered: set[Identity]) -> tuple[Folder, list[str]]:
+    """Return a folder below the root of a walk, and the names of the folders inside it to enter next."""
+    root = trail.root
     path = os.path.join(root.path, name) if name else str(root.path)  # noqa: PTH118 - Path takes 10 x
     folder, inside = Folder(path), []
     try:
-        with root.folder(name or ".") as opened, opened.scan() as entries:
+        opened = trail.enter(name)
+        with opened.scan() as entries:
             if root.links is Links.ALL and _again(opened.identity, entered):
                 return folder, []
             for entry in entries:

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from attnwatch.errors import VideoError
 from attnwatch.media.webp import HEAD, is_animated_webp
+from attnwatch.system.shortage import shortage_behind
 
 # Demuxers that read one file only. Left out are playlists (hls, dash, concat, ...), numbered pictures (image2),
 # devices, and formats that are text (subtitles, sdp).
@@ -49,6 +50,7 @@ def open_video(file: BinaryIO, name: str) -> Iterator[tuple[InputContainer, Vide
 
     Raises:
         VideoError: FFmpeg cannot read it, here or within the context.
+        OSError: the machine, or a limit of this process, lets FFmpeg have no thread or open file.
 
     """
     try:
@@ -57,6 +59,9 @@ def open_video(file: BinaryIO, name: str) -> Iterator[tuple[InputContainer, Vide
     except MemoryError:  # FFmpeg's is one too; it says nothing about the file
         raise
     except av.FFmpegError as error:
+        if error.errno is not None and shortage_behind(error) is not None:  # it says nothing about the file either
+            remedy = "raise the limits of processes and open files (ulimit -u, -n)"
+            raise OSError(error.errno, f"FFmpeg cannot work ({error.strerror}); {remedy}", name) from error
         if is_animated_webp(os.pread(file.fileno(), HEAD, 0)):
             raise VideoError(
                 f"{name}: found an animated WebP picture, which FFmpeg cannot decode; expected MP4, WebM, MKV, GIF or "

@@ -66,10 +66,12 @@ class Report:
         interval = self._audience.notifier.watchdog_interval
         return None if interval is None else interval / 4
 
-    def hello(self, videos: int, up_to_date: int, workers: int, *, once: bool) -> None:
+    def hello(self, videos: int, up_to_date: int, given_up: int, workers: int, *, once: bool) -> None:
         """Report, after the first scan, how much there is to do."""
         verb = "rendering" if once else "watching"
         counts = f"{counted(videos, 'video')} to render, {up_to_date} up to date"
+        if given_up:
+            counts += f", {given_up} refused or given up"
         _log.info("%s %s: %s, %d at a time", verb, ", ".join(self.activity.roots), counts, workers)
 
     def learns(self, mode: Mode, reason: str, interval: float) -> None:

@@ -155,22 +155,23 @@ class _Walk:
 
     def to_last(self, parts: list[str]) -> str:
         """Enter all components but the last, and return that one."""
+        ahead = parts[::-1] or ["."]
         for _ in range(_MOST_STEPS):
-            part, *rest = parts or ["."]
+            part = ahead.pop()
             if part == "..":  # comes from a link; what was passed before it is free of links
                 if not self._passed:
                     raise link_error(self._path, "that leads out")
-                parts = [*self._passed[:-1], *rest]
+                ahead.extend(reversed(self._passed[:-1]))
                 self._start_again()
             elif (target := self._followed(part)) is not None:
-                parts = [*target, *rest]
+                ahead.extend(reversed(target))
                 self._start_again()
-            elif rest:
-                new = {Missing.LAST, Missing.ALL} if rest == ["."] else {Missing.ALL}
+            elif ahead:
+                new = {Missing.LAST, Missing.ALL} if ahead == ["."] else {Missing.ALL}
                 self._enter(part, create=self._missing in new)
-                parts = rest
             else:
                 return part
+            ahead = ahead or ["."]
         raise link_error(self._path, "that leads in a circle")
 
     def _start_again(self) -> None:

@@ -142,10 +142,9 @@ class Daemon:
         self._report.scanned(self._scanner.scans, self._scanner.seconds)
         once = self._options.once
         if self._scanner.scans == 1:
-            videos = self._dispatcher.videos
-            self._report.hello(
-                videos, self._dispatcher.ledger.decisions.videos, self._settings.watcher.workers, once=once
-            )
+            ledger, workers = self._dispatcher.ledger, self._settings.watcher.workers
+            given_up = len({target.manifest for target in ledger.given_up})
+            self._report.hello(self._dispatcher.videos, ledger.up_to_date, given_up, workers, once=once)
         if self._scanner.linked:
             self._dispatcher.ledger.warn(not_followed(self._scanner.linked))
         self._dispatcher.ledger.prune(self._scanner.found)

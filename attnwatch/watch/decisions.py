@@ -5,7 +5,7 @@ its batch, and every file that the manifest names. Of all these stamps, one hash
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +36,10 @@ class Decisions:
         self._rendered: dict[str, int] = {}
         self._failed: set[Target] = set()
 
-    @property
-    def videos(self) -> int:
-        """Number of videos that have a settled rendering."""
-        return len({key.removesuffix("\0") for key, known in self._settled.items() if known.receipt})
+    def videos(self, but: Collection[Target] = ()) -> int:
+        """Return the number of videos that are settled and have a receipt, without those of some targets."""
+        left_out = {str(target.manifest) for target in but}
+        return len({key.removesuffix("\0") for key, known in self._settled.items() if known.receipt} - left_out)
 
     def settle(self, target: Target, basis: Basis) -> None:
         """Remember that a target needs nothing as long as its basis is unchanged."""

@@ -39,6 +39,11 @@ class Ledger:
         self.given_up: set[Target] = set()
         self.collections: dict[Path, Visualization] = {}
 
+    @property
+    def up_to_date(self) -> int:
+        """Number of videos whose outputs are there and valid."""
+        return self.decisions.videos(but=self.given_up)
+
     def reload(self, settings: Settings) -> None:
         """Use other settings, and let everything be decided again."""
         self._settings = settings

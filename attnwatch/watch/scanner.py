@@ -139,14 +139,19 @@ def _outermost(hints: Iterable[Path]) -> Iterator[Path]:
 
     A video inside stays, because it is found sooner by its own path.
     """
-    above: Path | None = None
-    for path in sorted(hints):  # what is in a folder follows it at once
-        if above is not None and path.is_relative_to(above):
+    above: str | None = None
+    for key, path in sorted((_key(path), path) for path in hints):  # what is in a folder follows it at once
+        if above is not None and key.startswith(above):
             if is_manifest(path.name):
                 yield path
         else:
-            above = path
+            above = f"{key}\0"
             yield path
+
+
+def _key(path: Path) -> str:
+    """Return a key that sorts paths by their components, as paths do themselves, but fast enough for deep ones."""
+    return str(path).rstrip("/").replace("/", "\0")
 
 
 def _until(limit: float, found: Iterator[Target | None]) -> Iterator[Target]:

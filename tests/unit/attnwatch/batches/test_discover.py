@@ -18,6 +18,10 @@ def put(root, *names):
         write_manifest(root / name)
 
 
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_manifests_are_found_at_any_depth_in_order_of_folder_name(tmp_path):
     put(tmp_path, "b/2.complete.json", "b/1.complete.json", "a/deep/down/x.complete.json", "top.complete.json")
     assert found(tmp_path) == [
@@ -99,6 +103,29 @@ def test_very_deep_trees_are_walked(tmp_path):
     deep = tmp_path.joinpath(*["d"] * 500)
     put(deep, "x.complete.json")
     assert len(found(tmp_path)) == 1
+
+
+def test_each_folder_of_a_very_deep_tree_is_opened_from_a_near_one(tmp_path, monkeypatch):
+    # From the root, 200 folders below each other would be 20,000 steps; of 2,000, two million.
+    deep = tmp_path.joinpath(*["d"] * 200)
+    put(deep, "x.complete.json")
+    put(deep.parent / "e" / "f", "y.complete.json")
+    put(tmp_path / "d-1", "z.complete.json")
+    opened = []
+    open_really = os.open
+    monkeypatch.setattr("os.open", lambda path, *given, **how: opened.append(path) or open_really(path, *given, **how))
+    assert [Path(name).name for name in found(tmp_path)] == [f"{name}.complete.json" for name in "xyz"]
+    assert len(opened) < 5 * 200
+
+
+def test_a_walk_keeps_few_folders_open_and_closes_them_in_the_end(tmp_path):
+    put(tmp_path.joinpath(*["d"] * 100), "x.complete.json")
+    before = descriptors()
+    assert max(descriptors() for _ in walk(tmp_path)) < before + 30
+    abandoned = walk(tmp_path)
+    next(abandoned)
+    abandoned.close()
+    assert descriptors() == before
 
 
 @pytest.mark.parametrize(

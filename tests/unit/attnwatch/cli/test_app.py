@@ -130,6 +130,17 @@ def test_a_video_without_attempts_left_fails_every_run_until_it_is_repaired(batc
     assert called(capsys, "outputs", "--once")[0] == 0
 
 
+def test_a_video_that_is_refused_or_given_up_is_not_called_up_to_date(batch, capsys):
+    batch.add()
+    batch.add(prompt=2).write_text("{broken")
+    batch.add(prompt=3)
+    (batch.add(prompt=4).parent / "video_001.mp4").write_bytes(b"no video at all")
+    for _ in range(2):
+        called(capsys, "outputs", "--once", "--set", "max_attempts=1")
+    said = called(capsys, "outputs", "--once", "--set", "max_attempts=1")[2]
+    assert "0 videos to render, 2 up to date, 2 refused or given up" in said
+
+
 def test_a_video_that_is_up_to_date_is_rendered_again_only_if_forced(batch, capsys):
     manifest = batch.add()
     called(capsys, "outputs", "--once")

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import re
 import socket
 
@@ -8,6 +9,7 @@ import pytest
 
 from attnwatch.errors import VideoError
 from attnwatch.media.container import open_video
+from attnwatch.system.shortage import Shortage, shortage_behind
 from tests.support import write_source_video
 
 OWN, SECRET = (10, 250, 10), (250, 10, 10)
@@ -182,3 +184,16 @@ def test_titles_in_another_encoding_do_no_harm(tmp_path):
     path.write_bytes(plain.replace(b"Lavf", b"L\xe4vf"))
     assert path.read_bytes() != plain
     assert mean_colour(path)[1] > 240
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE, errno.ENFILE])
+def test_what_the_machine_runs_out_of_is_not_blamed_on_the_video(tmp_path, number):
+    path = write_source_video(tmp_path / "v.mp4")
+    with (
+        path.open("rb") as file,
+        pytest.raises(OSError, match=r"FFmpeg cannot work .*raise the limits") as caught,
+        open_video(file, "v.mp4"),
+    ):
+        av.error.err_check(-number)
+    assert shortage_behind(caught.value) is Shortage.MACHINE
+    assert "generate it again" not in str(caught.value)

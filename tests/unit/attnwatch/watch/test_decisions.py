@@ -66,7 +66,7 @@ class SettledUntilSomethingChanges(RuleBasedStateMachine):
     @invariant()
     def is_settled_while_nothing_changes(self):
         assert self.decisions.is_settled(self.target) == (self.settled == self.sizes)
-        assert self.decisions.videos == (self.settled is not None)
+        assert self.decisions.videos() == (self.settled is not None)
 
 
 SettledUntilSomethingChanges.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
@@ -114,7 +114,7 @@ def test_a_video_and_its_collection_are_settled_separately_and_count_as_one_vide
     collected = Target(target.manifest, tmp_path)
     assert not decisions.is_settled(collected)
     decisions.settle(collected, Basis(origins(collected), {}, tmp_path / "c.rendered.json", None))
-    assert decisions.videos == 1
+    assert decisions.videos() == 1
     decisions.unsettle(target)
     assert decisions.is_settled(collected)
 
@@ -124,7 +124,7 @@ def test_a_disabled_rendering_is_settled_but_not_counted_as_a_video(tmp_path):
     decisions = Decisions()
     decisions.settle(target, Basis(origins(target), {}, None, None))
     assert decisions.is_settled(target)
-    assert decisions.videos == 0
+    assert decisions.videos() == 0
     target.manifest.write_text("{}")
     assert not decisions.is_settled(target)
 
@@ -169,9 +169,9 @@ def test_pruning_forgets_deleted_videos_when_a_scan_found_far_fewer(tmp_path):
         decisions.note_rendered(target, fingerprint(), {})
         decisions.own(target.manifest.with_suffix(".rendered.json"), target)
     decisions.prune(200)
-    assert decisions.videos == 201
+    assert decisions.videos() == 201
     decisions.prune(1)
-    assert decisions.videos == 1
+    assert decisions.videos() == 1
     assert decisions.is_settled(remaining)
     assert not any(decisions.was_rendered(target, fingerprint(), {}) for target in targets)
     assert decisions.owner(targets[0].manifest.with_suffix(".rendered.json")) is None

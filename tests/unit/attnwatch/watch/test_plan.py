@@ -64,7 +64,7 @@ def test_a_rendered_video_is_up_to_date(manifest):
     render(planned(watching(manifest), manifest))
     afterwards = watching(manifest)
     assert needs_nothing(afterwards.decide(Target(manifest)))
-    assert afterwards.ledger.decisions.videos == 1
+    assert afterwards.ledger.decisions.videos() == 1
 
 
 def test_a_rendered_video_is_due_when_an_input_changes(manifest):
@@ -81,7 +81,7 @@ def test_a_rendered_video_stays_up_to_date_when_inputs_are_removed(manifest, nam
         (manifest.parent / name).unlink()
     afterwards = watching(manifest, once=True, by_name=True)
     assert needs_nothing(afterwards.decide(Target(manifest)))
-    assert afterwards.ledger.decisions.videos == 1
+    assert afterwards.ledger.decisions.videos() == 1
     assert not afterwards.ledger.given_up
 
 
@@ -632,7 +632,7 @@ def test_deciding_changes_nothing_until_the_decision_is_applied(batch):
         assert isinstance(watcher.planner.decide(Target(fine)), Render)
     assert read_receipt(refused) is None
     assert watcher.ledger.given_up == set()
-    assert watcher.ledger.decisions.videos == 0
+    assert watcher.ledger.decisions.videos() == 0
     watcher.decide(Target(refused))
     assert read_receipt(refused)["status"] == "failed"
     assert watcher.ledger.given_up == {Target(refused)}

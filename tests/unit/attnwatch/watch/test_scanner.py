@@ -237,6 +237,20 @@ def test_folders_inside_of_hinted_folders_are_walked_once(root, monkeypatch):
     assert walked == [root / "a", target.manifest, root / "ab"]
 
 
+def test_a_folder_between_a_hinted_folder_and_what_is_in_it_hides_nothing(root, monkeypatch):
+    put(root, "a/x/1", "a-b/2")  # as text, a-b is between a and a/x
+    walked = []
+    monkeypatch.setattr(
+        "attnwatch.watch.scanner.walk", lambda path, **where: walked.append(path) or walk(path, **where)
+    )
+    scanner = Scanner([root])
+    found(scanner)
+    walked.clear()
+    scanner.follow([root / "a/x", root / "a-b", root / "a"])
+    found(scanner)
+    assert walked == [root / "a", root / "a-b"]
+
+
 def test_an_unforeseen_error_about_one_folder_hides_no_other(root, monkeypatch, caplog):
     targets = put(root, "a/one", "b/two", "c/three")
 
