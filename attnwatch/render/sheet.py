@@ -20,7 +20,9 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.receipts import describe
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, UnknownNameError
+from attnwatch.render.colours import Colours
 from attnwatch.render.figure import missing_glyphs_allowed
+from attnwatch.render.gamut import to_srgb
 from attnwatch.render.labels import font_of, glyph_note, shortened, wrapped
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.source import open_source
@@ -158,7 +160,7 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
         frames: dict[int, tuple[float, Picture]] = {}
         for index, frame in enumerate(source.frames()):
             if index in moments:
-                picture = black if frame.picture is None else _rgb(frame.picture, size)
+                picture = black if frame.picture is None else _rgb(frame.picture, size, timeline.colours)
                 frames[index] = float(frame.pts * timeline.time_base), picture
     shown = [frames[min(moment, max(frames))] for moment in moments]
     return _Row(
@@ -169,9 +171,9 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
     )
 
 
-def _rgb(picture: av.VideoFrame, size: tuple[int, int]) -> Picture:
-    small = picture.reformat(*size, format="rgb24", threads=1)
-    return np.asarray(small.to_ndarray(), dtype=np.uint8)
+def _rgb(picture: av.VideoFrame, size: tuple[int, int], colours: Colours) -> Picture:
+    small = picture.reformat(*size, format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
+    return np.rint(255 * to_srgb(small / 255, colours.primaries)).astype(np.uint8)
 
 
 def _title(manifest: Manifest, slug: str) -> str:

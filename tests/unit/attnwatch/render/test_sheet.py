@@ -8,6 +8,7 @@ from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.maps import Scale
 from attnwatch.render.sheet import write_sheet
 from attnwatch.settings import Visualization
+from tests.odd_videos import of_one_colour
 from tests.support import Batch
 
 
@@ -16,11 +17,11 @@ def batch(tmp_path):
     return Batch.make(tmp_path)
 
 
-def drawn(batch, *manifests, slug="kiss"):
+def drawn(batch, *manifests, slug="kiss", **settings):
     """Draw a sheet; return its notes and its pixels, rows one above the other."""
     path = batch.folder / "sheet.png"
     read = [read_manifest(manifest) for manifest in manifests]
-    notes = write_sheet(path, read, slug, Scale(0.0, 1.0), Visualization())
+    notes = write_sheet(path, read, slug, Scale(0.0, 1.0), Visualization(**settings))
     return notes, np.asarray(Image.open(path).convert("RGB"))
 
 
@@ -66,3 +67,22 @@ def test_characters_that_no_font_has_are_noted(batch, monkeypatch):
     manifest = batch.add(generation={"prompt": "一只猫 for $5"})
     (note,), _ = drawn(batch, manifest)
     assert note.startswith("labels show boxes: no installed font has ")
+
+
+@pytest.mark.parametrize(
+    ("yuv", "size", "tags"),
+    [
+        ((81, 90, 240), (64, 48), (2, 2, 2)),
+        ((63, 102, 240), (1280, 720), (2, 2, 2)),
+        ((63, 102, 240), (64, 48), (1, 1, 1)),
+        ((114, 96, 185), (64, 48), (9, 9, 14)),
+    ],
+    ids=["small, without tags", "720 lines, without tags", "BT.709", "BT.2020"],
+)
+def test_a_red_video_is_red_in_the_sheet_whatever_its_colours_mean(batch, yuv, size, tags):
+    manifest = batch.add()
+    of_one_colour(manifest.with_name("video_001.mp4"), yuv, size, tags)
+    notes, pixels = drawn(batch, manifest, overlay_alpha=0)
+    assert notes == []
+    red = (np.abs(pixels.astype(int) - (255, 0, 0)) <= 10).all(axis=-1)
+    assert red.mean() > 0.2
