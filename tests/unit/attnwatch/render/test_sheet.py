@@ -86,3 +86,17 @@ def test_a_red_video_is_red_in_the_sheet_whatever_its_colours_mean(batch, yuv, s
     assert notes == []
     red = (np.abs(pixels.astype(int) - (255, 0, 0)) <= 10).all(axis=-1)
     assert red.mean() > 0.2
+
+
+@pytest.mark.parametrize("size", [(832, 480), (960, 240)], ids=str)
+def test_labels_of_long_prompts_do_not_touch_each_other(batch, size):
+    generation = {"prompt": "an extraordinarily photorealistic grandmother dancing " * 5, "seed": 42}
+    manifests = [batch.add(prompt=number, generation=generation) for number in (1, 2, 3)]
+    for manifest in manifests:
+        of_one_colour(manifest.with_name("video_001.mp4"), (81, 90, 240), size, (2, 2, 2))
+    _, pixels = drawn(batch, *manifests)
+    label = pixels[50:, :200].min(axis=-1) < 128
+    rows = 1.7 * size[1] / size[0] * 100
+    edges = [round(number * rows) for number in (1, 2)]
+    assert not any(label[edge - 2 : edge + 3].any() for edge in edges)
+    assert label[-round(rows) :].any()
