@@ -80,3 +80,19 @@ def write_at(path: Path, times: Sequence[int]) -> Path:
             packet.pts = packet.dts = time
             container.mux(packet)
     return path
+
+
+def of_one_colour(path: Path, yuv: Sequence[int], size: tuple[int, int], tags: tuple[int, int, int]) -> Path:
+    """Write two frames of 8-bit limited-range Y, U and V, with codes of matrix, primaries and transfer."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=16, options={"qp": "0", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc = tags
+        for _ in range(2):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane, value in zip(frame.planes, yuv, strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -28,7 +28,12 @@ from attnwatch.system.folders import Folder as OpenFolder
 from attnwatch.system.folders import Identity, Links
 from attnwatch.system.roots import Root
 
-_NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY})
+# What was deleted, or is kept by the system: Windows, ext4, and the shares of Synology and QNAP.
+_OF_THE_SYSTEM = (
+    *("$RECYCLE.BIN", "System Volume Information", "lost+found"),
+    *("#recycle", "#snapshot", "@eaDir", "@Recycle", "@Recently-Snapshot"),
+)
+_NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY, *_OF_THE_SYSTEM})
 _MOST_NAMED = 3
 _MOST_OPEN = 16  # folders that a walk keeps open
 

@@ -7,6 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace
 
+from attnwatch.render.colours import Colours
+from attnwatch.render.gamut import from_srgb
+
 UInt8Array = npt.NDArray[np.uint8]
 
 LEVELS = 256
@@ -36,15 +39,15 @@ class YuvTables:
 
 
 @lru_cache(maxsize=32)
-def yuv_tables(colormap: str, matrix: Colorspace) -> YuvTables:
-    """Return the tables of a matplotlib colormap for the given colour matrix."""
-    return YuvTables(*(plane.tobytes() for plane in rgb_to_yuv(colormap_rgb(colormap), matrix)))
+def yuv_tables(colormap: str, colours: Colours) -> YuvTables:
+    """Return the tables of a matplotlib colormap for a video of the given colours."""
+    return YuvTables(*(plane.tobytes() for plane in rgb_to_yuv(colormap_rgb(colormap), colours)))
 
 
-def rgb_to_yuv(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
-    """Convert colours (`[..., 3]`, 0..1) to 8-bit limited-range Y, U and V, each `[...]` (ITU-T H.273, section 8.3)."""
-    red_weight, blue_weight = _LUMA[matrix]
-    red, green, blue = np.moveaxis(rgb, -1, 0)
+def rgb_to_yuv(rgb: npt.NDArray[np.float64], colours: Colours) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+    """Convert sRGB (`[..., 3]`, 0..1) to 8-bit limited-range Y, U and V, each `[...]` (ITU-T H.273, section 8.3)."""
+    red_weight, blue_weight = _LUMA[colours.matrix]
+    red, green, blue = np.moveaxis(from_srgb(rgb, colours.primaries), -1, 0)
     luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
     y = 16 + 219 * luma
     u = 128 + 224 * (blue - luma) / (2 * (1 - blue_weight))

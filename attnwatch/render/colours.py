@@ -6,8 +6,10 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
-from attnwatch.render.compose import PIXEL_FORMAT
 from attnwatch.render.hdr import to_bt709
+
+PIXEL_FORMAT = "yuv420p"
+"""Pixel format of all pictures, with limited range."""
 
 _HD_LINES = 720
 

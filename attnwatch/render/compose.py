@@ -6,11 +6,9 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from attnwatch.render.colormap import UInt8Array, YuvTables
+from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.tensors.loops import OPAQUE, blend, colour
 from attnwatch.tensors.reduction import Float32Array
-
-PIXEL_FORMAT = "yuv420p"
-
 
 # swscale interprets grey floats as limited range (16..235 in 8 bits) in 16-bit steps (1.0 is 65535) and converts them
 # to full-range grey bytes. From 16-bit grey it would dither, and the noise would more than double the file size.
@@ -51,7 +49,7 @@ class Blender:
         self._weight = round(alpha * OPAQUE)
 
     def blend(self, source: av.VideoFrame, heat: av.VideoFrame) -> av.VideoFrame:
-        """Return a new frame of the heat's size; both inputs use the same matrix, the source is at least as large."""
+        """Return a new frame of the heat's size; both inputs have the same colours, the source is at least as large."""
         result = av.VideoFrame(heat.width, heat.height, PIXEL_FORMAT)
         for below, above, target in zip(source.planes, heat.planes, result.planes, strict=True):
             mixed = pixels(target)

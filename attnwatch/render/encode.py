@@ -11,8 +11,7 @@ import av
 from av.video.reformatter import ColorRange
 
 from attnwatch.errors import VideoError
-from attnwatch.render.colours import Colours
-from attnwatch.render.compose import PIXEL_FORMAT
+from attnwatch.render.colours import PIXEL_FORMAT, Colours
 from attnwatch.render.memory import encoder_bytes
 from attnwatch.settings import Quality
 from attnwatch.system.limits import room

@@ -14,7 +14,8 @@ from av.video.reformatter import Colorspace
 from rich.cells import cell_len, set_cell_size
 
 from attnwatch.render.colormap import UInt8Array, rgb_to_yuv
-from attnwatch.render.compose import PIXEL_FORMAT, pixels
+from attnwatch.render.colours import PIXEL_FORMAT, Colours
+from attnwatch.render.compose import pixels
 from attnwatch.render.labels import font_of, is_wide, wrapped
 from attnwatch.render.maps import Scale
 
@@ -43,7 +44,7 @@ class Page:
     Args:
         rgb: the page, `[height, width, 3]`, 0..1; height and width even.
         boxes: positions of the pictures.
-        matrix: colour matrix of the frames.
+        colours: colours of the frames.
         counter: left and top of the counter's first digit; None for no counter.
         digits: number of digits of the counter.
 
@@ -53,13 +54,13 @@ class Page:
         self,
         rgb: npt.NDArray[np.float64],
         boxes: Sequence[Box],
-        matrix: Colorspace,
+        colours: Colours,
         *,
         counter: tuple[int, int] | None = None,
         digits: int = 0,
     ) -> None:
         self.boxes = tuple(boxes)
-        self._planes = _subsampled(rgb, matrix)
+        self._planes = _subsampled(rgb, colours)
         self._counter = counter if counter is not None and counter[0] >= 0 else None  # none if the page is too narrow
         self._digits = digits
 
@@ -95,7 +96,7 @@ def attention_page(
     size: tuple[float, float],
     title: str,
     aspect: float,
-    matrix: Colorspace,
+    colours: Colours,
     *,
     colormap: str,
     scale: Scale,
@@ -109,7 +110,7 @@ def attention_page(
         size: width and height in inches.
         title: text above the map.
         aspect: width of the map divided by its height.
-        matrix: colour matrix of the frames.
+        colours: colours of the frames.
         colormap: name of the matplotlib colormap.
         scale: attention at the ends of the colormap.
         scale_label: label of the colorbar, with its unit.
@@ -132,7 +133,7 @@ def attention_page(
     counter = _draw_counter(figure, "frame", frames) if frames is not None else None
     rgb = _drawn(figure)
     box = _even_box(axes.get_window_extent().bounds, rgb.shape[0])
-    return Page(rgb, [box], matrix, counter=counter, digits=len(str(frames)) if frames else 0)
+    return Page(rgb, [box], colours, counter=counter, digits=len(str(frames)) if frames else 0)
 
 
 def grid_page(
@@ -141,7 +142,7 @@ def grid_page(
     labels: Sequence[str],
     *,
     title: str,
-    matrix: Colorspace,
+    colours: Colours,
     steps: int,
 ) -> Page:
     """Draw a page of `size` pixels with labelled boxes and, beside the title, a counter up to `steps`."""
@@ -155,7 +156,7 @@ def grid_page(
     text = set_cell_size(title, room - 1).rstrip() + "…" if cell_len(title) > room else title
     where = 6 / width, 1 - 6 / height
     figure.text(*where, text, ha="left", va="top", fontsize=_TEXT_SIZE, fontfamily=font_of(text))
-    return Page(_drawn(figure), boxes, matrix, counter=counter, digits=len(str(steps)))
+    return Page(_drawn(figure), boxes, colours, counter=counter, digits=len(str(steps)))
 
 
 @contextlib.contextmanager
@@ -234,7 +235,7 @@ def _digit_luma() -> UInt8Array:
     figure = _figure((10 * columns / DPI, rows / DPI))
     for digit in range(10):
         _write_cell(figure, str(digit), digit * columns, 0)
-    luma = rgb_to_yuv(_drawn(figure), Colorspace.ITU601)[0]
+    luma = rgb_to_yuv(_drawn(figure), Colours.of_matrix(Colorspace.ITU709))[0]
     return luma[:rows].reshape(rows, 10, columns).swapaxes(0, 1)
 
 
@@ -253,11 +254,11 @@ def _paste(frame: av.VideoFrame, box: Box, picture: av.VideoFrame) -> None:
         pixels(plane)[top : top + part.shape[0], left : left + part.shape[1]] = part
 
 
-def _subsampled(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
+def _subsampled(rgb: npt.NDArray[np.float64], colours: Colours) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
     """Convert a page to YUV 4:2:0; each chroma sample is the mean of four pixels."""
     height, width = rgb.shape[0] // 2 * 2, rgb.shape[1] // 2 * 2
     rgb = rgb[:height, :width]
-    luma, _, _ = rgb_to_yuv(rgb, matrix)
+    luma, _, _ = rgb_to_yuv(rgb, colours)
     quarters = rgb.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
-    _, blue, red = rgb_to_yuv(quarters, matrix)
+    _, blue, red = rgb_to_yuv(quarters, colours)
     return luma, blue, red

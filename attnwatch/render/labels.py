@@ -60,6 +60,14 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def fitted(text: str, width: int, lines: int) -> str:
+    """Return a text in at most `lines` lines of at most `width` columns. What is too much is cut between words."""
+    whole = wrapped(shortened(text, width * lines), width).split("\n")
+    if len(whole) <= lines:
+        return "\n".join(whole)
+    return "\n".join([*whole[: lines - 1], shortened(" ".join(whole[lines - 1 :]), width)])
+
+
 def is_wide(text: str) -> bool:
     """Return whether a text has characters of double width, between which lines may be broken."""
     return cell_len(text) > len(text)

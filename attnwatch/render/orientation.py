@@ -9,7 +9,8 @@ import av
 import numpy as np
 from av.buffer import Buffer
 
-from attnwatch.render.compose import PIXEL_FORMAT, pixels
+from attnwatch.render.colours import PIXEL_FORMAT
+from attnwatch.render.compose import pixels
 
 _MATRIX = struct.Struct("=9i")  # a, b, u, c, d, v, x, y, w
 _ROUNDING = 1 / 256  # of the largest entry: some writers compute sines that are not quite 0

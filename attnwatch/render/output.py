@@ -69,7 +69,7 @@ class Context:
     @property
     def tables(self) -> YuvTables:
         """The colormap as YUV tables."""
-        return yuv_tables(self.settings.colormap, self.timeline.matrix)
+        return yuv_tables(self.settings.colormap, self.timeline.colours)
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -100,7 +100,7 @@ class Context:
             settings.figsize,
             self.title(word),
             float(self.timeline.aspect),
-            self.timeline.matrix,
+            self.timeline.colours,
             colormap=settings.colormap,
             scale=scale,
             scale_label=f"{unit}, extremes of all frames" if settings.normalization == "frame" else unit,

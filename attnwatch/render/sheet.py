@@ -20,8 +20,10 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.receipts import describe
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, UnknownNameError
+from attnwatch.render.colours import Colours
 from attnwatch.render.figure import missing_glyphs_allowed
-from attnwatch.render.labels import font_of, glyph_note, shortened, wrapped
+from attnwatch.render.gamut import to_srgb
+from attnwatch.render.labels import fitted, font_of, glyph_note
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.source import open_source
 from attnwatch.settings import Visualization
@@ -31,8 +33,8 @@ ROWS_PER_SHEET = 40
 _MOMENTS = 6
 _CELL, _LABEL, _BAR, _HEAD = 1.7, 2.2, 0.9, 0.5  # inches
 _DPI = 100
-_LABEL_WIDTH, _LABEL_LENGTH = 26, 150  # columns
-_REASON_WIDTH, _REASON_LENGTH = 120, 400  # columns
+_LABEL_WIDTH, _LABEL_LINES, _LINE_HEIGHT = 26, 8, 0.145  # columns; at most; inches
+_REASON_WIDTH, _REASON_LINES = 120, 4
 _CELL_PIXELS = 340  # twice the drawn width of a cell
 _SMALL = 8  # points
 _NO_CONTRAST = 1e-12
@@ -44,7 +46,6 @@ Picture = npt.NDArray[np.uint8]
 class _Row:
     """One video in a sheet: times in seconds, frames as RGB, maps `[moment, height, width]`."""
 
-    label: str
     times: list[float]
     frames: list[Picture]
     maps: Float32Array
@@ -54,7 +55,6 @@ class _Row:
 class _Gap:
     """A video that cannot be drawn, and why."""
 
-    label: str
     reason: str
 
 
@@ -78,7 +78,9 @@ def write_sheet(
     """
     rows = [_row_or_gap(manifest, slug, settings) for manifest in manifests]
     shapes = [row.frames[0].shape for row in rows if isinstance(row, _Row)]
-    cell_height = _CELL * (shapes[0][0] / shapes[0][1] if shapes else 1)
+    cell_height = max(2 * _LINE_HEIGHT, _CELL * (shapes[0][0] / shapes[0][1] if shapes else 1))
+    lines = int(cell_height / _LINE_HEIGHT)
+    labels = [_label(manifest, min(lines, _LABEL_LINES)) for manifest in manifests]
     width, height = _LABEL + _MOMENTS * _CELL + _BAR, _HEAD + len(rows) * cell_height
     figure = Figure(figsize=(width, height), dpi=_DPI)
     left, right, top = _LABEL / width, 1 - _BAR / width, 1 - _HEAD / height
@@ -88,7 +90,7 @@ def write_sheet(
     colormap = colormaps[settings.colormap].reversed() if settings.invert else colormaps[settings.colormap]
     for index, row in enumerate(rows):
         if isinstance(row, _Gap):
-            reason = wrapped(shortened(row.reason, _REASON_LENGTH), _REASON_WIDTH)
+            reason = fitted(row.reason, _REASON_WIDTH, min(lines, _REASON_LINES))
             _write(figure.add_subplot(grid[index, :]), 0.5, 0.5, reason, ha="center")
         else:
             for column, seconds in enumerate(row.times):
@@ -96,7 +98,7 @@ def write_sheet(
                 _draw_cell(axes, row, column, ScalarMappable(norm, colormap), settings)
                 if index == 0:
                     axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
-        _write(figure, 0.08 / width, top - (index + 0.5) * cell_height / height, row.label)
+        _write(figure, 0.08 / width, top - (index + 0.5) * cell_height / height, labels[index])
     _write(figure, 0.08 / width, 1 - 0.1 / height, _title(manifests[0], slug), va="top", fontsize=_SMALL + 4)
     bar = figure.add_axes((right + 0.12 / width, top * 0.1, 0.12 / width, top * 0.8))
     drawn = figure.colorbar(ScalarMappable(norm, colormap), cax=bar)
@@ -104,12 +106,12 @@ def write_sheet(
     drawn.ax.set_title("attention\nprobability", fontsize=_SMALL, loc="left")
     with missing_glyphs_allowed():
         FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
-    return _notes(rows, slug)
+    return _notes(rows, labels, slug)
 
 
-def _notes(rows: Sequence["_Row | _Gap"], slug: str) -> list[str]:
+def _notes(rows: Sequence["_Row | _Gap"], labels: Sequence[str], slug: str) -> list[str]:
     notes = [f"the contact sheet of {slug!r} lacks a video: {row.reason}" for row in rows if isinstance(row, _Gap)]
-    glyphs = glyph_note("".join(row.label for row in rows))
+    glyphs = glyph_note("".join(labels))
     return notes if glyphs is None else [*notes, glyphs]
 
 
@@ -136,11 +138,11 @@ def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, sett
 def _row_or_gap(manifest: Manifest, slug: str, settings: Visualization) -> _Row | _Gap:
     removed = [path for path in manifest.attention if stamp_of(path) is None]
     if removed:
-        return _Gap(_label(manifest), f"{removed[0]} was removed after the rendering")
+        return _Gap(f"{removed[0]} was removed after the rendering")
     try:
         return _row(manifest, slug, settings)
     except (AttnwatchError, OSError) as error:
-        return _Gap(_label(manifest), describe(error))
+        return _Gap(describe(error))
 
 
 def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
@@ -158,20 +160,19 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
         frames: dict[int, tuple[float, Picture]] = {}
         for index, frame in enumerate(source.frames()):
             if index in moments:
-                picture = black if frame.picture is None else _rgb(frame.picture, size)
+                picture = black if frame.picture is None else _rgb(frame.picture, size, timeline.colours)
                 frames[index] = float(frame.pts * timeline.time_base), picture
     shown = [frames[min(moment, max(frames))] for moment in moments]
     return _Row(
-        label=_label(manifest),
         times=[seconds for seconds, _ in shown],
         frames=[picture for _, picture in shown],
         maps=timeline.alignment(manifest.document).moments(maps, moments),
     )
 
 
-def _rgb(picture: av.VideoFrame, size: tuple[int, int]) -> Picture:
-    small = picture.reformat(*size, format="rgb24", threads=1)
-    return np.asarray(small.to_ndarray(), dtype=np.uint8)
+def _rgb(picture: av.VideoFrame, size: tuple[int, int], colours: Colours) -> Picture:
+    small = picture.reformat(*size, format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
+    return np.rint(255 * to_srgb(small / 255, colours.primaries)).astype(np.uint8)
 
 
 def _title(manifest: Manifest, slug: str) -> str:
@@ -179,8 +180,10 @@ def _title(manifest: Manifest, slug: str) -> str:
     return f"“{texts.get(slug, slug)}”"
 
 
-def _label(manifest: Manifest) -> str:
+def _label(manifest: Manifest, lines: int) -> str:
+    """Return the prompt and the seed in at most `lines` lines, which are at least 2."""
     prompt = manifest.document.generation.prompt or manifest.video_id
     seed = manifest.document.generation.seed
-    text = wrapped(shortened(prompt, _LABEL_LENGTH), _LABEL_WIDTH)
-    return text if seed is None else f"{text}\nseed {seed}"
+    if seed is None:
+        return fitted(prompt, _LABEL_WIDTH, lines)
+    return f"{fitted(prompt, _LABEL_WIDTH, lines - 1)}\nseed {seed}"

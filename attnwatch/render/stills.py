@@ -97,7 +97,7 @@ def _evolution_page(context: Context, word: WordMaps, last: int) -> Page:
     labels = [f"frame {context.timeline.frames // 2 + 1}", *(f"{frame}" for frame in frames)]
     size = (width + 2 * _MARGIN, below + small_height + _LABEL)
     title = f"“{word.name}” while denoising"
-    return grid_page(size, boxes, labels, title=title, matrix=context.timeline.matrix, steps=last)
+    return grid_page(size, boxes, labels, title=title, colours=context.timeline.colours, steps=last)
 
 
 def _over(source: av.VideoFrame | None, heat: av.VideoFrame, blender: Blender) -> av.VideoFrame:

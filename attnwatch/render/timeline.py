@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
 
 from attnwatch.contract.documents import ManifestDocument
 from attnwatch.render.alignment import Alignment
@@ -42,11 +41,6 @@ class Timeline:
     colours: Colours
     pixel_aspect: Fraction = Fraction(1)
     times: Sequence[int] = field(default=(), repr=False)
-
-    @property
-    def matrix(self) -> Colorspace:
-        """Colour matrix of the pictures."""
-        return self.colours.matrix
 
     @property
     def aspect(self) -> Fraction:

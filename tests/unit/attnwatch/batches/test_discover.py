@@ -53,6 +53,15 @@ def test_folders_that_never_hold_manifests_are_not_entered(tmp_path, folder):
     assert found(tmp_path) == []
 
 
+@pytest.mark.parametrize("folder", ["#recycle", "@eaDir", "$RECYCLE.BIN", "lost+found", "System Volume Information"])
+def test_recycle_bins_and_folders_of_the_system_are_not_entered_unless_they_are_the_root(tmp_path, folder):
+    put(tmp_path, f"{folder}/x.complete.json", f"a/{folder}/b/x.complete.json", "a/x.complete.json")
+    assert found(tmp_path) == ["a/x.complete.json"]
+    assert not is_searched(tmp_path / "a" / folder / "b" / "x.complete.json", tmp_path)
+    assert found(tmp_path / folder) == ["x.complete.json"]
+    assert is_searched(tmp_path / folder / "x.complete.json", tmp_path / folder)
+
+
 def test_the_root_may_be_a_manifest(tmp_path):
     put(tmp_path, "a.complete.json", "b.complete.json")
     assert list(find_manifests(tmp_path / "a.complete.json")) == [tmp_path / "a.complete.json"]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnwatch.render.colormap import YuvTables, yuv_tables
+from attnwatch.render.colours import Colours
 from attnwatch.render.compose import Blender, HeatPainter, pixels
 from tests.unit.attnwatch.render.reference import bilinear
 
@@ -39,7 +40,7 @@ def test_a_map_is_enlarged_bilinearly(size):
 
 
 def test_every_plane_uses_its_own_table():
-    tables = yuv_tables("turbo", Colorspace.ITU709)
+    tables = yuv_tables("turbo", Colours.of_matrix(Colorspace.ITU709))
     for level in range(256):
         values = np.full((4, 4), level / 255, np.float32)
         picture = HeatPainter(32, 32, tables).paint(values)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
 
+from attnwatch.render.colours import Colours
 from attnwatch.render.compose import pixels
 from attnwatch.render.figure import Box, attention_page, grid_page
 from attnwatch.render.maps import Scale
@@ -18,7 +19,7 @@ def page(**changes):
         "colorbar": True,
         "frames": 81,
     }
-    return attention_page((6, 4), "“kiss”", 1.5, Colorspace.ITU601, **{**settings, **changes})
+    return attention_page((6, 4), "“kiss”", 1.5, Colours.of_matrix(Colorspace.ITU601), **{**settings, **changes})
 
 
 def flat(box, level):
@@ -99,7 +100,7 @@ def test_long_titles_and_dollar_signs_are_accepted():
         (6, 4),
         r"“kiss” in “costs \$5 and \$6, " + "very " * 100 + "long”",
         1.5,
-        Colorspace.ITU709,
+        Colours.of_matrix(Colorspace.ITU709),
         colormap="viridis",
         scale=Scale(0.0, 0.0),
         scale_label="",
@@ -114,7 +115,7 @@ def test_characters_missing_from_the_fonts_cause_no_warning():
         (6, 4),
         "“吻” in “一个浪漫的吻”",
         1.5,
-        Colorspace.ITU709,
+        Colours.of_matrix(Colorspace.ITU709),
         colormap="hot",
         scale=Scale(0.0, 1.0),
         scale_label="",
@@ -126,7 +127,9 @@ def test_characters_missing_from_the_fonts_cause_no_warning():
 
 def test_a_grid_page_labels_its_boxes():
     boxes = [Box(8, 30, 200, 100), Box(8, 160, 60, 30)]
-    drawn = grid_page((220, 220), boxes, ["frame 5", "1"], title="“kiss”", matrix=Colorspace.ITU601, steps=50)
+    drawn = grid_page(
+        (220, 220), boxes, ["frame 5", "1"], title="“kiss”", colours=Colours.of_matrix(Colorspace.ITU601), steps=50
+    )
     frame = luma(drawn.compose([flat(box, WHITE) for box in boxes], 3))
     below = frame[130:160, 8:208]
     assert (below < BLACK_BELOW).any()

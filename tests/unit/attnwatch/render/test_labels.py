@@ -7,7 +7,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from rich.cells import cell_len
 
 from attnwatch.render import labels
-from attnwatch.render.labels import font_of, glyph_note, is_wide, shortened, wrapped
+from attnwatch.render.labels import fitted, font_of, glyph_note, is_wide, shortened, wrapped
 
 ENGLISH = "a very ordinary prompt about a cat that sleeps on a warm windowsill while it rains outside for a long time"
 CHINESE = "电影质感的特写镜头，一位年轻女子站在雨中的霓虹街头，身穿红色风衣 the cat, 雨水顺着她的头发滴落"
@@ -85,3 +85,16 @@ def test_no_line_begins_with_a_comma():
 def test_wide_characters_are_recognised():
     assert is_wide("a 猫")
     assert not is_wide("é à l'œil")
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5])
+@pytest.mark.parametrize("text", ["an extraordinary grandmother " * 9, "一位年轻女子站在雨中，" * 20, "x" * 500])
+def test_a_text_that_is_too_long_fills_its_lines_and_is_cut(text, lines):
+    found = fitted(text, 26, lines).split("\n")
+    assert len(found) == lines
+    assert max(cell_len(line) for line in found) <= 26
+    assert found[-1].endswith("…")
+
+
+def test_a_text_that_fits_is_kept():
+    assert fitted("a  short text", 8, 2) == "a short\ntext"

@@ -88,7 +88,7 @@ def test_a_full_range_source_becomes_limited_range(opened, tmp_path):
     ],
 )
 def test_the_matrix_comes_from_the_tag_or_else_the_height(opened, tmp_path, matrix, size, expected):
-    assert opened(write(tmp_path / "a.mp4", matrix=matrix, size=size)).timeline.matrix == expected
+    assert opened(write(tmp_path / "a.mp4", matrix=matrix, size=size)).timeline.colours.matrix == expected
 
 
 def test_odd_sizes_lose_their_last_row_and_column(opened, tmp_path):
@@ -272,7 +272,7 @@ def test_colour_tags_are_kept_and_completed(opened, tmp_path, tags, expected):
 
 def test_a_matrix_that_is_not_supported_is_noted(opened, tmp_path):
     source = opened(tagged(tmp_path / "a.mp4", 8, 1, 1))
-    assert source.timeline.matrix == Colorspace.ITU601
+    assert source.timeline.colours.matrix == Colorspace.ITU601
     assert source.notes == (
         "the video's colours may be off: its colour matrix (code 8 of ITU-T H.273) is not supported",
     )
