@@ -109,6 +109,46 @@ def test_pickles_of_a_trusted_batch_are_converted(imported, tmp_path, suffix):
         np.testing.assert_allclose(reader.words["kiss"].frames(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("saved", ["bfloat16", "sparse", "with gradients"])
+def test_pickled_tensors_that_numpy_cannot_hold_are_converted(imported, tmp_path, saved):
+    torch = pytest.importorskip("torch")
+    change = {
+        "bfloat16": lambda values: values.bfloat16(),
+        "sparse": lambda values: values.to_sparse(),
+        "with gradients": lambda values: values.float().requires_grad_(),
+    }[saved]
+    batch = OldBatch(tmp_path)
+    for path in (batch.add() / "token_kiss").glob("*.npy"):
+        torch.save(change(torch.from_numpy(np.load(path))), path.with_suffix(".pt"))
+        path.unlink()
+    batch.make_old(3600)
+    imported(batch, "--trust-pickle")
+    with AttentionReader(manifest_of(batch)) as reader:
+        expected = blob_maps(GRID, dtype=np.float16).astype(np.float32).mean(axis=(0, 1, 2))
+        np.testing.assert_allclose(reader.words["kiss"].frames(), expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [(b"no pickle", "no pickle of one tensor"), (b"", "no pickle of one tensor"), ({"a": 1}, "dict")],
+)
+def test_a_pickle_of_anything_else_is_named_without_advice_to_load_it_unprotected(imported, tmp_path, data, found):
+    torch = pytest.importorskip("torch")
+    batch = OldBatch(tmp_path)
+    path = next((batch.add() / "token_kiss").glob("*.npy"))
+    wrong = path.with_suffix(".pt")
+    if isinstance(data, bytes):
+        wrong.write_bytes(data)
+    else:
+        torch.save(data, wrong)
+    path.unlink()
+    batch.make_old(3600)
+    said = imported(batch, "--trust-pickle", code=1)
+    assert f"{wrong}: found {found}" in said
+    assert "expected one tensor; write it again as .npy" in said
+    assert "weights_only" not in said
+
+
 def test_even_a_trusted_pickle_cannot_run_a_program(imported, tmp_path):
     pytest.importorskip("torch")
     batch = OldBatch(tmp_path)

@@ -28,13 +28,26 @@ task = json.load(sys.stdin)
 root = Root(Path(task["root"]), Links(task["links"]))
 Limits(**task["limits"]).restrict()
 import numpy, torch
-for source, target in task["files"]:
+
+def array(source):
     with root.open_file(Path(source)) as opened:
         file = gzip.open(opened) if source.endswith(".gz") else opened
         tensor = torch.load(file, map_location="cpu", weights_only=True)
     if not isinstance(tensor, torch.Tensor):
-        raise TypeError(f"{source}: found {type(tensor).__name__}; expected one tensor")
-    numpy.save(target, tensor.contiguous().numpy())
+        sys.exit(f"{source}: found {type(tensor).__name__}; expected one tensor; write it again as .npy")
+    tensor = tensor.detach().to_dense() if tensor.layout is not torch.strided else tensor.detach()
+    # numpy has no bfloat16
+    return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).contiguous().numpy()
+
+for source, target in task["files"]:
+    try:
+        numpy.save(target, array(source))
+    except OSError:
+        raise
+    except Exception as error:  # torch's own advice is to load the file without protection
+        large = isinstance(error, MemoryError) or "allocate memory" in str(error)
+        found = "a tensor that does not fit into memory_limit" if large else "no pickle of one tensor"
+        sys.exit(f"{source}: found {found} ({type(error).__name__}); expected one tensor; write it again as .npy")
 """
 _LAST_LINES = 1
 
