@@ -35,8 +35,9 @@ def to_srgb(rgb: _Float64Array, primaries: int) -> _Float64Array:
 
 def _through(rgb: _Float64Array, matrix: _Float64Array) -> _Float64Array:
     """Multiply linear light by a matrix."""
-    light = np.clip(np.power(rgb, _DISPLAY_GAMMA) @ matrix.T, 0, 1)
-    return np.asarray(np.power(light, 1 / _DISPLAY_GAMMA))
+    light = np.power(rgb, _DISPLAY_GAMMA) @ matrix.T
+    np.clip(light, 0, 1, out=light)  # in place: a page over a video of 4K takes 250 MB
+    return np.asarray(np.power(light, 1 / _DISPLAY_GAMMA, out=light))
 
 
 @lru_cache(maxsize=4)
