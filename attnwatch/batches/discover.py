@@ -245,7 +245,12 @@ def _scan(trail: _Trail, name: str, wanted: Callable[[str], bool], entered: set[
 
 def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
     """Return whether a link leads to a folder that a walk of the root does not enter anyway."""
-    if link.name in _NOT_ENTERED or not link.is_dir():
+    if link.name in _NOT_ENTERED:
+        return False
+    try:
+        if not link.is_dir():
+            return False
+    except OSError:  # a link to itself, or to where nobody may look: no reason to leave out the folder that it is in
         return False
     real = os.path.realpath(os.path.join(folder, link.name))  # noqa: PTH118 - beside os.path.realpath
     return not Path(real).is_relative_to(os.path.realpath(root))

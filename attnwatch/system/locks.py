@@ -40,13 +40,31 @@ def exclusive(folder: Folder, name: str, patience: float = 0.0) -> Iterator[None
     descriptor = _acquire(folder, file, time.monotonic() + patience)
     if descriptor is None:
         raise BusyError(f"{name}: another process is rendering it")
+    _held.add(descriptor)
     try:
         yield
     finally:
-        # Removed while it is held: a process that opened it meanwhile finds it gone, and tries again.
+        if descriptor in _held:  # not in a process that was forked meanwhile
+            # Removed while it is held: a process that opened it meanwhile finds it gone, and tries again.
+            with contextlib.suppress(OSError):
+                folder.unlink(file)
+            _held.discard(descriptor)
+            os.close(descriptor)
+
+
+_held: set[int] = set()
+"""Descriptors of the locks that this process holds."""
+
+
+def _leave_to_parent() -> None:
+    """Close the locks of the parent in a forked process, which would go on holding them after the parent's end."""
+    for descriptor in _held:
         with contextlib.suppress(OSError):
-            folder.unlink(file)
-        os.close(descriptor)
+            os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def lock_file(name: str) -> str:

@@ -67,10 +67,11 @@ class Outside:
         return sorted(name for name in {*self._before, *now} if self._before.get(name, b"-") != now.get(name, b"-"))
 
     def _content(self) -> dict[str, bytes | None]:
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes() if path.is_file() else None
-            for path in self.folder.rglob("*")
-        }
+        found: dict[str, bytes | None] = {}
+        for path in self.folder.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # a temporary file of a watcher, renamed since it was listed
+                found[str(path.relative_to(self.folder))] = path.read_bytes() if path.is_file() else None
+        return found
 
 
 @dataclass(frozen=True)

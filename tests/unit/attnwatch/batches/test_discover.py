@@ -215,6 +215,12 @@ def test_links_to_what_is_walked_anyway_or_is_no_folder_do_not_count(tmp_path, t
     assert linked(tmp_path) == []
 
 
+def test_a_link_to_itself_hides_nothing(tmp_path):
+    manifest = write_manifest(tmp_path / "a" / "x.complete.json")
+    (tmp_path / "a" / "video.mp4").symlink_to(tmp_path / "a" / "video.mp4")
+    assert list(find_manifests(tmp_path)) == [manifest]
+
+
 def test_outputs_that_are_a_link_do_not_count(tmp_path):
     put(tmp_path, "root/y.complete.json")
     (tmp_path / "root" / "attention_videos").symlink_to(tmp_path)

@@ -55,6 +55,47 @@ def test_the_lock_of_a_killed_process_is_free(folder, holder):
         pass
 
 
+FORKING_HOLDER = """
+import os, sys
+from pathlib import Path
+from attnwatch.system.folders import Folder
+from attnwatch.system.locks import exclusive
+with Folder.open(Path(sys.argv[1])) as folder, exclusive(folder, "a"):
+    if os.fork() == 0:
+        sys.stdin.read()
+        os._exit(0)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_has_forked_does_not_go_on_holding_its_lock(folder):
+    command = [sys.executable, "-c", FORKING_HOLDER, str(folder.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(BusyError), exclusive(folder, "a"):
+            pass
+        process.kill()
+        process.wait()
+        with exclusive(folder, "a"):  # its child lives until its input ends
+            pass
+
+
+def test_a_forked_process_that_leaves_the_context_leaves_the_lock_alone(folder):
+    held = exclusive(folder, "a")
+    held.__enter__()
+    child = os.fork()
+    if child == 0:
+        try:
+            held.__exit__(None, None, None)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert lock_file("a") in folder.names()
+    held.__exit__(None, None, None)
+    assert lock_file("a") not in folder.names()
+
+
 def test_a_lock_is_waited_for(folder, holder):
     threading.Timer(0.3, holder.kill).start()
     with exclusive(folder, "a", patience=20):
