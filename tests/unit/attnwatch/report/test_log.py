@@ -122,7 +122,8 @@ def test_the_lines_of_a_traceback_are_indented_so_that_none_looks_like_a_record(
     assert "\x1b" not in "".join(others)
 
 
-def test_records_of_other_packages_have_the_same_form(capsys):
+def test_records_of_other_packages_have_the_same_form(capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # tests of the generator may have left theirs
     set_up(logging.INFO, console(), "json")
     logging.getLogger("another.package").warning("careful")
     (line,) = json_lines(capsys)
