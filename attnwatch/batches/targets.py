@@ -14,6 +14,7 @@ from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
 from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import ConfigError, ManifestError
+from attnwatch.system.folders import Identity
 from attnwatch.system.roots import Root
 
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
@@ -89,24 +90,16 @@ def distinct_roots(roots: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path,
     A link, or a second mount, makes one tree look like two. Its videos would have two sets of decisions, and one of
     receipts.
     """
-    identities = {root: _identity(root) for root in roots}
+    identities = {root: Identity.at(root) for root in roots}
     kept: list[Path] = []
     for root in roots:
         others = {identities[other] for other in roots if identities[other] != identities[root]}
-        inside = others.intersection(map(_identity, Path(os.path.realpath(root)).parents))
+        inside = others.intersection(map(Identity.at, Path(os.path.realpath(root)).parents))
         same = {identities[other] for other in kept}
         is_alias = identities[root] in same or (inside and not any(root.is_relative_to(o) for o in roots if o != root))
         if identities[root] is None or not is_alias:
             kept.append(root)
     return tuple(dict.fromkeys(kept)), tuple(root for root in dict.fromkeys(roots) if root not in kept)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _home_above(directory: Path, roots: Sequence[Path]) -> Path:

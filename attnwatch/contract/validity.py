@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
 from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
@@ -11,6 +10,7 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import Stamp, stamp_of
+from attnwatch.system.folders import Identity
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:
@@ -47,17 +47,9 @@ def own_output(receipt: ReceiptDocument, place: Place, manifest: Manifest) -> st
 
     Its rendering would replace it, and so ask for the next one, for ever.
     """
-    outputs = set(filter(None, (_identity(place.directory / output.file) for output in receipt.outputs)))
+    outputs = set(filter(None, (Identity.at(place.directory / output.file) for output in receipt.outputs)))
     inputs = zip(manifest.names, (manifest.video, *manifest.attention), strict=True)
-    return next((name for name, path in inputs if _identity(path) in outputs), None) if outputs else None
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
+    return next((name for name, path in inputs if Identity.at(path) in outputs), None) if outputs else None
 
 
 def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collection[str]) -> tuple[OutputRecord, ...]:

@@ -108,10 +108,7 @@ class Folder:
 
     def still_at(self, path: Path) -> bool:
         """Return whether a path still leads to this folder."""
-        try:
-            return Identity.of(path.stat()) == self.identity
-        except OSError:
-            return False
+        return Identity.at(path) == self.identity
 
     def folder(self, name: str, *, create: bool = False, parents: bool = False, links: Links | None = None) -> "Folder":
         """Open a folder below this one.

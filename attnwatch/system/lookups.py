@@ -54,6 +54,14 @@ class Identity(NamedTuple):
         """Return the identity in a result of `stat`."""
         return cls(status.st_dev, status.st_ino)
 
+    @classmethod
+    def at(cls, path: Path) -> Self | None:
+        """Return the identity of what a path leads to, links followed; None if that is absent or inaccessible."""
+        try:
+            return cls.of(path.stat())
+        except (OSError, ValueError):  # ValueError: NUL in the path
+            return None
+
 
 class Links(Enum):
     """Which links are followed below an open folder: none, those that stay inside it, or all."""

@@ -27,6 +27,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from attnwatch.batches.discover import place_to_look
 from attnwatch.contract.names import is_receipt
+from attnwatch.system.folders import Identity
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class RootWatcher:
         changed = overflows != self._overflows_seen
         self._overflows_seen = overflows
         for root, known in self._identities.items():
-            identity = _identity(root)
+            identity = Identity.at(root)
             if identity != known or self._is_deaf(self._observer, root):
                 self._identities[root] = identity
                 self._watch_again(self._observer, root, present=identity is not None)
@@ -278,11 +279,3 @@ def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
