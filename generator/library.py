@@ -5,7 +5,7 @@ with capture(pipe, words=["kiss"]) as maps:
 write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, attention=maps)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -18,7 +18,9 @@ import torch
 from diffusers import DiffusionPipeline
 
 from generator.capture.budget import VideoShape, check_attention, keep_of
+from generator.capture.heard import Heard, hearing
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
+from generator.capture.placement import text_of
 from generator.capture.recorder import Recorder
 from generator.capture.recorder import capture as recording
 from generator.capture.replacing import replaced
@@ -31,8 +33,7 @@ from generator.outputs.describe import Schedule, describe_call
 from generator.outputs.manifest import Document
 from generator.outputs.store import AttentionStore
 from generator.outputs.video import AttentionFiles
-from generator.prompts.template import Variation, find_words
-from generator.prompts.tokens import TrackedWord, locate
+from generator.prompts.asked import Asked, asked
 from generator.settings import AttentionSettings, Sampling
 
 _SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
@@ -58,10 +59,12 @@ class Maps:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all maps; with ``branch="both"``, those of the unconditional branch begin with ``uncond/``."""
-        names = self._recorder.names
-        both = len(self._recorder.keep.branches) > 1
-        return (*names, *(f"{UNCONDITIONAL}/{name}" for name in names)) if both else names
+        """Names of all maps (FORMAT.md, "Tensors").
+
+        In the unconditional branch, ``uncond/blurry`` is a word of the negative prompt, and ``uncond@kiss`` whatever
+        has the positions of a word of the prompt.
+        """
+        return tuple(name for branch in self._recorder.keep.branches for name in self._recorder.names(branch))
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the map of a word in all stored steps: ``[step, layer, head, frame, height, width]``."""
@@ -99,20 +102,25 @@ class Maps:
         """Return the branch of a map and its index among the maps of that branch."""
         if name not in self.names:
             raise KeyError(f"{name}: unknown map. {did_you_mean(name, self.names)}")
-        branches, names = self._recorder.keep.branches, self._recorder.names
-        branch, number = divmod(self.names.index(name), len(names))
-        return branches[branch], number
+        names = {branch: self._recorder.names(branch) for branch in self._recorder.keep.branches}
+        branch = next(branch for branch in names if name in names[branch])
+        return branch, names[branch].index(name)
 
 
 @contextmanager
-def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -> Iterator[Maps]:
+def capture(
+    pipe: DiffusionPipeline, words: str | Iterable[str] | Mapping[str, Sequence[int]] = (), **settings: object
+) -> Iterator[Maps]:
     """Record the attention to ``words`` in each call of ``pipe`` inside the context, one video per call.
 
-    The video is the same to the last bit. Afterwards, ``pipe`` is as before.
+    The video is the same to the last bit. Afterwards, ``pipe`` is as before. Words are looked for in the text that the
+    pipeline's text encoder is really given; embeddings that are passed to the pipeline must be encoded inside the
+    context too, or the positions of the words be given.
 
     Args:
         pipe: a loaded text-to-video pipeline of a supported family
-        words: words or phrases of the prompt; every occurrence is recorded
+        words: words or phrases of the prompt, of which every occurrence is recorded; or positions among the text tokens
+            by name, such as ``{"kiss": [3, 4]}``, which nothing checks
         settings: what is stored, by the names of ``attention_analysis`` in SETTINGS.md: ``store_per_head=True``
 
     Yields:
@@ -121,12 +129,14 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
     Raises:
         UsageError: if the pipeline's family is not supported, a setting is wrong, or a word is not in the prompt.
         ModelError: if a denoising network is split over several processes; also in a call, if it was split since.
-        CaptureError: if attention could not be recorded correctly, or the pipeline was not called.
+        CaptureError: if attention could not be recorded correctly, if words are not certain to be in the text that the
+            network receives, or if the pipeline was not called.
 
     """
     model = models.adapt(pipe)
     refuse_split_networks(model)
     maps = Maps(attention_settings(settings))
+    wanted = asked(words, maps.settings.track, maps.settings.track_negative)
     call = type(pipe).__call__
 
     @wraps(call)
@@ -135,29 +145,30 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
             return call(self, *args, **kwargs)
         given = signature(call).bind(self, *args, **kwargs)
         given.apply_defaults()
-        with _recording(model, words, maps, given.arguments):
+        with _recording(model, wanted, maps, given.arguments, heard):
             return call(self, *args, **kwargs)
 
-    with replaced(type(pipe), "__call__", recorded):
+    with hearing(model) as heard, replaced(type(pipe), "__call__", recorded):
         yield maps
     if maps.last is None:
         raise CaptureError("the pipeline was not called inside the `with` block, so nothing was recorded")
 
 
 @contextmanager
-def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mapping[str, Any]) -> Iterator[None]:
+def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str, Any], heard: Heard) -> Iterator[None]:
     """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
-    prompt, sampling = _only(given, "prompt"), _sampling(model, given)
+    prompt, sampling = _prompt(model, given, heard, wanted), _sampling(model, given, heard)
     _refuse_other_length(model, given)
     model.check(sampling)
-    tracked = _tracked(model, prompt, words)
-    check_attention(maps.settings, VideoShape.of(model, sampling, len(tracked)))
+    tracked = wanted.locate(prompt, sampling.negative_prompt, model.clean, model.tokenise)
+    check_attention(maps.settings, VideoShape.of(model, sampling, tracked))
     with recording(
         model,
         tracked,
         model.grid(sampling),
         keep_of(maps.settings),
         prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
+        heard=heard,
     ) as recorder:
         yield
     schedule = model.schedule()
@@ -166,15 +177,31 @@ def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mappi
     maps.last = _Call(prompt, recorder, schedule, describe_call(model, prompt, sampling, _seed(given)))
 
 
-def _sampling(model: VideoModel, given: Mapping[str, Any]) -> Sampling:
+def _sampling(model: VideoModel, given: Mapping[str, Any], heard: Heard) -> Sampling:
     recommended = model.recommended
     sizes = {field: given.get(argument) or getattr(recommended, field) for argument, field in _SIZES.items()}
     return Sampling(
         **sizes,
         fps=recommended.fps,
         guidance_scale=float(given["guidance_scale"]),
-        negative_prompt=_only(given, "negative_prompt") if given.get("negative_prompt") else "",
+        negative_prompt=_only(given, "negative_prompt")
+        if given.get("negative_prompt")
+        else text_of(model, heard, given.get("negative_prompt_embeds")) or "",
     )
+
+
+def _prompt(model: VideoModel, given: Mapping[str, Any], heard: Heard, wanted: Asked) -> str:
+    """Return the prompt of a call, or the text that its embeddings were made of."""
+    if given.get("prompt") is not None or given.get("prompt_embeds") is None:
+        return _only(given, "prompt")
+    prompt = text_of(model, heard, given["prompt_embeds"])
+    if prompt is None and not wanted.positions:
+        raise UsageError(
+            "prompt_embeds: found embeddings that were not made inside the `with` block, so nothing tells which tokens "
+            "they belong to. Expected a prompt, or embeddings that `pipe.encode_prompt` returns inside the block; or "
+            'give the positions of the words among the tokens, such as words={"kiss": [3, 4]}'
+        )
+    return prompt or ""
 
 
 def _only(given: Mapping[str, Any], name: str) -> str:
@@ -196,13 +223,6 @@ def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
             f"max_sequence_length: found {found}; expected {model.text_keys}, as {model.name} needs. "
             f"Pass max_sequence_length={model.text_keys}"
         )
-
-
-def _tracked(model: VideoModel, prompt: str, words: Sequence[str]) -> tuple[TrackedWord, ...]:
-    for word in words:
-        if not find_words(prompt, [word]):
-            raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Spell words as in the prompt")
-    return locate(Variation(1, prompt, find_words(prompt, words), {}), model.clean, model.tokenise)
 
 
 def _seed(given: Mapping[str, Any]) -> int | None:

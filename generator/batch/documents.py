@@ -11,6 +11,7 @@ from generator.batch.reading import read_object
 from generator.errors import DocumentError
 from generator.outputs.files import make_folder, write_json
 from generator.outputs.manifest import FORMAT, Document, describe_words
+from generator.prompts.template import Variation
 from generator.prompts.tokens import TrackedWord
 
 log = logging.getLogger(__name__)
@@ -31,15 +32,7 @@ def write_batch(
         "batch": folder.name,
         "created": _now(),
         "template": plan.template,
-        "variations": [
-            {
-                "prompt_id": f"prompt_{variation.number:03}",
-                "prompt": variation.prompt,
-                "tokens": describe_words(words[variation.number]),
-                "choices": list(variation.choices.values()),
-            }
-            for variation in plan.variations
-        ],
+        "variations": [_described(variation, words[variation.number]) for variation in plan.variations],
         "videos": [
             {
                 "video_id": video.video_id,
@@ -54,6 +47,17 @@ def write_batch(
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
+
+
+def _described(variation: Variation, words: Sequence[TrackedWord]) -> Document:
+    negative = describe_words(words, negative=True)
+    return {
+        "prompt_id": f"prompt_{variation.number:03}",
+        "prompt": variation.prompt,
+        "tokens": describe_words(words),
+        **({"negative_tokens": negative} if negative else {}),
+        "choices": list(variation.choices.values()),
+    }
 
 
 def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:

@@ -10,11 +10,12 @@ from generator.batch.plan import Plan, PlannedVideo
 from generator.batch.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
 from generator.capture.foresight import warn_if_slow
+from generator.capture.maps import UNCONDITIONAL
 from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.models.parallel import refuse_split_networks
-from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
+from generator.prompts.tokens import TrackedWord, cut_off, locate, locate_negative, unknown_words
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,15 @@ def load_model(plan: Plan, rank: Rank) -> VideoModel:
 
 def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
     """Take every step that can fail before the first file is written."""
-    video = plan.settings.video.over(model.recommended)
+    settings, video = plan.settings.attention_analysis, plan.settings.video.over(model.recommended)
     model.check(video.sampling())
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
-    words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
+    wanted = settings.track_negative
+    negative = locate_negative(video.negative_prompt or "", wanted, model.clean, model.tokenise)
+    words = {
+        variation.number: (*locate(variation, model.clean, model.tokenise), *negative) for variation in plan.variations
+    }
     batch = PreparedBatch(plan, model, words)
     _check_attention(batch)
     return batch
@@ -65,7 +70,7 @@ def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
 def _check_attention(batch: PreparedBatch) -> None:
     """Refuse settings that the attention of some prompt cannot satisfy, and networks that cannot be captured."""
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
-    most = max(map(len, batch.words.values()))
+    most = max(batch.words.values(), key=len)
     if most and settings.stores_anything:
         refuse_split_networks(batch.model)
         check_attention(settings, VideoShape.of(batch.model, sampling, most))
@@ -83,6 +88,11 @@ def warn(batch: PreparedBatch) -> None:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
             "generated without attention"
+        )
+    if settings.branch == UNCONDITIONAL and not settings.track_negative:
+        log.warning(
+            "branch: uncond, but no word of the negative prompt is tracked: the maps are stored by the positions of "
+            "the prompt's words, as uncond@WORD, and no attention video shows them. Name words with --track-negative"
         )
     warnings = list(_cut_off_prompts(batch.plan, batch.model))
     for warning in warnings[:MOST_WARNINGS]:
@@ -120,11 +130,11 @@ def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
 def log_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
     """Log the size that the attention of ``videos`` will have; warn if the disk has less space."""
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
-    words = [len(batch.words[video.variation.number]) for video in videos]
+    words = [batch.words[video.variation.number] for video in videos]
     if not settings.stores_anything or not any(words):
         return
-    shapes = [VideoShape.of(batch.model, sampling, count) for count in words]
-    sizes = [attention_bytes(settings, shape) if shape.words else 0 for shape in shapes]
+    shapes = [VideoShape.of(batch.model, sampling, tracked) for tracked in words]
+    sizes = [attention_bytes(settings, shape) if tracked else 0 for shape, tracked in zip(shapes, words, strict=True)]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     log.info(
         "attention: up to %s per video (%s), %s in total",

@@ -14,17 +14,19 @@ next one (`generator.capture.host`).
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall
 from generator.capture.columns import TrackedColumns
+from generator.capture.heard import Heard, hearing
 from generator.capture.host import HostCopies
 from generator.capture.layers import TextLayers
 from generator.capture.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.capture.placement import Placement, kept_branches
 from generator.capture.taps import CallContext, tapped
 from generator.errors import CaptureError
 from generator.models.contract import LatentGrid, VideoModel
@@ -46,10 +48,7 @@ class _Call:
 
 
 class Recorder:
-    """The captured attention of one video.
-
-    ``names`` label the first axis of all maps (`TrackedColumns`). ``grid`` is the grid of the kept maps.
-    """
+    """The captured attention of one video. ``grid`` is the grid of the kept maps."""
 
     def __init__(
         self,
@@ -60,10 +59,11 @@ class Recorder:
         *,
         prompts: Mapping[str, str],
         on_maps: OnMaps | None,
+        heard: Heard | None = None,
     ) -> None:
-        self.words = tuple(words)
-        self._tracked = TrackedColumns(model, words, grid, keep, prompts)
-        self.names = self._tracked.names
+        keep = replace(keep, branches=kept_branches(words, keep))
+        self._placement = Placement(model, words, keep, prompts, heard or Heard(None, None))
+        self._tracked = TrackedColumns(model, grid, keep, self._placement)
         self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
@@ -83,6 +83,15 @@ class Recorder:
         self._complete = 0
         self._copies = HostCopies()
         self._call: _Call | None = None
+
+    @property
+    def words(self) -> tuple[TrackedWord, ...]:
+        """The tracked words, at the places that are proven in the first denoising step."""
+        return self._placement.words
+
+    def names(self, branch: str = CONDITIONAL) -> tuple[str, ...]:
+        """Return the tensor names of FORMAT.md that label the first axis of a branch's maps."""
+        return self._placement.names(branch)
 
     @property
     def layers(self) -> int:
@@ -111,18 +120,20 @@ class Recorder:
             "branches": list(self.keep.branches),
             "branch_source": self.branch_source,
             "gaps": self.gaps,
+            "text": self._placement.summary(),
             **self._tracked.report.summary(),
         }
         if self._tracked.check is not None:
-            described["self_check"] = self._tracked.check.summary()
+            described["self_check"] = {**self._tracked.check.summary(), "text": self._placement.summary()}
         return described
 
-    def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
-        """Prepare for a call of ``denoiser``: determine its guidance branches and their steps."""
+    def begin(self, denoiser: str, context: CallContext, batch: int, text: Tensor | None) -> None:
+        """Prepare for a call of ``denoiser``: determine its guidance branches, their steps and their text."""
         steps = {}
         for branch in self._branches(context, batch):
             steps[branch] = self._begun[branch] if context.step is None else context.step
             self._begun[branch] += 1
+        self._placement.prove(tuple(steps), text)
         wanted = [branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])]
         maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
         self._call = _Call(denoiser, steps, maps)
@@ -251,6 +262,7 @@ def capture(
     *,
     prompts: Mapping[str, str] | None = None,
     on_maps: OnMaps | None = None,
+    heard: Heard | None = None,
 ) -> Iterator[Recorder]:
     """Record the attention to ``words`` in the one video that is generated inside the context.
 
@@ -261,14 +273,19 @@ def capture(
         words: the tracked words of its prompt
         grid: the latent grid of the video
         keep: what to keep; by default `Keep()`
-        prompts: the prompt of each branch; needed to keep the mass of padding and end-of-text token
+        prompts: the prompt of each branch, in which words are found again should the pipeline encode another text;
+            needed to keep the mass of padding and end-of-text token
         on_maps: called with the maps of each step, in order, instead of adding to ``recorder.steps``
+        heard: what the text encoder was given before, if the prompt is encoded before this context
 
     Raises:
-        CaptureError: inside, as soon as a layer was not called exactly once; on leaving, if nothing was captured.
+        CaptureError: inside, before the first denoising step, if the words are not certain to be in the text that the
+            network receives, and as soon as a layer was not called exactly once; on leaving, if nothing was captured.
 
     """
-    recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps)
-    with tapped(model, recorder):
-        yield recorder
+    with ExitStack() as stack:
+        heard = heard or stack.enter_context(hearing(model))
+        recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps, heard=heard)
+        with tapped(model, recorder):
+            yield recorder
     recorder.conclude()

@@ -34,6 +34,7 @@ class AttentionFiles:
 
     paths: tuple[Path, ...] = ()
     tokens: Sequence[Document] = ()
+    negative_tokens: Sequence[Document] = ()
     grid: Document | None = None
     denoising: Sequence[Document] = ()
     generation: Document | None = None
@@ -98,6 +99,7 @@ def write_video(
         "generation": {**(files.generation or {}), **made, **(generation or {})},
         "visualization": dict(visualization or {}),
     }
+    document |= {"negative_tokens": list(files.negative_tokens)} if files.negative_tokens else {}
     document |= {} if video_id is None else {"video_id": video_id}
     document |= {} if files.grid is None else {"grid": files.grid}
     return write_manifest(path, files.paths, document)

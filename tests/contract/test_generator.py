@@ -45,7 +45,10 @@ EVERYTHING = {
         "self_check": True,
     }
 }
-UNCONDITIONAL = {"attention_analysis": {"branch": "uncond", "store_aggregated_attention": False}}
+UNCONDITIONAL = {
+    "attention_analysis": {"branch": "uncond", "store_aggregated_attention": False, "track_negative": ["blurry"]},
+    "video": {"negative_prompt": "blurry, blurry dark"},
+}
 
 
 BATCHES = [(PLAIN, False), (EVERYTHING, False), (EVERYTHING, True), (UNCONDITIONAL, False)]
@@ -111,7 +114,10 @@ def test_generated_words_have_their_slugs_and_the_order_of_the_prompt(batch):
     for path, last in zip(find_manifests(batch), ("red_rose", "ÄÖ"), strict=True):
         with AttentionReader(read_manifest(path)) as attention:
             words = list(attention.words)
+        if read(path)["tokens"]:
             assert (words[:2], words[-1]) == (["kiss", "Kiss_2"], last)
+        else:
+            assert words == ["uncond_blurry", "uncond_blurry_2"]
 
 
 def test_the_span_of_each_generated_word_selects_its_text(batch):
@@ -120,6 +126,9 @@ def test_the_span_of_each_generated_word_selects_its_text(batch):
         for token in document.tokens:
             start, end = token.span
             assert document.generation.prompt[start:end] == token.text
+        for token in document.negative_tokens:
+            start, end = token.span
+            assert document.generation.negative_prompt[start:end] == token.text == "blurry"
 
 
 def test_the_stored_steps_match_the_manifest(batch):
@@ -147,14 +156,16 @@ def test_the_requested_maps_are_stored(batch):
             tensors.setdefault(tensor.name, tensor.shape)
     if stored["branch"] == "both":
         words = ["kiss", "Kiss_2", "red", "red_rose", "__padding__", "__eos__"]
-        assert set(tensors) == {
-            f"{branch}{word}{kind}" for branch in ("", "uncond/") for word in words for kind in ("", ".aggregated")
-        }
-        assert tensors["uncond/red"] == tensors["kiss"] == (1, 2, 4, 2, 2, 2)
+        names = [*words, *(f"uncond{'/' if word.startswith('__') else '@'}{word}" for word in words)]
+        assert set(tensors) == {f"{name}{kind}" for name in names for kind in ("", ".aggregated")}
+        assert tensors["uncond@red"] == tensors["kiss"] == (1, 2, 4, 2, 2, 2)
         assert {step["branch"] for step in manifest["denoising"]} == {"both"}
-        assert manifest["generation"]["capture"]["self_check"]["max_abs_error"] < 1e-5
+        checked = manifest["generation"]["capture"]["self_check"]
+        assert checked["max_abs_error"] < 1e-5
+        assert checked["text"] == {"cond": "embeddings", "uncond": "embeddings"}
     elif stored["branch"] == "uncond":
-        assert set(tensors) == {"kiss", "Kiss_2", "red_rose"}
+        assert set(tensors) == {"uncond/blurry", "uncond/blurry_2"}
+        assert manifest["tokens"] == []
         assert [step["branch"] for step in manifest["denoising"]] == ["uncond"] * 2
 
 
@@ -171,7 +182,8 @@ def test_a_generated_batch_is_rendered_completely(batch):
     assert done.returncode == 0, done.stderr
     for manifest in find_manifests(batch):
         receipt = read_receipt(manifest)
-        assert len(receipt["outputs"]) == 3 * len(read(manifest)["tokens"])
+        words = [*read(manifest)["tokens"], *read(manifest).get("negative_tokens", ())]
+        assert len(receipt["outputs"]) == 3 * len(words)
         assert receipt["notes"] == []
         jsonschema.validate(receipt, json_schema("receipt"))
 
