@@ -211,7 +211,7 @@ def _only(given: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str) or (given.get("num_videos_per_prompt") or 1) != 1:
         raise UsageError(
             f"{name}: found {found!r:.80} and num_videos_per_prompt {given.get('num_videos_per_prompt')}; expected one "
-            "text and one video. Make one video per call, from a prompt and not from embeddings"
+            "text and one video. Make one video per call"
         )
     return found
 

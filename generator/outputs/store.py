@@ -9,6 +9,7 @@ none is out of range. The aggregated map is always float32.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +25,8 @@ from generator.outputs.files import make_folder
 from generator.outputs.manifest import FORMAT, Document, describe_words
 from generator.outputs.tensor_file import Stored, write_tensors
 from generator.outputs.video import AttentionFiles
+
+log = logging.getLogger(__name__)
 
 AXES = "step,layer,head,frame,height,width"
 MOST_IN_ONE_FILE = 64 * 2**20
@@ -73,10 +76,16 @@ class AttentionStore:
             OutputError: if a file cannot be written.
 
         """
+        paths = self._finish()
+        if not paths:
+            log.warning(
+                "the video has no attention map: a cache of the network skipped attention in every step that was to be "
+                "stored, and store_aggregated_attention is off. Switch that on, or the cache off with `disable_cache`"
+            )
         return AttentionFiles(
-            paths=self._finish(),
-            tokens=self._described(CONDITIONAL),
-            negative_tokens=self._described(UNCONDITIONAL),
+            paths=paths,
+            tokens=self._described(CONDITIONAL) if paths else (),
+            negative_tokens=self._described(UNCONDITIONAL) if paths else (),
             grid=asdict(self.recorder.grid),
             denoising=describe_steps(self.steps, schedule),
             generation={**described, "capture": self.recorder.summary()},
@@ -90,6 +99,8 @@ class AttentionStore:
 
     def _finish(self) -> tuple[Path, ...]:
         means = self._means()
+        if not self._written and not means and not self._held:
+            return ()
         if not self._written:
             path = self._single.with_name(f"{self._single.name}{self._suffix}")
             make_folder(path.parent)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from attnwatch import config as watcher_config
 from attnwatch.batches.discover import find_manifests
 from attnwatch.cli.check import check
+from attnwatch.contract import documents
 from attnwatch.contract import names as watcher_names
 from attnwatch.contract.documents import json_schema
 from attnwatch.contract.manifest import read_manifest
@@ -22,6 +23,7 @@ from attnwatch.tensors.reader import AttentionReader
 from generator import cli as generator_cli
 from generator import config as generator_config
 from generator.errors import SettingsError
+from generator.outputs import valid
 from generator.prompts import tokens as generator_tokens
 from generator.settings import AttentionSettings, VisualizationParams, VisualizationSwitches
 from tests.support import attnwatch, read_receipt
@@ -234,6 +236,10 @@ def test_the_watcher_knows_all_attention_settings_of_the_generator():
 def test_the_generator_knows_every_visualization_setting():
     known = {*VisualizationSwitches.model_fields, *VisualizationParams.model_fields}
     assert known == set(Visualization.model_fields)
+
+
+def test_both_programs_know_the_same_fields_of_generation():
+    assert set(valid.Generation.model_fields) == set(documents.Generation.model_fields)
 
 
 def accepted_by_watcher(path):

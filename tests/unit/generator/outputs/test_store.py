@@ -144,6 +144,17 @@ def test_a_word_of_the_negative_prompt_takes_the_place_of_the_positions(store):
     assert json.loads(metadata["negative_tokens"]) == files.negative_tokens
 
 
+def test_a_video_whose_steps_were_all_skipped_has_no_words(store, tmp_path, caplog):
+    """As with a cache that never computes both branches of a step."""
+    storing = store(branches=BRANCHES, aggregated=False)
+    for index, branch in [(0, "cond"), (1, "uncond"), (2, "cond")]:
+        storing.append(step(index, branch))
+    files = storing.finish(SCHEDULE, {})
+    assert (files.paths, files.tokens, files.denoising) == ((), (), [])
+    assert list(tmp_path.rglob("*.safetensors")) == []
+    assert "the video has no attention map" in caplog.text
+
+
 def test_a_step_with_a_missing_branch_is_not_stored(store):
     storing = store(branches=BRANCHES)
     for index, branch in [(0, "cond"), (0, "uncond"), (1, "cond"), (2, "uncond"), (2, "cond")]:
