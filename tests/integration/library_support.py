@@ -26,16 +26,17 @@ def build(family):
     return pipe
 
 
-def call(pipe, family, steps=3):
+def call(pipe, family, steps=3, **arguments):
     """Generate a video with the same seed as all others; return its frames."""
     (width, height, frames), _ = SIZES[family]
-    return pipe(
-        prompt="a romantic kiss",
-        width=width,
-        height=height,
-        num_frames=frames,
-        num_inference_steps=steps,
-        generator=torch.Generator().manual_seed(1),
-        output_type="np",
+    usual = {
+        "prompt": "a romantic kiss",
+        "width": width,
+        "height": height,
+        "num_frames": frames,
+        "num_inference_steps": steps,
+        "generator": torch.Generator().manual_seed(1),
+        "output_type": "np",
         **({"max_sequence_length": 32} if family == "cogvideox" else {}),  # the length of this small model
-    ).frames[0]
+    }
+    return pipe(**{**usual, **arguments}).frames[0]
