@@ -5,10 +5,10 @@ with capture(pipe, words=["kiss"]) as maps:
 write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, attention=maps)
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ import torch
 from diffusers import DiffusionPipeline
 
 from generator.capture.budget import VideoShape, check_attention, keep_of
+from generator.capture.entry import calls_recorded
 from generator.capture.heard import Heard, hearing
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
 from generator.capture.placement import text_of
 from generator.capture.recorder import Recorder
 from generator.capture.recorder import capture as recording
-from generator.capture.replacing import replaced
+from generator.capture.replacing import Function
 from generator.config import attention_settings
 from generator.errors import CaptureError, UsageError, did_you_mean
 from generator.models import load as models
@@ -35,6 +36,8 @@ from generator.outputs.store import AttentionStore
 from generator.outputs.video import AttentionFiles
 from generator.prompts.asked import Asked, asked
 from generator.settings import AttentionSettings, Sampling
+
+log = logging.getLogger(__name__)
 
 _SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
 """Arguments of a pipeline's call -> fields of `Sampling`; without an argument, the model's recommendation holds."""
@@ -56,6 +59,8 @@ class Maps:
     def __init__(self, settings: AttentionSettings) -> None:
         self.settings = settings
         self.last: _Call | None = None
+        self.began = False
+        """Whether a call was made; ``last`` is None until it has ended well."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,10 +71,17 @@ class Maps:
         """
         return tuple(name for branch in self._recorder.keep.branches for name in self._recorder.names(branch))
 
+    @property
+    def incomplete(self) -> str | None:
+        """Why the maps do not show the whole video, such as an interrupted pipeline; None if they do."""
+        return self._recorder.unfinished
+
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the map of a word in all stored steps: ``[step, layer, head, frame, height, width]``."""
         branch, place = self._place(name)
         steps = [step.maps[place].numpy() for step in self._recorder.steps if step.branch == branch]
+        if not steps and self.incomplete:
+            raise CaptureError(self.incomplete)
         if not steps:
             raise KeyError(f"{name}: single steps were not stored, only their mean: see `aggregated`")
         return np.stack(steps)
@@ -90,6 +102,10 @@ class Maps:
 
     @property
     def _call(self) -> _Call:
+        if self.last is None and self.began:
+            raise CaptureError(
+                "nothing was recorded: the last call of the pipeline failed, or has not ended. Call it again"
+            )
         if self.last is None:
             raise CaptureError("nothing was recorded yet: call the pipeline inside the `with` block first")
         return self.last
@@ -116,6 +132,7 @@ def capture(
     The video is the same to the last bit. Afterwards, ``pipe`` is as before. Words are looked for in the text that the
     pipeline's text encoder is really given; embeddings that are passed to the pipeline must be encoded inside the
     context too, or the positions of the words be given.
+    Other pipelines may be captured, or called without capture, at the same time and in other threads.
 
     Args:
         pipe: a loaded text-to-video pipeline of a supported family
@@ -127,7 +144,8 @@ def capture(
         The maps of the last call; `generator.outputs.video.write_video` takes them.
 
     Raises:
-        UsageError: if the pipeline's family is not supported, a setting is wrong, or a word is not in the prompt.
+        UsageError: if the pipeline's family is not supported, a setting is wrong, a word is not in the prompt, or the
+            pipeline is captured already; in a call, also if another recorded call is using its networks.
         ModelError: if a denoising network is split over several processes; also in a call, if it was split since.
         CaptureError: if attention could not be recorded correctly, if words are not certain to be in the text that the
             network receives, or if the pipeline was not called.
@@ -137,26 +155,23 @@ def capture(
     refuse_split_networks(model)
     maps = Maps(attention_settings(settings))
     wanted = asked(words, maps.settings.track, maps.settings.track_negative)
-    call = type(pipe).__call__
 
-    @wraps(call)
-    def recorded(self: DiffusionPipeline, *args: object, **kwargs: object) -> object:
-        if self is not pipe:
-            return call(self, *args, **kwargs)
-        given = signature(call).bind(self, *args, **kwargs)
+    def recorded(call: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        given = signature(call).bind(*args, **kwargs)
         given.apply_defaults()
         with _recording(model, wanted, maps, given.arguments, heard):
-            return call(self, *args, **kwargs)
+            return call(*args, **kwargs)
 
-    with hearing(model) as heard, replaced(type(pipe), "__call__", recorded):
+    with hearing(model) as heard, calls_recorded(pipe, recorded):
         yield maps
-    if maps.last is None:
+    if not maps.began:
         raise CaptureError("the pipeline was not called inside the `with` block, so nothing was recorded")
 
 
 @contextmanager
 def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str, Any], heard: Heard) -> Iterator[None]:
     """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
+    maps.began, maps.last = True, None
     prompt, sampling = _prompt(model, given, heard, wanted), _sampling(model, given, heard)
     _refuse_other_length(model, given)
     model.check(sampling)
@@ -171,10 +186,9 @@ def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str,
         heard=heard,
     ) as recorder:
         yield
-    schedule = model.schedule()
-    if recorder.steps_seen != len(schedule):
-        raise CaptureError(f"captured {recorder.steps_seen} of {len(schedule)} denoising steps")
-    maps.last = _Call(prompt, recorder, schedule, describe_call(model, prompt, sampling, _seed(given)))
+    if recorder.unfinished is not None:
+        log.warning("the attention of this video is incomplete: %s", recorder.unfinished)
+    maps.last = _Call(prompt, recorder, model.schedule(), describe_call(model, prompt, sampling, _seed(given)))
 
 
 def _sampling(model: VideoModel, given: Mapping[str, Any], heard: Heard) -> Sampling:

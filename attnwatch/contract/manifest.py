@@ -169,7 +169,14 @@ def read_manifest(path: Path, root: Root | None = None) -> Manifest:
         output_directory=path.parent / OUTPUT_DIRECTORY,
         root=root.below(path.parent, Links.INSIDE),
         maps=_older_maps(path.parent, document, root),
+        notes=_notes(document),
     )
+
+
+def _notes(document: ManifestDocument) -> tuple[str, ...]:
+    """Say what the writer of the maps says that they lack."""
+    reason = (document.generation.capture or {}).get("incomplete")
+    return (f"the attention is incomplete: {reason}",) if isinstance(reason, str) and reason else ()
 
 
 def _older_maps(folder: Path, document: ManifestDocument, root: Root) -> Root | None:

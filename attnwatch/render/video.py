@@ -109,7 +109,7 @@ def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, 
 def _selected(
     manifest: Manifest, words: dict[str, WordMaps], tokens: Collection[str] | None, notes: list[str]
 ) -> list[WordMaps]:
-    if not words:
+    if not words and not notes:  # unless it is said already why there are no maps
         notes.append("no word was tracked")
     if tokens is None:
         return list(words.values())

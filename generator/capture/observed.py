@@ -9,10 +9,12 @@ operator without running its Python code; the tag `cudagraph_unsafe` keeps this 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from weakref import finalize
 
 import torch
 from torch import Tensor
 
+from generator.capture.running import unobserved
 from generator.errors import CaptureError
 
 Attention = Callable[..., Tensor]
@@ -23,24 +25,31 @@ _observed: dict[int, Attention] = {}
 
 
 @contextmanager
-def observed(attention: Attention) -> Iterator[Tensor]:
+def observed(attention: Attention, plain: Attention) -> Iterator[Tensor]:
     """Make an attention function callable from compiled code inside the context.
+
+    Args:
+        attention: the function to call inside the context
+        plain: the one to call afterwards, if another program has kept what captured with the tag
 
     Yields:
         A tag to pass to `call_compiled`: a tensor on the CPU, because torch.compile would compile anew for each number.
 
     """
     number = next(_numbers)
+    tag = torch.tensor(number, device="cpu")
+    finalize(tag, _observed.pop, number, None).atexit = False
     _observed[number] = attention
     try:
-        yield torch.tensor(number, device="cpu")
+        yield tag
     finally:
-        del _observed[number]
+        _observed[number] = plain
 
 
 def call_observed(tag: Tensor, *args: object, **kwargs: object) -> Tensor:
     """Call the attention function of a tag."""
-    return _observed[int(tag)](*args, **kwargs)
+    with unobserved():
+        return _observed[int(tag)](*args, **kwargs)
 
 
 def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions

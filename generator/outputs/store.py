@@ -99,8 +99,8 @@ class AttentionStore:
 
     def _finish(self) -> tuple[Path, ...]:
         means = self._means()
-        if not self._written and not means and not self._held:
-            return ()
+        if not (self._written or self._held or means):
+            return ()  # nothing was captured
         if not self._written:
             path = self._single.with_name(f"{self._single.name}{self._suffix}")
             make_folder(path.parent)

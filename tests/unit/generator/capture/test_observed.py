@@ -24,6 +24,7 @@ SIZES = {
     "mochi": (64, 48, 7),
     "animatediff": (64, 40, 3),
 }
+ATTENTION = functional.scaled_dot_product_attention
 KEPT = {"storage_dtype": "float32", "store_per_block": True, "store_per_head": True, "self_check": True}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning"),  # Mochi raises it on every CPU
@@ -159,7 +160,7 @@ def inputs(shape=(2, 3, 5, 4), keys=7):
 
 @pytest.mark.parametrize("backend", [torch.nn.attention.SDPBackend.MATH, torch.nn.attention.SDPBackend.FLASH_ATTENTION])
 def test_the_operator_keeps_the_promises_that_the_compiler_relies_on(backend):
-    with torch.nn.attention.sdpa_kernel(backend), observed.observed(functional.scaled_dot_product_attention) as tag:
+    with torch.nn.attention.sdpa_kernel(backend), observed.observed(ATTENTION, ATTENTION) as tag:
         torch.library.opcheck(observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None))
 
 
@@ -172,7 +173,7 @@ def test_the_operator_passes_all_arguments_on():
 
     query, key, value = inputs(keys=5)
     mask = torch.ones(5, 5, dtype=torch.bool)
-    with observed.observed(attention) as tag:
+    with observed.observed(attention, attention) as tag:
         observed.call_compiled(tag, True, query, key, value, mask, 0.1, True, 0.5, True, backend="_native_flash")
         observed.call_compiled(tag, True, query, key, value)
     named, none = received
@@ -190,5 +191,5 @@ def test_the_operator_passes_all_arguments_on():
 @pytest.mark.parametrize("unsupported", [{"attention_kwargs": {"window": 3}}, {"parallel_config": object()}])
 def test_arguments_that_cannot_pass_through_compiled_code_are_refused(unsupported):
     refused = pytest.raises(CaptureError, match="compiled with torch")
-    with observed.observed(functional.scaled_dot_product_attention) as tag, refused:
+    with observed.observed(ATTENTION, ATTENTION) as tag, refused:
         observed.call_compiled(tag, True, *inputs(), **unsupported)

@@ -30,7 +30,9 @@ WORDS = [TrackedWord("kiss", "kiss", None, (1, 2), ()), TrackedWord("dog", "dog"
 
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch):
-    monkeypatch.setattr(attention, "_exactly", lambda device: nullcontext())  # `meta` has no autocast to switch off
+    monkeypatch.setattr(
+        attention, "exact_products", lambda device: nullcontext()
+    )  # `meta` has no autocast to switch off
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield
 
