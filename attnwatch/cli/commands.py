@@ -1,30 +1,19 @@
-"""The commands that do not render: check, schema, status, retry, doctor and import."""
+"""The commands that do not render: check, status, retry, doctor and import."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from attnwatch.batches.discover import not_followed
-from attnwatch.cli.doctor import examine
-from attnwatch.cli.lookup import folder, named
-from attnwatch.cli.retry import retry as make_due
-from attnwatch.cli.summary import summary
-from attnwatch.config import load_settings
-from attnwatch.contract.documents import DOCUMENTS, json_schema
+from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
-from attnwatch.report.status import status as take_stock
-from attnwatch.system.display import visible
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
-OK, FAILED = 0, 1
-
+_Folder = Annotated[Path | None, Parameter(name=["--folder", "--root"])]
 _FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
 
@@ -40,12 +29,14 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
         Follow links below the folders, to folders and to files.
 
     """
-    from attnwatch.cli.check import check as check_path  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
-
     if not paths:
         raise ConfigError(
             "found no path; expected a batch, a folder or a manifest; for example: attnwatch check outputs/"
         )
+    from attnwatch.batches.discover import not_followed  # noqa: PLC0415 - help and errors of usage need nothing of it
+    from attnwatch.cli.check import check as check_path  # noqa: PLC0415
+    from attnwatch.cli.lookup import named  # noqa: PLC0415
+
     documents = wrong = 0
     linked: list[Path] = []
     for path in paths:
@@ -66,23 +57,8 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
     return FAILED if wrong else OK
 
 
-def schema(document: str = "manifest") -> int:
-    """Print the JSON Schema of a document described in FORMAT.md.
-
-    Parameters
-    ----------
-    document
-        manifest, batch, batch-complete, failure, receipt, contact-sheets, or status (what `status --json` prints).
-
-    """
-    if document not in DOCUMENTS:
-        raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")
-    _write(dumps(json_schema(document), indent=2))
-    return OK
-
-
 def status(
-    root: Path,
+    folder: _Folder = None,
     *,
     json: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
@@ -92,7 +68,7 @@ def status(
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
     json
         Print a JSON document (`attnwatch schema status`).
@@ -102,19 +78,23 @@ def status(
         Follow links below the folder, as the watcher does if it was started with this option.
 
     """
-    stock = take_stock(folder(root), _outputs(out), _links(follow_links))
+    root = _given(folder, "status")
+    from attnwatch.cli.summary import summary  # noqa: PLC0415
+    from attnwatch.report.status import status as take_stock  # noqa: PLC0415
+
+    stock = take_stock(root, _outputs(out), _links(follow_links))
     text = stock.model_dump_json(indent=2) if json else summary(stock)
     for line in text.split("\n"):
         show(line)
     return OK
 
 
-def retry(root: Path, *video_ids: str, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
+def retry(folder: _Folder = None, *video_ids: str, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
     """Reset failed videos so that a running (or the next) watcher retries them.
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
     video_ids
         Identifiers of the videos to reset (default: all failed videos).
@@ -124,8 +104,11 @@ def retry(root: Path, *video_ids: str, out: Path | None = None, follow_links: _F
         Follow links below the folder, as the watcher does if it was started with this option.
 
     """
+    root = _given(folder, "retry")
+    from attnwatch.cli.retry import retry as make_due  # noqa: PLC0415
+
     done = missed = 0
-    for retried in make_due(folder(root), video_ids, _outputs(out), _links(follow_links)):
+    for retried in make_due(root, video_ids, _outputs(out), _links(follow_links)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -136,7 +119,7 @@ def retry(root: Path, *video_ids: str, out: Path | None = None, follow_links: _F
 
 
 def doctor(
-    root: Path,
+    folder: _Folder = None,
     *,
     config: _Config = None,
 ) -> int:
@@ -144,15 +127,19 @@ def doctor(
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
     config
         YAML file of the watcher, for `min_free_space`.
 
     """
+    root = _given(folder, "doctor")
+    from attnwatch.cli.doctor import examine  # noqa: PLC0415
+    from attnwatch.config import load_settings  # noqa: PLC0415
+
     levels: Counter[str] = Counter()
     settings = load_settings(config, {}).watcher
-    for finding in examine(folder(root), settings):
+    for finding in examine(root, settings):
         levels[finding.level] += 1
         show(f"{finding.level:<9}{finding.text}")
         if finding.remedy is not None:
@@ -162,7 +149,7 @@ def doctor(
 
 
 def import_(
-    root: Path,
+    folder: _Folder = None,
     *,
     convert: Annotated[bool, Parameter(negative="")] = False,
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
@@ -173,7 +160,7 @@ def import_(
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
     convert
         Also write the tensors as safetensors.
@@ -185,11 +172,13 @@ def import_(
         Follow links below the folder, to folders and to files.
 
     """
-    from attnwatch.batches.importing import import_batch  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
+    root = _given(folder, "import")
+    from attnwatch.batches.importing import import_batch  # noqa: PLC0415
+    from attnwatch.config import load_settings  # noqa: PLC0415
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
-    start = Root(folder(root), _links(follow_links))
+    start = Root(root, _links(follow_links))
     for imported in import_batch(start, settings, convert=convert, trust_pickles=trust_pickle):
         done += imported.manifest is not None
         missed += imported.manifest is None
@@ -200,7 +189,18 @@ def import_(
     return FAILED if missed else OK
 
 
-ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor, import_)
+ALL: tuple[Callable[..., int], ...] = (check, status, retry, doctor, import_)
+
+
+def _given(path: Path | None, command: str) -> Path:
+    """Return the folder that a command was given, as an absolute path."""
+    if path is None:
+        raise ConfigError(
+            f"found no folder; expected one, or the name of a batch; for example: attnwatch {command} outputs/"
+        )
+    from attnwatch.cli.lookup import folder  # noqa: PLC0415
+
+    return folder(path)
 
 
 def _links(follow: bool) -> Links:
@@ -212,12 +212,3 @@ def _outputs(out: Path | None) -> Path | None:
     if out is not None and not out.is_dir():
         raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
     return None if out is None else out.absolute()
-
-
-def show(line: str) -> None:
-    """Write a line of data to stdout, with what is unsafe to show escaped; the log goes to stderr."""
-    _write(visible(line, raw_bytes=True))
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

@@ -1,21 +1,35 @@
 """Options of every command that renders, and their translation into settings and selections."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 from rich.console import Console
 
-from attnwatch.config import Settings, load_settings, parse_value
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import LogFormat, console, set_up
+
+if TYPE_CHECKING:
+    from attnwatch.config import Settings
+    from attnwatch.watch.options import Options
 
 SELECTION = Group("Selection", sort_key=1)
 SETTINGS = Group("Settings", sort_key=2)
 OUTPUT = Group("Output", sort_key=3)
+
+
+def _as_given(_type: object, tokens: Sequence[Token]) -> Path:
+    """Return a path; an absolute one if it was given with a slash, which tells a folder from a mistyped command."""
+    text = tokens[0].value
+    return Path(text).absolute() if "/" in text else Path(text)
+
+
+GIVEN = Parameter(converter=_as_given)
+"""A folder that need not exist yet; it is absolute unless it was given as a single word."""
 
 
 @Parameter(name="*")
@@ -96,13 +110,15 @@ class Flags:
         ),
     ] = "auto"
 
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """Return the settings from the configuration file, the environment and the flags.
 
         Raises:
             ConfigError: a setting is unknown or has a wrong value.
 
         """
+        from attnwatch.config import load_settings, parse_value  # noqa: PLC0415 - help needs no pydantic
+
         given: dict[str, Any] = {} if self.workers is None else {"workers": self.workers}
         for assignment in self.assignments:
             name, equals, value = assignment.partition("=")
@@ -121,18 +137,22 @@ class Flags:
         )
         return target
 
-    def selection(self) -> dict[str, Any]:
-        """Return the options that select videos, their order, and the folder of their outputs."""
-        return {
-            "force": self.force,
-            "tokens": _words(self.tokens),
-            "since": None if self.since is None else self.since.timestamp(),
-            "batch": self.batch,
-            "oldest_first": self.oldest_first,
-            "follow_links": self.follow_links,
-            "out": None if self.out is None else _made(self.out),
-            "config": None if self.config is None else self.config.absolute(),
-        }
+    def options(self, roots: Sequence[Path], **asked: bool) -> "Options":
+        """Return what a run of the watcher is asked to do: these flags for some roots, and what else was asked."""
+        from attnwatch.watch.options import Options  # noqa: PLC0415
+
+        return Options(
+            tuple(roots),
+            **asked,
+            force=self.force,
+            tokens=_words(self.tokens),
+            since=None if self.since is None else self.since.timestamp(),
+            batch=self.batch,
+            oldest_first=self.oldest_first,
+            follow_links=self.follow_links,
+            out=None if self.out is None else _made(self.out),
+            config=None if self.config is None else self.config.absolute(),
+        )
 
 
 def _made(folder: Path) -> Path:
