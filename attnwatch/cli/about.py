@@ -1,10 +1,31 @@
-"""The commands about attnwatch itself: schema."""
+"""The commands about attnwatch itself: settings and schema."""
 
 from collections.abc import Callable
 from json import dumps
 
-from attnwatch.cli.output import OK, write
+from attnwatch.cli.flags import SettingFlags
+from attnwatch.cli.output import OK, show, write
 from attnwatch.errors import ConfigError
+
+_NOTHING = SettingFlags()
+
+
+def settings(*names: str, flags: SettingFlags = _NOTHING) -> int:
+    """List the settings: the value of each, where it is from, and what it means.
+
+    Parameters
+    ----------
+    names
+        Settings to explain in more detail, by their names or parts of them (default: all, briefly).
+    flags
+        Options that set something.
+
+    """
+    from attnwatch.cli.listing import list_settings  # noqa: PLC0415 - help and errors of usage need no pydantic
+
+    for line in list_settings(flags.layers(), names):
+        show(line)
+    return OK
 
 
 def schema(document: str = "manifest") -> int:
@@ -24,4 +45,4 @@ def schema(document: str = "manifest") -> int:
     return OK
 
 
-ALL: tuple[Callable[..., int], ...] = (schema,)
+ALL: tuple[Callable[..., int], ...] = (settings, schema)

@@ -8,13 +8,17 @@ The commands import what they need when they run: help and completion need no mo
 import io
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from rich.markup import escape
 
 from attnwatch.cli import about, commands, rendering
-from attnwatch.cli.output import INTERRUPTED, OK, USAGE
+from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
+from attnwatch.cli.mistakes import described
+from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
 from attnwatch.errors import AttnwatchError
 from attnwatch.report.log import STDERR, console
 from attnwatch.system.display import visible
@@ -22,15 +26,38 @@ from attnwatch.system.font_cache import matplotlib_folder
 
 app = App(
     name="attnwatch",
-    help="Render where a text-to-video model attends for each tracked word, as soon as each video is finished.",
+    help="Render where a text-to-video model attends for each tracked word, as soon as each video is finished.\n\n"
+    "Given folders, attnwatch watches them until it is stopped: it renders every finished video below them, then each "
+    "new one.",
+    usage=SYNOPSIS[""],
+    help_epilogue=EXAMPLES[""],
+    help_format="plaintext",
+    group_parameters=Group("Options", sort_key=0),
     version=lambda: version("attnwatch"),
     version_flags=["--version", "-V"],
     result_action="return_value",
     default_parameter=Parameter(show_default=False),
 )
 app.default(rendering.watch)
-for _command in (*rendering.ALL, *commands.ALL, *about.ALL):
-    app.command(_command)
+
+
+def completion(shell: Literal["bash", "zsh", "fish"] = "bash", /) -> int:
+    """Print a script with which the shell completes commands and options when Tab is pressed.
+
+    Parameters
+    ----------
+    shell
+        The shell that the script is for.
+
+    """
+    write(app.generate_completion(shell=shell))
+    return OK
+
+
+_ALL: tuple[Callable[..., int], ...] = (*rendering.ALL, *commands.ALL, *about.ALL, completion)
+for _command in _ALL:
+    _name = _command.__name__.strip("_")
+    app.command(_command, name=_name, usage=SYNOPSIS[_name], help_epilogue=EXAMPLES[_name])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -39,14 +66,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
         with matplotlib_folder():
-            code = app(arguments, exit_on_error=False, error_console=console())
+            code = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
-    except CycloptsError:
-        code = USAGE
+    except CycloptsError as error:
+        code = _refused(described(error))
     except AttnwatchError as error:
-        text = "\n".join(map(visible, str(error).split("\n")))
-        console().print(f"[red]error:[/red] {escape(text)}", soft_wrap=True)
-        code = USAGE
+        code = _refused(*str(error).split("\n"))
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = OK
@@ -55,3 +80,10 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         STDERR.finish()
     sys.exit(code)
+
+
+def _refused(*problems: str) -> int:
+    """Print what is wrong with the command line or the configuration, and return the exit code."""
+    for problem in problems:
+        console().print(f"[red]error:[/red] {escape(visible(problem))}", soft_wrap=True)
+    return USAGE

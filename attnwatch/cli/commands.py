@@ -13,7 +13,9 @@ from attnwatch.report.log import counted
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
-_Folder = Annotated[Path | None, Parameter(name=["--folder", "--root"])]
+_Root = Annotated[Path | None, Parameter(show=False)]
+"""The folder, as an option: its only name up to version 0.3.0."""
+
 _FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
 
@@ -58,8 +60,10 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
 
 
 def status(
-    folder: _Folder = None,
+    folder: Path | None = None,
+    /,
     *,
+    root: _Root = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     follow_links: _FollowLinks = False,
@@ -70,6 +74,8 @@ def status(
     ----------
     folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
+    root
+        The same, as an option.
     json
         Print a JSON document (`attnwatch schema status`).
     out
@@ -78,18 +84,25 @@ def status(
         Follow links below the folder, as the watcher does if it was started with this option.
 
     """
-    root = _given(folder, "status")
+    start = _given(root or folder, "status")
     from attnwatch.cli.summary import summary  # noqa: PLC0415
     from attnwatch.report.status import status as take_stock  # noqa: PLC0415
 
-    stock = take_stock(root, _outputs(out), _links(follow_links))
+    stock = take_stock(start, _outputs(out), _links(follow_links))
     text = stock.model_dump_json(indent=2) if json else summary(stock)
     for line in text.split("\n"):
         show(line)
     return OK
 
 
-def retry(folder: _Folder = None, *video_ids: str, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
+def retry(
+    folder: Path | None = None,
+    /,
+    *video_ids: str,
+    root: _Root = None,
+    out: Path | None = None,
+    follow_links: _FollowLinks = False,
+) -> int:
     """Reset failed videos so that a running (or the next) watcher retries them.
 
     Parameters
@@ -98,17 +111,21 @@ def retry(folder: _Folder = None, *video_ids: str, out: Path | None = None, foll
         A folder, or the name of a batch in outputs/ (the newest of that name).
     video_ids
         Identifiers of the videos to reset (default: all failed videos).
+    root
+        The folder, as an option.
     out
         Folder of outputs and receipts, if the watcher was started with `--out`.
     follow_links
         Follow links below the folder, as the watcher does if it was started with this option.
 
     """
-    root = _given(folder, "retry")
+    if root is not None and folder is not None:
+        video_ids = (str(folder), *video_ids)
+    start = _given(root or folder, "retry")
     from attnwatch.cli.retry import retry as make_due  # noqa: PLC0415
 
     done = missed = 0
-    for retried in make_due(root, video_ids, _outputs(out), _links(follow_links)):
+    for retried in make_due(start, video_ids, _outputs(out), _links(follow_links)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -119,8 +136,10 @@ def retry(folder: _Folder = None, *video_ids: str, out: Path | None = None, foll
 
 
 def doctor(
-    folder: _Folder = None,
+    folder: Path | None = None,
+    /,
     *,
+    root: _Root = None,
     config: _Config = None,
 ) -> int:
     """Check whether a watcher can work on this machine and in a folder. Suggests remedies; exits with 1 on a problem.
@@ -129,17 +148,19 @@ def doctor(
     ----------
     folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
+    root
+        The same, as an option.
     config
         YAML file of the watcher, for `min_free_space`.
 
     """
-    root = _given(folder, "doctor")
+    start = _given(root or folder, "doctor")
     from attnwatch.cli.doctor import examine  # noqa: PLC0415
     from attnwatch.config import load_settings  # noqa: PLC0415
 
     levels: Counter[str] = Counter()
     settings = load_settings(config, {}).watcher
-    for finding in examine(root, settings):
+    for finding in examine(start, settings):
         levels[finding.level] += 1
         show(f"{finding.level:<9}{finding.text}")
         if finding.remedy is not None:
@@ -149,8 +170,10 @@ def doctor(
 
 
 def import_(
-    folder: _Folder = None,
+    folder: Path | None = None,
+    /,
     *,
+    root: _Root = None,
     convert: Annotated[bool, Parameter(negative="")] = False,
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
     config: _Config = None,
@@ -162,6 +185,8 @@ def import_(
     ----------
     folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
+    root
+        The same, as an option.
     convert
         Also write the tensors as safetensors.
     trust_pickle
@@ -172,14 +197,14 @@ def import_(
         Follow links below the folder, to folders and to files.
 
     """
-    root = _given(folder, "import")
+    start = _given(root or folder, "import")
     from attnwatch.batches.importing import import_batch  # noqa: PLC0415
     from attnwatch.config import load_settings  # noqa: PLC0415
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
-    start = Root(root, _links(follow_links))
-    for imported in import_batch(start, settings, convert=convert, trust_pickles=trust_pickle):
+    imports = import_batch(Root(start, _links(follow_links)), settings, convert=convert, trust_pickles=trust_pickle)
+    for imported in imports:
         done += imported.manifest is not None
         missed += imported.manifest is None
         show(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")

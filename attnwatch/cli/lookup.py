@@ -60,7 +60,8 @@ def to_watch(path: Path, commands: Iterable[str], *, waits: bool, now: str | Non
     meant = nearest(str(path), (*_FLAGS, *commands), cutoff=0.7)
     hint = f"did you mean `attnwatch {_FLAGS.get(meant[0], meant[0])}`? " if meant else ""
     raise ConfigError(
-        f"found nothing at {path}; expected a folder or a command; {hint}`attnwatch {path}/` waits until there is such a folder"
+        f"found nothing at {path}; expected a folder or a command; {hint}"
+        f"`attnwatch {path}/` waits for a folder that does not exist yet"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from attnwatch.cli import about, commands
+from attnwatch.cli.examples import SYNOPSIS
 from attnwatch.cli.flags import GIVEN, OUTPUT, Flags
 from attnwatch.errors import ConfigError
 
@@ -17,8 +17,8 @@ def watch(
     once: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     wait: Annotated[bool, Parameter(negative="")] = False,
-    metrics_file: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
-    on_rendered: Annotated[str | None, Parameter(group=OUTPUT)] = None,
+    metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
+    on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
     flags: Flags = _NOTHING,
 ) -> int:
     """Render every finished video below the folders, then each new one as it finishes, until stopped.
@@ -48,7 +48,7 @@ def watch(
 
     target = flags.set_up()
     now = "--once" if once else "--dry-run" if dry_run else None
-    roots = [to_watch(folder, _COMMANDS, waits=wait, now=now) for folder in folders]
+    roots = [to_watch(folder, filter(None, SYNOPSIS), waits=wait, now=now) for folder in folders]
     options = flags.options(watching.distinct(roots, flags), once=once, dry_run=dry_run)
     if dry_run:
         return watching.list_due(flags.settings(), options)
@@ -106,4 +106,3 @@ def collect(
 
 
 ALL = (render, collect)
-_COMMANDS = tuple(command.__name__.strip("_") for command in (*ALL, *commands.ALL, *about.ALL))

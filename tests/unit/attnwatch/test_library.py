@@ -84,7 +84,7 @@ def test_other_names_are_not_attributes_of_the_package():
     ("code", "absent"),
     [
         ("import attnwatch", "numpy av matplotlib pydantic torch"),
-        ("import attnwatch.cli.app", "numpy av matplotlib torch"),
+        ("import attnwatch.cli.app", "numpy av matplotlib torch pydantic yaml watchdog"),
         ("import attnwatch; attnwatch.open; attnwatch.render_video", "torch diffusers matplotlib.pyplot"),
     ],
 )

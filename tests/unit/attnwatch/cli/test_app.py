@@ -256,6 +256,18 @@ def test_a_batch_is_rendered_by_its_folder_or_its_name(batch, capsys, named):
     assert rendered(manifest)
 
 
+@pytest.mark.parametrize("command", ["status", "retry", "doctor", "import"])
+def test_a_folder_may_be_given_as_an_option_as_before(batch, capsys, command):
+    assert called(capsys, command, "--root", "outputs")[0] in (0, 1)
+    assert "found nothing at nowhere" in called(capsys, command, "--root", "nowhere")[2]
+
+
+def test_a_video_named_without_a_command_is_rendered(batch, capsys):
+    manifest = batch.add()
+    assert called(capsys, manifest.with_name("video_001.mp4"), "--once")[0] == 0
+    assert rendered(manifest)
+
+
 def test_a_name_means_the_newest_batch_of_exactly_that_name(batch, capsys):
     old, new, other = (
         Batch.make(batch.folder.parent, name).add()
