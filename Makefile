@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings lock clean
+.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -56,6 +56,10 @@ schema: $(VENV)/.dev
 # Regenerates SETTINGS.md from the settings models of both programs; a test fails when it is stale.
 settings: $(VENV)/.dev
 	$(BIN)/python -m tests.settings_document > SETTINGS.md
+
+# Regenerates the manual page from the help of the command line; a test fails when it is stale.
+man: $(VENV)/.dev
+	$(BIN)/python -m tests.man_page > man/attnwatch.1
 
 # Pins the requirements of the targets above; `pip-compile` comes with pip-tools. The tag of a local build (`+cpu`) is removed.
 lock:
