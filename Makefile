@@ -1,5 +1,5 @@
 # make demo   run both programs side by side; takes about a minute after installation
-# make bench  measure what rendering costs, relative to its floor
+# make bench  measure what rendering costs, relative to its floor, and what starting the program costs
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
 # make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
 # make chaos  run faults, storms and limits at full scale, and check the figures; takes about an hour
@@ -34,6 +34,7 @@ unit: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json
+	$(BIN)/python -m tests.bench.start bench-start.json
 
 # Some parts: make bench-capture PARTS="apart_4k memory"; all of them are at the end of tests/bench/capture*.py.
 bench-capture: $(VENV)/.dev

@@ -37,17 +37,18 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
         )
     from attnwatch.batches.discover import not_followed  # noqa: PLC0415 - help and errors of usage need nothing of it
     from attnwatch.cli.check import check as check_path  # noqa: PLC0415
+    from attnwatch.cli.check import remarks  # noqa: PLC0415
     from attnwatch.cli.lookup import named  # noqa: PLC0415
 
-    documents = wrong = 0
+    documents = wrong = noted = 0
     linked: list[Path] = []
     for path in paths:
         for document, problems in check_path(named(path).absolute(), _links(follow_links), linked):
-            documents += 1
-            wrong += bool(problems)
-            show(f"{'wrong' if problems else 'ok   '}  {document}")
-            for problem in problems:
-                show(f"       {problem}")
+            notes = [] if problems else list(remarks(document, Root(document.parent, _links(follow_links))))
+            documents, wrong, noted = documents + 1, wrong + bool(problems), noted + bool(notes)
+            show(f"{'wrong' if problems else 'note ' if notes else 'ok   '}  {document}")
+            for line in (*problems, *notes):
+                show(f"       {line}")
     if linked:
         show(not_followed(linked))
     if not documents:
@@ -55,7 +56,7 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
             f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
             "beside the videos (FORMAT.md)"
         )
-    show(f"{counted(documents, 'document')}, {wrong} wrong")
+    show(f"{counted(documents, 'document')}, {wrong} wrong{f', {noted} with a note' if noted else ''}")
     return FAILED if wrong else OK
 
 

@@ -189,7 +189,8 @@ class RootWatcher:
     def misses_some_of(self, folders: int) -> bool:
         """Return whether fewer folders are watched than exist, both now and at the last call; some are always new."""
         watched = self.watched_folders()
-        missed, self._missed = self._missed, watched is not None and watched < folders
+        expected = folders - sum(identity is None for identity in self._identities.values())  # no folder, no watch
+        missed, self._missed = self._missed, watched is not None and watched < expected
         return missed and self._missed
 
     def watched_folders(self) -> int | None:

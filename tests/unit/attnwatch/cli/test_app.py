@@ -319,6 +319,15 @@ def test_check_reports_on_stdout_and_exits_with_1_if_anything_is_wrong(batch, ca
     assert out.endswith("2 documents, 1 wrong\n")
 
 
+def test_check_notes_that_a_named_video_is_not_there(batch, capsys):
+    absent, present = batch.add(1, source=False), batch.add(2)
+    code, out, err = called(capsys, "check", "outputs")
+    assert (code, err) == (0, "")
+    assert f"note   {absent}\n       video_001.mp4 is not there, so there will be no overlay; check the name" in out
+    assert f"ok     {present}\n" in out
+    assert out.endswith("2 documents, 0 wrong, 1 with a note\n")
+
+
 def test_check_exits_with_0_if_everything_is_valid(batch, capsys):
     batch.add_full()
     assert called(capsys, "check", "demo")[0] == 0

@@ -229,6 +229,17 @@ def test_watched_folders_counts_every_folder_and_those_created_later(root, hints
         wait_until(lambda: watcher.watched_folders() == before + 1, PATIENCE)
 
 
+def test_a_root_that_does_not_exist_is_not_missed(root, hints, tmp_path):
+    present = tmp_path / "present"
+    present.mkdir()
+    with RootWatcher([root, present], hints) as watcher:
+        assert not any(watcher.misses_some_of(2) for _ in range(3))
+        root.rmdir()
+        watcher.refresh()
+        assert not any(watcher.misses_some_of(2) for _ in range(3))
+        assert [watcher.misses_some_of(3) for _ in range(2)] == [False, True]
+
+
 def test_watched_folders_is_none_when_the_kernel_reports_nothing(root, hints, monkeypatch):
     with RootWatcher([root], hints) as watcher:
         monkeypatch.setattr("attnwatch.watch.events.Path", lambda _path: root / "no such folder")
