@@ -126,13 +126,9 @@ def _messages(error: AttnwatchError | OSError) -> list[str]:
     if isinstance(error, ContractError):
         return [str(problem) for problem in error.problems]
     if isinstance(error, OSError) and error.filename is not None:
-        remedy = (
-            "allow it (chmod u+r, or setfacl)" if isinstance(error, PermissionError) else "check the disk and its mount"
-        )
-        return [
-            f"{error.filename}: found a file that cannot be read ({error.strerror}); expected one that this user can "
-            f"read; {remedy}"
-        ]
+        remedy = "allow it (chmod u+r, or setfacl)" if isinstance(error, PermissionError) else "check the disk"
+        found = f"found a file that cannot be read ({error.strerror})"
+        return [f"{error.filename}: {found}; expected one that this user can read; {remedy}"]
     return [str(error)]
 
 
