@@ -100,9 +100,13 @@ class Visualization(_Settings):
         description="denoising steps to average: null for all (the stored mean, if there is one), "
         "a number (`-1` is the last), a range such as `0-9`, or a list of at most 10,000",
     )
-    layers: Choice | None = Field(default=None, description="layers to average, in the same form; needs stored layers")
+    layers: Choice | None = Field(
+        default=None,
+        description="layers to average, in the same form; only of batches that store them (`store_per_block`)",
+    )
     heads: Choice | None = Field(
-        default=None, description="attention heads to average, in the same form; needs stored heads"
+        default=None,
+        description="attention heads to average, in the same form; only of batches that store them (`store_per_head`)",
     )
     rotation: Literal["refuse", "apply"] = Field(
         default="refuse",

@@ -239,6 +239,18 @@ def test_layers_and_heads_are_selected_by_position(batch):
         video.attention("kiss", head=4)
 
 
+@pytest.mark.parametrize(("choice", "setting"), [("layer", "store_per_block"), ("head", "store_per_head")])
+def test_a_layer_or_head_of_a_batch_that_stores_their_mean_is_refused(batch, choice, setting):
+    batch.add()
+    video = only_video(batch)
+    with pytest.raises(
+        ConfigError, match=f"{choice}s: found 0, but kiss has one map for all {choice}s.*{setting}: true"
+    ):
+        video.attention("kiss", **{choice: 0})
+    with pytest.raises(ConfigError, match=f"{setting}: true"):
+        attnwatch.render_video(video, batch.folder / "pictures", **{f"{choice}s": -1})
+
+
 def test_the_mean_over_all_steps_is_the_stored_one(batch):
     steps, mean = blob_maps(steps=2), blob_maps(steps=1)[0, 0, 0] * np.float32(0.125)
     batch.add(tensors={"kiss": steps, "kiss.aggregated": mean})
