@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -409,3 +410,19 @@ def brightest(picture: npt.NDArray[Any]) -> tuple[float, float]:
     total = weights.sum() or math.nan
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
     return float((rows * weights).sum() / total), float((columns * weights).sum() / total)
+
+
+@contextmanager
+def closed_folder() -> Iterator[Path]:
+    """Make a folder that this process cannot read meanwhile, even if it is that of root."""
+    nobody, user = 65534, os.geteuid()
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o755)
+        folder = Path(parent, "closed")
+        folder.mkdir(mode=0)
+        if user == 0:
+            os.seteuid(nobody)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)

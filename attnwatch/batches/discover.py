@@ -16,6 +16,7 @@ from attnwatch.batches.legacy.layouts import (
     old_videos_in,
 )
 from attnwatch.batches.legacy.pairing import manifest_beside, tensors_of
+from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import (
     BATCH_COMPLETE_FILE,
     MANIFEST_SUFFIX,
@@ -34,6 +35,7 @@ _OF_THE_SYSTEM = (
     *("#recycle", "#snapshot", "@eaDir", "@Recycle", "@Recently-Snapshot"),
 )
 _NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY, *_OF_THE_SYSTEM})
+_VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
 _MOST_NAMED = 3
 _MOST_OPEN = 16  # folders that a walk keeps open
 
@@ -50,6 +52,9 @@ class Folder:
         within: limits the older videos of this folder to those at or below this path; None for all of them.
         start: where the walk started, and which links it follows.
         linked: names of links to folders, which were not entered.
+        unmarked: names of videos without a manifest beside them, in any order.
+        is_batch: whether it contains `batch.json`.
+        closed: why it cannot be read, as far as it was not; None if it can, or if it has vanished.
 
     """
 
@@ -60,6 +65,9 @@ class Folder:
     within: Path | None = None
     start: Root | None = None
     linked: list[str] = field(default_factory=list)
+    unmarked: list[str] = field(default_factory=list)
+    is_batch: bool = False
+    closed: str | None = None
 
 
 def find_manifests(root: Path) -> Iterator[Path]:
@@ -123,8 +131,8 @@ def walk(root: Path, wanted: Callable[[str], bool] = is_manifest, *, start: Root
     start = start or Root(root)
     try:
         opened = start.folder(root)
-    except OSError:
-        yield Folder(str(root))
+    except OSError as error:
+        yield Folder(str(root), closed=_why_closed(error))
         return
     with opened, _Trail(opened) as trail:
         pending, links, entered = [""], list[str](), set[Identity]()
@@ -225,22 +233,35 @@ def _scan(trail: _Trail, name: str, wanted: Callable[[str], bool], entered: set[
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    folder.folders += 1
-                    if entry.name not in _NOT_ENTERED:
-                        inside.append(entry.name)
-                    elif entry.name == TENSOR_DIRECTORY:
-                        folder.older = True
-                elif wanted(entry.name):
-                    folder.files.append(entry.name)
-                elif entry.is_symlink() and _is_another_folder(entry, path, root.path):
-                    folder.linked.append(entry.name)
-    except OSError:
-        return Folder(path), []
+                if not entry.is_dir(follow_symlinks=False):
+                    _note_file(entry, folder, wanted, root.path)
+                    continue
+                folder.folders += 1
+                if entry.name not in _NOT_ENTERED:
+                    inside.append(entry.name)
+                elif entry.name == TENSOR_DIRECTORY:
+                    folder.older = True
+    except OSError as error:
+        return Folder(path, closed=_why_closed(error)), []
     folder.files.sort()
     folder.linked.sort()
+    if folder.unmarked:
+        marked = {name.removesuffix(MANIFEST_SUFFIX) for name in folder.files}
+        folder.unmarked = [name for name in folder.unmarked if name[: name.rfind(".")] not in marked]
     folder.older = folder.older and not folder.files  # tensors beside a manifest belong to it
     return folder, sorted(inside)
+
+
+def _note_file(entry: os.DirEntry[str], folder: Folder, wanted: Callable[[str], bool], root: Path) -> None:
+    name = entry.name
+    if wanted(name):
+        folder.files.append(name)
+    elif name == BATCH_FILE:
+        folder.is_batch = True
+    elif name[name.rfind(".") :].lower() in _VIDEOS:
+        folder.unmarked.append(name)
+    elif entry.is_symlink() and _is_another_folder(entry, folder.path, root):
+        folder.linked.append(name)
 
 
 def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
@@ -253,7 +274,11 @@ def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
     except OSError:  # a link to itself, or to where nobody may look: no reason to leave out the folder that it is in
         return False
     real = os.path.realpath(os.path.join(folder, link.name))  # noqa: PTH118 - beside os.path.realpath
-    return not Path(real).is_relative_to(os.path.realpath(root))
+    return not is_searched(Path(real), Path(os.path.realpath(root)))
+
+
+def _why_closed(error: OSError) -> str | None:
+    return None if isinstance(error, FileNotFoundError | NotADirectoryError) else error.strerror or str(error)
 
 
 def _again(identity: Identity, entered: set[Identity]) -> bool:

@@ -70,6 +70,9 @@ def run(
     if outcome.failed:
         _log.error("%s could not be rendered", counted(len({target.manifest for target in outcome.failed}), "video"))
         return FAILED
+    if outcome.nothing is not None:
+        _log.error("%s", outcome.nothing)
+        return FAILED
     return OK
 
 
@@ -108,4 +111,7 @@ def list_due(settings: Settings, options: Options) -> int:
             due.setdefault(target.manifest)
     for manifest in due:
         show(str(manifest))
+    if not due and (nothing := ledger.left_out.nothing()) is not None:
+        _log.error("%s", nothing)
+        return FAILED
     return OK

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnwatch.batches.videos import open_attention
+from attnwatch.batches.videos import open_attention, why_no_words
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.figure import figure_size
@@ -110,7 +110,7 @@ def _selected(
     manifest: Manifest, words: dict[str, WordMaps], tokens: Collection[str] | None, notes: list[str]
 ) -> list[WordMaps]:
     if not words:
-        notes.append("no word was tracked")
+        notes.append(why_no_words(manifest))
     if tokens is None:
         return list(words.values())
     texts = {token.slug: token.text for token in manifest.document.tokens}

@@ -69,6 +69,8 @@ class Activity:
         settings: digest of the settings that it gives to pictures; None if unknown.
         batch: pattern of the batches that it renders; None for all.
         out: folder of its outputs, if they do not go beside the videos.
+        given_up: number of videos that it has refused or given up.
+        left_out: why it does not render other videos that it has found, and how many each reason is true of.
 
     """
 
@@ -97,6 +99,8 @@ class Activity:
     settings: str | None = None
     batch: str | None = None
     out: str | None = None
+    given_up: Index = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def silent(self) -> bool:

@@ -6,7 +6,7 @@ The log gets one line per output, one per video, and one per cause of trouble.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _METRICS_INTERVAL = 5.0  # seconds
 _HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get at the end of a run
 _SUMMARY_INTERVAL = 60.0  # seconds
+_MOST_NAMED = 3
 
 Progress = Callable[[int, int], None]
 
@@ -48,6 +49,24 @@ class Audience:
     metrics_file: Path | None = None
 
 
+@dataclass(frozen=True)
+class Stock:
+    """Numbers of videos after the first scan.
+
+    Attributes:
+        videos: to render.
+        up_to_date: rendered before.
+        given_up: refused or given up.
+        left_out: that this run does not render although nothing is wrong with them.
+
+    """
+
+    videos: int
+    up_to_date: int
+    given_up: int
+    left_out: int
+
+
 class Report:
     """Keeps the figures of a run and reports them."""
 
@@ -59,6 +78,7 @@ class Report:
         self._next_metrics = 0.0
         self._metrics_complaint: str | None = None
         self._reasons: set[str] = set()
+        self._found_nothing = False
 
     @property
     def patience(self) -> float | None:
@@ -66,13 +86,35 @@ class Report:
         interval = self._audience.notifier.watchdog_interval
         return None if interval is None else interval / 4
 
-    def hello(self, videos: int, up_to_date: int, given_up: int, workers: int, *, once: bool) -> None:
+    def hello(self, stock: Stock, workers: int, *, once: bool) -> None:
         """Report, after the first scan, how much there is to do."""
         verb = "rendering" if once else "watching"
-        counts = f"{counted(videos, 'video')} to render, {up_to_date} up to date"
-        if given_up:
-            counts += f", {given_up} refused or given up"
+        counts = f"{counted(stock.videos, 'video')} to render, {stock.up_to_date} up to date"
+        if stock.given_up:
+            counts += f", {stock.given_up} refused or given up"
+        if stock.left_out:
+            counts += f", {stock.left_out} left out"
         _log.info("%s %s: %s, %d at a time", verb, ", ".join(self.activity.roots), counts, workers)
+
+    def finds_nothing(self, batches: Sequence[Path]) -> None:
+        """Report, once, that a scan has found no finished video, and which batches are there nevertheless."""
+        if self._found_nothing:
+            return
+        self._found_nothing = True
+        about = f"no video is finished yet in {', '.join(self.activity.roots)}"
+        if batches:
+            more = f" and {len(batches) - _MOST_NAMED:,} more" if len(batches) > _MOST_NAMED else ""
+            about += f"; batches are there: {', '.join(batch.name for batch in batches[:_MOST_NAMED])}{more}"
+        _log.info("%s", about)
+
+    def leaves_out(self, reasons: tuple[str, ...]) -> None:
+        """Report which videos are left out, and log each reason once."""
+        self.activity.left_out = reasons
+        for text in reasons:
+            reason = text.partition(": ")[2]
+            if reason not in self._reasons:
+                self._reasons.add(reason)
+                _log.info("not rendered: %s", text)
 
     def learns(self, mode: Mode, reason: str, interval: float) -> None:
         """Report how new videos are found, and log each reason for scanning often once."""

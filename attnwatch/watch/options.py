@@ -1,6 +1,7 @@
 """The options of one run of the watcher."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -93,8 +94,15 @@ class Options:
         out = None if self.out is None else self.outputs_at(home)
         return retry_command(target, out, self.config, follow_links=self.follow_links)
 
-    def take(self, target: Target, finished: Stamp | None) -> bool:
-        """Return whether a target was asked for, by its path and by when it was finished."""
+    @property
+    def chooses(self) -> bool:
+        """Whether the user has chosen some videos or words: then a run that finds none of them has failed."""
+        return self.by_name or (self.since, self.batch, self.tokens) != (None, None, None)
+
+    def why_not(self, target: Target, finished: Stamp | None) -> str | None:
+        """Return why a target was not asked for, by its path or by when it was finished; None if it was."""
         if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
-            return False
-        return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))
+            return f"finished before --since {datetime.fromtimestamp(self.since):%Y-%m-%d %H:%M:%S}"
+        if self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest)):
+            return None
+        return f"in no folder that matches --batch {self.batch!r}"

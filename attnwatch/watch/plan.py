@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.batches.settling import Settling, may_still_grow, quiet_time
-from attnwatch.batches.targets import Target, ending_sha256
+from attnwatch.batches.targets import Target, ended_batch, ending_sha256
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
 from attnwatch.contract.attempts import failures_at
@@ -17,6 +17,7 @@ from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_u
 from attnwatch.contract.stamps import sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, own_output, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
+from attnwatch.report.reasons import ONLY_COLLECTED, SWITCHED_OFF
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
 from attnwatch.watch.decisions import Decisions, origins
@@ -61,18 +62,20 @@ class Planner:
 
     def _decide(self, target: Target) -> Decision:
         seen = origins(target)
-        if not stands_for_video(target.manifest) or not self._options.take(target, seen[0]):
-            return Settled()
+        if not stands_for_video(target.manifest):
+            return Settled(chosen=False)
+        if (other := self._options.why_not(target, seen[0])) is not None:
+            return Settled(why=other, chosen=False)
         try:
             manifest = read_video(target.manifest, self._options.root_of(target.manifest))
             asked, notes = self._settings.for_batch(manifest.document.visualization, target.manifest)
             stamps = manifest.stamps()
         except FileNotFoundError:
-            return Settled()
+            return Settled(chosen=False)
         except (AttnwatchError, OSError) as error:
             return Refused(error, self._refusal_place(target), basis=Basis(seen))
         if not self._wants(target, asked):
-            return Settled(basis=Basis(seen, stamps), notes=notes)
+            return Settled(basis=Basis(seen, stamps), notes=notes, why=self._why_unwanted(target, asked))
         task = self._task(target, manifest, asked, Basis(seen, stamps))
         collection = None if target.batch is None else task.settings
         return replace(self._compare(task), notes=notes, collection=collection)
@@ -86,6 +89,14 @@ class Planner:
         if target.batch is not None:
             return settings.auto_generate_videos or self._options.collect
         return settings.auto_generate_per_video or self._options.by_name
+
+    def _why_unwanted(self, target: Target, settings: Visualization) -> str | None:
+        """Return why a video is not rendered beside itself; None for collections, or if it is collected instead."""
+        if target.batch is not None:
+            return None
+        if not settings.auto_generate_videos:
+            return SWITCHED_OFF
+        return None if ended_batch(target.manifest, self._options.roots) else ONLY_COLLECTED
 
     def _task(self, target: Target, manifest: Manifest, asked: Visualization, basis: Basis) -> Task:
         settings = asked.per_video() if target.batch is None else asked.for_collection()
@@ -150,7 +161,10 @@ class Planner:
     def _after_success(self, task: Task, receipt: ReceiptDocument) -> Decision:
         """Decide about a video that was rendered or skipped before."""
         if self._seconds_until_due(task, receipt) is None:
-            return Settled(holds=task, basis=task.basis)
+            if receipt.status != "skipped":
+                return Settled(holds=task, basis=task.basis)
+            why = "; ".join(receipt.notes) or None
+            return Settled(holds=task, basis=task.basis, why=why, chosen=self._options.tokens is None)
         only_touched = not is_untouched(receipt, task.basis.stamps) and _comparable(task, receipt).matches(receipt)
         if (eaten := own_output(receipt, task.place, task.manifest)) is not None:
             return Refused(_output_as_input(task.manifest, eaten), basis=task.basis)

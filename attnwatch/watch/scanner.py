@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
+from attnwatch.batches.passed import Passed
 from attnwatch.batches.targets import Target, home_of_root, targets_in
 from attnwatch.contract.names import is_manifest
 from attnwatch.system.folders import Links
@@ -29,7 +30,7 @@ class Scanner:
         seconds: processor time of the last scan.
         folders: number of folders in the last scan.
         found: number of targets that the last scan found.
-        linked: links to folders that the last scan did not follow.
+        passed: what the last scan passed without finding a video.
 
     """
 
@@ -45,8 +46,8 @@ class Scanner:
         self._spent = 0.0
         self._seen = 0
         self._count = 0
-        self._linked: list[Path] = []
-        self.linked: tuple[Path, ...] = ()
+        self._passed = Passed()
+        self.passed = Passed()
         self.scans = 0
         self.seconds = 0.0
         self.folders = 0
@@ -91,7 +92,7 @@ class Scanner:
             self._hinted.popleft()
         if self._scan is None and (self._again or (interval is not None and time.monotonic() >= self._due)):
             self._again, self._spent, self._seen, self._count = False, 0.0, len(self._roots), 0
-            self._linked = []
+            self._passed = Passed()
             self._scan = itertools.chain.from_iterable(map(self._everything_below, self._roots))
         if self._scan is not None:
             began = time.thread_time()
@@ -114,7 +115,7 @@ class Scanner:
         with self._supervisor.about(root):
             for folder in walk(root, start=self._start(root)):
                 self._seen += folder.folders
-                self._linked.extend(Path(folder.path, name) for name in folder.linked)
+                self._passed.take(folder)
                 yield from self._targets([folder], [root], root if self._collect else None)
 
     def _targets(
@@ -130,7 +131,7 @@ class Scanner:
         self._scan = None
         self.scans += 1
         self.seconds, self.folders, self.found = self._spent, self._seen, self._count
-        self.linked = tuple(self._linked)
+        self.passed = self._passed
         self.wait(float("inf") if interval is None else interval)
 
 

@@ -112,7 +112,7 @@ def test_a_crash_does_not_replace_a_receipt_that_the_job_has_written(watcher, ba
     place.write(success(place, fingerprint_of(job), (), (), 1.0))
     watcher.end(JobError("was ended by SIGKILL"))
     assert place.read().status == "skipped"
-    assert watcher.dispatcher.failed == set()
+    assert watcher.dispatcher.results.failed == set()
 
 
 def fingerprint_of(job):
@@ -127,7 +127,7 @@ def test_a_crash_is_recorded_as_a_failure(watcher, batch):
     place = watcher.engine.jobs[0].place
     watcher.end(JobError("was ended by SIGKILL"))
     assert place.read().attempts[-1].error == "was ended by SIGKILL"
-    assert watcher.dispatcher.failed == {Target(manifest)}
+    assert watcher.dispatcher.results.failed == {Target(manifest)}
 
 
 def test_a_job_killed_while_the_watcher_stops_has_not_failed(watcher, batch):
@@ -136,7 +136,7 @@ def test_a_job_killed_while_the_watcher_stops_has_not_failed(watcher, batch):
     watcher.dispatcher.stopping = True
     watcher.end(JobError("was ended by SIGTERM"))
     assert place.read() is None
-    assert watcher.dispatcher.failed == set()
+    assert watcher.dispatcher.results.failed == set()
 
 
 SLOW = SlowMachineError("slow machine: the job got only 3.0 s of processor time in 1200 s")
@@ -153,7 +153,7 @@ def test_a_starved_job_starts_again_without_a_failed_attempt(watcher, batch, cap
         waits.append(watcher.pass_time())
     assert waits == [0.5, 1, 2, 4, 8]
     assert job.place.read() is None
-    assert watcher.dispatcher.failed == set()
+    assert watcher.dispatcher.results.failed == set()
     assert "slow machine: the job got only 3.0 s" in caplog.text
     assert watcher.report.activity.slow == f"{job.place.video_id}: {SLOW}"
     watcher.start()
@@ -165,12 +165,12 @@ def test_a_single_run_starts_a_starved_job_again_as_often_as_a_failing_one(tmp_p
     watcher = Watcher(tmp_path, monkeypatch, once=True)
     manifest = batch.add()
     for attempt in (1, 2, 3):
-        assert watcher.dispatcher.failed == set()
+        assert watcher.dispatcher.results.failed == set()
         assert watcher.start(manifest) == [manifest], attempt
         watcher.end(SLOW)
         if attempt < 3:
             watcher.pass_time()
-    assert watcher.dispatcher.failed == {Target(manifest)}
+    assert watcher.dispatcher.results.failed == {Target(manifest)}
     assert watcher.dispatcher.is_idle
 
 
@@ -203,7 +203,7 @@ def test_a_refused_manifest_ends_the_run_only_with_fail_on_visualization_error(t
     for settings, gives_up in ((Settings(), False), (strict, True)):
         watcher = Watcher(tmp_path, monkeypatch, settings=settings)
         watcher.start(batch.add(video="../v.mp4"))
-        assert watcher.dispatcher.gives_up is gives_up
+        assert watcher.dispatcher.results.gives_up is gives_up
 
 
 def test_a_logged_failure_says_what_happens_next(tmp_path, batch, monkeypatch, caplog):
@@ -339,7 +339,7 @@ def test_contact_sheets_pause_a_full_disk_until_they_are_drawn(collector):
     collector.start()
     collector.end(SHEETS_DISK_FULL)
     assert collector.paused == "no space left on device"
-    assert collector.dispatcher.failed == set()
+    assert collector.dispatcher.results.failed == set()
     collector.start()
     assert collector.engine.running == 0
     collector.now += 3
@@ -353,13 +353,13 @@ def test_contact_sheets_whose_job_was_starved_are_drawn_again(collector):
         collector.start()
         assert len(collector.engine.jobs) == 1
         collector.end(SLOW)
-    assert collector.dispatcher.failed == set()
+    assert collector.dispatcher.results.failed == set()
 
 
 def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, collected, caplog):
     collector.start()
     collector.end(JobError("was ended by SIGKILL"))
-    assert [target.batch for target in collector.dispatcher.failed] == [collected.batch]
+    assert [target.batch for target in collector.dispatcher.results.failed] == [collected.batch]
     assert "no contact sheets: was ended by SIGKILL" in caplog.text
 
 

@@ -1,0 +1,71 @@
+"""What walks pass without finding a finished video: closed folders, links, videos without a manifest, empty batches."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from attnwatch.batches.discover import Folder, older_videos
+from attnwatch.contract.reading import read_document
+from attnwatch.errors import ManifestError
+
+_BEING_WRITTEN = 60.0  # seconds for which a video may be without its manifest while it is being finished
+
+
+class _Named(BaseModel):
+    """The part of a manifest that names its video."""
+
+    video: str = ""
+
+
+@dataclass
+class Passed:
+    """What one or more walks passed, for people who ask why nothing is rendered.
+
+    Attributes:
+        linked: links to folders that were not followed.
+        closed: folders that cannot be read, and why.
+        unmarked: videos without a manifest that have not been written just now.
+        batches: folders with a `batch.json`.
+
+    """
+
+    linked: list[Path] = field(default_factory=list)
+    closed: dict[Path, str] = field(default_factory=dict)
+    unmarked: list[Path] = field(default_factory=list)
+    batches: list[Path] = field(default_factory=list)
+    _older: list[str] = field(default_factory=list)
+
+    def take(self, folder: Folder) -> None:
+        """Note what is in a folder; folders must come in the order of the walk."""
+        if folder.linked:
+            self.linked.extend(Path(folder.path, name) for name in folder.linked)
+        if folder.closed is not None:
+            self.closed[Path(folder.path)] = folder.closed
+        if folder.is_batch:
+            self.batches.append(Path(folder.path))
+        if folder.older and older_videos(folder):
+            self._older.append(f"{folder.path}/")
+        if folder.unmarked and not f"{folder.path}/".startswith(tuple(self._older)):
+            self.unmarked.extend(_unmarked(folder))
+
+
+def _unmarked(folder: Folder) -> Iterator[Path]:
+    """Yield the videos in a folder that no manifest in it names, unless they have been written just now."""
+    named = {_video_of(Path(folder.path, name)) for name in folder.files}
+    for name in sorted(folder.unmarked):
+        path = Path(folder.path, name)
+        with contextlib.suppress(OSError):
+            if name not in named and time.time() - os.lstat(path).st_mtime > _BEING_WRITTEN:
+                yield path
+
+
+def _video_of(manifest: Path) -> str:
+    try:
+        return read_document(manifest, _Named)[0].video
+    except (ManifestError, OSError):
+        return ""
