@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from attnwatch.batches.discover import Folder, older_videos
+from attnwatch.contract.names import printable
 from attnwatch.contract.reading import read_document
 from attnwatch.errors import ManifestError
 
@@ -52,6 +53,27 @@ class Passed:
             self._older.append(f"{folder.path}/")
         if folder.unmarked and not f"{folder.path}/".startswith(tuple(self._older)):
             self.unmarked.extend(_unmarked(folder))
+
+
+def named_first(names: list[str], most: int = 3) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
+def closed(folders: dict[Path, str]) -> str:
+    """Return what to say about folders that cannot be read."""
+    named = named_first([f"{printable(str(path))} ({problem})" for path, problem in folders.items()])
+    many = len(folders) > 1
+    about = f"{len(folders):,} folder{'s' if many else ''} cannot be read, so nothing in {'them' if many else 'it'} is"
+    return f"{about} rendered: {named}; allow the watcher's user to read and enter {'them' if many else 'it'}"
+
+
+def unmarked(videos: list[Path]) -> str:
+    """Return what to say about videos without a manifest."""
+    have = "video has" if len(videos) == 1 else "videos have"
+    named = named_first([printable(str(path)) for path in videos])
+    return f"{len(videos):,} {have} no manifest, and so no attention to render: {named}"
 
 
 def _unmarked(folder: Folder) -> Iterator[Path]:

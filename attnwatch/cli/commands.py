@@ -68,6 +68,7 @@ def status(
     json: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     follow_links: _FollowLinks = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
 ) -> int:
     """Show which videos are rendered, waiting, running and failed, and which watchers run. Needs no running watcher.
 
@@ -83,6 +84,8 @@ def status(
         Folder of outputs and receipts, if the watcher was started with `--out`.
     follow_links
         Follow links below the folder, as the watcher does if it was started with this option.
+    verbose
+        List all batches, and the prompts of each.
 
     """
     start = _given(root or folder, "status")
@@ -90,7 +93,7 @@ def status(
     from attnwatch.report.status import status as take_stock  # noqa: PLC0415
 
     stock = take_stock(start, _outputs(out), _links(follow_links))
-    text = stock.model_dump_json(indent=2) if json else summary(stock)
+    text = stock.model_dump_json(indent=2) if json else summary(stock, verbose=verbose)
     for line in text.split("\n"):
         show(line)
     return OK

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attnwatch.batches.passed import named_first
 from attnwatch.batches.targets import Target
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.receipts import Place
@@ -24,7 +25,6 @@ _log = logging.getLogger(__name__)
 _METRICS_INTERVAL = 5.0  # seconds
 _HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get at the end of a run
 _SUMMARY_INTERVAL = 60.0  # seconds
-_MOST_NAMED = 3
 
 Progress = Callable[[int, int], None]
 
@@ -103,8 +103,7 @@ class Report:
         self._found_nothing = True
         about = f"no video is finished yet in {', '.join(self.activity.roots)}"
         if batches:
-            more = f" and {len(batches) - _MOST_NAMED:,} more" if len(batches) > _MOST_NAMED else ""
-            about += f"; batches are there: {', '.join(batch.name for batch in batches[:_MOST_NAMED])}{more}"
+            about += f"; batches are there: {named_first([batch.name for batch in batches])}"
         _log.info("%s", about)
 
     def leaves_out(self, reasons: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from types import FrameType
 
 from attnwatch.batches.discover import not_followed
-from attnwatch.batches.passed import Passed
+from attnwatch.batches.passed import Passed, closed, unmarked
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.names import is_receipt
@@ -22,7 +22,6 @@ from attnwatch.system.signals import drain, handling
 from attnwatch.watch.detection import choose_detection
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.events import Hints, RootWatcher
-from attnwatch.watch.left_out import closed, unmarked
 from attnwatch.watch.options import Options
 from attnwatch.watch.scanner import Scanner
 

@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
+from attnwatch.batches.passed import named_first
 from attnwatch.batches.targets import Target, batch_of
 from attnwatch.contract.names import printable
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.report.log import counted
 from attnwatch.watch.decision import Settled
 from attnwatch.watch.options import Options
-
-_MOST_NAMED = 3
 
 
 class LeftOut:
@@ -77,28 +75,8 @@ class LeftOut:
         manifests = {target.manifest for target in self._reasons}
         if self._options.batch is not None:
             batches = sorted({batch_of(manifest).name for manifest in manifests})
-            yield f"the batches are {_some(batches)}"
+            yield f"the batches are {named_first(batches)}"
         stamps = [stamp for stamp in map(stamp_of, manifests) if stamp is not None]
         if self._options.since is not None and stamps:
             last = datetime.fromtimestamp(max(stamp.modified for stamp in stamps) / 1e9)
             yield f"the last video was finished at {last:%Y-%m-%d %H:%M:%S}"
-
-
-def closed(folders: dict[Path, str]) -> str:
-    """Return what to say about folders that cannot be read."""
-    named = _some([f"{printable(str(path))} ({problem})" for path, problem in folders.items()])
-    many = len(folders) > 1
-    about = f"{len(folders):,} folder{'s' if many else ''} cannot be read, so nothing in {'them' if many else 'it'} is"
-    return f"{about} rendered: {named}; allow the watcher's user to read and enter {'them' if many else 'it'}"
-
-
-def unmarked(videos: list[Path]) -> str:
-    """Return what to say about videos without a manifest."""
-    have = "video has" if len(videos) == 1 else "videos have"
-    named = _some([printable(str(path)) for path in videos])
-    return f"{len(videos):,} {have} no manifest, and so no attention to render: {named}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
