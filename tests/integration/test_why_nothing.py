@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from tests.support import Batch, called, closed_folder, write_json
+from attnwatch.report.status import status
+from tests.support import Batch, called, closed_folder, read_receipt, write_json
 
 
 @pytest.fixture
@@ -108,3 +109,47 @@ def test_a_folder_that_cannot_be_read_is_named_in_the_log_and_a_failure_if_it_wa
             code, _, err = called(capsys, folder, "--once")
             assert code == expected
             assert why in err
+
+
+def broken(batch):
+    """Write a batch with a tensor that was cut short, and a video that is empty."""
+    batch.add_full(1)
+    batch.add_full(2)
+    tensors = batch.prompt() / "attention_maps" / "vid001.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-7])
+    (batch.prompt() / "video_002.mp4").write_bytes(b"")
+
+
+def test_a_single_run_and_the_status_after_it_agree_on_incomplete_files(batch, capsys):
+    broken(batch)
+    code, _, err = called(capsys, "outputs", "--once")
+    assert code == 1
+    assert err.count("❌ ") == 2
+    assert "2 videos could not be rendered" in err
+    stock = status(batch.folder)
+    assert (stock.videos.failed, stock.videos.waiting) == (2, 0)
+    for failure, file in zip(stock.failures, ("vid001.safetensors", "video_002.mp4"), strict=True):
+        assert f"{file} has only" in failure.reason
+        assert failure.reason in err
+
+
+def test_a_file_that_is_completed_after_a_single_run_is_rendered_by_the_next(batch, capsys):
+    whole = batch.add_full(1)
+    tensors = batch.prompt() / "attention_maps" / "vid001.safetensors"
+    data = tensors.read_bytes()
+    for _ in range(4):  # more often than max_attempts
+        tensors.write_bytes(data[:-7])
+        assert called(capsys, "outputs", "--once")[0] == 1
+    tensors.write_bytes(data)
+    assert called(capsys, "outputs", "--once", "--set", "static_duration=0.2")[0] == 0
+    assert read_receipt(whole)["status"] == "rendered"
+
+
+def test_fail_on_visualization_error_stops_at_the_first_incomplete_video(batch, capsys):
+    broken(batch)
+    manifest = batch.add_full(3)
+    os.utime(manifest, (0, 0))  # the last in the order
+    code, _, err = called(capsys, "outputs", "--once", "--workers", "1", "--set", "fail_on_visualization_error=true")
+    assert code == 1
+    assert err.count("❌ ") == 1
+    assert read_receipt(manifest) is None
