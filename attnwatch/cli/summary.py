@@ -16,12 +16,11 @@ from attnwatch.contract.status_document import (
     WatcherRecord,
 )
 from attnwatch.errors import shortened
-from attnwatch.report.log import counted
+from attnwatch.report.log import counted, span
 from attnwatch.system.display import visible
 
 _MOST_LISTED = 10
 _LONGEST_LINE = 1_000  # characters
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
 def summary(status: StatusDocument, *, verbose: bool = False) -> str:
@@ -158,7 +157,4 @@ def _span(since: str, until: str) -> str:
         seconds = (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
     except (ValueError, TypeError):
         return "an unknown time"
-    for length, name in _UNITS:
-        if seconds >= length:
-            return f"{seconds / length:.0f} {name}"
-    return f"{max(0.0, seconds):.0f} s"
+    return span(seconds)

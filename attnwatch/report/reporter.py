@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnwatch.batches.passed import named_first
-from attnwatch.batches.targets import Target
+from attnwatch.batches.targets import Target, batch_of
 from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.contract.names import OUTPUT_DIRECTORY, SHEET_PREFIX
 from attnwatch.contract.receipts import Place
 from attnwatch.report.activity import Activity, Mode, Publisher, Running, now
 from attnwatch.report.hooks import Hooks
@@ -73,7 +74,7 @@ class Report:
     def __init__(self, activity: Activity, audience: Audience) -> None:
         self.activity = activity
         self._audience = audience
-        self._done = self._summed_up = 0
+        self._done = self._linked = self._summed_up = 0
         self._next_summary = time.monotonic() + _SUMMARY_INTERVAL
         self._next_metrics = 0.0
         self._metrics_complaint: str | None = None
@@ -128,31 +129,44 @@ class Report:
         if scans != self.activity.scans:
             self.activity.scans, self.activity.last_scan, self.activity.last_scan_seconds = scans, now(), seconds
 
-    def rendered(self, target: Target, place: Place, receipt: ReceiptDocument) -> None:
-        """Report the outputs of a video, and run the user's command."""
+    def rendered(self, target: Target, place: Place, receipt: ReceiptDocument, *, linked: bool = False) -> None:
+        """Report the outputs of a video, and run the user's command.
+
+        Args:
+            target: what was rendered.
+            place: of the receipt.
+            receipt: as written.
+            linked: the outputs are those beside the video, which have been reported before.
+
+        """
         self._done += 1
+        self._linked += linked
         self.activity.slow = None
         self.activity.rendered += receipt.status == "rendered"
-        about = _fields(place, receipt)
-        for output in receipt.outputs:
+        about = _fields(target, place, receipt)
+        for output in () if linked else receipt.outputs:
             fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
-            _log.info("✅ Generated attention video: %s", output.file, extra=fields)
+            # A collection has the same names again, so they are told with their folder.
+            name = output.file if target.batch is None else f"{target.batch.name}/{OUTPUT_DIRECTORY}/{output.file}"
+            _log.info("✅ Generated attention video: %s", name, extra=fields)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
-        outputs = counted(len(receipt.outputs), "output")
+        outputs = f"{counted(len(receipt.outputs), 'output')}{' linked' if linked else ''}"
         where = "" if target.batch is None else f" in the collection of {target.batch.name}"
-        text = "%s: %s%s in %.1f s%s"
-        _log.info(text, receipt.video_id, outputs, where, seconds, notes, extra={**about, "seconds": seconds})
+        batch = f" ({about['batch']})" if target.batch is None else ""
+        text = "%s: %s%s in %.1f s%s%s"
+        _log.info(text, receipt.video_id, outputs, where, seconds, batch, notes, extra={**about, "seconds": seconds})
         self._audience.hooks.run(receipt, place.path)
 
-    def failed(self, place: Place, receipt: ReceiptDocument, then: str) -> None:
+    def failed(self, target: Target, place: Place, receipt: ReceiptDocument, then: str) -> None:
         """Report why a video could not be rendered, and what happens next (`then`)."""
         self.activity.failed += 1
         self.activity.slow = None
         tried = f"attempt {len(receipt.attempts)}"
         error = receipt.attempts[-1].error
-        fields = {**_fields(place, receipt), "error": error, "next_attempt": receipt.next_attempt}
-        _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
+        about = _fields(target, place, receipt)
+        fields = {**about, "error": error, "next_attempt": receipt.next_attempt}
+        _log.error("❌ %s (%s, %s): %s; %s", receipt.video_id, about["batch"], tried, error, then, extra=fields)
 
     def starved(self, place: Place, reason: str) -> None:
         """Report that a job was ended because this machine did not let it work."""
@@ -212,6 +226,13 @@ class Report:
         jobs = f": {counted(running, 'running job')} may take {seconds:g} s to finish" if running else ""
         _log.info("stopping%s", jobs)
 
+    def collected(self, folders: Sequence[Path], up_to_date: int, failed: int) -> None:
+        """Report what `attnwatch collect` has made in the folders of collections."""
+        sheets = sorted(sheet.name for folder in folders for sheet in folder.glob(f"{SHEET_PREFIX}*.png"))
+        made = f"{self._done - self._linked} rendered, {self._linked} linked, {up_to_date} up to date, {failed} failed"
+        shown = f"; {counted(len(sheets), 'contact sheet')}: {named_first(sheets)}" if sheets else ""
+        _log.info("collected in %s: %s%s", ", ".join(map(str, folders)), made, shown)
+
     def close(self, *, once: bool) -> None:
         """Finish the commands and write the metrics; a run with `once` waits longer for its commands."""
         self._audience.hooks.close(_ONCE_HOOK_TIME if once else _HOOK_TIME)
@@ -227,6 +248,11 @@ class Report:
             self._metrics_complaint = error.strerror
 
 
-def _fields(place: Place, receipt: ReceiptDocument) -> dict[str, object]:
+def _fields(target: Target, place: Place, receipt: ReceiptDocument) -> dict[str, object]:
     """Return the extra fields of a JSON log line."""
-    return {"video_id": receipt.video_id, "manifest": str(place.manifest), "status": receipt.status}
+    return {
+        "video_id": receipt.video_id,
+        "batch": (target.batch or batch_of(target.manifest)).name,
+        "manifest": str(place.manifest),
+        "status": receipt.status,
+    }

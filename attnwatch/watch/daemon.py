@@ -110,6 +110,11 @@ class Daemon:
                     self._report.close(once=self._options.once)
         results, ledger = self._dispatcher.results, self._dispatcher.ledger
         nothing = self._why_nothing() if self._options.once and self._signal is None else None
+        if self._options.collect and nothing is None:
+            failed = len({target.manifest for target in results.failed | ledger.given_up})
+            self._report.collected(
+                [self._options.collection_of(batch) for batch in self._options.roots], ledger.up_to_date, failed
+            )
         return Outcome(results.rendered, results.failed | ledger.given_up, self._signal, nothing)
 
     def _why_nothing(self) -> str | None:
@@ -176,6 +181,7 @@ class Daemon:
             ledger.warn(unmarked(passed.unmarked))
         if self._scanner.found == 0:
             self._report.finds_nothing(passed.batches)
+        self._report.activity.given_up = len({target.manifest for target in ledger.given_up})
         self._report.leaves_out(ledger.left_out.reasons())
 
     def _places_hinted(self) -> list[Path]:

@@ -7,6 +7,7 @@ from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.errors import NotReadyError
 from attnwatch.jobs.work import Result
+from attnwatch.report.log import when
 from attnwatch.report.reporter import Report
 from attnwatch.watch.failures import record_crash
 from attnwatch.watch.ledger import Ledger
@@ -58,7 +59,7 @@ class Results:
         self._ledger.note_receipt(task, receipt)
         if not result.unchanged:
             self.rendered += receipt.status == "rendered"
-            self._report.rendered(task.target, task.place, receipt)
+            self._report.rendered(task.target, task.place, receipt, linked=result.linked)
 
     def take_obstacle(self, task: Task, result: Result) -> None:
         """Take account of a video that a single run could not try, and will not try again.
@@ -78,8 +79,8 @@ class Results:
         self._ledger.decisions.note_failed(task.target)
         then = f"{self._options.retry_command(task.target)} tries again"
         if receipt.next_attempt is not None and not self._options.once:
-            then = f"next attempt at {receipt.next_attempt}"
-        self._report.failed(task.place, receipt, then)
+            then = f"next attempt {when(receipt.next_attempt)}"
+        self._report.failed(task.target, task.place, receipt, then)
         self._note_failed(task)
 
     def _note_failed(self, task: Task) -> None:

@@ -207,11 +207,11 @@ def test_a_refused_manifest_ends_the_run_only_with_fail_on_visualization_error(t
 
 
 def test_a_logged_failure_says_what_happens_next(tmp_path, batch, monkeypatch, caplog):
-    for number, (once, then) in enumerate([(True, "`attnwatch render "), (False, "next attempt at ")], start=1):
+    for number, (once, then) in enumerate([(True, "`attnwatch render "), (False, "next attempt in ")], start=1):
         watcher = Watcher(tmp_path, monkeypatch, once=once)
         watcher.start(batch.add(number))
         watcher.end(JobError("crashed"))
-        assert f"(attempt 1): crashed; {then}" in caplog.messages[-1]
+        assert f"({batch.folder.name}, attempt 1): crashed; {then}" in caplog.messages[-1]
 
 
 MEASURING = Result(None, "another process is measuring", busy=True)
