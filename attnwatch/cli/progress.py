@@ -31,8 +31,14 @@ class _Bar(Progress):
 
 
 @contextlib.contextmanager
-def bar(terminal: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show how much of the backlog is done; yield a function to call with the numbers of videos done and known."""
+def bar(terminal: Console, *, watching: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how much of the backlog is done; yield a function to call with the numbers of videos done and known.
+
+    Args:
+        terminal: where to show it.
+        watching: the run goes on without a backlog.
+
+    """
     columns = [
         TextColumn("rendering"),
         BarColumn(),
@@ -55,7 +61,8 @@ def bar(terminal: Console) -> Iterator[Callable[[int, int], None]]:
             drawn.update(task, completed=done, total=known, visible=done < known)
             if done < known:
                 drawn.idle = None
-            elif drawn.idle is None:
-                drawn.idle = Spinner("line", f"watching, {done:,} rendered; idle since {datetime.now():%H:%M:%S}")
+            elif drawn.idle is None and watching:
+                since = f"{datetime.now():%H:%M:%S}"
+                drawn.idle = Spinner("line", f"watching, {done:,} rendered; nothing to render since {since}")
 
         yield show

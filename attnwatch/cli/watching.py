@@ -58,7 +58,7 @@ def run(
         # The engine comes first: it forks, so no thread may exist yet.
         with open_engine() as engine:
             STDERR.hand_over()  # from now until the process ends, nothing waits for whoever reads the log
-            with _bar(target) as audience.progress, _published(options) as audience.publisher:
+            with _bar(target, options) as audience.progress, _published(options) as audience.publisher:
                 report = Report(activity, audience)
                 outcome = Daemon(settings, options, engine, report, reload=flags.settings).run()
     except EngineError as error:
@@ -83,13 +83,13 @@ def _engine_lost(error: EngineError, options: Options) -> int:
     return FAILED
 
 
-def _bar(target: Console) -> contextlib.AbstractContextManager[Callable[[int, int], None] | None]:
+def _bar(target: Console, options: Options) -> contextlib.AbstractContextManager[Callable[[int, int], None] | None]:
     """Show a progress bar for the backlog on a terminal; elsewhere the log reports it."""
     if not target.is_terminal:
         return contextlib.nullcontext()
     from attnwatch.cli.progress import bar  # noqa: PLC0415 - slow to import, and not needed by a service
 
-    return bar(target)
+    return bar(target, watching=not options.once)
 
 
 def _published(options: Options) -> contextlib.AbstractContextManager[Publisher | None]:

@@ -6,7 +6,7 @@ The log gets one line per output, one per video, and one per cause of trouble.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,15 @@ class Report:
         self.activity.slow = None
         self.activity.rendered += receipt.status == "rendered"
         about = _fields(target, place, receipt)
+        if receipt.status == "skipped":
+            self._log_skipped(receipt, about)
+        else:
+            self._log_outputs(target, receipt, about, linked=linked)
+        self._audience.hooks.run(receipt, place.path)
+
+    def _log_outputs(
+        self, target: Target, receipt: ReceiptDocument, about: Mapping[str, object], *, linked: bool
+    ) -> None:
         for output in () if linked else receipt.outputs:
             fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
             # A collection has the same names again, so they are told with their folder.
@@ -156,7 +165,14 @@ class Report:
         batch = f" ({about['batch']})" if target.batch is None else ""
         text = "%s: %s%s in %.1f s%s%s"
         _log.info(text, receipt.video_id, outputs, where, seconds, batch, notes, extra={**about, "seconds": seconds})
-        self._audience.hooks.run(receipt, place.path)
+
+    def _log_skipped(self, receipt: ReceiptDocument, about: Mapping[str, object]) -> None:
+        """Report that there was nothing to render; why, once for each reason."""
+        reason = "; ".join(receipt.notes)
+        known = reason in self._reasons
+        self._reasons.add(reason)
+        why = "" if known or not reason else f": {reason}"
+        _log.info("%s: nothing to render (%s)%s", receipt.video_id, about["batch"], why, extra=dict(about))
 
     def failed(self, target: Target, place: Place, receipt: ReceiptDocument, then: str) -> None:
         """Report why a video could not be rendered, and what happens next (`then`)."""

@@ -75,7 +75,8 @@ class Planner:
         except (AttnwatchError, OSError) as error:
             return Refused(error, self._refusal_place(target), basis=Basis(seen))
         if not self._wants(target, asked):
-            return Settled(basis=Basis(seen, stamps), notes=notes, why=self._why_unwanted(target, asked))
+            why = self._why_unwanted(target, asked)
+            return Settled(basis=Basis(seen, stamps), notes=notes, why=why, chosen=target.batch is None)
         task = self._task(target, manifest, asked, Basis(seen, stamps))
         collection = None if target.batch is None else task.settings
         return replace(self._compare(task), notes=notes, collection=collection)

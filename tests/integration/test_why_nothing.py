@@ -43,6 +43,13 @@ def test_a_choice_of_words_that_matches_nothing_is_a_failure_each_time(batch, ca
         assert "1 video: none of the tracked words (dog, kiss) was requested" in err
 
 
+def test_words_that_only_the_unwanted_collection_of_an_ended_batch_could_have_match_nothing(batch, capsys):
+    batch.add(words=("dog",))
+    write_json(batch.folder / "batch.complete.json", {})
+    assert called(capsys, "outputs", "--once", "--set", "static_duration=0.2")[0] == 0
+    assert called(capsys, "outputs", "--once", "--tokens", "cat")[0] == 1
+
+
 def test_a_choice_that_matches_what_is_up_to_date_is_a_success(batch, capsys):
     batch.add()
     for _ in range(2):

@@ -19,17 +19,25 @@ def wait_for(terminal, pattern):
 
 
 def test_a_backlog_is_shown_as_a_bar_and_its_end_by_a_sign_of_life(terminal):
-    with bar(terminal) as show:
+    with bar(terminal, watching=True) as show:
         show(1, 3)
         wait_for(terminal, "1/3 videos")
         show(3, 3)
-        wait_for(terminal, r"watching, 3 rendered; idle since \d\d:\d\d:\d\d")
+        wait_for(terminal, r"watching, 3 rendered; nothing to render since \d\d:\d\d:\d\d")
         show(3, 4)
         wait_for(terminal, "3/4 videos")
 
 
 def test_the_sign_of_life_moves(terminal):
-    with bar(terminal) as show:
+    with bar(terminal, watching=True) as show:
         show(0, 0)
         for picture in r"-\|/":
             wait_for(terminal, re.escape(f"{picture} watching, 0 rendered"))
+
+
+def test_a_single_run_is_not_said_to_watch(terminal):
+    with bar(terminal, watching=False) as show:
+        show(1, 3)
+        wait_for(terminal, "1/3 videos")
+        show(3, 3)
+    assert "watching" not in terminal.file.getvalue()

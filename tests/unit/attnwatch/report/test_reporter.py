@@ -106,10 +106,13 @@ def test_a_video_is_logged_line_by_line_and_counted(activity, task, caplog):
     assert activity.rendered == 1
 
 
-def test_a_video_with_nothing_to_render_is_logged_and_not_counted(activity, task, caplog):
+def test_a_video_with_nothing_to_render_is_logged_and_not_counted_and_the_reason_told_once(activity, task, caplog):
     receipt = receipt_of(task).model_copy(update={"notes": ("no word was tracked",)})
-    Report(activity, Audience()).rendered(task.target, task.place, receipt)
-    assert caplog.messages == ["prompt_001_vid001: 0 outputs in 1.2 s (demo_20260102_030405); no word was tracked"]
+    report = Report(activity, Audience())
+    for _ in range(2):
+        report.rendered(task.target, task.place, receipt)
+    said = "prompt_001_vid001: nothing to render (demo_20260102_030405)"
+    assert caplog.messages == [f"{said}: no word was tracked", said]
     assert activity.rendered == 0
 
 
