@@ -153,14 +153,18 @@ class Report:
     def _log_outputs(
         self, target: Target, receipt: ReceiptDocument, about: Mapping[str, object], *, linked: bool
     ) -> None:
-        for output in () if linked else receipt.outputs:
+        if linked:
+            text = "%s: %d linked in the collection of %s"
+            _log.info(text, receipt.video_id, len(receipt.outputs), about["batch"], extra=dict(about))
+            return
+        for output in receipt.outputs:
             fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
             # A collection has the same names again, so they are told with their folder.
             name = output.file if target.batch is None else f"{target.batch.name}/{OUTPUT_DIRECTORY}/{output.file}"
             _log.info("✅ Generated attention video: %s", name, extra=fields)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
-        outputs = f"{counted(len(receipt.outputs), 'output')}{' linked' if linked else ''}"
+        outputs = counted(len(receipt.outputs), "output")
         where = "" if target.batch is None else f" in the collection of {target.batch.name}"
         batch = f" ({about['batch']})" if target.batch is None else ""
         text = "%s: %s%s in %.1f s%s%s"
