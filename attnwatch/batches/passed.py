@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from attnwatch.contract.names import printable
 from attnwatch.contract.reading import read_document
 from attnwatch.errors import ManifestError
 
+_MOST_NAMED = 3
+_MOST = 1000  # paths that are kept of each kind
 _BEING_WRITTEN = 60.0  # seconds for which a video may be without its manifest while it is being finished
 
 
@@ -28,16 +30,21 @@ class Passed:
     """What one or more walks passed, for people who ask why nothing is rendered.
 
     Attributes:
+        looks_for_unmarked: whether to look for videos without a manifest, which takes a stat for each.
         linked: links to folders that were not followed.
-        closed: folders that cannot be read, and why.
-        unmarked: videos without a manifest that have not been written just now.
+        closed: the first folders that cannot be read, and why.
+        unmarked: the first videos without a manifest that have not been written just now.
+        unmarked_number: number of all of them.
         batches: folders with a `batch.json`.
 
     """
 
+    looks_for_unmarked: bool = True
+
     linked: list[Path] = field(default_factory=list)
     closed: dict[Path, str] = field(default_factory=dict)
     unmarked: list[Path] = field(default_factory=list)
+    unmarked_number: int = 0
     batches: list[Path] = field(default_factory=list)
     _older: list[str] = field(default_factory=list)
 
@@ -45,20 +52,22 @@ class Passed:
         """Note what is in a folder; folders must come in the order of the walk."""
         if folder.linked:
             self.linked.extend(Path(folder.path, name) for name in folder.linked)
-        if folder.closed is not None:
+        if folder.closed is not None and len(self.closed) < _MOST:
             self.closed[Path(folder.path)] = folder.closed
         if folder.is_batch:
             self.batches.append(Path(folder.path))
         if folder.older and older_videos(folder):
             self._older.append(f"{folder.path}/")
-        if folder.unmarked and not f"{folder.path}/".startswith(tuple(self._older)):
-            self.unmarked.extend(_unmarked(folder))
+        if self.looks_for_unmarked and folder.unmarked and not f"{folder.path}/".startswith(tuple(self._older)):
+            found = list(_unmarked(folder))
+            self.unmarked_number += len(found)
+            self.unmarked += found[: _MOST - len(self.unmarked)]
 
 
-def named_first(names: list[str], most: int = 3) -> str:
-    """Return the first names of a list, and how many more there are."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
+def named_first(names: Sequence[str], number: int | None = None) -> str:
+    """Return the first names of a list, and how many more there are, if `number` is not their own."""
+    left = (len(names) if number is None else number) - _MOST_NAMED
+    return f"{', '.join(names[:_MOST_NAMED])}{f' and {left:,} more' if left > 0 else ''}"
 
 
 def closed(folders: dict[Path, str]) -> str:
@@ -69,11 +78,11 @@ def closed(folders: dict[Path, str]) -> str:
     return f"{about} rendered: {named}; allow the watcher's user to read and enter {'them' if many else 'it'}"
 
 
-def unmarked(videos: list[Path]) -> str:
-    """Return what to say about videos without a manifest."""
-    have = "video has" if len(videos) == 1 else "videos have"
-    named = named_first([printable(str(path)) for path in videos])
-    return f"{len(videos):,} {have} no manifest, and so no attention to render: {named}"
+def unmarked(videos: Sequence[Path], number: int) -> str:
+    """Return what to say about videos without a manifest, given the first of them and the number of all."""
+    have = "video has" if number == 1 else "videos have"
+    named = named_first([printable(str(path)) for path in videos], number)
+    return f"{number:,} {have} no manifest, and so no attention to render: {named}"
 
 
 def _unmarked(folder: Folder) -> Iterator[Path]:

@@ -55,13 +55,15 @@ def _lines(status: StatusDocument, *, verbose: bool) -> Iterator[str]:
 def _reasons(status: StatusDocument, state: str) -> Iterator[str]:
     """Yield why videos are in a state: in one line for those without a reason of their own, then each of the others."""
     shared = [record for record in status.reasons if record.state == state]
-    for reason in shared:
+    for reason in shared[:_MOST_LISTED]:
         own = [r for r in status.unrendered if r.state == state and r.reason.startswith(f"{reason.reason}: ")]
         if own:
             lines = [f"    {record.video_id}: {record.reason}" for record in own]
             yield from _some(lines, "--json", reason.videos)
         else:
             yield f"    {counted(reason.videos, 'video')}: {reason.reason}"
+    if len(shared) > _MOST_LISTED:
+        yield f"    and {len(shared) - _MOST_LISTED:,} more reasons: --json lists them"
     if state == "waiting" and shared and not status.watchers:
         yield f"    no watcher runs here: start `attnwatch {shlex.quote(status.root)}`"
 
@@ -105,7 +107,7 @@ def _passed(status: StatusDocument) -> Iterator[str]:
     if status.unreadable:
         yield f"  {closed({Path(folder.path): folder.reason for folder in status.unreadable})}"
     if status.without_manifest:
-        yield f"  {unmarked([Path(path) for path in status.without_manifest])}"
+        yield f"  {unmarked([Path(path) for path in status.without_manifest], status.without_manifest_number)}"
 
 
 def _rate(status: StatusDocument) -> str:

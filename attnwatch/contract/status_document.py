@@ -135,7 +135,9 @@ class StatusDocument(_Record):
     overflows: _Count = Field(description="number of times that the watchers of this folder lost file events")
     watchers: tuple[WatcherRecord, ...] = Field(default=(), description="the running watchers of this folder")
     linked: tuple[str, ...] = Field(default=(), description="links to folders that are not followed")
-    reasons: tuple[ReasonRecord, ...] = Field(default=(), description="why videos wait or are skipped")
+    reasons: tuple[ReasonRecord, ...] = Field(
+        default=(), description="why videos wait or are skipped: the 100 most frequent reasons"
+    )
     unrendered: tuple[UnrenderedRecord, ...] = Field(
         default=(), description="the videos that wait or are skipped, each with its reason: the first 1,000"
     )
@@ -144,3 +146,4 @@ class StatusDocument(_Record):
     without_manifest: tuple[str, ...] = Field(
         default=(), description="videos without a manifest, and so without attention to render: the first 1,000"
     )
+    without_manifest_number: _Count = Field(default=0, description="number of all videos without a manifest")

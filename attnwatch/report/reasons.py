@@ -17,6 +17,8 @@ SWITCHED_OFF = (
     "neither auto_generate_per_video nor auto_generate_videos is true; `attnwatch render` renders a video by its name"
 )
 ONLY_COLLECTED = "auto_generate_per_video is false: rendered when the batch has ended, for its collection"
+LONGEST_REASON = 500
+"""Characters of a reason that are kept: notes of receipts may be long, and videos many."""
 
 
 class Reason(NamedTuple):

@@ -15,10 +15,12 @@ from attnwatch.batches.targets import Target, batch_of
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.names import OUTPUT_DIRECTORY, SHEET_PREFIX
 from attnwatch.contract.receipts import Place
+from attnwatch.errors import shortened
 from attnwatch.report.activity import Activity, Mode, Publisher, Running, now
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import counted
 from attnwatch.report.metrics import write_metrics
+from attnwatch.report.reasons import LONGEST_REASON
 from attnwatch.system.notify import Notifier
 
 _log = logging.getLogger(__name__)
@@ -172,7 +174,7 @@ class Report:
 
     def _log_skipped(self, receipt: ReceiptDocument, about: Mapping[str, object]) -> None:
         """Report that there was nothing to render; why, once for each reason."""
-        reason = "; ".join(receipt.notes)
+        reason = shortened("; ".join(receipt.notes), LONGEST_REASON)
         known = reason in self._reasons
         self._reasons.add(reason)
         why = "" if known or not reason else f": {reason}"

@@ -20,15 +20,18 @@ from attnwatch.contract.status_document import (
     UnrenderedRecord,
     WatcherRecord,
 )
+from attnwatch.errors import shortened
 from attnwatch.report.activity import FOLDER, Activity, read_activities
 from attnwatch.report.batch_counts import BatchCounts, counts
-from attnwatch.report.reasons import Reason
+from attnwatch.report.reasons import LONGEST_REASON, Reason
 from attnwatch.report.survey import Rendering, survey
 from attnwatch.system.folders import Links
 
 _NO_REASON = "no reason is recorded"
 _HOUR = timedelta(hours=1)
 _MOST = 1000  # videos that are listed with the reason why they are not rendered
+_MOST_REASONS = 100
+_OTHERS = "other reasons"
 _LONGEST = 1e9  # seconds of a rendering, so that the sum stays finite whatever receipts say
 
 
@@ -65,7 +68,8 @@ def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> St
         unreadable=tuple(
             UnreadableRecord(path=printable(str(path)), reason=reason) for path, reason in passed.closed.items()
         ),
-        without_manifest=tuple(printable(str(path)) for path in passed.unmarked[:_MOST]),
+        without_manifest=tuple(printable(str(path)) for path in passed.unmarked),
+        without_manifest_number=min(passed.unmarked_number, LARGEST_COUNT),
     )
 
 
@@ -113,9 +117,10 @@ class _Stock:
             self.recent += self._is_recent(receipt.attempts[-1].at)
 
     def _explain(self, rendering: Rendering, state: Unrendered, reason: Reason) -> None:
-        self._reasons[state, reason.kind] += 1
+        kind = shortened(reason.kind, LONGEST_REASON)
+        self._reasons[state, kind if len(self._reasons) < _MOST or (state, kind) in self._reasons else _OTHERS] += 1
         if len(self.unrendered) < _MOST:
-            place, text = rendering.place, printable(str(reason))
+            place, text = rendering.place, printable(shortened(str(reason), LONGEST_REASON))
             record = UnrenderedRecord(
                 video_id=place.video_id, manifest=printable(str(place.manifest)), state=state, reason=text
             )
@@ -123,7 +128,7 @@ class _Stock:
 
     def reasons(self) -> tuple[ReasonRecord, ...]:
         """Return why videos wait or are skipped, the most frequent reason first."""
-        counted = self._reasons.most_common()
+        counted = self._reasons.most_common(_MOST_REASONS)
         return tuple(
             ReasonRecord(state=state, reason=printable(reason), videos=count) for (state, reason), count in counted
         )

@@ -178,7 +178,7 @@ class Daemon:
         if passed.closed:
             ledger.warn(closed(passed.closed))
         if passed.unmarked:
-            ledger.warn(unmarked(passed.unmarked))
+            ledger.warn(unmarked(passed.unmarked, passed.unmarked_number))
         if self._scanner.found == 0:
             self._report.finds_nothing(passed.batches)
         self._report.activity.given_up = len({target.manifest for target in ledger.given_up})

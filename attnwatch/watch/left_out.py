@@ -1,5 +1,6 @@
 """Knows which videos a run leaves out although nothing is wrong with them, and why."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,9 +9,13 @@ from attnwatch.batches.passed import named_first
 from attnwatch.batches.targets import Target, batch_of
 from attnwatch.contract.names import printable
 from attnwatch.contract.stamps import stamp_of
+from attnwatch.errors import shortened
 from attnwatch.report.log import counted
+from attnwatch.report.reasons import LONGEST_REASON
 from attnwatch.watch.decision import Settled
 from attnwatch.watch.options import Options
+
+_MOST = 20  # reasons that are told
 
 
 class LeftOut:
@@ -42,7 +47,7 @@ class LeftOut:
         """Note what was decided about a target that needs nothing."""
         self.matched |= decision.chosen
         if decision.why is not None:
-            self._reasons[target] = decision.why
+            self._reasons[target] = sys.intern(shortened(decision.why, LONGEST_REASON))  # the same for very many
 
     def take_skipped(self, target: Target, notes: tuple[str, ...]) -> None:
         """Note that a job has found nothing to render; with a choice of words, the video may have none of them."""
@@ -57,10 +62,10 @@ class LeftOut:
         self._reasons = {target: why for target, why in self._reasons.items() if stamp_of(target.manifest) is not None}
 
     def reasons(self) -> tuple[str, ...]:
-        """Return each reason with the number of videos that it is true of, the most frequent first."""
-        videos = {(target.manifest, reason) for target, reason in self._reasons.items()}
+        """Return the most frequent reasons, each with the number of videos that it is true of."""
+        videos = dict.fromkeys((target.manifest, reason) for target, reason in self._reasons.items())
         counts = Counter(reason for _, reason in videos)
-        return tuple(f"{counted(number, 'video')}: {reason}" for reason, number in counts.most_common())
+        return tuple(f"{counted(number, 'video')}: {reason}" for reason, number in counts.most_common(_MOST))
 
     def nothing(self) -> str | None:
         """Return what to say if the user's choice matches nothing; None if it does, or if there is no choice."""

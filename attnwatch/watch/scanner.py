@@ -92,7 +92,7 @@ class Scanner:
             self._hinted.popleft()
         if self._scan is None and (self._again or (interval is not None and time.monotonic() >= self._due)):
             self._again, self._spent, self._seen, self._count = False, 0.0, len(self._roots), 0
-            self._passed = Passed()
+            self._passed = Passed(looks_for_unmarked=self.scans == 0)
             self._scan = itertools.chain.from_iterable(map(self._everything_below, self._roots))
         if self._scan is not None:
             began = time.thread_time()

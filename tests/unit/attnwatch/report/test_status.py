@@ -283,7 +283,9 @@ def test_what_is_passed_without_finding_a_video_is_listed(batch):
     forgotten.parent.mkdir()
     forgotten.write_bytes(b"video")
     os.utime(forgotten, (0, 0))
-    assert status(batch.folder).without_manifest == (str(forgotten),)
+    stock = status(batch.folder)
+    assert (stock.without_manifest, stock.without_manifest_number) == ((str(forgotten),), 1)
+    assert f"1 video has no manifest, and so no attention to render: {forgotten}" in summary(stock)
     with closed_folder() as closed:
         stock = status(closed.parent)
     assert [(folder.path, folder.reason) for folder in stock.unreadable] == [(str(closed), "Permission denied")]
