@@ -62,6 +62,11 @@ class Visualization(_Settings):
         default=False, description="make `..._evolution.mp4`: the map at each denoising step, one after the other"
     )
     colormap: str = Field(default="hot", description="name of a matplotlib colormap")
+    audio: bool = Field(
+        default=True,
+        description="keep the sound of the source video in overlays: copied if it is AAC, MP3, Opus or FLAC, else "
+        "encoded to AAC",
+    )
     overlay_alpha: Share = Field(
         default=0.6, description="opacity of the map in the overlay: 0 shows only the source, 1 only the map"
     )
@@ -197,7 +202,7 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
-ADDED_SINCE_0_1_0 = frozenset({"nonfinite", "rotation"})
+ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "rotation"})
 
 
 def _half_the_cores() -> int:
