@@ -4,7 +4,16 @@ import os
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from attnwatch.errors import nearest
@@ -205,6 +214,15 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "rotation"})
 
 
+def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Take a single pattern for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+# A path from the root of the file system would match nothing, because patterns are about paths below the folder.
+Pattern = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^/]")]
+
+
 def _half_the_cores() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
@@ -246,6 +264,11 @@ class Watcher(_Settings):
     settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
         default=120.0,
         description="seconds without changes before a video of an older batch is rendered, without `summary.json`",
+    )
+    exclude: Annotated[tuple[Pattern, ...], Field(max_length=1000), BeforeValidator(_as_list)] = Field(
+        default=(),
+        description="folders and videos to leave out, as a list of patterns: of names (`old_*`), or of paths below the "
+        "watched folder (`archive/2024_*`, `**/drafts/*`); recycle bins and folders of the system are always left out",
     )
     file_events: bool = Field(
         default=True, description="detect new videos by file events; false: only by scanning, at least every 10 s"
