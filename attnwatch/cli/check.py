@@ -23,6 +23,7 @@ from attnwatch.errors import AttnwatchError, ConfigError, ContractError, Manifes
 from attnwatch.jobs.faults import explained
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import try_one_frame
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.limits import own_data
 from attnwatch.system.roots import Root
@@ -38,7 +39,9 @@ Identifiers = dict[tuple[Path, str], Path]
 """The manifest of each folder of outputs and identifier."""
 
 
-def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = None) -> Iterator[tuple[Path, list[str]]]:
+def check(
+    path: Path, links: Links = Links.NONE, linked: list[Path] | None = None, excluded: Exclusion = NOTHING
+) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
     Reads every tensor, decodes every video to the end, and encodes one frame.
@@ -47,9 +50,10 @@ def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = Non
         path: a folder or a manifest.
         links: which links are followed below the folder.
         linked: takes the links to folders that are not followed.
+        excluded: what is left out below the folder.
 
     """
-    root = Root(path.parent if path.is_file() else home_of_root(path), links)
+    root = Root(path.parent if path.is_file() else home_of_root(path), links, excluded=excluded)
     for document, model in sorted(_batch_documents(path, root), key=itemgetter(0)):
         yield document, _problems(document, partial(read_document, document, model, root=root))
     identifiers: Identifiers = {}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from attnwatch.cli.exclusion import Excluded, exclusion, exclusion_from
 from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
@@ -20,7 +21,7 @@ _FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
 
 
-def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
+def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = ()) -> int:
     """Check a batch, a folder or a manifest against FORMAT.md, and list everything that is wrong.
 
     Parameters
@@ -29,6 +30,8 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
         Batches, folders or manifests to check. Reads every tensor and decodes every video.
     follow_links
         Follow links below the folders, to folders and to files.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
     if not paths:
@@ -41,9 +44,10 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
     from attnwatch.cli.lookup import named  # noqa: PLC0415
 
     documents = wrong = noted = 0
+    excluded = exclusion_from(exclude)
     linked: list[Path] = []
     for path in paths:
-        for document, problems in check_path(named(path).absolute(), _links(follow_links), linked):
+        for document, problems in check_path(named(path).absolute(), _links(follow_links), linked, excluded):
             notes = [] if problems else list(remarks(document, Root(document.parent, _links(follow_links))))
             documents, wrong, noted = documents + 1, wrong + bool(problems), noted + bool(notes)
             show(f"{'wrong' if problems else 'note ' if notes else 'ok   '}  {document}")
@@ -69,6 +73,7 @@ def status(
     out: Path | None = None,
     follow_links: _FollowLinks = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
+    exclude: Excluded = (),
 ) -> int:
     """Show which videos are rendered, waiting, running and failed, and which watchers run. Needs no running watcher.
 
@@ -86,13 +91,15 @@ def status(
         Follow links below the folder, as the watcher does if it was started with this option.
     verbose
         List all batches, and the prompts of each.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
     start = _given(root or folder, "status")
     from attnwatch.cli.summary import summary  # noqa: PLC0415
     from attnwatch.report.status import status as take_stock  # noqa: PLC0415
 
-    stock = take_stock(start, _outputs(out), _links(follow_links))
+    stock = take_stock(start, _outputs(out), _links(follow_links), exclusion_from(exclude))
     text = stock.model_dump_json(indent=2) if json else summary(stock, verbose=verbose)
     for line in text.split("\n"):
         show(line)
@@ -106,6 +113,7 @@ def retry(
     root: _Root = None,
     out: Path | None = None,
     follow_links: _FollowLinks = False,
+    exclude: Excluded = (),
 ) -> int:
     """Reset failed videos so that a running (or the next) watcher retries them.
 
@@ -121,6 +129,8 @@ def retry(
         Folder of outputs and receipts, if the watcher was started with `--out`.
     follow_links
         Follow links below the folder, as the watcher does if it was started with this option.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
     if root is not None and folder is not None:
@@ -129,7 +139,7 @@ def retry(
     from attnwatch.cli.retry import retry as make_due  # noqa: PLC0415
 
     done = missed = 0
-    for retried in make_due(start, video_ids, _outputs(out), _links(follow_links)):
+    for retried in make_due(start, video_ids, _outputs(out), _links(follow_links), exclusion_from(exclude)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -145,6 +155,7 @@ def doctor(
     *,
     root: _Root = None,
     config: _Config = None,
+    exclude: Excluded = (),
 ) -> int:
     """Check whether a watcher can work on this machine and in a folder. Suggests remedies; exits with 1 on a problem.
 
@@ -155,7 +166,9 @@ def doctor(
     root
         The same, as an option.
     config
-        YAML file of the watcher, for `min_free_space`.
+        YAML file of the watcher, for `min_free_space` and `exclude`.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
     start = _given(root or folder, "doctor")
@@ -164,7 +177,7 @@ def doctor(
 
     levels: Counter[str] = Counter()
     settings = load_settings(config, {}).watcher
-    for finding in examine(start, settings):
+    for finding in examine(start, settings, exclusion(exclude, settings)):
         levels[finding.level] += 1
         show(f"{finding.level:<9}{finding.text}")
         if finding.remedy is not None:
@@ -182,6 +195,7 @@ def import_(
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
     config: _Config = None,
     follow_links: _FollowLinks = False,
+    exclude: Excluded = (),
 ) -> int:
     """Write manifests for the videos of older batches. Existing files stay unchanged; rendering does not need this.
 
@@ -196,9 +210,11 @@ def import_(
     trust_pickle
         Also convert tensors in .pt files, which can run any code when opened (needs torch).
     config
-        YAML file of the watcher, for `settle_time`, `settle_time_unmarked` and `memory_limit`.
+        YAML file of the watcher, for `settle_time`, `settle_time_unmarked`, `memory_limit` and `exclude`.
     follow_links
         Follow links below the folder, to folders and to files.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
     start = _given(root or folder, "import")
@@ -207,7 +223,8 @@ def import_(
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
-    imports = import_batch(Root(start, _links(follow_links)), settings, convert=convert, trust_pickles=trust_pickle)
+    searched = Root(start, _links(follow_links), excluded=exclusion(exclude, settings))
+    imports = import_batch(searched, settings, convert=convert, trust_pickles=trust_pickle)
     for imported in imports:
         done += imported.manifest is not None
         missed += imported.manifest is None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter, Token
 from rich.console import Console
 
+from attnwatch.cli.exclusion import EXCLUDE, exclusion
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import LogFormat, console, set_up
 
@@ -157,6 +158,7 @@ class Flags(SettingFlags):
             help="Follow links below the given folders: their owners choose what is read and written there.",
         ),
     ] = False
+    exclude: Annotated[tuple[str, ...], EXCLUDE, Parameter(group=SELECTION)] = ()
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also log which videos are started.")
     ] = False
@@ -194,6 +196,7 @@ class Flags(SettingFlags):
             batch=self.batch,
             oldest_first=self.oldest_first,
             follow_links=self.follow_links,
+            excluded=exclusion(self.exclude, self.settings().watcher),
             out=None if self.out is None else _made(self.out),
             config=None if self.config is None else self.config.absolute(),
         )

@@ -25,6 +25,7 @@ from attnwatch.report.activity import FOLDER, Activity, read_activities
 from attnwatch.report.batch_counts import BatchCounts, counts
 from attnwatch.report.reasons import LONGEST_REASON, Reason
 from attnwatch.report.survey import Rendering, survey
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 
 _NO_REASON = "no reason is recorded"
@@ -35,19 +36,22 @@ _OTHERS = "other reasons"
 _LONGEST = 1e9  # seconds of a rendering, so that the sum stays finite whatever receipts say
 
 
-def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> StatusDocument:
+def status(
+    root: Path, out: Path | None = None, links: Links = Links.NONE, excluded: Exclusion = NOTHING
+) -> StatusDocument:
     """Return the status of a folder, from its manifests, receipts, locks and activity files. Writes nothing.
 
     Args:
         root: the folder.
         out: folder of outputs and receipts; None if they are beside the videos.
         links: which links are followed below the folder.
+        excluded: what is left out below the folder.
 
     """
     passed = Passed()
     watchers = list(_watchers(root if out is None else out))
     stock = _Stock(watchers)
-    for rendering in survey(root, out, links, passed):
+    for rendering in survey(root, out, links, passed, excluded):
         stock.take(rendering)
     stock.batches.expect(passed.batches)
     return StatusDocument(

@@ -31,6 +31,7 @@ from attnwatch.contract.receipts import Place, describe, unreadable
 from attnwatch.contract.validity import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError
 from attnwatch.report.reasons import NEW, Reason, why_empty, why_skipped, why_waiting
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.locks import lock_file, locked_inodes
 from attnwatch.system.roots import Root
@@ -68,7 +69,11 @@ class _Head(ReceiptHead):
 
 
 def survey(
-    root: Path, out: Path | None = None, links: Links = Links.NONE, passed: Passed | None = None
+    root: Path,
+    out: Path | None = None,
+    links: Links = Links.NONE,
+    passed: Passed | None = None,
+    excluded: Exclusion = NOTHING,
 ) -> Iterator[Rendering]:
     """Yield a rendering for every finished video below a path, then those with receipts in collections of batches.
 
@@ -77,9 +82,12 @@ def survey(
         out: folder of outputs and receipts, if the watcher was given one; None if they are beside the videos.
         links: which links are followed below the root.
         passed: takes what the walk passes without finding a video.
+        excluded: what is left out below the root.
 
     """
-    tree = _Tree(Root(root, links), Root(out or root, links), partial(outputs_at, roots=(root,), out=out))
+    tree = _Tree(
+        Root(root, links, excluded=excluded), Root(out or root, links), partial(outputs_at, roots=(root,), out=out)
+    )
     locked = locked_inodes()
     batches: dict[Path, None] = {}
     for folder in walk(root, start=tree.root):

@@ -74,7 +74,7 @@ class Daemon:
         self._engine = engine
         self._report = report
         self._reload = reload
-        self._scanner = Scanner(options.roots, collect=options.collect, links=options.links)
+        self._scanner = Scanner(options.roots, collect=options.collect, links=options.links, excluded=options.excluded)
         self._dispatcher = Dispatcher(settings, options, engine, report)
         self._hints = Hints()
         self._signal: Signals | None = None
@@ -125,7 +125,7 @@ class Daemon:
     def _watcher(self) -> contextlib.AbstractContextManager[RootWatcher | None]:
         if self._options.once or not self._settings.watcher.file_events:
             return contextlib.nullcontext()
-        return RootWatcher(self._options.roots, self._hints)
+        return RootWatcher(self._options.roots, self._hints, self._options.excluded)
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == SIGHUP:
@@ -199,15 +199,16 @@ class Daemon:
         if self._reload is None:
             return
         with self._report.reloading():
-            before = self._settings.watcher.file_events
+            before = self._settings.watcher
             try:
                 self._settings = self._reload()
             except ConfigError as error:
                 _log.error("the new configuration is wrong; keeping the old one: %s", error)
                 return
             _log.info("configuration reloaded")
-            if self._settings.watcher.file_events != before:
-                _log.warning("file_events takes effect after a restart")
+            for name in ("exclude", "file_events"):
+                if getattr(self._settings.watcher, name) != getattr(before, name):
+                    _log.warning("%s takes effect after a restart", name)
             self._dispatcher.reload(self._settings)
             self._scanner.ask_for_scan()
 

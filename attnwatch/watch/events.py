@@ -22,12 +22,14 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from attnwatch.batches.discover import place_to_look
+from attnwatch.batches.entered import is_left_out
 from attnwatch.contract.names import is_receipt
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Identity
+from attnwatch.watch.watches import observer_without
 
 _log = logging.getLogger(__name__)
 
@@ -119,9 +121,11 @@ class RootWatcher:
 
     """
 
-    def __init__(self, roots: Iterable[Path], hints: Hints) -> None:
+    def __init__(self, roots: Iterable[Path], hints: Hints, excluded: Exclusion = NOTHING) -> None:
         self._hints = hints
+        self._excluded = excluded
         self._watches: dict[Path, ObservedWatch | None] = dict.fromkeys(roots)
+        self._actual: dict[Path, str] = {}
         self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
         self._observer: BaseObserver | None = None
         self._overflows_seen = 0
@@ -169,7 +173,7 @@ class RootWatcher:
 
     def _listen(self) -> None:
         try:
-            observer = Observer()
+            observer = observer_without(self._leaves_out)
             observer.start()
         except (OSError, RuntimeError) as error:  # out of inotify instances, file descriptors or threads
             reason = _reason(error)
@@ -178,6 +182,10 @@ class RootWatcher:
             self.failures = dict.fromkeys(self._watches, reason)
             return
         self._observer = observer
+
+    def _leaves_out(self, folder: str) -> bool:
+        """Return whether a scan would not enter a folder, although it enters the one above."""
+        return is_left_out(folder, self._actual.values(), self._excluded)
 
     def _stop_listening(self) -> None:
         if self._observer is not None:
@@ -226,6 +234,7 @@ class RootWatcher:
         try:
             # The kernel reports nothing inside of a link.
             actual = Path(os.path.realpath(root))
+            self._actual[root] = str(actual)
             handler = self._hints if actual == root else _Renamed(self._hints, actual, root)
             self._watches[root] = observer.schedule(handler, str(actual), recursive=True, event_filter=_WANTED)
             self.failures.pop(root, None)

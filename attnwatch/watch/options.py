@@ -16,6 +16,7 @@ from attnwatch.batches.targets import (
 )
 from attnwatch.contract.names import OUTPUT_DIRECTORY
 from attnwatch.contract.stamps import Stamp
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
@@ -37,6 +38,7 @@ class Options:
         batch: only videos of batches whose folder name matches this shell pattern; None for all.
         oldest_first: start with the video that was finished first instead of last.
         follow_links: follow links below the roots, to folders and to files.
+        excluded: files and folders below the roots to leave out.
         out: folder for all outputs and receipts, in the same structure as below the roots; None: below the roots.
         config: the configuration file; None if there is none.
 
@@ -53,6 +55,7 @@ class Options:
     batch: str | None = None
     oldest_first: bool = False
     follow_links: bool = False
+    excluded: Exclusion = NOTHING
     out: Path | None = None
     config: Path | None = None
 
@@ -74,7 +77,7 @@ class Options:
 
     @cached_property
     def _homes(self) -> tuple[Root, ...]:
-        return tuple(Root(home_of_root(root), self.links) for root in self.roots)
+        return tuple(Root(home_of_root(root), self.links, excluded=self.excluded) for root in self.roots)
 
     def outputs_root(self, directory: Path) -> Root:
         """Return where the lookup of a folder of outputs starts."""

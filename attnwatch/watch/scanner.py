@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
+from attnwatch.batches.discover import Folder, manifest_of, walk
+from attnwatch.batches.entered import is_searched
 from attnwatch.batches.passed import Passed
 from attnwatch.batches.targets import Target, home_of_root, targets_in
 from attnwatch.contract.names import is_manifest
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 from attnwatch.watch.supervision import Supervisor
@@ -34,9 +36,12 @@ class Scanner:
 
     """
 
-    def __init__(self, roots: Iterable[Path], *, collect: bool = False, links: Links = Links.NONE) -> None:
+    def __init__(
+        self, roots: Iterable[Path], *, collect: bool = False, links: Links = Links.NONE, excluded: Exclusion = NOTHING
+    ) -> None:
         self._roots = tuple(roots)
         self._links = links
+        self._excluded = excluded
         self._collect = collect
         self._supervisor = Supervisor()
         self._hinted: deque[Iterator[Target | None]] = deque()
@@ -74,7 +79,7 @@ class Scanner:
 
     def follow(self, hints: Iterable[Path]) -> None:
         """Look where hints point before the scan continues."""
-        searched = (path for path in _outermost(hints) if any(is_searched(path, root) for root in self._roots))
+        searched = (path for path in _outermost(hints) if any(self._reaches(root, path) for root in self._roots))
         self._hinted.extend(self._targets_near(path) for path in searched)
 
     def find(self, interval: float | None) -> Iterator[Target]:
@@ -105,11 +110,14 @@ class Scanner:
 
     def _targets_near(self, path: Path) -> Iterator[Target | None]:
         """Yield the targets at a path that a hint points to."""
-        root = next(root for root in self._roots if is_searched(path, root))
+        root = next(root for root in self._roots if self._reaches(root, path))
         return self._targets(walk(manifest_of(path), start=self._start(root)), self._roots, None)
 
+    def _reaches(self, root: Path, path: Path) -> bool:
+        return is_searched(path, root, self._excluded)
+
     def _start(self, root: Path) -> Root:
-        return Root(home_of_root(root), self._links)
+        return Root(home_of_root(root), self._links, excluded=self._excluded)
 
     def _everything_below(self, root: Path) -> Iterator[Target | None]:
         with self._supervisor.about(root):

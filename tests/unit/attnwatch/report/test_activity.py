@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from attnwatch.batches.discover import is_searched
+from attnwatch.batches.entered import is_searched
 from attnwatch.contract.names import printable
 from attnwatch.report.activity import FOLDER, HEARTBEAT, Activity, Publisher, Running, read_activities
 

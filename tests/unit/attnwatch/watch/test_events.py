@@ -10,6 +10,7 @@ import pytest
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from attnwatch.system.exclusion import Exclusion
 from attnwatch.watch.events import Hints, RootWatcher
 from tests.support import Batch, few_descriptors, wait_until, write_json, write_manifest
 
@@ -238,6 +239,22 @@ def test_a_root_that_does_not_exist_is_not_missed(root, hints, tmp_path):
         watcher.refresh()
         assert not any(watcher.misses_some_of(2) for _ in range(3))
         assert [watcher.misses_some_of(3) for _ in range(2)] == [False, True]
+
+
+def test_folders_that_scans_do_not_enter_are_not_watched(root, hints):
+    for name in ("a/old/x", "a/kept", ".hidden/x", "#recycle/x", "b/c/x"):
+        (root / name).mkdir(parents=True)
+    with RootWatcher([root], hints, Exclusion(("old", "b/c"))) as watcher:
+        wait_until(lambda: watcher.watched_folders() == 4)  # the root, a, a/kept, b
+        for name in ("a/kept/old/y", "c/.hidden/y", "c/$Recycle.Bin/y", "b/c/z"):
+            (root / name).mkdir(parents=True)
+        hinted(hints, root / "c")
+        (root / "a/old").rename(root / "a/new")
+        hinted(hints, root / "a/new")
+        wait_until(lambda: watcher.watched_folders() == 7)  # also c, a/new, a/new/x
+        assert watcher.misses_some_of(7) is False
+        write_manifest(root / "a/new/x/v.complete.json", attention=[])
+        hinted(hints, root / "a/new/x/v.complete.json")
 
 
 def test_watched_folders_is_none_when_the_kernel_reports_nothing(root, hints, monkeypatch):
