@@ -60,7 +60,7 @@ settings: $(VENV)/.dev
 
 # Regenerates the manual page from the help of the command line; a test fails when it is stale.
 man: $(VENV)/.dev
-	$(BIN)/python -m tests.man_page > man/attnwatch.1
+	$(BIN)/python -m tests.man_page > configs/attnwatch.1
 
 # Pins the requirements of the targets above; `pip-compile` comes with pip-tools. The tag of a local build (`+cpu`) is removed.
 lock:

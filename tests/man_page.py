@@ -1,4 +1,4 @@
-"""Generate man/attnwatch.1 from the help of the command line (``make man``)."""
+"""Generate configs/attnwatch.1 from the help of the command line (``make man``)."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""man/attnwatch.1 is the help of the command line."""
+"""configs/attnwatch.1 is the help of the command line."""
 
 import shutil
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 from attnwatch.cli.examples import SYNOPSIS
 from tests.man_page import document
 
-PAGE = Path(__file__).parents[2] / "man" / "attnwatch.1"
+PAGE = Path(__file__).parents[2] / "configs" / "attnwatch.1"
 
 
 def test_the_page_is_up_to_date():
-    assert document() == PAGE.read_text(encoding="utf-8"), "man/attnwatch.1 is stale: run `make man`"
+    assert document() == PAGE.read_text(encoding="utf-8"), "configs/attnwatch.1 is stale: run `make man`"
 
 
 def test_every_command_has_a_section():
