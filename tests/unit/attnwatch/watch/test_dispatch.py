@@ -97,6 +97,23 @@ def test_an_incomplete_video_is_checked_with_growing_delays_and_never_dropped(wa
     assert watcher.waiting == 1
 
 
+def test_what_a_video_waits_for_is_said_once_it_has_waited_for_long(watcher, batch, caplog):
+    manifest = batch.add()
+    (manifest.parent / "attention_maps/vid001.safetensors").unlink()
+    watcher.start(manifest)
+    waited = 0
+    while waited < 30:
+        assert "still waiting" not in caplog.text
+        waited += watcher.pass_time()
+        watcher.start()
+    for _ in range(5):
+        watcher.pass_time()
+        watcher.start()
+    (said,) = (message for message in caplog.messages if "still waiting" in message)
+    assert said.startswith("still waiting for prompt_001_vid001: ")
+    assert "vid001.safetensors is not there yet" in said
+
+
 def test_giving_up_a_video_does_not_give_up_its_collection(watcher, batch, tmp_path):
     manifest = batch.add()
     write_receipt(manifest, "crashed", attempts=3)
