@@ -81,6 +81,15 @@ def test_a_changed_manifest_or_input_asks_for_a_rendering(place, fingerprint, ch
     assert seconds_until_due(rendered(place, fingerprint), replace(fingerprint, **change)) == 0
 
 
+@pytest.mark.parametrize("status", ["rendered", "failed"])
+def test_what_a_later_renderer_did_is_left_as_it_is(place, fingerprint, status):
+    later = replace(fingerprint, renderer=RENDERER_VERSION + 1)
+    receipt = rendered(place, fingerprint) if status == "rendered" else failed(place, fingerprint, max_attempts=1)
+    receipt = receipt.model_copy(update={"renderer": later.renderer})
+    assert seconds_until_due(receipt, fingerprint) is None
+    assert seconds_until_due(receipt, later) is None
+
+
 def test_a_new_renderer_version_asks_for_a_rendering(place, fingerprint):
     assert seconds_until_due(rendered(place, fingerprint), replace(fingerprint, renderer=RENDERER_VERSION + 1)) == 0
 
