@@ -188,6 +188,12 @@ def is_untouched(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -
     return True
 
 
+def is_known(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -> bool:
+    """Whether the receipt has the digest of all existing files."""
+    known = (receipt.content.get(name) for name, stamp in stamps.items() if stamp is not None)
+    return all(record is not None and record.sha256 is not None for record in known)
+
+
 def is_same_content(receipt: ReceiptDocument, digests: Mapping[str, str]) -> bool:
     """Whether the digests of all existing files are those in the receipt."""
     return digests.items() <= {name: record.sha256 for name, record in receipt.content.items()}.items()

@@ -249,7 +249,7 @@ class Dispatcher:
     def _take_receipt(self, task: Task, receipt: ReceiptDocument, *, unchanged: bool) -> None:
         self._pauses.end(task.target)
         if receipt.status == "failed":
-            self._take_failure(task, receipt)
+            self.consider(task.target) if unchanged else self._take_failure(task, receipt)
             return
         self.failed.discard(task.target)
         self.ledger.note_rendered(task)
