@@ -142,7 +142,8 @@ def run(job: Job) -> Result:
             if job.place.look().sha256 != job.seen.sha256:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
-                with contextlib.suppress(OSError):  # the old receipt is still valid
+                # The old receipt of a success is still valid; that of a failure would ask for this again and again.
+                with contextlib.suppress(*() if receipt.status == "failed" else (OSError,)):
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
             receipt, linked = _attempt(_Attempt(job, manifest, folder, stack), start)
@@ -174,7 +175,7 @@ def _attempt(attempt: _Attempt, start: float) -> tuple[ReceiptDocument, bool]:
     digests: dict[str, str] = {}
     try:
         scales = scale.ends() if (scale := job.batch_scale) else None
-        digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
+        verify(manifest, video_may_be_absent=job.video_may_be_absent, digests=digests)
         content = record_content(stamps, digests)
         linked = _linked(attempt, fingerprint, content)
         outputs, notes = _with_what_stays(job, manifest, linked or _render(attempt, scales))

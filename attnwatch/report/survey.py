@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from attnwatch.batches.discover import Folder, older_videos, walk
+from attnwatch.batches.discover import Folder, older_videos, videos_in, walk
 from attnwatch.batches.passed import Passed
 from attnwatch.batches.targets import outputs_at
 from attnwatch.batches.videos import outputs_of, read_video
@@ -211,6 +211,24 @@ def _collected(batch: Path, tree: _Tree, locked: frozenset[int]) -> Iterator[Ren
         state: State = "running" if receipt.video_id in outputs.running else receipt.status
         place = tree.place(batch / receipt.manifest, receipt.video_id, outputs.directory)
         yield Rendering(place, state, receipt, batch)
+    if not outputs.problems:
+        return
+    for manifest, video_id in _videos_of(batch, tree):
+        place = tree.place(manifest, video_id, outputs.directory)
+        if (problem := outputs.problems.get(place.path.name)) is not None:
+            yield Rendering(place, "running" if video_id in outputs.running else "failed", None, batch, problem)
+
+
+def _videos_of(batch: Path, tree: _Tree) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the identifier of each video of a batch whose outputs beside it are in another folder."""
+    for path in (path for folder in walk(batch, start=tree.root) for path in videos_in(folder)):
+        usual, beside = outputs_of(path)
+        if beside == batch / OUTPUT_DIRECTORY:
+            continue
+        declared = None
+        with contextlib.suppress(ManifestError, OSError):
+            declared, _ = _declared(read_bytes(path, root=tree.root))
+        yield path, declared or usual
 
 
 def _receipt(place: Place) -> _Head | str | None:

@@ -237,6 +237,9 @@ class Dispatcher:
             return
         if result.receipt is not None:
             self._pauses.end(task.target)
+            if result.unchanged and result.receipt.status == "failed":  # only its files were looked at again
+                self.consider(task.target)
+                return
             self.results.take_receipt(task, result, result.receipt)
             if not (self._options.once or self.results.gives_up):
                 self.consider(task.target)  # files or settings may have changed while it was rendered

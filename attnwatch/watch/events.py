@@ -3,10 +3,8 @@
 import contextlib
 import logging
 import os
-import sys
 import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -29,12 +27,12 @@ from attnwatch.batches.entered import is_left_out
 from attnwatch.contract.names import is_receipt
 from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Identity
+from attnwatch.watch.quirks import adapted
 from attnwatch.watch.watches import observer_without
 
 _log = logging.getLogger(__name__)
 
 _NEVER_LOOKED = (-1, -1)
-_DEEPEST = 2_048  # folders in the longest path that the kernel takes
 _APPEARED = frozenset({"created", "moved", "closed"})
 
 # Not the opening and reading that scans themselves do: in a large tree that would flood the kernel's queue.
@@ -135,8 +133,7 @@ class RootWatcher:
 
     def __enter__(self) -> Self:
         self._exits = contextlib.ExitStack()
-        self._exits.enter_context(_deep_folders())
-        self._exits.enter_context(_watchdog_calmed(self._note_overflow))
+        self._exits.enter_context(adapted(self._note_overflow))
         self._exits.callback(self._stop_listening)
         self._listen()
         self.refresh()
@@ -243,48 +240,6 @@ class RootWatcher:
             if self.failures.get(root) != reason:
                 _log.warning("no file events for %s (%s): new videos are found only by scanning", root, reason)
             self.failures[root] = reason
-
-
-class _OverflowListener(logging.Handler):
-    """Learns from watchdog's log that events were lost; watchdog offers no other way."""
-
-    def __init__(self, heard: Callable[[], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._heard = heard
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "overflow" in record.getMessage():
-            self._heard()
-        else:
-            _log.debug("watchdog: %s", record.getMessage())
-
-
-@contextlib.contextmanager
-def _deep_folders() -> Iterator[None]:
-    """Let watchdog walk folders as deep as the kernel allows: before Python 3.12, `os.walk` calls itself for each."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(before + _DEEPEST)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
-
-
-@contextlib.contextmanager
-def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
-    """Listen to watchdog's log, and keep it from stderr."""
-    theirs, listener = logging.getLogger("watchdog"), _OverflowListener(overflowed)
-    propagated = theirs.propagate
-    theirs.addHandler(listener)
-    theirs.propagate = False
-    with warnings.catch_warnings():
-        # One for every folder that vanishes while its watch is added: in an event storm, hundreds of megabytes.
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-        try:
-            yield
-        finally:
-            theirs.removeHandler(listener)
-            theirs.propagate = propagated
 
 
 def _reason(error: Exception) -> str:

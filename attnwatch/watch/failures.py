@@ -9,6 +9,7 @@ from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Watcher
 from attnwatch.system.locks import exclusive
+from attnwatch.system.refusals import in_words
 from attnwatch.watch.task import Task
 
 
@@ -33,7 +34,7 @@ def record_crash(task: Task, seconds: float, error: AttnwatchError, limits: Watc
     except BusyError as problem:
         return obstructed(problem)
     except OSError as problem:
-        return Result(None, f"{error}; and its receipt cannot be written: {problem}")
+        return Result(None, f"{error}; and its receipt cannot be written: {in_words(problem)}")
     return Result(receipt)
 
 

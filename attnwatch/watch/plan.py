@@ -13,7 +13,7 @@ from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import OUTPUT_DIRECTORY
-from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due, unreadable
+from attnwatch.contract.receipts import Place, describe, is_known, is_untouched, seconds_until_due, unreadable
 from attnwatch.contract.stamps import sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, own_output, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
@@ -153,6 +153,8 @@ class Planner:
         """Decide about a video whose last attempt failed."""
         if self._options.by_name:
             return self._due(task, 0.0)
+        if self._was_only_touched(task, receipt) and is_known(receipt, task.basis.stamps):
+            return self._due(replace(task, recheck=True), 0.0)  # such as by a backup that links files
         wait = self._seconds_until_due(task, receipt)
         if wait is None:
             return self._give_up(task, receipt)
@@ -166,10 +168,9 @@ class Planner:
                 return Settled(holds=task, basis=task.basis)
             why = "; ".join(receipt.notes) or None
             return Settled(holds=task, basis=task.basis, why=why, chosen=self._options.tokens is None)
-        only_touched = not is_untouched(receipt, task.basis.stamps) and _comparable(task, receipt).matches(receipt)
         if (eaten := own_output(receipt, task.place, task.manifest)) is not None:
             return Refused(_output_as_input(task.manifest, eaten), basis=task.basis)
-        recheck = only_touched and not self._is_forced(task)
+        recheck = self._was_only_touched(task, receipt)
         removed = [] if recheck else removed_tensors(receipt, task.manifest, task.basis.stamps)
         if removed:
             reason = (
@@ -184,6 +185,11 @@ class Planner:
         if self._is_forced(task) or not is_untouched(receipt, task.basis.stamps):
             return 0.0
         return seconds_until_due(receipt, _comparable(task, receipt))
+
+    def _was_only_touched(self, task: Task, receipt: ReceiptDocument) -> bool:
+        """Return whether nothing speaks for a new rendering but the times of files."""
+        touched = not self._is_forced(task) and not is_untouched(receipt, task.basis.stamps)
+        return touched and _comparable(task, receipt).matches(receipt)
 
     def _is_forced(self, task: Task) -> bool:
         """Return whether the receipt is ignored: with `force`, until the video has failed in this run."""

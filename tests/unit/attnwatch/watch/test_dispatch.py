@@ -10,8 +10,8 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
-from attnwatch.contract.receipts import success
-from attnwatch.errors import EngineError, JobError, SlowMachineError
+from attnwatch.contract.receipts import failure, success
+from attnwatch.errors import EngineError, JobError, SlowMachineError, VideoError
 from attnwatch.jobs.sheets import Collection, SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
@@ -97,6 +97,23 @@ def test_an_incomplete_video_is_checked_with_growing_delays_and_never_dropped(wa
     assert watcher.waiting == 1
 
 
+def test_what_a_video_waits_for_is_said_once_it_has_waited_for_long(watcher, batch, caplog):
+    manifest = batch.add()
+    (manifest.parent / "attention_maps/vid001.safetensors").unlink()
+    watcher.start(manifest)
+    waited = 0
+    while waited < 30:
+        assert "still waiting" not in caplog.text
+        waited += watcher.pass_time()
+        watcher.start()
+    for _ in range(5):
+        watcher.pass_time()
+        watcher.start()
+    (said,) = (message for message in caplog.messages if "still waiting" in message)
+    assert said.startswith("still waiting for prompt_001_vid001: ")
+    assert "vid001.safetensors is not there yet" in said
+
+
 def test_giving_up_a_video_does_not_give_up_its_collection(watcher, batch, tmp_path):
     manifest = batch.add()
     write_receipt(manifest, "crashed", attempts=3)
@@ -119,6 +136,18 @@ def fingerprint_of(job):
     """Return the fingerprint that a job writes into its receipt."""
     manifest = read_manifest(job.place.manifest)
     return Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs())
+
+
+def test_a_failure_whose_files_were_only_touched_is_not_told_again(watcher, batch, caplog):
+    manifest = batch.add()
+    watcher.start(manifest)
+    (job,) = watcher.engine.jobs
+    receipt = failure(job.place, fingerprint_of(job), VideoError("no frames"), 1.0, WatcherSettings(max_attempts=1))
+    job.place.write(receipt)
+    watcher.end(Result(receipt, unchanged=True))
+    assert "❌" not in caplog.text
+    assert watcher.start() == []
+    assert watcher.dispatcher.ledger.given_up == {Target(manifest)}
 
 
 def test_a_crash_is_recorded_as_a_failure(watcher, batch):

@@ -2,7 +2,6 @@ import contextlib
 import logging
 import os
 import shutil
-import subprocess
 import threading
 import time
 
@@ -12,7 +11,7 @@ from watchdog.observers.api import BaseObserver
 
 from attnwatch.system.exclusion import Exclusion
 from attnwatch.watch.events import Hints, RootWatcher
-from tests.support import Batch, few_descriptors, wait_until, write_json, write_manifest
+from tests.support import Batch, bury, dig, few_descriptors, wait_until, write_json, write_manifest
 
 PATIENCE = 60.0  # seconds to wait for an event, enough on a busy machine
 
@@ -346,26 +345,9 @@ def test_a_link_that_leads_elsewhere_is_followed_again(tmp_path, hints):
 DEEP = 1_200  # more than Python's usual limit of calls in each other
 
 
-def dig(folder):
-    """Create a chain of folders; return none of their paths, which are too long for most uses."""
-    folder.mkdir()
-    descriptor = os.open(folder, os.O_RDONLY)
-    for _ in range(DEEP):
-        os.mkdir("a", dir_fd=descriptor)
-        inside = os.open("a", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inside
-    os.close(descriptor)
-
-
-def bury(folder):
-    """Remove a chain of folders: `shutil.rmtree`, and so pytest, cannot before Python 3.12."""
-    subprocess.run(["rm", "-r", folder], check=True)
-
-
 def test_a_root_with_deep_folders_gives_events(root, hints, tmp_path):
-    dig(root / "deep")
-    dig(tmp_path / "elsewhere")
+    for folder in (root / "deep", tmp_path / "elsewhere"):
+        os.close(dig(folder, DEEP))
     try:
         with RootWatcher([root], hints) as watcher:
             assert not watcher.failures
