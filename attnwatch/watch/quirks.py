@@ -1,12 +1,10 @@
-"""Adapts watchdog to trees that anyone may write to: what it logs, how deep it walks, and what it says for nothing."""
+"""Adapts watchdog to trees that anyone may write to: what it logs, and how deep it walks."""
 
 import contextlib
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-
-from watchdog.observers import inotify
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +19,7 @@ def adapted(overflowed: Callable[[], None]) -> Iterator[None]:
         overflowed: called when the kernel has dropped events because its queue was full.
 
     """
-    with _deep_folders(), _brief_names(), _calmed(overflowed):
+    with _deep_folders(), _calmed(overflowed):
         yield
 
 
@@ -48,25 +46,6 @@ def _deep_folders() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
-
-
-@contextlib.contextmanager
-def _brief_names() -> Iterator[None]:
-    """Keep watchdog from naming every folder that it watches, in a warning for each that it meets twice.
-
-    It meets those twice that are created in a new folder, and nobody sees the warning. With deep or many folders, their
-    names together have megabytes: all other events would wait for minutes.
-    """
-    group = getattr(inotify, "InotifyWatchGroup", None)  # since watchdog 7
-    if group is None:
-        yield
-        return
-    before = group.__repr__
-    group.__repr__ = object.__repr__
-    try:
-        yield
-    finally:
-        group.__repr__ = before
 
 
 @contextlib.contextmanager

@@ -27,6 +27,10 @@ def _group(base: Any, left_out: LeftOut) -> type[Any]:  # noqa: ANN401 - a class
     class Group(base):  # type: ignore[misc]
         """The watches of a folder and all folders inside that are not left out."""
 
+        # Watchdog's own names every folder that is watched, in a warning for each that it meets twice, as it does with
+        # those that are made in a new folder. The names of many or deep ones have megabytes, and all events would wait.
+        __repr__ = object.__repr__
+
         def _add_all_callbacks(self, path: bytes) -> None:
             if path != self.path and left_out(os.fsdecode(path)):
                 return

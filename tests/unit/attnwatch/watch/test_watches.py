@@ -2,9 +2,6 @@ import os
 import threading
 import warnings
 
-import pytest
-from watchdog.observers import inotify
-
 from attnwatch.watch.events import Hints, RootWatcher
 from tests.support import bury, dig, wait_until
 
@@ -35,11 +32,3 @@ def test_what_watchdog_says_of_a_folder_that_it_meets_twice_does_not_name_all_ot
             for folder in tmp_path.glob("deep*"):
                 bury(folder)
     assert max(said) < 10_000
-
-
-@pytest.mark.skipif(not hasattr(inotify, "InotifyWatchGroup"), reason="watchdog 6 names nothing")
-def test_watchdog_is_as_before_when_watching_ends(tmp_path):
-    before = inotify.InotifyWatchGroup.__repr__
-    with RootWatcher([tmp_path], Hints()):
-        assert inotify.InotifyWatchGroup.__repr__ is object.__repr__
-    assert inotify.InotifyWatchGroup.__repr__ is before
