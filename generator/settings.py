@@ -65,6 +65,16 @@ Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=Fals
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
+def _compile(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        raise ValueError("expected true, false or `blocks`") from None
+
+
+Compile = Annotated[Literal["blocks"] | bool, WrapValidator(_compile)]
+
+
 @dataclass(frozen=True)
 class Sampling:
     """Arguments of one pipeline call except prompt and seed. Sizes are in pixels."""
@@ -109,6 +119,11 @@ class ModelSettings(_Block):
         default=None,
         description="attention kernel by its diffusers name, such as `flash`, `sage` or `_native_cudnn`; by default "
         "torch chooses",
+    )
+    compile: Compile = Field(
+        default=False,
+        description="compile the denoising networks with torch.compile, which takes minutes at the first video and "
+        "makes the others faster: `true` (whole networks), `blocks` (their repeated block, in less time), or `false`",
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from generator.batch.plan import PlannedVideo
 from generator.batch.prepare import PreparedBatch
@@ -17,6 +16,7 @@ from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder, capture
 from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
 from generator.models.contract import OnStep, VideoModel
+from generator.models.memory import lacks_memory
 from generator.outputs.describe import describe_call
 from generator.outputs.manifest import Document, place_prompt
 from generator.outputs.store import AttentionStore
@@ -69,13 +69,8 @@ def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_ste
     except GeneratorError:
         raise
     except Exception as error:
-        advice = MEMORY_ADVICE if _lacks_memory(error) else ""
+        advice = MEMORY_ADVICE if lacks_memory(error) else ""
         raise PipelineError(f"{type(error).__name__}: {first_line(error)}{advice}") from error
-
-
-def _lacks_memory(error: Exception) -> bool:
-    # Without a GPU, torch raises a RuntimeError that only its message identifies.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @contextmanager

@@ -207,6 +207,21 @@ def test_autocast_and_reduced_matmul_precision_of_the_script_do_not_affect_captu
     assert torch.get_float32_matmul_precision() == "medium"
 
 
+def test_settings_of_sums_in_half_precision_stay_as_the_script_left_them():
+    matmul = torch.backends.cuda.matmul
+    names = ["allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction"]
+    if not hasattr(matmul, f"{names[0]}_split_k"):
+        pytest.skip("this version of torch does not tell whether sums may be split: use torch 2.10 or later")
+    for name in names:
+        setattr(matmul, name, (False, False))
+    try:
+        word_probabilities(random_call(9), columns((1,)))
+        assert [getattr(matmul, f"{name}{half}") for name in names for half in ("", "_split_k")] == [False] * 4
+    finally:
+        for name in names:
+            setattr(matmul, name, True)
+
+
 def test_a_word_without_a_key_has_no_mass():
     call = random_call(keys=20)
     found = word_probabilities(call, columns((), (2,)))
