@@ -14,7 +14,7 @@ from generator.outputs.files import atomic_write, make_folder
 from generator.outputs.manifest import FORMAT, Document, manifest_of, write_manifest
 from generator.outputs.tensor_file import Stored, write_tensors
 from generator.prompts.tokens import unique_slugs
-from generator.settings import file_name
+from generator.values import file_name
 
 TENSOR_FOLDER = "attention_maps"
 
