@@ -49,7 +49,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "video": VideoSettings,
     "attention_analysis": AttentionSettings,
 }
-TOP_LEVEL_KEYS = ("template", "batch_name", "output")
+TOP_LEVEL_KEYS = ("template", "prompts", "batch_name", "output")
 
 
 def _names() -> dict[str, Place]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue
 
-from generator.values import Index, Number, Positive, Whole, Word, file_name, listed, no_boolean
+from generator.values import Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -86,12 +86,17 @@ class VideoSettings(_Block):
         default=None, description="shift of the scheduler's noise levels; by default the scheduler's own"
     )
     negative_prompt: str | None = Field(default=None, description="text to guide away from")
-    seed: Annotated[Whole, Field(ge=0, le=2**62)] = Field(
+    seed: Seed = Field(
         default=42, description="seed of each prompt's first video; each further video of a prompt adds 1"
     )
     videos_per_variation: Positive = Field(default=1, description="videos per prompt")
-    max_variations: Positive | None = Field(
-        default=None, description="use only the first N prompts of the template; by default all"
+    max_variations: Positive | None = Field(default=None, description="use only the first N prompts; by default all")
+    sample: Positive | None = Field(
+        default=None, description="use a random sample of N prompts instead of the first ones; by default all"
+    )
+    sample_seed: Seed = Field(
+        default=0,
+        description="seed of the sample; a larger sample with the same seed begins with the smaller one",
     )
     order: Literal["seeds", "prompts"] = Field(
         default="seeds",
@@ -164,6 +169,11 @@ class Settings(_Block):
     attention_analysis: AttentionSettings = AttentionSettings()
     template: str | None = Field(
         default=None, description="prompt template: `[a|b]` are alternatives, `(word)` is tracked"
+    )
+    prompts: str | None = Field(
+        default=None,
+        description="file with a template per line (`.txt`), or with the columns prompt, negative, seed and name "
+        "(`.csv`, `.jsonl`); instead of `template`",
     )
     batch_name: Annotated[str, AfterValidator(file_name)] = Field(
         default="batch", description="first part of the batch folder's name; the date and time follow"

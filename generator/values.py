@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 
 MAX_NAME_BYTES = 200
+MAX_ID_BYTES = 120
+"""Longest video id that FORMAT.md allows."""
 
 
 def no_boolean(value: object) -> object:
@@ -36,4 +38,5 @@ Whole = Annotated[int, BeforeValidator(no_boolean)]
 Positive = Annotated[Whole, Field(ge=1, le=100_000)]
 Index = Annotated[Whole, Field(ge=0, le=100_000)]
 Number = Annotated[float, BeforeValidator(no_boolean), Field(allow_inf_nan=False)]
+Seed = Annotated[Whole, Field(ge=0, le=2**62)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

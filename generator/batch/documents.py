@@ -11,6 +11,7 @@ from generator.batch.reading import read_object
 from generator.errors import DocumentError
 from generator.outputs.files import make_folder, write_json
 from generator.outputs.manifest import FORMAT, Document, describe_words
+from generator.prompts.template import Variation
 from generator.prompts.tokens import TrackedWord
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,11 @@ def write_batch(
         "template": plan.template,
         "variations": [
             {
-                "prompt_id": f"prompt_{variation.number:03}",
+                "prompt_id": variation.prompt_id,
                 "prompt": variation.prompt,
                 "tokens": describe_words(words[variation.number]),
                 "choices": list(variation.choices.values()),
+                **_origin(plan, variation),
             }
             for variation in plan.variations
         ],
@@ -54,6 +56,18 @@ def write_batch(
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
+
+
+def _origin(plan: Plan, variation: Variation) -> Document:
+    """Describe where a prompt is from, so that the batch can be resumed without the file that it was read from."""
+    origin = variation.origin
+    found = {
+        "number": None if origin is None else origin.number,
+        "template": None if origin is None or origin.template == plan.template else origin.template,
+        "negative_prompt": variation.negative,
+        "seed": variation.seed,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:

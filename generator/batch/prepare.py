@@ -14,7 +14,9 @@ from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.models.parallel import refuse_split_networks
+from generator.prompts.template import Variation
 from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
+from generator.settings import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,11 @@ class PreparedBatch:
     plan: Plan
     model: VideoModel
     words: Mapping[int, tuple[TrackedWord, ...]]
+
+    def sampling(self, variation: Variation) -> Sampling:
+        """Return the arguments of the pipeline call for a prompt."""
+        sampling = self.plan.settings.video.sampling()
+        return sampling if variation.negative is None else replace(sampling, negative_prompt=variation.negative)
 
 
 def load_model(plan: Plan, rank: Rank) -> VideoModel:
@@ -64,11 +71,12 @@ def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
 
 def _check_attention(batch: PreparedBatch) -> None:
     """Refuse settings that the attention of some prompt cannot satisfy, and networks that cannot be captured."""
-    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    settings = batch.plan.settings.attention_analysis
     most = max(map(len, batch.words.values()))
     if most and settings.stores_anything:
         refuse_split_networks(batch.model)
-        check_attention(settings, VideoShape.of(batch.model, sampling, most))
+        for sampling in {batch.sampling(variation) for variation in batch.plan.variations}:
+            check_attention(settings, VideoShape.of(batch.model, sampling, most))
 
 
 def warn(batch: PreparedBatch) -> None:
@@ -112,7 +120,7 @@ def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
         sequence = model.tokenise(model.clean(variation.prompt))
         if ending := cut_off(sequence):
             yield (
-                f"prompt_{variation.number:03} has {sequence.whole_length} tokens and the text encoder takes "
+                f"{variation.prompt_id} has {sequence.whole_length} tokens and the text encoder takes "
                 f"{len(sequence.ids)}. It never sees the end: {ending}"
             )
 
