@@ -49,6 +49,16 @@ class ModelSettings(_Block):
     revision: str | None = Field(
         default=None, description="version of a model on the hub: a branch, a tag or a commit; by default the newest"
     )
+    lora: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
+        default=(),
+        description="LoRA to add to the model: a file, a folder, or a repository of the hub (`USER/NAME` or "
+        "`USER/NAME/FILE`), and `:WEIGHT` (1 without it)",
+    )
+    embeddings: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
+        default=(),
+        description="textual inversion to add to the tokenizer and the text encoder of AnimateDiff: as for `lora`, and "
+        "`:TOKEN`, the word that stands for it in prompts (by default as the file says)",
+    )
     device: str = Field(default="auto", description="`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:1`")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",

@@ -144,6 +144,9 @@ class BatchDocument(Document):
     variations: tuple[VariationRecord, ...]
     videos: tuple[PlannedVideo, ...]
     model_revision: str | None = None
+    model_files: dict[str, str] = Field(
+        default_factory=dict, description="an object: file or folder of the model's weights -> digest"
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
     visualization: dict[str, Any] = Field(default_factory=dict)
 

@@ -20,11 +20,16 @@ COMPLETE_FILE = "batch.complete.json"
 
 
 def write_batch(
-    folder: Path, plan: Plan, words: Mapping[int, Sequence[TrackedWord]], model_revision: str | None
+    folder: Path,
+    plan: Plan,
+    words: Mapping[int, Sequence[TrackedWord]],
+    model_revision: str | None,
+    sources: Mapping[str, str],
 ) -> None:
     """Write ``batch.json``, the first file of a batch: its plan.
 
-    ``words`` maps the number of each variation to its tracked words.
+    ``words`` maps the number of each variation to its tracked words, ``sources`` the files and folders of the model to
+    their digests.
     """
     settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
     document: Document = {
@@ -53,6 +58,7 @@ def write_batch(
         ],
         "settings": settings,
         "model_revision": model_revision,
+        "model_files": dict(sources),
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)

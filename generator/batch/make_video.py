@@ -17,6 +17,7 @@ from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder, capture
 from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
 from generator.models.contract import OnStep, VideoModel
+from generator.models.sources import Addition
 from generator.outputs.describe import describe_call
 from generator.outputs.manifest import Document, place_prompt
 from generator.outputs.store import AttentionStore
@@ -133,12 +134,29 @@ def _log_self_check(recorder: Recorder) -> None:
         log.log(level, "self-check: largest error %.1e in %d rows: %s", found["max_abs_error"], found["rows"], judged)
 
 
+def _added(batch: PreparedBatch) -> Document:
+    """Describe the weights that were added to the model; nothing if there are none."""
+    settings = batch.plan.settings.model
+    loras, embeddings = map(Addition.lora, settings.lora), map(Addition.embedding, settings.embeddings)
+    found: Document = {
+        "lora": [{"source": each.source, "weight": each.weight, **_digest(batch, each)} for each in loras],
+        "embeddings": [{"source": each.source, "token": each.token, **_digest(batch, each)} for each in embeddings],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _digest(batch: PreparedBatch, addition: Addition) -> Document:
+    found = batch.sources.get(addition.source)
+    return {} if found is None else {"digest": found}
+
+
 def _describe(batch: PreparedBatch, video: PlannedVideo, sampling: Sampling, seconds: float) -> Document:
     """Describe how a video was made: ``generation`` in FORMAT.md."""
     variation = video.variation
     return {
         **describe_call(batch.model, variation.prompt, sampling, video.seed),
         "template": variation.origin.template if variation.origin else batch.plan.template,
+        **_added(batch),
         "prompt_id": video.prompt_id,
         "variation": variation.number,
         "choices": list(variation.choices.values()),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.errors import SettingsError, UsageError
+from generator.models import sources
 from generator.prompts.prompt_file import read_prompt_file
 from generator.prompts.prompt_set import Line, PromptSet
 from generator.prompts.template import Template, Variation, find_words, track
@@ -103,12 +104,17 @@ def plan_batch(settings: Settings) -> Plan:
     refuse_too_many(prompts, settings)
     variations = tracked(chosen(prompts, settings.video), settings)
     refuse_absent(settings.attention_analysis.track, variations)
-    if settings.prompts is not None:
-        settings = settings.model_copy(update={"prompts": str(Path(settings.prompts).absolute())})
+    settings = _settled(settings)
     templates = dict.fromkeys(variation.origin.template for variation in variations if variation.origin)
     plan = Plan(settings, "\n".join(templates), variations)
     _refuse_wrong_ids(plan)
     return plan
+
+
+def _settled(settings: Settings) -> Settings:
+    """Make paths absolute, so that they hold when the batch is resumed elsewhere."""
+    prompts = None if settings.prompts is None else str(Path(settings.prompts).absolute())
+    return settings.model_copy(update={"prompts": prompts, "model": sources.settled(settings.model)})
 
 
 def read_prompts(settings: Settings) -> PromptSet:

@@ -14,6 +14,7 @@ from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.models.parallel import refuse_split_networks
+from generator.models.sources import digests
 from generator.prompts.template import Variation
 from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
 from generator.settings import Sampling
@@ -31,12 +32,14 @@ MOST_WORDS = 20
 class PreparedBatch:
     """A plan with its model loaded, its settings resolved and its tracked words located.
 
-    ``words`` maps the number of each variation to its tracked words.
+    ``words`` maps the number of each variation to its tracked words, ``sources`` the files and folders of the model to
+    their digests.
     """
 
     plan: Plan
     model: VideoModel
     words: Mapping[int, tuple[TrackedWord, ...]]
+    sources: Mapping[str, str]
 
     def sampling(self, variation: Variation) -> Sampling:
         """Return the arguments of the pipeline call for a prompt."""
@@ -64,7 +67,7 @@ def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
-    batch = PreparedBatch(plan, model, words)
+    batch = PreparedBatch(plan, model, words, digests(used))
     _check_attention(batch)
     return batch
 

@@ -1,6 +1,6 @@
 """Plans the rest of a batch from its batch file, and refuses settings that contradict it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,15 @@ from generator.batch.plan import BATCH_FILE, Plan, chosen, plan_batch, read_prom
 from generator.batch.reading import read_object
 from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, complaint
 from generator.errors import DocumentError, ResumeError
+from generator.models.sources import Addition, absolute, digest, settled
 from generator.prompts.template import Template, Variation
 from generator.settings import ModelSettings, Settings
 from generator.values import Seed
 
 # Settings that may change on resumption: they affect neither the videos nor where the batch is.
 FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})
+_COMPARED_BY_CONTENT = frozenset({"prompts", "model", "lora", "embeddings"})
+"""Names of settings that hold paths: what counts is what is there, not where it is."""
 
 
 def plan_resumption(folder: Path, given: Settings, *, verify: bool = False) -> Plan:
@@ -34,7 +37,8 @@ def plan_resumption(folder: Path, given: Settings, *, verify: bool = False) -> P
     content = _read_batch(folder)
     settings, written = _stored(folder / BATCH_FILE, content)
     _refuse_other_settings(folder, settings, given)
-    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **_free(given.model)})
+    moved = _model_files(folder, content, settings.model, given.model)
+    model = moved.model_copy(update={"revision": content.get("model_revision"), **_free(given.model)})
     video = settings.video.model_copy(update=_free(given.video))
     settings = settings.model_copy(update={"model": model, "video": video})
     variations = _variations(folder / BATCH_FILE, content, settings, most=len(written))
@@ -146,15 +150,64 @@ def _read_batch(folder: Path) -> dict[str, Any]:
         raise ResumeError(f"{error}. Restore it from a copy, or start a new batch") from error
 
 
+def _model_files(folder: Path, content: Mapping[str, Any], batch: ModelSettings, given: ModelSettings) -> ModelSettings:
+    """Return the settings of the model, with the paths that are given now where its files have moved.
+
+    Raises:
+        ResumeError: if another model is given, or the files are not there or not those of the batch.
+
+    """
+    recorded = content.get("model_files", {})
+    if not isinstance(recorded, dict):
+        raise _not_a_batch(folder / BATCH_FILE, "model_files: expected an object")
+    update = {key: getattr(given, key) for key in _MODEL_FILES if key in given.model_fields_set}
+    wanted = settled(batch.model_copy(update=update))
+    for key, read in _MODEL_FILES.items():
+        before, now = read(getattr(batch, key)), read(getattr(wanted, key))
+        if [(each.weight, each.token) for each in before] != [(each.weight, each.token) for each in now]:
+            raise _other_setting(folder, f"model.{key}", getattr(batch, key), getattr(given, key))
+        for old, new in zip(before, now, strict=True):
+            if old.source in recorded:
+                _refuse_other_files(folder, old.source, new.source, recorded[old.source])
+            elif new.source not in {old.source, absolute(old.source)}:
+                raise _other_setting(folder, f"model.{key}", getattr(batch, key), getattr(given, key))
+    return wanted
+
+
+_MODEL_FILES: Mapping[str, Callable[[Any], list[Addition]]] = {
+    "id": lambda text: [Addition(text)],
+    "lora": lambda texts: [Addition.lora(text) for text in texts],
+    "embeddings": lambda texts: [Addition.embedding(text) for text in texts],
+}
+
+
+def _refuse_other_files(folder: Path, old: str, new: str, wanted: str) -> None:
+    """Raise ResumeError if the weights in ``new`` are not those that were in ``old`` when the batch was started."""
+    if not Path(new).exists():
+        raise ResumeError(
+            f"{folder.name} was started with {old}; found nothing at {new}. If it was moved, name its new place: "
+            "--model DIR (or --lora, --embeddings)"
+        )
+    if digest(Path(new)) != wanted:
+        raise ResumeError(
+            f"{folder.name} was started with other weights than those in {new}. All videos of a batch share a model: "
+            "name a folder or a file with the same weights, or start a new batch"
+        )
+
+
 def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> None:
     for name, place in NAMES.items():
         wanted, found = _value(given, place), _value(batch, place)
         explicit = place.key in _owner(given, place).model_fields_set
-        if explicit and name not in {*FREE_ON_RESUME, "prompts"} and wanted not in (found, "auto"):
-            raise ResumeError(
-                f"{folder.name} was started with {place} {found!r}; found {wanted!r} now. All videos of a batch share "
-                f"these settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch"
-            )
+        if explicit and name not in {*FREE_ON_RESUME, *_COMPARED_BY_CONTENT} and wanted not in (found, "auto"):
+            raise _other_setting(folder, str(place), found, wanted)
+
+
+def _other_setting(folder: Path, place: str, found: object, wanted: object) -> ResumeError:
+    return ResumeError(
+        f"{folder.name} was started with {place} {found!r}; found {wanted!r} now. All videos of a batch share these "
+        f"settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch"
+    )
 
 
 def _owner(settings: Settings, place: Place) -> BaseModel:

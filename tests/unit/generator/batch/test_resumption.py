@@ -7,6 +7,7 @@ from generator.batch.plan import plan_batch
 from generator.batch.resumption import plan_resumption
 from generator.config import load_settings
 from generator.errors import ResumeError, TemplateError, UsageError
+from generator.models.sources import digests
 from generator.settings import ModelSettings, Settings, VideoSettings
 
 TEMPLATE = "a (kiss) between [two men|two women]"
@@ -126,3 +127,70 @@ def test_a_batch_file_that_is_no_document_is_refused_with_a_remedy(tmp_path, con
 def test_a_template_of_more_variations_than_the_batch_is_refused_before_they_are_expanded(batch):
     with pytest.raises(ResumeError, match="lists other videos"):
         plan_resumption(batch(template="[a|b]" * 40), Settings())
+
+
+@pytest.fixture
+def away(tmp_path, monkeypatch):
+    """A batch of a model in a folder with a LoRA, both given by relative paths; the shell is elsewhere then."""
+    for name, content in {"models/w/model_index.json": '{"net": ["a", "B"]}', "models/w/net/x.bin": "1"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "lora.bin").write_text("2")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    wanted = Settings(template=TEMPLATE, model=ModelSettings(id="models/w", lora=("lora.bin:0.5",)))
+    plan = plan_batch(wanted)
+    document = {
+        "template": TEMPLATE,
+        "videos": [{"video_id": video.video_id, "seed": video.seed} for video in plan.videos],
+        "settings": plan.settings.model_dump(mode="json", exclude={"template", "visualization"}),
+        "model_files": digests(plan.settings.model),
+        "visualization": {},
+    }
+    (tmp_path / "batch.json").write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path
+
+
+def test_a_batch_is_resumed_from_another_working_directory(away):
+    model = plan_resumption(away, Settings()).settings.model
+    assert (model.id, model.lora) == (str(away / "models/w"), (f"{away / 'lora.bin'}:0.5",))
+
+
+def test_a_model_that_was_moved_is_named_again(away):
+    (away / "models").rename(away / "moved")
+    (away / "lora.bin").rename(away / "elsewhere" / "moved.bin")
+    with pytest.raises(ResumeError, match=r"found nothing at .*models/w. If it was moved, name its new place: --model"):
+        plan_resumption(away, Settings())
+    with pytest.raises(ResumeError, match=r"found nothing at .*lora.bin. If it was moved"):
+        plan_resumption(away, load_settings({"model": "../moved/w"}, {}, None))
+    flags = {"model": "../moved/w", "lora": ["moved.bin:0.5"]}
+    model = plan_resumption(away, load_settings(flags, {}, None)).settings.model
+    assert (model.id, model.lora) == (str(away / "elsewhere/../moved/w"), (f"{away / 'elsewhere/moved.bin'}:0.5",))
+
+
+def test_other_weights_are_refused_wherever_they_are(away):
+    (away / "models/w/net/x.bin").write_text("other")
+    for flags in ({}, {"model": str(away / "models/w")}):
+        with pytest.raises(ResumeError, match=r"was started with other weights than those in .*models/w\. All videos"):
+            plan_resumption(away, load_settings(flags, {}, None))
+
+
+@pytest.mark.parametrize(
+    "flags", [{"lora": ["../lora.bin"]}, {"lora": []}, {"model": "tiny"}, {"embeddings": ["../lora.bin"]}]
+)
+def test_other_weights_of_a_lora_or_another_number_of_them_are_refused(away, flags):
+    with pytest.raises(ResumeError, match=r"found (nothing at tiny|.* now\. All videos of a batch share)"):
+        plan_resumption(away, load_settings(flags, {}, None))
+
+
+def test_a_batch_file_without_digests_is_resumed_with_the_same_path_only(away, monkeypatch):
+    content = json.loads((away / "batch.json").read_text())
+    del content["model_files"]
+    content["settings"]["model"] |= {"id": "models/w", "lora": []}
+    (away / "batch.json").write_text(json.dumps(content))
+    monkeypatch.chdir(away)
+    assert plan_resumption(away, Settings()).settings.model.id == str(away / "models/w")
+    assert plan_resumption(away, load_settings({"model": "models/w"}, {}, None)).settings.model.id
+    with pytest.raises(ResumeError, match=r"was started with model\.id 'models/w'; found 'models' now"):
+        plan_resumption(away, load_settings({"model": "models"}, {}, None))

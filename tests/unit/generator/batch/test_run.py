@@ -37,6 +37,7 @@ from generator.errors import (
     VideoError,
 )
 from generator.models import load as models
+from generator.models import sources
 from generator.outputs.files import fingerprint
 from generator.settings import AttentionSettings, Settings, VideoSettings
 from generator.tiny.networks import build_tokenizer as whole_words_tokenizer
@@ -168,6 +169,23 @@ def test_a_file_that_is_given_again_on_resumption_must_hold_the_same_prompts(fro
     (tmp_path / "other.txt").write_text("a (dog)\na (fox)\n")
     with pytest.raises(ResumeError, match=r"other\.txt holds other prompts than those that batch_\w+ was started"):
         resume(folder, console, prompts=str(tmp_path / "other.txt"))
+
+
+def test_weights_that_are_added_to_the_model_are_in_the_manifest_and_in_the_plan(make, tmp_path):
+    lora = tmp_path / "lora.safetensors"
+    lora.write_bytes(b"")
+    added = {"lora": [f"{lora}:0.5", "user/name"], "embeddings": ["user/other:<toy>"]}
+    plan = plan_batch(load_settings({**SMALL, **added, "template": "a (dog)", "output": str(tmp_path)}, {}, None))
+    assert run(plan, Console(stderr=True, force_terminal=False)) == 0
+    (folder,) = tmp_path.glob("batch_*")
+    digest = sources.digest(lora)
+    assert read(folder / "batch.json")["model_files"] == {str(lora): digest}
+    found = read(folder / "videos/prompt_001/video_001.complete.json")["generation"]
+    assert found["lora"] == [
+        {"source": str(lora), "weight": 0.5, "digest": digest},
+        {"source": "user/name", "weight": 1.0},
+    ]
+    assert found["embeddings"] == [{"source": "user/other", "token": "<toy>"}]
 
 
 def test_a_manifest_describes_the_video_completely(make, model):
