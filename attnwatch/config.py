@@ -20,7 +20,7 @@ _MOST_NAMES = 5  # unknown ones that a note lists
 _MOST_OF_A_VALUE = 200  # characters that a message quotes
 
 # Blocks and keys of the shared YAML file that the generator reads (FORMAT.md, "The shared YAML file").
-GENERATOR_BLOCKS = frozenset({"model", "video", "template", "batch_name", "output"})
+GENERATOR_BLOCKS = frozenset({"model", "video", "template", "prompts", "batch_name", "output"})
 GENERATOR_ATTENTION_KEYS = frozenset(
     {
         "store_attention",
