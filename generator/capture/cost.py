@@ -73,5 +73,5 @@ def _remedy(kernel: str, device: str, dtype: str) -> str:
     if kernel not in TORCH_KERNELS:
         return "To avoid it, do not set an attention backend or replace torch's attention"
     if device == "cpu" and dtype != str(torch.float32).removeprefix("torch."):
-        return "To avoid it on a CPU, use --dtype float32"
+        return "To avoid it on a CPU, compute in float32: --dtype float32, without autocast"
     return "To avoid it, let torch choose its attention kernel"

@@ -114,6 +114,15 @@ def test_half_precision_at_the_sizes_of_real_heads_is_as_exact_as_float32(dtype,
     assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
 
 
+def test_lack_of_memory_does_not_count_as_a_missing_ability(monkeypatch):
+    def short(*_args, **_kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "ones", short)
+    with pytest.raises(torch.OutOfMemoryError):
+        attention._adds_halves_exactly.__wrapped__("cuda", torch.bfloat16)
+
+
 @pytest.fixture
 def products_of_halves(monkeypatch):
     """Let a stand-in multiply halves into float32, which torch can do on a GPU only; record what it receives."""
