@@ -24,7 +24,7 @@ ENVIRONMENT_PREFIX = "ATTNWATCH_"
 _MOST_NAMES = 5  # unknown ones that a note lists
 
 # Blocks and keys of the shared YAML file that the generator reads (FORMAT.md, "The shared YAML file").
-GENERATOR_BLOCKS = frozenset({"model", "video", "template", "batch_name", "output"})
+GENERATOR_BLOCKS = frozenset({"model", "video", "template", "prompts", "batch_name", "output"})
 GENERATOR_ATTENTION_KEYS = frozenset(
     {
         "store_attention",

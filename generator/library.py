@@ -8,7 +8,6 @@ write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, atte
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ import torch
 from diffusers import DiffusionPipeline
 
 from generator.capture.budget import VideoShape, check_attention, keep_of
+from generator.capture.entry import calls_recorded
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
 from generator.capture.recorder import Recorder
 from generator.capture.recorder import capture as recording
-from generator.capture.replacing import replaced
+from generator.capture.replacing import Function
 from generator.config import attention_settings
 from generator.errors import CaptureError, UsageError, did_you_mean
 from generator.models import load as models
@@ -55,6 +55,8 @@ class Maps:
     def __init__(self, settings: AttentionSettings) -> None:
         self.settings = settings
         self.last: _Call | None = None
+        self.began = False
+        """Whether a call was made; ``last`` is None until it has ended well."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,6 +89,10 @@ class Maps:
 
     @property
     def _call(self) -> _Call:
+        if self.last is None and self.began:
+            raise CaptureError(
+                "nothing was recorded: the last call of the pipeline failed, or has not ended. Call it again"
+            )
         if self.last is None:
             raise CaptureError("nothing was recorded yet: call the pipeline inside the `with` block first")
         return self.last
@@ -108,7 +114,8 @@ class Maps:
 def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -> Iterator[Maps]:
     """Record the attention to ``words`` in each call of ``pipe`` inside the context, one video per call.
 
-    The video is the same to the last bit. Afterwards, ``pipe`` is as before.
+    The video is the same to the last bit. Afterwards, ``pipe`` is as before. Other pipelines may be captured, or
+    called without capture, at the same time and in other threads.
 
     Args:
         pipe: a loaded text-to-video pipeline of a supported family
@@ -119,7 +126,8 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
         The maps of the last call; `generator.outputs.video.write_video` takes them.
 
     Raises:
-        UsageError: if the pipeline's family is not supported, a setting is wrong, or a word is not in the prompt.
+        UsageError: if the pipeline's family is not supported, a setting is wrong, a word is not in the prompt, or the
+            pipeline is captured already; in a call, also if another recorded call is using its networks.
         ModelError: if a denoising network is split over several processes; also in a call, if it was split since.
         CaptureError: if attention could not be recorded correctly, or the pipeline was not called.
 
@@ -127,26 +135,23 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
     model = models.adapt(pipe)
     refuse_split_networks(model)
     maps = Maps(attention_settings(settings))
-    call = type(pipe).__call__
 
-    @wraps(call)
-    def recorded(self: DiffusionPipeline, *args: object, **kwargs: object) -> object:
-        if self is not pipe:
-            return call(self, *args, **kwargs)
-        given = signature(call).bind(self, *args, **kwargs)
+    def recorded(call: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        given = signature(call).bind(*args, **kwargs)
         given.apply_defaults()
         with _recording(model, words, maps, given.arguments):
-            return call(self, *args, **kwargs)
+            return call(*args, **kwargs)
 
-    with replaced(type(pipe), "__call__", recorded):
+    with calls_recorded(pipe, recorded):
         yield maps
-    if maps.last is None:
+    if not maps.began:
         raise CaptureError("the pipeline was not called inside the `with` block, so nothing was recorded")
 
 
 @contextmanager
 def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mapping[str, Any]) -> Iterator[None]:
     """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
+    maps.began, maps.last = True, None
     prompt, sampling = _only(given, "prompt"), _sampling(model, given)
     _refuse_other_length(model, given)
     model.check(sampling)

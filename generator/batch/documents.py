@@ -11,6 +11,7 @@ from generator.batch.reading import read_object
 from generator.errors import DocumentError
 from generator.outputs.files import make_folder, write_json
 from generator.outputs.manifest import FORMAT, Document, describe_words
+from generator.prompts.template import Variation
 from generator.prompts.tokens import TrackedWord
 
 log = logging.getLogger(__name__)
@@ -19,11 +20,16 @@ COMPLETE_FILE = "batch.complete.json"
 
 
 def write_batch(
-    folder: Path, plan: Plan, words: Mapping[int, Sequence[TrackedWord]], model_revision: str | None
+    folder: Path,
+    plan: Plan,
+    words: Mapping[int, Sequence[TrackedWord]],
+    model_revision: str | None,
+    sources: Mapping[str, str],
 ) -> None:
     """Write ``batch.json``, the first file of a batch: its plan.
 
-    ``words`` maps the number of each variation to its tracked words.
+    ``words`` maps the number of each variation to its tracked words, ``sources`` the files and folders of the model to
+    their digests.
     """
     settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
     document: Document = {
@@ -33,10 +39,11 @@ def write_batch(
         "template": plan.template,
         "variations": [
             {
-                "prompt_id": f"prompt_{variation.number:03}",
+                "prompt_id": variation.prompt_id,
                 "prompt": variation.prompt,
                 "tokens": describe_words(words[variation.number]),
                 "choices": list(variation.choices.values()),
+                **_origin(plan, variation),
             }
             for variation in plan.variations
         ],
@@ -51,9 +58,22 @@ def write_batch(
         ],
         "settings": settings,
         "model_revision": model_revision,
+        "model_files": dict(sources),
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
+
+
+def _origin(plan: Plan, variation: Variation) -> Document:
+    """Describe where a prompt is from, so that the batch can be resumed without the file that it was read from."""
+    origin = variation.origin
+    found = {
+        "number": None if origin is None else origin.number,
+        "template": None if origin is None or origin.template == plan.template else origin.template,
+        "negative_prompt": variation.negative,
+        "seed": variation.seed,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:

@@ -14,7 +14,10 @@ from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.models.parallel import refuse_split_networks
+from generator.models.sources import digests
+from generator.prompts.template import Variation
 from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
+from generator.settings import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +32,19 @@ MOST_WORDS = 20
 class PreparedBatch:
     """A plan with its model loaded, its settings resolved and its tracked words located.
 
-    ``words`` maps the number of each variation to its tracked words.
+    ``words`` maps the number of each variation to its tracked words, ``sources`` the files and folders of the model to
+    their digests.
     """
 
     plan: Plan
     model: VideoModel
     words: Mapping[int, tuple[TrackedWord, ...]]
+    sources: Mapping[str, str]
+
+    def sampling(self, variation: Variation) -> Sampling:
+        """Return the arguments of the pipeline call for a prompt."""
+        sampling = self.plan.settings.video.sampling()
+        return sampling if variation.negative is None else replace(sampling, negative_prompt=variation.negative)
 
 
 def load_model(plan: Plan, rank: Rank) -> VideoModel:
@@ -57,18 +67,19 @@ def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
-    batch = PreparedBatch(plan, model, words)
+    batch = PreparedBatch(plan, model, words, digests(used))
     _check_attention(batch)
     return batch
 
 
 def _check_attention(batch: PreparedBatch) -> None:
     """Refuse settings that the attention of some prompt cannot satisfy, and networks that cannot be captured."""
-    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    settings = batch.plan.settings.attention_analysis
     most = max(map(len, batch.words.values()))
     if most and settings.stores_anything:
         refuse_split_networks(batch.model)
-        check_attention(settings, VideoShape.of(batch.model, sampling, most))
+        for sampling in {batch.sampling(variation) for variation in batch.plan.variations}:
+            check_attention(settings, VideoShape.of(batch.model, sampling, most))
 
 
 def warn(batch: PreparedBatch) -> None:
@@ -112,7 +123,7 @@ def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
         sequence = model.tokenise(model.clean(variation.prompt))
         if ending := cut_off(sequence):
             yield (
-                f"prompt_{variation.number:03} has {sequence.whole_length} tokens and the text encoder takes "
+                f"{variation.prompt_id} has {sequence.whole_length} tokens and the text encoder takes "
                 f"{len(sequence.ids)}. It never sees the end: {ending}"
             )
 

@@ -73,7 +73,7 @@ def _lead(work: _Work) -> int:
     folder = batch_folder(plan)
     with claimed(folder):
         if plan.resumed is None:
-            write_batch(folder, plan, work.batch.words, work.batch.model.revision)
+            write_batch(folder, plan, work.batch.words, work.batch.model.revision, work.batch.sources)
         else:
             (folder / COMPLETE_FILE).unlink(missing_ok=True)
             remove_leftovers(folder)

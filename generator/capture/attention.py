@@ -9,7 +9,6 @@ of one head at a time. The full map never exists.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -17,16 +16,13 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from generator.capture.precision import exact_products
+from generator.models.memory import lacks_memory
+
 TILE_BYTES = {"cpu": 8 * 2**20}
 """Largest size of a tile by device type: on a CPU, what fits into its cache."""
 TILE_BYTES_ELSEWHERE = 64 * 2**20
 """Accelerators need larger tiles to be fully used."""
-_HALF_PRECISION_SUMS = (
-    "allow_fp16_accumulation",
-    "allow_fp16_reduced_precision_reduction",
-    "allow_bf16_reduced_precision_reduction",
-)
-"""Settings of `torch.backends.cuda.matmul` that let products of halves be added up in half precision."""
 
 
 @dataclass(frozen=True)
@@ -125,22 +121,8 @@ def word_probabilities(call: AttentionCall, columns: Columns) -> Tensor:
         Probabilities ``[word, sample, head, row]`` in float32, summed over the keys of a word.
 
     """
-    with _exactly(call.query.device.type):
+    with exact_products(call.query.device.type):
         return _by_whole_rows(call, columns) if call.log_sum is None else _by_log_sum(call, call.log_sum, columns)
-
-
-@contextmanager
-def _exactly(device: str) -> Iterator[None]:
-    """Add up products in full float32, even if the calling script enabled autocast, TF32 or sums in half precision."""
-    matmuls = [backend.matmul for backend in (torch.backends.cuda, torch.backends.mkldnn)]
-    wanted: list[tuple[object, str, object]] = [(matmul, "fp32_precision", "ieee") for matmul in matmuls]
-    wanted += [(torch.backends.cuda.matmul, name, False) for name in _HALF_PRECISION_SUMS]
-    with ExitStack() as stack:
-        stack.enter_context(torch.autocast(device, enabled=False))
-        for matmul, name, value in wanted:
-            stack.callback(setattr, matmul, name, getattr(matmul, name))
-            setattr(matmul, name, value)
-        yield
 
 
 def _by_log_sum(call: AttentionCall, log_sum: Tensor, columns: Columns) -> Tensor:
@@ -180,10 +162,13 @@ def _adds_halves_exactly(device: str, dtype: torch.dtype) -> bool:
     """Whether torch can multiply matrices of a half-precision type into float32."""
     if device != "cuda" or dtype not in {torch.bfloat16, torch.float16}:
         return False
-    with suppress(RuntimeError):  # this device or version of torch cannot
+    try:
         few = torch.ones((1, 8, 8), dtype=dtype, device=device)
         return torch.bmm(few, few, out_dtype=torch.float32).dtype == torch.float32
-    return False
+    except RuntimeError as error:  # this device or version of torch cannot
+        if lacks_memory(error):
+            raise
+        return False
 
 
 def _by_whole_rows(call: AttentionCall, columns: Columns) -> Tensor:

@@ -8,6 +8,7 @@ from math import ceil
 import torch
 from pydantic import ByteSize
 
+from generator.capture.layers import layer_count
 from generator.capture.maps import BRANCHES, Keep
 from generator.errors import ModelError, SettingsError
 from generator.models.contract import LatentGrid, VideoModel
@@ -57,9 +58,8 @@ class VideoShape:
     @classmethod
     def of(cls, model: VideoModel, sampling: Sampling, words: int) -> "VideoShape":
         """Read the shape from a model."""
-        layers = model.text_attention()
-        count = sum(layer.denoiser == layers[0].denoiser for layer in layers)
-        return cls(words, sampling.steps, count, layers[0].heads, model.grid(sampling), model.guides(sampling))
+        count, heads = layer_count(model), model.text_attention()[0].heads
+        return cls(words, sampling.steps, count, heads, model.grid(sampling), model.guides(sampling))
 
 
 def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:

@@ -8,6 +8,7 @@ from generator.capture.attention import AttentionCall
 from generator.capture.cost import captured_calls, slice_of, warn_of_whole_rows
 from generator.capture.maps import Keep
 from generator.capture.reading import AttentionReader
+from generator.capture.replacing import original
 from generator.capture.second_pass import SecondPass
 from generator.capture.taps import site_of
 from generator.capture.verified import REFUSALS
@@ -47,7 +48,8 @@ def _tried(model: VideoModel, layer: TextAttention, dim: int) -> AttentionCall:
     """Call the attention function of a layer on a few random queries and keys."""
     site = site_of(model, layer)
     heads_first = site is functional
-    read = AttentionReader().of(layer.name, getattr(site, model.attention_function), heads_first=heads_first)
+    function = original(site, model.attention_function)
+    read = AttentionReader().of(layer.name, function, heads_first=heads_first)
     shape = (1, layer.heads, FEW, dim) if heads_first else (1, FEW, layer.heads, dim)
     backend = getattr(layer.module.processor, "_attention_backend", None)
     chosen = {} if backend is None or heads_first else {"backend": backend}

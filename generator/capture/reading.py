@@ -12,10 +12,12 @@ from torch.nn import functional
 from generator.capture.arguments import DiffusersArguments, TorchArguments
 from generator.capture.attention import AttentionCall, Ran
 from generator.capture.backends import BACKENDS, UNKNOWN, Backend, LogSum, active
+from generator.capture.dispatch import dispatched
 from generator.capture.exactness import difference
 from generator.capture.kernels import LogSumKernels, name_of
 from generator.capture.observed import Attention
-from generator.capture.replacing import replaced
+from generator.capture.replacing import original
+from generator.capture.running import attending_with
 from generator.capture.verified import Verified, kind_of
 from generator.errors import CaptureError
 
@@ -44,7 +46,7 @@ class AttentionReader:
     """
 
     def __init__(self) -> None:
-        self._kernels = LogSumKernels(getattr(functional, TORCH_ATTENTION))
+        self._kernels = LogSumKernels(original(functional, TORCH_ATTENTION))
         self._verified = Verified()
         self._compared_layers: dict[tuple[str, str], Ran] = {}
 
@@ -75,7 +77,7 @@ class AttentionReader:
         name = active(given.backend)
         backend = BACKENDS.get(name, UNKNOWN)
         if backend.log_sum is LogSum.OWN_KERNEL:
-            with replaced(functional, TORCH_ATTENTION, self._kernels):
+            with dispatched(functional, TORCH_ATTENTION), attending_with(self._kernels):
                 return self._read(layer, given, self._by_kernels(plain))
         # With other arguments, such as a sliding window, the log-sum-exp is not that of all keys.
         if backend.log_sum is LogSum.ASKED and not given.attention_kwargs:
@@ -101,6 +103,8 @@ class AttentionReader:
         return _Result(given.heads_first(output), log_sum, name, is_exact=backend.is_exact)
 
     def _read(self, layer: str, given: TorchArguments, result: _Result) -> tuple[Tensor, AttentionCall]:
+        if result.is_torchs:
+            given = given.as_computed()
         call = given.call()
         value = given.heads_first(given.value)
         _refuse_other_output(result, given, (*call.query.shape[:3], value.shape[3]))

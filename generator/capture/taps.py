@@ -14,20 +14,20 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from generator.capture.attention import AttentionCall
-from generator.capture.observed import Attention, call_compiled, call_observed, observed
+from generator.capture.dispatch import dispatched
+from generator.capture.observed import Attention, observed
 from generator.capture.reading import TORCH_ATTENTION, AttentionReader, Reads
-from generator.capture.replacing import replaced
-from generator.errors import CaptureError
+from generator.capture.replacing import original, replaced
+from generator.capture.running import here, recorded_by
+from generator.errors import CaptureError, UsageError
 from generator.models.contract import TextAttention, VideoModel
 from generator.models.parallel import refuse_split_networks
 
@@ -56,13 +56,6 @@ class Listener(Protocol):
         """Handle a call of the attention function inside a text attention layer."""
 
 
-@dataclass
-class _Running:
-    """The text attention layer that is running, by the tag of `generator.capture.observed`; None outside of them."""
-
-    layer: Tensor | None = None
-
-
 @contextmanager
 def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
     """Send the events of ``model`` to ``listener`` inside the context.
@@ -70,27 +63,49 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
     Raises:
         CaptureError: if the model has an attention processor of an unknown type.
         ModelError: if a network is split over several processes.
+        UsageError: if a network is tapped already.
 
     """
     refuse_split_networks(model)
     layers = model.text_attention()
     _refuse_unknown_processors(model, layers)
-    running = _Running()
     reader = AttentionReader()
     with ExitStack() as stack:
+        stack.enter_context(_claimed(model, layers))
+        stack.enter_context(recorded_by(listener))
         for site, its_layers in _sites(model, layers).items():
-            function = getattr(site, model.attention_function)
-            heads_first = site is functional
+            function = original(site, model.attention_function)
             for layer in its_layers:
-                read = reader.of(layer.name, function, heads_first=heads_first)
-                tag = stack.enter_context(observed(_seen(layer.name, read, listener)))
-                followed = _followed(layer.module.forward, running, tag)
-                stack.enter_context(replaced(layer.module, "forward", followed))
-            passed = _passed_on(function, running, heads_first=heads_first)
-            stack.enter_context(replaced(site, model.attention_function, passed))
+                read = reader.of(layer.name, function, heads_first=site is functional)
+                tag = stack.enter_context(observed(_seen(layer.name, read, function, listener), function))
+                stack.enter_context(replaced(layer.module, "forward", _followed(layer.module.forward, tag)))
+            stack.enter_context(dispatched(site, model.attention_function))
         for name, denoiser in model.denoisers().items():
             _announce(name, denoiser, listener, stack)
         yield
+
+
+@contextmanager
+def _claimed(model: VideoModel, layers: list[TextAttention]) -> Iterator[None]:
+    """Keep others from tapping the same networks at the same time."""
+    networks = [*model.denoisers().items(), *((layer.name, layer.module) for layer in layers)]
+    mine = object()
+    try:
+        taken = [name for name, network in networks if _claims.setdefault(network, mine) is not mine]
+        if taken:
+            raise UsageError(
+                f"{taken[0]}: found a recorded call of a pipeline that is using it; expected one such call at a time, "
+                "because pipelines and their networks keep the state of a call. Let the calls wait for each other, or "
+                "load a pipeline of its own for each thread"
+            )
+        yield
+    finally:
+        for _, network in networks:
+            if _claims.get(network) is mine:
+                del _claims[network]
+
+
+_claims: dict[nn.Module, object] = {}
 
 
 def _sites(model: VideoModel, layers: list[TextAttention]) -> dict[ModuleType, list[TextAttention]]:
@@ -118,11 +133,12 @@ def _refuse_unknown_processors(model: VideoModel, layers: list[TextAttention]) -
             )
 
 
-def _followed(forward: Callable[Call, Result], running: _Running, tag: Tensor) -> Callable[Call, Result]:
+def _followed(forward: Callable[Call, Result], tag: Tensor) -> Callable[Call, Result]:
     """Wrap the forward function of a text attention layer to note that it is running. torch.compile may trace this."""
 
     @wraps(forward)
     def followed(*args: Call.args, **kwargs: Call.kwargs) -> Result:
+        running = here()
         before, running.layer = running.layer, tag
         try:
             return forward(*args, **kwargs)
@@ -132,30 +148,22 @@ def _followed(forward: Callable[Call, Result], running: _Running, tag: Tensor) -
     return followed
 
 
-def _passed_on(function: Attention, running: _Running, *, heads_first: bool) -> Attention:
-    """Wrap an attention function to let the running layer's own call it. torch.compile may trace this."""
-
-    @wraps(function)
-    def attention(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
-        tag = running.layer
-        if tag is None:
-            return function(*args, **kwargs)
-        if torch.compiler.is_compiling():
-            return call_compiled(tag, heads_first, *args, **kwargs)
-        return call_observed(tag, *args, **kwargs)
-
-    return attention
-
-
-def _seen(layer: str, read: Reads, listener: Listener) -> Attention:
+def _seen(layer: str, read: Reads, function: Attention, listener: Listener) -> Attention:
     """Wrap an attention function to send the calls of a layer to the listener. torch.compile never traces this."""
 
     def seen(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
+        if not _listens(listener):
+            return function(*args, **kwargs)
         output, call = read(*args, **kwargs)
         listener.see(layer, call)
         return output
 
     return seen
+
+
+def _listens(listener: Listener) -> bool:
+    """Whether what this thread does is for this listener: another thread, or another pipeline, may share a network."""
+    return here().recording is listener
 
 
 def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitStack) -> None:
@@ -166,8 +174,9 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
 
     @wraps(call)
     def announced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the wrapped function
-        latents = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
-        listener.begin(name, contexts[-1], len(latents))
+        if not _listens(listener):
+            return call(*args, **kwargs)
+        listener.begin(name, contexts[-1], len(_latents(*args, **kwargs)))
         output = call(*args, **kwargs)
         listener.end()
         return output
@@ -176,18 +185,35 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
     owner = getattr(denoiser, "_orig_mod", denoiser)  # what torch.compile(network) wraps
     if hasattr(owner, "cache_context"):
         cache_context: CacheContext = owner.cache_context  # type: ignore[assignment]
-        stack.enter_context(replaced(owner, "cache_context", _noted(cache_context, contexts)))
+        stack.enter_context(replaced(owner, "cache_context", _noted(cache_context, contexts, listener)))
 
 
-def _noted(cache_context: CacheContext, contexts: list[CallContext]) -> CacheContext:
+def _latents(
+    sample: Tensor | None = None, *_others: object, hidden_states: Tensor | None = None, **_named: object
+) -> Tensor:
+    """Return the first argument of a denoising network; it is called ``hidden_states``, or ``sample`` by a UNet."""
+    found = sample if hidden_states is None else hidden_states
+    if found is None:
+        raise CaptureError(
+            "found a call of a denoising network without `hidden_states` or `sample`; expected its latents there. "
+            "Use a pipeline of diffusers 0.42, or generate without capture"
+        )
+    return found
+
+
+def _noted(cache_context: CacheContext, contexts: list[CallContext], listener: Listener) -> CacheContext:
     """Wrap ``cache_context`` to append the announced context to ``contexts`` while it is active."""
 
     @contextmanager
-    def noted(branch: str, **where: object) -> Iterator[None]:
+    def noted(name: str, **where: object) -> Iterator[None]:  # as diffusers names them: they may be given by keyword
+        if not _listens(listener):
+            with cache_context(name, **where):
+                yield
+            return
         step = where.get("step_index")
-        contexts.append(CallContext(branch, step if isinstance(step, int) else None))
+        contexts.append(CallContext(name, step if isinstance(step, int) else None))
         try:
-            with cache_context(branch, **where):
+            with cache_context(name, **where):
                 yield
         finally:
             contexts.pop()

@@ -14,12 +14,10 @@ from generator.outputs.files import atomic_write, make_folder
 from generator.outputs.manifest import FORMAT, Document, manifest_of, write_manifest
 from generator.outputs.tensor_file import Stored, write_tensors
 from generator.prompts.tokens import unique_slugs
-from generator.settings import file_name
+from generator.values import MAX_ID_BYTES, file_name
 
 TENSOR_FOLDER = "attention_maps"
 
-MAX_ID_BYTES = 120
-"""Longest video id that FORMAT.md allows."""
 MAX_FPS = 1000
 """Highest frame rate that FORMAT.md allows."""
 

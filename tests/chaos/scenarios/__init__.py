@@ -3,6 +3,7 @@
 from tests.chaos.figures import Scenario
 from tests.chaos.scenarios import (
     backlog,
+    captures,
     content,
     crowd,
     descriptors,
@@ -37,4 +38,5 @@ SCENARIOS: dict[str, Scenario] = {
     "stoppers": stoppers.run,
     "stopping": stopping.run,
     "neighbour": neighbour.run,
+    "captures": captures.run,
 }

@@ -27,7 +27,9 @@ WORDS = [SimpleNamespace(slug="kiss", positions=(1, 2)), SimpleNamespace(slug="d
 
 @pytest.fixture(autouse=True)
 def _fake(monkeypatch):
-    monkeypatch.setattr(attention, "_exactly", lambda device: nullcontext())  # `meta` has no autocast to switch off
+    monkeypatch.setattr(
+        attention, "exact_products", lambda device: nullcontext()
+    )  # `meta` has no autocast to switch off
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield
 
