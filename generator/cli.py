@@ -21,7 +21,7 @@ from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from generator.batch.plan import Plan, plan_batch
+from generator.batch.plan import Plan, foreign_syntax, plan_batch
 from generator.batch.preview import describe_batch, describe_plan
 from generator.batch.progress import set_up_logging
 from generator.batch.ranks import Rank
@@ -160,9 +160,11 @@ def _preview(settings: Settings, resume: Path | None) -> int:
         _print(line)
     if resume is None:
         try:
-            plan_batch(settings)
+            warning = foreign_syntax(plan_batch(settings))
         except UsageError as error:
             raise UsageError(f"the run would refuse this: {error}") from error
+        if warning is not None:
+            _say(Console(stderr=True), f"warning: {warning}")
     return 0
 
 
@@ -172,5 +174,9 @@ def _print(line: str) -> None:
 
 
 def _complain(console: Console, error: Exception, code: int) -> int:
-    console.print(f"error: {error}", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    _say(console, f"error: {error}")
     return code
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

@@ -21,7 +21,7 @@ from generator.batch.inventory import is_complete, missing_videos
 from generator.batch.make_video import make_video
 from generator.batch.plan import Plan, PlannedVideo
 from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, warn
-from generator.batch.progress import BatchProgress, loading, restore_terminal
+from generator.batch.progress import BatchProgress, counted, loading, restore_terminal
 from generator.batch.ranks import Rank
 from generator.errors import CaptureError, PipelineError, VideoError
 from generator.models.memory import recover
@@ -49,7 +49,7 @@ def run(plan: Plan, console: Console) -> int:
     rank.join()
     with loading(console, plan.settings.model.id, shown=rank.is_first):
         model = load_model(plan, rank)
-    batch = prepare(plan, model)
+    batch = prepare(plan, model, partial(counted, console, shown=rank.is_first))
     if rank.is_first:
         warn(batch)
     with stop_on_signals(partial(restore_terminal, console)) as stop:
