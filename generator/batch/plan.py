@@ -183,11 +183,11 @@ def refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> None
             )
 
 
-def foreign_syntax(plan: Plan) -> str | None:
+def foreign_syntax(variations: Sequence[Variation], settings: Settings) -> str | None:
     """Return a warning about syntax of other tools in the prompts of a batch; None if there is none."""
-    templates = (variation.origin.template for variation in plan.variations if variation.origin)
-    own = (variation.negative for variation in plan.variations if variation.negative)
-    return warning_of(templates, (plan.settings.video.negative_prompt or "", *own))
+    templates = (variation.origin.template for variation in variations if variation.origin)
+    own = (variation.negative for variation in variations if variation.negative)
+    return warning_of(templates, (settings.video.negative_prompt or "", *own))
 
 
 def _refuse_wrong_ids(plan: Plan) -> None:

@@ -141,7 +141,8 @@ def warn(batch: PreparedBatch) -> None:
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
             "generated without attention"
         )
-    if batch.plan.resumed is None and (foreign := foreign_syntax(batch.plan)) is not None:
+    foreign = foreign_syntax(batch.plan.variations, batch.plan.settings)
+    if foreign is not None:
         log.warning("%s", foreign)
     _warn_of_texts(batch.model.name, batch.texts)
 

@@ -187,6 +187,15 @@ def test_many_prompts_are_tokenised_once_each_and_said_to_take_time(make, model,
     assert "locating the words of 3 prompts" in caplog.messages
 
 
+@pytest.mark.parametrize(("template", "times"), [("a (dog)", 2), ("a dog", 0)])
+def test_how_attention_videos_come_about_is_said_at_the_beginning_and_at_the_end(make, caplog, template, times):
+    caplog.set_level("INFO", "generator")
+    make(template, steps=1)
+    assert caplog.messages.count(f"attention videos: attnwatch {make.output}/") == times
+    if times:
+        assert caplog.messages[-1].startswith("attention videos")
+
+
 def test_syntax_of_other_tools_is_warned_of(make, caplog):
     make("a {red|blue} (dog)", steps=1)
     assert any("{red|blue} (write [red|blue])" in message for message in caplog.messages)
