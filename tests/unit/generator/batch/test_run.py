@@ -171,6 +171,36 @@ def test_a_file_that_is_given_again_on_resumption_must_hold_the_same_prompts(fro
         resume(folder, console, prompts=str(tmp_path / "other.txt"))
 
 
+def test_many_prompts_are_tokenised_once_each_and_said_to_take_time(make, model, monkeypatch, caplog):
+    texts = []
+
+    def tokenise(text):
+        texts.append(text)
+        return type(model).tokenise(model, text)
+
+    monkeypatch.setattr(model, "tokenise", tokenise)
+    monkeypatch.setattr("generator.batch.progress.MANY", 3)
+    caplog.set_level("INFO", "generator")
+    make("a (red) (dog) [one|two|three]", steps=1)
+    before_the_first_video = texts[:3]
+    assert sorted(before_the_first_video) == ["a red dog one", "a red dog three", "a red dog two"]
+    assert "locating the words of 3 prompts" in caplog.messages
+
+
+@pytest.mark.parametrize(("template", "times"), [("a (dog)", 2), ("a dog", 0)])
+def test_how_attention_videos_come_about_is_said_at_the_beginning_and_at_the_end(make, caplog, template, times):
+    caplog.set_level("INFO", "generator")
+    make(template, steps=1)
+    assert caplog.messages.count(f"attention videos: attnwatch {make.output}/") == times
+    if times:
+        assert caplog.messages[-1].startswith("attention videos")
+
+
+def test_syntax_of_other_tools_is_warned_of(make, caplog):
+    make("a {red|blue} (dog)", steps=1)
+    assert any("{red|blue} (write [red|blue])" in message for message in caplog.messages)
+
+
 def test_weights_that_are_added_to_the_model_are_in_the_manifest_and_in_the_plan(make, tmp_path):
     lora = tmp_path / "lora.safetensors"
     lora.write_bytes(b"")
