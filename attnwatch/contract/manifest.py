@@ -70,6 +70,11 @@ class Manifest:
         return (self.document.video, *self.document.attention)
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether its writer says that the maps do not show the whole denoising; its notes then have the reason."""
+        return _what_is_lacking(self.document) is not None
+
+    @property
     def outputs_root(self) -> Root:
         """Where lookups of `output_directory` start; unlike inputs, outputs never go through a link."""
         return self.root if self.root.links is Links.ALL else replace(self.root, links=Links.NONE)
@@ -177,7 +182,20 @@ def read_manifest(path: Path, root: Root | None = None) -> Manifest:
         output_directory=path.parent / OUTPUT_DIRECTORY,
         root=root.below(path.parent, Links.INSIDE),
         maps=_older_maps(path.parent, document, root),
+        notes=_notes(document),
     )
+
+
+def _notes(document: ManifestDocument) -> tuple[str, ...]:
+    """Say what the writer of the maps says that they lack."""
+    reason = _what_is_lacking(document)
+    return (f"the attention is incomplete: {reason}",) if reason else ()
+
+
+def _what_is_lacking(document: ManifestDocument) -> str | None:
+    """Return why the maps do not show the whole denoising; None if they do."""
+    reason = (document.generation.capture or {}).get("incomplete")
+    return reason if isinstance(reason, str) and reason else None
 
 
 def _older_maps(folder: Path, document: ManifestDocument, root: Root) -> Root | None:

@@ -121,7 +121,7 @@ def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, 
 def _selected(
     manifest: Manifest, words: dict[str, WordMaps], tokens: Collection[str] | None, notes: list[str]
 ) -> list[WordMaps]:
-    if not words:
+    if not words and not manifest.is_incomplete:  # else the notes say already why there are no maps
         notes.append(why_no_words(manifest))
     if tokens is None:
         return list(words.values())

@@ -114,6 +114,10 @@ class PipelineModel(ABC):
             return [(timestep, None) for timestep in timesteps]
         return list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
 
+    def passes(self) -> int:
+        """Return 1, as for most pipelines."""
+        return 1
+
     def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
         """Call the pipeline with a generator seeded on the CPU."""
 

@@ -128,6 +128,16 @@ def test_a_video_without_tracked_words_is_skipped_with_a_note(batch):
     assert names(manifest) == [RECEIPT]
 
 
+@pytest.mark.parametrize(("tensors", "status"), [({}, "rendered"), ({"attention": []}, "skipped")])
+def test_maps_that_their_writer_calls_incomplete_are_rendered_with_its_reason_as_a_note(batch, tensors, status):
+    reason = "found 2 of 5 denoising steps, because the pipeline was interrupted; expected all"
+    manifest = batch.add(**tensors, generation={"capture": {"incomplete": reason}})
+    run(job(manifest))
+    receipt = read_receipt(manifest)
+    assert receipt["status"] == status
+    assert receipt["notes"] == [f"the attention is incomplete: {reason}"]
+
+
 def test_a_video_locked_by_another_process_is_busy(batch):
     manifest = batch.add()
     todo = job(manifest)

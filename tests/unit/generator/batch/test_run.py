@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from attnwatch.cli.check import check
 from generator.batch.folders import LOCK_FILE
 from generator.batch.interrupt import Stopped
 from generator.batch.make_video import make_video
@@ -367,6 +368,26 @@ def test_a_failed_video_leaves_no_maps(make, model, monkeypatch):
     code, folder = make(template="a (kiss)")
     assert code == 1
     assert list(folder.rglob("*.safetensors")) == []
+
+
+def test_a_video_that_is_interrupted_is_kept_and_its_attention_is_marked_incomplete(make, model, monkeypatch, caplog):
+    generate = model.generate
+
+    def interrupted(prompt, sampling, seed, on_step):
+        def stop_after_first(done, total):
+            on_step(done, total)
+            model.pipe._interrupt = done == 1
+
+        return generate(prompt, sampling, seed, stop_after_first)
+
+    monkeypatch.setattr(model, "generate", interrupted)
+    code, folder = make("a (kiss)")
+    assert code == 0
+    capture = read(folder / "videos/prompt_001/video_001.complete.json")["generation"]["capture"]
+    assert capture["incomplete"].startswith("found 1 of 3 denoising steps")
+    assert capture["steps"] == 1
+    assert f"prompt_001_vid001: its attention is incomplete: {capture['incomplete']}" in caplog.messages
+    assert [problem for _, problems in check(folder) for problem in problems] == []
 
 
 @pytest.mark.parametrize(("most", "level"), [(1e-5, "INFO"), (0.0, "WARNING")])
