@@ -1,7 +1,7 @@
 """Says how attention videos come about, unless a watcher is at work already.
 
-A running watcher keeps a file in `.attnwatch/` of the folder that it watches (FORMAT.md, "Layout"). Nothing else of it is
-read here.
+A running watcher keeps a file in `.attnwatch/` of the folder that it watches (FORMAT.md, "Layout"). Nothing else of it
+is read here.
 """
 
 import json
