@@ -227,7 +227,7 @@ def _videos_of(batch: Path, tree: _Tree) -> Iterator[tuple[Path, str]]:
             continue
         declared = None
         with contextlib.suppress(ManifestError, OSError):
-            declared, _ = _declared(read_bytes(path, root=tree.root))
+            declared, _ = _declared(_parsed(read_bytes(path, root=tree.root)))
         yield path, declared or usual
 
 
