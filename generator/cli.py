@@ -21,17 +21,16 @@ from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from generator.batch.plan import Plan, plan_batch, plan_resumption, read_template
+from generator.batch.plan import Plan, plan_batch
+from generator.batch.preview import describe_batch, describe_plan
 from generator.batch.progress import set_up_logging
 from generator.batch.ranks import Rank
+from generator.batch.resumption import plan_resumption
 from generator.config import NAMES, Place, field_of, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
-from generator.prompts.template import Variation, track
 from generator.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-PREVIEW_AT_MOST = 100
-"""Number of prompts that --preview shows; --max-variations overrides it."""
 
 app = App(
     name="python -m generator",
@@ -46,11 +45,11 @@ _GROUPS = {
     "model": Group("Model", sort_key=3),
     "attention_analysis": Group("Stored attention", sort_key=4),
 }
-_COUNTS = ("videos_per_variation", "max_variations", "order")
+_COUNTS = ("videos_per_variation", "max_variations", "sample", "sample_seed", "order")
 """Settings of the video block that say which videos there are, not what they look like."""
 WITHOUT_FLAG = ("guidance_scale_2", "flow_shift")
 """Settings of single model families, which belong in the family's configuration file."""
-REPEATABLE = ("track", "track_negative")
+REPEATABLE = ("track", "track_negative", "lora", "embeddings")
 """Lists whose flag is repeated, because a comma may be part of an item."""
 
 
@@ -63,7 +62,7 @@ def generate(
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
     **settings: object,
 ) -> int:
-    """Generate videos from a prompt template and record the attention to its tracked words.
+    """Generate videos from prompt templates and record the attention to its tracked words.
 
     Each flag below is also a key of the configuration file and an environment variable (GENERATOR_STEPS).
     Ctrl+C stops after the current denoising step and keeps every complete video; a second one stops at once.
@@ -86,7 +85,7 @@ def generate(
     """
     merged = load_settings(settings, os.environ, config)
     if preview:
-        return _preview(merged if resume is None else plan_resumption(resume, merged).settings)
+        return _preview(merged, resume)
     plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged, verify=verify)
     return _run(plan, verbose=verbose)
 
@@ -155,39 +154,31 @@ def _run(plan: Plan, *, verbose: bool) -> int:
     return run(plan, console)
 
 
-def _preview(settings: Settings) -> int:
-    """Print each prompt with its tracked words in brackets and its choices, and the number of videos."""
-    template = read_template(settings)
-    limit = settings.video.max_variations
-    total = min(template.count, limit or template.count)
-    shown = min(total, limit or PREVIEW_AT_MOST)
-    for variation in template.variations(shown):
-        _print(_describe(track(variation, settings.attention_analysis.track)))
-    if shown < total:
-        _print(f"... and {total - shown:,} more")
-    each = settings.video.videos_per_variation
-    _print(f"{_counted(total, 'prompt')} x {_counted(each, 'video')} = {_counted(total * each, 'video')}")
+def _preview(settings: Settings, resume: Path | None) -> int:
+    """Print the prompts of a batch; raise what the run would raise, as far as that is known without the model."""
+    if resume is not None:
+        _print(*describe_plan(plan_resumption(resume, settings)))
+        return 0
+    lines, warning = describe_batch(settings)
+    if warning is not None:
+        _say(Console(stderr=True), f"warning: {warning}")
+    _print(*lines)
+    try:
+        plan_batch(settings)
+    except UsageError as error:
+        raise UsageError(f"the run would refuse this: {error}") from error
     return 0
 
 
-def _describe(variation: Variation) -> str:
-    marks = [(span.end, ")") for span in variation.spans] + [(span.start, "(") for span in variation.spans]
-    marked = variation.prompt
-    for place, mark in sorted(marks, reverse=True):  # from the end, so that earlier offsets stay valid
-        marked = f"{marked[:place]}{mark}{marked[place:]}"
-    choices = ", ".join(f"{slot}: {text or 'nothing'}" for slot, text in variation.choices.items())
-    return f"prompt_{variation.number:03}  {marked}" + (f"  [{choices}]" if choices else "")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _print(line: str) -> None:
-    """Write a line of results to standard output; everything else goes to standard error."""
-    sys.stdout.write(f"{line}\n")
+def _print(*lines: str) -> None:
+    """Write lines of results to standard output; everything else goes to standard error."""
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def _complain(console: Console, error: Exception, code: int) -> int:
-    console.print(f"error: {error}", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    _say(console, f"error: {error}")
     return code
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

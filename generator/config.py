@@ -14,14 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from generator.errors import SettingsError, did_you_mean, nearest
-from generator.settings import (
-    AttentionSettings,
-    ModelSettings,
-    Settings,
-    VideoSettings,
-    VisualizationParams,
-    VisualizationSwitches,
-)
+from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
+from generator.visualization import VisualizationParams, VisualizationSwitches
 
 ENVIRONMENT_PREFIX = "GENERATOR_"
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
@@ -55,7 +49,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "video": VideoSettings,
     "attention_analysis": AttentionSettings,
 }
-TOP_LEVEL_KEYS = ("template", "batch_name", "output")
+TOP_LEVEL_KEYS = ("template", "prompts", "batch_name", "output")
 
 
 def _names() -> dict[str, Place]:

@@ -4,6 +4,7 @@
     ├── UsageError            nothing was started: correct the call and try again (exit code 2)
     │   ├── SettingsError     a flag, an environment variable or a key of the configuration file
     │   ├── TemplateError     the prompt template; the message shows the place with a caret
+    │   ├── PromptsError      a file of prompts; the message names the line
     │   ├── ModelError        a model that cannot be loaded, has an unknown family or cannot do what is asked
     │   ├── TokenError        a tracked word without a position in the text encoder's sequence
     │   ├── ResumeError       a batch that cannot be resumed as asked
@@ -51,6 +52,10 @@ class SettingsError(UsageError):
 
 class TemplateError(UsageError):
     """A prompt template cannot be parsed."""
+
+
+class PromptsError(UsageError):
+    """A file of prompts cannot be read, or one of its lines is wrong."""
 
 
 class ModelError(UsageError):

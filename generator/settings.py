@@ -3,45 +3,13 @@
 Each field's ``description`` is its only wording: ``--help`` and SETTINGS.md are made from it.
 """
 
-import re
 from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ByteSize,
-    ConfigDict,
-    Field,
-    JsonValue,
-    StringConstraints,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue
 
-MAX_NAME_BYTES = 200
-
-
-def _no_boolean(value: object) -> object:
-    """Refuse true and false where a number is expected; Python takes them for 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number")  # noqa: TRY004 - pydantic turns it into a ValidationError
-    return value
-
-
-def file_name(name: str, *, most_bytes: int = MAX_NAME_BYTES) -> str:
-    """Return ``name`` if a visible file's name can begin with it.
-
-    Raises:
-        ValueError: naming what is expected instead.
-
-    """
-    if not re.fullmatch(r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*", name) or len(name.encode()) > most_bytes:
-        raise ValueError(f"expected a name of 1 to {most_bytes} bytes without `/`, control characters, a leading `.`")
-    return name
+from generator.values import Compilation, Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -51,18 +19,6 @@ def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if any(isinstance(number, float) and not isfinite(number) for number in numbers):
             raise ValueError(f"{key}: expected a finite number")
     return values
-
-
-def _listed(value: object) -> object:
-    """Split text at commas, which is how flags and environment variables hold lists."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-Positive = Annotated[Whole, Field(ge=1, le=100_000)]
-Index = Annotated[Whole, Field(ge=0, le=100_000)]
-Number = Annotated[float, BeforeValidator(_no_boolean), Field(allow_inf_nan=False)]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -93,6 +49,16 @@ class ModelSettings(_Block):
     revision: str | None = Field(
         default=None, description="version of a model on the hub: a branch, a tag or a commit; by default the newest"
     )
+    lora: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
+        default=(),
+        description="LoRA to add to the model: a file, a folder, or a repository of the hub (`USER/NAME` or "
+        "`USER/NAME/FILE`), and `:WEIGHT` (1 without it)",
+    )
+    embeddings: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
+        default=(),
+        description="textual inversion to add to the tokenizer and the text encoder of AnimateDiff: as for `lora`, and "
+        "`:TOKEN`, the word that stands for it in prompts (by default as the file says)",
+    )
     device: str = Field(default="auto", description="`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:1`")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
@@ -109,6 +75,11 @@ class ModelSettings(_Block):
         default=None,
         description="attention kernel by its diffusers name, such as `flash`, `sage` or `_native_cudnn`; by default "
         "torch chooses",
+    )
+    compile: Compilation = Field(
+        default=False,
+        description="compile the denoising networks with torch.compile, which takes minutes at the first video and "
+        "makes the others faster: `true` (whole networks), `blocks` (their repeated block, in less time), or `false`",
     )
 
 
@@ -130,12 +101,17 @@ class VideoSettings(_Block):
         default=None, description="shift of the scheduler's noise levels; by default the scheduler's own"
     )
     negative_prompt: str | None = Field(default=None, description="text to guide away from")
-    seed: Annotated[Whole, Field(ge=0, le=2**62)] = Field(
+    seed: Seed = Field(
         default=42, description="seed of each prompt's first video; each further video of a prompt adds 1"
     )
     videos_per_variation: Positive = Field(default=1, description="videos per prompt")
-    max_variations: Positive | None = Field(
-        default=None, description="use only the first N prompts of the template; by default all"
+    max_variations: Positive | None = Field(default=None, description="use only the first N prompts; by default all")
+    sample: Positive | None = Field(
+        default=None, description="use a random sample of N prompts instead of the first ones; by default all"
+    )
+    sample_seed: Seed = Field(
+        default=0,
+        description="seed of the sample; a larger sample with the same seed begins with the smaller one",
     )
     order: Literal["seeds", "prompts"] = Field(
         default="seeds",
@@ -172,7 +148,7 @@ class AttentionSettings(_Block):
     )
     store_per_block: bool = Field(default=False, description="store each layer instead of the mean over layers")
     store_per_head: bool = Field(default=False, description="store each attention head instead of the mean over heads")
-    layers: Annotated[tuple[Index, ...], Field(min_length=1), BeforeValidator(_listed)] | None = Field(
+    layers: Annotated[tuple[Index, ...], Field(min_length=1), BeforeValidator(listed)] | None = Field(
         default=None,
         description="record only these text attention layers, counted from 0, such as `0,14,29`; by default all",
     )
@@ -182,14 +158,14 @@ class AttentionSettings(_Block):
     store_reserved: bool = Field(
         default=False, description="also store the attention to padding and to the end-of-text token"
     )
-    track: Annotated[tuple[Word, ...], BeforeValidator(_listed)] = Field(
+    track: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
         default=(), description="track these words wherever they occur, besides those that the template marks"
     )
-    track_negative: Annotated[tuple[Word, ...], BeforeValidator(_listed)] = Field(
+    track_negative: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
         default=(),
         description="track these words of the negative prompt, in the unconditional branch, which is recorded for them",
     )
-    max_attention_bytes: Annotated[ByteSize, BeforeValidator(_no_boolean), Field(ge=1)] = Field(
+    max_attention_bytes: Annotated[ByteSize, BeforeValidator(no_boolean), Field(ge=1)] = Field(
         default=ByteSize(4 * 2**30),
         description="largest size of one video's maps, such as `2GiB`; checked before generation starts",
     )
@@ -213,80 +189,13 @@ class Settings(_Block):
     template: str | None = Field(
         default=None, description="prompt template: `[a|b]` are alternatives, `(word)` is tracked"
     )
+    prompts: str | None = Field(
+        default=None,
+        description="file with a template per line (`.txt`), or with the columns prompt, negative, seed and name "
+        "(`.csv`, `.jsonl`); instead of `template`",
+    )
     batch_name: Annotated[str, AfterValidator(file_name)] = Field(
         default="batch", description="first part of the batch folder's name; the date and time follow"
     )
     output: str = Field(default="outputs", description="folder that holds the batches")
     visualization: Annotated[dict[str, JsonValue], AfterValidator(_finite)] = {}
-
-
-def _kind(expected: str) -> WrapValidator:
-    """Word every error as ``expected ...``."""
-
-    def check(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise ValueError(f"expected {expected}") from None
-
-    return WrapValidator(check)
-
-
-_Switch = Annotated[bool, _kind("true or false")] | None
-_AnyNumber = Annotated[float, BeforeValidator(_no_boolean), _kind("a number")] | None
-_AnyInteger = Annotated[Whole, _kind("a whole number")] | None
-_Name = Annotated[str, _kind("a name")] | None
-_Pair = Annotated[tuple[float, float], _kind("two numbers, such as [12, 8]")] | None
-_Choice = (
-    Annotated[
-        int | str | tuple[int, ...],
-        BeforeValidator(_no_boolean),
-        _kind("a number, a range such as 0-9, or a list of numbers"),
-    ]
-    | None
-)
-
-
-class VisualizationSwitches(_Block):
-    """Settings of the watcher that are keys of ``attention_analysis`` itself.
-
-    The watcher knows their allowed values. Only their kinds are checked here, so that a mistake is found before
-    hours of generation and not after them. None is the watcher's own default.
-    """
-
-    auto_generate_per_video: _Switch = None
-    auto_generate_videos: _Switch = None
-
-
-class VisualizationParams(_Block):
-    """Settings of the watcher below ``attention_analysis.visualization_params``, checked in the same way."""
-
-    generate_attention_only: _Switch = None
-    generate_overlay: _Switch = None
-    generate_aggregated: _Switch = None
-    generate_step_evolution: _Switch = None
-    colormap: _Name = None
-    overlay_alpha: _AnyNumber = None
-    normalization: _Name = None
-    vmin: _AnyNumber = None
-    vmax: _AnyNumber = None
-    clip: _Pair = None
-    invert: _Switch = None
-    nonfinite: _Name = None
-    threshold: _AnyNumber = None
-    interpolation_steps: _AnyInteger = None
-    steps: _Choice = None
-    layers: _Choice = None
-    heads: _Choice = None
-    rotation: _Name = None
-    figsize: _Pair = None
-    include_colorbar: _Switch = None
-    static_duration: _AnyNumber = None
-    fps: _AnyNumber = None
-    quality: _Name = None
-    per_video_fps: _AnyNumber = None
-    per_video_quality: _Name = None
-    batch_fps: _AnyNumber = None
-    batch_quality: _Name = None
-    visualization_timeout: _AnyNumber = None
-    fail_on_visualization_error: _Switch = None

@@ -128,6 +128,10 @@ class VariationRecord(Document):
     tokens: tuple[TokenRecord, ...] = ()
     negative_tokens: tuple[TokenRecord, ...] = ()
     choices: tuple[str, ...] = ()
+    number: Annotated[int, Field(ge=1)] | None = Field(default=None, description="its number in its template")
+    template: str | None = Field(default=None, description="its own template; null for that of the batch")
+    negative_prompt: str | None = Field(default=None, description="its own negative prompt; null for that of the batch")
+    seed: int | None = Field(default=None, description="the seed of its first video; null for that of the batch")
 
 
 class PlannedVideo(Document):
@@ -151,6 +155,9 @@ class BatchDocument(Document):
     variations: tuple[VariationRecord, ...]
     videos: tuple[PlannedVideo, ...]
     model_revision: str | None = None
+    model_files: dict[str, str] = Field(
+        default_factory=dict, description="an object: file or folder of the model's weights -> digest"
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
     visualization: dict[str, Any] = Field(default_factory=dict)
 

@@ -20,11 +20,16 @@ COMPLETE_FILE = "batch.complete.json"
 
 
 def write_batch(
-    folder: Path, plan: Plan, words: Mapping[int, Sequence[TrackedWord]], model_revision: str | None
+    folder: Path,
+    plan: Plan,
+    words: Mapping[int, Sequence[TrackedWord]],
+    model_revision: str | None,
+    sources: Mapping[str, str],
 ) -> None:
     """Write ``batch.json``, the first file of a batch: its plan.
 
-    ``words`` maps the number of each variation to its tracked words.
+    ``words`` maps the number of each variation to its tracked words, ``sources`` the files and folders of the model to
+    their digests.
     """
     settings = plan.settings.model_dump(mode="json", exclude={"template", "visualization"})
     document: Document = {
@@ -32,7 +37,7 @@ def write_batch(
         "batch": folder.name,
         "created": _now(),
         "template": plan.template,
-        "variations": [_described(variation, words[variation.number]) for variation in plan.variations],
+        "variations": [_described(plan, variation, words[variation.number]) for variation in plan.variations],
         "videos": [
             {
                 "video_id": video.video_id,
@@ -44,20 +49,34 @@ def write_batch(
         ],
         "settings": settings,
         "model_revision": model_revision,
+        "model_files": dict(sources),
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
 
 
-def _described(variation: Variation, words: Sequence[TrackedWord]) -> Document:
+def _described(plan: Plan, variation: Variation, words: Sequence[TrackedWord]) -> Document:
     negative = describe_words(words, negative=True)
     return {
-        "prompt_id": f"prompt_{variation.number:03}",
+        "prompt_id": variation.prompt_id,
         "prompt": variation.prompt,
         "tokens": describe_words(words),
         **({"negative_tokens": negative} if negative else {}),
         "choices": list(variation.choices.values()),
+        **_origin(plan, variation),
     }
+
+
+def _origin(plan: Plan, variation: Variation) -> Document:
+    """Describe where a prompt is from, so that the batch can be resumed without the file that it was read from."""
+    origin = variation.origin
+    found = {
+        "number": None if origin is None else origin.number,
+        "template": None if origin is None or origin.template == plan.template else origin.template,
+        "negative_prompt": variation.negative,
+        "seed": variation.seed,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: float) -> None:

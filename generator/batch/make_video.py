@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from generator.batch.plan import PlannedVideo
 from generator.batch.prepare import PreparedBatch
@@ -17,6 +16,8 @@ from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder, capture
 from generator.errors import GeneratorError, PipelineError, first_line
 from generator.models.contract import OnStep, VideoModel
+from generator.models.memory import lacks_memory
+from generator.models.sources import Addition
 from generator.outputs.describe import describe_call
 from generator.outputs.manifest import Document, place_prompt
 from generator.outputs.store import AttentionStore
@@ -44,10 +45,10 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
 
     """
     began = time.monotonic()
-    sampling = batch.plan.settings.video.sampling()
+    sampling = batch.sampling(video.variation)
     place = folder / "videos" / video.prompt_id
     with ExitStack() as undo:
-        with _recording(batch, video, place, undo) as store:
+        with _recording(batch, video, sampling, place, undo) as store:
             frames = _generate(batch.model, video, sampling, on_step)
         place_prompt(place, video.variation.prompt)
         write_video(
@@ -56,7 +57,7 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
             fps=sampling.fps,
             attention=_finish(batch, video.video_id, store),
             video_id=video.video_id,
-            generation=_describe(batch, video, time.monotonic() - began),
+            generation=_describe(batch, video, sampling, time.monotonic() - began),
             visualization=batch.plan.settings.visualization,
         )
         undo.pop_all()
@@ -69,25 +70,20 @@ def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_ste
     except GeneratorError:
         raise
     except Exception as error:
-        advice = MEMORY_ADVICE if _lacks_memory(error) else ""
+        advice = MEMORY_ADVICE if lacks_memory(error) else ""
         raise PipelineError(f"{type(error).__name__}: {first_line(error)}{advice}") from error
-
-
-def _lacks_memory(error: Exception) -> bool:
-    # Without a GPU, torch raises a RuntimeError that only its message identifies.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @contextmanager
 def _recording(
-    batch: PreparedBatch, video: PlannedVideo, place: Path, undo: ExitStack
+    batch: PreparedBatch, video: PlannedVideo, sampling: Sampling, place: Path, undo: ExitStack
 ) -> Iterator[AttentionStore | None]:
     """Record attention to files; yield None if the prompt has no tracked words or no attention is stored."""
     settings, words = batch.plan.settings, batch.words[video.variation.number]
     if not words or not settings.attention_analysis.stores_anything:
         yield None
         return
-    sampling, prompt = settings.video.sampling(), video.variation.prompt
+    prompt = video.variation.prompt
 
     def keep_maps(maps: StepMaps) -> None:
         store.append(maps)
@@ -136,14 +132,31 @@ def _log_self_check(recorder: Recorder) -> None:
         )
 
 
-def _describe(batch: PreparedBatch, video: PlannedVideo, seconds: float) -> Document:
+def _added(batch: PreparedBatch) -> Document:
+    """Describe the weights that were added to the model; nothing if there are none."""
+    settings = batch.plan.settings.model
+    loras, embeddings = map(Addition.lora, settings.lora), map(Addition.embedding, settings.embeddings)
+    found: Document = {
+        "lora": [{"source": each.source, "weight": each.weight, **_digest(batch, each)} for each in loras],
+        "embeddings": [{"source": each.source, "token": each.token, **_digest(batch, each)} for each in embeddings],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _digest(batch: PreparedBatch, addition: Addition) -> Document:
+    found = batch.sources.get(addition.source)
+    return {} if found is None else {"digest": found}
+
+
+def _describe(batch: PreparedBatch, video: PlannedVideo, sampling: Sampling, seconds: float) -> Document:
     """Describe how a video was made: ``generation`` in FORMAT.md."""
-    prompt = video.variation.prompt
+    variation = video.variation
     return {
-        **describe_call(batch.model, prompt, batch.plan.settings.video.sampling(), video.seed),
-        "template": batch.plan.template,
+        **describe_call(batch.model, variation.prompt, sampling, video.seed),
+        "template": variation.origin.template if variation.origin else batch.plan.template,
+        **_added(batch),
         "prompt_id": video.prompt_id,
-        "variation": video.variation.number,
-        "choices": list(video.variation.choices.values()),
+        "variation": variation.number,
+        "choices": list(variation.choices.values()),
         "seconds": round(seconds, 3),
     }

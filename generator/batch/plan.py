@@ -1,26 +1,24 @@
 """Plans a batch: its prompts, its videos and their seeds, before anything heavy is loaded."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from generator.batch.reading import read_object
-from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, complaint
-from generator.errors import DocumentError, ResumeError, UsageError
+from generator.errors import SettingsError, UsageError
+from generator.models import sources
+from generator.prompts.foreign import warning_of
+from generator.prompts.prompt_file import read_prompt_file
+from generator.prompts.prompt_set import Line, PromptSet
 from generator.prompts.template import Template, Variation, find_words, track
-from generator.settings import ModelSettings, Settings
+from generator.settings import Settings, VideoSettings
+from generator.values import MAX_ID_BYTES, file_name
 
 MAX_VARIATIONS = 10_000
-"""Larger templates are refused unless max_variations limits them, because they are hardly ever intended."""
+"""Larger templates are refused unless a setting limits them, because they are hardly ever intended."""
 BATCH_FILE = "batch.json"
-
-# Settings that may change on resumption: they affect neither the videos nor where the batch is.
-FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class PlannedVideo:
     @property
     def prompt_id(self) -> str:
         """Name of the folder that holds all videos of this prompt."""
-        return f"prompt_{self.variation.number:03}"
+        return self.variation.prompt_id
 
     @property
     def video_id(self) -> str:
@@ -82,7 +80,7 @@ class Plan:
         """All videos, prompt by prompt. Video k of every prompt has seed + k - 1, so that prompts compare in pairs."""
         video = self.settings.video
         return tuple(
-            PlannedVideo(variation, number, video.seed + number - 1)
+            PlannedVideo(variation, number, (video.seed if variation.seed is None else variation.seed) + number - 1)
             for variation in self.variations
             for number in range(1, video.videos_per_variation + 1)
         )
@@ -99,27 +97,84 @@ def plan_batch(settings: Settings) -> Plan:
     """Plan a new batch.
 
     Raises:
-        UsageError: if there is no template, or it has too many variations.
-        TemplateError: if the template cannot be parsed.
+        UsageError: if there are no prompts or too many, or two of them have one name.
+        TemplateError: if a template cannot be parsed.
 
     """
-    template = read_template(settings)
-    limit = settings.video.max_variations
-    if limit is None and template.count > MAX_VARIATIONS:
-        raise UsageError(
-            f"the template has {template.count:,} variations, more than {MAX_VARIATIONS:,}. Take the first N of them "
-            "with --max-variations N, or write fewer alternatives; --preview shows the first ones"
+    prompts = read_prompts(settings)
+    refuse_too_many(prompts, settings)
+    variations = tracked(chosen(prompts, settings.video), settings)
+    refuse_absent(settings.attention_analysis.track, variations)
+    settings = _settled(settings)
+    templates = dict.fromkeys(variation.origin.template for variation in variations if variation.origin)
+    plan = Plan(settings, "\n".join(templates), variations)
+    _refuse_wrong_ids(plan)
+    return plan
+
+
+def _settled(settings: Settings) -> Settings:
+    """Make paths absolute, so that they hold when the batch is resumed elsewhere."""
+    prompts = None if settings.prompts is None else str(Path(settings.prompts).absolute())
+    return settings.model_copy(update={"prompts": prompts, "model": sources.settled(settings.model)})
+
+
+def read_prompts(settings: Settings) -> PromptSet:
+    """Parse the template of the settings, or those of their file.
+
+    Raises:
+        UsageError: if there is neither a template nor a file, or a template cannot be parsed.
+
+    """
+    if settings.prompts is not None and settings.template is not None:
+        raise SettingsError(
+            "found both a template and a file of prompts; expected one. Remove `template`, or `prompts` (from the "
+            "command line, the environment or --config)"
         )
-    variations = _tracked(template.variations(limit), settings)
-    _refuse_absent(settings.attention_analysis.track, variations)
-    return Plan(settings, template.text, variations)
+    if settings.prompts is not None:
+        return PromptSet(read_prompt_file(Path(settings.prompts)))
+    if settings.template is None:
+        raise UsageError(
+            'no template: describe the videos with --template "a romantic (kiss) between [two men|two women]" or '
+            "--prompts FILE, or resume a batch with --resume DIR"
+        )
+    return PromptSet([Line(Template(settings.template))])
 
 
-def _tracked(variations: Iterable[Variation], settings: Settings) -> tuple[Variation, ...]:
+def chosen(prompts: PromptSet, video: VideoSettings, most: int | None = None) -> Iterator[Variation]:
+    """Yield the prompts that the settings choose; with ``most``, no more than that."""
+    if video.sample is not None and video.max_variations is not None:
+        raise SettingsError(
+            f"found both sample ({video.sample}) and max_variations ({video.max_variations}); expected one: a random "
+            "sample, or the first ones"
+        )
+    limit = min((number for number in (video.sample, video.max_variations, most) if number is not None), default=None)
+    if video.sample is not None:
+        return prompts.sample(limit or 0, video.sample_seed)
+    return prompts.first(limit)
+
+
+def refuse_too_many(prompts: PromptSet, settings: Settings) -> None:
+    """Raise UsageError if there are more prompts than anybody intends, and no setting limits them."""
+    video = settings.video
+    if video.max_variations is None and video.sample is None and prompts.count > MAX_VARIATIONS:
+        found = (
+            f"the template has {prompts.count:,} variations"
+            if settings.prompts is None
+            else f"{settings.prompts} has {prompts.count:,} prompts"
+        )
+        raise UsageError(
+            f"{found}, more than {MAX_VARIATIONS:,}. Take the first N of them with --max-variations N, a random sample "
+            "with --sample N, or write fewer alternatives; --preview shows the first ones"
+        )
+
+
+def tracked(variations: Iterable[Variation], settings: Settings) -> tuple[Variation, ...]:
+    """Track the words of the settings besides those that the templates mark."""
     return tuple(track(variation, settings.attention_analysis.track) for variation in variations)
 
 
-def _refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> None:
+def refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> None:
+    """Raise UsageError if one of the words to track is in no prompt."""
     for word in words:
         if not any(find_words(variation.prompt, [word]) for variation in variations):
             raise UsageError(
@@ -128,109 +183,30 @@ def _refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> Non
             )
 
 
-def read_template(settings: Settings) -> Template:
-    """Parse the template of the settings.
-
-    Raises:
-        UsageError: if there is no template.
-
-    """
-    if settings.template is None:
-        raise UsageError(
-            'no template: describe the videos with --template "a romantic (kiss) between [two men|two women]", '
-            "or resume a batch with --resume DIR"
-        )
-    return Template(settings.template)
+def foreign_syntax(variations: Sequence[Variation], settings: Settings) -> str | None:
+    """Return a warning about syntax of other tools in the prompts of a batch; None if there is none."""
+    templates = (variation.origin.template for variation in variations if variation.origin)
+    own = (variation.negative for variation in variations if variation.negative)
+    return warning_of(templates, (settings.video.negative_prompt or "", *own))
 
 
-def plan_resumption(folder: Path, given: Settings, *, verify: bool = False) -> Plan:
-    """Plan an existing batch as it was started. Settings that are ``given`` explicitly must agree with it.
-
-    Args:
-        folder: the folder of the batch
-        given: the settings of this call
-        verify: compare the digests of all files of its videos, not only their sizes
-
-    Raises:
-        ResumeError: if there is no such batch, it cannot be read, or it was started with other settings.
-
-    """
-    content = _read_batch(folder)
-    settings, written = _stored(folder / BATCH_FILE, content)
-    _refuse_other_settings(folder, settings, given)
-    model = settings.model.model_copy(update={"revision": content.get("model_revision"), **_free(given.model)})
-    video = settings.video.model_copy(update=_free(given.video))
-    settings = settings.model_copy(update={"model": model, "video": video})
-    plan = Plan(settings, content["template"], _variations(settings, most=len(written)), folder, content, verify)
-    if [(video.video_id, video.seed) for video in plan.videos] != written:
-        raise ResumeError(
-            f"{folder / BATCH_FILE} lists other videos than its own template and settings give. It was edited, or "
-            "written by another version of the generator: resume with that version, or start a new batch"
-        )
-    return plan
-
-
-def _free(given: BaseModel) -> dict[str, object]:
-    """Return the explicitly given settings that may change on resumption."""
-    return {key: getattr(given, key) for key in FREE_ON_RESUME & given.model_fields_set}
-
-
-def _stored(path: Path, content: Mapping[str, Any]) -> tuple[Settings, list[tuple[str, int]]]:
-    """Return the settings and the videos that a batch file records; the videos as identifier and seed."""
-    try:
-        stored = {**content["settings"], "visualization": content["visualization"], "template": content["template"]}
-        settings = Settings.model_validate(stored)
-        ModelSettings(revision=content.get("model_revision"))
-        return settings, [(video["video_id"], video["seed"]) for video in content["videos"]]
-    except ValidationError as error:
-        reasons = "; ".join(complaint(details, ".".join(map(str, details["loc"]))) for details in error.errors())
-    except KeyError as error:
-        reasons = f"found no {error}"
-    except TypeError as error:
-        reasons = f"found a value of another type ({error})"
-    raise ResumeError(
-        f"{path} is not a batch file of this generator: {reasons}. Restore it from a copy, or start a new batch"
-    )
-
-
-def _variations(settings: Settings, most: int) -> tuple[Variation, ...]:
-    """Return the variations of a batch; one more than `most` if its template has more, which may be very many."""
-    limit = settings.video.max_variations
-    allowed = most + 1 if limit is None else min(limit, most + 1)
-    return _tracked(read_template(settings).variations(allowed), settings)
-
-
-def _read_batch(folder: Path) -> dict[str, Any]:
-    path = folder / BATCH_FILE
-    try:
-        return read_object(path)
-    except FileNotFoundError as error:
-        raise ResumeError(
-            f"{path} cannot be read: {error.strerror}. Expected the folder of one batch, such as "
-            "outputs/demo_20250101_120000"
-        ) from error
-    except DocumentError as error:
-        raise ResumeError(f"{error}. Restore it from a copy, or start a new batch") from error
-
-
-def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> None:
-    for name, place in NAMES.items():
-        wanted, found = _value(given, place), _value(batch, place)
-        explicit = place.key in _owner(given, place).model_fields_set
-        if explicit and name not in FREE_ON_RESUME and wanted not in (found, "auto"):
-            raise ResumeError(
-                f"{folder.name} was started with {place} {found!r}; found {wanted!r} now. All videos of a batch share "
-                f"these settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch"
+def _refuse_wrong_ids(plan: Plan) -> None:
+    """Raise SettingsError if a name that a file gives, with what is appended to it, is too long or taken."""
+    first: dict[str, Variation] = {}
+    for variation in plan.variations:
+        other = first.setdefault(variation.prompt_id.casefold(), variation)
+        if other is not variation:
+            raise SettingsError(
+                f"{plan.settings.prompts}: found two prompts called {variation.prompt_id!r}: {other.prompt!r} and "
+                f"{variation.prompt!r}. Give one of them another name"
             )
-
-
-def _owner(settings: Settings, place: Place) -> BaseModel:
-    owner: BaseModel = getattr(settings, place.block) if place.block else settings
-    return owner
-
-
-def _value(settings: Settings, place: Place) -> object:
-    return getattr(_owner(settings, place), place.key)
+    for video in plan.videos:
+        try:
+            file_name(video.video_id, most_bytes=MAX_ID_BYTES)
+        except ValueError as error:
+            raise SettingsError(
+                f"{plan.settings.prompts}: a video would be called {video.video_id!r}; {error}. Shorten the name"
+            ) from error
 
 
 def new_folder_name(settings: Settings) -> str:

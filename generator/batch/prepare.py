@@ -2,11 +2,12 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from generator.batch.plan import Plan, PlannedVideo
+from generator.batch.plan import Plan, PlannedVideo, foreign_syntax
 from generator.batch.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
 from generator.capture.foresight import warn_if_slow
@@ -15,7 +16,17 @@ from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.models.parallel import refuse_split_networks
-from generator.prompts.tokens import TrackedWord, cut_off, locate, locate_negative, unknown_words
+from generator.models.sources import digests
+from generator.prompts.template import Variation
+from generator.prompts.tokens import (
+    TrackedWord,
+    cut_off,
+    locate,
+    locate_negative,
+    refuse_absent_negative,
+    unknown_words,
+)
+from generator.settings import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +38,39 @@ MOST_WORDS = 20
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What the text encoder makes of the prompts.
+
+    ``words`` maps the number of each variation to its tracked words; ``cut_off`` has a sentence for each prompt whose
+    end is cut off; ``unknown`` are the words that the tokenizer does not know.
+    """
+
+    words: Mapping[int, tuple[TrackedWord, ...]]
+    cut_off: Sequence[str]
+    unknown: Sequence[str]
+
+
+@dataclass(frozen=True)
 class PreparedBatch:
     """A plan with its model loaded, its settings resolved and its tracked words located.
 
-    ``words`` maps the number of each variation to its tracked words.
+    ``sources`` maps the files and folders of the model to their digests.
     """
 
     plan: Plan
     model: VideoModel
-    words: Mapping[int, tuple[TrackedWord, ...]]
+    texts: Texts
+    sources: Mapping[str, str]
+
+    @property
+    def words(self) -> Mapping[int, tuple[TrackedWord, ...]]:
+        """Tracked words by the number of the variation."""
+        return self.texts.words
+
+    def sampling(self, variation: Variation) -> Sampling:
+        """Return the arguments of the pipeline call for a prompt."""
+        sampling = self.plan.settings.video.sampling()
+        return sampling if variation.negative is None else replace(sampling, negative_prompt=variation.negative)
 
 
 def load_model(plan: Plan, rank: Rank) -> VideoModel:
@@ -51,29 +86,73 @@ def load_model(plan: Plan, rank: Rank) -> VideoModel:
     return model
 
 
-def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
-    """Take every step that can fail before the first file is written."""
-    settings, video = plan.settings.attention_analysis, plan.settings.video.over(model.recommended)
+Watched = Callable[[Sequence[Variation]], Iterable[Variation]]
+
+
+def prepare(plan: Plan, model: VideoModel, watched: Watched = iter) -> PreparedBatch:
+    """Take every step that can fail before the first file is written.
+
+    Args:
+        plan: the plan
+        model: the model
+        watched: yields what it is given; may show how far that is
+
+    """
+    video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
-    wanted = settings.track_negative
-    negative = locate_negative(video.negative_prompt or "", wanted, model.clean, model.tokenise)
-    words = {
-        variation.number: (*locate(variation, model.clean, model.tokenise), *negative) for variation in plan.variations
-    }
-    batch = PreparedBatch(plan, model, words)
+    texts = _read_texts(watched(plan.variations), model, _negative_words(plan, model))
+    batch = PreparedBatch(plan, model, texts, digests(used))
     _check_attention(batch)
     return batch
 
 
+NegativeWords = Callable[[Variation], tuple[TrackedWord, ...]]
+
+
+def _negative_words(plan: Plan, model: VideoModel) -> NegativeWords:
+    """Return what locates the tracked words of a prompt's negative prompt; many prompts share one.
+
+    Raises:
+        TokenError: for a word that is in no negative prompt, or that is cut off in one.
+
+    """
+    wanted, common = plan.settings.attention_analysis.track_negative, plan.settings.video.negative_prompt or ""
+    prompts = (common if variation.negative is None else variation.negative for variation in plan.variations)
+    located = {
+        prompt: locate_negative(prompt, wanted, model.clean, model.tokenise) for prompt in dict.fromkeys(prompts)
+    }
+    refuse_absent_negative(wanted, list(located))
+    return lambda variation: located[common if variation.negative is None else variation.negative]
+
+
+def _read_texts(variations: Iterable[Variation], model: VideoModel, negative: NegativeWords) -> Texts:
+    """Tokenise each prompt once. A tracked word that is cut off, or has no token, is refused."""
+    clean, tokenise = lru_cache(8)(model.clean), lru_cache(1)(model.tokenise)
+    words: dict[int, tuple[TrackedWord, ...]] = {}
+    too_long: list[str] = []
+    unknown: dict[str, None] = {}
+    for variation in variations:
+        words[variation.number] = (*locate(variation, clean, tokenise), *negative(variation))
+        sequence = tokenise(clean(variation.prompt))
+        if ending := cut_off(sequence):
+            too_long.append(
+                f"{variation.prompt_id} has {sequence.whole_length} tokens and the text encoder takes "
+                f"{len(sequence.ids)}. It never sees the end: {ending}"
+            )
+        unknown |= dict.fromkeys(unknown_words(sequence))
+    return Texts(words, too_long, list(unknown))
+
+
 def _check_attention(batch: PreparedBatch) -> None:
     """Refuse settings that the attention of some prompt cannot satisfy, and networks that cannot be captured."""
-    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    settings = batch.plan.settings.attention_analysis
     most = max(batch.words.values(), key=len)
     if most and settings.stores_anything:
         refuse_split_networks(batch.model)
-        check_attention(settings, VideoShape.of(batch.model, sampling, most))
+        for sampling in {batch.sampling(variation) for variation in batch.plan.variations}:
+            check_attention(settings, VideoShape.of(batch.model, sampling, most))
 
 
 def warn(batch: PreparedBatch) -> None:
@@ -94,37 +173,21 @@ def warn(batch: PreparedBatch) -> None:
             "branch: uncond, but no word of the negative prompt is tracked: the maps are stored by the positions of "
             "the prompt's words, as uncond@WORD, and no attention video shows them. Name words with --track-negative"
         )
-    warnings = list(_cut_off_prompts(batch.plan, batch.model))
-    for warning in warnings[:MOST_WARNINGS]:
+    foreign = foreign_syntax(batch.plan.variations, batch.plan.settings)
+    if foreign is not None:
+        log.warning("%s", foreign)
+    _warn_of_texts(batch.model.name, batch.texts)
+
+
+def _warn_of_texts(name: str, texts: Texts) -> None:
+    """Name the prompts that are too long and, in one warning, the words that the text encoder cannot tell apart."""
+    for warning in texts.cut_off[:MOST_WARNINGS]:
         log.warning("%s", warning)
-    if len(warnings) > MOST_WARNINGS:
-        log.warning("... and %d more prompts are too long", len(warnings) - MOST_WARNINGS)
-    _warn_of_unknown_words(batch.plan, batch.model)
-
-
-def _warn_of_unknown_words(plan: Plan, model: VideoModel) -> None:
-    """Name all words that the text encoder cannot tell apart, in one warning."""
-    texts = (model.clean(variation.prompt) for variation in plan.variations)
-    unknown = dict.fromkeys(word for text in texts for word in unknown_words(model.tokenise(text)))
-    if unknown:
-        shown = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
-        log.warning(
-            "%s does not know %d of the words and cannot tell them apart: %s",
-            model.name,
-            len(unknown),
-            shown,
-        )
-
-
-def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
-    """Yield a warning for each prompt whose end is cut off. A tracked word there was refused before."""
-    for variation in plan.variations:
-        sequence = model.tokenise(model.clean(variation.prompt))
-        if ending := cut_off(sequence):
-            yield (
-                f"prompt_{variation.number:03} has {sequence.whole_length} tokens and the text encoder takes "
-                f"{len(sequence.ids)}. It never sees the end: {ending}"
-            )
+    if len(texts.cut_off) > MOST_WARNINGS:
+        log.warning("... and %d more prompts are too long", len(texts.cut_off) - MOST_WARNINGS)
+    if texts.unknown:
+        shown = ", ".join(texts.unknown[:MOST_WORDS]) + (", ..." if len(texts.unknown) > MOST_WORDS else "")
+        log.warning("%s does not know %d of the words and cannot tell them apart: %s", name, len(texts.unknown), shown)
 
 
 def log_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:

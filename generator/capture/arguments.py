@@ -1,12 +1,25 @@
 """The arguments of the two attention functions that layers call, in one order of axes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall
 from generator.errors import CaptureError
+
+
+def autocast_type(device: str) -> torch.dtype | None:
+    """Return the data type to which autocast casts on a type of device; None if it is off."""
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
+def autocasted(tensor: Tensor) -> Tensor:
+    """Cast a tensor as autocast does before torch's `scaled_dot_product_attention`."""
+    dtype = autocast_type(tensor.device.type) if isinstance(tensor, torch.Tensor) else None
+    casts = dtype is not None and tensor.is_floating_point() and tensor.dtype != torch.float64
+    return tensor.to(dtype) if casts else tensor
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,12 @@ class TorchArguments:
     def is_plain(self) -> bool:
         """Whether every query attends to every key of its own head, without dropout."""
         return self.dropout_p == 0.0 and not self.is_causal and not self.enable_gqa
+
+    def as_computed(self) -> Self:
+        """Return the arguments of which torch's own function computes attention: autocast casts them first."""
+        mask = None if self.attn_mask is None else autocasted(self.attn_mask)
+        query, key, value = (autocasted(tensor) for tensor in (self.query, self.key, self.value))
+        return replace(self, query=query, key=key, value=value, attn_mask=mask)
 
     def heads_first(self, tensor: Tensor) -> Tensor:
         """Return a tensor as ``[sample, head, token, dim]``."""

@@ -9,7 +9,6 @@ of one head at a time. The full map never exists.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from generator.capture.precision import exact_products
+from generator.models.memory import lacks_memory
 
 TILE_BYTES = {"cpu": 8 * 2**20}
 """Largest size of a tile by device type: on a CPU, what fits into its cache."""
@@ -162,10 +162,13 @@ def _adds_halves_exactly(device: str, dtype: torch.dtype) -> bool:
     """Whether torch can multiply matrices of a half-precision type into float32."""
     if device != "cuda" or dtype not in {torch.bfloat16, torch.float16}:
         return False
-    with suppress(RuntimeError):  # this device or version of torch cannot
+    try:
         few = torch.ones((1, 8, 8), dtype=dtype, device=device)
         return torch.bmm(few, few, out_dtype=torch.float32).dtype == torch.float32
-    return False
+    except RuntimeError as error:  # this device or version of torch cannot
+        if lacks_memory(error):
+            raise
+        return False
 
 
 def _by_whole_rows(call: AttentionCall, columns: Columns) -> Tensor:

@@ -54,8 +54,7 @@ class TrackedColumns:
 
     def take_error(self, like: Tensor) -> Tensor:
         """Return the largest error that the self-check found since the last call, on the device of ``like``, or 0."""
-        found = None if self.check is None else self.check.take_error()
-        return like.new_zeros(()) if found is None else found
+        return like.new_zeros(()) if self.check is None else self.check.take_error(like.device)
 
     def note_error(self, error: Tensor) -> None:
         """Pass an error that has arrived on the host to the self-check."""

@@ -7,6 +7,7 @@ import torch
 
 from generator.capture.attention import AttentionCall, Columns, rows_at_once, word_probabilities
 from generator.capture.kernels import TORCH_KERNELS
+from generator.capture.layers import layer_count
 from generator.capture.maps import Keep
 from generator.capture.once import is_first
 from generator.models.contract import VideoModel
@@ -60,9 +61,7 @@ def _seconds(part: AttentionCall) -> float:
 
 def captured_calls(model: VideoModel, keep: Keep) -> int:
     """Return the number of text attention calls that are captured in each denoising step."""
-    layers = model.text_attention()
-    count = sum(layer.denoiser == layers[0].denoiser for layer in layers) if keep.layers is None else len(keep.layers)
-    return count * len(keep.branches)
+    return (layer_count(model) if keep.layers is None else len(keep.layers)) * len(keep.branches)
 
 
 def slice_of(call: AttentionCall) -> AttentionCall:
@@ -74,5 +73,5 @@ def _remedy(kernel: str, device: str, dtype: str) -> str:
     if kernel not in TORCH_KERNELS:
         return "To avoid it, do not set an attention backend or replace torch's attention"
     if device == "cpu" and dtype != str(torch.float32).removeprefix("torch."):
-        return "To avoid it on a CPU, use --dtype float32"
+        return "To avoid it on a CPU, compute in float32: --dtype float32, without autocast"
     return "To avoid it, let torch choose its attention kernel"

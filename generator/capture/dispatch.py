@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from generator.capture.observed import Attention, call_compiled, call_observed
+from generator.capture.observed import Attention, call_compiled, call_observed, form_of
 from generator.capture.replacing import shared
 from generator.capture.running import here, unobserved
 
@@ -28,6 +28,7 @@ def dispatched(site: ModuleType, name: str) -> Iterator[None]:
 
 def _passed_on(function: Attention, *, heads_first: bool) -> Attention:
     """Wrap an attention function to let the running layer's own call it. torch.compile may trace this."""
+    form = form_of(function, heads_first=heads_first)
 
     @wraps(function)
     def attention(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
@@ -39,7 +40,7 @@ def _passed_on(function: Attention, *, heads_first: bool) -> Attention:
         if running.layer is None:
             return function(*args, **kwargs)
         if torch.compiler.is_compiling():
-            return call_compiled(running.layer, heads_first, *args, **kwargs)
+            return call_compiled(running.layer, form, *args, **kwargs)
         return call_observed(running.layer, *args, **kwargs)
 
     return attention

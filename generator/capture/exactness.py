@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall
-from generator.capture.kernels import TORCHS_OWN
+from generator.capture.operators import TORCHS_OWN
 
 ROWS = 16
 """Number of rows of each compared head."""

@@ -1,6 +1,7 @@
 """Copies results from the device to the host while the device computes the next denoising step."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ def _is_on_gpu(tensor: Tensor) -> bool:
 def begin_copy(tensors: Sequence[Tensor]) -> Wait:
     """Begin to copy tensors of a GPU into pinned memory; return a function that waits for the copies."""
     device = tensors[0].device
-    stream = _streams.setdefault(device, torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+    stream = _stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     copies = []
     with torch.cuda.stream(stream):
@@ -59,4 +60,7 @@ def begin_copy(tensors: Sequence[Tensor]) -> Wait:
     return wait
 
 
-_streams: dict[torch.device, torch.cuda.Stream] = {}
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream of all copies from a device."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

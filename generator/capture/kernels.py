@@ -7,6 +7,7 @@ the attention map cost almost nothing; without it, the scores of all keys must b
 
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 
 import torch
 from torch import Tensor
@@ -14,11 +15,9 @@ from torch.nn.attention import SDPBackend
 
 from generator.capture.arguments import TorchArguments
 from generator.capture.attention import AttentionCall
-from generator.capture.operators import OPERATORS, Operator, chosen
+from generator.capture.operators import OPERATORS, TORCHS_OWN, Operator, chosen
 from generator.capture.verified import AXES, Verified, kind_of
 
-TORCHS_OWN: Callable[..., Tensor] = torch._C._nn.scaled_dot_product_attention
-"""`torch.nn.functional.scaled_dot_product_attention`, unless something replaced it there."""
 UNNAMED = "scaled_dot_product_attention"
 """Name of the kernel where torch does not tell which one it chooses."""
 TORCH_KERNELS = {UNNAMED, *(name.lower() for name in SDPBackend.__members__)}
@@ -63,20 +62,25 @@ class LogSumKernels:
         self.kernel = UNNAMED
         given = TorchArguments(*args, **kwargs)  # type: ignore[arg-type]
         plain = partial(self.function, *args, **kwargs)
-        call = given.call() if given.is_plain else None
+        computed = given.as_computed()
+        call = computed.call() if given.is_plain else None
         if call is None or call.query.ndim != AXES or call.query.device.type not in _KNOWN_DEVICES:
             return plain()
-        kernel = chosen(call, given.value)
+        kernel = chosen(call, computed.value)
         self.kernel = kernel.name.lower()
-        ways = [partial(operator, call, given.value) for operator in _operators(kernel, call)]
+        ways = [partial(operator, call, computed.value) for operator in _operators(kernel, call)]
         output, self._log_sum = self._verified.run((kernel, *kind_of(call)), call, ways, plain)
         return output
 
 
 def name_of(function: Callable[..., object]) -> str:
-    """Return the full name of a function."""
-    named = getattr(function, "__wrapped__", function)
-    return f"{getattr(named, '__module__', None)}.{getattr(named, '__qualname__', type(named).__qualname__)}"
+    """Return the full name of what runs: of a wrapper, which bears the name of what it wraps, its own."""
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, FunctionType):
+        return f"{function.__globals__.get('__name__')}.{function.__code__.co_qualname}"
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 _KNOWN_DEVICES = {device for device, _ in OPERATORS}

@@ -1,5 +1,6 @@
 """The text attention layers of each denoising network: which are kept, and whether each was called exactly once."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from generator.capture.maps import Keep
@@ -15,8 +16,8 @@ class TextLayers:
 
     def __init__(self, model: VideoModel, keep: Keep) -> None:
         self._model = model
+        self.count = layer_count(model)
         self._names = _names_by_denoiser(model)
-        self.count = len(next(iter(self._names.values())))
         self.kept = _kept(keep, self.count)
 
     def place(self, denoiser: str, layer: str) -> int | None:
@@ -49,13 +50,24 @@ class TextLayers:
         )
 
 
+def layer_count(model: VideoModel) -> int:
+    """Return the number of text attention layers of each denoising network.
+
+    Raises:
+        CaptureError: if the numbers differ, or there are none.
+
+    """
+    counts = Counter(layer.denoiser for layer in model.text_attention())
+    if len(set(counts.values())) != 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items()) or "none at all"
+        raise CaptureError(f"layers of text attention: found {found}; expected the same number in each network")
+    return next(iter(counts.values()))
+
+
 def _names_by_denoiser(model: VideoModel) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for layer in model.text_attention():
         names.setdefault(layer.denoiser, []).append(layer.name)
-    if len({len(layers) for layers in names.values()}) != 1:
-        counts = ", ".join(f"{name} {len(layers)}" for name, layers in names.items()) or "none at all"
-        raise CaptureError(f"layers of text attention: found {counts}; expected the same number in each network")
     return names
 
 

@@ -4,21 +4,51 @@ Code that torch.compile traces cannot call an observer directly: it would be com
 graph fuses other operations, which changes the video's last bits. `scaled_dot_product_attention` is an operator that
 the compiler calls as it is, so putting another operator in its place changes nothing else. CUDA graphs would replay an
 operator without running its Python code; the tag `cudagraph_unsafe` keeps this one out of them.
+
+Autocast casts the arguments of `scaled_dot_product_attention`, but not those of other operators, and compiled code runs
+with autocast off. So the casts are made before the operator, where the compiler sees them as it would see torch's, and
+autocast is switched on again inside of it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from weakref import finalize
 
 import torch
+from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch import Tensor
 
+from generator.capture.arguments import autocast_type, autocasted
+from generator.capture.backends import BACKENDS, LogSum, active
+from generator.capture.operators import TORCHS_OWN
 from generator.capture.running import unobserved
 from generator.errors import CaptureError
 
 Attention = Callable[..., Tensor]
 """Takes query, key and value, and by keyword `attn_mask` and the other arguments of an attention function."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What kind of attention function compiled code calls."""
+
+    heads_first: bool
+    """Whether the axes are [sample, head, token, dim], as torch's function takes them, or [sample, token, head, dim],
+    as that of diffusers."""
+    autocasted: frozenset[str | None]
+    """The backends, None being the default, with which autocast casts its arguments: they end in torch's function."""
+
+
+def form_of(function: Attention, *, heads_first: bool) -> Form:
+    """Describe an attention function for `call_compiled`; ``heads_first`` as in `Form`."""
+    if heads_first:
+        return Form(heads_first, frozenset({None} if function is TORCHS_OWN else ()))
+    named = {name for name, backend in BACKENDS.items() if backend.log_sum is LogSum.OWN_KERNEL}
+    default = {None} if active(None) in named else set()
+    return Form(heads_first, frozenset(named | default) if function is dispatch_attention_fn else frozenset())
+
 
 _numbers = count()
 _observed: dict[int, Attention] = {}
@@ -54,7 +84,7 @@ def call_observed(tag: Tensor, *args: object, **kwargs: object) -> Tensor:
 
 def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions
     tag: Tensor,
-    heads_first: bool,
+    form: Form,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -72,8 +102,7 @@ def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions
 
     Args:
         tag: from `observed`
-        heads_first: whether the axes are [sample, head, token, dim], as torch's function takes them, or [sample, token,
-            head, dim], as that of diffusers
+        form: what kind of attention function is called
         query: as all that follow, an argument of ``dispatch_attention_fn`` of diffusers
 
     Raises:
@@ -86,8 +115,23 @@ def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions
             "compiled with torch.compile; expected neither. Generate without torch.compile, or without capture"
         )
     named = None if backend is None else str(getattr(backend, "value", backend))
+    autocast = autocast_type(query.device.type)
+    if autocast is not None and named in form.autocasted:
+        query, key, value = autocasted(query), autocasted(key), autocasted(value)
+        attn_mask = None if attn_mask is None else autocasted(attn_mask)
     output: Tensor = _attention(
-        tag, heads_first, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa, named
+        tag,
+        form.heads_first,
+        query,
+        key,
+        value,
+        attn_mask,
+        dropout_p,
+        is_causal,
+        scale,
+        enable_gqa,
+        named,
+        autocast,
     )
     return output
 
@@ -104,12 +148,19 @@ def _run(  # noqa: PLR0917 - an operator's schema has no keywords here
     scale: float | None,
     enable_gqa: bool,
     backend: str | None,
+    autocast: torch.dtype | None,
 ) -> Tensor:
     given = {"attn_mask": attn_mask, "scale": scale, "backend": backend}
     named: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if dropout_p or is_causal or enable_gqa:
         named |= {"dropout_p": dropout_p, "is_causal": is_causal, "enable_gqa": enable_gqa}
-    output = call_observed(tag, query, key, value, **named)
+    with torch.autocast(query.device.type, autocast, enabled=autocast is not None):
+        output = call_observed(tag, query, key, value, **named)
+    if output.dtype != query.dtype:
+        raise CaptureError(
+            f"found attention of {query.dtype} that returns {output.dtype}, inside a network compiled with "
+            "torch.compile; expected the same type. Generate without torch.compile, autocast, or capture"
+        )
     # The layout that `_layout` promises, which is the one that fused kernels produce: then nothing is copied.
     return output.transpose(1, 2).contiguous().transpose(1, 2) if heads_first else output.contiguous()
 

@@ -13,6 +13,9 @@ from generator.capture.attention import AttentionCall
 Operator = Callable[[AttentionCall, Tensor], tuple[Tensor, Tensor]]
 """Takes a call and its values; returns the output and the log-sum-exp in the kernel's own shape."""
 
+TORCHS_OWN: Callable[..., Tensor] = torch._C._nn.scaled_dot_product_attention
+"""`torch.nn.functional.scaled_dot_product_attention`, unless something replaced it there."""
+
 MASK_ALIGNMENT = 16
 """The memory-efficient kernel needs mask rows padded to a multiple of this number of elements, as torch does too."""
 HEAD_ALIGNMENT = 8

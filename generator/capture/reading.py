@@ -103,6 +103,8 @@ class AttentionReader:
         return _Result(given.heads_first(output), log_sum, name, is_exact=backend.is_exact)
 
     def _read(self, layer: str, given: TorchArguments, result: _Result) -> tuple[Tensor, AttentionCall]:
+        if result.is_torchs:
+            given = given.as_computed()
         call = given.call()
         value = given.heads_first(given.value)
         _refuse_other_output(result, given, (*call.query.shape[:3], value.shape[3]))

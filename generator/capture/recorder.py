@@ -235,8 +235,8 @@ class Recorder:
         """Check the maps of all layers at once."""
         if not is_finite.item():
             raise CaptureError(
-                f"denoising step {step}: attention is not a number. The model's activations overflow; "
-                "try another dtype or seed"
+                f"denoising step {step}: attention is not a number. Either the model's activations overflow: try "
+                "another dtype or seed. Or an attention mask leaves a token without any key: generate without that mask"
             )
         self._tracked.note_error(error)
 

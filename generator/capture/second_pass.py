@@ -6,6 +6,7 @@ in for the values, which nearly halves the work where a kernel allows it.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn.attention import SDPBackend
 
 from generator.capture.attention import AttentionCall
 from generator.capture.operators import OPERATORS, Operator
-from generator.capture.verified import REFUSALS, Kind, Reading, kind_of, reading_of
+from generator.capture.verified import Kind, Reading, attempt, kind_of, reading_of
 
 KERNELS: dict[str, tuple[SDPBackend, ...]] = {
     "cuda": (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION)
@@ -59,10 +60,8 @@ def _candidates(call: AttentionCall) -> Iterator[_Way | None]:
     for kernel, width in product(KERNELS.get(device, ()), (min(NARROW, dim), dim)):
         piece = call.part(slice(None), slice(None), _pieces(call, width)[-1])
         for operator in OPERATORS[device, kernel]:
-            try:
-                reading = reading_of(operator(piece, piece.key[..., :width])[1], piece)
-            except REFUSALS:
-                continue
+            found = attempt(partial(operator, piece, piece.key[..., :width]))
+            reading = None if found is None else reading_of(found[1], piece)
             yield None if reading is None else (operator, width, reading)
 
 

@@ -197,9 +197,9 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
     def announced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the wrapped function
         if not _listens(listener):
             return call(*args, **kwargs)
-        latents = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
         text = {**dict(zip(names, args, strict=False)), **kwargs}.get(TEXT)
-        listener.begin(name, contexts[-1], len(latents), text if isinstance(text, Tensor) else None)
+        text = text if isinstance(text, Tensor) else None
+        listener.begin(name, contexts[-1], len(_latents(*args, **kwargs)), text)
         output = call(*args, **kwargs)
         listener.end()
         return output
@@ -210,19 +210,32 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
         stack.enter_context(replaced(owner, "cache_context", _noted(cache_context, contexts, listener)))
 
 
+def _latents(
+    sample: Tensor | None = None, *_others: object, hidden_states: Tensor | None = None, **_named: object
+) -> Tensor:
+    """Return the first argument of a denoising network; it is called ``hidden_states``, or ``sample`` by a UNet."""
+    found = sample if hidden_states is None else hidden_states
+    if found is None:
+        raise CaptureError(
+            "found a call of a denoising network without `hidden_states` or `sample`; expected its latents there. "
+            "Use a pipeline of diffusers 0.42, or generate without capture"
+        )
+    return found
+
+
 def _noted(cache_context: CacheContext, contexts: list[CallContext], listener: Listener) -> CacheContext:
     """Wrap ``cache_context`` to append the announced context to ``contexts`` while it is active."""
 
     @contextmanager
-    def noted(branch: str, **where: object) -> Iterator[None]:
+    def noted(name: str, **where: object) -> Iterator[None]:  # as diffusers names them: they may be given by keyword
         if not _listens(listener):
-            with cache_context(branch, **where):
+            with cache_context(name, **where):
                 yield
             return
         step = where.get("step_index")
-        contexts.append(CallContext(branch, step if isinstance(step, int) else None))
+        contexts.append(CallContext(name, step if isinstance(step, int) else None))
         try:
-            with cache_context(branch, **where):
+            with cache_context(name, **where):
                 yield
         finally:
             contexts.pop()

@@ -13,6 +13,7 @@ from huggingface_hub import constants
 
 from generator.errors import ModelError, first_line
 from generator.models import tiny
+from generator.models.additions import add_weights
 from generator.models.contract import VideoModel
 from generator.models.families.animatediff import AnimateDiffModel
 from generator.models.families.base import PipelineModel
@@ -59,6 +60,7 @@ def load(settings: ModelSettings) -> VideoModel:
         pipe = diffusers.DiffusionPipeline.from_pretrained(
             source, revision=settings.revision, dtype={"default": dtype, "vae": vae}, local_files_only=local
         )
+        add_weights(pipe, settings, _is_local)
         arrange(pipe, settings, device)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelError(f"model {settings.id} cannot be loaded: {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Memory and speed options of a pipeline: offloading, VAE tiling and slicing, and the attention kernel."""
+"""Memory and speed options of a pipeline: offloading, VAE tiling and slicing, the attention kernel, compilation."""
 
 import gc
 from collections.abc import Callable
@@ -8,13 +8,12 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from generator.errors import ModelError, first_line
+from generator.models.compiling import compile_denoisers, denoisers
 from generator.settings import ModelSettings
-
-DENOISERS = ("transformer", "transformer_2", "unet")
 
 
 def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.device) -> None:
-    """Move a loaded pipeline to ``device`` and apply the memory options of the settings.
+    """Move a loaded pipeline to ``device`` and apply the memory and speed options of the settings.
 
     Raises:
         ModelError: if the pipeline or the device does not support an option.
@@ -30,7 +29,7 @@ def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.devi
     if settings.vae_slicing:
         _enable(pipe, "vae_slicing", pipe.vae.enable_slicing)
     if settings.attention_backend is not None:
-        for denoiser in _denoisers(pipe):
+        for denoiser in denoisers(pipe):
             _choose_attention(denoiser, settings.attention_backend)
     if settings.offload == "model":
         pipe.enable_model_cpu_offload(device=device)
@@ -38,6 +37,8 @@ def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.devi
         pipe.enable_sequential_cpu_offload(device=device)
     else:
         pipe.to(device)
+    if settings.compile:
+        compile_denoisers(pipe, device, blocks=settings.compile == "blocks")
 
 
 def recover(pipe: DiffusionPipeline) -> None:
@@ -48,6 +49,13 @@ def recover(pipe: DiffusionPipeline) -> None:
         torch.cuda.empty_cache()
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Whether an exception of torch reports lack of memory, on a device or on the host."""
+    # On a CPU and in the libraries of CUDA it is a RuntimeError that only its message identifies.
+    told = any(part in str(error) for part in ("can't allocate memory", "out of memory", "_ALLOC_FAILED"))
+    return told or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
 def _enable(pipe: DiffusionPipeline, setting: str, enable: Callable[[], None]) -> None:
     try:
         enable()
@@ -55,11 +63,6 @@ def _enable(pipe: DiffusionPipeline, setting: str, enable: Callable[[], None]) -
         raise ModelError(
             f"{setting}: found true, but {type(pipe.vae).__name__} does not support it. Omit it"
         ) from error
-
-
-def _denoisers(pipe: DiffusionPipeline) -> list[nn.Module]:
-    parts = [getattr(pipe, name, None) for name in DENOISERS]
-    return [part for part in parts if part is not None]
 
 
 def _choose_attention(denoiser: nn.Module, backend: str) -> None:

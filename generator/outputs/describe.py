@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
+from generator.models.compiling import how_compiled
 from generator.models.contract import VideoModel
 from generator.outputs.manifest import Document
 from generator.settings import Sampling
@@ -34,8 +35,15 @@ def describe_call(model: VideoModel, prompt: str, sampling: Sampling, seed: int 
         "scheduler": type(model.pipe.scheduler).__name__,
         "device": model.device,
         "dtype": model.dtype,
+        **_compilation(model),
         "versions": {library: version(library) for library in LIBRARIES},
     }
+
+
+def _compilation(model: VideoModel) -> Document:
+    """Describe how the denoising networks are compiled, whoever did it; empty if they are not."""
+    found = {how_compiled(network) for network in model.denoisers().values()}
+    return {"compile": True if True in found else "blocks"} if found != {False} else {}
 
 
 def describe_steps(steps: Sequence[StoredStep], schedule: Schedule) -> list[Document]:

@@ -7,10 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.errors import VideoError
-from generator.settings import file_name
+from generator.values import MAX_ID_BYTES, file_name
 
-MAX_ID_BYTES = 120
-"""Longest video id that FORMAT.md allows."""
 MAX_FPS = 1000
 """Highest frame rate that FORMAT.md allows."""
 

@@ -7,7 +7,14 @@ import numpy as np
 
 from generator.errors import UsageError
 from generator.prompts.template import Variation, find_words
-from generator.prompts.tokens import TokenSequence, TrackedWord, locate, locate_negative, unique_slugs
+from generator.prompts.tokens import (
+    TokenSequence,
+    TrackedWord,
+    locate,
+    locate_negative,
+    refuse_absent_negative,
+    unique_slugs,
+)
 
 _EXPECTED = (
     'expected words or phrases of the prompt, such as ["kiss", "two men"], or the positions of each word among its '
@@ -36,6 +43,7 @@ class Asked:
         for word in self.words:
             if not find_words(prompt, [word]):
                 raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Spell words as in the prompt")
+        refuse_absent_negative(self.negative, [negative])
         return (
             *self._placed(len(tokenise("").ids)),
             *locate(Variation(1, prompt, find_words(prompt, self.words), {}), clean, tokenise),

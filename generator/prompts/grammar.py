@@ -82,14 +82,14 @@ class Tracked:
 Node = Text | Slot | Tracked
 
 
-def parse(text: str) -> Sequence:
-    """Parse a template.
+def parse(text: str, where: str = "template") -> Sequence:
+    """Parse a template; ``where`` is its place, for messages.
 
     Raises:
         TemplateError: showing the position of a syntax error.
 
     """
-    return _Parser(text).parse()
+    return _Parser(text, where).parse()
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ class _Parser:
     """Recursive descent parser of one template; ``at`` is the offset of the next character."""
 
     text: str
+    where: str
     at: int = 0
     slots: int = 0
     stack: list[_Open] = field(default_factory=list)
@@ -226,7 +227,7 @@ class _Parser:
         return self.text[self.at : self.at + 1]
 
     def _error(self, offset: int, problem: str) -> TemplateError:
-        return TemplateError(f"template: {problem}\n{point_at(self.text, offset)}")
+        return TemplateError(f"{self.where}: {problem}\n{point_at(self.text, offset)}")
 
 
 def point_at(text: str, offset: int) -> str:

@@ -30,24 +30,42 @@ class TrackedSpan:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a prompt is from: the text of its template, and its number among the variations of it."""
+
+    template: str
+    number: int
+
+
+@dataclass(frozen=True)
 class Variation:
-    """One prompt of a template.
+    """One prompt of a batch.
 
     ``choices`` maps the number of each slot to the text that was taken. Slots in alternatives that were not taken are
-    absent.
+    absent. ``negative``, ``seed`` and ``name`` are those of the prompt alone; where they are None, the batch's settings
+    and the number hold.
     """
 
     number: int
     prompt: str
     spans: tuple[TrackedSpan, ...]
     choices: dict[int, str]
+    origin: Origin | None = None
+    negative: str | None = None
+    seed: int | None = None
+    name: str | None = None
+
+    @property
+    def prompt_id(self) -> str:
+        """Name of the folder that holds all videos of this prompt."""
+        return self.name or f"prompt_{self.number:03}"
 
 
 class Template:
     """A parsed template: the number of its variations, and each of them."""
 
-    def __init__(self, text: str) -> None:
-        """Parse ``text``.
+    def __init__(self, text: str, where: str = "template") -> None:
+        """Parse ``text``; ``where`` is its place, for messages.
 
         Raises:
             TemplateError: showing the position of a syntax error, or of bytes that are not UTF-8.
@@ -57,11 +75,12 @@ class Template:
             text.encode()
         except UnicodeEncodeError as error:
             raise TemplateError(
-                f"template: found bytes that are not UTF-8 at character {error.start + 1}. Save the configuration in "
+                f"{where}: found bytes that are not UTF-8 at character {error.start + 1}. Save the configuration in "
                 "UTF-8, or set the terminal to it"
             ) from None
         self.text = text
-        self._root = parse(text)
+        self._where = where
+        self._root = parse(text, where)
 
     @property
     def count(self) -> int:
@@ -79,10 +98,10 @@ class Template:
             raise IndexError(f"there is no variation {number}: the template has 1 to {self.count}")
         drawing = _Drawing()
         drawing.draw(self._root, number - 1)
-        variation = drawing.finish(number)
+        variation = drawing.finish(Origin(self.text, number))
         if not variation.prompt:
             raise TemplateError(
-                f"template: variation {number} of {self.count} is an empty prompt. "
+                f"{self._where}: variation {number} of {self.count} is an empty prompt. "
                 "Write some text outside of the brackets, or remove the empty alternative"
             )
         return variation
@@ -168,7 +187,7 @@ class _Drawing:
             self.draw(*_alternative(node, number))
             self.choices[node.number] = " ".join(self.text[start:].split())
 
-    def finish(self, number: int) -> Variation:
+    def finish(self, origin: Origin) -> Variation:
         prompt, moved = _tidy(self.text)
         spans = []
         for start, end, slot in self.spans:
@@ -177,7 +196,7 @@ class _Drawing:
                 first = moved[start + self.text[start:end].index(words)]
                 last = first + len(" ".join(words.split()))
                 spans.append(TrackedSpan(prompt[first:last], first, last, slot))
-        return Variation(number, prompt, tuple(spans), self.choices)
+        return Variation(origin.number, prompt, tuple(spans), self.choices, origin)
 
 
 def _alternative(slot: Slot, number: int) -> tuple[Sequence, int]:

@@ -89,17 +89,22 @@ def locate_negative(
     """Return the tokens of every occurrence of ``words`` in a negative prompt, in reading order.
 
     Raises:
-        TokenError: for a word that is not in the negative prompt, has no token, or is cut off.
+        TokenError: for a word that has no token or is cut off.
 
     """
-    for word in words:
-        if not find_words(prompt, [word]):
-            raise TokenError(
-                f"track_negative: found no {word!r} in the negative prompt {prompt!r}. Expected a word of it; words of "
-                "the prompt itself are tracked without this setting"
-            )
     located = _located(prompt, find_words(prompt, words), clean, tokenise, f'in the negative prompt "{prompt}"')
     return tuple(replace(word, negative=True) for word in located)
+
+
+def refuse_absent_negative(words: Iterable[str], prompts: Sequence[str]) -> None:
+    """Raise TokenError for a word that is in none of the negative prompts."""
+    for word in words:
+        if not any(find_words(prompt, [word]) for prompt in prompts):
+            others = f" and {len(prompts) - 1} others" if len(prompts) > 1 else ""
+            raise TokenError(
+                f"track_negative: found no {word!r} in the negative prompt {prompts[0]!r}{others}. Expected a word of "
+                "it; words of the prompt itself are tracked without this setting"
+            )
 
 
 def _located(
@@ -145,6 +150,8 @@ def positions_of(sequence: TokenSequence, start: int, end: int) -> tuple[int, ..
     """Return the positions of all tokens that share a non-blank character with ``start`` to ``end``."""
     found = []
     for position, (first, last) in enumerate(sequence.offsets):
+        if last <= start or first >= end:
+            continue
         shared = sequence.text[max(first, start) : min(last, end)]
         if shared.strip() and sequence.pieces[position].strip(_BLANK_MARKS):
             found.append(position)
@@ -153,8 +160,8 @@ def positions_of(sequence: TokenSequence, start: int, end: int) -> tuple[int, ..
 
 def _refuse_unusable(where: str, sequence: TokenSequence, end: int, positions: tuple[int, ...]) -> None:
     """Raise TokenError for a word that is cut off, wholly or partly, or that has no token."""
-    kept = max((last for _, last in sequence.offsets), default=0)
-    if sequence.whole_length > sequence.length and end > kept:
+    is_cut = sequence.whole_length > sequence.length
+    if is_cut and end > max((last for _, last in sequence.offsets), default=0):
         raise TokenError(
             f"{where}: it is cut off. The prompt has {sequence.whole_length} tokens and the text encoder takes "
             f"{len(sequence.ids)}: shorten the prompt, or move the word towards its beginning"
@@ -174,6 +181,8 @@ def move_span(text: str, span: tuple[int, int], clean: Callable[[str], str]) -> 
     """
     start, end = span
     cleaned = clean(text)
+    if cleaned == text:
+        return span
     before, words = _clean_piece(text[:start], clean), clean(text[start:end])
     if cleaned == (before + words + _clean_piece(text[end:], clean)).strip():
         first = len(before) if before.strip() else 0

@@ -25,7 +25,8 @@ from generator import config as generator_config
 from generator.errors import SettingsError
 from generator.outputs import valid
 from generator.prompts import tokens as generator_tokens
-from generator.settings import AttentionSettings, VisualizationParams, VisualizationSwitches
+from generator.settings import AttentionSettings
+from generator.visualization import VisualizationParams, VisualizationSwitches
 from tests.support import attnwatch, read_receipt
 
 TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"

@@ -1,5 +1,6 @@
 """The generator as a process: command line, signals, kills and resumption."""
 
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -130,3 +131,26 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_torn(small_disk):
     assert "No space left on device" in result.stderr
     assert "Traceback" not in result.stderr
     assert_whole(small_disk)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU: install g++")
+def test_compiled_networks_make_the_same_videos_with_and_without_capture(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    small = ["--width", "64", "--height", "48", "--frames", "5", "--steps", "2", "--videos-per-variation", "2"]
+    batch = ["--template", "a (red) circle moving left", *small, "--compile", "blocks"]
+    for name, stored in {
+        "with": ["--self-check"],
+        "without": ["--no-store-attention", "--no-store-aggregated-attention"],
+    }.items():
+        result = generate(*batch, *stored, "--output", tmp_path / name)
+        assert result.returncode == 0, result.stderr
+    recorded, plain = (
+        [read(path) for path in sorted(manifests(batch_below(tmp_path / name)))] for name in ("with", "without")
+    )
+    assert [manifest["generation"]["compile"] for manifest in (*recorded, *plain)] == ["blocks"] * 4
+    assert [_digest(manifest) for manifest in recorded] == [_digest(manifest) for manifest in plain]
+    assert all(manifest["generation"]["capture"]["self_check"]["max_abs_error"] < 1e-6 for manifest in recorded)
+
+
+def _digest(manifest):
+    return manifest["files"][manifest["video"]]["sha256"]

@@ -39,15 +39,53 @@ def test_preview_generates_nothing(call, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_preview_of_a_huge_template_shows_the_first_hundred_prompts(call):
-    code, out, _ = call("--template", "[a|b|c|d|e|f|g|h|i|j]" * 12, "--preview")
+def test_preview_of_a_huge_template_shows_the_first_hundred_prompts_and_that_the_run_would_refuse_it(call):
+    code, out, err = call("--template", "[a|b|c|d|e|f|g|h|i|j]" * 12, "--preview")
     lines = out.splitlines()
-    assert code == 0
+    assert code == 2
+    assert err.startswith("error: the run would refuse this: the template has 1,000,000,000,000 variations")
     assert len(lines) == 102
     assert lines[-2:] == [
         "... and 999,999,999,900 more",
         "1,000,000,000,000 prompts x 1 video = 1,000,000,000,000 videos",
     ]
+
+
+def test_preview_says_what_the_run_would_refuse(call):
+    code, out, err = call("--template", DEMO, "--track", "purple", "--preview")
+    assert code == 2
+    assert len(out.splitlines()) == 4
+    assert err.startswith("error: the run would refuse this: track: found 'purple' in none of 3 prompts")
+
+
+def test_preview_warns_of_syntax_of_other_tools(call):
+    code, out, err = call("--template", "a {red|blue} (car)", "--preview")
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err == "warning: found syntax of other tools, which has no meaning here: {red|blue} (write [red|blue])\n"
+
+
+def test_preview_of_a_file_shows_what_holds_for_single_prompts(call, tmp_path):
+    file = tmp_path / "prompts.csv"
+    file.write_text("prompt,negative,seed,name\na [red|blue] (dog),blurry,7,dog\na (cat),,,\n")
+    code, out, err = call("--prompts", str(file), "--preview")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "dog_001  a red (dog)  [1: red, seed: 7, negative: blurry]",
+        "dog_002  a blue (dog)  [1: blue, seed: 7, negative: blurry]",
+        "prompt_003  a (cat)",
+        "3 prompts x 1 video = 3 videos",
+    ]
+
+
+def test_preview_of_a_sample_shows_the_prompts_of_the_run(call, monkeypatch):
+    arguments = ["--template", "[a|b|c|d|e|f|g|h|i|j]" * 12, "--sample", "3", "--sample-seed", "5"]
+    code, out, err = call(*arguments, "--preview")
+    plans = []
+    monkeypatch.setattr(cli, "_run", lambda plan, verbose: plans.append(plan) or 0)
+    call(*arguments)
+    prompts = [f"{variation.prompt_id}  {variation.prompt}  [" for variation in plans[0].variations]
+    assert (code, err) == (0, "")
+    assert [line[: len(prompt)] for line, prompt in zip(out.splitlines()[:-1], prompts, strict=True)] == prompts
 
 
 def test_preview_respects_max_variations(call):

@@ -118,7 +118,7 @@ def test_settings_of_the_watcher_are_passed_on_unchanged(written):
     [
         ("video: {step: 5}", "video.step: unknown setting. Did you mean `steps`?"),
         ("vidoe: {steps: 5}", "vidoe: unknown setting. Did you mean `video`?"),
-        ("model: {xyzzy: 1}", "model.xyzzy: unknown setting. Known: attention_backend, device,"),
+        ("model: {xyzzy: 1}", "model.xyzzy: unknown setting. Known: attention_backend, compile, device,"),
         (
             "attention_analysis: {store_atention: true}",
             "attention_analysis.store_atention: unknown setting. Did you mean `store_attention`?",
@@ -182,6 +182,22 @@ def test_the_source_of_a_wrong_value_is_named():
 def test_a_typo_in_an_environment_variable_is_refused_and_an_unrelated_one_is_ignored():
     assert "Did you mean `GENERATOR_STEPS`?" in refused(environment={"GENERATOR_STEP": "5"})
     assert load_settings({}, {"GENERATOR_HOME_OF_ANOTHER_PROGRAM": "x"}, None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("blocks", "blocks"), ("false", False), ("null", False)],
+)
+def test_compilation_is_switched_on_for_whole_networks_or_for_blocks(written, text, value):
+    assert load_settings({}, {}, written(f"model: {{compile: {text}}}")).model.compile == value
+    if text != "null":
+        assert load_settings({"compile": text}, {}, None).model.compile == value
+        assert load_settings({}, {"GENERATOR_COMPILE": text}, None).model.compile == value
+
+
+def test_another_kind_of_compilation_is_refused():
+    with pytest.raises(SettingsError, match="--compile: found 'layers'; expected true, false or `blocks`"):
+        load_settings({"compile": "layers"}, {}, None)
 
 
 def test_null_counts_as_absent(written):

@@ -1,12 +1,8 @@
-import json
-import re
-
 import pytest
 
-from generator.batch.plan import plan_batch, plan_resumption
-from generator.config import load_settings
-from generator.errors import ResumeError, TemplateError, UsageError
-from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
+from generator.batch.plan import plan_batch
+from generator.errors import SettingsError, UsageError
+from generator.settings import AttentionSettings, Settings, VideoSettings
 
 TEMPLATE = "a (kiss) between [two men|two women]"
 
@@ -71,112 +67,71 @@ def test_a_word_that_no_prompt_has_is_refused():
 
 
 @pytest.fixture
-def batch(tmp_path):
-    """Write a batch file as the generator does, optionally changed."""
+def written(tmp_path):
+    """Write a file of prompts and return the settings that name it, with further ones of videos."""
 
-    def write(**changes):
-        plan = plan_batch(settings(seed=7, width=64, height=64, videos_per_variation=2))
-        document = {
-            "format": "attnwatch/1",
-            "template": plan.template,
-            "videos": [{"video_id": video.video_id, "seed": video.seed} for video in plan.videos],
-            "settings": plan.settings.model_dump(mode="json", exclude={"template", "visualization"}),
-            "model_revision": "abc",
-            "visualization": {"colormap": "hot"},
-            **changes,
-        }
-        (tmp_path / "batch.json").write_text(json.dumps(document))
-        return tmp_path
+    def write(text, name="prompts.txt", **video):
+        path = tmp_path / name
+        path.write_text(text)
+        return Settings(prompts=str(path), video=VideoSettings(**video))
 
     return write
 
 
-def test_a_resumed_batch_follows_its_original_plan(batch):
-    plan = plan_resumption(batch(), Settings())
-    assert plan.template == TEMPLATE
-    assert plan.settings.video.seed == 7
-    assert plan.settings.model.revision == "abc"
-    assert plan.settings.visualization == {"colormap": "hot"}
-    assert len(plan.videos) == 4
+def ids(plan):
+    return [(video.video_id, video.seed) for video in plan.videos]
 
 
-def test_the_same_settings_may_be_given_again(batch):
-    flags = {"template": TEMPLATE, "seed": 7, "width": 64, "model": "tiny", "dtype": "auto"}
-    assert plan_resumption(batch(), load_settings(flags, {}, None)).videos[0].seed == 7
+def test_every_line_of_a_file_is_crossed_with_its_alternatives_and_has_its_own_seed_and_name(written):
+    text = "prompt,seed,name\na [red|blue] (dog),7,dogs\na (cat),,cat\na (fox),9,\n"
+    plan = plan_batch(written(text, "prompts.csv", seed=1, videos_per_variation=2))
+    assert [variation.prompt for variation in plan.variations] == ["a red dog", "a blue dog", "a cat", "a fox"]
+    assert ids(plan) == [
+        *(("dogs_001_vid001", 7), ("dogs_001_vid002", 8), ("dogs_002_vid001", 7), ("dogs_002_vid002", 8)),
+        *(("cat_vid001", 1), ("cat_vid002", 2), ("prompt_004_vid001", 9), ("prompt_004_vid002", 10)),
+    ]
+    assert plan.videos[0].manifest == "videos/dogs_001/video_001.complete.json"
 
 
-def test_the_order_may_change_on_resumption(batch):
-    plan = plan_resumption(batch(), load_settings({"order": "prompts"}, {}, None))
-    assert plan.queue == plan.videos
-    assert plan_resumption(batch(), Settings()).queue != plan.videos
+def test_a_template_and_a_file_together_are_refused(written):
+    with pytest.raises(SettingsError, match="found both a template and a file of prompts; expected one"):
+        plan_batch(written("a (dog)").model_copy(update={"template": TEMPLATE}))
 
 
-@pytest.mark.parametrize(
-    ("flags", "complaint"),
-    [
-        ({"template": "a (dog)"}, f"started with template {TEMPLATE!r}; found 'a (dog)' now"),
-        ({"model": "Wan-AI/other"}, "started with model.id 'tiny'; found 'Wan-AI/other' now"),
-        ({"seed": 8}, "started with video.seed 7; found 8 now"),
-        ({"width": 128}, "started with video.width 64; found 128 now"),
-        ({"videos_per_variation": 3}, "started with video.videos_per_variation 2; found 3 now"),
-        ({"storage_dtype": "float32"}, "started with attention_analysis.storage_dtype 'float16'; found 'float32' now"),
-    ],
-)
-def test_settings_other_than_those_of_the_batch_are_refused(batch, flags, complaint):
-    with pytest.raises(ResumeError, match=re.escape(complaint)):
-        plan_resumption(batch(), load_settings(flags, {}, None))
+def test_names_that_meet_after_they_were_extended_are_refused(written):
+    with pytest.raises(SettingsError, match="found two prompts called 'prompt_002': 'a fox' and 'a dog'"):
+        plan_batch(written("prompt,name\na fox,PROMPT_002\na dog,\n", "prompts.csv"))
+    with pytest.raises(SettingsError, match="two prompts called 'fox_001'"):
+        plan_batch(written("prompt,name\na [red|blue] fox,fox\na dog,fox_001\n", "prompts.csv"))
 
 
-def test_a_batch_may_be_resumed_on_another_device(batch):
-    plan = plan_resumption(batch(), Settings(model=ModelSettings(device="cuda:1"), output="elsewhere"))
-    assert plan.settings.model.device == "cuda:1"
+def test_a_sample_of_a_huge_product_is_drawn_at_once_and_differs_with_its_seed():
+    template = "[0|1|2|3|4|5|6|7|8|9]" * 30 + " dog"
+
+    def drawn(size, seed):
+        plan = plan_batch(Settings(template=template, video=VideoSettings(sample=size, sample_seed=seed)))
+        return [variation.prompt for variation in plan.variations]
+
+    assert drawn(20, 1) == drawn(30, 1)[:20]
+    assert drawn(20, 1) != drawn(20, 2)
+    assert len(set(drawn(30, 1))) == 30
+    assert plan_batch(Settings(template=template, video=VideoSettings(sample=2))).videos[1].video_id == (
+        "prompt_002_vid001"
+    )
 
 
-def test_an_edited_batch_file_is_refused(batch):
-    with pytest.raises(ResumeError, match="lists other videos"):
-        plan_resumption(batch(videos=[{"video_id": "prompt_001_vid001", "seed": 99}]), Settings())
-    with pytest.raises(ResumeError, match="is not a batch file of this generator"):
-        plan_resumption(batch(settings={"video": {"unknown": 1}}), Settings())
-    with pytest.raises(TemplateError):
-        plan_resumption(batch(template="a [b"), Settings())
+def test_a_sample_that_is_larger_than_the_product_is_all_of_it():
+    found = plan_batch(Settings(template="[a|b|c] dog", video=VideoSettings(sample=10))).variations
+    assert sorted(variation.prompt for variation in found) == ["a dog", "b dog", "c dog"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "\ufffd"])
-def test_a_file_that_is_not_a_batch_file_is_refused(tmp_path, content):
-    (tmp_path / "batch.json").write_text(content)
-    with pytest.raises(ResumeError, match=r"batch\.json"):
-        plan_resumption(tmp_path, Settings())
+def test_a_sample_and_the_first_prompts_together_are_refused():
+    with pytest.raises(SettingsError, match=r"found both sample \(2\) and max_variations \(3\)"):
+        plan_batch(settings(sample=2, max_variations=3))
 
 
-def test_a_folder_without_a_batch_file_is_refused(tmp_path):
-    with pytest.raises(ResumeError, match=r"No such file.*Expected the folder of one batch"):
-        plan_resumption(tmp_path, Settings())
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"videos": [None]}, "found a value of another type"),
-        ({"videos": None}, "found a value of another type"),
-        ({"settings": None}, "found a value of another type"),
-        ({"visualization": None}, "visualization: found None"),
-        ({"model_revision": 5}, "revision: found 5"),
-        ({"template": None}, "lists other videos|no template"),
-        ({"settings": {"video": {"steps": "many"}}}, "video.steps: found 'many'"),
-    ],
-)
-def test_a_damaged_batch_file_is_described(batch, changes, complaint):
-    with pytest.raises(UsageError, match=complaint):
-        plan_resumption(batch(**changes), Settings())
-
-
-@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])
-def test_a_batch_file_that_is_no_document_is_refused_with_a_remedy(tmp_path, content):
-    (tmp_path / "batch.json").write_text(content)
-    with pytest.raises(ResumeError, match="Restore it from a copy, or start a new batch"):
-        plan_resumption(tmp_path, Settings())
-
-
-def test_a_template_of_more_variations_than_the_batch_is_refused_before_they_are_expanded(batch):
-    with pytest.raises(ResumeError, match="lists other videos"):
-        plan_resumption(batch(template="[a|b]" * 40), Settings())
+def test_a_file_of_too_many_prompts_is_refused_unless_limited(written):
+    text = "".join(f"dog {number}\n" for number in range(10_001))
+    with pytest.raises(UsageError, match=r"prompts\.txt has 10,001 prompts, more than 10,000.*--sample N"):
+        plan_batch(written(text))
+    assert len(plan_batch(written(text, sample=5)).variations) == 5

@@ -22,7 +22,8 @@ from attnwatch.cli.check import check
 from generator.batch.folders import LOCK_FILE
 from generator.batch.interrupt import Stopped
 from generator.batch.make_video import make_video
-from generator.batch.plan import plan_batch, plan_resumption
+from generator.batch.plan import plan_batch
+from generator.batch.resumption import plan_resumption
 from generator.batch.run import run
 from generator.capture import cost, once
 from generator.config import load_settings
@@ -37,6 +38,7 @@ from generator.errors import (
     VideoError,
 )
 from generator.models import load as models
+from generator.models import sources
 from generator.outputs.files import fingerprint
 from generator.settings import AttentionSettings, Settings, VideoSettings
 from generator.tiny.networks import build_tokenizer as whole_words_tokenizer
@@ -108,6 +110,113 @@ def test_the_layout_of_a_batch(make):
         *(f"videos/prompt_{number:03}/{name}" for number in (1, 2) for name in per_prompt),
     ]
     assert (folder / "videos/prompt_002/prompt.txt").read_text() == "a romantic kiss between two women\n"
+
+
+@pytest.fixture
+def from_file(tmp_path, console):
+    """Run a batch from a file of prompts, which is removed afterwards; return its folder."""
+
+    def run_batch(text, name, **video):
+        file = tmp_path / name
+        file.write_text(text)
+        output = tmp_path / "outputs"
+        flags = {**SMALL, **video, "prompts": str(file), "output": str(output)}
+        assert run(plan_batch(load_settings(flags, {}, None)), console) == 0
+        file.unlink()
+        (folder,) = output.iterdir()
+        return folder
+
+    return run_batch
+
+
+def test_prompts_of_a_file_have_their_own_negative_prompts_seeds_and_names(from_file):
+    text = "prompt,negative,seed,name\na [red|blue] (dog),sad,7,dog\na (cat),,,\n"
+    folder = from_file(text, "prompts.csv", negative_prompt="old", seed=3)
+    ids = ["dog_001", "dog_002", "prompt_003"]
+    found = [read(folder / f"videos/{prompt}/video_001.complete.json") for prompt in ids]
+    assert [manifest["video_id"] for manifest in found] == [f"{prompt}_vid001" for prompt in ids]
+    described = [manifest["generation"] for manifest in found]
+    assert [each["prompt_id"] for each in described] == ids
+    assert [each["negative_prompt"] for each in described] == ["sad", "sad", "old"]
+    assert [each["seed"] for each in described] == [7, 7, 3]
+    assert [each["template"] for each in described] == ["a [red|blue] (dog)"] * 2 + ["a (cat)"]
+    assert [each["variation"] for each in described] == [1, 2, 3]
+    plan = read(folder / "batch.json")
+    assert plan["template"] == "a [red|blue] (dog)\na (cat)"
+    assert [each.get("negative_prompt") for each in plan["variations"]] == ["sad", "sad", None]
+    assert [each["number"] for each in plan["variations"]] == [1, 2, 1]
+
+
+def test_a_negative_prompt_of_one_prompt_changes_its_video(from_file):
+    folder = from_file("prompt,negative\na (dog),sad\na (dog),\na (dog),sad\n", "prompts.csv")
+    first, second, third = ((folder / f"videos/prompt_00{n}/video_001.mp4").read_bytes() for n in (1, 2, 3))
+    assert first == third != second
+
+
+@pytest.mark.parametrize("video", [{}, {"sample": 2, "sample_seed": 1}])
+def test_a_batch_from_a_file_is_resumed_without_the_file(from_file, console, video):
+    folder = from_file('{"prompt": "a [red|blue|old] (dog)", "seed": 7}\n{"prompt": "a (cat)"}\n', "p.jsonl", **video)
+    before = {path: path.read_bytes() for path in folder.rglob("video_001.mp4")}
+    for manifest in folder.rglob("*.complete.json"):
+        manifest.unlink()
+    assert resume(folder, console) == 0
+    assert {path: path.read_bytes() for path in folder.rglob("video_001.mp4")} == before
+
+
+def test_a_file_that_is_given_again_on_resumption_must_hold_the_same_prompts(from_file, console, tmp_path):
+    folder = from_file("a (dog)\na (cat)\n", "prompts.txt")
+    (tmp_path / "moved.txt").write_text("a (dog)\n# a comment\na (cat)\n")
+    assert resume(folder, console, prompts=str(tmp_path / "moved.txt")) == 0
+    (tmp_path / "other.txt").write_text("a (dog)\na (fox)\n")
+    with pytest.raises(ResumeError, match=r"other\.txt holds other prompts than those that batch_\w+ was started"):
+        resume(folder, console, prompts=str(tmp_path / "other.txt"))
+
+
+def test_many_prompts_are_tokenised_once_each_and_said_to_take_time(make, model, monkeypatch, caplog):
+    texts = []
+
+    def tokenise(text):
+        texts.append(text)
+        return type(model).tokenise(model, text)
+
+    monkeypatch.setattr(model, "tokenise", tokenise)
+    monkeypatch.setattr("generator.batch.progress.MANY", 3)
+    caplog.set_level("INFO", "generator")
+    make("a (red) (dog) [one|two|three]", steps=1)
+    before_the_first_video = texts[:3]
+    assert sorted(before_the_first_video) == ["a red dog one", "a red dog three", "a red dog two"]
+    assert "locating the words of 3 prompts" in caplog.messages
+
+
+@pytest.mark.parametrize(("template", "times"), [("a (dog)", 2), ("a dog", 0)])
+def test_how_attention_videos_come_about_is_said_at_the_beginning_and_at_the_end(make, caplog, template, times):
+    caplog.set_level("INFO", "generator")
+    make(template, steps=1)
+    assert caplog.messages.count(f"attention videos: attnwatch {make.output}/") == times
+    if times:
+        assert caplog.messages[-1].startswith("attention videos")
+
+
+def test_syntax_of_other_tools_is_warned_of(make, caplog):
+    make("a {red|blue} (dog)", steps=1)
+    assert any("{red|blue} (write [red|blue])" in message for message in caplog.messages)
+
+
+def test_weights_that_are_added_to_the_model_are_in_the_manifest_and_in_the_plan(make, tmp_path):
+    lora = tmp_path / "lora.safetensors"
+    lora.write_bytes(b"")
+    added = {"lora": [f"{lora}:0.5", "user/name"], "embeddings": ["user/other:<toy>"]}
+    plan = plan_batch(load_settings({**SMALL, **added, "template": "a (dog)", "output": str(tmp_path)}, {}, None))
+    assert run(plan, Console(stderr=True, force_terminal=False)) == 0
+    (folder,) = tmp_path.glob("batch_*")
+    digest = sources.digest(lora)
+    assert read(folder / "batch.json")["model_files"] == {str(lora): digest}
+    found = read(folder / "videos/prompt_001/video_001.complete.json")["generation"]
+    assert found["lora"] == [
+        {"source": str(lora), "weight": 0.5, "digest": digest},
+        {"source": "user/name", "weight": 1.0},
+    ]
+    assert found["embeddings"] == [{"source": "user/other", "token": "<toy>"}]
 
 
 def test_a_manifest_describes_the_video_completely(make, model):

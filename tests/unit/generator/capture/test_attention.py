@@ -114,6 +114,15 @@ def test_half_precision_at_the_sizes_of_real_heads_is_as_exact_as_float32(dtype,
     assert (word_probabilities(call, columns(*POSITIONS)) - in_float64(call, POSITIONS)).abs().max() <= 1e-6
 
 
+def test_lack_of_memory_does_not_count_as_a_missing_ability(monkeypatch):
+    def short(*_args, **_kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "ones", short)
+    with pytest.raises(torch.OutOfMemoryError):
+        attention._adds_halves_exactly.__wrapped__("cuda", torch.bfloat16)
+
+
 @pytest.fixture
 def products_of_halves(monkeypatch):
     """Let a stand-in multiply halves into float32, which torch can do on a GPU only; record what it receives."""
@@ -205,6 +214,21 @@ def test_autocast_and_reduced_matmul_precision_of_the_script_do_not_affect_captu
         assert torch.equal(word_probabilities(call, columns((2, 5))), expected)
     assert precision.seen == {(torch.float32, "ieee", "ieee")}
     assert torch.get_float32_matmul_precision() == "medium"
+
+
+def test_settings_of_sums_in_half_precision_stay_as_the_script_left_them():
+    matmul = torch.backends.cuda.matmul
+    names = ["allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction"]
+    if not hasattr(matmul, f"{names[0]}_split_k"):
+        pytest.skip("this version of torch does not tell whether sums may be split: use torch 2.10 or later")
+    for name in names:
+        setattr(matmul, name, (False, False))
+    try:
+        word_probabilities(random_call(9), columns((1,)))
+        assert [getattr(matmul, f"{name}{half}") for name in names for half in ("", "_split_k")] == [False] * 4
+    finally:
+        for name in names:
+            setattr(matmul, name, True)
 
 
 def test_a_word_without_a_key_has_no_mass():

@@ -38,6 +38,14 @@ def test_tensors_of_a_gpu_are_delivered_in_order_at_the_next_call(like_a_gpu):
     assert received == [0, 1, 2]
 
 
+def test_all_copies_from_a_device_share_a_stream(monkeypatch):
+    made = []
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: made.append(device) or object())
+    one, other = torch.device("cuda", 40), torch.device("cuda", 41)
+    assert host._stream(one) is host._stream(one) is not host._stream(other)
+    assert made == [one, other]
+
+
 def generate(model, sampling, done=lambda *_: None):
     return model.generate("a kiss", sampling, 1, done)
 

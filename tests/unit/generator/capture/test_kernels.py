@@ -1,6 +1,7 @@
 """Kernels that also return the log-sum-exp: bit-identical outputs, and rejection of unreliable operators."""
 
 from contextlib import nullcontext
+from functools import partial, wraps
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def no_kernel(output, log_sum):
 
 UNUSABLE = {
     "an output that differs in one bit": one_bit_more,
-    "a log-sum-exp of other scores": lambda output, log_sum: (output, log_sum + 1e-3),
+    "a log-sum-exp of other scores": lambda output, log_sum: (output, log_sum + 2e-5),
     "a log-sum-exp of another shape": lambda output, log_sum: (output, log_sum[:, :, :-1]),
     "a log-sum-exp that is not a number": lambda output, log_sum: (output, log_sum * torch.nan),
     "an exception": no_kernel,
@@ -183,6 +184,43 @@ def test_what_replaced_torchs_function_is_called_with_the_arguments_it_is_given(
     assert given == [(query, key, value, True)]
     assert attend.take() is None
     assert attend.kernel.endswith("strict")
+
+
+class Replacement:
+    """Replaces torch's function by an object that can be called."""
+
+    def __call__(self, query, key, value):
+        return value
+
+
+def wrapper_of_torchs(query, key, value):
+    return functional.scaled_dot_product_attention(query, key, value)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (wraps(functional.scaled_dot_product_attention)(wrapper_of_torchs), "wrapper_of_torchs"),
+        (partial(wrapper_of_torchs), "wrapper_of_torchs"),
+        (Replacement(), "Replacement"),
+        (lambda query, key, value: value, "<lambda>"),
+    ],
+)
+def test_what_really_runs_is_named_and_not_what_it_bears_the_name_of(function, name):
+    attend = LogSumKernels(function)
+    attend(*inputs())
+    assert attend.kernel == f"{__name__}.{name}"
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=["none", "bool", "added"])
+def test_attention_under_autocast_is_computed_of_what_torch_casts(attend, mask):
+    query, key, value = inputs()
+    mask = mask.bfloat16().float() + 0.001 if mask is not None and mask.is_floating_point() else mask
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = functional.scaled_dot_product_attention(query, key, value.bfloat16(), attn_mask=mask)
+        output = attend(query, key, value.bfloat16(), attn_mask=mask)
+    assert torch.equal(output, expected)
+    assert attend.kernel == "flash_attention"  # and not that of the three types as they are, which is none
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch refuses CPU tensors in another way where there is a GPU")

@@ -28,6 +28,7 @@ ATTENTION = functional.scaled_dot_product_attention
 KEPT = {"storage_dtype": "float32", "store_per_block": True, "store_per_head": True, "self_check": True}
 pytestmark = [
     pytest.mark.filterwarnings("ignore:In CPU autocast:UserWarning"),  # Mochi raises it on every CPU
+    pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning"),  # Wan under autocast
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),  # inductor
 ]
 
@@ -123,7 +124,22 @@ def test_only_the_first_video_with_and_the_first_without_capture_are_compiled(fo
         assert counters["stats"]["unique_graphs"] == 2
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="inductor needs a C++ compiler on a CPU")
+def assert_bit_identical(pipe, family):
+    """Generate with, without and again without capture; return the maps."""
+    without = generate(pipe, family)
+    during = captured(pipe, family)
+    assert np.array_equal(without, during.video)
+    assert np.array_equal(without, generate(pipe, family))
+    assert during.error < 1e-6
+    return during.maps
+
+
+needs_a_compiler = pytest.mark.skipif(
+    shutil.which("c++") is None, reason="inductor needs a C++ compiler on a CPU: install one, such as g++"
+)
+
+
+@needs_a_compiler
 @pytest.mark.parametrize(
     ("family", "form", "mode"),
     [("wan", "each block", "default"), ("cogvideox", "in place", "reduce-overhead")],
@@ -132,12 +148,36 @@ def test_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, 
     pipe = pipeline(family)
     eager = captured(pipe, family)
     compile_network(pipe, form, backend="inductor", mode=mode, fullgraph=True)
-    without = generate(pipe, family)
-    during = captured(pipe, family)
-    assert np.array_equal(without, during.video)
-    assert np.array_equal(without, generate(pipe, family))
-    assert during.error < 1e-6
-    np.testing.assert_allclose(during.maps, eager.maps, atol=1e-5)
+    np.testing.assert_allclose(assert_bit_identical(pipe, family), eager.maps, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "form", "backend"),
+    [
+        ("wan", "in place", "aot_eager"),
+        ("cogvideox", "in place", "eager"),
+        ("ltx", "each block", "eager"),
+        ("hunyuan", "each block", "aot_eager"),
+    ],
+)
+def test_under_autocast_the_maps_are_those_of_what_torch_computes_attention_of(family, form, backend):
+    pipe = pipeline(family)
+    with torch.autocast("cpu", torch.bfloat16):
+        eager = assert_bit_identical(pipe, family)
+        compile_network(pipe, form, backend=backend)
+        found = assert_bit_identical(pipe, family)
+    np.testing.assert_allclose(found, eager, atol=1e-6)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(
+    ("family", "form"), [("wan", "each block"), ("hunyuan", "each block"), ("cogvideox", "in place")]
+)
+def test_under_autocast_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, form):
+    pipe = pipeline(family)
+    compile_network(pipe, form, backend="inductor")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_bit_identical(pipe, family)
 
 
 @pytest.mark.parametrize("part", ["vae", "text_encoder"])
@@ -158,10 +198,13 @@ def inputs(shape=(2, 3, 5, 4), keys=7):
     return [torch.randn(size, generator=generator) for size in wanted]
 
 
+FORM = observed.Form(heads_first=True, autocasted=frozenset())
+
+
 @pytest.mark.parametrize("backend", [torch.nn.attention.SDPBackend.MATH, torch.nn.attention.SDPBackend.FLASH_ATTENTION])
 def test_the_operator_keeps_the_promises_that_the_compiler_relies_on(backend):
     with torch.nn.attention.sdpa_kernel(backend), observed.observed(ATTENTION, ATTENTION) as tag:
-        torch.library.opcheck(observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None))
+        torch.library.opcheck(observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None, None))
 
 
 def test_the_operator_passes_all_arguments_on():
@@ -174,8 +217,8 @@ def test_the_operator_passes_all_arguments_on():
     query, key, value = inputs(keys=5)
     mask = torch.ones(5, 5, dtype=torch.bool)
     with observed.observed(attention, attention) as tag:
-        observed.call_compiled(tag, True, query, key, value, mask, 0.1, True, 0.5, True, backend="_native_flash")
-        observed.call_compiled(tag, True, query, key, value)
+        observed.call_compiled(tag, FORM, query, key, value, mask, 0.1, True, 0.5, True, backend="_native_flash")
+        observed.call_compiled(tag, FORM, query, key, value)
     named, none = received
     assert torch.equal(named.pop("attn_mask"), mask)
     assert named == {
@@ -188,8 +231,14 @@ def test_the_operator_passes_all_arguments_on():
     assert none == {}
 
 
+def test_a_function_that_returns_another_type_than_compiled_code_expects_is_refused():
+    refused = pytest.raises(CaptureError, match=r"float32 that returns torch.bfloat16.* Generate without torch.compile")
+    with observed.observed(lambda query, key, value: query.bfloat16(), ATTENTION) as tag, refused:
+        observed.call_compiled(tag, FORM, *inputs(keys=5))
+
+
 @pytest.mark.parametrize("unsupported", [{"attention_kwargs": {"window": 3}}, {"parallel_config": object()}])
 def test_arguments_that_cannot_pass_through_compiled_code_are_refused(unsupported):
     refused = pytest.raises(CaptureError, match="compiled with torch")
     with observed.observed(ATTENTION, ATTENTION) as tag, refused:
-        observed.call_compiled(tag, True, *inputs(), **unsupported)
+        observed.call_compiled(tag, FORM, *inputs(), **unsupported)

@@ -81,5 +81,17 @@ def test_a_kernel_with_another_result_is_not_used(calls, monkeypatch, wrong):
     assert passes.log_sum(random_call()) is None
 
 
+def test_lack_of_memory_is_raised_and_the_kernel_is_tried_again(calls, monkeypatch):
+    def short(call, value):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    passes, right = SecondPass(), OPERATORS[FLASH_ON_CPU]
+    monkeypatch.setitem(OPERATORS, FLASH_ON_CPU, (short,))
+    with pytest.raises(torch.OutOfMemoryError):
+        passes.log_sum(random_call())
+    monkeypatch.setitem(OPERATORS, FLASH_ON_CPU, right)
+    assert passes.log_sum(random_call()) is not None
+
+
 def test_on_a_cpu_there_is_no_second_pass():
     assert SecondPass().log_sum(random_call()) is None

@@ -1,0 +1,53 @@
+"""Describes the prompts of a batch, a line each, without loading its model."""
+
+from itertools import islice
+
+from generator.batch.plan import Plan, chosen, foreign_syntax, read_prompts, tracked
+from generator.prompts.template import Variation
+from generator.settings import Settings
+
+AT_MOST = 100
+"""Number of prompts that are described; max_variations and sample override it."""
+
+
+def describe_batch(settings: Settings) -> tuple[list[str], str | None]:
+    """Return the prompts of a new batch and how many videos there will be, and a warning about foreign syntax.
+
+    Raises:
+        UsageError: if there are no prompts, or a template cannot be parsed.
+
+    """
+    prompts, video = read_prompts(settings), settings.video
+    limit = video.max_variations or video.sample
+    total = min(prompts.count, limit or prompts.count)
+    shown = tracked(islice(chosen(prompts, video), min(total, limit or AT_MOST)), settings)
+    lines = [_describe(variation) for variation in shown]
+    if len(shown) < total:
+        lines.append(f"... and {total - len(shown):,} more")
+    return [*lines, _sum(total, video.videos_per_variation)], foreign_syntax(shown, settings)
+
+
+def describe_plan(plan: Plan) -> list[str]:
+    """Return the prompts of a planned batch, and how many videos it has."""
+    each = plan.settings.video.videos_per_variation
+    return [*map(_describe, plan.variations), _sum(len(plan.variations), each)]
+
+
+def _describe(variation: Variation) -> str:
+    """Return a prompt with its tracked words in brackets, its choices, and what holds for it alone."""
+    marks = [(span.end, ")") for span in variation.spans] + [(span.start, "(") for span in variation.spans]
+    marked = variation.prompt
+    for place, mark in sorted(marks, reverse=True):  # from the end, so that earlier offsets stay valid
+        marked = f"{marked[:place]}{mark}{marked[place:]}"
+    notes = [f"{slot}: {text or 'nothing'}" for slot, text in variation.choices.items()]
+    notes += [] if variation.seed is None else [f"seed: {variation.seed}"]
+    notes += [] if variation.negative is None else [f"negative: {variation.negative or 'nothing'}"]
+    return f"{variation.prompt_id}  {marked}" + (f"  [{', '.join(notes)}]" if notes else "")
+
+
+def _sum(prompts: int, each: int) -> str:
+    return f"{_counted(prompts, 'prompt')} x {_counted(each, 'video')} = {_counted(prompts * each, 'video')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
