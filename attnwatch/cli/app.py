@@ -51,6 +51,8 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash", /) -> int:
 
     """
     write(app.generate_completion(shell=shell))
+    if shell == "zsh":
+        write("compdef _cyclopts_attnwatch attnwatch")  # so that the script can be sourced, too
     return OK
 
 

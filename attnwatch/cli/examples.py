@@ -81,7 +81,7 @@ Examples:
     "completion": """\
 Examples:
   source <(attnwatch completion bash)         in ~/.bashrc
-  source <(attnwatch completion zsh)          in ~/.zshrc
+  source <(attnwatch completion zsh)          in ~/.zshrc, after compinit
   attnwatch completion fish | source          in ~/.config/fish/config.fish
 """,
 }

@@ -74,8 +74,9 @@ def run(
 ) -> int:
     """Run a command that makes videos, and render each of them as it finishes, in one terminal.
 
-    Ctrl+C stops the command, then what is finished is rendered; a second Ctrl+C stops that, too. The exit code is that
-    of the command.
+    Ctrl+C stops the command, then what is finished is rendered; a second Ctrl+C stops that, too.
+
+    The exit code is that of the command.
 
     Parameters
     ----------

@@ -92,3 +92,9 @@ def test_bash_completes_commands_and_options(capsys):
     script = called(capsys, "completion", "bash")[1]
     assert {"status", "settings"} <= completed_by_bash(script, "attnwatch", "s")
     assert completed_by_bash(script, "attnwatch", "doctor", "--co") == {"--config"}
+
+
+@pytest.mark.parametrize("words", [("--sta",), ("run", "--com"), ("status", "--ro")])
+def test_options_that_are_not_for_users_are_not_completed(capsys, words):
+    script = called(capsys, "completion", "bash")[1]
+    assert completed_by_bash(script, "attnwatch", *words) == {""}
