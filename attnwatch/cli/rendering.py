@@ -56,7 +56,7 @@ def watch(
 
     target = flags.set_up()
     now = "--once" if once else "--dry-run" if dry_run else None
-    roots = [to_watch(folder, filter(None, SYNOPSIS), waits=wait, now=now) for folder in folders]
+    roots = [to_watch(folder, [*filter(None, SYNOPSIS)], waits=wait, now=now) for folder in folders]
     options = flags.options(watching.distinct(roots, flags), once=once, dry_run=dry_run)
     if dry_run:
         return watching.list_due(flags.settings(), options)
@@ -99,8 +99,8 @@ def run(
     from attnwatch.cli import running  # noqa: PLC0415
     from attnwatch.cli.lookup import to_watch  # noqa: PLC0415
 
-    flags.settings()  # whatever is wrong is said before the command begins
     root = to_watch(folder, (), waits=True, now=None)
+    flags.options([root])  # whatever is wrong is said before the command begins
     each = [] if on_rendered is None else [f"--on-rendered={on_rendered}"]
     metrics = [] if metrics_file is None else [f"--metrics-file={metrics_file}"]
     first = [*flags.as_arguments(), *metrics, *each]

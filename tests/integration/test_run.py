@@ -117,11 +117,10 @@ def test_a_command_that_cannot_be_started_has_the_exit_code_of_a_shell(tmp_path)
         assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["outputs"], ["--", "touch", "x"], ["--set", "workers=0", "--", "touch", "x"]])
-def test_wrong_usage_is_refused_before_the_command_begins(tmp_path, arguments):
-    wrong = arguments[0] == "--"
-    given = ["--nonsense", *arguments] if wrong else arguments
-    done = subprocess.run([*RUN, *given], cwd=tmp_path, env=environment(), capture_output=True, timeout=60, check=False)
+@pytest.mark.parametrize("options", [["--nonsense"], ["--set", "workers=0"], ["--out", "file/folder"], ["a", "b"]])
+def test_wrong_usage_is_refused_before_the_command_begins(tmp_path, options):
+    (tmp_path / "file").touch()
+    done = ran(tmp_path, "touch", "x", options=options)
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: ")
     assert not (tmp_path / "x").exists()
@@ -180,6 +179,12 @@ def test_a_watcher_that_is_killed_is_missed_and_the_videos_are_rendered_in_the_e
     running.send_signal(signal.SIGTERM)
     assert running.wait(60) == 143
     assert rendered(made)
+
+
+def test_a_command_is_required(tmp_path):
+    done = subprocess.run([*RUN, "outputs"], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: found no command; expected one after `--`")
 
 
 def test_on_a_terminal_ctrl_c_stops_the_command_once_and_renders(made, tmp_path):
