@@ -3,10 +3,16 @@
 import os
 from pathlib import Path
 
+import hypothesis
+
 # Threads of torch spin while they wait for each other: with other tests beside them, videos took 7 times as much time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A compiler that starts helpers has each of them import torch first.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # They take a minute or more: started last, one of them would keep one process busy while the others are done.
 _LONGEST = (
