@@ -145,7 +145,9 @@ def _content(path: Path, opened: Opener) -> Iterator[tuple[BinaryIO, int]]:
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # bz2 gives no number; offsets in a damaged archive lead anywhere
             raise
-        raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
+        raise TensorError(
+            _problem(path, f"damaged data ({error.strerror or error})", "a complete file saved by numpy")
+        ) from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

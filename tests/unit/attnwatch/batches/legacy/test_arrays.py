@@ -1,8 +1,10 @@
 """Arrays saved by numpy, including maliciously crafted ones."""
 
 import contextlib
+import errno
 import gzip
 import io
+import os
 import tracemalloc
 import zipfile
 
@@ -202,3 +204,15 @@ def test_an_overlong_header_is_refused(tmp_path):
 
 def test_values_in_fortran_order_are_refused_rather_than_transposed(tmp_path):
     refused(saved(tmp_path, np.asfortranarray(np.ones((2, 3, 4, 1), np.float32))), "Fortran")
+
+
+def test_an_offset_that_leads_nowhere_is_damage_and_told_without_a_number(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, attention=np.ones((1, 1, 4, 1), np.float32))
+
+    def leads_nowhere(*arguments):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", leads_nowhere)
+    with pytest.raises(TensorError, match=r"found damaged data \(Invalid argument\); expected a complete file"):
+        opened(path)
