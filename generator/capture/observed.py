@@ -23,7 +23,7 @@ from torch import Tensor
 from generator.capture.arguments import autocast_type, autocasted
 from generator.capture.backends import BACKENDS, LogSum, active
 from generator.capture.operators import TORCHS_OWN
-from generator.capture.running import unobserved
+from generator.capture.running import called_by_compiled_code, unobserved
 from generator.errors import CaptureError
 
 Attention = Callable[..., Tensor]
@@ -154,7 +154,7 @@ def _run(  # noqa: PLR0917 - an operator's schema has no keywords here
     named: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if dropout_p or is_causal or enable_gqa:
         named |= {"dropout_p": dropout_p, "is_causal": is_causal, "enable_gqa": enable_gqa}
-    with torch.autocast(query.device.type, autocast, enabled=autocast is not None):
+    with called_by_compiled_code(), torch.autocast(query.device.type, autocast, enabled=autocast is not None):
         output = call_observed(tag, query, key, value, **named)
     if output.dtype != query.dtype:
         raise CaptureError(

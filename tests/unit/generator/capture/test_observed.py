@@ -180,6 +180,31 @@ def test_under_autocast_capture_leaves_the_video_of_an_optimised_network_bit_ide
         assert_bit_identical(pipe, family)
 
 
+def taken_apart(query, key, value, scale=None, **_others):
+    scores = query @ key.transpose(-1, -2) * (scale or query.shape[-1] ** -0.5)
+    return scores.softmax(-1) @ value
+
+
+@pytest.mark.parametrize("form", ["in place", "each block"])
+def test_attention_that_the_compiler_fuses_with_other_operations_is_refused(form):
+    pipe = pipeline("wan")
+    pipe.transformer.set_attention_backend("_native_math")
+    captured(pipe, "wan")
+    compile_network(pipe, form, backend="eager")
+    with pytest.raises(CaptureError, match="found attention by math in a network compiled"):
+        captured(pipe, "wan")
+    generate(pipe, "wan")
+
+
+def test_a_function_in_place_of_torchs_is_refused_in_a_compiled_network(monkeypatch):
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", taken_apart)
+    pipe = pipeline("cogvideox")
+    captured(pipe, "cogvideox")
+    compile_network(pipe, "in place", backend="eager")
+    with pytest.raises(CaptureError, match=r"found attention by .*taken_apart in a network compiled"):
+        captured(pipe, "cogvideox")
+
+
 @pytest.mark.parametrize("part", ["vae", "text_encoder"])
 def test_other_parts_may_be_compiled_for_the_first_time_during_capture(part):
     pipe = pipeline("wan")
