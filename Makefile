@@ -1,5 +1,5 @@
 # make demo   run both programs side by side; takes about a minute after installation
-# make bench  measure what rendering costs, relative to its floor
+# make bench  measure what rendering costs, relative to its floor, and what starting the program costs
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
 # make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
 # make chaos  run faults, storms and limits at full scale, and check the figures; takes about an hour
@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings lock clean
+.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -34,6 +34,7 @@ unit: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json
+	$(BIN)/python -m tests.bench.start bench-start.json
 
 # Some parts: make bench-capture PARTS="apart_4k memory"; all of them are at the end of tests/bench/capture*.py.
 bench-capture: $(VENV)/.dev
@@ -56,6 +57,10 @@ schema: $(VENV)/.dev
 # Regenerates SETTINGS.md from the settings models of both programs; a test fails when it is stale.
 settings: $(VENV)/.dev
 	$(BIN)/python -m tests.settings_document > SETTINGS.md
+
+# Regenerates the manual page from the help of the command line; a test fails when it is stale.
+man: $(VENV)/.dev
+	$(BIN)/python -m tests.man_page > configs/attnwatch.1
 
 # Pins the requirements of the targets above; `pip-compile` comes with pip-tools. The tag of a local build (`+cpu`) is removed.
 lock:

@@ -5,19 +5,23 @@ Each layer is validated separately, so that an error names the source of the inv
 
 import os
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
-from attnwatch.errors import ConfigError, did_you_mean, nearest, shortened
+from attnwatch.errors import ConfigError, did_you_mean, nearest
 from attnwatch.settings import LIMITED_BY_WATCHER, Visualization, Watcher
+from attnwatch.validation import quoted, together, validated
+from attnwatch.values import parse_value
 
 ENVIRONMENT_PREFIX = "ATTNWATCH_"
 
 _MOST_NAMES = 5  # unknown ones that a note lists
-_MOST_OF_A_VALUE = 200  # characters that a message quotes
 
 # Blocks and keys of the shared YAML file that the generator reads (FORMAT.md, "The shared YAML file").
 GENERATOR_BLOCKS = frozenset({"model", "video", "template", "prompts", "batch_name", "output"})
@@ -68,8 +72,8 @@ class Settings(BaseModel):
         """
         fields = Visualization.model_fields
         known = {name: value for name, value in requested.items() if name in fields and name not in self.visualization}
-        _validated(Visualization, known, f"{manifest}: visualization.")
-        merged = _validated(
+        validated(Visualization, known, f"{manifest}: visualization.")
+        merged = validated(
             Visualization, {**known, **self.visualization}, f"{manifest}: visualization, with the watcher's settings: "
         )
         asked, notes = Visualization(**merged), [*unknown_settings(requested)]
@@ -85,7 +89,7 @@ class Settings(BaseModel):
 def unknown_settings(requested: Mapping[str, Any]) -> list[str]:
     """Return a note about the requested names that are no settings of pictures; none if there are no such names."""
     unknown = [name for name in requested if name not in Visualization.model_fields]
-    names = ", ".join(repr(shortened(name, _MOST_OF_A_VALUE)) for name in unknown[:_MOST_NAMES])
+    names = ", ".join(quoted(name) for name in unknown[:_MOST_NAMES])
     rest = len(unknown) - _MOST_NAMES
     if len(unknown) == 1:
         return [f"the batch asks for the unknown setting {names}; it is ignored"]
@@ -116,41 +120,89 @@ def load_settings(
         ConfigError: a setting is unknown or invalid; names its source, the value and what was expected.
 
     """
-    watcher: dict[str, Any] = {}
-    visualization: dict[str, Any] = {}
-    layers = [("", dict(flags)), ("environment variable ", _from_environment(environment))]
-    if config is not None:
-        file_watcher, file_visualization = _from_file(config)
-        watcher.update(file_watcher)
-        visualization.update(file_visualization)
-    for prefix, layer in reversed(layers):
-        own = {name: value for name, value in layer.items() if name in Watcher.model_fields}
-        pictures = {name: value for name, value in layer.items() if name not in own}
-        spell = _environment_name if prefix else spell_flag
-        watcher.update(_validated(Watcher, own, prefix, spell))
-        visualization.update(_validated(Visualization, pictures, prefix, spell))
-    return Settings(watcher=Watcher(**watcher), visualization=visualization)
+    merged = Layer(str)
+    for layer in settings_layers(config, flags, environment, spell_flag=spell_flag):
+        merged.watcher.update(layer.watcher)
+        merged.visualization.update(layer.visualization)
+    return Settings(watcher=Watcher(**merged.watcher), visualization=merged.visualization)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The settings of one source, valid by themselves.
+
+    Attributes:
+        spell: returns the name of a setting as it is written in this source.
+        watcher: values of settings of the watcher.
+        visualization: values of settings of pictures.
+
+    """
+
+    spell: Callable[[str], str]
+    watcher: dict[str, Any] = field(default_factory=dict)
+    visualization: dict[str, Any] = field(default_factory=dict)
+
+
+def settings_layers(
+    config: Path | None,
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    spell_flag: Callable[[str], str] = _flag_name,
+) -> list[Layer]:
+    """Read every source of settings, the one that counts least first; see `load_settings`.
+
+    Raises:
+        ConfigError: what is wrong in any of them, together.
+
+    """
+    return together(
+        lambda: (
+            Layer(lambda _name: str(config))
+            if config is None
+            else Layer(lambda _name: str(config), *_from_file(config))
+        ),
+        lambda: _of_both(_from_environment(environment), "environment variable ", environment_name),
+        lambda: _of_both(flags, "", spell_flag),
+    )
+
+
+def _of_both(values: Mapping[str, Any], prefix: str, spell: Callable[[str], str]) -> Layer:
+    """Return the settings of a source that does not tell apart those of the watcher and of pictures."""
+    own = {name: value for name, value in values.items() if name in Watcher.model_fields}
+    pictures = {name: value for name, value in values.items() if name not in own}
+    parts = ((Watcher, own), (Visualization, pictures))
+    return Layer(spell, *together(*(partial(validated, model, part, prefix, spell) for model, part in parts)))
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings in the environment variables, with values parsed as YAML."""
-    names = {_environment_name(name): name for name in (*Watcher.model_fields, *Visualization.model_fields)}
+    names = {environment_name(name): name for name in (*Watcher.model_fields, *Visualization.model_fields)}
     for variable in environment:
         is_unknown = variable.startswith(ENVIRONMENT_PREFIX) and variable not in names
         if is_unknown and (found := nearest(variable, names, cutoff=0.85)):
             raise ConfigError(f"environment variable {variable}: found an unknown setting; did you mean {found[0]}?")
-    return {name: parse_value(environment[variable]) for variable, name in names.items() if variable in environment}
+    return {
+        name: parse_value(environment[variable], field_of(name))
+        for variable, name in names.items()
+        if variable in environment
+    }
 
 
-def parse_value(text: str) -> Any:  # noqa: ANN401 - any YAML value
-    """Parse a value as YAML: `5`, `true`, `null`, `[12, 8]`, `viridis`."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+def place_in_file(name: str) -> str:
+    """Return where a setting is in the configuration file, such as `watcher.workers`."""
+    if name in Watcher.model_fields:
+        return f"watcher.{name}"
+    return f"{ATTENTION_BLOCKS[0]}.{name}" if name in SWITCHES else f"{ATTENTION_BLOCKS[0]}.{_PARAMS}.{name}"
 
 
-def _environment_name(name: str) -> str:
+def field_of(name: str) -> FieldInfo | None:
+    """Return the definition of a setting; None if there is no such setting."""
+    return Watcher.model_fields.get(name) or Visualization.model_fields.get(name)
+
+
+def environment_name(name: str) -> str:
+    """Return the environment variable of a setting."""
     return f"{ENVIRONMENT_PREFIX}{name.upper()}"
 
 
@@ -160,11 +212,14 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for key in document:
         if key not in blocks:
             raise ConfigError(f"{path}: found the unknown key {key!r}; {did_you_mean(str(key), sorted(blocks))}")
-    watcher = _validated(Watcher, _block(path, document, "watcher"), f"{path}: watcher.")
     present = [name for name in ATTENTION_BLOCKS if name in document]
     if len(present) > 1:
         raise ConfigError(f"{path}: found both {present[0]} and {present[1]}; expected one of them; keep {present[0]}")
-    return watcher, _attention_block(path, document, present[0]) if present else {}
+    watcher, visualization = together(
+        lambda: validated(Watcher, _block(path, document, "watcher"), f"{path}: watcher."),
+        lambda: _attention_block(path, document, present[0]) if present else {},
+    )
+    return watcher, visualization
 
 
 def _attention_block(path: Path, document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -185,7 +240,7 @@ def _placed(
     for name in values:
         if name not in names and name in Visualization.model_fields:
             raise ConfigError(f"{prefix}{name}: found in the wrong place; {elsewhere}; move it there")
-    return _validated(Visualization, values, prefix, known=known)
+    return validated(Visualization, values, prefix, known=known)
 
 
 class _Loader(yaml.SafeLoader):
@@ -222,36 +277,3 @@ def _block(path: Path, parent: dict[str, Any], name: str, prefix: str = "") -> d
     if not isinstance(block, dict):
         raise ConfigError(f"{path}: {prefix}{name}: found {block!r}; expected a mapping of settings")
     return block
-
-
-def _validated(
-    model: type[BaseModel],
-    values: dict[str, Any],
-    prefix: str,
-    spell: Any = str,  # noqa: ANN401 - a function of one string, as `load_settings` takes
-    known: list[str] | None = None,
-) -> dict[str, Any]:
-    """Check the values against the model; return them without each null that means the same as absent."""
-    values = {name: value for name, value in values.items() if value is not None or _means_something(model, name)}
-    try:
-        model.model_validate(values)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        if not detail["loc"]:
-            raise ConfigError(f"{prefix or 'flags: '}expected {detail['msg']}") from None
-        name = str(detail["loc"][0])
-        if detail["type"] == "extra_forbidden":
-            hint = did_you_mean(name, known or list(model.model_fields))
-            raise ConfigError(f"{prefix}{name}: found an unknown setting; {hint}") from None
-        about = model.model_fields[name].description
-        is_one_of_several = len({entry["loc"] for entry in error.errors() if entry["loc"][:1] == (name,)}) > 1
-        expected = "" if is_one_of_several else f"expected {detail['msg'].removeprefix('Input should be ')}; "
-        found = shortened(repr(values.get(name, detail["input"])), _MOST_OF_A_VALUE)
-        raise ConfigError(f"{prefix}{spell(name)}: found {found}; {expected}meaning: {about}") from None
-    return values
-
-
-def _means_something(model: type[BaseModel], name: str) -> bool:
-    """Whether null is a valid value of a setting; true for unknown names, so that they are reported."""
-    field = model.model_fields.get(name)
-    return field is None or type(None) in get_args(field.annotation)

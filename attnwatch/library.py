@@ -11,17 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel
-
 from attnwatch.batches.discover import find_videos, manifest_of
-from attnwatch.batches.videos import open_attention, outputs_of, read_video
+from attnwatch.batches.videos import identifier_of, open_attention, outputs_of, read_video, why_no_words
 from attnwatch.config import load_settings
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
-from attnwatch.contract.names import default_video_id, is_manifest
-from attnwatch.contract.reading import read_document
+from attnwatch.contract.names import is_manifest
 from attnwatch.contract.receipts import Place
-from attnwatch.errors import BusyError, ConfigError, JobError, ManifestError, NotReadyError, UnknownNameError, nearest
+from attnwatch.errors import BusyError, ConfigError, JobError, NotReadyError, UnknownNameError, nearest
 from attnwatch.jobs.video import Job, run
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
@@ -99,24 +96,12 @@ class Batch(Mapping[str, "Video"]):
     def _name(self, path: Path) -> str:
         name = self._names[path]
         if name is None:
-            name = self._names[path] = _video_id(path)
+            name = self._names[path] = identifier_of(path)
         return name
 
     def _ambiguous(self, name: str, *paths: Path) -> ConfigError:
         places = " and ".join(str(path.relative_to(self.folder)) for path in paths)
         return ConfigError(f"{self.folder}: found {name!r} twice, in {places}; expected one batch; open one of them")
-
-
-class _Identity(BaseModel):
-    video_id: str | None = None
-
-
-def _video_id(path: Path) -> str:
-    """Return the name of a video; reading only that field, if it is there, takes a fifth of the time of a manifest."""
-    try:
-        return read_document(path, _Identity)[0].video_id or read_video(path).video_id
-    except (ManifestError, OSError):
-        return default_video_id(path)
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,7 +176,9 @@ class Video:
         found = {slug: maps for slug, maps in reader.words.items() if maps.name in names}
         if len(found) == 1:
             return found.popitem()[1]
-        expected = f"one of: {', '.join(found or reader.words)}" if reader.words else "none: no word was tracked"
+        expected = (
+            f"one of: {', '.join(found or reader.words)}" if reader.words else f"none: {why_no_words(self.manifest)}"
+        )
         raise UnknownNameError(f"{self.video_id}: found {len(found) or 'no'} words {word!r}; expected {expected}")
 
 

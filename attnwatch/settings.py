@@ -4,7 +4,16 @@ import os
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from attnwatch.errors import nearest
@@ -62,6 +71,11 @@ class Visualization(_Settings):
         default=False, description="make `..._evolution.mp4`: the map at each denoising step, one after the other"
     )
     colormap: str = Field(default="hot", description="name of a matplotlib colormap")
+    audio: bool = Field(
+        default=True,
+        description="keep the sound of the source video in overlays: copied if it is AAC, MP3, Opus or FLAC, else "
+        "encoded to AAC",
+    )
     overlay_alpha: Share = Field(
         default=0.6, description="opacity of the map in the overlay: 0 shows only the source, 1 only the map"
     )
@@ -100,9 +114,13 @@ class Visualization(_Settings):
         description="denoising steps to average: null for all (the stored mean, if there is one), "
         "a number (`-1` is the last), a range such as `0-9`, or a list of at most 10,000",
     )
-    layers: Choice | None = Field(default=None, description="layers to average, in the same form; needs stored layers")
+    layers: Choice | None = Field(
+        default=None,
+        description="layers to average, in the same form; only of batches that store them (`store_per_block`)",
+    )
     heads: Choice | None = Field(
-        default=None, description="attention heads to average, in the same form; needs stored heads"
+        default=None,
+        description="attention heads to average, in the same form; only of batches that store them (`store_per_head`)",
     )
     rotation: Literal["refuse", "apply"] = Field(
         default="refuse",
@@ -193,7 +211,16 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
-ADDED_SINCE_0_1_0 = frozenset({"nonfinite", "rotation"})
+ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "rotation"})
+
+
+def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Take a single pattern for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+# A path from the root of the file system would match nothing, because patterns are about paths below the folder.
+Pattern = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^/]")]
 
 
 def _half_the_cores() -> int:
@@ -237,6 +264,11 @@ class Watcher(_Settings):
     settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
         default=120.0,
         description="seconds without changes before a video of an older batch is rendered, without `summary.json`",
+    )
+    exclude: Annotated[tuple[Pattern, ...], Field(max_length=1000), BeforeValidator(_as_list)] = Field(
+        default=(),
+        description="folders and videos to leave out, as a list of patterns: of names (`old_*`), or of paths below the "
+        "watched folder (`archive/2024_*`, `**/drafts/*`); recycle bins and folders of the system are always left out",
     )
     file_events: bool = Field(
         default=True, description="detect new videos by file events; false: only by scanning, at least every 10 s"

@@ -156,21 +156,29 @@ def _run(plan: Plan, *, verbose: bool) -> int:
 
 def _preview(settings: Settings, resume: Path | None) -> int:
     """Print the prompts of a batch; raise what the run would raise, as far as that is known without the model."""
-    for line in describe_plan(plan_resumption(resume, settings)) if resume else describe_batch(settings):
-        _print(line)
-    if resume is None:
-        try:
-            plan_batch(settings)
-        except UsageError as error:
-            raise UsageError(f"the run would refuse this: {error}") from error
+    if resume is not None:
+        _print(*describe_plan(plan_resumption(resume, settings)))
+        return 0
+    lines, warning = describe_batch(settings)
+    if warning is not None:
+        _say(Console(stderr=True), f"warning: {warning}")
+    _print(*lines)
+    try:
+        plan_batch(settings)
+    except UsageError as error:
+        raise UsageError(f"the run would refuse this: {error}") from error
     return 0
 
 
-def _print(line: str) -> None:
-    """Write a line of results to standard output; everything else goes to standard error."""
-    sys.stdout.write(f"{line}\n")
+def _print(*lines: str) -> None:
+    """Write lines of results to standard output; everything else goes to standard error."""
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def _complain(console: Console, error: Exception, code: int) -> int:
-    console.print(f"error: {error}", markup=False, highlight=False, emoji=False, soft_wrap=True)
+    _say(console, f"error: {error}")
     return code
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

@@ -5,6 +5,7 @@ with capture(pipe, words=["kiss"]) as maps:
 write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, attention=maps)
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from generator.outputs.video import AttentionFiles
 from generator.prompts.template import Variation, find_words
 from generator.prompts.tokens import TrackedWord, locate
 from generator.settings import AttentionSettings, Sampling
+
+log = logging.getLogger(__name__)
 
 _SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
 """Arguments of a pipeline's call -> fields of `Sampling`; without an argument, the model's recommendation holds."""
@@ -65,10 +68,17 @@ class Maps:
         both = len(self._recorder.keep.branches) > 1
         return (*names, *(f"{UNCONDITIONAL}/{name}" for name in names)) if both else names
 
+    @property
+    def incomplete(self) -> str | None:
+        """Why the maps do not show the whole video, such as an interrupted pipeline; None if they do."""
+        return self._recorder.unfinished
+
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the map of a word in all stored steps: ``[step, layer, head, frame, height, width]``."""
         branch, place = self._place(name)
         steps = [step.maps[place].numpy() for step in self._recorder.steps if step.branch == branch]
+        if not steps and self.incomplete:
+            raise CaptureError(self.incomplete)
         if not steps:
             raise KeyError(f"{name}: single steps were not stored, only their mean: see `aggregated`")
         return np.stack(steps)
@@ -165,10 +175,9 @@ def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mappi
         prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
     ) as recorder:
         yield
-    schedule = model.schedule()
-    if recorder.steps_seen != len(schedule):
-        raise CaptureError(f"captured {recorder.steps_seen} of {len(schedule)} denoising steps")
-    maps.last = _Call(prompt, recorder, schedule, describe_call(model, prompt, sampling, _seed(given)))
+    if recorder.unfinished is not None:
+        log.warning("the attention of this video is incomplete: %s", recorder.unfinished)
+    maps.last = _Call(prompt, recorder, model.schedule(), describe_call(model, prompt, sampling, _seed(given)))
 
 
 def _sampling(model: VideoModel, given: Mapping[str, Any]) -> Sampling:

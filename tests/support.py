@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -328,6 +329,33 @@ def few_descriptors(free: int) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Return what is in a folder at any depth, by relative path; a folder is None."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def opened_files() -> int:
+    """Return the number of descriptors that this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def dig(folder: Path, depth: int) -> int:
+    """Nest folders called `a` in a new one; return a descriptor of the innermost, whose path is too long to be used."""
+    folder.mkdir(parents=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("a", dir_fd=descriptor)
+        inside = os.open("a", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inside
+    return descriptor
+
+
+def bury(folder: Path) -> None:
+    """Remove folders nested too deeply for `shutil.rmtree`, and so for pytest, before Python 3.12."""
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Return this process's environment without settings of the two programs, plus `variables`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("ATTNWATCH_", "GENERATOR_"))}
@@ -409,3 +437,19 @@ def brightest(picture: npt.NDArray[Any]) -> tuple[float, float]:
     total = weights.sum() or math.nan
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
     return float((rows * weights).sum() / total), float((columns * weights).sum() / total)
+
+
+@contextmanager
+def closed_folder() -> Iterator[Path]:
+    """Make a folder that this process cannot read meanwhile, even if it is that of root."""
+    nobody, user = 65534, os.geteuid()
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o755)
+        folder = Path(parent, "closed")
+        folder.mkdir(mode=0)
+        if user == 0:
+            os.seteuid(nobody)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from attnwatch.batches.entered import NOT_ENTERED, is_searched, shown
 from attnwatch.batches.legacy.layouts import (
     SUMMARY_FILE,
     batch_around,
@@ -16,24 +17,20 @@ from attnwatch.batches.legacy.layouts import (
     old_videos_in,
 )
 from attnwatch.batches.legacy.pairing import manifest_beside, tensors_of
+from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import (
     BATCH_COMPLETE_FILE,
     MANIFEST_SUFFIX,
-    OUTPUT_DIRECTORY,
     TENSOR_DIRECTORY,
     is_manifest,
     printable,
 )
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Folder as OpenFolder
 from attnwatch.system.folders import Identity, Links
 from attnwatch.system.roots import Root
 
-# What was deleted, or is kept by the system: Windows, ext4, and the shares of Synology and QNAP.
-_OF_THE_SYSTEM = (
-    *("$RECYCLE.BIN", "System Volume Information", "lost+found"),
-    *("#recycle", "#snapshot", "@eaDir", "@Recycle", "@Recently-Snapshot"),
-)
-_NOT_ENTERED = frozenset({OUTPUT_DIRECTORY, TENSOR_DIRECTORY, *_OF_THE_SYSTEM})
+_VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
 _MOST_NAMED = 3
 _MOST_OPEN = 16  # folders that a walk keeps open
 
@@ -45,11 +42,15 @@ class Folder:
     Attributes:
         path: path of the folder.
         files: names of the matching files, sorted.
-        folders: number of folders directly inside, including those that the walk does not enter.
+        folders: number of folders directly inside, including those of tensors and outputs, which the walk does not
+            enter.
         older: whether it contains tensors that may belong to an older batch.
         within: limits the older videos of this folder to those at or below this path; None for all of them.
         start: where the walk started, and which links it follows.
         linked: names of links to folders, which were not entered.
+        unmarked: names of videos without a manifest beside them, in any order.
+        is_batch: whether it contains `batch.json`.
+        closed: why it cannot be read, as far as it was not; None if it can, or if it has vanished.
 
     """
 
@@ -60,11 +61,14 @@ class Folder:
     within: Path | None = None
     start: Root | None = None
     linked: list[str] = field(default_factory=list)
+    unmarked: list[str] = field(default_factory=list)
+    is_batch: bool = False
+    closed: str | None = None
 
 
-def find_manifests(root: Path) -> Iterator[Path]:
+def find_manifests(root: Path, start: Root | None = None) -> Iterator[Path]:
     """Yield every manifest at or below a path, folders in order of name."""
-    return find_files(root, is_manifest)
+    return find_files(root, is_manifest, start)
 
 
 def find_videos(root: Path, start: Root | None = None) -> Iterator[Path]:
@@ -85,7 +89,7 @@ def older_videos(folder: Folder) -> list[Path]:
     only = None if folder.within is None else old_video(folder.within)
     found = old_videos_in(Path(folder.path), folder.start) if only is None else iter([only])
     within = folder.within or Path(folder.path)
-    selected = (old for old in found if old.tensors.is_relative_to(within))
+    selected = (old for old in found if old.tensors.is_relative_to(within) and not _is_left_out(old.tensors, folder))
     return [old.tensors for old in selected if not manifest_beside(old).exists()]
 
 
@@ -123,14 +127,15 @@ def walk(root: Path, wanted: Callable[[str], bool] = is_manifest, *, start: Root
     start = start or Root(root)
     try:
         opened = start.folder(root)
-    except OSError:
-        yield Folder(str(root))
+    except OSError as error:
+        yield Folder(str(root), closed=_why_closed(error))
         return
+    excluded = start.excluded.inside(root.relative_to(start.path)) if start.excluded else NOTHING
     with opened, _Trail(opened) as trail:
         pending, links, entered = [""], list[str](), set[Identity]()
         while pending or links:
             # Links come last, so that a folder is found under its own path if it is below the root.
-            folder, inside = _scan(trail, pending.pop() if pending else links.pop(0), wanted, entered)
+            folder, inside = _scan(trail, pending.pop() if pending else links.pop(0), wanted, entered, excluded)
             below = folder.path[len(str(root)) + 1 :]
             pending.extend(os.path.join(below, name) for name in reversed(inside))  # noqa: PTH118 - Path takes 10 x
             if start.links is Links.ALL:
@@ -172,15 +177,11 @@ def place_to_look(path: Path, *, is_directory: bool) -> Path | None:
     return path.parent if path.name in (SUMMARY_FILE, BATCH_COMPLETE_FILE) else None
 
 
-def is_searched(path: Path, root: Path) -> bool:
-    """Return whether a walk of the root would reach a path."""
-    old = old_video_around(path)
-    if old is not None:
-        return is_searched(old.batch, root) or path.is_relative_to(root)
-    if not path.is_relative_to(root):
+def _is_left_out(tensors: Path, folder: Folder) -> bool:
+    start = folder.start
+    if start is None or not start.excluded or not tensors.is_relative_to(start.path):
         return False
-    parts = path.relative_to(root).parts
-    return not any(part.startswith(".") or part in _NOT_ENTERED for part in parts)
+    return start.excluded.covers(str(tensors.relative_to(start.path)))
 
 
 class _Trail:
@@ -212,7 +213,9 @@ class _Trail:
         return opened
 
 
-def _scan(trail: _Trail, name: str, wanted: Callable[[str], bool], entered: set[Identity]) -> tuple[Folder, list[str]]:
+def _scan(
+    trail: _Trail, name: str, wanted: Callable[[str], bool], entered: set[Identity], excluded: Exclusion
+) -> tuple[Folder, list[str]]:
     """Return a folder below the root of a walk, and the names of the folders inside it to enter next."""
     root = trail.root
     path = os.path.join(root.path, name) if name else str(root.path)  # noqa: PTH118 - Path takes 10 x
@@ -222,30 +225,41 @@ def _scan(trail: _Trail, name: str, wanted: Callable[[str], bool], entered: set[
         with opened.scan() as entries:
             if root.links is Links.ALL and _again(opened.identity, entered):
                 return folder, []
-            for entry in entries:
-                if entry.name.startswith("."):
+            for entry in shown(entries, name, excluded):
+                if not entry.is_dir(follow_symlinks=False):
+                    _note_file(entry, folder, wanted, root.path)
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    folder.folders += 1
-                    if entry.name not in _NOT_ENTERED:
-                        inside.append(entry.name)
-                    elif entry.name == TENSOR_DIRECTORY:
-                        folder.older = True
-                elif wanted(entry.name):
-                    folder.files.append(entry.name)
-                elif entry.is_symlink() and _is_another_folder(entry, path, root.path):
-                    folder.linked.append(entry.name)
-    except OSError:
-        return Folder(path), []
+                folder.folders += 1
+                if entry.name not in NOT_ENTERED:
+                    inside.append(entry.name)
+                elif entry.name == TENSOR_DIRECTORY:
+                    folder.older = True
+    except OSError as error:
+        return Folder(path, closed=_why_closed(error)), []
     folder.files.sort()
     folder.linked.sort()
+    if folder.unmarked:
+        marked = {name.removesuffix(MANIFEST_SUFFIX) for name in folder.files}
+        folder.unmarked = [name for name in folder.unmarked if name[: name.rfind(".")] not in marked]
     folder.older = folder.older and not folder.files  # tensors beside a manifest belong to it
     return folder, sorted(inside)
 
 
+def _note_file(entry: os.DirEntry[str], folder: Folder, wanted: Callable[[str], bool], root: Path) -> None:
+    name = entry.name
+    if wanted(name):
+        folder.files.append(name)
+    elif name == BATCH_FILE:
+        folder.is_batch = True
+    elif name[name.rfind(".") :].lower() in _VIDEOS:
+        folder.unmarked.append(name)
+    elif entry.is_symlink() and _is_another_folder(entry, folder.path, root):
+        folder.linked.append(name)
+
+
 def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
     """Return whether a link leads to a folder that a walk of the root does not enter anyway."""
-    if link.name in _NOT_ENTERED:
+    if link.name in NOT_ENTERED:
         return False
     try:
         if not link.is_dir():
@@ -253,7 +267,11 @@ def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
     except OSError:  # a link to itself, or to where nobody may look: no reason to leave out the folder that it is in
         return False
     real = os.path.realpath(os.path.join(folder, link.name))  # noqa: PTH118 - beside os.path.realpath
-    return not Path(real).is_relative_to(os.path.realpath(root))
+    return not is_searched(Path(real), Path(os.path.realpath(root)))
+
+
+def _why_closed(error: OSError) -> str | None:
+    return None if isinstance(error, FileNotFoundError | NotADirectoryError) else error.strerror or str(error)
 
 
 def _again(identity: Identity, entered: set[Identity]) -> bool:

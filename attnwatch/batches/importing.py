@@ -62,7 +62,7 @@ def import_batch(root: Root, settings: Watcher, *, convert: bool, trust_pickles:
         trust_pickles: open pickled tensors, which are always converted.
 
     """
-    start = root if (batch := batch_around(root.path)) is None else Root(batch, root.links)
+    start = root if (batch := batch_around(root.path)) is None else Root(batch, root.links, excluded=root.excluded)
     for tensors in (path for folder in walk(root.path, start=start) for path in older_videos(folder)):
         old = old_video(tensors, start)
         if old is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attnwatch.batches.discover import Folder, find_videos, videos_in, walk
 from attnwatch.batches.legacy.layouts import batch_around
+from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
 from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.stamps import stamp_of
@@ -17,6 +18,7 @@ from attnwatch.errors import ConfigError, ManifestError
 from attnwatch.system.folders import Identity
 from attnwatch.system.roots import Root
 
+_VIDEOS = "videos"
 _LEVELS = 3  # <batch>/videos/<prompt>/<manifest>
 
 
@@ -161,6 +163,18 @@ def retry_command(target: Target, out: Path | None, config: Path | None, *, foll
     words += ["--config", config] if config else []
     words += ["--follow-links"] if follow_links else []
     return f"`{shlex.join(map(str, words))}`"
+
+
+def batch_of(manifest: Path) -> Path:
+    """Return the folder of the batch that a video belongs to: the one with its documents, else as by convention."""
+    folders = manifest.parents[:_LEVELS]
+    for folder in folders:
+        if any(os.path.exists(folder / name) for name in (BATCH_FILE, BATCH_COMPLETE_FILE)):  # noqa: PTH110 - may raise
+            return folder
+    older = batch_around(manifest)
+    if older is not None:
+        return older
+    return next((folder.parent for folder in folders if folder.name == _VIDEOS), manifest.parent)
 
 
 def batch_names(manifest: Path) -> list[str]:

@@ -1,9 +1,12 @@
 """Reads one finished video, with a manifest or from an older batch, into the same `Manifest` and `AttentionReader`."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from attnwatch.batches.legacy.layouts import old_video
 from attnwatch.batches.legacy.pairing import manifest_beside, pair
@@ -11,10 +14,14 @@ from attnwatch.batches.legacy.video import read_old_video
 from attnwatch.batches.renamed import identifier_before
 from attnwatch.contract.manifest import Manifest, read_manifest
 from attnwatch.contract.names import OUTPUT_DIRECTORY, default_video_id, is_manifest
+from attnwatch.contract.reading import read_document
+from attnwatch.errors import ManifestError
 from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
     from attnwatch.tensors.reader import AttentionReader
+
+_TRACKED = re.compile(r"(?<!\\)\(")  # in a template, parentheses mark the words to track
 
 
 def read_video(path: Path, root: Root | None = None) -> Manifest:
@@ -60,6 +67,29 @@ def open_attention(manifest: Manifest) -> "AttentionReader":
 
     is_old = any(path.is_dir() for path in manifest.attention)
     return OldReader(manifest) if is_old else AttentionReader(manifest)
+
+
+class _Identity(BaseModel):
+    video_id: str | None = None
+
+
+def identifier_of(path: Path) -> str:
+    """Return the name of a video; reading only that field, if it is there, takes a fifth of the time of a manifest."""
+    try:
+        return read_document(path, _Identity)[0].video_id or read_video(path).video_id
+    except (ManifestError, OSError):
+        return default_video_id(path)
+
+
+def why_no_words(manifest: Manifest) -> str:
+    """Return why the tensors of a video have no word."""
+    document = manifest.document
+    if document.attention or not (document.tokens or _TRACKED.search(document.generation.template or "")):
+        return "no word was tracked"
+    return (
+        "words were tracked, but no attention was stored: store_attention and store_aggregated_attention were false; "
+        "set one of them to true, and generate again"
+    )
 
 
 def outputs_of(path: Path) -> tuple[str, Path]:

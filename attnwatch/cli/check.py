@@ -15,7 +15,7 @@ from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.config import Settings, load_settings, unknown_settings
 from attnwatch.contract.documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
-from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX, is_manifest
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
@@ -23,6 +23,7 @@ from attnwatch.errors import AttnwatchError, ConfigError, ContractError, Manifes
 from attnwatch.jobs.faults import explained
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import try_one_frame
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.limits import own_data
 from attnwatch.system.roots import Root
@@ -38,7 +39,9 @@ Identifiers = dict[tuple[Path, str], Path]
 """The manifest of each folder of outputs and identifier."""
 
 
-def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = None) -> Iterator[tuple[Path, list[str]]]:
+def check(
+    path: Path, links: Links = Links.NONE, linked: list[Path] | None = None, excluded: Exclusion = NOTHING
+) -> Iterator[tuple[Path, list[str]]]:
     """Yield each document at or below a path with its problems; an empty list means the document is valid.
 
     Reads every tensor, decodes every video to the end, and encodes one frame.
@@ -47,9 +50,10 @@ def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = Non
         path: a folder or a manifest.
         links: which links are followed below the folder.
         linked: takes the links to folders that are not followed.
+        excluded: what is left out below the folder.
 
     """
-    root = Root(path.parent if path.is_file() else home_of_root(path), links)
+    root = Root(path.parent if path.is_file() else home_of_root(path), links, excluded=excluded)
     for document, model in sorted(_batch_documents(path, root), key=itemgetter(0)):
         yield document, _problems(document, partial(read_document, document, model, root=root))
     identifiers: Identifiers = {}
@@ -58,6 +62,16 @@ def check(path: Path, links: Links = Links.NONE, linked: list[Path] | None = Non
             linked += (Path(folder.path, name) for name in folder.linked)
         for manifest_path in videos_in(folder):
             yield manifest_path, _problems(manifest_path, partial(_check_video, manifest_path, root, identifiers))
+
+
+def remarks(document: Path, root: Root) -> Iterator[str]:
+    """Yield what is allowed in a valid manifest, but may be a mistake."""
+    if not is_manifest(document.name):
+        return
+    manifest = read_video(document, root)
+    name = manifest.document.video
+    if manifest.inputs().get(name, 0) is None:
+        yield f"{name} is not there, so there will be no overlay; check the name, if it was not removed on purpose"
 
 
 def _batch_documents(path: Path, root: Root) -> Iterator[tuple[Path, type[BaseModel]]]:
@@ -75,7 +89,7 @@ def _check_video(path: Path, root: Root, identifiers: Identifiers) -> list[str]:
             "write a different identifier to each manifest"
         )
     for step in (_read_settings, _verify, _read_all_maps, _decode_all, _own_outputs):
-        problems.extend(_problems(path, partial(step, manifest)))
+        problems.extend(found for found in _problems(path, partial(step, manifest)) if found not in problems)
     for step in (_compare_frames, _encode_one):
         problems = problems or _problems(path, partial(step, manifest))
     return problems
@@ -113,7 +127,13 @@ def _problems(path: Path, action: Callable[[], object]) -> list[str]:
 
 
 def _messages(error: AttnwatchError | OSError) -> list[str]:
-    return [str(problem) for problem in error.problems] if isinstance(error, ContractError) else [str(error)]
+    if isinstance(error, ContractError):
+        return [str(problem) for problem in error.problems]
+    if isinstance(error, OSError) and error.filename is not None:
+        remedy = "allow it (chmod u+r, or setfacl)" if isinstance(error, PermissionError) else "check the disk"
+        found = f"found a file that cannot be read ({error.strerror})"
+        return [f"{error.filename}: {found}; expected one that this user can read; {remedy}"]
+    return [str(error)]
 
 
 def _verify(manifest: Manifest) -> None:
@@ -122,7 +142,10 @@ def _verify(manifest: Manifest) -> None:
 
 def _read_all_maps(manifest: Manifest) -> None:
     part = Part(masked=manifest.document.visualization.get("nonfinite") == "mask")
-    with open_attention(manifest) as reader:
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open_attention(manifest) as reader,
+    ):  # `_verify` reports what is missing
         for word in reader.words.values():
             word.frames(part)
             for step in word.steps(part) if word.shape else ():

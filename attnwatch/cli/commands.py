@@ -1,35 +1,27 @@
-"""The commands that do not render: check, schema, status, retry, doctor and import."""
+"""The commands that do not render: check, status, retry, doctor and import."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from attnwatch.batches.discover import not_followed
-from attnwatch.cli.doctor import examine
-from attnwatch.cli.lookup import folder, named
-from attnwatch.cli.retry import retry as make_due
-from attnwatch.cli.summary import summary
-from attnwatch.config import load_settings
-from attnwatch.contract.documents import DOCUMENTS, json_schema
+from attnwatch.cli.exclusion import Excluded, exclusion, exclusion_from
+from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
-from attnwatch.report.status import status as take_stock
-from attnwatch.system.display import visible
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
-OK, FAILED = 0, 1
+_Root = Annotated[Path | None, Parameter(show=False)]
+"""The folder, as an option: its only name up to version 0.3.0."""
 
 _FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
 
 
-def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
+def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = ()) -> int:
     """Check a batch, a folder or a manifest against FORMAT.md, and list everything that is wrong.
 
     Parameters
@@ -38,23 +30,29 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
         Batches, folders or manifests to check. Reads every tensor and decodes every video.
     follow_links
         Follow links below the folders, to folders and to files.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
-    from attnwatch.cli.check import check as check_path  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
-
     if not paths:
         raise ConfigError(
             "found no path; expected a batch, a folder or a manifest; for example: attnwatch check outputs/"
         )
-    documents = wrong = 0
+    from attnwatch.batches.discover import not_followed  # noqa: PLC0415 - help and errors of usage need nothing of it
+    from attnwatch.cli.check import check as check_path  # noqa: PLC0415
+    from attnwatch.cli.check import remarks  # noqa: PLC0415
+    from attnwatch.cli.lookup import named  # noqa: PLC0415
+
+    documents = wrong = noted = 0
+    excluded = exclusion_from(exclude)
     linked: list[Path] = []
     for path in paths:
-        for document, problems in check_path(named(path).absolute(), _links(follow_links), linked):
-            documents += 1
-            wrong += bool(problems)
-            show(f"{'wrong' if problems else 'ok   '}  {document}")
-            for problem in problems:
-                show(f"       {problem}")
+        for document, problems in check_path(named(path).absolute(), _links(follow_links), linked, excluded):
+            notes = [] if problems else list(remarks(document, Root(document.parent, _links(follow_links))))
+            documents, wrong, noted = documents + 1, wrong + bool(problems), noted + bool(notes)
+            show(f"{'wrong' if problems else 'note ' if notes else 'ok   '}  {document}")
+            for line in (*problems, *notes):
+                show(f"       {line}")
     if linked:
         show(not_followed(linked))
     if not documents:
@@ -62,70 +60,86 @@ def check(*paths: Path, follow_links: _FollowLinks = False) -> int:
             f"found no manifest at or below {', '.join(map(str, paths))}; expected files named *.complete.json "
             "beside the videos (FORMAT.md)"
         )
-    show(f"{counted(documents, 'document')}, {wrong} wrong")
+    show(f"{counted(documents, 'document')}, {wrong} wrong{f', {noted} with a note' if noted else ''}")
     return FAILED if wrong else OK
 
 
-def schema(document: str = "manifest") -> int:
-    """Print the JSON Schema of a document described in FORMAT.md.
-
-    Parameters
-    ----------
-    document
-        manifest, batch, batch-complete, failure, receipt, contact-sheets, or status (what `status --json` prints).
-
-    """
-    if document not in DOCUMENTS:
-        raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")
-    _write(dumps(json_schema(document), indent=2))
-    return OK
-
-
 def status(
-    root: Path,
+    folder: Path | None = None,
+    /,
     *,
+    root: _Root = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     follow_links: _FollowLinks = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
+    exclude: Excluded = (),
 ) -> int:
     """Show which videos are rendered, waiting, running and failed, and which watchers run. Needs no running watcher.
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
+    root
+        The same, as an option.
     json
         Print a JSON document (`attnwatch schema status`).
     out
         Folder of outputs and receipts, if the watcher was started with `--out`.
     follow_links
         Follow links below the folder, as the watcher does if it was started with this option.
+    verbose
+        List all batches, and the prompts of each.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
-    stock = take_stock(folder(root), _outputs(out), _links(follow_links))
-    text = stock.model_dump_json(indent=2) if json else summary(stock)
+    start = _given(root or folder, "status")
+    from attnwatch.cli.summary import summary  # noqa: PLC0415
+    from attnwatch.report.status import status as take_stock  # noqa: PLC0415
+
+    stock = take_stock(start, _outputs(out), _links(follow_links), exclusion_from(exclude))
+    text = stock.model_dump_json(indent=2) if json else summary(stock, verbose=verbose)
     for line in text.split("\n"):
         show(line)
     return OK
 
 
-def retry(root: Path, *video_ids: str, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
+def retry(
+    folder: Path | None = None,
+    /,
+    *video_ids: str,
+    root: _Root = None,
+    out: Path | None = None,
+    follow_links: _FollowLinks = False,
+    exclude: Excluded = (),
+) -> int:
     """Reset failed videos so that a running (or the next) watcher retries them.
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
     video_ids
         Identifiers of the videos to reset (default: all failed videos).
+    root
+        The folder, as an option.
     out
         Folder of outputs and receipts, if the watcher was started with `--out`.
     follow_links
         Follow links below the folder, as the watcher does if it was started with this option.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
+    if root is not None and folder is not None:
+        video_ids = (str(folder), *video_ids)
+    start = _given(root or folder, "retry")
+    from attnwatch.cli.retry import retry as make_due  # noqa: PLC0415
+
     done = missed = 0
-    for retried in make_due(folder(root), video_ids, _outputs(out), _links(follow_links)):
+    for retried in make_due(start, video_ids, _outputs(out), _links(follow_links), exclusion_from(exclude)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -136,23 +150,34 @@ def retry(root: Path, *video_ids: str, out: Path | None = None, follow_links: _F
 
 
 def doctor(
-    root: Path,
+    folder: Path | None = None,
+    /,
     *,
+    root: _Root = None,
     config: _Config = None,
+    exclude: Excluded = (),
 ) -> int:
     """Check whether a watcher can work on this machine and in a folder. Suggests remedies; exits with 1 on a problem.
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
+    root
+        The same, as an option.
     config
-        YAML file of the watcher, for `min_free_space`.
+        YAML file of the watcher, for `min_free_space` and `exclude`.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
+    start = _given(root or folder, "doctor")
+    from attnwatch.cli.doctor import examine  # noqa: PLC0415
+    from attnwatch.config import load_settings  # noqa: PLC0415
+
     levels: Counter[str] = Counter()
     settings = load_settings(config, {}).watcher
-    for finding in examine(folder(root), settings):
+    for finding in examine(start, settings, exclusion(exclude, settings)):
         levels[finding.level] += 1
         show(f"{finding.level:<9}{finding.text}")
         if finding.remedy is not None:
@@ -162,35 +187,45 @@ def doctor(
 
 
 def import_(
-    root: Path,
+    folder: Path | None = None,
+    /,
     *,
+    root: _Root = None,
     convert: Annotated[bool, Parameter(negative="")] = False,
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
     config: _Config = None,
     follow_links: _FollowLinks = False,
+    exclude: Excluded = (),
 ) -> int:
     """Write manifests for the videos of older batches. Existing files stay unchanged; rendering does not need this.
 
     Parameters
     ----------
-    root
+    folder
         A folder, or the name of a batch in outputs/ (the newest of that name).
+    root
+        The same, as an option.
     convert
         Also write the tensors as safetensors.
     trust_pickle
         Also convert tensors in .pt files, which can run any code when opened (needs torch).
     config
-        YAML file of the watcher, for `settle_time`, `settle_time_unmarked` and `memory_limit`.
+        YAML file of the watcher, for `settle_time`, `settle_time_unmarked`, `memory_limit` and `exclude`.
     follow_links
         Follow links below the folder, to folders and to files.
+    exclude
+        Leave out folders and videos of this name or path; may be repeated.
 
     """
-    from attnwatch.batches.importing import import_batch  # noqa: PLC0415 - imports numpy and av, which the other commands do not need
+    start = _given(root or folder, "import")
+    from attnwatch.batches.importing import import_batch  # noqa: PLC0415
+    from attnwatch.config import load_settings  # noqa: PLC0415
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
-    start = Root(folder(root), _links(follow_links))
-    for imported in import_batch(start, settings, convert=convert, trust_pickles=trust_pickle):
+    searched = Root(start, _links(follow_links), excluded=exclusion(exclude, settings))
+    imports = import_batch(searched, settings, convert=convert, trust_pickles=trust_pickle)
+    for imported in imports:
         done += imported.manifest is not None
         missed += imported.manifest is None
         show(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")
@@ -200,7 +235,18 @@ def import_(
     return FAILED if missed else OK
 
 
-ALL: tuple[Callable[..., int], ...] = (check, schema, status, retry, doctor, import_)
+ALL: tuple[Callable[..., int], ...] = (check, status, retry, doctor, import_)
+
+
+def _given(path: Path | None, command: str) -> Path:
+    """Return the folder that a command was given, as an absolute path."""
+    if path is None:
+        raise ConfigError(
+            f"found no folder; expected one, or the name of a batch; for example: attnwatch {command} outputs/"
+        )
+    from attnwatch.cli.lookup import folder  # noqa: PLC0415
+
+    return folder(path)
 
 
 def _links(follow: bool) -> Links:
@@ -212,12 +258,3 @@ def _outputs(out: Path | None) -> Path | None:
     if out is not None and not out.is_dir():
         raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
     return None if out is None else out.absolute()
-
-
-def show(line: str) -> None:
-    """Write a line of data to stdout, with what is unsafe to show escaped; the log goes to stderr."""
-    _write(visible(line, raw_bytes=True))
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

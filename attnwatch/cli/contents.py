@@ -10,19 +10,22 @@ from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.cli.finding import MOST_LISTED, Finding, listed
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.errors import AttnwatchError
+from attnwatch.system.exclusion import NOTHING, Exclusion
+from attnwatch.system.roots import Root
 
 
-def contents(root: Path) -> Iterator[Finding]:
-    """Yield the findings about the videos at or below a path."""
-    yield from _manifests(root)
-    yield from _older(root)
+def contents(root: Path, excluded: Exclusion = NOTHING) -> Iterator[Finding]:
+    """Yield the findings about the videos at or below a path, without what is excluded."""
+    start = Root(root, excluded=excluded)
+    yield from _manifests(start)
+    yield from _older(start)
 
 
-def _manifests(root: Path) -> Iterator[Finding]:
+def _manifests(root: Root) -> Iterator[Finding]:
     versions: Counter[str] = Counter()
     wrong: list[Path] = []
     characters: set[str] = set()
-    for path in find_manifests(root):
+    for path in find_manifests(root.path, root):
         try:
             document = read_manifest(path).document
             versions[document.format] += 1
@@ -31,7 +34,7 @@ def _manifests(root: Path) -> Iterator[Finding]:
             wrong.append(path)
     if wrong:
         found = f"{len(wrong):,} manifest{'s' if len(wrong) > 1 else ''} cannot be read: {listed(wrong)}"
-        yield Finding("warning", found, f"`attnwatch check {root}` lists what is wrong")
+        yield Finding("warning", found, f"`attnwatch check {root.path}` lists what is wrong")
     newer = [version for version in versions if re.fullmatch(r"attnwatch/1\.0*[1-9]\d*", version)]
     if newer:
         found = f"manifests of {', '.join(sorted(newer))}: this version of attnwatch knows attnwatch/1"
@@ -57,12 +60,12 @@ def _glyphs(characters: str) -> Iterator[Finding]:
         yield Finding("warning", found, remedy)
 
 
-def _older(root: Path) -> Iterator[Finding]:
+def _older(root: Root) -> Iterator[Finding]:
     """Count the videos of older batches by layout, and read their headers to find those that cannot be read."""
     layouts: Counter[int] = Counter()
     wrong: dict[str, Path] = {}
     unreadable = 0
-    for tensors in (path for folder in walk(root) for path in older_videos(folder)):
+    for tensors in (path for folder in walk(root.path, start=root) for path in older_videos(folder)):
         layouts[layout_of(tensors)] += 1
         try:
             with open_attention(read_video(tensors)):

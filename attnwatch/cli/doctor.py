@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import IO
 
 from attnwatch.batches.discover import find_videos
+from attnwatch.batches.entered import is_left_out
 from attnwatch.batches.videos import outputs_of
 from attnwatch.cli.contents import contents
 from attnwatch.cli.finding import Finding, listed
 from attnwatch.report.activity import read_activities
 from attnwatch.settings import Watcher
 from attnwatch.system.abilities import has_no_locks, sync_folder
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.inotify import Inotify, read_inotify
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+from attnwatch.system.roots import Root
 from attnwatch.system.shortage import ENOUGH_FILES
 from attnwatch.system.sizes import size_text
 
@@ -28,20 +31,21 @@ _CLOCK_TOLERANCE = 2.0  # seconds; network file systems may store whole seconds
 _MUCH_SPACE = 10  # times min_free_space
 
 
-def examine(root: Path, settings: Watcher) -> Iterator[Finding]:
+def examine(root: Path, settings: Watcher, excluded: Exclusion = NOTHING) -> Iterator[Finding]:
     """Yield the findings about this machine and a folder. Leaves nothing behind in the folder."""
-    yield from _reading(root)
-    yield from _writing(root)
+    start = Root(root, excluded=excluded)
+    yield from _reading(start)
+    yield from _writing(start)
     yield from _mounts(root)
-    yield from _inotify(root, read_inotify())
+    yield from _inotify(start, read_inotify())
     yield from _space(root, settings.min_free_space)
-    yield from contents(root)
+    yield from contents(root, excluded)
     yield _encoder()
     yield _loops()
     yield _open_files()
 
 
-def _reading(root: Path) -> Iterator[Finding]:
+def _reading(root: Root) -> Iterator[Finding]:
     unreadable = [folder for folder, readable in _folders(root) if not readable]
     if not unreadable:
         yield Finding("ok", "all folders can be read")
@@ -50,8 +54,9 @@ def _reading(root: Path) -> Iterator[Finding]:
     yield Finding("problem", found, "allow the watcher's user to read and enter them (chmod u+rx, or setfacl)")
 
 
-def _writing(root: Path) -> Iterator[Finding]:
+def _writing(start: Root) -> Iterator[Finding]:
     """Check permissions, locks and the clock with a nameless file in the folder."""
+    root = start.path
     try:
         with tempfile.TemporaryFile(dir=root, prefix=".attnwatch-doctor-") as file:
             file.write(b"x")
@@ -66,7 +71,7 @@ def _writing(root: Path) -> Iterator[Finding]:
             f"{root} cannot be written: {error.strerror}",
             "allow the watcher's user to write there: outputs go there",
         )
-    outputs = {outputs_of(path)[1] for path in find_videos(root)}
+    outputs = {outputs_of(path)[1] for path in find_videos(root, start)}
     places = {_nearest(folder) for folder in outputs}
     closed = sorted(place for place in places if not os.access(place, os.W_OK | os.X_OK))
     if closed:
@@ -133,12 +138,12 @@ def _mount(system: FileSystem) -> Finding:
     )
 
 
-def _inotify(root: Path, inotify: Inotify | None) -> Iterator[Finding]:
+def _inotify(root: Root, inotify: Inotify | None) -> Iterator[Finding]:
     if inotify is None:
         yield Finding("warning", "the kernel's limits for file events cannot be read", "scans find everything")
         return
     needed = sum(1 for _ in _folders(root))
-    is_watched = any(activity.host == socket.gethostname() for activity in read_activities(root))
+    is_watched = any(activity.host == socket.gethostname() for activity in read_activities(root.path))
     after = max(needed, inotify.watches) if is_watched else needed + inotify.watches
     about = f"{needed:,} folders to watch, {inotify.watches:,} watched by this user, {inotify.max_watches:,} allowed"
     if after > inotify.max_watches:
@@ -210,14 +215,15 @@ def _open_files() -> Finding:
     return Finding("ok", about)
 
 
-def _folders(root: Path) -> Iterator[tuple[str, bool]]:
-    """Yield every folder at or below a path, even hidden ones (events cover them), and whether it can be read."""
-    pending = [str(root)]
+def _folders(root: Root) -> Iterator[tuple[str, bool]]:
+    """Yield every folder at or below a path that events cover, and whether it can be read."""
+    above, pending = (str(root.path),), [str(root.path)]
     while pending:
         folder = pending.pop()
         try:
             with os.scandir(folder) as entries:
-                pending.extend(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+                inside = (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+                pending.extend(path for path in inside if not is_left_out(path, above, root.excluded))
         except FileNotFoundError:
             continue
         except OSError:

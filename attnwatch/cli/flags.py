@@ -1,72 +1,149 @@
 """Options of every command that renders, and their translation into settings and selections."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 from rich.console import Console
 
-from attnwatch.config import Settings, load_settings, parse_value
+from attnwatch.cli.exclusion import EXCLUDE, exclusion
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import LogFormat, console, set_up
+
+if TYPE_CHECKING:
+    from attnwatch.config import Layer, Settings
+    from attnwatch.watch.options import Options
 
 SELECTION = Group("Selection", sort_key=1)
 SETTINGS = Group("Settings", sort_key=2)
 OUTPUT = Group("Output", sort_key=3)
 
 
+def _as_given(_type: object, tokens: Sequence[Token]) -> Path:
+    """Return a path; an absolute one if it was given with a slash, which tells a folder from a mistyped command."""
+    text = tokens[0].value
+    return Path(text).absolute() if "/" in text else Path(text)
+
+
+GIVEN = Parameter(converter=_as_given, metavar="FOLDER")
+"""A folder that need not exist yet; it is absolute unless it was given as a single word."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Flags:
-    """Options of every command that renders."""
+class SettingFlags:
+    """Options that set something."""
 
-    force: Annotated[bool, Parameter(negative="", help="Also render videos that are up to date.")] = False
     config: Annotated[
         Path | None,
-        Parameter(name=["--config", "-c"], group=SETTINGS, help="YAML file; may be the one of the generator."),
+        Parameter(
+            name=["--config", "-c"], group=SETTINGS, metavar="FILE", help="YAML file; may be the one of the generator."
+        ),
     ] = None
     workers: Annotated[
         int | None,
         Parameter(
             name=["--workers", "-j"],
+            metavar="N",
             group=SETTINGS,
             help="Videos rendered at the same time (default: half of the cores).",
         ),
     ] = None
+    assignments: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set",
+            metavar="NAME=VALUE",
+            group=SETTINGS,
+            consume_multiple=False,
+            negative="",
+            help="Any setting that `attnwatch settings` lists; may be repeated.",
+        ),
+    ] = ()
+
+    def settings(self) -> "Settings":
+        """Return the settings from the configuration file, the environment and the flags.
+
+        Raises:
+            ConfigError: a setting is unknown or has a wrong value.
+
+        """
+        from attnwatch.config import load_settings  # noqa: PLC0415 - help needs no pydantic
+
+        return load_settings(self.config, self._given())
+
+    def layers(self) -> "list[Layer]":
+        """Return the settings of each source, the one that counts least first.
+
+        Raises:
+            ConfigError: a setting is unknown or has a wrong value.
+
+        """
+        from attnwatch.config import settings_layers  # noqa: PLC0415
+
+        return settings_layers(self.config, self._given())
+
+    def _given(self) -> dict[str, Any]:
+        """Return the values that are set, by name."""
+        from attnwatch.config import field_of  # noqa: PLC0415
+        from attnwatch.values import parse_value  # noqa: PLC0415
+
+        given: dict[str, Any] = {} if self.workers is None else {"workers": self.workers}
+        for assignment in self.assignments:
+            name, equals, value = assignment.partition("=")
+            if not equals:
+                raise ConfigError(
+                    f"--set: found {assignment!r}; expected NAME=VALUE; for example: --set colormap=viridis"
+                )
+            name = name.strip().replace("-", "_")
+            given[name] = parse_value(value, field_of(name))
+        return given
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Flags(SettingFlags):
+    """Options of every command that renders."""
+
+    force: Annotated[bool, Parameter(negative="", help="Also render videos that are up to date.")] = False
     tokens: Annotated[
         tuple[str, ...],
         Parameter(
             name="--tokens",
+            metavar="WORDS",
             group=SELECTION,
             consume_multiple=False,
             negative="",
             help="Render only these words, separated by commas.",
         ),
     ] = ()
-    assignments: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--set",
-            group=SETTINGS,
-            consume_multiple=False,
-            negative="",
-            help="Any setting in SETTINGS.md, as NAME=VALUE; may be repeated.",
-        ),
-    ] = ()
     out: Annotated[
         Path | None,
-        Parameter(group=OUTPUT, help="Put outputs and receipts here, in the same tree as below the given folder."),
+        Parameter(
+            group=OUTPUT,
+            metavar="FOLDER",
+            help="Put outputs and receipts here, in the same tree as below the given folder.",
+        ),
     ] = None
     since: Annotated[
         datetime | None,
-        Parameter(group=SELECTION, help="Render only videos finished at or after this date, such as 2025-06-01."),
+        Parameter(
+            group=SELECTION,
+            metavar="DATE",
+            help="Render only videos finished at or after this date, such as 2025-06-01.",
+        ),
     ] = None
     batch: Annotated[
         str | None,
-        Parameter(group=SELECTION, help="Render only batches whose folder matches this pattern, such as 'kiss_*'."),
+        Parameter(
+            group=SELECTION,
+            metavar="PATTERN",
+            help="Render only batches whose folder matches this pattern, such as 'kiss_*'.",
+        ),
     ] = None
     oldest_first: Annotated[
         bool,
@@ -81,6 +158,7 @@ class Flags:
             help="Follow links below the given folders: their owners choose what is read and written there.",
         ),
     ] = False
+    exclude: Annotated[tuple[str, ...], EXCLUDE, Parameter(group=SELECTION)] = ()
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also log which videos are started.")
     ] = False
@@ -91,27 +169,11 @@ class Flags:
         LogFormat,
         Parameter(
             name="--log-format",
+            metavar="FORMAT",
             group=OUTPUT,
             help="Format of the log; `auto` is rich on a terminal, journald under systemd, plain elsewhere.",
         ),
     ] = "auto"
-
-    def settings(self) -> Settings:
-        """Return the settings from the configuration file, the environment and the flags.
-
-        Raises:
-            ConfigError: a setting is unknown or has a wrong value.
-
-        """
-        given: dict[str, Any] = {} if self.workers is None else {"workers": self.workers}
-        for assignment in self.assignments:
-            name, equals, value = assignment.partition("=")
-            if not equals:
-                raise ConfigError(
-                    f"--set: found {assignment!r}; expected NAME=VALUE; for example: --set colormap=viridis"
-                )
-            given[name.strip().replace("-", "_")] = parse_value(value)
-        return load_settings(self.config, given)
 
     def set_up(self) -> Console:
         """Set up the log and return its console."""
@@ -121,18 +183,23 @@ class Flags:
         )
         return target
 
-    def selection(self) -> dict[str, Any]:
-        """Return the options that select videos, their order, and the folder of their outputs."""
-        return {
-            "force": self.force,
-            "tokens": _words(self.tokens),
-            "since": None if self.since is None else self.since.timestamp(),
-            "batch": self.batch,
-            "oldest_first": self.oldest_first,
-            "follow_links": self.follow_links,
-            "out": None if self.out is None else _made(self.out),
-            "config": None if self.config is None else self.config.absolute(),
-        }
+    def options(self, roots: Sequence[Path], **asked: bool) -> "Options":
+        """Return what a run of the watcher is asked to do: these flags for some roots, and what else was asked."""
+        from attnwatch.watch.options import Options  # noqa: PLC0415
+
+        return Options(
+            tuple(roots),
+            **asked,
+            force=self.force,
+            tokens=_words(self.tokens),
+            since=None if self.since is None else self.since.timestamp(),
+            batch=self.batch,
+            oldest_first=self.oldest_first,
+            follow_links=self.follow_links,
+            excluded=exclusion(self.exclude, self.settings().watcher),
+            out=None if self.out is None else _made(self.out),
+            config=None if self.config is None else self.config.absolute(),
+        )
 
 
 def _made(folder: Path) -> Path:

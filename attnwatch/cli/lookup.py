@@ -1,13 +1,19 @@
 """Resolves paths and names given on the command line."""
 
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from attnwatch.batches.discover import manifest_of
+from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import MANIFEST_SUFFIX, is_manifest
-from attnwatch.errors import ConfigError
+from attnwatch.errors import ConfigError, nearest
 
 BATCH_FOLDER = Path("outputs")
+
+_FLAGS = {"version": "--version", "help": "--help"}
+"""What other programs have as commands."""
 
 
 def named(path: Path) -> Path:
@@ -27,6 +33,36 @@ def named(path: Path) -> Path:
             "the name of a batch"
         )
     return batches[-1]
+
+
+def to_watch(path: Path, commands: Iterable[str], *, waits: bool, now: str | None) -> Path:
+    """Return the absolute path of a folder to watch, or the manifest of a video.
+
+    A folder may not exist yet if its path has a slash (it is absolute then) or is the usual one. A single word is more
+    likely to be mistyped, or meant as a command.
+
+    Args:
+        path: as it was given on the command line.
+        commands: names of the commands.
+        waits: whether any folder is waited for.
+        now: the flag that says not to wait for anything.
+
+    Raises:
+        ConfigError: there is nothing at the path, and it is not waited for.
+
+    """
+    if os.path.lexists(path):
+        return root_of(manifest_of(path) if path.is_file() else path)
+    if now is not None:
+        raise ConfigError(f"found nothing at {path}; expected a folder of finished videos, with {now}; check the path")
+    if waits or path.is_absolute() or path == BATCH_FOLDER:
+        return root_of(path)
+    meant = nearest(str(path), (*_FLAGS, *commands), cutoff=0.7)
+    hint = f"did you mean `attnwatch {_FLAGS.get(meant[0], meant[0])}`? " if meant else ""
+    raise ConfigError(
+        f"found nothing at {path}; expected a folder or a command; {hint}"
+        f"`attnwatch {path}/` waits for a folder that does not exist yet"
+    )
 
 
 def root_of(path: Path) -> Path:
@@ -53,6 +89,21 @@ def folder(path: Path) -> Path:
     if not found.is_dir():
         raise ConfigError(f"found the file {path}; expected a folder of videos; check the path")
     return _part_of_the_system(found)
+
+
+def batch_folder(path: Path) -> Path:
+    """Return the absolute path of a batch's folder, or of the newest batch of that name.
+
+    Raises:
+        ConfigError: the path is not the folder of one batch.
+
+    """
+    root = root_of(named(path))
+    if not root.is_dir():
+        raise ConfigError(f"found the file {root}; expected the folder of a batch")
+    if not (root / BATCH_FILE).exists() and any(root.glob(f"*/{BATCH_FILE}")):
+        raise ConfigError(f"found several batches in {root}; expected the folder of one batch; list them one by one")
+    return root
 
 
 def _part_of_the_system(path: Path) -> Path:

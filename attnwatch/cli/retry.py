@@ -8,6 +8,7 @@ from pathlib import Path
 from attnwatch.contract.receipts import describe
 from attnwatch.errors import AttnwatchError, UnknownNameError, did_you_mean
 from attnwatch.report.survey import Rendering, survey
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.locks import exclusive
 
@@ -27,7 +28,11 @@ class Retried:
 
 
 def retry(
-    root: Path, video_ids: Sequence[str] = (), out: Path | None = None, links: Links = Links.NONE
+    root: Path,
+    video_ids: Sequence[str] = (),
+    out: Path | None = None,
+    links: Links = Links.NONE,
+    excluded: Exclusion = NOTHING,
 ) -> Iterator[Retried]:
     """Make the failed videos below a folder due now; a running watcher notices the changed receipts.
 
@@ -36,12 +41,13 @@ def retry(
         video_ids: identifiers of videos; empty for all failed ones.
         out: folder of outputs and receipts; None if they are beside the videos.
         links: which links are followed below the folder.
+        excluded: what is left out below the folder.
 
     Raises:
         UnknownNameError: no video has one of the identifiers; nothing was changed.
 
     """
-    everything = list(survey(root, out, links))
+    everything = list(survey(root, out, links, excluded=excluded))
     known = {rendering.place.video_id for rendering in everything}
     for video_id in video_ids:
         if video_id not in known:

@@ -1,25 +1,34 @@
 """Formats a status document as aligned text."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from attnwatch.batches.discover import not_followed
-from attnwatch.contract.status_document import FailureRecord, RunningRecord, StatusDocument, WatcherRecord
+from attnwatch.batches.passed import closed, unmarked
+from attnwatch.contract.status_document import (
+    BatchRecord,
+    FailureRecord,
+    PromptRecord,
+    RunningRecord,
+    StatusDocument,
+    WatcherRecord,
+)
 from attnwatch.errors import shortened
+from attnwatch.report.log import counted, span
 from attnwatch.system.display import visible
 
 _MOST_LISTED = 10
 _LONGEST_LINE = 1_000  # characters
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
-def summary(status: StatusDocument) -> str:
-    """Return a status as lines of text, without a final newline."""
-    return "\n".join(visible(shortened(line, _LONGEST_LINE)) for line in _lines(status))
+def summary(status: StatusDocument, *, verbose: bool = False) -> str:
+    """Return a status as lines of text, without a final newline; `verbose` lists all batches and their prompts."""
+    return "\n".join(visible(shortened(line, _LONGEST_LINE)) for line in _lines(status, verbose=verbose))
 
 
-def _lines(status: StatusDocument) -> Iterator[str]:
+def _lines(status: StatusDocument, *, verbose: bool) -> Iterator[str]:
     videos = status.videos
     yield f"{status.root}: {videos.finished:,} finished video{'' if videos.finished == 1 else 's'}"
     about = {
@@ -32,14 +41,73 @@ def _lines(status: StatusDocument) -> Iterator[str]:
     width = max(len(f"{getattr(videos, state):,}") for state in about)
     for state, text in about.items():
         yield f"  {state:<10}{getattr(videos, state):>{width},}   {text}".rstrip()
-    yield from (f"    {_failure(failure, status.at)}" for failure in status.failures[:_MOST_LISTED])
-    if len(status.failures) > _MOST_LISTED:
-        yield f"    and {len(status.failures) - _MOST_LISTED:,} more: --json lists all"
-    if status.linked:
-        yield f"  {not_followed([Path(path) for path in status.linked])}"
+        yield from _reasons(status, state)
+    yield from _some([f"    {_failure(failure, status.at)}" for failure in status.failures], "--json")
+    yield from _batches(status, verbose=verbose)
+    yield from _passed(status)
     yield from (f"  {'watcher':<10}{_watcher(watcher, status.at)}" for watcher in status.watchers)
     if not status.watchers:
         yield f"  {'watcher':<10}none running here"
+    for watcher in status.watchers:
+        yield from (f"    not rendered by pid {watcher.pid}: {reason}" for reason in watcher.left_out)
+
+
+def _reasons(status: StatusDocument, state: str) -> Iterator[str]:
+    """Yield why videos are in a state: in one line for those without a reason of their own, then each of the others."""
+    shared = [record for record in status.reasons if record.state == state]
+    for reason in shared[:_MOST_LISTED]:
+        own = [r for r in status.unrendered if r.state == state and r.reason.startswith(f"{reason.reason}: ")]
+        if own:
+            lines = [f"    {record.video_id}: {record.reason}" for record in own]
+            yield from _some(lines, "--json", reason.videos)
+        else:
+            yield f"    {counted(reason.videos, 'video')}: {reason.reason}"
+    if len(shared) > _MOST_LISTED:
+        yield f"    and {len(shared) - _MOST_LISTED:,} more reasons: --json lists them"
+    if state == "waiting" and shared and not status.watchers:
+        yield f"    no watcher runs here: start `attnwatch {shlex.quote(status.root)}`"
+
+
+def _some(lines: list[str], option: str, number: int = 0) -> Iterator[str]:
+    """Yield the first of many lines, and how many more there are, with the option that lists them."""
+    yield from lines[:_MOST_LISTED]
+    if (left := max(number, len(lines)) - _MOST_LISTED) > 0:
+        yield f"    and {left:,} more: {option} lists {'all' if number <= len(lines) else 'more'}"
+
+
+def _batches(status: StatusDocument, *, verbose: bool) -> Iterator[str]:
+    lines = []
+    for batch in status.batches:
+        lines.append(f"    {batch.name}: {_progress(batch, _ending(batch, status.at))}")
+        if verbose:
+            lines += [f"      {prompt.name}: {_progress(prompt)}" for prompt in batch.prompts]
+    if lines:
+        yield "  batches"
+    yield from lines if verbose else _some(lines, "--verbose")
+
+
+def _progress(part: BatchRecord | PromptRecord, ending: str = "") -> str:
+    """Return `21 of 30 videos, interrupted, 20 rendered, 1 failed`."""
+    finished = part.videos.finished
+    number = counted(finished, "video") if part.planned is None else f"{finished:,} of {counted(part.planned, 'video')}"
+    states = ("rendered", "skipped", "running", "waiting", "failed")
+    counts = [f"{count:,} {state}" for state in states if (count := getattr(part.videos, state))]
+    return ", ".join(filter(None, [number, ending, *counts]))
+
+
+def _ending(batch: BatchRecord, at: str) -> str:
+    if batch.ended is not None or batch.planned is None:
+        return batch.ended or ""
+    return f"not ended, last change {_span(batch.changed or '', at)} ago"
+
+
+def _passed(status: StatusDocument) -> Iterator[str]:
+    if status.linked:
+        yield f"  {not_followed([Path(path) for path in status.linked])}"
+    if status.unreadable:
+        yield f"  {closed({Path(folder.path): folder.reason for folder in status.unreadable})}"
+    if status.without_manifest:
+        yield f"  {unmarked([Path(path) for path in status.without_manifest], status.without_manifest_number)}"
 
 
 def _rate(status: StatusDocument) -> str:
@@ -91,7 +159,4 @@ def _span(since: str, until: str) -> str:
         seconds = (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
     except (ValueError, TypeError):
         return "an unknown time"
-    for length, name in _UNITS:
-        if seconds >= length:
-            return f"{seconds / length:.0f} {name}"
-    return f"{max(0.0, seconds):.0f} s"
+    return span(seconds)

@@ -82,12 +82,12 @@ class Fingerprint:
         return self.has_input_of(receipt) and settings_sha256_of(receipt) == self.settings_sha256
 
     def has_input_of(self, receipt: ReceiptDocument) -> bool:
-        """Whether a receipt records the same manifest, inputs and renderer, whatever its settings."""
-        return (receipt.manifest_sha256, receipt.inputs, receipt.renderer) == (
-            self.manifest_sha256,
-            self.inputs,
-            self.renderer,
-        )
+        """Whether a receipt records the same manifest, inputs and renderer, or a later one, whatever its settings.
+
+        Pictures of a later renderer stay: two versions at work on one folder would otherwise replace each other's.
+        """
+        same_input = (receipt.manifest_sha256, receipt.inputs) == (self.manifest_sha256, self.inputs)
+        return same_input and receipt.renderer >= self.renderer
 
 
 def _shaping(settings: Visualization) -> dict[str, Any]:

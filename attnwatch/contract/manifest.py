@@ -57,7 +57,7 @@ class Manifest:
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
     known_as: str | None = None
-    _verified: dict[Path, Mark] = field(default_factory=dict, compare=False, repr=False)
+    _verified: dict[Path, Mark | None] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def video_id(self) -> str:
@@ -70,6 +70,11 @@ class Manifest:
         return (self.document.video, *self.document.attention)
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether its writer says that the maps do not show the whole denoising; its notes then have the reason."""
+        return _what_is_lacking(self.document) is not None
+
+    @property
     def outputs_root(self) -> Root:
         """Where lookups of `output_directory` start; unlike inputs, outputs never go through a link."""
         return self.root if self.root.links is Links.ALL else replace(self.root, links=Links.NONE)
@@ -78,7 +83,7 @@ class Manifest:
         """Open the video or a tensor file for reading. Once it is verified, only the very file that was verified opens.
 
         Args:
-            path: `video`, or one of `attention`.
+            path: `video`, one of `attention`, or in an older batch, a file in one of these.
 
         Raises:
             NotReadyError: it was exchanged or changed since it was verified.
@@ -87,13 +92,18 @@ class Manifest:
 
         """
         file = self._root_of(path).open_file(path)
-        if self._verified.get(path, mark := Mark.of(file)) != mark:
+        mark = Mark.of(file)
+        # A file that appeared in a folder after it was verified is not part of what was verified.
+        unknown = None if path.parent in self._verified else mark
+        if self._verified.get(path, unknown) != mark:
             file.close()
             raise _changed(path)
         return file
 
     def digest(self, name: str) -> str:
-        """Return the SHA-256 of the video, a tensor file or a folder of them; from now on, only that file opens.
+        """Return the SHA-256 of the video, a tensor file or a folder of them.
+
+        From now on, only the very files that were read open.
 
         Args:
             name: its relative path.
@@ -106,7 +116,10 @@ class Manifest:
         """
         path = self.folder / name
         if path.is_dir():
-            return folder_digest(path, self._root_of(path))
+            digest, marks = folder_digest(path, self._root_of(path))
+            self._verified.update({path / name: mark for name, mark in marks.items()})
+            self._verified[path] = None
+            return digest
         with self.open_file(path) as file:
             mark = Mark.of(file)
             digest = file_digest(file)
@@ -169,7 +182,20 @@ def read_manifest(path: Path, root: Root | None = None) -> Manifest:
         output_directory=path.parent / OUTPUT_DIRECTORY,
         root=root.below(path.parent, Links.INSIDE),
         maps=_older_maps(path.parent, document, root),
+        notes=_notes(document),
     )
+
+
+def _notes(document: ManifestDocument) -> tuple[str, ...]:
+    """Say what the writer of the maps says that they lack."""
+    reason = _what_is_lacking(document)
+    return (f"the attention is incomplete: {reason}",) if reason else ()
+
+
+def _what_is_lacking(document: ManifestDocument) -> str | None:
+    """Return why the maps do not show the whole denoising; None if they do."""
+    reason = (document.generation.capture or {}).get("incomplete")
+    return reason if isinstance(reason, str) and reason else None
 
 
 def _older_maps(folder: Path, document: ManifestDocument, root: Root) -> Root | None:
@@ -178,19 +204,20 @@ def _older_maps(folder: Path, document: ManifestDocument, root: Root) -> Root | 
     return Root(folder / up, root.links if root.links is Links.ALL else Links.INSIDE) if up else None
 
 
-def verify(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, str]:
+def verify(manifest: Manifest, *, video_may_be_absent: bool, digests: dict[str, str] | None = None) -> dict[str, str]:
     """Compare the files with the sizes and digests in the manifest; return the SHA-256 of each present file.
 
     Args:
         manifest: manifest to verify.
         video_may_be_absent: accept a missing video, which only means that there is no overlay.
+        digests: takes the result, so that what was read of files that differ from the manifest is known too.
 
     Raises:
         NotReadyError: a file is missing or shorter than listed.
         ManifestError: a file is longer than listed, or its digest differs.
 
     """
-    digests, problems = {}, []
+    digests, problems = {} if digests is None else digests, []
     for name, size in require_whole(manifest, video_may_be_absent=video_may_be_absent).items():
         record = manifest.document.files.get(name)
         if record is not None and size != record.bytes:

@@ -28,6 +28,7 @@ from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import ConfigError, ContractError, ManifestError, Problem, ReceiptError, VideoError, shortened
 from attnwatch.settings import Watcher
 from attnwatch.system.folders import Folder
+from attnwatch.system.refusals import in_words
 from attnwatch.system.roots import Root
 
 _DETERMINISTIC_ATTEMPTS = 2  # invalid input fails again; one retry in case it was read while being written
@@ -187,6 +188,12 @@ def is_untouched(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -
     return True
 
 
+def is_known(receipt: ReceiptDocument, stamps: Mapping[str, Stamp | None]) -> bool:
+    """Whether the receipt has the digest of all existing files."""
+    known = (receipt.content.get(name) for name, stamp in stamps.items() if stamp is not None)
+    return all(record is not None and record.sha256 is not None for record in known)
+
+
 def is_same_content(receipt: ReceiptDocument, digests: Mapping[str, str]) -> bool:
     """Whether the digests of all existing files are those in the receipt."""
     return digests.items() <= {name: record.sha256 for name, record in receipt.content.items()}.items()
@@ -251,17 +258,18 @@ def is_deterministic(error: BaseException) -> bool:
 
 
 def describe(error: BaseException, folder: Path | None = None) -> str:
-    """Return the message of an error, preceded by its type if it is not an error of this package.
+    """Return the message of an error, preceded by its type if it is neither of this package nor of the system.
 
     Args:
         error: the error.
         folder: paths below it are given relative to it; None to leave them as they are.
 
     """
-    text = printable(str(error))
+    text = printable(in_words(error) if isinstance(error, OSError) else str(error))
     text = text if folder is None else text.replace(f"{printable(str(folder))}/", "")
     text = shortened(text, LONGEST_ERROR) or "no message"
-    return text if type(error).__module__.startswith("attnwatch") else f"{type(error).__name__}: {text}"
+    known = isinstance(error, OSError) or type(error).__module__.startswith("attnwatch")
+    return text if known else f"{type(error).__name__}: {text}"
 
 
 def _attempt(fingerprint: Fingerprint, seconds: float, **fields: Any) -> RenderingAttempt:  # noqa: ANN401 - model fields

@@ -55,8 +55,8 @@ def file_digest(file: BufferedReader) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_digest(path: Path, root: Root) -> str:
-    """Return the SHA-256 of the files in a folder, in hexadecimal digits.
+def folder_digest(path: Path, root: Root) -> tuple[str, dict[str, Mark]]:
+    """Return the SHA-256 of the files in a folder, in hexadecimal digits, and the mark of each by name.
 
     Args:
         path: the folder.
@@ -117,13 +117,14 @@ def _folder_totals(path: Path | str) -> tuple[int, int, int]:
     return size, modified, changed
 
 
-def _folder_digest(folder: Folder) -> str:
-    """Return the SHA-256, in hexadecimal digits, of the names and contents of the files directly in a folder."""
-    total = hashlib.sha256()
+def _folder_digest(folder: Folder) -> tuple[str, dict[str, Mark]]:
+    """Return the SHA-256 of the names and contents of the files directly in a folder, and the mark of each."""
+    total, marks = hashlib.sha256(), {}
     with folder.scan() as entries:
         names = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
     for name in names:
         with folder.open_file(name) as opened:
+            marks[name] = Mark.of(opened)  # before it is read: what changes it meanwhile makes the mark wrong
             content = hashlib.file_digest(opened, "sha256").digest()
         total.update(os.fsencode(name) + b"\0" + content)
-    return total.hexdigest()
+    return total.hexdigest(), marks

@@ -14,13 +14,13 @@ from attnwatch.system.folders import Identity
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:
-    """Whether a receipt matches these inputs and the current renderer.
+    """Whether a receipt matches these inputs and the current renderer, or a later one.
 
     Inputs that were deleted after the rendering are ignored as long as all outputs exist. The version of the renderer
     is ignored then too, because a newer one could not make all outputs again.
     """
     if receipt.inputs == inputs:
-        return receipt.renderer == RENDERER_VERSION
+        return receipt.renderer >= RENDERER_VERSION
     if receipt.status == "failed" or receipt.inputs.keys() != inputs.keys():
         return False
     return all(size in (None, receipt.inputs[name]) for name, size in inputs.items()) and _is_whole(place)

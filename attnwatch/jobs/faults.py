@@ -30,7 +30,7 @@ def raise_if_short(error: BaseException, directory: Path, min_free_space: int) -
         raise error
     left = free_space(directory)
     if left is not None and left < min_free_space:
-        raise OSError(errno.ENOSPC, f"{error}; {left:,} bytes are left on the disk", str(directory)) from error
+        raise OSError(errno.ENOSPC, f"{error}; {size_text(left)} are left on the disk", str(directory)) from error
     if shortage_behind(error) is Shortage.DISK and getattr(error, "filename", None) == tempfile.gettempdir():
         raise NotReadyError(str(error)) from None
 

@@ -1,6 +1,7 @@
 """Puts the outputs of a job into place: complete, all at once, and in the folder that was opened when it began."""
 
 import contextlib
+import errno
 import logging
 import re
 import secrets
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.system.files import move_into_place, remove_tree
-from attnwatch.system.folders import Folder
+from attnwatch.system.folders import Folder, PathError
 from attnwatch.system.locks import exclusive, lock_file
 
 _log = logging.getLogger(__name__)
@@ -56,11 +57,16 @@ def move_all(place: Place, outputs: Mapping[str, str], temporary: Folder, folder
 
     Raises:
         ExchangedError: that folder was moved away or replaced since.
+        PathError: a folder has the name of an output.
 
     """
     _require_in_place(place, folder)
     for unfinished, name in outputs.items():
-        move_into_place(unfinished, temporary, folder, name)
+        try:
+            move_into_place(unfinished, temporary, folder, name)
+        except IsADirectoryError as error:
+            reason = "found a folder with the name of an output; expected a file, or nothing; rename or remove it"
+            raise PathError(errno.EISDIR, reason, str(folder.path / name)) from error
     folder.sync()
 
 

@@ -142,16 +142,17 @@ def run(job: Job) -> Result:
             if job.place.look().sha256 != job.seen.sha256:
                 raise BusyError(f"{job.place.video_id}: another process has just rendered it")
             if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
-                with contextlib.suppress(OSError):  # the old receipt is still valid
+                # The old receipt of a success is still valid; that of a failure would ask for this again and again.
+                with contextlib.suppress(*() if receipt.status == "failed" else (OSError,)):
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
-            receipt = _attempt(_Attempt(job, manifest, folder, stack), start)
+            receipt, linked = _attempt(_Attempt(job, manifest, folder, stack), start)
             # A choice of words that this video does not have must not replace what was rendered before.
             if job.seen.receipt is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
         return obstructed(error)
-    return Result(receipt)
+    return Result(receipt, linked=linked)
 
 
 def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> ReceiptDocument | None:
@@ -166,17 +167,18 @@ def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> Receipt
     return seen.model_copy(update={"content": {**seen.content, **record_content(stamps, digests)}})
 
 
-def _attempt(attempt: _Attempt, start: float) -> ReceiptDocument:
+def _attempt(attempt: _Attempt, start: float) -> tuple[ReceiptDocument, bool]:
+    """Return the receipt of an attempt, and whether its outputs are those beside the video."""
     job, manifest = attempt.job, attempt.manifest
     stamps = manifest.stamps()
     fingerprint = Fingerprint.of(manifest.sha256, job.settings, job.tokens, sizes(stamps), job.batch_sha256)
     digests: dict[str, str] = {}
     try:
         scales = scale.ends() if (scale := job.batch_scale) else None
-        digests = verify(manifest, video_may_be_absent=job.video_may_be_absent)
+        verify(manifest, video_may_be_absent=job.video_may_be_absent, digests=digests)
         content = record_content(stamps, digests)
-        rendering = _linked(attempt, fingerprint, content) or _render(attempt, scales)
-        outputs, notes = _with_what_stays(job, manifest, rendering)
+        linked = _linked(attempt, fingerprint, content)
+        outputs, notes = _with_what_stays(job, manifest, linked or _render(attempt, scales))
     except (BusyError, NotReadyError, ExchangedError):
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
@@ -185,8 +187,9 @@ def _attempt(attempt: _Attempt, start: float) -> ReceiptDocument:
         reason = explained(error, manifest, job.watcher.memory_limit)
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
-        return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content)
-    return success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
+        return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content), False
+    receipt = success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
+    return receipt, linked is not None
 
 
 def _render(attempt: _Attempt, scales: "dict[str, Scale] | None") -> _Rendering:

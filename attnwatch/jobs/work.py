@@ -41,6 +41,7 @@ class Result:
         shortage: the obstacle is that a resource has run out.
         unchanged: the receipt is the previous one; only timestamps of the files had changed.
         starved: the obstacle is that other programs left the job too little of the machine.
+        linked: the outputs are those beside the video, linked into the collection of its batch.
 
     """
 
@@ -50,6 +51,7 @@ class Result:
     shortage: Shortage | None = None
     unchanged: bool = False
     starved: bool = False
+    linked: bool = False
 
 
 def obstructed(error: BaseException) -> Result:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import BinaryIO
 
 import av
+from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from attnwatch.contract.documents import ManifestDocument
@@ -15,6 +16,7 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import VideoError
 from attnwatch.media.container import open_video, unusable
 from attnwatch.media.presentation import Presentation, presented
+from attnwatch.media.sound import sound_of
 from attnwatch.render.alignment import covered_frames
 from attnwatch.render.colours import ColourPlan, Colours, Converter
 from attnwatch.render.orientation import UPRIGHT, Orientation, orientation_of
@@ -67,6 +69,7 @@ class VideoSource:
         timeline: size and timing. Frames are counted without decoding; if decoding to the end finds another number,
             this changes to what was found.
         notes: remarks for the receipt.
+        has_sound: whether the file has a stream of sound.
 
     Raises:
         VideoError: the file contains no decodable video.
@@ -78,6 +81,7 @@ class VideoSource:
         with open_video(file, name) as (container, stream):
             self._size = (stream.codec_context.width, stream.codec_context.height)
             self._plan = ColourPlan.of(stream.codec_context)
+            self.has_sound = sound_of(container) is not None
             shown = presented(container, stream)
             if shown.frames == 0:
                 raise unusable(name, "a video stream of 0 frames")
@@ -85,6 +89,12 @@ class VideoSource:
             self.timeline = self._timeline(stream, shown)
             self._usual = max(1, round(1 / (_rate(stream) * self.timeline.time_base)))
         self.notes = (self._plan.note,) if self._plan.note else ()
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[InputContainer]:
+        """Open the file for what else is in it."""
+        with open_video(self._file, self._name) as (container, _):
+            yield container
 
     def _of_first_frame(self) -> Orientation:
         with open_video(self._file, self._name) as (container, stream):

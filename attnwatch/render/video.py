@@ -4,12 +4,13 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
 
-from attnwatch.batches.videos import open_attention
+from attnwatch.batches.videos import open_attention, why_no_words
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.figure import figure_size
@@ -18,6 +19,7 @@ from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.memory import Load, plan
 from attnwatch.render.output import Context, Output
+from attnwatch.render.sound import add_sound
 from attnwatch.render.source import AbsentSource, VideoSource, open_source
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.render.timeline import SourceFrame
@@ -84,7 +86,17 @@ def render_outputs(
                 counted = source.timeline
                 context = Context(manifest, settings, directory, counted, scales or {})
                 outputs, left_out = _outputs(context, words, source, threads)
+            if settings.audio and isinstance(source, VideoSource):
+                left_out += add_sound(source, *_to_be_heard(outputs, context))
     return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), (*notes, *left_out))
+
+
+def _to_be_heard(outputs: Iterable[Output], context: Context) -> tuple[list[Path], Fraction]:
+    """Return the outputs that the sound of the source belongs to, and by how many seconds their times are later."""
+    timeline = context.timeline
+    begins_at_0 = context.settings.fps is not None and timeline.times
+    shift = -timeline.times[0] * timeline.time_base if begins_at_0 else Fraction(0)
+    return [output.path for output in outputs if output.kind.needs_source], shift
 
 
 def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, room: int | None) -> None:
@@ -109,8 +121,8 @@ def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, 
 def _selected(
     manifest: Manifest, words: dict[str, WordMaps], tokens: Collection[str] | None, notes: list[str]
 ) -> list[WordMaps]:
-    if not words:
-        notes.append("no word was tracked")
+    if not words and not manifest.is_incomplete:  # else the notes say already why there are no maps
+        notes.append(why_no_words(manifest))
     if tokens is None:
         return list(words.values())
     texts = {token.slug: token.text for token in manifest.document.tokens}

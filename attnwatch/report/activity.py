@@ -25,9 +25,9 @@ from attnwatch.system.roots import Root
 
 FOLDER = ".attnwatch"
 HEARTBEAT = 10.0  # seconds between updates while nothing changes
+SILENT_AFTER = 3 * HEARTBEAT
 
 _LEAST_BETWEEN = 1.0  # seconds between updates, however much changes
-_SILENT_AFTER = 3 * HEARTBEAT
 _STALE_AFTER = 30 * HEARTBEAT
 _MOST_BYTES = 2**20
 _MOST_READ = 200  # files
@@ -69,6 +69,8 @@ class Activity:
         settings: digest of the settings that it gives to pictures; None if unknown.
         batch: pattern of the batches that it renders; None for all.
         out: folder of its outputs, if they do not go beside the videos.
+        given_up: number of videos that it has refused or given up.
+        left_out: why it does not render other videos that it has found, and how many each reason is true of.
 
     """
 
@@ -97,11 +99,13 @@ class Activity:
     settings: str | None = None
     batch: str | None = None
     out: str | None = None
+    given_up: Index = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def silent(self) -> bool:
         """Whether its last update is overdue: the watcher hangs, or was stopped."""
-        return _age(self) > _SILENT_AFTER
+        return _age(self) > SILENT_AFTER
 
     @property
     def gone(self) -> bool:
@@ -193,7 +197,8 @@ def _remove_stale(root: Path) -> None:
         for name in _files(folder):
             activity = _read(folder, name)
             with contextlib.suppress(OSError):
-                if activity.gone if activity else time.time() - folder.stat(name).st_mtime > _STALE_AFTER:
+                age = time.time() - folder.stat(name).st_mtime
+                if age < -_STALE_AFTER or (activity.gone if activity else age > _STALE_AFTER):
                     folder.unlink(name)
 
 
@@ -205,9 +210,22 @@ def _files(folder: Folder) -> list[str]:
 def _read(folder: Folder, name: str) -> Activity | None:
     try:
         with folder.open_file(name) as file:
-            return _ADAPTER.validate_json(file.read(_MOST_BYTES))
+            activity = _ADAPTER.validate_json(file.read(_MOST_BYTES))
+            written = os.fstat(file.fileno()).st_mtime
     except (OSError, ValidationError):
         return None
+    return _dated(activity, written)
+
+
+def _dated(activity: Activity, written: float) -> Activity:
+    """Return an activity whose last update is not in the future: its host's clock may be wrong, or anyone's invention.
+
+    The time of its file, which the file system has set, is taken instead, unless that is in the future too: then it is
+    this machine's clock that is behind.
+    """
+    if _age(activity) >= -SILENT_AFTER or time.time() - written < -SILENT_AFTER:
+        return activity
+    return replace(activity, heartbeat=datetime.fromtimestamp(written, UTC).isoformat(timespec="milliseconds"))
 
 
 def _owner(folder: Folder, name: str) -> int | None:

@@ -16,6 +16,7 @@ from typing import Self
 
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.system.group_guard import GroupGuard
+from attnwatch.system.refusals import in_words
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Hooks:
             future = self._pool.submit(self._execute, call, self._guard)
         except (OSError, RuntimeError) as error:  # no process or no thread can be started
             call.dropped.set()  # the pool may have queued it before it failed to start a thread
-            _complain(receipt.video_id, f"cannot be run: {error}")
+            _complain(receipt.video_id, f"cannot be run: {in_words(error) if isinstance(error, OSError) else error}")
             return
         self._futures.add(future)
         future.add_done_callback(self._finished)
@@ -111,7 +112,7 @@ class Hooks:
         try:
             process = _start(call)
         except OSError as error:
-            _complain(call.receipt.video_id, f"cannot be run: {error}")
+            _complain(call.receipt.video_id, f"cannot be run: {in_words(error)}")
             return
         with process.stderr or contextlib.nullcontext(), guard.over(process.pid):
             killed, tail = self._watch(process)

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import IO, Any, Literal, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
+from rich.text import Text
 
 from attnwatch.errors import shortened
 from attnwatch.system.display import visible
@@ -31,6 +32,8 @@ LogFormat = Literal["auto", "plain", "rich", "journald", "json"]
 # Priorities of syslog(3), which journald reads from the start of a line, see sd-daemon(3).
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+_NOW = 0.5  # seconds
 _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 8_000, 20_000  # characters
 
 _STANDARD = frozenset({*vars(logging.LogRecord("", 0, "", 0, "", None, None)), "message", "asctime", "taskName"})
@@ -90,6 +93,20 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def span(seconds: float) -> str:
+    """Return a time as `12 s`, `3 min`, `2 h` or `5 d`."""
+    for length, name in _UNITS:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {name}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def when(time: str) -> str:
+    """Return a time in RFC 3339 as seen from now: `in 30 s`, or `now`."""
+    seconds = (datetime.fromisoformat(time) - datetime.now(UTC)).total_seconds()
+    return "now" if seconds < _NOW else f"in {span(seconds)}"
+
+
 def _chosen(log_format: LogFormat, target: Console) -> LogFormat:
     if log_format != "auto":
         return log_format
@@ -110,8 +127,14 @@ def _goes_to_the_journal(environment: Mapping[str, str]) -> bool:
 def _handler(target: Console, log_format: LogFormat) -> logging.Handler:
     handler: logging.Handler
     if log_format == "rich":
-        handler = RichHandler(
-            console=target, show_path=False, rich_tracebacks=False, markup=False, omit_repeated_times=False
+        handler = _Terminal(
+            console=target,
+            show_path=False,
+            show_level=False,
+            rich_tracebacks=False,
+            markup=False,
+            omit_repeated_times=False,
+            log_time_format="%H:%M:%S",
         )
         handler.setFormatter(_OneLine())
         return handler
@@ -123,6 +146,17 @@ def _handler(target: Console, log_format: LogFormat) -> logging.Handler:
     else:
         handler.setFormatter(_OneLine("%(asctime)s %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
     return handler
+
+
+class _Terminal(RichHandler):
+    """Leaves room for the message on a line of 80 columns: no date, and the level only of warnings and errors."""
+
+    def render_message(self, record: logging.LogRecord, message: str) -> ConsoleRenderable:
+        text = super().render_message(record, message)
+        if record.levelno in (logging.INFO, logging.DEBUG) or not isinstance(text, Text):
+            return text
+        style = f"logging.level.{record.levelname.lower()}"
+        return Text.assemble((f"{record.levelname.lower()}: ", style), text)
 
 
 class _OneLine(logging.Formatter):

@@ -34,6 +34,7 @@ def _families(activity: Activity) -> Iterator[str]:
     yield _value("start_time_seconds", "gauge", "Time of the start, in Unix time.", _unix(activity.started))
     yield _value("videos_rendered_total", "counter", "Videos rendered since the start.", activity.rendered)
     yield _value("attempts_failed_total", "counter", "Failed attempts since the start.", activity.failed)
+    yield _value("videos_given_up", "gauge", "Videos refused or given up, as of the last scan.", activity.given_up)
     yield _value("videos_waiting", "gauge", "Videos waiting to be rendered.", activity.waiting)
     yield _value("videos_running", "gauge", "Videos being rendered.", len(activity.running))
     yield _value("scans_total", "counter", "Scans of the folders since the start.", activity.scans)

@@ -6,17 +6,21 @@ The log gets one line per output, one per video, and one per cause of trouble.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attnwatch.batches.targets import Target
+from attnwatch.batches.passed import named_first
+from attnwatch.batches.targets import Target, batch_of
 from attnwatch.contract.documents import ReceiptDocument
+from attnwatch.contract.names import OUTPUT_DIRECTORY, SHEET_PREFIX
 from attnwatch.contract.receipts import Place
+from attnwatch.errors import shortened
 from attnwatch.report.activity import Activity, Mode, Publisher, Running, now
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import counted
 from attnwatch.report.metrics import write_metrics
+from attnwatch.report.reasons import LONGEST_REASON
 from attnwatch.system.notify import Notifier
 
 _log = logging.getLogger(__name__)
@@ -48,17 +52,36 @@ class Audience:
     metrics_file: Path | None = None
 
 
+@dataclass(frozen=True)
+class Stock:
+    """Numbers of videos after the first scan.
+
+    Attributes:
+        videos: to render.
+        up_to_date: rendered before.
+        given_up: refused or given up.
+        left_out: that this run does not render although nothing is wrong with them.
+
+    """
+
+    videos: int
+    up_to_date: int
+    given_up: int
+    left_out: int
+
+
 class Report:
     """Keeps the figures of a run and reports them."""
 
     def __init__(self, activity: Activity, audience: Audience) -> None:
         self.activity = activity
         self._audience = audience
-        self._done = self._summed_up = 0
+        self._done = self._linked = self._summed_up = 0
         self._next_summary = time.monotonic() + _SUMMARY_INTERVAL
         self._next_metrics = 0.0
         self._metrics_complaint: str | None = None
         self._reasons: set[str] = set()
+        self._found_nothing = False
 
     @property
     def patience(self) -> float | None:
@@ -66,13 +89,34 @@ class Report:
         interval = self._audience.notifier.watchdog_interval
         return None if interval is None else interval / 4
 
-    def hello(self, videos: int, up_to_date: int, given_up: int, workers: int, *, once: bool) -> None:
+    def hello(self, stock: Stock, workers: int, *, once: bool) -> None:
         """Report, after the first scan, how much there is to do."""
         verb = "rendering" if once else "watching"
-        counts = f"{counted(videos, 'video')} to render, {up_to_date} up to date"
-        if given_up:
-            counts += f", {given_up} refused or given up"
+        counts = f"{counted(stock.videos, 'video')} to render, {stock.up_to_date} up to date"
+        if stock.given_up:
+            counts += f", {stock.given_up} refused or given up"
+        if stock.left_out:
+            counts += f", {stock.left_out} left out"
         _log.info("%s %s: %s, %d at a time", verb, ", ".join(self.activity.roots), counts, workers)
+
+    def finds_nothing(self, batches: Sequence[Path]) -> None:
+        """Report, once, that a scan has found no finished video, and which batches are there nevertheless."""
+        if self._found_nothing:
+            return
+        self._found_nothing = True
+        about = f"no video is finished yet in {', '.join(self.activity.roots)}"
+        if batches:
+            about += f"; batches are there: {named_first([batch.name for batch in batches])}"
+        _log.info("%s", about)
+
+    def leaves_out(self, reasons: tuple[str, ...]) -> None:
+        """Report which videos are left out, and log each reason once."""
+        self.activity.left_out = reasons
+        for text in reasons:
+            reason = text.partition(": ")[2]
+            if reason not in self._reasons:
+                self._reasons.add(reason)
+                _log.info("not rendered: %s", text)
 
     def learns(self, mode: Mode, reason: str, interval: float) -> None:
         """Report how new videos are found, and log each reason for scanning often once."""
@@ -87,31 +131,64 @@ class Report:
         if scans != self.activity.scans:
             self.activity.scans, self.activity.last_scan, self.activity.last_scan_seconds = scans, now(), seconds
 
-    def rendered(self, target: Target, place: Place, receipt: ReceiptDocument) -> None:
-        """Report the outputs of a video, and run the user's command."""
+    def rendered(self, target: Target, place: Place, receipt: ReceiptDocument, *, linked: bool = False) -> None:
+        """Report the outputs of a video, and run the user's command.
+
+        Args:
+            target: what was rendered.
+            place: of the receipt.
+            receipt: as written.
+            linked: the outputs are those beside the video, which have been reported before.
+
+        """
         self._done += 1
+        self._linked += linked
         self.activity.slow = None
         self.activity.rendered += receipt.status == "rendered"
-        about = _fields(place, receipt)
+        about = _fields(target, place, receipt)
+        if receipt.status == "skipped":
+            self._log_skipped(receipt, about)
+        else:
+            self._log_outputs(target, receipt, about, linked=linked)
+        self._audience.hooks.run(receipt, place.path)
+
+    def _log_outputs(
+        self, target: Target, receipt: ReceiptDocument, about: Mapping[str, object], *, linked: bool
+    ) -> None:
+        if linked:
+            text = "%s: %d linked in the collection of %s"
+            _log.info(text, receipt.video_id, len(receipt.outputs), about["batch"], extra=dict(about))
+            return
         for output in receipt.outputs:
             fields = {**about, "file": output.file, "kind": output.kind, "token": output.token}
-            _log.info("✅ Generated attention video: %s", output.file, extra=fields)
+            # A collection has the same names again, so they are told with their folder.
+            name = output.file if target.batch is None else f"{target.batch.name}/{OUTPUT_DIRECTORY}/{output.file}"
+            _log.info("✅ Generated attention video: %s", name, extra=fields)
         notes = "".join(f"; {note}" for note in receipt.notes)
         seconds = receipt.attempts[-1].seconds
         outputs = counted(len(receipt.outputs), "output")
         where = "" if target.batch is None else f" in the collection of {target.batch.name}"
-        text = "%s: %s%s in %.1f s%s"
-        _log.info(text, receipt.video_id, outputs, where, seconds, notes, extra={**about, "seconds": seconds})
-        self._audience.hooks.run(receipt, place.path)
+        batch = f" ({about['batch']})" if target.batch is None else ""
+        text = "%s: %s%s in %.1f s%s%s"
+        _log.info(text, receipt.video_id, outputs, where, seconds, batch, notes, extra={**about, "seconds": seconds})
 
-    def failed(self, place: Place, receipt: ReceiptDocument, then: str) -> None:
+    def _log_skipped(self, receipt: ReceiptDocument, about: Mapping[str, object]) -> None:
+        """Report that there was nothing to render; why, once for each reason."""
+        reason = shortened("; ".join(receipt.notes), LONGEST_REASON)
+        known = reason in self._reasons
+        self._reasons.add(reason)
+        why = "" if known or not reason else f": {reason}"
+        _log.info("%s: nothing to render (%s)%s", receipt.video_id, about["batch"], why, extra=dict(about))
+
+    def failed(self, target: Target, place: Place, receipt: ReceiptDocument, then: str) -> None:
         """Report why a video could not be rendered, and what happens next (`then`)."""
         self.activity.failed += 1
         self.activity.slow = None
         tried = f"attempt {len(receipt.attempts)}"
         error = receipt.attempts[-1].error
-        fields = {**_fields(place, receipt), "error": error, "next_attempt": receipt.next_attempt}
-        _log.error("❌ %s (%s): %s; %s", receipt.video_id, tried, error, then, extra=fields)
+        about = _fields(target, place, receipt)
+        fields = {**about, "error": error, "next_attempt": receipt.next_attempt}
+        _log.error("❌ %s (%s, %s): %s; %s", receipt.video_id, about["batch"], tried, error, then, extra=fields)
 
     def starved(self, place: Place, reason: str) -> None:
         """Report that a job was ended because this machine did not let it work."""
@@ -171,6 +248,13 @@ class Report:
         jobs = f": {counted(running, 'running job')} may take {seconds:g} s to finish" if running else ""
         _log.info("stopping%s", jobs)
 
+    def collected(self, folders: Sequence[Path], up_to_date: int, failed: int) -> None:
+        """Report what `attnwatch collect` has made in the folders of collections."""
+        sheets = sorted(sheet.name for folder in folders for sheet in folder.glob(f"{SHEET_PREFIX}*.png"))
+        made = f"{self._done - self._linked} rendered, {self._linked} linked, {up_to_date} up to date, {failed} failed"
+        shown = f"; {counted(len(sheets), 'contact sheet')}: {named_first(sheets)}" if sheets else ""
+        _log.info("collected in %s: %s%s", ", ".join(map(str, folders)), made, shown)
+
     def close(self, *, once: bool) -> None:
         """Finish the commands and write the metrics; a run with `once` waits longer for its commands."""
         self._audience.hooks.close(_ONCE_HOOK_TIME if once else _HOOK_TIME)
@@ -186,6 +270,11 @@ class Report:
             self._metrics_complaint = error.strerror
 
 
-def _fields(place: Place, receipt: ReceiptDocument) -> dict[str, object]:
+def _fields(target: Target, place: Place, receipt: ReceiptDocument) -> dict[str, object]:
     """Return the extra fields of a JSON log line."""
-    return {"video_id": receipt.video_id, "manifest": str(place.manifest), "status": receipt.status}
+    return {
+        "video_id": receipt.video_id,
+        "batch": (target.batch or batch_of(target.manifest)).name,
+        "manifest": str(place.manifest),
+        "status": receipt.status,
+    }

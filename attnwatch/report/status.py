@@ -6,43 +6,58 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from attnwatch.batches.passed import Passed
 from attnwatch.contract.names import printable
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.status_document import (
     LARGEST_COUNT,
     FailureRecord,
+    ReasonRecord,
     RunningRecord,
     StatusDocument,
-    VideoCounts,
+    UnreadableRecord,
+    Unrendered,
+    UnrenderedRecord,
     WatcherRecord,
 )
+from attnwatch.errors import shortened
 from attnwatch.report.activity import FOLDER, Activity, read_activities
+from attnwatch.report.batch_counts import BatchCounts, counts
+from attnwatch.report.reasons import LONGEST_REASON, Reason
 from attnwatch.report.survey import Rendering, survey
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 
 _NO_REASON = "no reason is recorded"
 _HOUR = timedelta(hours=1)
+_MOST = 1000  # videos that are listed with the reason why they are not rendered
+_MOST_REASONS = 100
+_OTHERS = "other reasons"
 _LONGEST = 1e9  # seconds of a rendering, so that the sum stays finite whatever receipts say
 
 
-def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> StatusDocument:
+def status(
+    root: Path, out: Path | None = None, links: Links = Links.NONE, excluded: Exclusion = NOTHING
+) -> StatusDocument:
     """Return the status of a folder, from its manifests, receipts, locks and activity files. Writes nothing.
 
     Args:
         root: the folder.
         out: folder of outputs and receipts; None if they are beside the videos.
         links: which links are followed below the folder.
+        excluded: what is left out below the folder.
 
     """
-    linked: list[Path] = []
+    passed = Passed()
     watchers = list(_watchers(root if out is None else out))
     stock = _Stock(watchers)
-    for rendering in survey(root, out, links, linked):
+    for rendering in survey(root, out, links, passed, excluded):
         stock.take(rendering)
+    stock.batches.expect(passed.batches)
     return StatusDocument(
         root=printable(str(root)),
         at=stock.now.isoformat(timespec="seconds"),
-        videos=VideoCounts(finished=stock.counts.total(), **{name: stock.counts[name] for name in _STATES}),
+        videos=counts(stock.counts),
         running=tuple(stock.running),
         oldest_waiting=stock.oldest_waiting(),
         failures=tuple(stock.failures),
@@ -50,11 +65,16 @@ def status(root: Path, out: Path | None = None, links: Links = Links.NONE) -> St
         mean_seconds=round(stock.seconds / stock.rendered, 3) if stock.rendered else None,
         overflows=min(sum(watcher.overflows for watcher in watchers), LARGEST_COUNT),
         watchers=tuple(map(_watcher, watchers)),
-        linked=tuple(printable(str(path)) for path in linked),
+        linked=tuple(printable(str(path)) for path in passed.linked),
+        reasons=stock.reasons(),
+        unrendered=tuple(stock.unrendered),
+        batches=stock.batches.records(),
+        unreadable=tuple(
+            UnreadableRecord(path=printable(str(path)), reason=reason) for path, reason in passed.closed.items()
+        ),
+        without_manifest=tuple(printable(str(path)) for path in passed.unmarked),
+        without_manifest_number=min(passed.unmarked_number, LARGEST_COUNT),
     )
-
-
-_STATES = ("rendered", "skipped", "running", "waiting", "failed")
 
 
 class _Stock:
@@ -67,6 +87,9 @@ class _Stock:
         self.failures: list[FailureRecord] = []
         self.recent = self.rendered = 0
         self.seconds = 0.0
+        self.unrendered: list[UnrenderedRecord] = []
+        self.batches = BatchCounts()
+        self._reasons: Counter[tuple[Unrendered, str]] = Counter()
         self._announced = {job.manifest: job for watcher in watchers if not watcher.silent for job in watcher.running}
         self._oldest: tuple[float, Place] | None = None
 
@@ -78,6 +101,9 @@ class _Stock:
             state = "running"  # perhaps on another machine, whose locks are not visible here
         if rendering.batch is None:
             self.counts[state] += 1
+            self.batches.take(rendering, state)
+            if rendering.reason is not None and state != "running":
+                self._explain(rendering, "skipped" if state == "skipped" else "waiting", rendering.reason)
         if state == "running":
             since = announced.since if announced else None
             self.running.append(
@@ -93,6 +119,23 @@ class _Stock:
             self.rendered += 1
             self.seconds += max(0.0, min(receipt.attempts[-1].seconds, _LONGEST))
             self.recent += self._is_recent(receipt.attempts[-1].at)
+
+    def _explain(self, rendering: Rendering, state: Unrendered, reason: Reason) -> None:
+        kind = shortened(reason.kind, LONGEST_REASON)
+        self._reasons[state, kind if len(self._reasons) < _MOST or (state, kind) in self._reasons else _OTHERS] += 1
+        if len(self.unrendered) < _MOST:
+            place, text = rendering.place, printable(shortened(str(reason), LONGEST_REASON))
+            record = UnrenderedRecord(
+                video_id=place.video_id, manifest=printable(str(place.manifest)), state=state, reason=text
+            )
+            self.unrendered.append(record)
+
+    def reasons(self) -> tuple[ReasonRecord, ...]:
+        """Return why videos wait or are skipped, the most frequent reason first."""
+        counted = self._reasons.most_common(_MOST_REASONS)
+        return tuple(
+            ReasonRecord(state=state, reason=printable(reason), videos=count) for (state, reason), count in counted
+        )
 
     def oldest_waiting(self) -> RunningRecord | None:
         """Return the video that has been waiting longest."""

@@ -7,16 +7,18 @@ was replaced by another of the same size.
 import contextlib
 import hashlib
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from attnwatch.batches.discover import Folder, older_videos, walk
+from attnwatch.batches.discover import Folder, older_videos, videos_in, walk
+from attnwatch.batches.passed import Passed
 from attnwatch.batches.targets import outputs_at
 from attnwatch.batches.videos import outputs_of, read_video
 from attnwatch.config import Settings
@@ -28,6 +30,8 @@ from attnwatch.contract.reading import MAX_RECEIPT_BYTES, read_bytes, read_docum
 from attnwatch.contract.receipts import Place, describe, unreadable
 from attnwatch.contract.validity import is_made_of
 from attnwatch.errors import AttnwatchError, ManifestError
+from attnwatch.report.reasons import NEW, Reason, why_empty, why_skipped, why_waiting
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.locks import lock_file, locked_inodes
 from attnwatch.system.roots import Root
@@ -47,6 +51,7 @@ class Rendering:
         state: `running` while a process on this machine holds its lock; `waiting` without a valid receipt.
         receipt: its receipt; None if there is none, or if it cannot be read.
         problem: why its receipt cannot be read; None if it can, or if there is none.
+        reason: why it waits or is skipped; None in other states.
         batch: folder of the batch whose collection the outputs are in; None if they are beside the video.
 
     """
@@ -56,10 +61,19 @@ class Rendering:
     receipt: ReceiptHead | None
     batch: Path | None = None
     problem: str | None = None
+    reason: Reason | None = None
+
+
+class _Head(ReceiptHead):
+    notes: tuple[str, ...] = ()
 
 
 def survey(
-    root: Path, out: Path | None = None, links: Links = Links.NONE, linked: list[Path] | None = None
+    root: Path,
+    out: Path | None = None,
+    links: Links = Links.NONE,
+    passed: Passed | None = None,
+    excluded: Exclusion = NOTHING,
 ) -> Iterator[Rendering]:
     """Yield a rendering for every finished video below a path, then those with receipts in collections of batches.
 
@@ -67,15 +81,18 @@ def survey(
         root: the folder.
         out: folder of outputs and receipts, if the watcher was given one; None if they are beside the videos.
         links: which links are followed below the root.
-        linked: takes the links to folders that are not followed.
+        passed: takes what the walk passes without finding a video.
+        excluded: what is left out below the root.
 
     """
-    tree = _Tree(Root(root, links), Root(out or root, links), partial(outputs_at, roots=(root,), out=out))
+    tree = _Tree(
+        Root(root, links, excluded=excluded), Root(out or root, links), partial(outputs_at, roots=(root,), out=out)
+    )
     locked = locked_inodes()
     batches: dict[Path, None] = {}
     for folder in walk(root, start=tree.root):
-        if linked is not None:
-            linked += (Path(folder.path, name) for name in folder.linked)
+        if passed is not None:
+            passed.take(folder)
         if folder.files:
             batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
             yield from _with_manifests(folder, tree, locked)
@@ -111,7 +128,7 @@ class _Outputs:
     """Receipts in a folder of outputs, why others cannot be read, by name, and the videos whose locks are held."""
 
     directory: Path
-    receipts: tuple[ReceiptHead, ...]
+    receipts: tuple[_Head, ...]
     problems: Mapping[str, str]
     running: frozenset[str]
 
@@ -125,23 +142,32 @@ class _Outputs:
                 elif entry.name.endswith(_LOCK) and entry.inode() in locked:
                     running.add(entry.name[1 : -len(_LOCK)])
         read = {name: _receipt(tree.place(home, name.removesuffix(RECEIPT_SUFFIX), directory)) for name in named}
-        receipts = tuple(found for found in read.values() if isinstance(found, ReceiptHead))
+        receipts = tuple(found for found in read.values() if isinstance(found, _Head))
         problems = {name: found for name, found in read.items() if isinstance(found, str)}
         return cls(directory, receipts, problems, frozenset(running))
 
 
-def _beside(manifest: Path, receipt: ReceiptHead | None, outputs: _Outputs, tree: _Tree) -> Rendering:
+def _beside(manifest: Path, receipt: _Head | None, outputs: _Outputs, tree: _Tree) -> Rendering:
     try:
         data = read_bytes(manifest, root=tree.root)
     except (ManifestError, OSError):
         data = b""
-    video_id, wanted = _declared(data) if receipt is None else (receipt.video_id, True)
+    document = _parsed(data) if receipt is None else None
+    video_id, wanted = _declared(document) if receipt is None else (receipt.video_id, True)
     place = tree.place(manifest, video_id or default_video_id(manifest), outputs.directory)
     problem = None if receipt is not None else outputs.problems.get(place.path.name)
     state: State = "failed" if problem else "waiting" if wanted else "skipped"
     if receipt is not None and _holds(receipt, place, data):
         state = receipt.status
-    return Rendering(place, "running" if place.video_id in outputs.running else state, receipt, problem=problem)
+    if place.video_id in outputs.running:
+        state = "running"
+    reason = None
+    if state == "waiting":
+        sha256 = hashlib.sha256(data).hexdigest()
+        reason = why_waiting(place, document or _parsed(data), receipt, sha256, tree.root)
+    elif state == "skipped":
+        reason = why_empty(receipt.notes) if receipt is not None else why_skipped(document)
+    return Rendering(place, state, receipt, problem=problem, reason=reason)
 
 
 def _older(tensors: Path, tree: _Tree, locked: frozenset[int]) -> Rendering:
@@ -153,7 +179,14 @@ def _older(tensors: Path, tree: _Tree, locked: frozenset[int]) -> Rendering:
     state: State = "failed" if problem else "waiting"
     if receipt is not None and _older_holds(receipt, place, tree):
         state = receipt.status
-    return Rendering(place, "running" if _is_locked(place, locked) else state, receipt, problem=problem)
+    if _is_locked(place, locked):
+        state = "running"
+    reason = None
+    if state == "waiting":
+        reason = NEW if receipt is None else Reason("changed since it was rendered")
+    elif state == "skipped" and receipt is not None:
+        reason = why_empty(receipt.notes)
+    return Rendering(place, state, receipt, problem=problem, reason=reason)
 
 
 def _older_holds(receipt: ReceiptHead, place: Place, tree: _Tree) -> bool:
@@ -178,12 +211,30 @@ def _collected(batch: Path, tree: _Tree, locked: frozenset[int]) -> Iterator[Ren
         state: State = "running" if receipt.video_id in outputs.running else receipt.status
         place = tree.place(batch / receipt.manifest, receipt.video_id, outputs.directory)
         yield Rendering(place, state, receipt, batch)
+    if not outputs.problems:
+        return
+    for manifest, video_id in _videos_of(batch, tree):
+        place = tree.place(manifest, video_id, outputs.directory)
+        if (problem := outputs.problems.get(place.path.name)) is not None:
+            yield Rendering(place, "running" if video_id in outputs.running else "failed", None, batch, problem)
 
 
-def _receipt(place: Place) -> ReceiptHead | str | None:
+def _videos_of(batch: Path, tree: _Tree) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the identifier of each video of a batch whose outputs beside it are in another folder."""
+    for path in (path for folder in walk(batch, start=tree.root) for path in videos_in(folder)):
+        usual, beside = outputs_of(path)
+        if beside == batch / OUTPUT_DIRECTORY:
+            continue
+        declared = None
+        with contextlib.suppress(ManifestError, OSError):
+            declared, _ = _declared(_parsed(read_bytes(path, root=tree.root)))
+        yield path, declared or usual
+
+
+def _receipt(place: Place) -> _Head | str | None:
     """Return a receipt, or why it cannot be read; None if there is none for the video that its name says."""
     try:
-        receipt, _ = read_document(place.path, ReceiptHead, MAX_RECEIPT_BYTES, root=place.root)
+        receipt, _ = read_document(place.path, _Head, MAX_RECEIPT_BYTES, root=place.root)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ManifestError, OSError) as error:
@@ -191,12 +242,19 @@ def _receipt(place: Place) -> ReceiptHead | str | None:
     return receipt if receipt.video_id == place.video_id else None
 
 
-def _declared(data: bytes) -> tuple[str | None, bool]:
+def _parsed(data: bytes) -> Any:  # noqa: ANN401 - JSON of another program
+    """Return a manifest as JSON, which may be anything; None if it is none."""
+    try:
+        return from_json(data.removeprefix(BOM_UTF8))
+    except ValueError:
+        return None
+
+
+def _declared(document: Any) -> tuple[str | None, bool]:  # noqa: ANN401 - JSON of another program
     """Return the identifier in a manifest, if any, and whether the manifest asks for outputs beside the video."""
     try:
-        document = from_json(data)
         wanted = document.get("visualization", {}).get("auto_generate_per_video", True)
-    except (ValueError, AttributeError):
+    except AttributeError:
         return None, True
     try:
         video_id = _IDENTIFIER.validate_python(document.get("video_id"))

@@ -1,10 +1,11 @@
 """Folders that a user has named: from there on, no link is followed unless the user allows it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Folder, Links
 
 
@@ -18,20 +19,25 @@ class Root:
         path: the folder.
         links: which links are followed below it.
         above: where the lookup of the folder itself starts; None if the user has named it.
+        excluded: what is left out below it when videos are searched.
 
     """
 
     path: Path
     links: Links = Links.NONE
     above: "Root | None" = None
+    excluded: Exclusion = field(default=NOTHING, compare=False)
 
     def below(self, path: Path, links: Links = Links.NONE) -> "Root":
         """Return a folder below this one as a root of its own. If all links are followed here, they are there too."""
-        return Root(path, self.links if self.links is Links.ALL else links, self)
+        excluded = self.excluded.inside(Path(_relative(path, self.path))) if self.excluded else NOTHING
+        return Root(path, self.links if self.links is Links.ALL else links, self, excluded)
 
     def seen_from(self, folder: Path) -> "Root":
         """Return the root as a process sees it that works in a folder: that folder, if it is at or below this root."""
-        return Root(Path(), self.links) if folder.is_relative_to(self.path) else self
+        if not folder.is_relative_to(self.path):
+            return self
+        return Root(Path(), self.links, excluded=self.excluded.inside(folder.relative_to(self.path)))
 
     def open(self) -> Folder:
         """Open the root itself.

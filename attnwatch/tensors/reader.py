@@ -23,6 +23,12 @@ UNCONDITIONAL_PREFIX = "uncond/"
 _STEP_AXES = "[step, layer, head, frame, height, width]"
 _FRAME_AXES = "[frame, height, width]"
 _STEP_RANK, _FRAME_RANK = 6, 3
+_STORING = {
+    "steps": "number the step in the manifest's `denoising`",
+    "layers": "store them (attention_analysis: store_per_block: true)",
+    "heads": "store them (attention_analysis: store_per_head: true)",
+}
+"""By axis, what lets single ones be selected: the generator's setting, or what another writer has to write."""
 
 Choice = int | str | tuple[int, ...] | None
 
@@ -59,6 +65,7 @@ class WordMaps:
         slug: name of the word's outputs.
         grid: latent `(frames, height, width)`.
         step_numbers: number of each stored denoising step; empty if only the aggregated map is stored.
+        means: axes of which only the mean is stored, so nothing can be selected: `steps`, `layers`, `heads`.
 
     """
 
@@ -68,6 +75,7 @@ class WordMaps:
     step_numbers: tuple[int, ...]
     _steps: tuple[Tensor, ...]
     _aggregated: Tensor | None
+    means: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -106,14 +114,23 @@ class WordMaps:
         if shape is None:
             raise ConfigError(
                 f"{self.slug}: found only the aggregated map; expected a map for each denoising step; "
-                "store them (store_attention), or select no steps, layers or heads"
+                "store them (attention_analysis: store_attention: true), or select no steps, layers or heads"
             )
+        for axis in ("steps", "layers", "heads"):
+            self._require_more_than_mean(axis, getattr(part, axis))
         layers = _selected("layers", part.layers, range(shape[1]))
         heads = _selected("heads", part.heads, range(shape[2]))
         sources = [(tensor, index) for tensor in self._steps for index in range(tensor.shape[0])]
         for position in _selected("steps", part.steps, self.step_numbers):
             tensor, index = sources[position]
             yield Step(self.step_numbers[position], tensor, index, layers, heads, part.masked)
+
+    def _require_more_than_mean(self, axis: str, choice: Choice) -> None:
+        if choice is not None and axis in self.means:
+            raise ConfigError(
+                f"{axis}: found {choice!r}, but {self.slug} has one map for all {axis}, their mean; expected a map for "
+                f"each; {_STORING[axis]}, or select no {axis}"
+            )
 
 
 @dataclass(frozen=True)
@@ -202,7 +219,14 @@ class AttentionReader:
         frames, height, width = tensors[0].shape[-_FRAME_RANK:]
         _check_grid(self._manifest, name, (frames, height, width))
         numbers = self._step_numbers(sum(tensor.shape[0] for tensor in steps))
-        return WordMaps(name, slug, (frames, height, width), numbers, tuple(steps), aggregated)
+        means = self._means(steps[0].shape, numbers) if steps else frozenset[str]()
+        return WordMaps(name, slug, (frames, height, width), numbers, tuple(steps), aggregated, means)
+
+    def _means(self, shape: Sequence[int], numbers: Sequence[int]) -> frozenset[str]:
+        """Return the axes of which only the mean is stored; FORMAT.md: a reduced axis has length 1."""
+        is_numbered = len(self._manifest.document.denoising) == len(numbers)
+        lengths = {"steps": 0 if is_numbered else len(numbers), "layers": shape[1], "heads": shape[2]}
+        return frozenset(axis for axis, length in lengths.items() if length == 1)
 
     def _step_numbers(self, count: int) -> tuple[int, ...]:
         """Return the number of each stored step: from the manifest if it lists equally many, else its position."""
@@ -250,7 +274,8 @@ def _selected(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
     if isinstance(choice, str):
         first, last = map(int, choice.split("-"))
         positions = [position for position, number in enumerate(available) if first <= number <= last]
-        is_missing = not positions
+        # Single steps may be left out of what is stored, layers and heads are not.
+        is_missing = not positions or (axis != "steps" and last not in available)
     else:
         wanted = [choice] if isinstance(choice, int) else list(choice)
         wanted = [available[number] if -len(available) <= number < 0 else number for number in wanted]

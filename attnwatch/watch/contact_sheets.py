@@ -11,6 +11,7 @@ from attnwatch.errors import SlowMachineError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.settings import Watcher
+from attnwatch.system.refusals import in_words
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
@@ -92,7 +93,7 @@ class ContactSheets:
                 try:
                     self._engine.start(job)
                 except OSError as error:
-                    self._pauses.begin(Shortage.MACHINE, str(error), _target(batch))
+                    self._pauses.begin(Shortage.MACHINE, in_words(error), _target(batch))
                     return
                 self._drawing.add(batch)
             self._unchecked.discard(batch)

@@ -11,12 +11,13 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from types import FrameType
 
 from attnwatch.batches.discover import not_followed
+from attnwatch.batches.passed import Passed, closed, unmarked
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.names import is_receipt
 from attnwatch.errors import ConfigError, EngineError
 from attnwatch.jobs.engine import Engine
-from attnwatch.report.reporter import Report
+from attnwatch.report.reporter import Report, Stock
 from attnwatch.system.signals import drain, handling
 from attnwatch.watch.detection import choose_detection
 from attnwatch.watch.dispatch import Dispatcher
@@ -38,12 +39,14 @@ class Outcome:
         rendered: number of videos rendered.
         failed: targets that could not be rendered, in this run or before.
         signal: the signal that ended the run; None if none did.
+        nothing: why a single run found nothing of what it was asked for; None if it found something.
 
     """
 
     rendered: int = 0
     failed: set[Target] = field(default_factory=set)
     signal: Signals | None = None
+    nothing: str | None = None
 
 
 class Daemon:
@@ -71,7 +74,7 @@ class Daemon:
         self._engine = engine
         self._report = report
         self._reload = reload
-        self._scanner = Scanner(options.roots, collect=options.collect, links=options.links)
+        self._scanner = Scanner(options.roots, collect=options.collect, links=options.links, excluded=options.excluded)
         self._dispatcher = Dispatcher(settings, options, engine, report)
         self._hints = Hints()
         self._signal: Signals | None = None
@@ -91,7 +94,7 @@ class Daemon:
         with handling(self._note_signal, numbers) as woken, self._watcher() as watcher:
             self._report.ready()
             try:
-                while not (self._stop_asked or self._dispatcher.gives_up):
+                while not (self._stop_asked or self._dispatcher.results.gives_up):
                     self._look_around(watcher)
                     self._dispatcher.start_due(searching=self._scanner.is_busy)
                     self._dispatcher.tell()
@@ -105,13 +108,24 @@ class Daemon:
                     self._dispatcher.abandon()
                 finally:
                     self._report.close(once=self._options.once)
-        failed = self._dispatcher.failed | self._dispatcher.ledger.given_up
-        return Outcome(self._dispatcher.rendered, failed, self._signal)
+        results, ledger = self._dispatcher.results, self._dispatcher.ledger
+        nothing = self._why_nothing() if self._options.once and self._signal is None else None
+        if self._options.collect and nothing is None:
+            failed = len({target.manifest for target in results.failed | ledger.given_up})
+            self._report.collected(
+                [self._options.collection_of(batch) for batch in self._options.roots], ledger.up_to_date, failed
+            )
+        return Outcome(results.rendered, results.failed | ledger.given_up, self._signal, nothing)
+
+    def _why_nothing(self) -> str | None:
+        """Return why a single run that has ended could not do what it was asked for; None if it could."""
+        unread = {root: why for root, why in self._scanner.passed.closed.items() if root in self._options.roots}
+        return closed(unread) if unread else self._dispatcher.ledger.left_out.nothing()
 
     def _watcher(self) -> contextlib.AbstractContextManager[RootWatcher | None]:
         if self._options.once or not self._settings.watcher.file_events:
             return contextlib.nullcontext()
-        return RootWatcher(self._options.roots, self._hints)
+        return RootWatcher(self._options.roots, self._hints, self._options.excluded)
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == SIGHUP:
@@ -144,9 +158,9 @@ class Daemon:
         if self._scanner.scans == 1:
             ledger, workers = self._dispatcher.ledger, self._settings.watcher.workers
             given_up = len({target.manifest for target in ledger.given_up})
-            self._report.hello(self._dispatcher.videos, ledger.up_to_date, given_up, workers, once=once)
-        if self._scanner.linked:
-            self._dispatcher.ledger.warn(not_followed(self._scanner.linked))
+            stock = Stock(self._dispatcher.videos, ledger.up_to_date, given_up, len(ledger.left_out))
+            self._report.hello(stock, workers, once=once)
+        self._explain(self._scanner.passed)
         self._dispatcher.ledger.prune(self._scanner.found)
         if not once:
             if watcher is not None and watcher.failures:
@@ -155,6 +169,20 @@ class Daemon:
             self._interval = detection.interval(self._settings.watcher.rescan_interval)
             self._scanner.wait(self._interval)
             self._report.learns(detection.mode, detection.reason, self._interval)
+
+    def _explain(self, passed: Passed) -> None:
+        """Report why videos are not rendered that a scan has found, or may have missed."""
+        ledger = self._dispatcher.ledger
+        if passed.linked:
+            ledger.warn(not_followed(passed.linked))
+        if passed.closed:
+            ledger.warn(closed(passed.closed))
+        if passed.unmarked:
+            ledger.warn(unmarked(passed.unmarked, passed.unmarked_number))
+        if self._scanner.found == 0:
+            self._report.finds_nothing(passed.batches)
+        self._report.activity.given_up = len({target.manifest for target in ledger.given_up})
+        self._report.leaves_out(ledger.left_out.reasons())
 
     def _places_hinted(self) -> list[Path]:
         """Return where to look. Receipts are handled here, because scans do not enter their folders."""
@@ -171,15 +199,16 @@ class Daemon:
         if self._reload is None:
             return
         with self._report.reloading():
-            before = self._settings.watcher.file_events
+            before = self._settings.watcher
             try:
                 self._settings = self._reload()
             except ConfigError as error:
                 _log.error("the new configuration is wrong; keeping the old one: %s", error)
                 return
             _log.info("configuration reloaded")
-            if self._settings.watcher.file_events != before:
-                _log.warning("file_events takes effect after a restart")
+            for name in ("exclude", "file_events"):
+                if getattr(self._settings.watcher, name) != getattr(before, name):
+                    _log.warning("%s takes effect after a restart", name)
             self._dispatcher.reload(self._settings)
             self._scanner.ask_for_scan()
 

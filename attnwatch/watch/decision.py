@@ -54,10 +54,14 @@ class Settled(_Decision):
 
     Attributes:
         holds: the task that the receipt is valid for; None if this run has rendered it, or no rendering is wanted.
+        why: why nothing is rendered, although the video is there; None if it was rendered.
+        chosen: whether it is among what this run was asked for.
 
     """
 
     holds: Task | None = None
+    why: str | None = None
+    chosen: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.backoff import Backoff
-from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.errors import JobError, SlowMachineError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.outputs import remove_leftovers
@@ -26,6 +25,7 @@ from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.pauses import Pauses
 from attnwatch.watch.plan import Planner
+from attnwatch.watch.results import Results
 from attnwatch.watch.rivals import Rivals
 from attnwatch.watch.supervision import Supervisor
 from attnwatch.watch.task import Task
@@ -48,9 +48,7 @@ class Dispatcher:
 
     Attributes:
         ledger: acts on the decisions about targets.
-        rendered: number of videos rendered.
-        failed: targets whose rendering failed.
-        gives_up: a failure has occurred that must end the run.
+        results: of the jobs that have ended.
         stopping: the run is ending, so jobs that end without a result from now on may have been killed with it.
 
     """
@@ -68,15 +66,13 @@ class Dispatcher:
         self._rivals = Rivals(settings, options, report.activity)
         self._sheets = ContactSheets(options, self.ledger, engine, self._pauses)
         self._running: dict[Target, tuple[Task, Waiting]] = {}
-        self.rendered = 0
-        self.failed: set[Target] = set()
-        self.gives_up = False
+        self.results = Results(settings, options, self.ledger, report)
         self.stopping = False
 
     @property
     def videos(self) -> int:
         """Number of videos that are waiting, running or rendered."""
-        return self._backlog.videos() + len(self._running) + self.rendered
+        return self._backlog.videos() + len(self._running) + self.results.rendered
 
     @property
     def running(self) -> int:
@@ -93,6 +89,7 @@ class Dispatcher:
         self._settings = settings
         self._planner.reload(settings)
         self._rivals.reload(settings)
+        self.results.reload(settings)
         self.ledger.reload(settings)
         self._sheets.forget()
 
@@ -112,8 +109,8 @@ class Dispatcher:
         if target in self._running or self.ledger.decisions.is_settled(target):
             return
         decision = self._decide(target)
-        if isinstance(decision, Refused) and self._survives_no_failure:
-            self.gives_up = True
+        if isinstance(decision, Refused):
+            self.results.take_refusal()
         if target.batch in self.ledger.collections:
             self._sheets.check(target.batch)
         if isinstance(decision, Render | NotYet):
@@ -164,7 +161,7 @@ class Dispatcher:
             if isinstance(ended.job, SheetJob):
                 with self._supervisor.about(ended.job.batch):
                     failed = self._sheets.take(ended.job.batch, ended, stopping=self.stopping)
-                    self.failed |= set() if failed is None else {failed}
+                    self.results.failed |= set() if failed is None else {failed}
             elif isinstance(ended.job, Job):
                 target = Target(ended.job.place.manifest, ended.job.batch)
                 with self._supervisor.about(target.manifest):
@@ -180,11 +177,6 @@ class Dispatcher:
         self.ledger.apply(target, decision)
         return decision
 
-    @property
-    def _survives_no_failure(self) -> bool:
-        """Whether the watcher's own configuration ends it at the first failure."""
-        return bool(self._settings.visualization.get("fail_on_visualization_error"))
-
     def _postpone(self, decision: NotYet) -> None:
         """Queue a target again that is no longer due; with `once`, drop it if it is still being written."""
         task = decision.task
@@ -195,6 +187,8 @@ class Dispatcher:
             enqueue(self._backlog, decision, oldest_first=self._options.oldest_first)
 
     def _may_start(self) -> bool:
+        if self.results.gives_up:
+            return False
         running = self._engine.running
         return running < self._settings.watcher.workers and self._pauses.lets_start(running)
 
@@ -242,43 +236,22 @@ class Dispatcher:
         if not isinstance(result, Result):
             return
         if result.receipt is not None:
-            self._take_receipt(task, result.receipt, unchanged=result.unchanged)
+            self._pauses.end(task.target)
+            if result.unchanged and result.receipt.status == "failed":  # only its files were looked at again
+                self.consider(task.target)
+                return
+            self.results.take_receipt(task, result, result.receipt)
+            if not (self._options.once or self.results.gives_up):
+                self.consider(task.target)  # files or settings may have changed while it was rendered
         else:
             self._put_back(task, waiting, result)
-
-    def _take_receipt(self, task: Task, receipt: ReceiptDocument, *, unchanged: bool) -> None:
-        self._pauses.end(task.target)
-        if receipt.status == "failed":
-            self._take_failure(task, receipt)
-            return
-        self.failed.discard(task.target)
-        self.ledger.note_rendered(task)
-        if not unchanged:
-            self.rendered += receipt.status == "rendered"
-            self._report.rendered(task.target, task.place, receipt)
-        if not self._options.once:
-            self.consider(task.target)  # files or settings may have changed while it was rendered
-
-    def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
-        self.failed.add(task.target)
-        self.ledger.decisions.note_failed(task.target)
-        then = f"{self._options.retry_command(task.target)} tries again"
-        if receipt.next_attempt is not None and not self._options.once:
-            then = f"next attempt at {receipt.next_attempt}"
-        self._report.failed(task.place, receipt, then)
-        # A batch may ask to end a run of its own at a failure, but not a watcher that others rely on.
-        if task.settings.fail_on_visualization_error and (self._survives_no_failure or self._options.once):
-            self.gives_up = True
-        elif not self._options.once:
-            self.consider(task.target)
 
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
         now, looks = time.monotonic(), waiting.looks + 1
         starts_again = result.busy or (result.starved and looks < self._settings.watcher.max_attempts)
         if self._options.once and not starts_again:
-            self.failed.add(task.target)
-            _log.error("❌ %s: %s", task.place.video_id, result.obstacle)
+            self.results.take_obstacle(task, result)
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)

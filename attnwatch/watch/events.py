@@ -3,10 +3,8 @@
 import contextlib
 import logging
 import os
-import sys
 import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -22,17 +20,19 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from attnwatch.batches.discover import place_to_look
+from attnwatch.batches.entered import is_left_out
 from attnwatch.contract.names import is_receipt
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Identity
+from attnwatch.watch.quirks import adapted
+from attnwatch.watch.watches import observer_without
 
 _log = logging.getLogger(__name__)
 
 _NEVER_LOOKED = (-1, -1)
-_DEEPEST = 2_048  # folders in the longest path that the kernel takes
 _APPEARED = frozenset({"created", "moved", "closed"})
 
 # Not the opening and reading that scans themselves do: in a large tree that would flood the kernel's queue.
@@ -119,9 +119,11 @@ class RootWatcher:
 
     """
 
-    def __init__(self, roots: Iterable[Path], hints: Hints) -> None:
+    def __init__(self, roots: Iterable[Path], hints: Hints, excluded: Exclusion = NOTHING) -> None:
         self._hints = hints
+        self._excluded = excluded
         self._watches: dict[Path, ObservedWatch | None] = dict.fromkeys(roots)
+        self._actual: dict[Path, str] = {}
         self._identities: dict[Path, tuple[int, int] | None] = dict.fromkeys(self._watches, _NEVER_LOOKED)
         self._observer: BaseObserver | None = None
         self._overflows_seen = 0
@@ -131,8 +133,7 @@ class RootWatcher:
 
     def __enter__(self) -> Self:
         self._exits = contextlib.ExitStack()
-        self._exits.enter_context(_deep_folders())
-        self._exits.enter_context(_watchdog_calmed(self._note_overflow))
+        self._exits.enter_context(adapted(self._note_overflow))
         self._exits.callback(self._stop_listening)
         self._listen()
         self.refresh()
@@ -169,7 +170,7 @@ class RootWatcher:
 
     def _listen(self) -> None:
         try:
-            observer = Observer()
+            observer = observer_without(self._leaves_out)
             observer.start()
         except (OSError, RuntimeError) as error:  # out of inotify instances, file descriptors or threads
             reason = _reason(error)
@@ -178,6 +179,10 @@ class RootWatcher:
             self.failures = dict.fromkeys(self._watches, reason)
             return
         self._observer = observer
+
+    def _leaves_out(self, folder: str) -> bool:
+        """Return whether a scan would not enter a folder, although it enters the one above."""
+        return is_left_out(folder, self._actual.values(), self._excluded)
 
     def _stop_listening(self) -> None:
         if self._observer is not None:
@@ -189,7 +194,8 @@ class RootWatcher:
     def misses_some_of(self, folders: int) -> bool:
         """Return whether fewer folders are watched than exist, both now and at the last call; some are always new."""
         watched = self.watched_folders()
-        missed, self._missed = self._missed, watched is not None and watched < folders
+        expected = folders - sum(identity is None for identity in self._identities.values())  # no folder, no watch
+        missed, self._missed = self._missed, watched is not None and watched < expected
         return missed and self._missed
 
     def watched_folders(self) -> int | None:
@@ -225,6 +231,7 @@ class RootWatcher:
         try:
             # The kernel reports nothing inside of a link.
             actual = Path(os.path.realpath(root))
+            self._actual[root] = str(actual)
             handler = self._hints if actual == root else _Renamed(self._hints, actual, root)
             self._watches[root] = observer.schedule(handler, str(actual), recursive=True, event_filter=_WANTED)
             self.failures.pop(root, None)
@@ -233,48 +240,6 @@ class RootWatcher:
             if self.failures.get(root) != reason:
                 _log.warning("no file events for %s (%s): new videos are found only by scanning", root, reason)
             self.failures[root] = reason
-
-
-class _OverflowListener(logging.Handler):
-    """Learns from watchdog's log that events were lost; watchdog offers no other way."""
-
-    def __init__(self, heard: Callable[[], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._heard = heard
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "overflow" in record.getMessage():
-            self._heard()
-        else:
-            _log.debug("watchdog: %s", record.getMessage())
-
-
-@contextlib.contextmanager
-def _deep_folders() -> Iterator[None]:
-    """Let watchdog walk folders as deep as the kernel allows: before Python 3.12, `os.walk` calls itself for each."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(before + _DEEPEST)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
-
-
-@contextlib.contextmanager
-def _watchdog_calmed(overflowed: Callable[[], None]) -> Iterator[None]:
-    """Listen to watchdog's log, and keep it from stderr."""
-    theirs, listener = logging.getLogger("watchdog"), _OverflowListener(overflowed)
-    propagated = theirs.propagate
-    theirs.addHandler(listener)
-    theirs.propagate = False
-    with warnings.catch_warnings():
-        # One for every folder that vanishes while its watch is added: in an event storm, hundreds of megabytes.
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
-        try:
-            yield
-        finally:
-            theirs.removeHandler(listener)
-            theirs.propagate = propagated
 
 
 def _reason(error: Exception) -> str:

@@ -5,15 +5,16 @@ import hashlib
 from attnwatch.batches.videos import home_of
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.receipts import Place, describe, failure, record_content, seconds_until_due
-from attnwatch.errors import AttnwatchError, BusyError, JobError
+from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Watcher
 from attnwatch.system.locks import exclusive
+from attnwatch.system.refusals import in_words
 from attnwatch.watch.task import Task
 
 
-def record_crash(task: Task, seconds: float, error: JobError, limits: Watcher) -> Result:
-    """Write the receipt of a job that was killed, crashed or ran out of time before it could.
+def record_crash(task: Task, seconds: float, error: AttnwatchError, limits: Watcher) -> Result:
+    """Write the receipt of a job that was killed, crashed or ran out of time before it could, or was never started.
 
     Args:
         task: what the job was started for.
@@ -33,7 +34,7 @@ def record_crash(task: Task, seconds: float, error: JobError, limits: Watcher) -
     except BusyError as problem:
         return obstructed(problem)
     except OSError as problem:
-        return Result(None, f"{error}; and its receipt cannot be written: {problem}")
+        return Result(None, f"{error}; and its receipt cannot be written: {in_words(problem)}")
     return Result(receipt)
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from attnwatch.batches.targets import Target
 from attnwatch.batches.videos import home_of
 from attnwatch.config import Settings
+from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.receipts import describe
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, ContractError
 from attnwatch.settings import Visualization
-from attnwatch.watch.decision import Decision, GivenUp, Refused, Settled
+from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
 from attnwatch.watch.decisions import Decisions
 from attnwatch.watch.failures import record_refusal, refusal
+from attnwatch.watch.left_out import LeftOut
 from attnwatch.watch.options import Options
-from attnwatch.watch.task import Task
+from attnwatch.watch.task import Basis, Task
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ class Ledger:
         decisions: the cache of settled targets.
         given_up: targets that will not be rendered although they should be.
         collections: settings of the collection of each batch that has one.
+        left_out: targets that this run leaves out, and why.
 
     """
 
@@ -36,13 +39,14 @@ class Ledger:
         self._options = options
         self._said: set[int] = set()
         self.decisions = Decisions()
+        self.left_out = LeftOut(options)
         self.given_up: set[Target] = set()
         self.collections: dict[Path, Visualization] = {}
 
     @property
     def up_to_date(self) -> int:
         """Number of videos whose outputs are there and valid."""
-        return self.decisions.videos(but=self.given_up)
+        return self.decisions.videos(but=self.given_up | self.left_out.targets)
 
     def reload(self, settings: Settings) -> None:
         """Use other settings, and let everything be decided again."""
@@ -54,6 +58,7 @@ class Ledger:
     def prune(self, found: int) -> None:
         """Forget deleted videos, if far more are remembered than the last scan `found`."""
         if self.decisions.prune(found):
+            self.left_out.prune()
             self.given_up = {target for target in self.given_up if stamp_of(target.manifest) is not None}
             self.collections = {batch: asked for batch, asked in self.collections.items() if stamp_of(batch)}
             self._said.clear()
@@ -62,6 +67,7 @@ class Ledger:
         """Act on the decision about a target, whatever was decided before."""
         self.decisions.unsettle(target)
         self.given_up.discard(target)
+        self.left_out.discard(target)
         for note in decision.notes:
             about = f"{home_of(target.manifest).parent}: {note}"
             self.warn(f"{target.manifest}: {note}", about=about)
@@ -70,9 +76,12 @@ class Ledger:
         if isinstance(decision, Refused):
             self._refuse(target, decision)
             return
-        basis = decision.basis
-        if basis is None:
-            return
+        if isinstance(decision, Settled):
+            self.left_out.take(target, decision)
+        if decision.basis is not None:
+            self._apply(target, decision, decision.basis)
+
+    def _apply(self, target: Target, decision: Render | NotYet | Settled | GivenUp, basis: Basis) -> None:
         if basis.receipt is not None:
             self.decisions.own(basis.receipt, target)
         if isinstance(decision, Settled | GivenUp):
@@ -82,8 +91,17 @@ class Ledger:
             self.note_rendered(decision.holds)
         if isinstance(decision, GivenUp):
             self.given_up.add(target)
+            self.left_out.matched = True
             if not decision.known:
                 self.warn(decision.reason)
+
+    def note_receipt(self, task: Task, receipt: ReceiptDocument) -> None:
+        """Remember the receipt that a job has written: its video was rendered, or there was nothing to render."""
+        self.note_rendered(task)
+        if receipt.status == "skipped":
+            self.left_out.take_skipped(task.target, receipt.notes)
+        else:
+            self.left_out.matched = True
 
     def note_rendered(self, task: Task) -> None:
         """Remember that this run has rendered a task, or found it rendered."""
@@ -98,6 +116,7 @@ class Ledger:
 
     def _refuse(self, target: Target, decision: Refused) -> None:
         self.given_up.add(target)
+        self.left_out.matched = True
         self.warn(f"not rendered: {_briefly(decision.problem)}")
         place, basis = decision.place, decision.basis
         if place is None or basis is None or self._options.dry_run or not isinstance(decision.problem, AttnwatchError):

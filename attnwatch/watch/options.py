@@ -1,6 +1,7 @@
 """The options of one run of the watcher."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from attnwatch.batches.targets import (
 )
 from attnwatch.contract.names import OUTPUT_DIRECTORY
 from attnwatch.contract.stamps import Stamp
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
@@ -36,6 +38,7 @@ class Options:
         batch: only videos of batches whose folder name matches this shell pattern; None for all.
         oldest_first: start with the video that was finished first instead of last.
         follow_links: follow links below the roots, to folders and to files.
+        excluded: files and folders below the roots to leave out.
         out: folder for all outputs and receipts, in the same structure as below the roots; None: below the roots.
         config: the configuration file; None if there is none.
 
@@ -52,6 +55,7 @@ class Options:
     batch: str | None = None
     oldest_first: bool = False
     follow_links: bool = False
+    excluded: Exclusion = NOTHING
     out: Path | None = None
     config: Path | None = None
 
@@ -73,7 +77,7 @@ class Options:
 
     @cached_property
     def _homes(self) -> tuple[Root, ...]:
-        return tuple(Root(home_of_root(root), self.links) for root in self.roots)
+        return tuple(Root(home_of_root(root), self.links, excluded=self.excluded) for root in self.roots)
 
     def outputs_root(self, directory: Path) -> Root:
         """Return where the lookup of a folder of outputs starts."""
@@ -93,8 +97,15 @@ class Options:
         out = None if self.out is None else self.outputs_at(home)
         return retry_command(target, out, self.config, follow_links=self.follow_links)
 
-    def take(self, target: Target, finished: Stamp | None) -> bool:
-        """Return whether a target was asked for, by its path and by when it was finished."""
+    @property
+    def chooses(self) -> bool:
+        """Whether the user has chosen some videos or words: then a run that finds none of them has failed."""
+        return self.by_name or (self.since, self.batch, self.tokens) != (None, None, None)
+
+    def why_not(self, target: Target, finished: Stamp | None) -> str | None:
+        """Return why a target was not asked for, by its path or by when it was finished; None if it was."""
         if self.since is not None and finished is not None and finished.modified < self.since * 1e9:
-            return False
-        return self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest))
+            return f"finished before --since {datetime.fromtimestamp(self.since):%Y-%m-%d %H:%M:%S}"
+        if self.batch is None or any(fnmatchcase(name, self.batch) for name in batch_names(target.manifest)):
+            return None
+        return f"in no folder that matches --batch {self.batch!r}"

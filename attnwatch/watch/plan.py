@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.batches.settling import Settling, may_still_grow, quiet_time
-from attnwatch.batches.targets import Target, ending_sha256
+from attnwatch.batches.targets import Target, ended_batch, ending_sha256
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
 from attnwatch.contract.attempts import failures_at
@@ -13,10 +13,11 @@ from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import OUTPUT_DIRECTORY
-from attnwatch.contract.receipts import Place, describe, is_untouched, seconds_until_due, unreadable
+from attnwatch.contract.receipts import Place, describe, is_known, is_untouched, seconds_until_due, unreadable
 from attnwatch.contract.stamps import sizes, stamp_of
 from attnwatch.contract.validity import as_rendered, own_output, removed_tensors
 from attnwatch.errors import AttnwatchError, ManifestError, Problem
+from attnwatch.report.reasons import ONLY_COLLECTED, SWITCHED_OFF
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
 from attnwatch.watch.decisions import Decisions, origins
@@ -61,18 +62,21 @@ class Planner:
 
     def _decide(self, target: Target) -> Decision:
         seen = origins(target)
-        if not stands_for_video(target.manifest) or not self._options.take(target, seen[0]):
-            return Settled()
+        if not stands_for_video(target.manifest):
+            return Settled(chosen=False)
+        if (other := self._options.why_not(target, seen[0])) is not None:
+            return Settled(why=other, chosen=False)
         try:
             manifest = read_video(target.manifest, self._options.root_of(target.manifest))
             asked, notes = self._settings.for_batch(manifest.document.visualization, target.manifest)
             stamps = manifest.stamps()
         except FileNotFoundError:
-            return Settled()
+            return Settled(chosen=False)
         except (AttnwatchError, OSError) as error:
             return Refused(error, self._refusal_place(target), basis=Basis(seen))
         if not self._wants(target, asked):
-            return Settled(basis=Basis(seen, stamps), notes=notes)
+            why = self._why_unwanted(target, asked)
+            return Settled(basis=Basis(seen, stamps), notes=notes, why=why, chosen=target.batch is None)
         task = self._task(target, manifest, asked, Basis(seen, stamps))
         collection = None if target.batch is None else task.settings
         return replace(self._compare(task), notes=notes, collection=collection)
@@ -86,6 +90,14 @@ class Planner:
         if target.batch is not None:
             return settings.auto_generate_videos or self._options.collect
         return settings.auto_generate_per_video or self._options.by_name
+
+    def _why_unwanted(self, target: Target, settings: Visualization) -> str | None:
+        """Return why a video is not rendered beside itself; None for collections, or if it is collected instead."""
+        if target.batch is not None:
+            return None
+        if not settings.auto_generate_videos:
+            return SWITCHED_OFF
+        return None if ended_batch(target.manifest, self._options.roots) else ONLY_COLLECTED
 
     def _task(self, target: Target, manifest: Manifest, asked: Visualization, basis: Basis) -> Task:
         settings = asked.per_video() if target.batch is None else asked.for_collection()
@@ -141,6 +153,8 @@ class Planner:
         """Decide about a video whose last attempt failed."""
         if self._options.by_name:
             return self._due(task, 0.0)
+        if self._was_only_touched(task, receipt) and is_known(receipt, task.basis.stamps):
+            return self._due(replace(task, recheck=True), 0.0)  # such as by a backup that links files
         wait = self._seconds_until_due(task, receipt)
         if wait is None:
             return self._give_up(task, receipt)
@@ -150,11 +164,13 @@ class Planner:
     def _after_success(self, task: Task, receipt: ReceiptDocument) -> Decision:
         """Decide about a video that was rendered or skipped before."""
         if self._seconds_until_due(task, receipt) is None:
-            return Settled(holds=task, basis=task.basis)
-        only_touched = not is_untouched(receipt, task.basis.stamps) and _comparable(task, receipt).matches(receipt)
+            if receipt.status != "skipped":
+                return Settled(holds=task, basis=task.basis)
+            why = "; ".join(receipt.notes) or None
+            return Settled(holds=task, basis=task.basis, why=why, chosen=self._options.tokens is None)
         if (eaten := own_output(receipt, task.place, task.manifest)) is not None:
             return Refused(_output_as_input(task.manifest, eaten), basis=task.basis)
-        recheck = only_touched and not self._is_forced(task)
+        recheck = self._was_only_touched(task, receipt)
         removed = [] if recheck else removed_tensors(receipt, task.manifest, task.basis.stamps)
         if removed:
             reason = (
@@ -169,6 +185,11 @@ class Planner:
         if self._is_forced(task) or not is_untouched(receipt, task.basis.stamps):
             return 0.0
         return seconds_until_due(receipt, _comparable(task, receipt))
+
+    def _was_only_touched(self, task: Task, receipt: ReceiptDocument) -> bool:
+        """Return whether nothing speaks for a new rendering but the times of files."""
+        touched = not self._is_forced(task) and not is_untouched(receipt, task.basis.stamps)
+        return touched and _comparable(task, receipt).matches(receipt)
 
     def _is_forced(self, task: Task) -> bool:
         """Return whether the receipt is ignored: with `force`, until the video has failed in this run."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attnwatch.config import Settings
-from attnwatch.report.activity import HEARTBEAT, Activity, read_activities
+from attnwatch.report.activity import HEARTBEAT, SILENT_AFTER, Activity, read_activities
 from attnwatch.settings import NOT_IN_PICTURES
 from attnwatch.watch.options import Options
 
@@ -37,6 +37,7 @@ class Rivals:
         self._young_until = time.monotonic() + _YOUNG
         self._next_look = 0.0
         self._reason: str | None = None
+        self._heard: dict[tuple[str, int], tuple[str, float]] = {}
         activity.batch = options.batch
         activity.out = None if options.out is None else str(options.out)
         self.reload(settings)
@@ -53,9 +54,22 @@ class Rivals:
         """Return why this watcher yields; None if it need not. Cheap enough to call in every turn of the loop."""
         now = time.monotonic()
         if not self._options.once and now >= self._next_look:
-            self._reason = next(map(_reason, self._winners()), None)
+            self._reason = next((_reason(other) for other in self._listen(now) if self._is_heard(other, now)), None)
             self._next_look = now + (_OFTEN if self._reason or now < self._young_until else HEARTBEAT)
         return self._reason
+
+    def _listen(self, now: float) -> list[Activity]:
+        """Return the rivals to yield to, and note since when each has said the same."""
+        winners = list(self._winners())
+        before, self._heard = self._heard, {}
+        for other in winners:
+            heartbeat, since = before.get(_identity(other), (None, now))
+            self._heard[_identity(other)] = other.heartbeat, since if heartbeat == other.heartbeat else now
+        return winners
+
+    def _is_heard(self, other: Activity, now: float) -> bool:
+        """Return whether its updates go on by this watcher's clock: by its own, they might be from the future."""
+        return now - self._heard[_identity(other)][1] <= SILENT_AFTER
 
     def _winners(self) -> Iterator[Activity]:
         places = self._options.roots if self._options.out is None else (self._options.out,)
@@ -76,12 +90,16 @@ class Rivals:
 
     def _is_rival(self, other: Activity) -> bool:
         mine = self._activity
-        if (other.host, other.pid) == (mine.host, mine.pid) or other.silent or None in (other.settings, mine.settings):
+        if _identity(other) == _identity(mine) or other.silent or None in (other.settings, mine.settings):
             return False
         # With patterns, two watchers may share a folder on purpose.
         same_videos = other.batch == mine.batch and other.out == mine.out
         same_roots = mine.out is None or bool(set(other.roots) & set(mine.roots))
         return same_videos and same_roots and other.settings != mine.settings
+
+
+def _identity(activity: Activity) -> tuple[str, int]:
+    return activity.host, activity.pid
 
 
 def _seniority(activity: Activity) -> tuple[float, str, int]:

@@ -9,9 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from attnwatch.batches.discover import Folder, is_searched, manifest_of, walk
+from attnwatch.batches.discover import Folder, manifest_of, walk
+from attnwatch.batches.entered import is_searched
+from attnwatch.batches.passed import Passed
 from attnwatch.batches.targets import Target, home_of_root, targets_in
 from attnwatch.contract.names import is_manifest
+from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 from attnwatch.watch.supervision import Supervisor
@@ -29,13 +32,16 @@ class Scanner:
         seconds: processor time of the last scan.
         folders: number of folders in the last scan.
         found: number of targets that the last scan found.
-        linked: links to folders that the last scan did not follow.
+        passed: what the last scan passed without finding a video.
 
     """
 
-    def __init__(self, roots: Iterable[Path], *, collect: bool = False, links: Links = Links.NONE) -> None:
+    def __init__(
+        self, roots: Iterable[Path], *, collect: bool = False, links: Links = Links.NONE, excluded: Exclusion = NOTHING
+    ) -> None:
         self._roots = tuple(roots)
         self._links = links
+        self._excluded = excluded
         self._collect = collect
         self._supervisor = Supervisor()
         self._hinted: deque[Iterator[Target | None]] = deque()
@@ -45,8 +51,8 @@ class Scanner:
         self._spent = 0.0
         self._seen = 0
         self._count = 0
-        self._linked: list[Path] = []
-        self.linked: tuple[Path, ...] = ()
+        self._passed = Passed()
+        self.passed = Passed()
         self.scans = 0
         self.seconds = 0.0
         self.folders = 0
@@ -73,7 +79,7 @@ class Scanner:
 
     def follow(self, hints: Iterable[Path]) -> None:
         """Look where hints point before the scan continues."""
-        searched = (path for path in _outermost(hints) if any(is_searched(path, root) for root in self._roots))
+        searched = (path for path in _outermost(hints) if any(self._reaches(root, path) for root in self._roots))
         self._hinted.extend(self._targets_near(path) for path in searched)
 
     def find(self, interval: float | None) -> Iterator[Target]:
@@ -91,7 +97,7 @@ class Scanner:
             self._hinted.popleft()
         if self._scan is None and (self._again or (interval is not None and time.monotonic() >= self._due)):
             self._again, self._spent, self._seen, self._count = False, 0.0, len(self._roots), 0
-            self._linked = []
+            self._passed = Passed(looks_for_unmarked=self.scans == 0)
             self._scan = itertools.chain.from_iterable(map(self._everything_below, self._roots))
         if self._scan is not None:
             began = time.thread_time()
@@ -104,17 +110,20 @@ class Scanner:
 
     def _targets_near(self, path: Path) -> Iterator[Target | None]:
         """Yield the targets at a path that a hint points to."""
-        root = next(root for root in self._roots if is_searched(path, root))
+        root = next(root for root in self._roots if self._reaches(root, path))
         return self._targets(walk(manifest_of(path), start=self._start(root)), self._roots, None)
 
+    def _reaches(self, root: Path, path: Path) -> bool:
+        return is_searched(path, root, self._excluded)
+
     def _start(self, root: Path) -> Root:
-        return Root(home_of_root(root), self._links)
+        return Root(home_of_root(root), self._links, excluded=self._excluded)
 
     def _everything_below(self, root: Path) -> Iterator[Target | None]:
         with self._supervisor.about(root):
             for folder in walk(root, start=self._start(root)):
                 self._seen += folder.folders
-                self._linked.extend(Path(folder.path, name) for name in folder.linked)
+                self._passed.take(folder)
                 yield from self._targets([folder], [root], root if self._collect else None)
 
     def _targets(
@@ -130,7 +139,7 @@ class Scanner:
         self._scan = None
         self.scans += 1
         self.seconds, self.folders, self.found = self._spent, self._seen, self._count
-        self.linked = tuple(self._linked)
+        self.passed = self._passed
         self.wait(float("inf") if interval is None else interval)
 
 

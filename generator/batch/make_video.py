@@ -14,7 +14,7 @@ from generator.batch.prepare import PreparedBatch
 from generator.capture.budget import keep_of
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder, capture
-from generator.errors import CaptureError, GeneratorError, PipelineError, first_line
+from generator.errors import GeneratorError, PipelineError, first_line
 from generator.models.contract import OnStep, VideoModel
 from generator.models.memory import lacks_memory
 from generator.models.sources import Addition
@@ -55,7 +55,7 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
             place / f"{video.stem}.mp4",
             frames,
             fps=sampling.fps,
-            attention=_finish(batch, sampling, store),
+            attention=_finish(batch, video.video_id, store),
             video_id=video.video_id,
             generation=_describe(batch, video, sampling, time.monotonic() - began),
             visualization=batch.plan.settings.visualization,
@@ -102,18 +102,14 @@ def _recording(
         yield store
 
 
-def _finish(batch: PreparedBatch, sampling: Sampling, store: AttentionStore | None) -> AttentionFiles:
-    """Write the remaining attention, provided that every denoising step was captured."""
+def _finish(batch: PreparedBatch, video_id: str, store: AttentionStore | None) -> AttentionFiles:
+    """Write the remaining attention; warn if it lacks something."""
     if store is None:
+        sampling = batch.plan.settings.video.sampling()
         return AttentionFiles(grid=asdict(batch.model.grid(sampling)))
-    schedule = batch.model.schedule()
-    if store.recorder.steps_seen != len(schedule):
-        raise CaptureError(
-            f"captured {store.recorder.steps_seen} of {len(schedule)} denoising steps: the pipeline skips some calls "
-            "of its network. Disable that, or generate without capture (store_attention: false and "
-            "store_aggregated_attention: false)"
-        )
-    files = store.finish(schedule, {})
+    files = store.finish(batch.model.schedule(), {})
+    if store.recorder.unfinished is not None:
+        log.warning("%s: its attention is incomplete: %s", video_id, store.recorder.unfinished)
     _log_self_check(store.recorder)
     return files
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from generator.errors import SettingsError, UsageError
 from generator.models import sources
+from generator.prompts.foreign import warning_of
 from generator.prompts.prompt_file import read_prompt_file
 from generator.prompts.prompt_set import Line, PromptSet
 from generator.prompts.template import Template, Variation, find_words, track
@@ -180,6 +181,13 @@ def refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> None
                 f"track: found {word!r} in none of {len(variations)} prompts, such as {variations[0].prompt!r}. "
                 "Expected a word that occurs in a prompt, in the same spelling; --preview shows the prompts"
             )
+
+
+def foreign_syntax(variations: Sequence[Variation], settings: Settings) -> str | None:
+    """Return a warning about syntax of other tools in the prompts of a batch; None if there is none."""
+    templates = (variation.origin.template for variation in variations if variation.origin)
+    own = (variation.negative for variation in variations if variation.negative)
+    return warning_of(templates, (settings.video.negative_prompt or "", *own))
 
 
 def _refuse_wrong_ids(plan: Plan) -> None:

@@ -2,11 +2,12 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from generator.batch.plan import Plan, PlannedVideo
+from generator.batch.plan import Plan, PlannedVideo, foreign_syntax
 from generator.batch.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
 from generator.capture.foresight import warn_if_slow
@@ -29,17 +30,34 @@ MOST_WORDS = 20
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What the text encoder makes of the prompts.
+
+    ``words`` maps the number of each variation to its tracked words; ``cut_off`` has a sentence for each prompt whose
+    end is cut off; ``unknown`` are the words that the tokenizer does not know.
+    """
+
+    words: Mapping[int, tuple[TrackedWord, ...]]
+    cut_off: Sequence[str]
+    unknown: Sequence[str]
+
+
+@dataclass(frozen=True)
 class PreparedBatch:
     """A plan with its model loaded, its settings resolved and its tracked words located.
 
-    ``words`` maps the number of each variation to its tracked words, ``sources`` the files and folders of the model to
-    their digests.
+    ``sources`` maps the files and folders of the model to their digests.
     """
 
     plan: Plan
     model: VideoModel
-    words: Mapping[int, tuple[TrackedWord, ...]]
+    texts: Texts
     sources: Mapping[str, str]
+
+    @property
+    def words(self) -> Mapping[int, tuple[TrackedWord, ...]]:
+        """Tracked words by the number of the variation."""
+        return self.texts.words
 
     def sampling(self, variation: Variation) -> Sampling:
         """Return the arguments of the pipeline call for a prompt."""
@@ -60,16 +78,44 @@ def load_model(plan: Plan, rank: Rank) -> VideoModel:
     return model
 
 
-def prepare(plan: Plan, model: VideoModel) -> PreparedBatch:
-    """Take every step that can fail before the first file is written."""
+Watched = Callable[[Sequence[Variation]], Iterable[Variation]]
+
+
+def prepare(plan: Plan, model: VideoModel, watched: Watched = iter) -> PreparedBatch:
+    """Take every step that can fail before the first file is written.
+
+    Args:
+        plan: the plan
+        model: the model
+        watched: yields what it is given; may show how far that is
+
+    """
     video = plan.settings.video.over(model.recommended)
     model.check(video.sampling())
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
-    words = {variation.number: locate(variation, model.clean, model.tokenise) for variation in plan.variations}
-    batch = PreparedBatch(plan, model, words, digests(used))
+    texts = _read_texts(watched(plan.variations), model)
+    batch = PreparedBatch(plan, model, texts, digests(used))
     _check_attention(batch)
     return batch
+
+
+def _read_texts(variations: Iterable[Variation], model: VideoModel) -> Texts:
+    """Tokenise each prompt once. A tracked word that is cut off, or has no token, is refused."""
+    clean, tokenise = lru_cache(8)(model.clean), lru_cache(1)(model.tokenise)
+    words: dict[int, tuple[TrackedWord, ...]] = {}
+    too_long: list[str] = []
+    unknown: dict[str, None] = {}
+    for variation in variations:
+        words[variation.number] = locate(variation, clean, tokenise)
+        sequence = tokenise(clean(variation.prompt))
+        if ending := cut_off(sequence):
+            too_long.append(
+                f"{variation.prompt_id} has {sequence.whole_length} tokens and the text encoder takes "
+                f"{len(sequence.ids)}. It never sees the end: {ending}"
+            )
+        unknown |= dict.fromkeys(unknown_words(sequence))
+    return Texts(words, too_long, list(unknown))
 
 
 def _check_attention(batch: PreparedBatch) -> None:
@@ -95,37 +141,21 @@ def warn(batch: PreparedBatch) -> None:
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
             "generated without attention"
         )
-    warnings = list(_cut_off_prompts(batch.plan, batch.model))
-    for warning in warnings[:MOST_WARNINGS]:
+    foreign = foreign_syntax(batch.plan.variations, batch.plan.settings)
+    if foreign is not None:
+        log.warning("%s", foreign)
+    _warn_of_texts(batch.model.name, batch.texts)
+
+
+def _warn_of_texts(name: str, texts: Texts) -> None:
+    """Name the prompts that are too long and, in one warning, the words that the text encoder cannot tell apart."""
+    for warning in texts.cut_off[:MOST_WARNINGS]:
         log.warning("%s", warning)
-    if len(warnings) > MOST_WARNINGS:
-        log.warning("... and %d more prompts are too long", len(warnings) - MOST_WARNINGS)
-    _warn_of_unknown_words(batch.plan, batch.model)
-
-
-def _warn_of_unknown_words(plan: Plan, model: VideoModel) -> None:
-    """Name all words that the text encoder cannot tell apart, in one warning."""
-    texts = (model.clean(variation.prompt) for variation in plan.variations)
-    unknown = dict.fromkeys(word for text in texts for word in unknown_words(model.tokenise(text)))
-    if unknown:
-        shown = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
-        log.warning(
-            "%s does not know %d of the words and cannot tell them apart: %s",
-            model.name,
-            len(unknown),
-            shown,
-        )
-
-
-def _cut_off_prompts(plan: Plan, model: VideoModel) -> Iterator[str]:
-    """Yield a warning for each prompt whose end is cut off. A tracked word there was refused before."""
-    for variation in plan.variations:
-        sequence = model.tokenise(model.clean(variation.prompt))
-        if ending := cut_off(sequence):
-            yield (
-                f"{variation.prompt_id} has {sequence.whole_length} tokens and the text encoder takes "
-                f"{len(sequence.ids)}. It never sees the end: {ending}"
-            )
+    if len(texts.cut_off) > MOST_WARNINGS:
+        log.warning("... and %d more prompts are too long", len(texts.cut_off) - MOST_WARNINGS)
+    if texts.unknown:
+        shown = ", ".join(texts.unknown[:MOST_WORDS]) + (", ..." if len(texts.unknown) > MOST_WORDS else "")
+        log.warning("%s does not know %d of the words and cannot tell them apart: %s", name, len(texts.unknown), shown)
 
 
 def log_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:

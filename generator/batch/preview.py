@@ -1,9 +1,8 @@
 """Describes the prompts of a batch, a line each, without loading its model."""
 
-from collections.abc import Iterator
 from itertools import islice
 
-from generator.batch.plan import Plan, chosen, read_prompts, tracked
+from generator.batch.plan import Plan, chosen, foreign_syntax, read_prompts, tracked
 from generator.prompts.template import Variation
 from generator.settings import Settings
 
@@ -11,8 +10,8 @@ AT_MOST = 100
 """Number of prompts that are described; max_variations and sample override it."""
 
 
-def describe_batch(settings: Settings) -> Iterator[str]:
-    """Yield the prompts of a new batch, and how many videos there will be.
+def describe_batch(settings: Settings) -> tuple[list[str], str | None]:
+    """Return the prompts of a new batch and how many videos there will be, and a warning about foreign syntax.
 
     Raises:
         UsageError: if there are no prompts, or a template cannot be parsed.
@@ -21,17 +20,17 @@ def describe_batch(settings: Settings) -> Iterator[str]:
     prompts, video = read_prompts(settings), settings.video
     limit = video.max_variations or video.sample
     total = min(prompts.count, limit or prompts.count)
-    shown = min(total, limit or AT_MOST)
-    yield from map(_describe, tracked(islice(chosen(prompts, video), shown), settings))
-    if shown < total:
-        yield f"... and {total - shown:,} more"
-    yield _sum(total, video.videos_per_variation)
+    shown = tracked(islice(chosen(prompts, video), min(total, limit or AT_MOST)), settings)
+    lines = [_describe(variation) for variation in shown]
+    if len(shown) < total:
+        lines.append(f"... and {total - len(shown):,} more")
+    return [*lines, _sum(total, video.videos_per_variation)], foreign_syntax(shown, settings)
 
 
-def describe_plan(plan: Plan) -> Iterator[str]:
-    """Yield the prompts of a planned batch, and how many videos it has."""
-    yield from map(_describe, plan.variations)
-    yield _sum(len(plan.variations), plan.settings.video.videos_per_variation)
+def describe_plan(plan: Plan) -> list[str]:
+    """Return the prompts of a planned batch, and how many videos it has."""
+    each = plan.settings.video.videos_per_variation
+    return [*map(_describe, plan.variations), _sum(len(plan.variations), each)]
 
 
 def _describe(variation: Variation) -> str:

@@ -2,18 +2,30 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    track,
+)
 
 from generator.batch.plan import PlannedVideo
+from generator.prompts.template import Variation
 
 log = logging.getLogger(__name__)
+
+MANY = 500
+"""Number of prompts from which on their preparation is shown."""
 
 
 class ConsoleHandler(logging.Handler):
@@ -53,6 +65,14 @@ def loading(console: Console, what: str, *, shown: bool = True) -> Iterator[None
         yield
     if shown:
         log.info("loaded %s in %.1f s", what, time.monotonic() - began)
+
+
+def counted(console: Console, variations: Sequence[Variation], *, shown: bool = True) -> Iterator[Variation]:
+    """Yield prompts while their words are located: many take seconds, in which a terminal shows how far it is."""
+    if shown and len(variations) >= MANY and not console.is_terminal:
+        log.info("locating the words of %d prompts", len(variations))
+    disabled = not shown or len(variations) < MANY or not console.is_terminal
+    yield from track(variations, "locating words", console=console, transient=True, disable=disabled)
 
 
 class BatchProgress:

@@ -21,8 +21,9 @@ from generator.batch.inventory import is_complete, missing_videos
 from generator.batch.make_video import make_video
 from generator.batch.plan import Plan, PlannedVideo
 from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, warn
-from generator.batch.progress import BatchProgress, loading, restore_terminal
+from generator.batch.progress import BatchProgress, counted, loading, restore_terminal
 from generator.batch.ranks import Rank
+from generator.batch.watchers import hint
 from generator.errors import CaptureError, PipelineError, VideoError
 from generator.models.memory import recover
 from generator.outputs.files import remove_leftovers
@@ -49,7 +50,7 @@ def run(plan: Plan, console: Console) -> int:
     rank.join()
     with loading(console, plan.settings.model.id, shown=rank.is_first):
         model = load_model(plan, rank)
-    batch = prepare(plan, model)
+    batch = prepare(plan, model, partial(counted, console, shown=rank.is_first))
     if rank.is_first:
         warn(batch)
     with stop_on_signals(partial(restore_terminal, console)) as stop:
@@ -84,6 +85,7 @@ def _lead(work: _Work) -> int:
             "%s: generating %d of %d videos with %s", folder, len(missing), len(plan.videos), work.batch.model.name
         )
         log_size(work.batch, folder, missing)
+        _say_how_to_render(work.batch, folder)
         began = time.time()
         rank.agree((folder, [video.video_id for video in missing]))
         rank.meet()
@@ -91,7 +93,14 @@ def _lead(work: _Work) -> int:
         for number in range(1, rank.size):
             wait_until_ended(folder, number)
             _report_early_end(work, folder, rank.share(missing, number), number, began)
-        return _end(work, folder)
+        code = _end(work, folder)
+        _say_how_to_render(work.batch, folder)
+        return code
+
+
+def _say_how_to_render(batch: PreparedBatch, folder: Path) -> None:
+    if (line := hint(batch, folder)) is not None:
+        log.info("%s", line)
 
 
 def _follow(work: _Work) -> int:

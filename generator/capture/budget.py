@@ -15,6 +15,7 @@ from generator.models.contract import LatentGrid, VideoModel
 from generator.settings import AttentionSettings, Sampling
 
 RESERVED_TENSORS = 2
+_MOST_DOWNSAMPLED = 8
 _REDUCTIONS: tuple[Mapping[str, object], ...] = (
     {"store_per_head": False},
     {"store_per_block": False},
@@ -94,9 +95,10 @@ def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
     found = attention_bytes(settings, video)
     if found > settings.max_attention_bytes:
         offers = "".join(f"\n  {offer}" for offer in _offers(settings, video))
+        less = f"track fewer words, or keep less:{offers}" if offers else f"or {_together(settings, video)}"
         raise SettingsError(
             f"the attention of one video would take {as_text(found)}, more than max_attention_bytes "
-            f"({as_text(settings.max_attention_bytes)}). Raise the limit, track fewer words, or keep less:{offers}"
+            f"({as_text(settings.max_attention_bytes)}). Raise the limit, {less}"
         )
 
 
@@ -112,14 +114,29 @@ def _offers(settings: AttentionSettings, video: VideoShape) -> Iterator[str]:
             yield f"{described} ({as_text(size)})"
 
 
+def _together(settings: AttentionSettings, video: VideoShape) -> str:
+    """Describe what to do where no single change fits the limit."""
+    least: dict[str, object] = {"store_per_block": False, "store_per_head": False}
+    least |= {"storage_dtype": "float16", "spatial_downsample_factor": _MOST_DOWNSAMPLED}
+    least |= {"store_attention": False} if settings.store_aggregated_attention else {"storage_interval": video.steps}
+    less = settings.model_copy(update=least)
+    size = attention_bytes(less, video)
+    if size > settings.max_attention_bytes:
+        return f"track fewer words: the least that can be kept of {video.words} takes {as_text(size)}"
+    changed = ", ".join(f"{name}: {_spelt(value)}" for name, value in least.items() if value != getattr(settings, name))
+    return f"make several changes, because none is enough alone; the most are:\n  {changed} ({as_text(size)})"
+
+
 def _changes(settings: AttentionSettings, video: VideoShape) -> Iterator[Mapping[str, object]]:
-    for name, most in (("storage_interval", video.steps), ("spatial_downsample_factor", 8)):
+    for name, most in (("storage_interval", video.steps), ("spatial_downsample_factor", _MOST_DOWNSAMPLED)):
         for value in range(getattr(settings, name) + 1, most + 1):
             change = {name: value}
             if attention_bytes(settings.model_copy(update=change), video) <= settings.max_attention_bytes:
                 yield change  # the smallest change that fits
                 break
-    yield from _REDUCTIONS
+    for reduction in _REDUCTIONS:
+        if settings.store_aggregated_attention or "store_attention" not in reduction:  # else nothing would be kept
+            yield reduction
 
 
 def _spelt(value: object) -> str:

@@ -7,12 +7,12 @@ probabilities of the tracked columns. Rows are latent tokens; the softmax runs o
 joint attention, the latent tokens.
 
 Every call of every text attention layer is counted (`generator.capture.layers`). A layer that was not called
-exactly once is an error. The exception is a diffusers cache, which skips layers on purpose: then the step is recorded
-as a gap and never filled. The device is read back once per step and branch, never per layer, and while it computes the
-next one (`generator.capture.host`).
+exactly once is an error: in the first steps it ends the generation, later only the recording. The exception is a
+diffusers cache, which skips layers on purpose: then the step is recorded as a gap and never filled. The device is read
+back once per step and branch, never per layer, and while it computes the next one (`generator.capture.host`).
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,14 +24,18 @@ from generator.capture.attention import AttentionCall
 from generator.capture.columns import TrackedColumns
 from generator.capture.host import HostCopies
 from generator.capture.layers import TextLayers
-from generator.capture.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.capture.maps import CONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.capture.steps import Steps
 from generator.capture.taps import CallContext, tapped
-from generator.errors import CaptureError
+from generator.errors import CaptureError, first_line
 from generator.models.contract import LatentGrid, VideoModel
 from generator.prompts.tokens import TrackedWord
 
 OnMaps = Callable[[StepMaps], None]
 """Called with the maps of a step in one branch: at its end, or, if they come from a GPU, at the end of the next one."""
+
+EARLY = 2
+"""An error in so many first steps ends the generation. Later ones end only the recording, to keep the video."""
 
 
 @dataclass
@@ -70,16 +74,15 @@ class Recorder:
         """Kept maps, unless ``on_maps`` receives them."""
         self.gaps: list[dict[str, object]] = []
         """Steps that a cache skipped in whole or in part."""
-        self.branch_source = ""
-        """Source of a call's guidance branch: ``cache_context`` or ``halves of the batch``."""
+        self.unfinished: str | None = None
+        """Why the maps do not show the whole video; None if they do."""
         self.heads = 0
         self._model = model
         self._model_grid = grid
         self._on_maps = on_maps or self.steps.append
         self._layers = TextLayers(model, keep)
         self._means = {branch: Mean() for branch in keep.branches}
-        self._begun: Counter[str] = Counter()
-        self._seen: dict[str, set[int]] = defaultdict(set)
+        self._steps = Steps(model, keep.branches)
         self._complete = 0
         self._copies = HostCopies()
         self._call: _Call | None = None
@@ -92,7 +95,7 @@ class Recorder:
     @property
     def steps_seen(self) -> int:
         """Number of denoising steps in which every kept branch was computed, including gaps."""
-        return min(len(self._seen[branch]) for branch in self.keep.branches)
+        return self._steps.complete
 
     def aggregated(self, branch: str = CONDITIONAL) -> Tensor | None:
         """Return the mean over all steps, layers and heads: ``[name, frame, height, width]``, float32, on the CPU."""
@@ -100,7 +103,7 @@ class Recorder:
 
     def summary(self) -> dict[str, object]:
         """Return statistics about the capture itself, for the manifest."""
-        calls = sum(len(steps) for steps in self._seen.values())
+        calls = sum(len(steps) for steps in self._steps.seen.values())
         described: dict[str, object] = {
             "layers": self.layers,
             "layers_kept": list(self._layers.kept),
@@ -109,77 +112,81 @@ class Recorder:
             "calls": self._complete,
             "expected_calls": calls * self.layers,
             "branches": list(self.keep.branches),
-            "branch_source": self.branch_source,
+            "branch_source": self._steps.branch_source,
             "gaps": self.gaps,
             **self._tracked.report.summary(),
         }
         if self._tracked.check is not None:
             described["self_check"] = self._tracked.check.summary()
+        if self._steps.passes > 1:
+            described["passes"] = self._steps.passes
+        if self.unfinished is not None:
+            described["incomplete"] = self.unfinished
         return described
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether events are recorded; not after a late failure."""
+        return self.unfinished is None
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error in the first steps; later, end the recording and let the video be finished."""
+        if max(self._steps.begun.values(), default=0) <= EARLY:
+            raise error
+        self.unfinished, self._call = first_line(error), None
+
+    @contextmanager
+    def _failing_late(self) -> Iterator[None]:
+        try:
+            yield
+        except (CaptureError, MemoryError, torch.OutOfMemoryError) as error:
+            self.fail(error)
 
     def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
         """Prepare for a call of ``denoiser``: determine its guidance branches and their steps."""
-        steps = {}
-        for branch in self._branches(context, batch):
-            steps[branch] = self._begun[branch] if context.step is None else context.step
-            self._begun[branch] += 1
-        wanted = [branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])]
-        maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
-        self._call = _Call(denoiser, steps, maps)
+        self._call = None
+        with self._failing_late():
+            steps = self._steps.begin(context, batch)
+            wanted = [
+                branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])
+            ]
+            maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
+            self._call = _Call(denoiser, steps, maps) if steps else None
 
     def end(self) -> None:
         """Check a finished call of a denoising network and keep its maps."""
         call, self._call = self._call, None
         if call is None:
             return
-        kept = [branch for branch in call.steps if branch in self.keep.branches]
-        whole = not kept or self._is_whole(call, kept)
-        for branch in kept:
-            self._seen[branch].add(call.steps[branch])
-            if whole:
-                self._complete += self.layers
-                self._finish(call, branch)
+        with self._failing_late():
+            kept = [branch for branch in call.steps if branch in self.keep.branches]
+            whole = not kept or self._is_whole(call, kept)
+            for branch in kept:
+                if whole:
+                    self._finish(call, branch)
+                    self._complete += self.layers
+                self._steps.seen[branch].add(call.steps[branch])
 
     @torch.no_grad()
     def see(self, layer: str, call: AttentionCall) -> None:
         """Record one call of a layer's attention function if its keys include the text."""
-        if self._call is None or self._tracked.is_of_image(call):
-            return
-        first = self._call.samples[layer]
-        self._call.samples[layer] += len(call.query)
-        place = self._layers.place(self._call.denoiser, layer)
+        if self._call is not None and not self._tracked.is_of_image(call):
+            with self._failing_late():
+                self._add(self._call, layer, call)
+
+    def _add(self, running: _Call, layer: str, call: AttentionCall) -> None:
+        first = running.samples[layer]
+        running.samples[layer] += len(call.query)
+        place = self._layers.place(running.denoiser, layer)
         if place is None:
             return
         each = self._tracked.samples
-        for number, branch in enumerate(self._call.steps):
+        for number, branch in enumerate(running.steps):
             start, stop = number * each - first, (number + 1) * each - first
-            if branch in self._call.maps and stop > 0 and start < len(call.query):
+            if branch in running.maps and stop > 0 and start < len(call.query):
                 samples = slice(max(start, 0), stop)
                 found = self._tracked.probabilities(call, samples, branch, layer)
-                self.heads = self._call.maps[branch].add(place, found)
-
-    def _branches(self, context: CallContext, batch: int) -> tuple[str, ...]:
-        """Return the branches of a call's samples, in order."""
-        if context.branch in BRANCHES and batch == 1:
-            self.branch_source = "cache_context"
-            return (context.branch,)
-        if self._model.guidance_in_one_batch and (batch == 1 or (batch == len(BRANCHES) and self._is_guided)):
-            self.branch_source = "halves of the batch"
-            return (CONDITIONAL,) if batch == 1 else (UNCONDITIONAL, CONDITIONAL)
-        if context.branch is None and not self._model.guidance_in_one_batch:
-            raise CaptureError(
-                "a denoising network was called outside of `cache_context`, which names the guidance branch. "
-                "Use a pipeline of diffusers 0.42"
-            )
-        raise CaptureError(
-            f"found a batch of {batch} latent videos; expected one video and its guidance branches. "
-            "Generate one video at a time"
-        )
-
-    @property
-    def _is_guided(self) -> bool:
-        """Whether the pipeline uses guidance; a dynamic scale may drop to 1 in later steps."""
-        return self._begun[UNCONDITIONAL] > 0 or self._model.pipe.guidance_scale > 1
+                self.heads = running.maps[branch].add(place, found)
 
     def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
         """Whether every layer was called exactly once; if a cache skipped layers, record a gap in each branch."""
@@ -200,13 +207,14 @@ class Recorder:
         if maps is None:
             return
         step = call.steps[branch]
-        if self.keep.aggregated:
-            self._means[branch].add(maps.mean((1, 2)))
+        mean = maps.mean((1, 2)) if self.keep.aggregated else None
         checks = [torch.isfinite(maps).all(), self._tracked.take_error(maps)]
         kept = [maps.to(self.keep.dtype)] if self.keep.keeps_step(step) else []
 
         def deliver(copies: list[Tensor]) -> None:
             self._judge(step, *copies[:2])
+            if mean is not None:
+                self._means[branch].add(mean)
             for copy in copies[2:]:
                 self._on_maps(StepMaps(step, call.denoiser, branch, copy))
 
@@ -222,24 +230,20 @@ class Recorder:
         self._tracked.note_error(error)
 
     def conclude(self) -> None:
-        """Deliver the last maps; raise CaptureError if a branch to keep, or every whole step, is missing."""
-        self._copies.flush()
-        missing = [branch for branch in self.keep.branches if not self._seen[branch]]
-        if missing == [UNCONDITIONAL] and (self._begun[CONDITIONAL] or len(self.keep.branches) > 1):
-            raise CaptureError(
-                "the unconditional branch was not computed, so its attention cannot be kept: the video was generated "
-                "without guidance. Use a guidance scale above 1, or keep only the conditional branch"
-            )
-        if missing:
-            raise CaptureError(
-                "no denoising step was captured: the pipeline did not call its denoising networks. "
-                "Use a pipeline of diffusers 0.42"
-            )
-        if not self._complete:
-            raise CaptureError(
-                f"no denoising step was captured completely: the cache of the network skipped layers in all "
-                f"{self.steps_seen} steps. Switch it off with `disable_cache`, or generate without capture"
-            )
+        """Deliver the last maps, and find out whether any are missing: the video is there, whatever they lack."""
+        try:
+            self._copies.flush()
+        except CaptureError as error:
+            self.unfinished = self.unfinished or first_line(error)
+        self.unfinished = self.unfinished or self._steps.missing() or self._gaps_only()
+
+    def _gaps_only(self) -> str | None:
+        if self._complete:
+            return None
+        return (
+            f"no denoising step was captured completely: the cache of the network skipped layers in all "
+            f"{self.steps_seen} steps. Switch it off with `disable_cache`, or generate without capture"
+        )
 
 
 @contextmanager
@@ -265,7 +269,9 @@ def capture(
         on_maps: called with the maps of each step, in order, instead of adding to ``recorder.steps``
 
     Raises:
-        CaptureError: inside, as soon as a layer was not called exactly once; on leaving, if nothing was captured.
+        CaptureError: inside, if attention cannot be recorded correctly in the first steps. Later, recording ends, the
+            video is finished, and ``recorder.unfinished`` tells the reason.
+        UsageError: if the networks of the model are being recorded already.
 
     """
     recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps)

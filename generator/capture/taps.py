@@ -46,6 +46,13 @@ class CallContext(NamedTuple):
 class Listener(Protocol):
     """Receives the events of a tapped model."""
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it still wants to receive events."""
+
+    def fail(self, error: CaptureError) -> None:
+        """Handle a call that cannot be read: raise the error, or take no more events."""
+
     def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
         """Handle the start of a denoising network's call on ``batch`` latent videos."""
 
@@ -139,11 +146,13 @@ def _followed(forward: Callable[Call, Result], tag: Tensor) -> Callable[Call, Re
     @wraps(forward)
     def followed(*args: Call.args, **kwargs: Call.kwargs) -> Result:
         running = here()
-        before, running.layer = running.layer, tag
+        if running.layer is not None:  # inside of it, others have kept and restored the wrapper of an earlier capture
+            return forward(*args, **kwargs)
+        running.layer = tag
         try:
             return forward(*args, **kwargs)
         finally:
-            running.layer = before
+            running.layer = None
 
     return followed
 
@@ -154,7 +163,11 @@ def _seen(layer: str, read: Reads, function: Attention, listener: Listener) -> A
     def seen(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
         if not _listens(listener):
             return function(*args, **kwargs)
-        output, call = read(*args, **kwargs)
+        try:
+            output, call = read(*args, **kwargs)
+        except CaptureError as error:
+            listener.fail(error)
+            return function(*args, **kwargs)
         listener.see(layer, call)
         return output
 
@@ -163,7 +176,7 @@ def _seen(layer: str, read: Reads, function: Attention, listener: Listener) -> A
 
 def _listens(listener: Listener) -> bool:
     """Whether what this thread does is for this listener: another thread, or another pipeline, may share a network."""
-    return here().recording is listener
+    return here().recording is listener and listener.is_listening
 
 
 def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitStack) -> None:

@@ -129,6 +129,9 @@ class VideoModel(Protocol):
     def schedule(self) -> list[tuple[float, float | None]]:
         """Return the timestep and the sigma (None if undefined) of each denoising step of the last call."""
 
+    def passes(self) -> int:
+        """How often the pipeline denoises a video, each time from the result before; the steps of the last count."""
+
     def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
         """Generate a video; return float frames ``[frame, height, width, 3]`` from 0 to 1.
 

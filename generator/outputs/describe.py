@@ -47,14 +47,15 @@ def _compilation(model: VideoModel) -> Document:
 
 
 def describe_steps(steps: Sequence[StoredStep], schedule: Schedule) -> list[Document]:
-    """Describe the stored steps; ``schedule`` covers all denoising steps."""
+    """Describe the stored steps; ``schedule`` covers all denoising steps unless the pipeline has changed it since."""
     return [
         {
             "index": step.index,
-            "timestep": schedule[step.index][0],
-            "sigma": schedule[step.index][1],
+            "timestep": timestep,
+            "sigma": sigma,
             "model": step.denoiser,
             "branch": step.branch,
         }
         for step in steps
+        for timestep, sigma in [schedule[step.index] if step.index < len(schedule) else (None, None)]
     ]

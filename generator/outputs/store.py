@@ -73,9 +73,10 @@ class AttentionStore:
             OutputError: if a file cannot be written.
 
         """
+        paths = self._finish()
         return AttentionFiles(
-            paths=self._finish(),
-            tokens=describe_words(self.recorder.words),
+            paths=paths,
+            tokens=describe_words(self.recorder.words) if paths else (),
             grid=asdict(self.recorder.grid),
             denoising=describe_steps(self.steps, schedule),
             generation={**described, "capture": self.recorder.summary()},
@@ -89,6 +90,8 @@ class AttentionStore:
 
     def _finish(self) -> tuple[Path, ...]:
         means = self._means()
+        if not (self._written or self._held or means):
+            return ()  # nothing was captured
         if not self._written:
             path = self._single.with_name(f"{self._single.name}{self._suffix}")
             make_folder(path.parent)

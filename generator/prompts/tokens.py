@@ -111,6 +111,8 @@ def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]
     """Return the positions of all tokens that share a non-blank character with ``start`` to ``end``."""
     found = []
     for position, (first, last) in enumerate(sequence.offsets):
+        if last <= start or first >= end:
+            continue
         shared = sequence.text[max(first, start) : min(last, end)]
         if shared.strip() and sequence.pieces[position].strip(_BLANK_MARKS):
             found.append(position)
@@ -121,9 +123,9 @@ def _refuse_unusable(
     variation: Variation, span: TrackedSpan, sequence: TokenSequence, end: int, positions: tuple[int, ...]
 ) -> None:
     """Raise TokenError for a word that is cut off, wholly or partly, or that has no token."""
-    kept = max((last for _, last in sequence.offsets), default=0)
     where = f'tracked word "{span.text}" in prompt {variation.number}, "{variation.prompt}"'
-    if sequence.whole_length > sequence.length and end > kept:
+    is_cut = sequence.whole_length > sequence.length
+    if is_cut and end > max((last for _, last in sequence.offsets), default=0):
         raise TokenError(
             f"{where}: it is cut off. The prompt has {sequence.whole_length} tokens and the text encoder takes "
             f"{len(sequence.ids)}: shorten the prompt, or move the word towards its beginning"
@@ -143,6 +145,8 @@ def move_span(text: str, span: tuple[int, int], clean: Callable[[str], str]) -> 
     """
     start, end = span
     cleaned = clean(text)
+    if cleaned == text:
+        return span
     before, words = _clean_piece(text[:start], clean), clean(text[start:end])
     if cleaned == (before + words + _clean_piece(text[end:], clean)).strip():
         first = len(before) if before.strip() else 0

@@ -256,3 +256,16 @@ def test_deleting_contact_sheets_json_redraws_the_sheets(batch):
     run = attnwatch(batch.folder, *settings)
     assert "Generated contact sheet" in run.stderr
     assert "Generated attention video" not in run.stderr
+
+
+def test_a_hybrid_batch_logs_each_file_once_and_collect_ends_with_a_summary(batch):
+    end(batch)
+    hybrid = ("--set", "auto_generate_videos=true", "--set", "static_duration=0.2")
+    run = attnwatch(batch.folder, "--once", *hybrid)
+    assert run.returncode == 0, run.stderr
+    named = [line.rpartition(": ")[2] for line in run.stderr.splitlines() if "✅ Generated attention video: " in line]
+    assert sorted(named) == sorted(names())
+    assert run.stderr.count(f" linked in the collection of {batch.folder.name}") == 4
+    again = attnwatch("collect", batch.folder, *hybrid)
+    summary = "0 rendered, 0 linked, 4 up to date, 0 failed; 1 contact sheet: contact_sheet_kiss.png"
+    assert again.stderr.splitlines()[-1].endswith(f"collected in {batch.folder}/attention_videos: {summary}")

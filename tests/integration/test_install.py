@@ -88,19 +88,6 @@ def test_the_generator_extra_requires_its_dependencies():
     assert {"torch", "diffusers", "transformers", "accelerate"} <= extra
 
 
-def test_help_does_not_import_numpy_av_or_matplotlib(tmp_path):
-    program = """
-import sys
-from attnwatch.cli.app import main
-try:
-    main(["--help"])
-finally:
-    print([name for name in ("numpy", "av", "matplotlib") if name in sys.modules], file=sys.stderr)
-"""
-    done = python(program, {})
-    assert done.stderr.strip() == "[]"
-
-
 def test_types_are_shipped():
     import attnwatch as package
 

@@ -276,7 +276,7 @@ def test_a_video_waiting_for_its_next_attempt_is_rendered_as_soon_as_it_is_fixed
     manifest = batch.add()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
     with watch("--set", "retry_backoff=3600") as watcher:
-        watcher.wait_for("next attempt at")
+        watcher.wait_for("next attempt in")
         batch.add()
         wait_until(lambda: status(manifest) == "rendered", LATENCY)
 

@@ -227,9 +227,9 @@ def test_maps_too_large_for_the_temporary_folder_wait_and_delay_no_other_video(s
     write_manifest(compressed, video_id="prompt_001_vid002", attention=["large.safetensors.zst"])
     filler = fill(small_disk / "filler")
     os.truncate(filler, filler.stat().st_size - 2**16)  # a completely full folder would not be used for temporary files
-    with watch("--workers", "1", TMPDIR=str(small_disk)) as watcher:
+    with watch("--workers", "1", "-v", TMPDIR=str(small_disk)) as watcher:
         wait_for_rendering(plain)
-        watcher.wait_for("still waiting for prompt_001_vid002", seconds=60)
+        watcher.wait_for("not yet: prompt_001_vid002: ")
         assert f"too few); free some space, or set TMPDIR to a folder that has it: '{small_disk}'" in watcher.log
         assert "resumes automatically" not in watcher.log
         assert status(compressed) is None

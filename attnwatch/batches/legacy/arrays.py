@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from attnwatch.errors import Problem, TensorError
-from attnwatch.system.roots import Root
+from attnwatch.tensors.file import Opener
 from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored
 
 _MAGIC, _LONGEST_HEADER = 8, 2**16
@@ -51,22 +51,22 @@ class StoredArray:
     path: Path
     shape: tuple[int, ...]
     kind: str
-    _root: Root = field(repr=False)
+    _opened: Opener = field(repr=False)
 
     @classmethod
-    def open(cls, path: Path, root: Root) -> "StoredArray":
+    def open(cls, path: Path, opened: Opener) -> "StoredArray":
         """Read the header of a `.npy`, `.npy.gz` or `.npz` file.
 
         Args:
             path: the file.
-            root: where it is looked up from.
+            opened: opens it for reading; called again whenever values are read.
 
         Raises:
             TensorError: the file is damaged, holds something else, or claims more values than it can hold.
             OSError: the file cannot be read.
 
         """
-        with _content(path, root) as (content, size):
+        with _content(path, opened) as (content, size):
             shape, kind, start = _header(path, content)
         claimed = prod(shape) * np.dtype(STORED[kind]).itemsize
         found = f"a header that claims {claimed:,} bytes of values for shape {list(shape)}, in a file of {size:,} bytes"
@@ -75,7 +75,7 @@ class StoredArray:
                 raise TensorError(_problem(path, found, "a claim that matches the size of the file"))
         elif claimed > _MOST_EXPANSION * size + _SLACK:
             raise TensorError(_problem(path, found, "at most what a compressed file of this size can hold"))
-        return cls(path, shape, kind, root)
+        return cls(path, shape, kind, opened)
 
     def means(self, axis: int, chosen: Sequence[int] | None = None, *, masked: bool = False) -> Float32Array:
         """Return the mean over the axes before the spatial one, summed over those after it: float32 `[spatial]`.
@@ -113,7 +113,7 @@ class StoredArray:
         if size > _MOST_VALUES:
             raise TensorError(_problem(self.path, f"a map of {size:,} values", f"at most {_MOST_VALUES:,}"))
         kind = np.dtype(STORED[self.kind])
-        with _content(self.path, self._root) as (content, _):
+        with _content(self.path, self._opened) as (content, _):
             _header(self.path, content)
             for _ in range(count):
                 data = content.read(size * kind.itemsize)
@@ -125,11 +125,11 @@ class StoredArray:
 
 
 @contextlib.contextmanager
-def _content(path: Path, root: Root) -> Iterator[tuple[BinaryIO, int]]:
+def _content(path: Path, opened: Opener) -> Iterator[tuple[BinaryIO, int]]:
     """Open the decompressed content of an array's file; also yield the number of bytes it takes up in the file."""
     try:
         with contextlib.ExitStack() as stack:
-            file: BinaryIO = stack.enter_context(root.open_file(path))
+            file: BinaryIO = stack.enter_context(opened(path))
             size = os.fstat(file.fileno()).st_size
             if path.name.endswith(".gz"):
                 file = cast(BinaryIO, stack.enter_context(gzip.open(file)))

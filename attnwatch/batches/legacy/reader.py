@@ -100,7 +100,7 @@ class OldReader(AttentionReader):
         return WordMaps(slug, slug, (frames, height, width), tuple(files.steps), tuple(steps), aggregate)
 
     def _array(self, path: str) -> StoredArray:
-        return StoredArray.open(Path(path), self._maps_root)
+        return StoredArray.open(Path(path), self._manifest.open_file)
 
     def _tensor(self, array: StoredArray, grid: tuple[int, ...] | None = None) -> OldTensor:
         axis = self._spatial_axis(array, prod(grid) if grid else None)

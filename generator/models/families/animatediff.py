@@ -41,6 +41,10 @@ class AnimateDiffModel(PipelineModel):
         if sampling.frames > most:
             raise ModelError(f"frames {sampling.frames}: {self.name} supports at most {most}")
 
+    def passes(self) -> int:
+        """Return the iterations of FreeInit, which denoises again with the low frequencies of the result before."""
+        return int(self.pipe._free_init_num_iters) if self.pipe.free_init_enabled else 1
+
     def denoisers(self) -> dict[str, nn.Module]:
         """Return the UNet."""
         return {"unet": self.pipe.unet}

@@ -114,6 +114,10 @@ class PipelineModel(ABC):
             return [(timestep, None) for timestep in timesteps]
         return list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
 
+    def passes(self) -> int:
+        """Return 1, as for most pipelines."""
+        return 1
+
     def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
         """Call the pipeline with a generator seeded on the CPU."""
 
@@ -188,14 +192,16 @@ class PipelineModel(ABC):
             add_special_tokens=True,
             return_offsets_mapping=True,
         )
-        whole = tokenizer(text, add_special_tokens=True, verbose=False)
+        kept = sum(found["attention_mask"])
+        is_full = kept == length
+        whole = tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"] if is_full else range(kept)
         return TokenSequence(
             text=text,
             ids=tuple(found["input_ids"]),
             offsets=tuple(found["offset_mapping"]),
-            pieces=tuple(tokenizer.convert_ids_to_tokens(found["input_ids"])),
-            length=sum(found["attention_mask"]),
-            whole_length=len(whole["input_ids"]),
+            pieces=tuple(found.tokens()),
+            length=kept,
+            whole_length=len(whole),
             unknown_id=tokenizer.unk_token_id,
         )
 

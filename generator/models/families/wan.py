@@ -6,6 +6,7 @@ from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import nn
 
+from generator.errors import ModelError
 from generator.models.contract import TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
 from generator.settings import Sampling
@@ -27,6 +28,19 @@ class WanModel(PipelineModel):
         """Clean a prompt with the pipeline's own function."""
         cleaned: str = prompt_clean(prompt)
         return cleaned
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise ModelError, also for more latent tokens along an axis than the network has positions for."""
+        super().check(sampling)
+        most, grid, strides = self._network.config.rope_max_seq_len, self.grid(sampling), self._strides
+        pixels = most * strides.space * strides.patch
+        for name, found, tokens, largest in (
+            ("width", sampling.width, grid.width, pixels),
+            ("height", sampling.height, grid.height, pixels),
+            ("frames", sampling.frames, grid.frames, (most * strides.patch_time - 1) * strides.time + 1),
+        ):
+            if tokens > most:
+                raise ModelError(f"{name} {found}: {self.name} supports at most {largest}")
 
     def denoisers(self) -> dict[str, nn.Module]:
         """Return ``transformer`` and, for Wan 2.2, ``transformer_2``, which handles low noise levels."""

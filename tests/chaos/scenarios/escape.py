@@ -1,6 +1,7 @@
 """Whoever owns a batch exchanges parts of it for links at random times, or writes paths into documents.
 
-Nothing outside may be read, written or deleted. `ESCAPES` is the table of what is tried.
+Nothing outside may be read, written or deleted, and nothing connected to. `ESCAPES` is the table of what is exchanged;
+`tests.leading_away` has the names and the contents of videos that would lead FFmpeg to something else.
 """
 
 import json
@@ -15,6 +16,8 @@ from tests.chaos.escapes import Exchange, Outside, attacking
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.material import Material, receipt_path
 from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.leading_away import LISTS, NAMES, OWN, SECRET, listening
+from tests.support import decode, write_source_video
 
 SETTINGS = (
     *("--workers", 2),
@@ -53,6 +56,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     """Try each way out many times."""
     for number, (what, escape) in enumerate(ESCAPES.items()):
         yield from _tried(folder / f"{number}", what, escape, scale.pick(3, 200))
+    yield from _named(folder / "named", scale.pick(1, 10))
 
 
 def _tried(folder: Path, what: str, escape: Escape, times: int) -> Iterator[Line]:
@@ -81,6 +85,42 @@ def _tried(folder: Path, what: str, escape: Escape, times: int) -> Iterator[Line
     yield none_of(f"{what}: changes outside", outside.changes())
     if escape.command is None:
         yield Figure(f"{what}: the watcher ended", int(ended), 0)
+
+
+def _named(folder: Path, times: int) -> Iterator[Line]:
+    """Render videos whose names, or whose contents, lead to another video or to a server."""
+    trial, material, outside = Trial(folder), Material(folder / "material"), Outside(folder / "outside")
+    secret = write_source_video(outside.folder / "secret.mp4", colour=SECRET)
+    own = write_source_video(folder / "own.mp4", colour=OWN)
+    with listening() as server, outside.watched() as seen:
+        videos = [(name.format(secret=secret, port=server.port), own.read_bytes()) for name in NAMES]
+        for suffix in (".mp4", ".m3u8", ".ffconcat", ".sdp", ".svg"):
+            lists = (content.format(secret=secret, port=server.port).encode() for content in LISTS.values())
+            videos += [(f"list{suffix}", content) for content in lists]
+        seen.events.clear()  # of this process, which has written the secret
+        manifests = []
+        for number, (name, content) in enumerate(videos * times):
+            manifest = material.place(trial.root / f"b{number:03d}" / PROMPT)
+            video = manifest.parent / name
+            video.parent.mkdir(parents=True, exist_ok=True)
+            video.write_bytes(content)
+            manifests.append(material.mark(manifest, video=name))
+        with trial.daemon(*SETTINGS, stubbed=False) as daemon:
+            unanswered = trial.wait_for_receipts(manifests, 60 + len(manifests))
+            ended = daemon.process.poll() is not None
+        yield Figure("videos that name another: connections", server.connections, 0)
+    yield none_of("videos that name another: reads outside", seen.events)
+    overlays = list(trial.root.rglob("*_overlay.mp4"))
+    yield none_of("videos that name another: pictures of another", filter(_shows_the_secret, overlays))
+    rendered = len(NAMES) * times
+    yield Figure("videos that name another: not rendered from their own file", rendered - len(overlays), 0)
+    yield none_of("videos that name another: without an answer", unanswered)
+    yield Figure("videos that name another: the watcher ended", int(ended), 0)
+
+
+def _shows_the_secret(overlay: Path) -> bool:
+    red, green, _ = decode(overlay)[0].to_ndarray(format="rgb24").mean(axis=(0, 1))
+    return bool(red > green)
 
 
 def _outputs(batch: Path) -> None:

@@ -18,7 +18,7 @@ from tests.chaos.figures import Figure, Line, Scale, Skipped, none_of, seconds
 from tests.chaos.leavings import faults
 from tests.chaos.material import Material
 from tests.chaos.trial import QUICK_PICTURES, Trial
-from tests.support import blob_maps, write_json, write_tensors
+from tests.support import blob_maps, bury, dig, write_json, write_tensors
 
 LONGEST_TURN = 1.0  # seconds
 AT_MOST = 2.0  # times the duration without the stopper
@@ -94,22 +94,9 @@ def _nothing(_case: Case) -> None:
     """Plant nothing."""
 
 
-def _dig(folder: Path, depth: int) -> int:
-    """Create folders in each other; return a descriptor of the innermost one, whose path is too long for most uses."""
-    folder.mkdir(parents=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    for _ in range(depth):
-        os.mkdir("a", dir_fd=descriptor)
-        inside = os.open("a", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inside
-    return descriptor
-
-
 def _dug(case: Case, folder: Path, depth: int) -> None:
-    os.close(_dig(folder, depth))
-    # `shutil.rmtree` cannot remove it before Python 3.12.
-    case.exits.callback(subprocess.run, ["rm", "-rf", str(folder)], check=True)
+    os.close(dig(folder, depth))
+    case.exits.callback(bury, folder)
 
 
 def _newest(manifest: Path) -> Path:
@@ -160,10 +147,10 @@ def manifest_of_deep_paths(case: Case) -> None:
     folder, depth = case.root / "hostile", case.scale.pick(100, 900)
     folder.mkdir()
     (folder / "video_001.mp4").touch()
-    innermost = _dig(folder / "a", depth)
+    innermost = dig(folder / "a", depth)
     os.close(os.open(MAPS, os.O_CREAT | os.O_WRONLY, dir_fd=innermost))
     os.close(innermost)
-    case.exits.callback(subprocess.run, ["rm", "-rf", str(folder / "a")], check=True)
+    case.exits.callback(bury, folder / "a")
     name = "a/" * (depth + 1) + MAPS
     _newest(write_manifest(folder, attention=[name] * min(10_000, 4 * 2**20 // (len(name) + 5))))
 

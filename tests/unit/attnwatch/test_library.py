@@ -84,7 +84,7 @@ def test_other_names_are_not_attributes_of_the_package():
     ("code", "absent"),
     [
         ("import attnwatch", "numpy av matplotlib pydantic torch"),
-        ("import attnwatch.cli.app", "numpy av matplotlib torch"),
+        ("import attnwatch.cli.app", "numpy av matplotlib torch pydantic yaml watchdog"),
         ("import attnwatch; attnwatch.open; attnwatch.render_video", "torch diffusers matplotlib.pyplot"),
     ],
 )
@@ -237,6 +237,18 @@ def test_layers_and_heads_are_selected_by_position(batch):
     np.testing.assert_allclose(video.attention("kiss"), stored.mean(axis=(0, 1, 2)), rtol=1e-5)
     with pytest.raises(ConfigError, match=r"found 4; expected some of the stored ones: 0-3"):
         video.attention("kiss", head=4)
+
+
+@pytest.mark.parametrize(("choice", "setting"), [("layer", "store_per_block"), ("head", "store_per_head")])
+def test_a_layer_or_head_of_a_batch_that_stores_their_mean_is_refused(batch, choice, setting):
+    batch.add()
+    video = only_video(batch)
+    with pytest.raises(
+        ConfigError, match=f"{choice}s: found 0, but kiss has one map for all {choice}s.*{setting}: true"
+    ):
+        video.attention("kiss", **{choice: 0})
+    with pytest.raises(ConfigError, match=f"{setting}: true"):
+        attnwatch.render_video(video, batch.folder / "pictures", **{f"{choice}s": -1})
 
 
 def test_the_mean_over_all_steps_is_the_stored_one(batch):

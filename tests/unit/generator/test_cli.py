@@ -58,6 +58,12 @@ def test_preview_says_what_the_run_would_refuse(call):
     assert err.startswith("error: the run would refuse this: track: found 'purple' in none of 3 prompts")
 
 
+def test_preview_warns_of_syntax_of_other_tools(call):
+    code, out, err = call("--template", "a {red|blue} (car)", "--preview")
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err == "warning: found syntax of other tools, which has no meaning here: {red|blue} (write [red|blue])\n"
+
+
 def test_preview_of_a_file_shows_what_holds_for_single_prompts(call, tmp_path):
     file = tmp_path / "prompts.csv"
     file.write_text("prompt,negative,seed,name\na [red|blue] (dog),blurry,7,dog\na (cat),,,\n")

@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from attnwatch.batches.discover import find_manifests, find_videos, is_searched, not_followed, walk
+from attnwatch.batches.discover import find_manifests, find_videos, not_followed, walk
+from attnwatch.batches.entered import is_searched
+from attnwatch.system.exclusion import Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
+from tests.legacy_support import OldBatch
 from tests.support import Batch, write_manifest
 
 
@@ -53,13 +56,37 @@ def test_folders_that_never_hold_manifests_are_not_entered(tmp_path, folder):
     assert found(tmp_path) == []
 
 
-@pytest.mark.parametrize("folder", ["#recycle", "@eaDir", "$RECYCLE.BIN", "lost+found", "System Volume Information"])
+@pytest.mark.parametrize(
+    "folder", ["#recycle", "@eaDir", "$RECYCLE.BIN", "$Recycle.Bin", "lost+found", "System Volume Information"]
+)
 def test_recycle_bins_and_folders_of_the_system_are_not_entered_unless_they_are_the_root(tmp_path, folder):
     put(tmp_path, f"{folder}/x.complete.json", f"a/{folder}/b/x.complete.json", "a/x.complete.json")
     assert found(tmp_path) == ["a/x.complete.json"]
     assert not is_searched(tmp_path / "a" / folder / "b" / "x.complete.json", tmp_path)
     assert found(tmp_path / folder) == ["x.complete.json"]
     assert is_searched(tmp_path / folder / "x.complete.json", tmp_path / folder)
+
+
+def test_what_a_root_excludes_is_not_searched(tmp_path):
+    put(tmp_path, "old/x.complete.json", "a/old/x.complete.json", "a/b/x.complete.json", "a/c/video_1.complete.json")
+    root = Root(tmp_path, excluded=Exclusion(("old", "a/b", "video_*")))
+    assert list(find_videos(tmp_path, root)) == []
+    put(tmp_path, "b/x.complete.json", "a/c/x.complete.json")
+    kept = [tmp_path / "a/c/x.complete.json", tmp_path / "b/x.complete.json"]
+    assert list(find_videos(tmp_path, root)) == kept
+    assert list(find_videos(tmp_path / "a", root)) == kept[:1]  # paths are those below the root
+    searched = [path for path in tmp_path.rglob("*.json") if is_searched(path, tmp_path, root.excluded)]
+    assert sorted(searched) == kept
+
+
+def test_so_is_not_an_older_video(tmp_path):
+    batch = OldBatch(tmp_path / "batch")
+    batch.add(1)
+    batch.add(2)
+    assert len(list(find_videos(tmp_path, Root(tmp_path)))) == 2
+    for pattern, left in (("batch", 0), ("vid001", 1), ("batch/attention_maps/prompt_000/vid001", 1)):
+        root = Root(tmp_path, excluded=Exclusion((pattern,)))
+        assert len(list(find_videos(tmp_path, root))) == left, pattern
 
 
 def test_the_root_may_be_a_manifest(tmp_path):

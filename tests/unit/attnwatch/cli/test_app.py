@@ -256,6 +256,18 @@ def test_a_batch_is_rendered_by_its_folder_or_its_name(batch, capsys, named):
     assert rendered(manifest)
 
 
+@pytest.mark.parametrize("command", ["status", "retry", "doctor", "import"])
+def test_a_folder_may_be_given_as_an_option_as_before(batch, capsys, command):
+    assert called(capsys, command, "--root", "outputs")[0] in (0, 1)
+    assert "found nothing at nowhere" in called(capsys, command, "--root", "nowhere")[2]
+
+
+def test_a_video_named_without_a_command_is_rendered(batch, capsys):
+    manifest = batch.add()
+    assert called(capsys, manifest.with_name("video_001.mp4"), "--once")[0] == 0
+    assert rendered(manifest)
+
+
 def test_a_name_means_the_newest_batch_of_exactly_that_name(batch, capsys):
     old, new, other = (
         Batch.make(batch.folder.parent, name).add()
@@ -305,6 +317,15 @@ def test_check_reports_on_stdout_and_exits_with_1_if_anything_is_wrong(batch, ca
     assert f"ok     {right}\n" in out
     assert f"wrong  {wrong}\n       {wrong}: format: found 'attnwatch/2'" in out
     assert out.endswith("2 documents, 1 wrong\n")
+
+
+def test_check_notes_that_a_named_video_is_not_there(batch, capsys):
+    absent, present = batch.add(1, source=False), batch.add(2)
+    code, out, err = called(capsys, "check", "outputs")
+    assert (code, err) == (0, "")
+    assert f"note   {absent}\n       video_001.mp4 is not there, so there will be no overlay; check the name" in out
+    assert f"ok     {present}\n" in out
+    assert out.endswith("2 documents, 0 wrong, 1 with a note\n")
 
 
 def test_check_exits_with_0_if_everything_is_valid(batch, capsys):

@@ -1,4 +1,7 @@
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from tests.support import (
     GRID,
     Batch,
     blob_maps,
+    environment,
     file_record,
     write_json,
     write_manifest,
@@ -39,6 +43,13 @@ BATCH_JSON = {
 }
 
 GRID_FIELDS = {"frames": 3, "height": 6, "width": 8, "temporal_stride": 4, "causal_first_frame": True}  # 9 frames
+
+
+# Root reads everything, unless it gives up the capabilities for that.
+_WITHOUT_CAPABILITIES = [f"--{which}=-dac_override,-dac_read_search" for which in ("bounding-set", "inh-caps")]
+CAN_DROP_RIGHTS = (
+    [] if os.geteuid() else ["setpriv", *_WITHOUT_CAPABILITIES] if shutil.which("setpriv") is not None else None
+)
 
 
 @pytest.fixture
@@ -128,6 +139,28 @@ def test_a_missing_tensor_file_is_reported(batch):
     (path.parent / "attention_maps" / "vid001.safetensors").unlink()
     found = problems(batch.folder)
     assert any("vid001.safetensors is not there yet" in line for line in found)
+
+
+def test_a_file_that_is_missing_is_reported_once(batch):
+    path = batch.add()
+    (path.parent / "attention_maps" / "vid001.safetensors").unlink()
+    assert "vid001.safetensors is not there yet" in problem(batch.folder)
+
+
+@pytest.mark.skipif(CAN_DROP_RIGHTS is None, reason="needs setpriv, or a user other than root")
+@pytest.mark.parametrize("name", ["attention_maps/vid001.safetensors", "video_001.mp4"])
+def test_a_file_that_may_not_be_read_is_reported_once_with_what_to_do(batch, name):
+    file = batch.add().parent / name
+    file.chmod(0)
+    run = [*CAN_DROP_RIGHTS, sys.executable, "-m", "attnwatch", "check", str(batch.folder)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60, env=environment())
+    (line,) = [line.strip() for line in done.stdout.splitlines() if "Permission denied" in line]
+    assert line == (
+        f"{file}: found a file that cannot be read (Permission denied); expected one that this user can read; "
+        "allow it (chmod u+r, or setfacl)"
+    )
+    assert "No such file" not in done.stdout
+    assert done.returncode == 1
 
 
 def test_a_file_that_is_shorter_than_listed_is_reported(batch):

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from cyclopts import Token
 
-from attnwatch.cli.lookup import folder, root_of
+from attnwatch.cli.flags import GIVEN
+from attnwatch.cli.lookup import folder, root_of, to_watch
 from attnwatch.errors import ConfigError
 
 
@@ -22,3 +24,51 @@ def test_a_path_stays_as_it_was_named(tmp_path, monkeypatch):
     Path("outputs").mkdir()
     Path("link").symlink_to("outputs")
     assert root_of(Path("link")) == folder(Path("link")) == tmp_path / "link"
+
+
+def watched(text, *, waits=False, now=None):
+    """Resolve a folder as the command line does."""
+    given = GIVEN.converter(Path, [Token(value=text)])
+    return to_watch(given, ["status", "completion"], waits=waits, now=now)
+
+
+@pytest.mark.parametrize("text", ["later/", "./later", "a/later", "/nowhere/later", "outputs", "outputs/"])
+def test_a_folder_given_with_a_slash_and_the_usual_one_are_waited_for(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert watched(text) == Path.cwd() / text
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("stauts", "did you mean `attnwatch status`? `attnwatch stauts/` waits"),
+        ("completions", "did you mean `attnwatch completion`? "),
+        ("version", "did you mean `attnwatch --version`? "),
+        ("help", "did you mean `attnwatch --help`? "),
+        ("renders", "expected a folder or a command; `attnwatch renders/` waits for a folder that does not exist yet"),
+    ],
+)
+def test_a_single_word_that_does_not_exist_is_an_error_unless_asked_to_wait(text, hint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        watched(text)
+    assert hint in str(caught.value)
+    assert watched(text, waits=True) == tmp_path / text
+    Path(text).mkdir()
+    assert watched(text) == tmp_path / text
+
+
+@pytest.mark.parametrize("text", ["later/", "outputs", "later"])
+def test_nothing_is_waited_for_where_a_flag_says_not_to_wait(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"found nothing at .*, with --once; check the path"):
+        watched(text, waits=True, now="--once")
+
+
+def test_a_video_stands_for_its_manifest(tmp_path):
+    video, manifest = tmp_path / "v.mp4", tmp_path / "v.complete.json"
+    video.touch()
+    with pytest.raises(ConfigError, match=r"found no manifest for .*expected v\.complete.json beside it"):
+        watched(str(video), now="--once")
+    manifest.touch()
+    assert watched(str(video), now="--once") == watched(str(video)) == manifest

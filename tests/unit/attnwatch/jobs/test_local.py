@@ -382,7 +382,7 @@ def test_a_job_whose_folder_was_renamed_is_not_tried(engine, manifest, tmp_path)
     engine.start(todo)
     (done,) = finished(engine)
     assert done.outcome.receipt is None
-    assert "FileNotFoundError" in done.outcome.obstacle
+    assert "No such file" in done.outcome.obstacle
     assert done.outcome.shortage is None
     assert not gone.parent.exists()
 

@@ -1,7 +1,6 @@
 import contextlib
 import errno
 import re
-import socket
 
 import av
 import numpy as np
@@ -10,9 +9,8 @@ import pytest
 from attnwatch.errors import VideoError
 from attnwatch.media.container import open_video
 from attnwatch.system.shortage import Shortage, shortage_behind
+from tests.leading_away import LISTS, NAMES, OWN, SECRET, listening
 from tests.support import write_source_video
-
-OWN, SECRET = (10, 250, 10), (250, 10, 10)
 
 
 def mean_colour(path, name=None):
@@ -28,68 +26,27 @@ def secret(tmp_path):
 
 
 @pytest.fixture
-def server():
-    """A listening socket; the test fails if anything connects."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening.getsockname()[1]
-        listening.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            listening.accept()
+def port():
+    """A port that something listens to; the test fails if anything connects."""
+    with listening() as server:
+        yield server.port
+        assert server.connections == 0
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "file:{secret}",
-        "concat:{secret}|{secret}",
-        "subfile,,start,0,end,0,,:{secret}",
-        "async:{secret}",
-        "crypto:{secret}",
-        "data:video/mp4;base64,AAAA",
-        "http:/127.0.0.1:{port}/a.mp4",
-        "http://127.0.0.1:{port}/a.mp4",
-        "tcp://127.0.0.1:{port}",
-        "pipe:0",
-        "fd:",
-        "ffconcat:{secret}",
-        "a%d.mp4",
-        "-",
-        "a.m3u8",
-        "a.sdp",
-    ],
-)
-def test_a_name_never_leads_ffmpeg_to_anything_but_the_open_file(tmp_path, monkeypatch, secret, server, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_never_leads_ffmpeg_to_anything_but_the_open_file(tmp_path, monkeypatch, secret, port, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a0.mp4").hardlink_to(secret)
     own = write_source_video(tmp_path / "own.mp4", colour=OWN)
-    red, green, blue = mean_colour(own, name.format(secret=secret, port=server))
+    red, green, blue = mean_colour(own, name.format(secret=secret, port=port))
     assert (red < 20, green > 240, blue < 20) == (True, True, True)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "ffconcat version 1.0\nfile '{secret}'\n",
-        "ffconcat version 1.0\nfile secret.mp4\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{secret}\n#EXT-X-ENDLIST\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:{port}/a.mp4\n#EXT-X-ENDLIST\n",
-        (
-            '<?xml version="1.0"?><MPD type="static"><Period><AdaptationSet><Representation id="1" bandwidth="1">'
-            "<BaseURL>http://127.0.0.1:{port}/a.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>"
-        ),
-        (
-            "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video {port} RTP/AVP 96\r\n"
-            "a=rtpmap:96 H264/90000\r\n"
-        ),
-        "RTSPtext\nrtsp://127.0.0.1:{port}/a\n",
-        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="{secret}"/></svg>',
-    ],
-    ids=["concat", "concat-relative", "hls", "hls-http", "dash", "sdp", "rtsp", "svg"],
-)
+@pytest.mark.parametrize("content", LISTS.values(), ids=LISTS.keys())
 @pytest.mark.parametrize("suffix", [".mp4", ".txt", ".m3u8", ".ffconcat", ".sdp", ".svg"])
-def test_a_file_that_names_others_is_refused(tmp_path, secret, server, content, suffix):
+def test_a_file_that_names_others_is_refused(tmp_path, secret, port, content, suffix):
     path = tmp_path / f"list{suffix}"
-    path.write_text(content.format(secret=secret, port=server))
+    path.write_text(content.format(secret=secret, port=port))
     with pytest.raises(VideoError, match=rf"{re.escape(path.name)}: found .*; expected a .*complete"):
         mean_colour(path)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from attnwatch.batches.discover import is_searched
+from attnwatch.batches.entered import is_searched
 from attnwatch.contract.names import printable
 from attnwatch.report.activity import FOLDER, HEARTBEAT, Activity, Publisher, Running, read_activities
 
@@ -183,3 +183,27 @@ def test_an_unreadable_time_counts_as_long_ago(activity):
     assert replace(activity, heartbeat="tomorrow").gone
     assert replace(activity, heartbeat="2026-01-01T00:00:00").gone
     assert not activity.gone
+
+
+def test_an_update_from_the_future_has_the_time_of_its_file(tmp_path, activity):
+    path = written(tmp_path, activity, heartbeat=ago(-3600))
+    (found,) = read_activities(tmp_path)
+    assert not found.silent
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    (found,) = read_activities(tmp_path)
+    assert found.silent
+    os.utime(path, (time.time() - 600, time.time() - 600))
+    assert list(read_activities(tmp_path)) == []
+
+
+def test_a_clock_that_is_a_little_ahead_is_no_reason_to_doubt_an_update(tmp_path, activity):
+    ahead = replace(activity, heartbeat=ago(-5))
+    os.utime(written(tmp_path, ahead), (1, 1))
+    assert list(read_activities(tmp_path)) == [ahead]
+
+
+def test_a_file_from_the_far_future_does_not_stay(tmp_path, activity):
+    later = time.time() + 86_400
+    os.utime(written(tmp_path, activity, heartbeat=ago(-86_400)), (later, later))
+    with Publisher([tmp_path]):
+        assert files(tmp_path) == []

@@ -176,7 +176,7 @@ def test_a_command_that_cannot_be_started_is_logged(monkeypatch, caplog):
 
     monkeypatch.setattr(hooks.os, "memfd_create", refuse)
     run_all("true")
-    assert "prompt_001_vid001: the command cannot be run: [Errno 24]" in caplog.text
+    assert "prompt_001_vid001: the command cannot be run: found Too many open files; expected" in caplog.text
 
 
 def test_an_unexpected_error_is_logged(monkeypatch, caplog):

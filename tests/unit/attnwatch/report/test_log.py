@@ -5,12 +5,12 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
 
-from attnwatch.report.log import PACKAGE, STDERR, console, set_up
+from attnwatch.report.log import PACKAGE, STDERR, console, set_up, when
 
 
 @pytest.fixture
@@ -51,6 +51,31 @@ def test_on_a_terminal_records_are_coloured_and_their_text_is_not_markup():
     written = target.file.getvalue()
     assert "\x1b[" in written
     assert "tensor [step, layer] [/red]" in re.sub(r"\x1b\[[\d;]*m", "", written)
+
+
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [
+        (logging.INFO, "✅ Generated attention video: prompt_001_vid001_flowers_attention.mp4"),
+        (logging.INFO, "prompt_001_vid001: 12 outputs in 12.3 s (kiss_20260102_030405)"),
+        (logging.WARNING, "1 linked folder is not followed: outputs/kiss"),
+        (logging.ERROR, "❌ prompt_001_vid001 (kiss_20260102_030405, attempt 1)"),
+    ],
+)
+def test_the_lines_about_a_video_fit_on_a_terminal_of_80_columns(level, message):
+    target = terminal(color_system=None)
+    set_up(logging.INFO, target)
+    logging.getLogger("attnwatch.watch.daemon").log(level, "%s", message)
+    (line,) = target.file.getvalue().splitlines()
+    shown = "" if level == logging.INFO else f"{logging.getLevelName(level).lower()}: "
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d {re.escape(shown + message)} *", line)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0, "now"), (-9, "now"), (30, "in 30 s"), (90, "in 2 min"), (7200, "in 2 h")]
+)
+def test_a_time_is_told_as_seen_from_now(seconds, expected):
+    assert when((datetime.now(UTC) + timedelta(seconds=seconds + 0.4)).isoformat()) == expected
 
 
 def test_no_color_is_honoured_on_a_terminal(monkeypatch):

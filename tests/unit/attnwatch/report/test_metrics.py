@@ -59,6 +59,7 @@ def activity():
         running=[Running("a", "/o/a.complete.json", "2026-01-02T03:04:05+00:00")],
         rendered=1_234_567_890,
         failed=4,
+        given_up=5,
     )
 
 
@@ -71,6 +72,7 @@ def test_the_values_are_those_of_the_activity(activity):
     expected = {
         "videos_rendered_total": 1_234_567_890,
         "attempts_failed_total": 4,
+        "videos_given_up": 5,
         "videos_waiting": 30,
         "videos_running": 1,
         "scans_total": 12,

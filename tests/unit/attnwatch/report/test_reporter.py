@@ -101,15 +101,18 @@ def test_a_video_is_logged_line_by_line_and_counted(activity, task, caplog):
     assert caplog.messages == [
         "✅ Generated attention video: vid_kiss_overlay.mp4",
         "✅ Generated attention video: vid_kiss_overlay.mp4",
-        "prompt_001_vid001: 2 outputs in 1.2 s",
+        "prompt_001_vid001: 2 outputs in 1.2 s (demo_20260102_030405)",
     ]
     assert activity.rendered == 1
 
 
-def test_a_video_with_nothing_to_render_is_logged_and_not_counted(activity, task, caplog):
+def test_a_video_with_nothing_to_render_is_logged_and_not_counted_and_the_reason_told_once(activity, task, caplog):
     receipt = receipt_of(task).model_copy(update={"notes": ("no word was tracked",)})
-    Report(activity, Audience()).rendered(task.target, task.place, receipt)
-    assert caplog.messages == ["prompt_001_vid001: 0 outputs in 1.2 s; no word was tracked"]
+    report = Report(activity, Audience())
+    for _ in range(2):
+        report.rendered(task.target, task.place, receipt)
+    said = "prompt_001_vid001: nothing to render (demo_20260102_030405)"
+    assert caplog.messages == [f"{said}: no word was tracked", said]
     assert activity.rendered == 0
 
 
@@ -121,12 +124,61 @@ def test_a_log_line_distinguishes_a_collection(activity, tmp_path, caplog):
     assert f"in the collection of {batch.folder.name}" in caplog.messages[-1]
 
 
+def collected(tmp_path):
+    """Return a collection that is due."""
+    batch = Batch.make(tmp_path)
+    manifest = batch.add(visualization={"auto_generate_videos": True})
+    return due(watching(tmp_path).decide(Target(manifest, batch.folder)))
+
+
+def test_a_collection_does_not_log_the_names_of_the_videos_again(activity, task, tmp_path, caplog):
+    report = Report(activity, Audience())
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
+    other = collected(tmp_path)
+    report.rendered(other.target, other.place, receipt_of(other, OUTPUT))
+    named = [message for message in caplog.messages if "✅" in message]
+    assert named == [
+        "✅ Generated attention video: vid_kiss_overlay.mp4",
+        "✅ Generated attention video: demo_20260102_030405/attention_videos/vid_kiss_overlay.mp4",
+    ]
+
+
+def test_outputs_that_are_linked_into_a_collection_are_not_called_generated(activity, tmp_path, caplog):
+    task = collected(tmp_path)
+    Report(activity, Audience()).rendered(task.target, task.place, receipt_of(task, OUTPUT), linked=True)
+    assert caplog.messages == ["prompt_001_vid001: 1 linked in the collection of demo_20260102_030405"]
+
+
+def test_the_end_of_collect_says_what_is_in_the_collection(activity, tmp_path, caplog):
+    task = collected(tmp_path)
+    report = Report(activity, Audience())
+    report.rendered(task.target, task.place, receipt_of(task, OUTPUT), linked=True)
+    for name in ("contact_sheet_kiss.png", "contact_sheet_dog.png"):
+        (task.target.batch / name).touch()
+    report.collected([task.target.batch], up_to_date=3, failed=1)
+    assert caplog.messages[-1] == (
+        f"collected in {task.target.batch}: 0 rendered, 1 linked, 3 up to date, 1 failed; "
+        "2 contact sheets: contact_sheet_dog.png, contact_sheet_kiss.png"
+    )
+
+
+def test_each_reason_for_leaving_out_videos_is_logged_once_whatever_their_number(activity, caplog):
+    report = Report(activity, Audience())
+    for number in (2, 3):
+        report.leaves_out((f"{number} videos: finished before --since", "1 video: no word was tracked"))
+    assert caplog.messages == [
+        "not rendered: 2 videos: finished before --since",
+        "not rendered: 1 video: no word was tracked",
+    ]
+    assert activity.left_out == ("3 videos: finished before --since", "1 video: no word was tracked")
+
+
 def test_a_failure_is_logged_with_the_next_step(activity, task, caplog):
     report = Report(activity, Audience())
     receipt = failed_receipt_of(task)
-    report.failed(task.place, receipt, "next attempt in a minute")
-    report.failed(task.place, receipt, "`attnwatch render x` tries again")
-    said = f"❌ prompt_001_vid001 (attempt 1): {receipt.attempts[0].error}; "
+    report.failed(task.target, task.place, receipt, "next attempt in a minute")
+    report.failed(task.target, task.place, receipt, "`attnwatch render x` tries again")
+    said = f"❌ prompt_001_vid001 (demo_20260102_030405, attempt 1): {receipt.attempts[0].error}; "
     assert caplog.messages == [f"{said}next attempt in a minute", f"{said}`attnwatch render x` tries again"]
     assert activity.failed == 2
 

@@ -20,7 +20,7 @@ from attnwatch.contract.status_document import (
 from attnwatch.report.activity import FOLDER, Activity, Publisher, Running
 from attnwatch.report.status import status
 from attnwatch.system.locks import exclusive
-from tests.support import Batch, write_manifest, write_receipt
+from tests.support import Batch, closed_folder, write_json, write_manifest, write_receipt
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 
@@ -196,6 +196,172 @@ def test_a_status_matches_its_schema(batch):
     jsonschema.validate(document, json_schema("status"))
     assert document["failures"]
     assert document["watchers"]
+
+
+def listed(root):
+    """Return the state and reason of each video that is not rendered."""
+    return {record.video_id: (record.state, record.reason) for record in status(root).unrendered}
+
+
+@pytest.mark.parametrize(
+    ("collects", "reason"),
+    [(False, "neither auto_generate_per_video nor"), (True, "rendered when the batch has ended, for its collection")],
+)
+def test_a_video_that_its_batch_does_not_ask_for_says_so(batch, collects, reason):
+    light(batch, visualization={"auto_generate_per_video": False, "auto_generate_videos": collects})
+    state, said = listed(batch.folder)["prompt_001_vid001"]
+    assert state == "skipped"
+    assert reason in said
+
+
+def test_a_video_of_which_there_was_nothing_to_render_has_the_notes_of_its_receipt(batch):
+    changed(write_receipt(light(batch)), status="skipped", outputs=(), notes=("no word was tracked",))
+    assert listed(batch.folder) == {"prompt_001_vid001": ("skipped", "no word was tracked")}
+
+
+def test_a_video_whose_files_are_incomplete_says_which(batch):
+    batch.add_full(1)
+    batch.add_full(2)
+    batch.add_full(3)
+    maps = batch.prompt() / "attention_maps"
+    (maps / "vid001.safetensors").write_bytes(b"short")
+    (maps / "vid002.safetensors").unlink()
+    (batch.prompt() / "video_003.mp4").write_bytes(b"")
+    found = listed(batch.folder)
+    start = "its files are incomplete: video_00"
+    assert found["prompt_001_vid001"][1].startswith(
+        f"{start}1.complete.json: attention_maps/vid001.safetensors has only 5 of "
+    )
+    assert (
+        found["prompt_001_vid002"][1] == f"{start}2.complete.json: attention_maps/vid002.safetensors is not there yet"
+    )
+    assert found["prompt_001_vid003"][1].startswith(f"{start}3.complete.json: video_003.mp4 has only 0 of ")
+    assert [(record.reason, record.videos) for record in status(batch.folder).reasons] == [
+        ("its files are incomplete", 3)
+    ]
+
+
+def test_a_manifest_that_cannot_be_used_says_why(batch):
+    batch.add(attention=["../elsewhere.safetensors"])
+    assert (
+        "its manifest cannot be used: video_001.complete.json: attention"
+        in listed(batch.folder)["prompt_001_vid001"][1]
+    )
+
+
+def test_outputs_that_cannot_be_written_are_a_reason(batch):
+    light(batch)
+    (batch.prompt() / "attention_videos").write_bytes(b"")
+    assert "its outputs cannot be written: " in listed(batch.folder)["prompt_001_vid001"][1]
+
+
+def test_a_video_that_changed_since_it_was_rendered_says_what_changed(batch):
+    write_receipt(batch.add(1))
+    (batch.prompt() / "video_001.mp4").write_bytes(b"another")
+    write_receipt(batch.add(2))
+    batch.add(2, generation={"seed": 7})
+    changed(write_receipt(batch.add(3)), renderer=0)
+    assert listed(batch.folder) == {
+        "prompt_001_vid001": ("waiting", "changed since it was rendered: video_001.mp4"),
+        "prompt_001_vid002": ("waiting", "changed since it was rendered: its manifest"),
+        "prompt_001_vid003": ("waiting", "rendered by another version, whose pictures differ"),
+    }
+
+
+def test_the_list_of_videos_that_are_not_rendered_is_limited_and_their_number_is_not(batch):
+    for number in range(1005):
+        light(batch, number)
+    stock = status(batch.folder)
+    assert len(stock.unrendered) == 1000
+    assert [(reason.state, reason.reason, reason.videos) for reason in stock.reasons] == [
+        ("waiting", "not rendered yet", 1005)
+    ]
+
+
+def test_what_is_passed_without_finding_a_video_is_listed(batch):
+    forgotten = batch.prompt() / "video_001.mp4"
+    forgotten.parent.mkdir()
+    forgotten.write_bytes(b"video")
+    os.utime(forgotten, (0, 0))
+    stock = status(batch.folder)
+    assert (stock.without_manifest, stock.without_manifest_number) == ((str(forgotten),), 1)
+    assert f"1 video has no manifest, and so no attention to render: {forgotten}" in summary(stock)
+    with closed_folder() as closed:
+        stock = status(closed.parent)
+    assert [(folder.path, folder.reason) for folder in stock.unreadable] == [(str(closed), "Permission denied")]
+    assert f"{closed} (Permission denied); allow the watcher's user" in summary(stock)
+
+
+def planned(batch, prompts=2, videos=2):
+    """Write the plan of a batch."""
+    names = [f"prompt_{number:03d}" for number in range(1, prompts + 1)]
+    write_json(batch.folder / "batch.json", {"videos": [{"prompt_id": name} for name in names for _ in range(videos)]})
+
+
+def test_the_videos_of_each_batch_and_prompt_are_counted(batch):
+    planned(batch)
+    write_receipt(batch.add(1))
+    write_receipt(batch.add(1, prompt=2), "crashed")
+    batch.add(2, prompt=2)
+    other = Batch.make(batch.folder.parent, "other")
+    light(other)
+    stock = status(batch.folder.parent)
+    assert [(record.name, record.planned, record.ended, record.videos.finished) for record in stock.batches] == [
+        (batch.folder.name, 4, None, 3),
+        ("other", None, None, 1),
+    ]
+    prompts = {record.name: (record.planned, record.videos) for record in stock.batches[0].prompts}
+    assert prompts["prompt_001"][0] == 2
+    assert (prompts["prompt_001"][1].rendered, prompts["prompt_001"][1].finished) == (1, 1)
+    assert (prompts["prompt_002"][1].waiting, prompts["prompt_002"][1].failed) == (1, 1)
+
+
+def test_a_batch_without_a_finished_video_is_listed(batch):
+    planned(batch)
+    assert [(record.name, record.planned, record.videos.finished) for record in status(batch.folder).batches] == [
+        (batch.folder.name, 4, 0)
+    ]
+
+
+@pytest.mark.parametrize("ended", ["complete", "interrupted"])
+def test_the_summary_of_a_batch_says_how_far_it_is_and_how_it_ended(batch, ended):
+    planned(batch, prompts=3, videos=1)
+    counts = {"expected": 3, "complete": 2, "failed": 0}
+    write_json(
+        batch.folder / "batch.complete.json",
+        {"format": "attnwatch/1", "status": ended, "finished": "2026-01-02T11:00:00+00:00", "counts": counts},
+    )
+    for number in (1, 2):
+        write_receipt(batch.add(prompt=number))
+    stock = status(batch.folder.parent)
+    line = f"    {batch.folder.name}: 2 of 3 videos, {ended}, 2 rendered\n"
+    assert line in summary(stock)
+    assert "prompt_003" not in summary(stock)
+    assert f"{line}      prompt_001: 1 of 1 video, 1 rendered\n" in summary(stock, verbose=True)
+    assert "      prompt_003: 0 of 1 video\n" in summary(stock, verbose=True)
+
+
+def test_the_summary_of_a_batch_that_has_not_ended_says_when_it_last_changed(batch):
+    planned(batch)
+    assert "0 of 4 videos, not ended, last change 0 s ago\n" in summary(status(batch.folder))
+
+
+def test_the_summary_has_a_line_for_each_reason_and_for_each_video_with_a_reason_of_its_own(batch):
+    for number in (1, 2):
+        light(batch, number)
+    batch.add_full(3)
+    (batch.prompt() / "video_003.mp4").write_bytes(b"")
+    text = summary(status(batch.folder))
+    assert "\n    2 videos: not rendered yet\n" in text
+    assert "\n    prompt_001_vid003: its files are incomplete: video_003.complete.json: video_003.mp4 has only" in text
+    assert f"\n    no watcher runs here: start `attnwatch {batch.folder}`\n" in text
+
+
+def test_the_summary_says_what_each_watcher_leaves_out():
+    watcher = full_status().watchers[0].model_copy(update={"left_out": ("3 videos: finished before",)})
+    assert summary(full_status(watchers=(watcher,))).endswith(
+        "\n    not rendered by pid 123: 3 videos: finished before"
+    )
 
 
 def full_status(**fields):

@@ -105,10 +105,11 @@ def test_a_failed_video_is_waiting_when_an_input_is_deleted(batch):
     assert states(batch.folder) == ["waiting"]
 
 
-def test_a_receipt_of_another_renderer_is_not_valid(batch, monkeypatch):
+@pytest.mark.parametrize(("version", "state"), [(10_000, "waiting"), (0, "rendered")])
+def test_a_receipt_of_an_earlier_renderer_is_not_valid_and_one_of_a_later_is(batch, monkeypatch, version, state):
     write_receipt(light(batch))
-    monkeypatch.setattr("attnwatch.contract.validity.RENDERER_VERSION", 10_000)
-    assert states(batch.folder) == ["waiting"]
+    monkeypatch.setattr("attnwatch.contract.validity.RENDERER_VERSION", version)
+    assert states(batch.folder) == [state]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
@@ -166,6 +167,34 @@ def test_failures_in_the_collection_of_a_batch_are_found(batch):
     assert (beside.state, beside.batch) == ("rendered", None)
     assert (collected.state, collected.batch) == ("failed", batch.folder)
     assert collected.place.path.exists()
+
+
+def test_a_damaged_receipt_in_the_collection_of_a_batch_is_a_failure_there(batch):
+    manifest, other = light(batch, 1, video_id="mine"), light(batch, 2)
+    for video in (manifest, other):
+        write_receipt(video)
+        write_receipt(video, batch=batch.folder)
+    damaged = batch.folder / "attention_videos" / "mine.rendered.json"
+    damaged.write_bytes(b"{")
+    *_, found = survey(batch.folder.parent)
+    assert (found.state, found.batch, found.place.manifest, found.place.path) == (
+        "failed",
+        batch.folder,
+        manifest,
+        damaged,
+    )
+    assert str(damaged) in found.problem
+    assert states(batch.folder.parent) == ["rendered"] * 3 + ["failed"]
+
+
+def test_a_damaged_receipt_beside_its_video_is_one_failure(batch):
+    folder = batch.folder / "videos"
+    light(batch)
+    (folder / "prompt_001" / "video_001.mp4").rename(folder / "video_002.mp4")
+    (folder / "prompt_001" / "attention_maps").rename(folder / "attention_maps")
+    manifest = write_manifest(folder / "video_002.complete.json", attention=["attention_maps/maps.safetensors"])
+    write_receipt(manifest).path.write_bytes(b"{")
+    assert states(batch.folder.parent).count("failed") == 1
 
 
 def test_receipts_in_another_folder_are_read_only_from_there(batch, tmp_path):

@@ -1,63 +1,37 @@
 import errno
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from attnwatch.system.files import link_or_copy, move_into_place, remove_tree
 from attnwatch.system.folders import Folder, LinkError
-
-
-@pytest.fixture
-def batch(tmp_path):
-    """A folder to open, with something in it, beside a folder that nothing may touch."""
-    (tmp_path / "batch" / "maps" / "words").mkdir(parents=True)
-    (tmp_path / "batch" / "maps" / "words" / "kiss").write_bytes(b"inside")
-    (tmp_path / "batch" / "own").write_bytes(b"own")
-    (tmp_path / "outside" / "words").mkdir(parents=True)
-    (tmp_path / "outside" / "words" / "kiss").write_bytes(b"outside")
-    (tmp_path / "outside" / "kiss").write_bytes(b"outside")
-    return tmp_path / "batch"
-
-
-@pytest.fixture
-def outside(batch):
-    return batch.parent / "outside"
-
-
-def tree(path):
-    return {str(p.relative_to(path)): p.read_bytes() if p.is_file() else None for p in path.rglob("*")}
-
-
-def opened_files():
-    return len([*Path("/proc/self/fd").iterdir()])
+from tests.support import bury, contents, opened_files
 
 
 def test_a_tree_is_removed_and_links_in_it_are_not_followed(batch, outside):
     (batch / "maps" / "link").symlink_to(outside)
     (batch / "maps" / "words" / "file").symlink_to(outside / "kiss")
     os.mkfifo(batch / "maps" / "fifo")
-    before = tree(outside)
+    before = contents(outside)
     with Folder.open(batch) as folder:
         remove_tree("maps", folder)
         remove_tree("own", folder)
         remove_tree("absent", folder)
         assert folder.names() == []
-    assert tree(outside) == before
+    assert contents(outside) == before
 
 
 def test_a_link_to_a_tree_is_removed_itself(batch, outside):
     (batch / "link").symlink_to(outside)
-    before = tree(outside)
+    before = contents(outside)
     with Folder.open(batch) as folder:
         remove_tree("link", folder)
     assert not (batch / "link").is_symlink()
-    assert tree(outside) == before
+    assert contents(outside) == before
 
 
 def test_a_very_deep_tree_is_removed(batch, request):
-    request.addfinalizer(lambda: subprocess.run(["rm", "-rf", batch], check=True))
+    request.addfinalizer(lambda: bury(batch))
     folder = Folder.open(batch)
     for _ in range(1_500):
         folder.create("file").close()

@@ -14,7 +14,7 @@ import pytest
 
 from attnwatch.system.files import remove_tree
 from attnwatch.system.folders import Folder, LinkError, Links, PathError
-from tests.support import wait_until
+from tests.support import contents, opened_files, wait_until
 
 WRITING = {
     "create": lambda folder, name: folder.create(name).close(),
@@ -29,34 +29,9 @@ REMOVING = {
 }
 
 
-@pytest.fixture
-def batch(tmp_path):
-    """A folder to open, with something in it, beside a folder that nothing may touch."""
-    (tmp_path / "batch" / "maps" / "words").mkdir(parents=True)
-    (tmp_path / "batch" / "maps" / "words" / "kiss").write_bytes(b"inside")
-    (tmp_path / "batch" / "own").write_bytes(b"own")
-    (tmp_path / "outside" / "words").mkdir(parents=True)
-    (tmp_path / "outside" / "words" / "kiss").write_bytes(b"outside")
-    (tmp_path / "outside" / "kiss").write_bytes(b"outside")
-    return tmp_path / "batch"
-
-
-@pytest.fixture
-def outside(batch):
-    return batch.parent / "outside"
-
-
 def content(folder, name):
     with folder.open_file(name) as file:
         return file.read()
-
-
-def tree(path):
-    return {str(p.relative_to(path)): p.read_bytes() if p.is_file() else None for p in path.rglob("*")}
-
-
-def opened_files():
-    return len([*Path("/proc/self/fd").iterdir()])
 
 
 def test_a_file_is_read_at_any_depth(batch):
@@ -77,10 +52,10 @@ def test_a_name_never_leads_out(batch, name):
 @pytest.mark.parametrize("use", {**WRITING, **REMOVING}.values(), ids={**WRITING, **REMOVING}.keys())
 @pytest.mark.parametrize("name", ["../outside/kiss", "maps/words", "/tmp/x", "a\0b", "..", ".", ""])
 def test_only_plain_names_are_written_and_removed(batch, outside, use, name):
-    before = tree(batch), tree(outside)
+    before = contents(batch), contents(outside)
     with Folder.open(batch) as folder, pytest.raises(PathError, match="expected a plain name"):
         use(folder, name)
-    assert (tree(batch), tree(outside)) == before
+    assert (contents(batch), contents(outside)) == before
 
 
 def test_a_root_may_be_reached_through_links(batch, tmp_path):

@@ -383,12 +383,57 @@ def test_memory_stays_constant_for_a_file_with_every_layer_and_head(tmp_path):
 
 @pytest.mark.parametrize("choice", [{"heads": ()}, {"layers": ()}, {"steps": ()}], ids=str)
 def test_an_empty_choice_is_refused(tmp_path, choice):
-    write_tensors(tmp_path / "maps.safetensors", {"kiss": blob_maps()})
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": blob_maps(layers=2, heads=2)})
     with (
         reader(tmp_path, "maps.safetensors") as attention,
         pytest.raises(ConfigError, match=r"found \(\); expected some"),
     ):
         attention.words["kiss"].frames(Part(**choice))
+
+
+@pytest.mark.parametrize("choice", [0, -1, (0,), "0-0", "0-9"], ids=str)
+@pytest.mark.parametrize(
+    ("axis", "remedy"),
+    [("layers", "store_per_block: true"), ("heads", "store_per_head: true"), ("steps", "the manifest's `denoising`")],
+)
+def test_nothing_is_selected_from_an_axis_of_which_only_the_mean_is_stored(tmp_path, axis, remedy, choice):
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": blob_maps(steps=1)})
+    with reader(tmp_path, "maps.safetensors") as attention, pytest.raises(ConfigError) as refused:
+        attention.words["kiss"].frames(Part(**{axis: choice}))
+    assert f"kiss has one map for all {axis}, their mean" in str(refused.value)
+    assert remedy in str(refused.value)
+    assert f"or select no {axis}" in str(refused.value)
+
+
+def test_the_only_stored_step_can_be_selected_by_its_number(tmp_path):
+    maps = blob_maps(steps=1)
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": maps})
+    with reader(tmp_path, "maps.safetensors", denoising=[{"index": 39}]) as attention:
+        for step in (39, -1, "30-39"):
+            np.testing.assert_array_equal(attention.words["kiss"].frames(Part(steps=step)), maps[0, 0, 0])
+        with pytest.raises(ConfigError, match="steps: found 0; expected some of the stored ones: 39"):
+            attention.words["kiss"].frames(Part(steps=0))
+
+
+@pytest.mark.parametrize("axis", ["layers", "heads"])
+@pytest.mark.parametrize("choice", [2, -3, (0, 2), "0-2", "1-99", "1-0"], ids=str)
+def test_layers_and_heads_outside_of_what_is_stored_are_refused(tmp_path, axis, choice):
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": blob_maps(layers=2, heads=2)})
+    with (
+        reader(tmp_path, "maps.safetensors") as attention,
+        pytest.raises(ConfigError, match=f"{axis}: found .*; expected some of the stored ones: 0-1"),
+    ):
+        attention.words["kiss"].frames(Part(**{axis: choice}))
+
+
+@pytest.mark.parametrize("choice", [4, -5, (0, 4), "4-9", "3-2"], ids=str)
+def test_steps_outside_of_what_is_stored_are_refused(tmp_path, choice):
+    write_tensors(tmp_path / "maps.safetensors", {"kiss": blob_maps(steps=4)})
+    with (
+        reader(tmp_path, "maps.safetensors") as attention,
+        pytest.raises(ConfigError, match=r"steps: found .*; expected some of the stored ones: 0-3"),
+    ):
+        attention.words["kiss"].frames(Part(steps=choice))
 
 
 class TestOpenFiles:

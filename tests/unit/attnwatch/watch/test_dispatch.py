@@ -10,8 +10,8 @@ from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.manifest import read_manifest
-from attnwatch.contract.receipts import success
-from attnwatch.errors import EngineError, JobError, SlowMachineError
+from attnwatch.contract.receipts import failure, success
+from attnwatch.errors import EngineError, JobError, SlowMachineError, VideoError
 from attnwatch.jobs.sheets import Collection, SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
@@ -97,6 +97,23 @@ def test_an_incomplete_video_is_checked_with_growing_delays_and_never_dropped(wa
     assert watcher.waiting == 1
 
 
+def test_what_a_video_waits_for_is_said_once_it_has_waited_for_long(watcher, batch, caplog):
+    manifest = batch.add()
+    (manifest.parent / "attention_maps/vid001.safetensors").unlink()
+    watcher.start(manifest)
+    waited = 0
+    while waited < 30:
+        assert "still waiting" not in caplog.text
+        waited += watcher.pass_time()
+        watcher.start()
+    for _ in range(5):
+        watcher.pass_time()
+        watcher.start()
+    (said,) = (message for message in caplog.messages if "still waiting" in message)
+    assert said.startswith("still waiting for prompt_001_vid001: ")
+    assert "vid001.safetensors is not there yet" in said
+
+
 def test_giving_up_a_video_does_not_give_up_its_collection(watcher, batch, tmp_path):
     manifest = batch.add()
     write_receipt(manifest, "crashed", attempts=3)
@@ -112,7 +129,7 @@ def test_a_crash_does_not_replace_a_receipt_that_the_job_has_written(watcher, ba
     place.write(success(place, fingerprint_of(job), (), (), 1.0))
     watcher.end(JobError("was ended by SIGKILL"))
     assert place.read().status == "skipped"
-    assert watcher.dispatcher.failed == set()
+    assert watcher.dispatcher.results.failed == set()
 
 
 def fingerprint_of(job):
@@ -121,13 +138,25 @@ def fingerprint_of(job):
     return Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs())
 
 
+def test_a_failure_whose_files_were_only_touched_is_not_told_again(watcher, batch, caplog):
+    manifest = batch.add()
+    watcher.start(manifest)
+    (job,) = watcher.engine.jobs
+    receipt = failure(job.place, fingerprint_of(job), VideoError("no frames"), 1.0, WatcherSettings(max_attempts=1))
+    job.place.write(receipt)
+    watcher.end(Result(receipt, unchanged=True))
+    assert "❌" not in caplog.text
+    assert watcher.start() == []
+    assert watcher.dispatcher.ledger.given_up == {Target(manifest)}
+
+
 def test_a_crash_is_recorded_as_a_failure(watcher, batch):
     manifest = batch.add()
     watcher.start(manifest)
     place = watcher.engine.jobs[0].place
     watcher.end(JobError("was ended by SIGKILL"))
     assert place.read().attempts[-1].error == "was ended by SIGKILL"
-    assert watcher.dispatcher.failed == {Target(manifest)}
+    assert watcher.dispatcher.results.failed == {Target(manifest)}
 
 
 def test_a_job_killed_while_the_watcher_stops_has_not_failed(watcher, batch):
@@ -136,7 +165,7 @@ def test_a_job_killed_while_the_watcher_stops_has_not_failed(watcher, batch):
     watcher.dispatcher.stopping = True
     watcher.end(JobError("was ended by SIGTERM"))
     assert place.read() is None
-    assert watcher.dispatcher.failed == set()
+    assert watcher.dispatcher.results.failed == set()
 
 
 SLOW = SlowMachineError("slow machine: the job got only 3.0 s of processor time in 1200 s")
@@ -153,7 +182,7 @@ def test_a_starved_job_starts_again_without_a_failed_attempt(watcher, batch, cap
         waits.append(watcher.pass_time())
     assert waits == [0.5, 1, 2, 4, 8]
     assert job.place.read() is None
-    assert watcher.dispatcher.failed == set()
+    assert watcher.dispatcher.results.failed == set()
     assert "slow machine: the job got only 3.0 s" in caplog.text
     assert watcher.report.activity.slow == f"{job.place.video_id}: {SLOW}"
     watcher.start()
@@ -165,12 +194,12 @@ def test_a_single_run_starts_a_starved_job_again_as_often_as_a_failing_one(tmp_p
     watcher = Watcher(tmp_path, monkeypatch, once=True)
     manifest = batch.add()
     for attempt in (1, 2, 3):
-        assert watcher.dispatcher.failed == set()
+        assert watcher.dispatcher.results.failed == set()
         assert watcher.start(manifest) == [manifest], attempt
         watcher.end(SLOW)
         if attempt < 3:
             watcher.pass_time()
-    assert watcher.dispatcher.failed == {Target(manifest)}
+    assert watcher.dispatcher.results.failed == {Target(manifest)}
     assert watcher.dispatcher.is_idle
 
 
@@ -203,15 +232,15 @@ def test_a_refused_manifest_ends_the_run_only_with_fail_on_visualization_error(t
     for settings, gives_up in ((Settings(), False), (strict, True)):
         watcher = Watcher(tmp_path, monkeypatch, settings=settings)
         watcher.start(batch.add(video="../v.mp4"))
-        assert watcher.dispatcher.gives_up is gives_up
+        assert watcher.dispatcher.results.gives_up is gives_up
 
 
 def test_a_logged_failure_says_what_happens_next(tmp_path, batch, monkeypatch, caplog):
-    for number, (once, then) in enumerate([(True, "`attnwatch render "), (False, "next attempt at ")], start=1):
+    for number, (once, then) in enumerate([(True, "`attnwatch render "), (False, "next attempt in ")], start=1):
         watcher = Watcher(tmp_path, monkeypatch, once=once)
         watcher.start(batch.add(number))
         watcher.end(JobError("crashed"))
-        assert f"(attempt 1): crashed; {then}" in caplog.messages[-1]
+        assert f"({batch.folder.name}, attempt 1): crashed; {then}" in caplog.messages[-1]
 
 
 MEASURING = Result(None, "another process is measuring", busy=True)
@@ -339,7 +368,7 @@ def test_contact_sheets_pause_a_full_disk_until_they_are_drawn(collector):
     collector.start()
     collector.end(SHEETS_DISK_FULL)
     assert collector.paused == "no space left on device"
-    assert collector.dispatcher.failed == set()
+    assert collector.dispatcher.results.failed == set()
     collector.start()
     assert collector.engine.running == 0
     collector.now += 3
@@ -353,13 +382,13 @@ def test_contact_sheets_whose_job_was_starved_are_drawn_again(collector):
         collector.start()
         assert len(collector.engine.jobs) == 1
         collector.end(SLOW)
-    assert collector.dispatcher.failed == set()
+    assert collector.dispatcher.results.failed == set()
 
 
 def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, collected, caplog):
     collector.start()
     collector.end(JobError("was ended by SIGKILL"))
-    assert [target.batch for target in collector.dispatcher.failed] == [collected.batch]
+    assert [target.batch for target in collector.dispatcher.results.failed] == [collected.batch]
     assert "no contact sheets: was ended by SIGKILL" in caplog.text
 
 

@@ -2,7 +2,6 @@ import contextlib
 import logging
 import os
 import shutil
-import subprocess
 import threading
 import time
 
@@ -10,8 +9,9 @@ import pytest
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from attnwatch.system.exclusion import Exclusion
 from attnwatch.watch.events import Hints, RootWatcher
-from tests.support import Batch, few_descriptors, wait_until, write_json, write_manifest
+from tests.support import Batch, bury, dig, few_descriptors, wait_until, write_json, write_manifest
 
 PATIENCE = 60.0  # seconds to wait for an event, enough on a busy machine
 
@@ -229,6 +229,33 @@ def test_watched_folders_counts_every_folder_and_those_created_later(root, hints
         wait_until(lambda: watcher.watched_folders() == before + 1, PATIENCE)
 
 
+def test_a_root_that_does_not_exist_is_not_missed(root, hints, tmp_path):
+    present = tmp_path / "present"
+    present.mkdir()
+    with RootWatcher([root, present], hints) as watcher:
+        assert not any(watcher.misses_some_of(2) for _ in range(3))
+        root.rmdir()
+        watcher.refresh()
+        assert not any(watcher.misses_some_of(2) for _ in range(3))
+        assert [watcher.misses_some_of(3) for _ in range(2)] == [False, True]
+
+
+def test_folders_that_scans_do_not_enter_are_not_watched(root, hints):
+    for name in ("a/old/x", "a/kept", ".hidden/x", "#recycle/x", "b/c/x"):
+        (root / name).mkdir(parents=True)
+    with RootWatcher([root], hints, Exclusion(("old", "b/c"))) as watcher:
+        wait_until(lambda: watcher.watched_folders() == 4)  # the root, a, a/kept, b
+        for name in ("a/kept/old/y", "c/.hidden/y", "c/$Recycle.Bin/y", "b/c/z"):
+            (root / name).mkdir(parents=True)
+        hinted(hints, root / "c")
+        (root / "a/old").rename(root / "a/new")
+        hinted(hints, root / "a/new")
+        wait_until(lambda: watcher.watched_folders() == 7)  # also c, a/new, a/new/x
+        assert watcher.misses_some_of(7) is False
+        write_manifest(root / "a/new/x/v.complete.json", attention=[])
+        hinted(hints, root / "a/new/x/v.complete.json")
+
+
 def test_watched_folders_is_none_when_the_kernel_reports_nothing(root, hints, monkeypatch):
     with RootWatcher([root], hints) as watcher:
         monkeypatch.setattr("attnwatch.watch.events.Path", lambda _path: root / "no such folder")
@@ -318,26 +345,9 @@ def test_a_link_that_leads_elsewhere_is_followed_again(tmp_path, hints):
 DEEP = 1_200  # more than Python's usual limit of calls in each other
 
 
-def dig(folder):
-    """Create a chain of folders; return none of their paths, which are too long for most uses."""
-    folder.mkdir()
-    descriptor = os.open(folder, os.O_RDONLY)
-    for _ in range(DEEP):
-        os.mkdir("a", dir_fd=descriptor)
-        inside = os.open("a", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inside
-    os.close(descriptor)
-
-
-def bury(folder):
-    """Remove a chain of folders: `shutil.rmtree`, and so pytest, cannot before Python 3.12."""
-    subprocess.run(["rm", "-r", folder], check=True)
-
-
 def test_a_root_with_deep_folders_gives_events(root, hints, tmp_path):
-    dig(root / "deep")
-    dig(tmp_path / "elsewhere")
+    for folder in (root / "deep", tmp_path / "elsewhere"):
+        os.close(dig(folder, DEEP))
     try:
         with RootWatcher([root], hints) as watcher:
             assert not watcher.failures

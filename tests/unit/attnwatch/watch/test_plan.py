@@ -535,6 +535,15 @@ def test_a_touched_input_is_rechecked_by_its_content(settled, manifest, name):
     assert task.recheck
 
 
+def test_a_failed_video_whose_content_is_unknown_is_tried_again_when_a_file_is_touched(manifest):
+    """Its job crashed, or a file could not be read: perhaps its permissions were changed."""
+    task = planned(watching(manifest), manifest)
+    content = record_content(task.basis.stamps, {})
+    task.place.write(failure(task.place, task.fingerprint, JobError("crashed"), 1.0, Watcher(), content=content))
+    (manifest.parent / INPUTS[0]).chmod(0o600)
+    assert not due(watching(manifest).decide(Target(manifest))).recheck
+
+
 def test_an_input_replaced_by_one_of_the_same_size_is_rechecked(settled, manifest):
     video = manifest.parent / "video_001.mp4"
     other = video.with_name("other")

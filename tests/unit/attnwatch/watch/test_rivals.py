@@ -75,6 +75,31 @@ def test_no_watcher_yields_without_need(tmp_path, other, mine):
     assert rivals(tmp_path, **mine).look() is None
 
 
+FUTURE = "2999-01-01T00:00:00.000+00:00"
+
+
+def test_a_watcher_that_says_nothing_new_is_not_yielded_to_whatever_its_clock_says(tmp_path, clock):
+    path = publish(tmp_path, other_watcher(tmp_path), heartbeat=FUTURE)
+    os.utime(path, (2**35, 2**35))
+    mine = rivals(tmp_path)
+    for _ in range(3):
+        assert mine.look() is not None
+        clock.now += HEARTBEAT
+    clock.now += HEARTBEAT
+    assert mine.look() is None
+    clock.now += HEARTBEAT
+    assert mine.look() is None
+
+
+def test_a_watcher_whose_clock_is_ahead_is_yielded_to_as_long_as_it_goes_on(tmp_path, clock):
+    mine = rivals(tmp_path)
+    for second in range(10):
+        path = publish(tmp_path, other_watcher(tmp_path), heartbeat=FUTURE.replace("00.000", f"0{second}.000"))
+        os.utime(path, (2**35, 2**35))
+        assert mine.look() is not None
+        clock.now += HEARTBEAT
+
+
 def test_settings_that_shape_no_picture_may_differ(tmp_path):
     publish(tmp_path, other_watcher(tmp_path, settings=Settings(visualization={"visualization_timeout": 5})))
     assert rivals(tmp_path, settings=Settings()).look() is None

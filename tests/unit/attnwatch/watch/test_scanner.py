@@ -261,7 +261,7 @@ def test_an_unforeseen_error_about_one_folder_hides_no_other(root, monkeypatch, 
 
     monkeypatch.setattr("attnwatch.watch.scanner.targets_in", targets_except_one)
     scanner = Scanner([root])
-    with caplog.at_level("DEBUG"):
+    with caplog.at_level("DEBUG", logger="attnwatch"):
         for _ in range(2):
             scanner.ask_for_scan()
             assert found(scanner) == [targets[0], targets[2]]

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from attnwatch.cli.check import check
 from generator.batch.folders import LOCK_FILE
 from generator.batch.interrupt import Stopped
 from generator.batch.make_video import make_video
@@ -169,6 +170,36 @@ def test_a_file_that_is_given_again_on_resumption_must_hold_the_same_prompts(fro
     (tmp_path / "other.txt").write_text("a (dog)\na (fox)\n")
     with pytest.raises(ResumeError, match=r"other\.txt holds other prompts than those that batch_\w+ was started"):
         resume(folder, console, prompts=str(tmp_path / "other.txt"))
+
+
+def test_many_prompts_are_tokenised_once_each_and_said_to_take_time(make, model, monkeypatch, caplog):
+    texts = []
+
+    def tokenise(text):
+        texts.append(text)
+        return type(model).tokenise(model, text)
+
+    monkeypatch.setattr(model, "tokenise", tokenise)
+    monkeypatch.setattr("generator.batch.progress.MANY", 3)
+    caplog.set_level("INFO", "generator")
+    make("a (red) (dog) [one|two|three]", steps=1)
+    before_the_first_video = texts[:3]
+    assert sorted(before_the_first_video) == ["a red dog one", "a red dog three", "a red dog two"]
+    assert "locating the words of 3 prompts" in caplog.messages
+
+
+@pytest.mark.parametrize(("template", "times"), [("a (dog)", 2), ("a dog", 0)])
+def test_how_attention_videos_come_about_is_said_at_the_beginning_and_at_the_end(make, caplog, template, times):
+    caplog.set_level("INFO", "generator")
+    make(template, steps=1)
+    assert caplog.messages.count(f"attention videos: attnwatch {make.output}/") == times
+    if times:
+        assert caplog.messages[-1].startswith("attention videos")
+
+
+def test_syntax_of_other_tools_is_warned_of(make, caplog):
+    make("a {red|blue} (dog)", steps=1)
+    assert any("{red|blue} (write [red|blue])" in message for message in caplog.messages)
 
 
 def test_weights_that_are_added_to_the_model_are_in_the_manifest_and_in_the_plan(make, tmp_path):
@@ -337,6 +368,26 @@ def test_a_failed_video_leaves_no_maps(make, model, monkeypatch):
     code, folder = make(template="a (kiss)")
     assert code == 1
     assert list(folder.rglob("*.safetensors")) == []
+
+
+def test_a_video_that_is_interrupted_is_kept_and_its_attention_is_marked_incomplete(make, model, monkeypatch, caplog):
+    generate = model.generate
+
+    def interrupted(prompt, sampling, seed, on_step):
+        def stop_after_first(done, total):
+            on_step(done, total)
+            model.pipe._interrupt = done == 1
+
+        return generate(prompt, sampling, seed, stop_after_first)
+
+    monkeypatch.setattr(model, "generate", interrupted)
+    code, folder = make("a (kiss)")
+    assert code == 0
+    capture = read(folder / "videos/prompt_001/video_001.complete.json")["generation"]["capture"]
+    assert capture["incomplete"].startswith("found 1 of 3 denoising steps")
+    assert capture["steps"] == 1
+    assert f"prompt_001_vid001: its attention is incomplete: {capture['incomplete']}" in caplog.messages
+    assert [problem for _, problems in check(folder) for problem in problems] == []
 
 
 @pytest.mark.parametrize(("most", "level"), [(1e-5, "INFO"), (0.0, "WARNING")])

@@ -76,6 +76,27 @@ def test_every_suggested_change_fits():
     assert "store_attention: false (128 KiB)" in str(refused.value)
 
 
+def test_several_changes_are_suggested_where_none_is_enough_alone():
+    with pytest.raises(SettingsError) as refused:
+        check(store_per_head=True, store_per_block=True, max_attention_bytes="3 kB")
+    said, *offers = str(refused.value).splitlines()
+    assert said.endswith("Raise the limit, or make several changes, because none is enough alone; the most are:")
+    changes = "store_per_block: false, store_per_head: false, spatial_downsample_factor: 8, store_attention: false"
+    assert offers == [f"  {changes} (2.3 KiB)"]
+
+
+def test_fewer_words_are_suggested_where_nothing_less_can_be_kept():
+    with pytest.raises(SettingsError, match=r"Raise the limit, or track fewer words: .* of 9 takes 20\.7 KiB$"):
+        check(replace(WAN, words=9), max_attention_bytes="3 kB")
+
+
+@pytest.mark.parametrize("limit", ["1 kB", "100 kB", "1 MB"])
+def test_keeping_nothing_is_never_suggested(limit):
+    with pytest.raises(SettingsError) as refused:
+        check(**STEPS_ONLY, max_attention_bytes=limit)
+    assert "store_attention: false" not in str(refused.value)
+
+
 def test_no_change_is_suggested_twice():
     with pytest.raises(SettingsError) as refused:
         check(store_per_head=True, max_attention_bytes="10 MB")

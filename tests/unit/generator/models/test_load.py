@@ -133,11 +133,13 @@ def test_a_device_that_does_not_exist_is_refused(device):
     ("change", "complaint"),
     [
         ({"width": 100}, "width 100: tiny needs a multiple of 16. Try 96 or 112"),
+        ({"height": 2064}, "height 2064: tiny supports at most 2048"),
+        ({"frames": 513}, "frames 513: tiny supports at most 509"),
         ({"height": 8}, "height 8: tiny needs a multiple of 16. Try 16 or 32"),
         ({"frames": 16}, r"frames 16: tiny needs 4n \+ 1 frames. Try 13 or 17"),
     ],
 )
-def test_sizes_and_frames_that_the_pipeline_would_round_are_refused(model, change, complaint):
+def test_sizes_and_frames_that_the_pipeline_would_round_or_cannot_make_are_refused(model, change, complaint):
     with pytest.raises(ModelError, match=complaint):
         model.check(replace(model.recommended, **change))
 

@@ -21,7 +21,7 @@ FORMS = [(1, False), (1, True), (4, False), (4, True)]  # .npy, .npy.gz, .npz, .
 
 
 def opened(path):
-    return StoredArray.open(path, Root(path.parent))
+    return StoredArray.open(path, Root(path.parent).open_file)
 
 
 def saved(folder, values, layout=1, *, compressed=False):

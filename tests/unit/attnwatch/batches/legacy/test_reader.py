@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attnwatch.batches.videos import open_attention, read_video
-from attnwatch.errors import ManifestError, TensorError, VideoError
+from attnwatch.errors import ManifestError, NotReadyError, TensorError, VideoError
 from attnwatch.tensors.reader import Part
 from tests.legacy_support import FRAMES, GRID, HEIGHT, LAYOUTS, WIDTH, OldBatch
 from tests.support import blob_maps, write_source_video
@@ -198,3 +198,35 @@ def test_a_video_may_have_fewer_frames_than_recorded(tmp_path):
     tensors = batch.add()
     write_source_video(batch.video(), width=WIDTH, height=HEIGHT, frames=5)
     assert only_word(tensors).grid == GRID
+
+
+def exchanged(path):
+    """Put another file with the same bytes in the place of a file."""
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.rename(path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("change", [exchanged, lambda path: path.write_bytes(path.read_bytes())])
+def test_a_file_that_was_exchanged_or_changed_since_its_digest_was_computed_is_not_read(tmp_path, layout, change):
+    manifest = read_video(OldBatch(tmp_path, layout).add(maps=blob_maps(GRID, steps=2), steps=(0, 5)))
+    for name in manifest.document.attention:
+        manifest.digest(name)
+    with open_attention(manifest) as reader:
+        (word,) = reader.words.values()
+        assert word.frames().shape == GRID
+        change(
+            next(path for path in manifest.attention[0].iterdir() if "step" in path.name and "json" not in path.name)
+        )
+        with pytest.raises(NotReadyError, match="changed while it was in use"):
+            word.frames()
+
+
+def test_a_file_that_appeared_since_the_digest_of_its_folder_was_computed_is_not_read(tmp_path):
+    manifest = read_video(OldBatch(tmp_path).add(maps=blob_maps(GRID, steps=1), steps=(0,)))
+    (folder,) = manifest.attention
+    manifest.digest(manifest.document.attention[0])
+    (folder / "step_007.npy").write_bytes((folder / "step_000.npy").read_bytes())
+    with pytest.raises(NotReadyError, match="step_007"), open_attention(manifest):
+        pass

@@ -1,0 +1,81 @@
+"""What the help of each command shows around its options: how it is called, and examples."""
+
+_WATCH = """\
+Examples:
+  attnwatch outputs/             render what is finished, then each new video
+  attnwatch outputs/ --once      render what is finished, and exit
+  attnwatch outputs/ --dry-run   list what would be rendered
+  attnwatch outputs/ --once --since 2025-06-01 --tokens kiss --set figsize=12x8
+  attnwatch COMMAND --help       explain a command
+"""
+
+SYNOPSIS = {
+    "": "Usage: attnwatch [OPTIONS] FOLDER...\n       attnwatch COMMAND ...",
+    "render": "Usage: attnwatch render [OPTIONS] PATH...",
+    "collect": "Usage: attnwatch collect [OPTIONS] BATCH...",
+    "check": "Usage: attnwatch check [OPTIONS] PATH...",
+    "status": "Usage: attnwatch status [OPTIONS] FOLDER",
+    "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
+    "doctor": "Usage: attnwatch doctor [OPTIONS] FOLDER",
+    "import": "Usage: attnwatch import [OPTIONS] FOLDER",
+    "settings": "Usage: attnwatch settings [OPTIONS] [NAME...]",
+    "schema": "Usage: attnwatch schema [DOCUMENT]",
+    "completion": "Usage: attnwatch completion [bash|zsh|fish]",
+}
+"""The first lines of the help of each command; `""` is the program itself."""
+
+EXAMPLES = {
+    "": _WATCH,
+    "render": """\
+Examples:
+  attnwatch render outputs/demo_20260102_030405/videos/prompt_001/video_001.mp4
+  attnwatch render demo --force --set colormap=viridis --set quality=high
+""",
+    "collect": """\
+Examples:
+  attnwatch collect demo                      the newest batch of this name
+  attnwatch collect outputs/demo_20260102_030405 --tokens kiss
+""",
+    "check": """\
+Examples:
+  attnwatch check outputs/demo_20260102_030405
+  attnwatch check video_001.complete.json
+""",
+    "status": """\
+Examples:
+  attnwatch status outputs/
+  attnwatch status demo --json                for programs
+""",
+    "retry": """\
+Examples:
+  attnwatch retry outputs/                    all failed videos
+  attnwatch retry demo prompt_001_vid001      this one
+""",
+    "doctor": """\
+Examples:
+  attnwatch doctor outputs/
+""",
+    "import": """\
+Examples:
+  attnwatch import outputs/old_batch
+  attnwatch import outputs/old_batch --convert --trust-pickle
+""",
+    "settings": """\
+Examples:
+  attnwatch settings                          all of them
+  attnwatch settings figsize fps              what these accept, and where
+  attnwatch settings --config settings.yaml   with those of a file
+""",
+    "schema": """\
+Examples:
+  attnwatch schema > manifest.schema.json
+  attnwatch schema status
+""",
+    "completion": """\
+Examples:
+  source <(attnwatch completion bash)         in ~/.bashrc
+  source <(attnwatch completion zsh)          in ~/.zshrc
+  attnwatch completion fish | source          in ~/.config/fish/config.fish
+""",
+}
+"""The last lines of the help of each command."""

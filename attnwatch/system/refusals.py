@@ -1,0 +1,37 @@
+"""Says in words what the system refused to do with a file, and what to do about it."""
+
+import errno
+import os
+
+_DENIED = frozenset({errno.EACCES, errno.EPERM})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+
+
+def in_words(error: OSError) -> str:
+    """Return what was found, what was expected and what to do.
+
+    The message of an error that was raised with one of its own is returned as it is.
+    """
+    said = str(error.strerror)
+    if error.errno is None or said != os.strerror(error.errno):
+        return str(error).removeprefix(f"[Errno {error.errno}] ")
+    if not isinstance(error.filename, (str, bytes)):
+        return f"found {said}; {_expected(error.errno)}"
+    return f"{os.fsdecode(error.filename)}: found that it cannot be used ({said}); {_expected(error.errno)}"
+
+
+def _expected(number: int) -> str:
+    if number in _DENIED:
+        remedy = "change its permissions and those of the folders above, or run as its owner"
+        return f"expected something that user {os.geteuid()} may use; {remedy}"
+    if number in _ABSENT:
+        return "expected a file at this path; write it again, and its manifest last"
+    if number in _FULL:
+        return "expected room on its disk; free some space"
+    if number in _TOO_MANY:
+        return "expected fewer open files and processes; raise the limits (ulimit -n, -u)"
+    if number == errno.EROFS:
+        return "expected a disk that can be written; mount it read-write, or name another folder with --out"
+    return "expected a disk that works; check it, or the mount and its server"

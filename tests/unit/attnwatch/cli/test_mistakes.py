@@ -1,0 +1,47 @@
+"""Errors of usage and of configuration have one form."""
+
+import pytest
+
+from tests.support import called
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--onec"], "--onec: found an unknown option of `attnwatch`; did you mean --once?"),
+        (["--nonsense"], "--nonsense: found an unknown option of `attnwatch`; `attnwatch --help`"),
+        (
+            ["doctor", ".", "--confg", "x"],
+            "--confg: found an unknown option of `attnwatch doctor`; did you mean --config?",
+        ),
+        ([".", "-j", "many"], "-j: found 'many'; expected a whole number"),
+        ([".", "--since", "then"], "--since: found 'then'; expected a date such as 2025-06-01"),
+        ([".", "--log-format", "x"], "--log-format: found 'x'; expected one of auto, plain, rich, journald, json"),
+        ([".", "--once=3"], "--once: found '3'; expected no value"),
+        ([".", "--workers"], "--workers: found no value; expected one after it"),
+        ([".", "-j1", "-j2"], "-j: found more than once; expected it once"),
+        (["status", ".", "more"], "found 'more' after what `attnwatch status` takes; expected nothing more"),
+        ([".", "--once", "--set", "workers=0"], "--workers: found 0; expected a whole number from 1 to 256"),
+        (["status"], "found no folder; expected one, or the name of a batch; for example: attnwatch status outputs/"),
+        (["retry"], "found no folder; expected one, or the name of a batch; for example: attnwatch retry outputs/"),
+        (["doctor"], "found no folder; expected one, or the name of a batch; for example: attnwatch doctor outputs/"),
+        (["import"], "found no folder; expected one, or the name of a batch; for example: attnwatch import outputs/"),
+    ],
+)
+def test_a_mistake_is_said_as_found_expected_and_what_to_do(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = called(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+
+
+def test_wrong_settings_are_reported_together(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = called(capsys, ".", "--once", "--set", "figsize=true", "-j", "0", "--set", "qualty=high")
+    assert code == 2
+    assert [line.split(": found")[0] for line in err.splitlines()] == [
+        "error: --workers",
+        "error: --set figsize",
+        "error: --set qualty",
+    ]
