@@ -229,7 +229,9 @@ FORM = observed.Form(heads_first=True, autocasted=frozenset())
 @pytest.mark.parametrize("backend", [torch.nn.attention.SDPBackend.MATH, torch.nn.attention.SDPBackend.FLASH_ATTENTION])
 def test_the_operator_keeps_the_promises_that_the_compiler_relies_on(backend):
     with torch.nn.attention.sdpa_kernel(backend), observed.observed(ATTENTION, ATTENTION) as tag:
-        torch.library.opcheck(observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None, None))
+        torch.library.opcheck(
+            observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None, None, True)
+        )
 
 
 def test_the_operator_passes_all_arguments_on():
@@ -260,6 +262,15 @@ def test_a_function_that_returns_another_type_than_compiled_code_expects_is_refu
     refused = pytest.raises(CaptureError, match=r"float32 that returns torch.bfloat16.* Generate without torch.compile")
     with observed.observed(lambda query, key, value: query.bfloat16(), ATTENTION) as tag, refused:
         observed.call_compiled(tag, FORM, *inputs(keys=5))
+
+
+def test_arguments_that_compiled_code_traces_are_refused_too():
+    def attend(tag, query, key, value):
+        return observed.call_compiled(tag, FORM, query, key, value, attention_kwargs={"window": 3}) + 1
+
+    refused = pytest.raises(CaptureError, match="compiled with torch")
+    with observed.observed(ATTENTION, ATTENTION) as tag, refused:
+        torch.compile(attend, backend="eager")(tag, *inputs())
 
 
 @pytest.mark.parametrize("unsupported", [{"attention_kwargs": {"window": 3}}, {"parallel_config": object()}])
