@@ -32,7 +32,8 @@ _ARRAY = ".npy"
 _MOST_NAMED = 5
 # What gzip, zipfile with its decompressors, and numpy's parser of headers raise for bytes that they cannot read.
 _DAMAGE: tuple[type[Exception], ...] = (EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError)
-_DAMAGE += (TypeError, SyntaxError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError)
+_DAMAGE += (TypeError, SyntaxError, LookupError, tokenize.TokenError)
+_DAMAGE += (struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 # Possible names of the array with the maps in an `.npz` that holds several arrays.
 _NAMES = ("attention", "attention_map", "attention_maps", "aggregated_attention", "maps", "data", "arr_0")
 

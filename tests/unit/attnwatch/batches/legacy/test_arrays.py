@@ -123,8 +123,11 @@ def test_whatever_changed_bytes_make_a_decompressor_raise_is_a_damaged_file(tmp_
             read(path)
 
 
+OF_NO_TYPE = "{'descr': ('<f4',), 'fortran_order': False, 'shape': (1, 1, 4, 1)}\n"
+
+
 @pytest.mark.parametrize(
-    "text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}"]
+    "text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}", OF_NO_TYPE]
 )
 def test_whatever_numpy_raises_for_a_header_is_a_damaged_file(tmp_path, text):
     path, data = tmp_path / "step_000.npy", text.encode()
