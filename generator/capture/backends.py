@@ -23,10 +23,13 @@ class LogSum(Enum):
 
 @dataclass(frozen=True)
 class Backend:
-    """How the log-sum-exp of a backend is had, and whether it computes the exact softmax, up to rounding."""
+    """How the log-sum-exp of a backend is had, and what it computes."""
 
     log_sum: LogSum
     is_exact: bool = True
+    """Whether it is the exact softmax, up to rounding."""
+    is_fused: bool = True
+    """Whether it is one kernel, which torch.compile does not take apart. Torch's kernels are known by their names."""
     request: str = "return_lse"
 
 
@@ -50,7 +53,8 @@ BACKENDS: dict[str, Backend] = {
     "_flash_3_varlen_hub": _ASKED,
     "_flash_varlen_3": _ASKED,
     "aiter_fa2_hub": _ASKED,
-    "flex": _AGAIN,  # diffusers 0.42 takes what its kernel returns with a log-sum-exp for the output alone
+    # diffusers 0.42 takes what its kernel returns with a log-sum-exp for the output alone
+    "flex": Backend(LogSum.AGAIN, is_fused=False),
     "xformers": _AGAIN,
     "_native_npu": _AGAIN,
     "_native_xla": _AGAIN,

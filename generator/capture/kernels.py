@@ -20,6 +20,8 @@ from generator.capture.verified import AXES, Verified, kind_of
 
 UNNAMED = "scaled_dot_product_attention"
 """Name of the kernel where torch does not tell which one it chooses."""
+UNFUSED = SDPBackend.MATH.name.lower()
+"""Name of the kernel that is a series of operators."""
 TORCH_KERNELS = {UNNAMED, *(name.lower() for name in SDPBackend.__members__)}
 """Names of torch's own kernels."""
 

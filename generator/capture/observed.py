@@ -23,7 +23,7 @@ from torch import Tensor
 from generator.capture.arguments import autocast_type, autocasted
 from generator.capture.backends import BACKENDS, LogSum, active
 from generator.capture.operators import TORCHS_OWN
-from generator.capture.running import unobserved
+from generator.capture.running import called_by_compiled_code, unobserved
 from generator.errors import CaptureError
 
 Attention = Callable[..., Tensor]
@@ -109,11 +109,7 @@ def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions
         CaptureError: an argument cannot be passed through compiled code.
 
     """
-    if attention_kwargs or parallel_config is not None:
-        raise CaptureError(
-            "found an attention processor that passes `attention_kwargs` or `parallel_config` inside a network "
-            "compiled with torch.compile; expected neither. Generate without torch.compile, or without capture"
-        )
+    is_plain = not attention_kwargs and parallel_config is None
     named = None if backend is None else str(getattr(backend, "value", backend))
     autocast = autocast_type(query.device.type)
     if autocast is not None and named in form.autocasted:
@@ -132,6 +128,7 @@ def call_compiled(  # noqa: D417, PLR0917 - the signature of attention functions
         enable_gqa,
         named,
         autocast,
+        is_plain,
     )
     return output
 
@@ -149,12 +146,18 @@ def _run(  # noqa: PLR0917 - an operator's schema has no keywords here
     enable_gqa: bool,
     backend: str | None,
     autocast: torch.dtype | None,
+    is_plain: bool,
 ) -> Tensor:
-    given = {"attn_mask": attn_mask, "scale": scale, "backend": backend}
-    named: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    if dropout_p or is_causal or enable_gqa:
-        named |= {"dropout_p": dropout_p, "is_causal": is_causal, "enable_gqa": enable_gqa}
-    with torch.autocast(query.device.type, autocast, enabled=autocast is not None):
+    if not is_plain:  # raised here, since the compiler would only leave code that raises uncompiled
+        raise CaptureError(
+            "found an attention processor that passes `attention_kwargs` or `parallel_config` inside a network "
+            "compiled with torch.compile; expected neither. Generate without torch.compile, or without capture"
+        )
+    # By keyword, as the processors of diffusers pass them: the function may be another that somebody put in its place.
+    named: dict[str, object] = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": is_causal}
+    others = {"scale": scale, "enable_gqa": enable_gqa or None, "backend": backend}
+    named |= {name: value for name, value in others.items() if value is not None}
+    with called_by_compiled_code(), torch.autocast(query.device.type, autocast, enabled=autocast is not None):
         output = call_observed(tag, query, key, value, **named)
     if output.dtype != query.dtype:
         raise CaptureError(

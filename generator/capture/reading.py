@@ -14,10 +14,10 @@ from generator.capture.attention import AttentionCall, Ran
 from generator.capture.backends import BACKENDS, UNKNOWN, Backend, LogSum, active
 from generator.capture.dispatch import dispatched
 from generator.capture.exactness import difference
-from generator.capture.kernels import LogSumKernels, name_of
+from generator.capture.kernels import UNFUSED, LogSumKernels, name_of
 from generator.capture.observed import Attention
 from generator.capture.replacing import original
-from generator.capture.running import attending_with
+from generator.capture.running import attending_with, here
 from generator.capture.verified import Verified, kind_of
 from generator.errors import CaptureError
 
@@ -36,6 +36,8 @@ class _Result:
     kernel: str
     is_torchs: bool = False
     is_exact: bool = True
+    is_fused: bool = True
+    """Whether it is one kernel, which torch.compile does not take apart."""
 
 
 class AttentionReader:
@@ -73,7 +75,7 @@ class AttentionReader:
         given = DiffusersArguments(*args, **kwargs)  # type: ignore[arg-type]
         plain = partial(function, *args, **kwargs)
         if function is not dispatch_attention_fn:
-            return self._read(layer, given, _Result(plain(), None, name_of(function)))
+            return self._read(layer, given, _Result(plain(), None, name_of(function), is_fused=False))
         name = active(given.backend)
         backend = BACKENDS.get(name, UNKNOWN)
         if backend.log_sum is LogSum.OWN_KERNEL:
@@ -82,12 +84,14 @@ class AttentionReader:
         # With other arguments, such as a sliding window, the log-sum-exp is not that of all keys.
         if backend.log_sum is LogSum.ASKED and not given.attention_kwargs:
             return self._read(layer, given, self._asked(name, backend, given, plain))
-        return self._read(layer, given, _Result(plain(), None, name, is_exact=backend.is_exact))
+        result = _Result(plain(), None, name, is_exact=backend.is_exact, is_fused=backend.is_fused)
+        return self._read(layer, given, result)
 
     def _by_kernels(self, run: Callable[[], Tensor]) -> _Result:
         self._kernels.take()
         output = run()
-        return _Result(output, self._kernels.take(), self._kernels.kernel, self._kernels.is_torchs_own)
+        kernel, is_torchs = self._kernels.kernel, self._kernels.is_torchs_own
+        return _Result(output, self._kernels.take(), kernel, is_torchs, is_fused=is_torchs and kernel != UNFUSED)
 
     def _asked(self, name: str, backend: Backend, given: DiffusersArguments, plain: Callable[..., Tensor]) -> _Result:
         """Run a backend that returns the log-sum-exp on request."""
@@ -108,6 +112,7 @@ class AttentionReader:
         call = given.call()
         value = given.heads_first(given.value)
         _refuse_other_output(result, given, (*call.query.shape[:3], value.shape[3]))
+        _refuse_other_fusion(result)
         log_sum = result.log_sum
         if log_sum is not None and log_sum.shape != call.query.shape[:3]:
             log_sum = None
@@ -123,6 +128,16 @@ class AttentionReader:
             error, is_rounding = difference(call, value, output)
             self._compared_layers[where] = Ran(result.kernel, result.is_exact and is_rounding, error)
         return self._compared_layers[where]
+
+
+def _refuse_other_fusion(result: _Result) -> None:
+    """Refuse what torch.compile would fuse with other operations, but cannot during capture."""
+    if here().is_compiled and not result.is_fused:
+        raise CaptureError(
+            f"found attention by {result.kernel} in a network compiled with torch.compile; expected a fused kernel. "
+            "The compiler takes this function apart and fuses it with other operations, but not during capture: the "
+            "last bits of the video would change. Let torch choose its kernel, do not compile, or do not capture"
+        )
 
 
 def _refuse_other_output(result: _Result, given: TorchArguments, expected: tuple[int, ...]) -> None:

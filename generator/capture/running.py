@@ -14,11 +14,13 @@ class Running:
 
     ``recording`` is what listens to the pipeline that it runs. ``layer`` is the tag (`generator.capture.observed`) of
     the text attention layer that it runs. ``kernels`` are called instead of torch's own attention. All may be None.
+    ``is_compiled`` tells whether compiled code called the attention function.
     """
 
     recording: object | None = None
     layer: Tensor | None = None
     kernels: Callable[..., Tensor] | None = None
+    is_compiled: bool = False
 
 
 class _Threads(threading.local):
@@ -69,3 +71,14 @@ def attending_with(kernels: Callable[..., Tensor]) -> Iterator[None]:
         yield
     finally:
         running.kernels = before
+
+
+@contextmanager
+def called_by_compiled_code() -> Iterator[None]:
+    """Note that compiled code called the attention function that runs inside the context."""
+    running = here()
+    before, running.is_compiled = running.is_compiled, True
+    try:
+        yield
+    finally:
+        running.is_compiled = before

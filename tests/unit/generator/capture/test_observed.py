@@ -180,6 +180,31 @@ def test_under_autocast_capture_leaves_the_video_of_an_optimised_network_bit_ide
         assert_bit_identical(pipe, family)
 
 
+def taken_apart(query, key, value, scale=None, **_others):
+    scores = query @ key.transpose(-1, -2) * (scale or query.shape[-1] ** -0.5)
+    return scores.softmax(-1) @ value
+
+
+@pytest.mark.parametrize("form", ["in place", "each block"])
+def test_attention_that_the_compiler_fuses_with_other_operations_is_refused(form):
+    pipe = pipeline("wan")
+    pipe.transformer.set_attention_backend("_native_math")
+    captured(pipe, "wan")
+    compile_network(pipe, form, backend="eager")
+    with pytest.raises(CaptureError, match="found attention by math in a network compiled"):
+        captured(pipe, "wan")
+    generate(pipe, "wan")
+
+
+def test_a_function_in_place_of_torchs_is_refused_in_a_compiled_network(monkeypatch):
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", taken_apart)
+    pipe = pipeline("cogvideox")
+    captured(pipe, "cogvideox")
+    compile_network(pipe, "in place", backend="eager")
+    with pytest.raises(CaptureError, match=r"found attention by .*taken_apart in a network compiled"):
+        captured(pipe, "cogvideox")
+
+
 @pytest.mark.parametrize("part", ["vae", "text_encoder"])
 def test_other_parts_may_be_compiled_for_the_first_time_during_capture(part):
     pipe = pipeline("wan")
@@ -204,7 +229,9 @@ FORM = observed.Form(heads_first=True, autocasted=frozenset())
 @pytest.mark.parametrize("backend", [torch.nn.attention.SDPBackend.MATH, torch.nn.attention.SDPBackend.FLASH_ATTENTION])
 def test_the_operator_keeps_the_promises_that_the_compiler_relies_on(backend):
     with torch.nn.attention.sdpa_kernel(backend), observed.observed(ATTENTION, ATTENTION) as tag:
-        torch.library.opcheck(observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None, None))
+        torch.library.opcheck(
+            observed._attention, (tag, True, *inputs(), None, 0.0, False, 0.3, False, None, None, True)
+        )
 
 
 def test_the_operator_passes_all_arguments_on():
@@ -228,13 +255,22 @@ def test_the_operator_passes_all_arguments_on():
         "enable_gqa": True,
         "backend": "_native_flash",
     }
-    assert none == {}
+    assert none == {"attn_mask": None, "dropout_p": 0.0, "is_causal": False}  # as the processors of diffusers do
 
 
 def test_a_function_that_returns_another_type_than_compiled_code_expects_is_refused():
     refused = pytest.raises(CaptureError, match=r"float32 that returns torch.bfloat16.* Generate without torch.compile")
     with observed.observed(lambda query, key, value: query.bfloat16(), ATTENTION) as tag, refused:
         observed.call_compiled(tag, FORM, *inputs(keys=5))
+
+
+def test_arguments_that_compiled_code_traces_are_refused_too():
+    def attend(tag, query, key, value):
+        return observed.call_compiled(tag, FORM, query, key, value, attention_kwargs={"window": 3}) + 1
+
+    refused = pytest.raises(CaptureError, match="compiled with torch")
+    with observed.observed(ATTENTION, ATTENTION) as tag, refused:
+        torch.compile(attend, backend="eager")(tag, *inputs())
 
 
 @pytest.mark.parametrize("unsupported", [{"attention_kwargs": {"window": 3}}, {"parallel_config": object()}])
