@@ -18,7 +18,7 @@ class Listener:
     def __init__(self):
         self.begun = []
 
-    def begin(self, denoiser, context, batch):
+    def begin(self, denoiser, context, batch, text):
         self.begun.append((denoiser, context, batch))
 
     def end(self):
