@@ -127,7 +127,8 @@ OF_NO_TYPE = "{'descr': ('<f4',), 'fortran_order': False, 'shape': (1, 1, 4, 1)}
 
 
 @pytest.mark.parametrize(
-    "text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}", OF_NO_TYPE]
+    "text",
+    ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}", OF_NO_TYPE],
 )
 def test_whatever_numpy_raises_for_a_header_is_a_damaged_file(tmp_path, text):
     path, data = tmp_path / "step_000.npy", text.encode()
