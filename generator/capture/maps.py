@@ -67,13 +67,18 @@ class StepMaps:
 
 
 class LayerMaps:
-    """Collects the layers of one denoising step in one guidance branch."""
+    """Collects the layers of one denoising step in one guidance branch.
+
+    The layers of one network may lie on several devices. Each device has maps of its own, which come together once,
+    on the device of the first layer.
+    """
 
     def __init__(self, keep: Keep, grid: LatentGrid, layers: int) -> None:
         self._keep = keep
         self._grid = grid
         self._layers = layers
-        self._sum: Tensor | None = None
+        self._sums: dict[torch.device, Tensor] = {}
+        self._heads = 0
 
     def add(self, index: int, found: Tensor) -> int:
         """Add the kept layer number ``index``, ``[name, sample, head, row]``; return its number of heads.
@@ -81,27 +86,30 @@ class LayerMaps:
         Samples are frames, or there is one sample with all frames.
         """
         heads = found.shape[2]
-        if self._keep.per_head and self._sum is not None and heads != self._sum.shape[2]:
+        if self._keep.per_head and self._heads not in {0, heads}:
             raise CaptureError(
-                f"store_per_head: found layers of {self._sum.shape[2]} and of {heads} heads; expected the same number "
+                f"store_per_head: found layers of {self._heads} and of {heads} heads; expected the same number "
                 "in all layers. Choose `layers` with equal numbers of heads, or keep the mean of the heads"
             )
+        self._heads = heads
         if not self._keep.per_head:
             found = found.mean(2, keepdim=True)
         found = found.transpose(1, 2).flatten(2)  # [name, head, latent token of this layer]
         found = found if found.shape[2] == self._grid.size else self._enlarged(found)
-        if self._sum is None:
+        if found.device not in self._sums:
             places = self._layers if self._keep.per_block else 1
-            self._sum = found.new_zeros((len(found), places, *found.shape[1:]))
-        found = found.to(self._sum.device)  # layers of one network may lie on several devices
-        self._sum.select(1, index if self._keep.per_block else 0).add_(found)
+            self._sums[found.device] = found.new_zeros((len(found), places, *found.shape[1:]))
+        self._sums[found.device].select(1, index if self._keep.per_block else 0).add_(found)
         return heads
 
     def maps(self) -> Tensor | None:
         """Return the collected maps, float32 ``[name, layer, head, frame, height, width]``; None without any layer."""
-        if self._sum is None:
+        if not self._sums:
             return None
-        mean = self._sum if self._keep.per_block else self._sum / self._layers
+        total, *others = self._sums.values()
+        for other in others:
+            total = total + other.to(total.device)
+        mean = total if self._keep.per_block else total / self._layers
         maps = mean.reshape(*mean.shape[:-1], self._grid.frames, self._grid.height, self._grid.width)
         if self._keep.downsample == 1:
             return maps
@@ -143,8 +151,8 @@ class Mean:
     count: int = 0
 
     def add(self, value: Tensor) -> None:
-        """Add a value."""
-        self.total = value.clone() if self.total is None else self.total.add_(value)
+        """Add a value; values of networks on several devices are added up on the first."""
+        self.total = value.clone() if self.total is None else self.total.add_(value.to(self.total.device))
         self.count += 1
 
     @property

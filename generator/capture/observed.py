@@ -153,10 +153,10 @@ def _run(  # noqa: PLR0917 - an operator's schema has no keywords here
             "found an attention processor that passes `attention_kwargs` or `parallel_config` inside a network "
             "compiled with torch.compile; expected neither. Generate without torch.compile, or without capture"
         )
-    given = {"attn_mask": attn_mask, "scale": scale, "backend": backend}
-    named: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    if dropout_p or is_causal or enable_gqa:
-        named |= {"dropout_p": dropout_p, "is_causal": is_causal, "enable_gqa": enable_gqa}
+    # By keyword, as the processors of diffusers pass them: the function may be another that somebody put in its place.
+    named: dict[str, object] = {"attn_mask": attn_mask, "dropout_p": dropout_p, "is_causal": is_causal}
+    others = {"scale": scale, "enable_gqa": enable_gqa or None, "backend": backend}
+    named |= {name: value for name, value in others.items() if value is not None}
     with called_by_compiled_code(), torch.autocast(query.device.type, autocast, enabled=autocast is not None):
         output = call_observed(tag, query, key, value, **named)
     if output.dtype != query.dtype:

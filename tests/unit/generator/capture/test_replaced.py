@@ -70,6 +70,32 @@ def test_a_kernel_in_place_of_torchs_own_is_captured_and_the_manifest_says_so(ge
     assert functional.scaled_dot_product_attention is sageattn
 
 
+@pytest.mark.parametrize(
+    ("family", "is_compiled"),
+    [*((family, False) for family in SIZES), ("wan", True), ("cogvideox", True)],
+)
+def test_a_function_in_place_of_torchs_own_receives_the_arguments_that_diffusers_passes(
+    family, is_compiled, monkeypatch
+):
+    pipe, video = pipeline(family)
+    if is_compiled:
+        pipe.transformer.compile(backend="eager")
+    received = set()
+    own = functional.scaled_dot_product_attention
+
+    def replacement(*args, **kwargs):
+        received.add((len(args), *kwargs))
+        return own(*args, **kwargs)
+
+    # It is called, not traced, so that it is called each time.
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", torch.compiler.disable(replacement))
+    plain = video()
+    expected, received = received, set()
+    with capture(pipe, ["kiss"]):
+        assert np.array_equal(video(), plain)
+    assert received == expected
+
+
 @pytest.mark.parametrize("backend", ["_native_flash", "_native_math", "flash"])
 def test_a_backend_of_diffusers_is_captured(wan, monkeypatch, backend):
     pipe, video = wan
