@@ -44,7 +44,8 @@ def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: 
     path = Path(folder).absolute()
     if not path.exists():
         raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
-    return Batch(path, Root(path, excluded=Exclusion(tuple(exclude))))
+    patterns = load_settings(None, {"exclude": list(exclude)}, {}, spell_flag=str).watcher.exclude
+    return Batch(path, Root(path, excluded=Exclusion(patterns)))
 
 
 class Batch(Mapping[str, "Video"]):
