@@ -258,6 +258,18 @@ class ReceiptDocument(ReceiptHead):
     notes: tuple[str, ...] = ()
 
 
+class AcceptanceDocument(Document):
+    """`<video_id>.accepted.json`: files that a user takes for the right ones, although the manifest lists others."""
+
+    model_config = ConfigDict(title="attnwatch acceptance, version 1")
+
+    format: FormatField = "attnwatch/1"
+    video_id: Identifier
+    manifest_sha256: str = Field(description="digest of the manifest; with any other manifest, nothing is accepted")
+    accepted: str = Field(description="when they were accepted (RFC 3339)")
+    files: dict[str, FileRecord] = Field(max_length=MAX_FILES, description="path -> {bytes, sha256}, as in a manifest")
+
+
 class ContactSheetsDocument(Document):
     """`contact_sheets.json`: which state of a collection its contact sheets show."""
 
@@ -274,6 +286,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "batch-complete": BatchCompleteDocument,
     "failure": FailureDocument,
     "receipt": ReceiptDocument,
+    "acceptance": AcceptanceDocument,
     "contact-sheets": ContactSheetsDocument,
     "status": StatusDocument,
 }

@@ -172,7 +172,10 @@ def test_a_generated_batch_is_rendered_completely(batch):
     assert done.returncode == 0, done.stderr
     for manifest in find_manifests(batch):
         receipt = read_receipt(manifest)
-        assert len(receipt["outputs"]) == 3 * len(read(manifest)["tokens"])
+        stores_means = read(batch / "batch.json")["settings"]["attention_analysis"]["store_aggregated_attention"]
+        kinds = {"attention", "overlay", "static"} if stores_means else {"attention", "overlay"}
+        assert {output["kind"] for output in receipt["outputs"]} == kinds
+        assert len(receipt["outputs"]) == len(kinds) * len(read(manifest)["tokens"])
         assert receipt["notes"] == []
         jsonschema.validate(receipt, json_schema("receipt"))
 
