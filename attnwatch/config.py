@@ -39,6 +39,7 @@ GENERATOR_ATTENTION_KEYS = frozenset(
         "branch",
         "store_reserved",
         "track",
+        "track_negative",
         "max_attention_bytes",
         "self_check",
     }

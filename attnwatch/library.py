@@ -178,8 +178,8 @@ class Video:
     def _select(self, reader: AttentionReader, word: str) -> WordMaps:
         if word in reader.words:
             return reader.words[word]
-        names = {token.slug for token in self.manifest.document.tokens if token.text == word}
-        found = {slug: maps for slug, maps in reader.words.items() if maps.name in names}
+        texts = self.manifest.document.texts
+        found = {slug: maps for slug, maps in reader.words.items() if word in (texts.get(slug), maps.name)}
         if len(found) == 1:
             return found.popitem()[1]
         expected = (

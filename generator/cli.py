@@ -50,7 +50,7 @@ _COUNTS = ("videos_per_variation", "max_variations", "sample", "sample_seed", "o
 """Settings of the video block that say which videos there are, not what they look like."""
 WITHOUT_FLAG = ("guidance_scale_2", "flow_shift")
 """Settings of single model families, which belong in the family's configuration file."""
-REPEATABLE = ("track", "lora", "embeddings")
+REPEATABLE = ("track", "track_negative", "lora", "embeddings")
 """Lists whose flag is repeated, because a comma may be part of an item."""
 
 

@@ -6,7 +6,7 @@ write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, atte
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
@@ -19,7 +19,9 @@ from diffusers import DiffusionPipeline
 
 from generator.capture.budget import VideoShape, check_attention, keep_of
 from generator.capture.entry import calls_recorded
+from generator.capture.heard import Heard, hearing
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
+from generator.capture.placement import text_of
 from generator.capture.recorder import Recorder
 from generator.capture.recorder import capture as recording
 from generator.capture.replacing import Function
@@ -32,8 +34,7 @@ from generator.outputs.describe import Schedule, describe_call
 from generator.outputs.manifest import Document
 from generator.outputs.store import AttentionStore
 from generator.outputs.video import AttentionFiles
-from generator.prompts.template import Variation, find_words
-from generator.prompts.tokens import TrackedWord, locate
+from generator.prompts.asked import Asked, asked
 from generator.settings import AttentionSettings, Sampling
 
 log = logging.getLogger(__name__)
@@ -63,10 +64,12 @@ class Maps:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all maps; with ``branch="both"``, those of the unconditional branch begin with ``uncond/``."""
-        names = self._recorder.names
-        both = len(self._recorder.keep.branches) > 1
-        return (*names, *(f"{UNCONDITIONAL}/{name}" for name in names)) if both else names
+        """Names of all maps (FORMAT.md, "Tensors").
+
+        In the unconditional branch, ``uncond/blurry`` is a word of the negative prompt, and ``uncond@kiss`` whatever
+        has the positions of a word of the prompt.
+        """
+        return tuple(name for branch in self._recorder.keep.branches for name in self._recorder.names(branch))
 
     @property
     def incomplete(self) -> str | None:
@@ -115,21 +118,26 @@ class Maps:
         """Return the branch of a map and its index among the maps of that branch."""
         if name not in self.names:
             raise KeyError(f"{name}: unknown map. {did_you_mean(name, self.names)}")
-        branches, names = self._recorder.keep.branches, self._recorder.names
-        branch, number = divmod(self.names.index(name), len(names))
-        return branches[branch], number
+        names = {branch: self._recorder.names(branch) for branch in self._recorder.keep.branches}
+        branch = next(branch for branch in names if name in names[branch])
+        return branch, names[branch].index(name)
 
 
 @contextmanager
-def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -> Iterator[Maps]:
+def capture(
+    pipe: DiffusionPipeline, words: str | Iterable[str] | Mapping[str, Sequence[int]] = (), **settings: object
+) -> Iterator[Maps]:
     """Record the attention to ``words`` in each call of ``pipe`` inside the context, one video per call.
 
-    The video is the same to the last bit. Afterwards, ``pipe`` is as before. Other pipelines may be captured, or
-    called without capture, at the same time and in other threads.
+    The video is the same to the last bit. Afterwards, ``pipe`` is as before. Words are looked for in the text that the
+    pipeline's text encoder is really given; embeddings that are passed to the pipeline must be encoded inside the
+    context too, or the positions of the words be given.
+    Other pipelines may be captured, or called without capture, at the same time and in other threads.
 
     Args:
         pipe: a loaded text-to-video pipeline of a supported family
-        words: words or phrases of the prompt; every occurrence is recorded
+        words: words or phrases of the prompt, of which every occurrence is recorded; or positions among the text tokens
+            by name, such as ``{"kiss": [3, 4]}``, which nothing checks
         settings: what is stored, by the names of ``attention_analysis`` in SETTINGS.md: ``store_per_head=True``
 
     Yields:
@@ -139,40 +147,43 @@ def capture(pipe: DiffusionPipeline, words: Sequence[str], **settings: object) -
         UsageError: if the pipeline's family is not supported, a setting is wrong, a word is not in the prompt, or the
             pipeline is captured already; in a call, also if another recorded call is using its networks.
         ModelError: if a denoising network is split over several processes; also in a call, if it was split since.
-        CaptureError: if attention could not be recorded correctly, or the pipeline was not called.
+        CaptureError: if attention could not be recorded correctly, if words are not certain to be in the text that the
+            network receives, or if the pipeline was not called.
 
     """
     model = models.adapt(pipe)
     refuse_split_networks(model)
     maps = Maps(attention_settings(settings))
+    wanted = asked(words, maps.settings.track, maps.settings.track_negative)
 
     def recorded(call: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         given = signature(call).bind(*args, **kwargs)
         given.apply_defaults()
-        with _recording(model, words, maps, given.arguments):
+        with _recording(model, wanted, maps, given.arguments, heard):
             return call(*args, **kwargs)
 
-    with calls_recorded(pipe, recorded):
+    with hearing(model) as heard, calls_recorded(pipe, recorded):
         yield maps
     if not maps.began:
         raise CaptureError("the pipeline was not called inside the `with` block, so nothing was recorded")
 
 
 @contextmanager
-def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mapping[str, Any]) -> Iterator[None]:
+def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str, Any], heard: Heard) -> Iterator[None]:
     """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
     maps.began, maps.last = True, None
-    prompt, sampling = _only(given, "prompt"), _sampling(model, given)
+    prompt, sampling = _prompt(model, given, heard, wanted), _sampling(model, given, heard)
     _refuse_other_length(model, given)
     model.check(sampling)
-    tracked = _tracked(model, prompt, words)
-    check_attention(maps.settings, VideoShape.of(model, sampling, len(tracked)))
+    tracked = wanted.locate(prompt, sampling.negative_prompt, model.clean, model.tokenise)
+    check_attention(maps.settings, VideoShape.of(model, sampling, tracked))
     with recording(
         model,
         tracked,
         model.grid(sampling),
         keep_of(maps.settings),
         prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
+        heard=heard,
     ) as recorder:
         yield
     if recorder.unfinished is not None:
@@ -180,15 +191,31 @@ def _recording(model: VideoModel, words: Sequence[str], maps: Maps, given: Mappi
     maps.last = _Call(prompt, recorder, model.schedule(), describe_call(model, prompt, sampling, _seed(given)))
 
 
-def _sampling(model: VideoModel, given: Mapping[str, Any]) -> Sampling:
+def _sampling(model: VideoModel, given: Mapping[str, Any], heard: Heard) -> Sampling:
     recommended = model.recommended
     sizes = {field: given.get(argument) or getattr(recommended, field) for argument, field in _SIZES.items()}
     return Sampling(
         **sizes,
         fps=recommended.fps,
         guidance_scale=float(given["guidance_scale"]),
-        negative_prompt=_only(given, "negative_prompt") if given.get("negative_prompt") else "",
+        negative_prompt=_only(given, "negative_prompt")
+        if given.get("negative_prompt")
+        else text_of(model, heard, given.get("negative_prompt_embeds")) or "",
     )
+
+
+def _prompt(model: VideoModel, given: Mapping[str, Any], heard: Heard, wanted: Asked) -> str:
+    """Return the prompt of a call, or the text that its embeddings were made of."""
+    if given.get("prompt") is not None or given.get("prompt_embeds") is None:
+        return _only(given, "prompt")
+    prompt = text_of(model, heard, given["prompt_embeds"])
+    if prompt is None and not wanted.positions:
+        raise UsageError(
+            "prompt_embeds: found embeddings that were not made inside the `with` block, so nothing tells which tokens "
+            "they belong to. Expected a prompt, or embeddings that `pipe.encode_prompt` returns inside the block; or "
+            'give the positions of the words among the tokens, such as words={"kiss": [3, 4]}'
+        )
+    return prompt or ""
 
 
 def _only(given: Mapping[str, Any], name: str) -> str:
@@ -198,7 +225,7 @@ def _only(given: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str) or (given.get("num_videos_per_prompt") or 1) != 1:
         raise UsageError(
             f"{name}: found {found!r:.80} and num_videos_per_prompt {given.get('num_videos_per_prompt')}; expected one "
-            "text and one video. Make one video per call, from a prompt and not from embeddings"
+            "text and one video. Make one video per call"
         )
     return found
 
@@ -210,13 +237,6 @@ def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
             f"max_sequence_length: found {found}; expected {model.text_keys}, as {model.name} needs. "
             f"Pass max_sequence_length={model.text_keys}"
         )
-
-
-def _tracked(model: VideoModel, prompt: str, words: Sequence[str]) -> tuple[TrackedWord, ...]:
-    for word in words:
-        if not find_words(prompt, [word]):
-            raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Spell words as in the prompt")
-    return locate(Variation(1, prompt, find_words(prompt, words), {}), model.clean, model.tokenise)
 
 
 def _seed(given: Mapping[str, Any]) -> int | None:

@@ -161,6 +161,10 @@ class AttentionSettings(_Block):
     track: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
         default=(), description="track these words wherever they occur, besides those that the template marks"
     )
+    track_negative: Annotated[tuple[Word, ...], BeforeValidator(listed)] = Field(
+        default=(),
+        description="track these words of the negative prompt, in the unconditional branch, which is recorded for them",
+    )
     max_attention_bytes: Annotated[ByteSize, BeforeValidator(no_boolean), Field(ge=1)] = Field(
         default=ByteSize(4 * 2**30),
         description="largest size of one video's maps, such as `2GiB`; checked before generation starts",

@@ -60,7 +60,8 @@ GENERATOR_HEAD = f"""\
   {" and ".join(f"`{name}`" for name in WITHOUT_FLAG)} have no flag.
 - Environment variable: `GENERATOR_` and the last part of the name in capitals, such as `GENERATOR_STORAGE_DTYPE`;
   `GENERATOR_MODEL` for `model.id`.
-- In flags and environment variables, lists are separated by commas (`0,14,29`); the flag `--track` is repeated instead.
+- In flags and environment variables, lists are separated by commas (`0,14,29`); the flags `--track` and
+  `--track-negative` are repeated instead.
 - Where a `video` setting is `null`, the model's recommended value is used, unless the meaning says otherwise.
 """
 

@@ -29,7 +29,7 @@ def _manifests(root: Root) -> Iterator[Finding]:
         try:
             document = read_manifest(path).document
             versions[document.format] += 1
-            characters.update(document.generation.prompt or "", *(token.text for token in document.tokens))
+            characters.update(document.generation.prompt or "", *document.texts.values())
         except (AttnwatchError, OSError):
             wrong.append(path)
     if wrong:

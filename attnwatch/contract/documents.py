@@ -16,7 +16,7 @@ from attnwatch.contract.fields import (
     TensorPath,
 )
 from attnwatch.contract.kinds import OutputKind
-from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
+from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS, UNCONDITIONAL_PREFIX, slug
 from attnwatch.contract.status_document import StatusDocument
 
 
@@ -100,6 +100,9 @@ class ManifestDocument(Document):
     )
     files: dict[str, FileRecord] = Field(default_factory=dict, description="an object: path -> {bytes, sha256}")
     tokens: tuple[TokenRecord, ...] = Field(default=(), max_length=MAX_WORDS, description="the tracked words")
+    negative_tokens: tuple[TokenRecord, ...] = Field(
+        default=(), max_length=MAX_WORDS, description="the tracked words of the negative prompt"
+    )
     grid: Grid | None = Field(default=None, description="the latent grid and its mapping to video frames")
     denoising: tuple[DenoisingStep, ...] = Field(
         default=(), description="a list with one entry per stored step, in order"
@@ -109,6 +112,13 @@ class ManifestDocument(Document):
         default_factory=dict, description="the rendering settings that the batch asks for"
     )
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text of each tracked word, by the name of its tensors and by the slug of its outputs."""
+        negative = {f"{UNCONDITIONAL_PREFIX}{token.slug}": token.text for token in self.negative_tokens}
+        by_name = {**negative, **{token.slug: token.text for token in self.tokens}}
+        return {slug(name): text for name, text in by_name.items()} | by_name
+
 
 class VariationRecord(Document):
     """One variation of the template."""
@@ -116,6 +126,7 @@ class VariationRecord(Document):
     prompt_id: str
     prompt: str
     tokens: tuple[TokenRecord, ...] = ()
+    negative_tokens: tuple[TokenRecord, ...] = ()
     choices: tuple[str, ...] = ()
     number: Annotated[int, Field(ge=1)] | None = Field(default=None, description="its number in its template")
     template: str | None = Field(default=None, description="its own template; null for that of the batch")

@@ -1,13 +1,13 @@
 """Reads manifests, resolves the paths in them safely, and verifies the files that they list."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
-from attnwatch.contract.documents import FileRecord, ManifestDocument
+from attnwatch.contract.documents import FileRecord, ManifestDocument, TokenRecord
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, OUTPUT_DIRECTORY, default_video_id
 from attnwatch.contract.paths import locate, way_up
 from attnwatch.contract.reading import problem, read_document
@@ -275,17 +275,21 @@ def _inconsistencies(path: Path, document: ManifestDocument) -> Iterable[Problem
     if document.video_id and len(document.video_id.encode()) > MAX_ID_BYTES:
         found = f"{len(document.video_id.encode())} bytes"
         yield problem(path, "video_id", found, f"at most {MAX_ID_BYTES} bytes of UTF-8")
+    yield from _inconsistent_words(path, "tokens", document.tokens)
+    yield from _inconsistent_words(path, "negative_tokens", document.negative_tokens)
+
+
+def _inconsistent_words(path: Path, listed: str, words: Sequence[TokenRecord]) -> Iterable[Problem]:
     seen: set[str] = set()
-    for index, name in enumerate(token.slug.casefold() for token in document.tokens):
-        if len(document.tokens[index].slug.encode()) > MAX_SLUG_BYTES:
-            found = f"{len(document.tokens[index].slug.encode())} bytes"
-            yield problem(path, f"tokens[{index}].slug", found, f"at most {MAX_SLUG_BYTES} bytes of UTF-8")
+    for index, token in enumerate(words):
+        place, name, size = f"{listed}[{index}]", token.slug.casefold(), len(token.slug.encode())
+        if size > MAX_SLUG_BYTES:
+            yield problem(path, f"{place}.slug", f"{size} bytes", f"at most {MAX_SLUG_BYTES} bytes of UTF-8")
         if name in seen:
-            yield problem(path, f"tokens[{index}].slug", repr(name), "a slug that is unique within the video")
+            yield problem(path, f"{place}.slug", repr(name), "a slug that is unique within the video")
         seen.add(name)
-    for index, token in enumerate(document.tokens):
         if token.span and token.span[0] >= token.span[1]:
-            yield problem(path, f"tokens[{index}].span", str(list(token.span)), "[start, end] with start < end")
+            yield problem(path, f"{place}.span", str(list(token.span)), "[start, end] with start < end")
 
 
 def _file_problem(path: Path, name: str, found: str, expected: str) -> Problem:

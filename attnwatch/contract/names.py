@@ -15,6 +15,8 @@ BATCH_COMPLETE_FILE = "batch.complete.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
 SHEET_PREFIX = "contact_sheet_"
+UNCONDITIONAL_PREFIX = "uncond/"
+"""Begins the tensor names of words of the negative prompt, if the manifest lists them; else of what is not a word."""
 MAX_ID_BYTES = 120
 MAX_NAME_BYTES = 255
 MAX_SLUG_BYTES = 80

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import UNCONDITIONAL_PREFIX
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.compose import HeatPainter
@@ -149,9 +150,10 @@ class Context:
 
     def title(self, word: WordMaps) -> str:
         """Return the title of the figure of a word."""
-        texts = {token.slug: token.text for token in self.manifest.document.tokens}
-        prompt = self.manifest.document.generation.prompt
-        text = f"“{texts.get(word.slug, word.name)}”"
+        document = self.manifest.document
+        is_negative = word.name.startswith(UNCONDITIONAL_PREFIX)
+        prompt = document.generation.negative_prompt if is_negative else document.generation.prompt
+        text = f"“{document.texts.get(word.name, word.name)}”"
         title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
         # matplotlib would interpret dollar signs as math.
         return shortened(title, _LONGEST_TITLE).replace("$", r"\$")

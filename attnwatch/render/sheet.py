@@ -197,8 +197,7 @@ def _rgb(picture: av.VideoFrame, colours: Colours) -> Picture:
 
 
 def _title(manifest: Manifest, slug: str) -> str:
-    texts = {token.slug: token.text for token in manifest.document.tokens}
-    return f"“{texts.get(slug, slug)}”"
+    return f"“{manifest.document.texts.get(slug, slug)}”"
 
 
 def _label(manifest: Manifest, lines: int) -> str:

@@ -125,7 +125,7 @@ def _selected(
         notes.append(why_no_words(manifest))
     if tokens is None:
         return list(words.values())
-    texts = {token.slug: token.text for token in manifest.document.tokens}
+    texts = manifest.document.texts
     chosen = [word for slug, word in words.items() if slug in tokens or texts.get(slug) in tokens]
     if words and not chosen:
         notes.append(f"none of the tracked words ({', '.join(words)}) was requested")

@@ -11,14 +11,15 @@ from typing import Self
 import numpy as np
 
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.names import MAX_WORDS, unique_slugs
+from attnwatch.contract.names import MAX_WORDS, UNCONDITIONAL_PREFIX, unique_slugs
 from attnwatch.errors import ConfigError, Problem, TensorError
 from attnwatch.tensors.file import StoredTensor, Tensor, open_tensors
 from attnwatch.tensors.reduction import Float32Array, problem
 
 AGGREGATED_SUFFIX = ".aggregated"
 RESERVED_PREFIX = "__"
-UNCONDITIONAL_PREFIX = "uncond/"
+POSITIONS_PREFIX = "uncond@"
+"""Of whatever has, in the unconditional branch, the positions of a word of the prompt."""
 
 _STEP_AXES = "[step, layer, head, frame, height, width]"
 _FRAME_AXES = "[frame, height, width]"
@@ -181,12 +182,13 @@ class AttentionReader:
     def _read_words(self) -> dict[str, WordMaps]:
         steps: dict[str, list[StoredTensor]] = {}
         aggregated: dict[str, StoredTensor] = {}
+        listed = set(self._listed())
         for path in self._manifest.attention:
             for tensor in open_tensors(path, self._manifest.open_file):
-                if tensor.name.startswith((RESERVED_PREFIX, UNCONDITIONAL_PREFIX)):
+                name = tensor.name.removesuffix(AGGREGATED_SUFFIX)
+                if name not in listed and name.startswith((RESERVED_PREFIX, UNCONDITIONAL_PREFIX, POSITIONS_PREFIX)):
                     continue
                 _check_kind_and_rank(tensor)
-                name = tensor.name.removesuffix(AGGREGATED_SUFFIX)
                 if name == tensor.name:
                     steps.setdefault(name, []).append(tensor)
                 elif name in aggregated:
@@ -200,11 +202,17 @@ class AttentionReader:
             for name, slug in zip(names, unique_slugs(names), strict=True)
         }
 
+    def _listed(self) -> list[str]:
+        """Return the tensor names of the tracked words, in the order of the prompt, then of the negative prompt."""
+        document = self._manifest.document
+        negative = (f"{UNCONDITIONAL_PREFIX}{token.slug}" for token in document.negative_tokens)
+        return [*(token.slug for token in document.tokens), *negative]
+
     def _in_prompt_order(self, names: dict[str, None]) -> list[str]:
         if len(names) > MAX_WORDS:
             found = f"{len(names):,} words, such as {next(iter(names))!r}"
             raise TensorError(problem(self._manifest.path, None, found, f"at most {MAX_WORDS:,} words in its tensors"))
-        listed = [token.slug for token in self._manifest.document.tokens]
+        listed = self._listed()
         missing = [slug for slug in listed if slug not in names]
         if missing:
             found = f"no tensor {missing[0]!r} (the files hold: {', '.join(names) or 'none'})"

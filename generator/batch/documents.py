@@ -37,16 +37,7 @@ def write_batch(
         "batch": folder.name,
         "created": _now(),
         "template": plan.template,
-        "variations": [
-            {
-                "prompt_id": variation.prompt_id,
-                "prompt": variation.prompt,
-                "tokens": describe_words(words[variation.number]),
-                "choices": list(variation.choices.values()),
-                **_origin(plan, variation),
-            }
-            for variation in plan.variations
-        ],
+        "variations": [_described(plan, variation, words[variation.number]) for variation in plan.variations],
         "videos": [
             {
                 "video_id": video.video_id,
@@ -62,6 +53,18 @@ def write_batch(
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
+
+
+def _described(plan: Plan, variation: Variation, words: Sequence[TrackedWord]) -> Document:
+    negative = describe_words(words, negative=True)
+    return {
+        "prompt_id": variation.prompt_id,
+        "prompt": variation.prompt,
+        "tokens": describe_words(words),
+        **({"negative_tokens": negative} if negative else {}),
+        "choices": list(variation.choices.values()),
+        **_origin(plan, variation),
+    }
 
 
 def _origin(plan: Plan, variation: Variation) -> Document:

@@ -122,7 +122,14 @@ def _log_self_check(recorder: Recorder) -> None:
         level, judged = (
             (logging.WARNING, "more than rounding explains") if is_wrong else (logging.INFO, "within rounding")
         )
-        log.log(level, "self-check: largest error %.1e in %d rows: %s", found["max_abs_error"], found["rows"], judged)
+        log.log(
+            level,
+            "self-check: largest error %.1e in %d rows: %s; the words are where the text encoder was given them (%s)",
+            found["max_abs_error"],
+            found["rows"],
+            judged,
+            ", ".join(f"{branch}: by {proof}" for branch, proof in found["text"].items()),
+        )
 
 
 def _added(batch: PreparedBatch) -> Document:

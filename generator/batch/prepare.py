@@ -11,13 +11,21 @@ from generator.batch.plan import Plan, PlannedVideo, foreign_syntax
 from generator.batch.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
 from generator.capture.foresight import warn_if_slow
+from generator.capture.maps import UNCONDITIONAL
 from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
 from generator.models.parallel import refuse_split_networks
 from generator.models.sources import digests
 from generator.prompts.template import Variation
-from generator.prompts.tokens import TrackedWord, cut_off, locate, unknown_words
+from generator.prompts.tokens import (
+    TrackedWord,
+    cut_off,
+    locate,
+    locate_negative,
+    refuse_absent_negative,
+    unknown_words,
+)
 from generator.settings import Sampling
 
 log = logging.getLogger(__name__)
@@ -94,20 +102,39 @@ def prepare(plan: Plan, model: VideoModel, watched: Watched = iter) -> PreparedB
     model.check(video.sampling())
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
-    texts = _read_texts(watched(plan.variations), model)
+    texts = _read_texts(watched(plan.variations), model, _negative_words(plan, model))
     batch = PreparedBatch(plan, model, texts, digests(used))
     _check_attention(batch)
     return batch
 
 
-def _read_texts(variations: Iterable[Variation], model: VideoModel) -> Texts:
+NegativeWords = Callable[[Variation], tuple[TrackedWord, ...]]
+
+
+def _negative_words(plan: Plan, model: VideoModel) -> NegativeWords:
+    """Return what locates the tracked words of a prompt's negative prompt; many prompts share one.
+
+    Raises:
+        TokenError: for a word that is in no negative prompt, or that is cut off in one.
+
+    """
+    wanted, common = plan.settings.attention_analysis.track_negative, plan.settings.video.negative_prompt or ""
+    prompts = (common if variation.negative is None else variation.negative for variation in plan.variations)
+    located = {
+        prompt: locate_negative(prompt, wanted, model.clean, model.tokenise) for prompt in dict.fromkeys(prompts)
+    }
+    refuse_absent_negative(wanted, list(located))
+    return lambda variation: located[common if variation.negative is None else variation.negative]
+
+
+def _read_texts(variations: Iterable[Variation], model: VideoModel, negative: NegativeWords) -> Texts:
     """Tokenise each prompt once. A tracked word that is cut off, or has no token, is refused."""
     clean, tokenise = lru_cache(8)(model.clean), lru_cache(1)(model.tokenise)
     words: dict[int, tuple[TrackedWord, ...]] = {}
     too_long: list[str] = []
     unknown: dict[str, None] = {}
     for variation in variations:
-        words[variation.number] = locate(variation, clean, tokenise)
+        words[variation.number] = (*locate(variation, clean, tokenise), *negative(variation))
         sequence = tokenise(clean(variation.prompt))
         if ending := cut_off(sequence):
             too_long.append(
@@ -121,7 +148,7 @@ def _read_texts(variations: Iterable[Variation], model: VideoModel) -> Texts:
 def _check_attention(batch: PreparedBatch) -> None:
     """Refuse settings that the attention of some prompt cannot satisfy, and networks that cannot be captured."""
     settings = batch.plan.settings.attention_analysis
-    most = max(map(len, batch.words.values()))
+    most = max(batch.words.values(), key=len)
     if most and settings.stores_anything:
         refuse_split_networks(batch.model)
         for sampling in {batch.sampling(variation) for variation in batch.plan.variations}:
@@ -140,6 +167,11 @@ def warn(batch: PreparedBatch) -> None:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
             "generated without attention"
+        )
+    if settings.branch == UNCONDITIONAL and not settings.track_negative:
+        log.warning(
+            "branch: uncond, but no word of the negative prompt is tracked: the maps are stored by the positions of "
+            "the prompt's words, as uncond@WORD, and no attention video shows them. Name words with --track-negative"
         )
     foreign = foreign_syntax(batch.plan.variations, batch.plan.settings)
     if foreign is not None:
@@ -161,11 +193,11 @@ def _warn_of_texts(name: str, texts: Texts) -> None:
 def log_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
     """Log the size that the attention of ``videos`` will have; warn if the disk has less space."""
     settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
-    words = [len(batch.words[video.variation.number]) for video in videos]
+    words = [batch.words[video.variation.number] for video in videos]
     if not settings.stores_anything or not any(words):
         return
-    shapes = [VideoShape.of(batch.model, sampling, count) for count in words]
-    sizes = [attention_bytes(settings, shape) if shape.words else 0 for shape in shapes]
+    shapes = [VideoShape.of(batch.model, sampling, tracked) for tracked in words]
+    sizes = [attention_bytes(settings, shape) if tracked else 0 for shape, tracked in zip(shapes, words, strict=True)]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     log.info(
         "attention: up to %s per video (%s), %s in total",

@@ -1,7 +1,7 @@
 """Computes the size of the attention maps from the settings, and refuses too much before anything is generated."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,9 +9,10 @@ import torch
 from pydantic import ByteSize
 
 from generator.capture.layers import layer_count
-from generator.capture.maps import BRANCHES, Keep
+from generator.capture.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL, Keep
 from generator.errors import ModelError, SettingsError
 from generator.models.contract import LatentGrid, VideoModel
+from generator.prompts.tokens import TrackedWord
 from generator.settings import AttentionSettings, Sampling
 
 RESERVED_TENSORS = 2
@@ -36,11 +37,18 @@ def keep_of(settings: AttentionSettings) -> Keep:
         per_block=settings.store_per_block,
         per_head=settings.store_per_head,
         downsample=settings.spatial_downsample_factor,
-        branches=BRANCHES if settings.branch == "both" else (settings.branch,),
+        branches=_branches(settings),
         reserved=settings.store_reserved,
         dtype=getattr(torch, settings.storage_dtype),
         self_check=settings.self_check,
     )
+
+
+def _branches(settings: AttentionSettings) -> tuple[str, ...]:
+    """Return the branches to keep; words of the negative prompt have their maps in the unconditional one."""
+    if settings.branch == "both" or (settings.branch == CONDITIONAL and settings.track_negative):
+        return BRANCHES
+    return (settings.branch,)
 
 
 @dataclass(frozen=True)
@@ -48,24 +56,32 @@ class VideoShape:
     """The properties of a video that determine the size of its maps, besides the settings."""
 
     words: int
+    """Tracked words of the prompt."""
     steps: int
     layers: int
     heads: int
     grid: LatentGrid
     is_guided: bool = True
     """Whether the pipeline also computes the unconditional branch."""
+    negative_words: int = 0
 
     @classmethod
-    def of(cls, model: VideoModel, sampling: Sampling, words: int) -> "VideoShape":
-        """Read the shape from a model."""
+    def of(cls, model: VideoModel, sampling: Sampling, words: Sequence[TrackedWord]) -> "VideoShape":
+        """Read the shape from a model and the tracked words."""
         count, heads = layer_count(model), model.text_attention()[0].heads
-        return cls(words, sampling.steps, count, heads, model.grid(sampling), model.guides(sampling))
+        negative = sum(word.negative for word in words)
+        grid, is_guided = model.grid(sampling), model.guides(sampling)
+        return cls(len(words) - negative, sampling.steps, count, heads, grid, is_guided, negative)
+
+    def maps(self, branch: str) -> int:
+        """Return the number of words that have a map in a branch."""
+        return self.negative_words or self.words if branch == UNCONDITIONAL else self.words
 
 
 def attention_bytes(settings: AttentionSettings, video: VideoShape) -> int:
     """Compute the bytes of one video's maps in the layout of FORMAT.md, before compression and without headers."""
     keep = keep_of(settings)
-    tensors = (video.words + RESERVED_TENSORS * keep.reserved) * len(keep.branches)
+    tensors = sum(video.maps(branch) + RESERVED_TENSORS * keep.reserved for branch in keep.branches)
     cells = tensors * keep.grid(video.grid).size
     layers = (video.layers if keep.layers is None else len(keep.layers)) if keep.per_block else 1
     heads = video.heads if keep.per_head else 1
@@ -87,10 +103,11 @@ def check_attention(settings: AttentionSettings, video: VideoShape) -> None:
             f"layers: found {', '.join(map(str, wrong))}; the model has {video.layers} text attention layers. "
             f"Expected numbers from 0 to {video.layers - 1}"
         )
-    if settings.branch != "cond" and not video.is_guided:
+    if UNCONDITIONAL in _branches(settings) and not video.is_guided:
+        asked = ("branch", settings.branch) if settings.branch != CONDITIONAL else ("track_negative", "words")
         raise ModelError(
-            f"branch: found {settings.branch!r}, but the unconditional branch is not computed. Expected a guidance "
-            "scale above 1 (and, for HunyuanVideo, a negative prompt), or `cond`"
+            f"{asked[0]}: found {asked[1]!r}, but the unconditional branch is not computed. Expected a guidance "
+            "scale above 1 (and, for HunyuanVideo, a negative prompt), or `cond` without words of the negative prompt"
         )
     found = attention_bytes(settings, video)
     if found > settings.max_attention_bytes:
@@ -152,8 +169,9 @@ def as_kept(settings: AttentionSettings, video: VideoShape) -> str:
     """Summarise what is kept of one video."""
     steps = ceil(video.steps / settings.storage_interval) if settings.store_attention else 0
     layers = video.layers if settings.layers is None else len(settings.layers)
+    words = video.words + video.negative_words
     axes = [
-        f"{video.words} words" if video.words != 1 else "1 word",
+        f"{words} words" if words != 1 else "1 word",
         f"{steps} steps" if steps else "their mean over all steps",
         f"{layers} layers" if settings.store_per_block else "the mean of layers",
         f"{video.heads} heads" if settings.store_per_head else "the mean of heads",

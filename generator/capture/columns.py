@@ -1,6 +1,5 @@
 """Selects the rows, keys and samples of a text attention call that belong to a video and its tracked words."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,31 +9,17 @@ from generator.capture.attention import AttentionCall, Columns, word_probabiliti
 from generator.capture.cost import captured_calls, slice_of, warn_of_whole_rows
 from generator.capture.kernel_report import KernelReport
 from generator.capture.maps import Keep
+from generator.capture.placement import Placement
 from generator.capture.second_pass import SecondPass
 from generator.capture.self_check import SelfCheck
 from generator.errors import CaptureError
 from generator.models.contract import LatentGrid, TextPlace, VideoModel
-from generator.prompts.tokens import TrackedWord
-
-PADDING, END = "__padding__", "__eos__"
 
 
 class TrackedColumns:
-    """Locates the tracked words among a model's keys, and the latent tokens of the video among its rows.
+    """Locates the tracked words among a model's keys, and the latent tokens of the video among its rows."""
 
-    ``names`` are the tensor names of FORMAT.md in the order of the first axis of all maps: the words' slugs, then the
-    reserved names.
-    """
-
-    def __init__(
-        self,
-        model: VideoModel,
-        words: Sequence[TrackedWord],
-        grid: LatentGrid,
-        keep: Keep,
-        prompts: Mapping[str, str],
-    ) -> None:
-        self.names = tuple(word.slug for word in words) + ((PADDING, END) if keep.reserved else ())
+    def __init__(self, model: VideoModel, grid: LatentGrid, keep: Keep, placement: Placement) -> None:
         self.samples = grid.frames if model.frame_by_frame else 1
         """Number of attention samples that make up one video."""
         self.check = SelfCheck() if keep.self_check else None
@@ -43,12 +28,13 @@ class TrackedColumns:
         self._captured_calls = captured_calls(model, keep)
         self._model = model
         self._grid = grid
-        self._positions = {branch: _positions(model, words, keep, prompts.get(branch)) for branch in keep.branches}
+        self._placement = placement
+        self._reserved = keep.reserved
         self._columns: dict[tuple[str, int, int, torch.device], Columns] = {}
 
     def is_of_image(self, call: AttentionCall) -> bool:
         """Whether the keys belong to an image: image-to-video models attend to it separately from the text."""
-        return self._model.text_place is TextPlace.APART and call.key.shape[2] != self._model.text_keys
+        return self._model.text_place is TextPlace.APART and call.key.shape[2] != self._placement.text_keys
 
     def probabilities(self, call: AttentionCall, samples: slice, branch: str, layer: str) -> Tensor:
         """Compute ``[name, sample, head, row]`` of one video in one branch; samples are its frames, or there is one.
@@ -62,9 +48,8 @@ class TrackedColumns:
         found = word_probabilities(part, columns)
         if self.check is not None:
             self.check.compare(part, columns, found)
-        if PADDING in self.names and self._model.text_place is TextPlace.APART:
-            padding = self.names.index(PADDING)
-            found[padding] = (1.0 - found[padding]).clamp_(min=0.0)
+        if self._reserved and self._model.text_place is TextPlace.APART:
+            found[-2] = (1.0 - found[-2]).clamp_(min=0.0)  # the padding, from all the other tokens
         return found
 
     def take_error(self, like: Tensor) -> Tensor:
@@ -91,7 +76,7 @@ class TrackedColumns:
     def _rows_of_video(self, call: AttentionCall, samples: slice, layer: str) -> AttentionCall:
         rows = {
             TextPlace.APART: slice(None),
-            TextPlace.FIRST: slice(self._model.text_keys, None),
+            TextPlace.FIRST: slice(self._placement.text_keys, None),
             TextPlace.LAST: slice(0, self._grid.size),
         }[self._model.text_place]
         part = call.part(samples, rows)
@@ -109,24 +94,6 @@ class TrackedColumns:
         wanted = (branch, rows, keys, part.query.device)  # a network may be split over several devices
         if wanted not in self._columns:
             first = rows if self._model.text_place is TextPlace.LAST else 0
-            positions = [[first + at for at in name if first + at < keys] for name in self._positions[branch]]
+            positions = [[first + at for at in name if first + at < keys] for name in self._placement.positions(branch)]
             self._columns[wanted] = Columns.of(positions, part.query.device)
         return self._columns[wanted]
-
-
-def _positions(
-    model: VideoModel, words: Sequence[TrackedWord], keep: Keep, prompt: str | None
-) -> tuple[tuple[int, ...], ...]:
-    """List the text positions of all names, in order.
-
-    In cross-attention, the mass of the padding is 1 minus that of the other tokens, so these are listed in its place.
-    They are fewer, and summing hundreds of equal probabilities would be less exact.
-    """
-    positions = tuple(word.positions for word in words)
-    if not keep.reserved:
-        return positions
-    if prompt is None:
-        raise CaptureError("store_reserved: the mass of the padding needs the prompt of each branch; found none")
-    sequence = model.tokenise(model.clean(prompt))
-    apart = model.text_place is TextPlace.APART
-    return (*positions, tuple(range(sequence.length)) if apart else sequence.padding, sequence.end)

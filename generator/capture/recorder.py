@@ -14,17 +14,19 @@ back once per step and branch, never per layer, and while it computes the next o
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall
 from generator.capture.columns import TrackedColumns
+from generator.capture.heard import Heard, hearing
 from generator.capture.host import HostCopies
 from generator.capture.layers import TextLayers
 from generator.capture.maps import CONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.capture.placement import Placement, kept_branches
 from generator.capture.steps import Steps
 from generator.capture.taps import CallContext, tapped
 from generator.errors import CaptureError, first_line
@@ -50,10 +52,7 @@ class _Call:
 
 
 class Recorder:
-    """The captured attention of one video.
-
-    ``names`` label the first axis of all maps (`TrackedColumns`). ``grid`` is the grid of the kept maps.
-    """
+    """The captured attention of one video. ``grid`` is the grid of the kept maps."""
 
     def __init__(
         self,
@@ -64,10 +63,11 @@ class Recorder:
         *,
         prompts: Mapping[str, str],
         on_maps: OnMaps | None,
+        heard: Heard | None = None,
     ) -> None:
-        self.words = tuple(words)
-        self._tracked = TrackedColumns(model, words, grid, keep, prompts)
-        self.names = self._tracked.names
+        keep = replace(keep, branches=kept_branches(words, keep))
+        self._placement = Placement(model, words, keep, prompts, heard or Heard(None, None))
+        self._tracked = TrackedColumns(model, grid, keep, self._placement)
         self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
@@ -86,6 +86,15 @@ class Recorder:
         self._complete = 0
         self._copies = HostCopies()
         self._call: _Call | None = None
+
+    @property
+    def words(self) -> tuple[TrackedWord, ...]:
+        """The tracked words, at the places that are proven in the first denoising step."""
+        return self._placement.words
+
+    def names(self, branch: str = CONDITIONAL) -> tuple[str, ...]:
+        """Return the tensor names of FORMAT.md that label the first axis of a branch's maps."""
+        return self._placement.names(branch)
 
     @property
     def layers(self) -> int:
@@ -114,10 +123,11 @@ class Recorder:
             "branches": list(self.keep.branches),
             "branch_source": self._steps.branch_source,
             "gaps": self.gaps,
+            "text": self._placement.summary(),
             **self._tracked.report.summary(),
         }
         if self._tracked.check is not None:
-            described["self_check"] = self._tracked.check.summary()
+            described["self_check"] = {**self._tracked.check.summary(), "text": self._placement.summary()}
         if self._steps.passes > 1:
             described["passes"] = self._steps.passes
         if self.unfinished is not None:
@@ -142,11 +152,12 @@ class Recorder:
         except (CaptureError, MemoryError, torch.OutOfMemoryError) as error:
             self.fail(error)
 
-    def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
-        """Prepare for a call of ``denoiser``: determine its guidance branches and their steps."""
+    def begin(self, denoiser: str, context: CallContext, batch: int, text: Tensor | None) -> None:
+        """Prepare for a call of ``denoiser``: determine its guidance branches, their steps and their text."""
         self._call = None
         with self._failing_late():
             steps = self._steps.begin(context, batch)
+            self._placement.prove(tuple(steps), text)
             wanted = [
                 branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])
             ]
@@ -255,6 +266,7 @@ def capture(
     *,
     prompts: Mapping[str, str] | None = None,
     on_maps: OnMaps | None = None,
+    heard: Heard | None = None,
 ) -> Iterator[Recorder]:
     """Record the attention to ``words`` in the one video that is generated inside the context.
 
@@ -265,16 +277,21 @@ def capture(
         words: the tracked words of its prompt
         grid: the latent grid of the video
         keep: what to keep; by default `Keep()`
-        prompts: the prompt of each branch; needed to keep the mass of padding and end-of-text token
+        prompts: the prompt of each branch, in which words are found again should the pipeline encode another text;
+            needed to keep the mass of padding and end-of-text token
         on_maps: called with the maps of each step, in order, instead of adding to ``recorder.steps``
+        heard: what the text encoder was given before, if the prompt is encoded before this context
 
     Raises:
-        CaptureError: inside, if attention cannot be recorded correctly in the first steps. Later, recording ends, the
-            video is finished, and ``recorder.unfinished`` tells the reason.
+        CaptureError: inside, before the first denoising step, if the words are not certain to be in the text that the
+            network receives, and if attention cannot be recorded correctly in the first steps. Later, recording ends,
+            the video is finished, and ``recorder.unfinished`` tells the reason.
         UsageError: if the networks of the model are being recorded already.
 
     """
-    recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps)
-    with tapped(model, recorder):
-        yield recorder
+    with ExitStack() as stack:
+        heard = heard or stack.enter_context(hearing(model))
+        recorder = Recorder(model, words, grid, keep or Keep(), prompts=prompts or {}, on_maps=on_maps, heard=heard)
+        with tapped(model, recorder):
+            yield recorder
     recorder.conclude()

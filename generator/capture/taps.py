@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
+from inspect import signature
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -33,6 +34,8 @@ from generator.models.parallel import refuse_split_networks
 
 Call = ParamSpec("Call")
 Result = TypeVar("Result")
+TEXT = "encoder_hidden_states"
+"""Argument by which the denoising networks of diffusers receive the encoded prompts."""
 CacheContext = Callable[..., AbstractContextManager[None]]
 
 
@@ -53,8 +56,11 @@ class Listener(Protocol):
     def fail(self, error: CaptureError) -> None:
         """Handle a call that cannot be read: raise the error, or take no more events."""
 
-    def begin(self, denoiser: str, context: CallContext, batch: int) -> None:
-        """Handle the start of a denoising network's call on ``batch`` latent videos."""
+    def begin(self, denoiser: str, context: CallContext, batch: int, text: Tensor | None) -> None:
+        """Handle the start of a denoising network's call on ``batch`` latent videos.
+
+        ``text`` is what it receives of the prompts, ``[sample, position, channel]``; None if it receives nothing.
+        """
 
     def end(self) -> None:
         """Handle the end of a denoising network's call; not called after an exception."""
@@ -184,18 +190,21 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
     # A network that was compiled in place is called through this attribute, which its compiled code lies behind.
     entry = "forward" if vars(denoiser).get("_compiled_call_impl") is None else "_compiled_call_impl"
     call = getattr(denoiser, entry)
+    owner = getattr(denoiser, "_orig_mod", denoiser)  # what torch.compile(network) wraps
+    names = list(signature(type(owner).forward).parameters)[1:]
 
     @wraps(call)
     def announced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the wrapped function
         if not _listens(listener):
             return call(*args, **kwargs)
-        listener.begin(name, contexts[-1], len(_latents(*args, **kwargs)))
+        text = {**dict(zip(names, args, strict=False)), **kwargs}.get(TEXT)
+        text = text if isinstance(text, Tensor) else None
+        listener.begin(name, contexts[-1], len(_latents(*args, **kwargs)), text)
         output = call(*args, **kwargs)
         listener.end()
         return output
 
     stack.enter_context(replaced(denoiser, entry, announced))
-    owner = getattr(denoiser, "_orig_mod", denoiser)  # what torch.compile(network) wraps
     if hasattr(owner, "cache_context"):
         cache_context: CacheContext = owner.cache_context  # type: ignore[assignment]
         stack.enter_context(replaced(owner, "cache_context", _noted(cache_context, contexts, listener)))

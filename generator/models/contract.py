@@ -6,7 +6,7 @@ To add a family, add a module to ``generator.models.families`` and a line to ``g
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from diffusers import DiffusionPipeline
@@ -74,6 +74,14 @@ class VideoModel(Protocol):
     name: str
     revision: str | None
     recommended: Sampling
+
+    @property
+    def tokenizer(self) -> Any:  # noqa: ANN401 - of transformers
+        """The fast tokenizer of the text that the denoising networks attend to."""
+
+    @property
+    def text_encoder(self) -> nn.Module | None:
+        """The network whose hidden states are that text; None if the pipeline was loaded without it."""
 
     @property
     def text_keys(self) -> int:

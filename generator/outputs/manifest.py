@@ -12,9 +12,14 @@ FORMAT = "attnwatch/1"
 Document = dict[str, object]
 
 
-def describe_words(words: Sequence[TrackedWord]) -> list[Document]:
-    """Describe tracked words as ``tokens`` of FORMAT.md."""
-    return [{field.name: _plain(getattr(word, field.name)) for field in fields(word)} for word in words]
+def describe_words(words: Sequence[TrackedWord], *, negative: bool = False) -> list[Document]:
+    """Describe tracked words of the prompt, or of the negative prompt: ``tokens``, ``negative_tokens`` of FORMAT.md."""
+    return [_described(word) for word in words if word.negative == negative]
+
+
+def _described(word: TrackedWord) -> Document:
+    values = {field.name: getattr(word, field.name) for field in fields(word) if field.name != "negative"}
+    return {name: _plain(value) for name, value in values.items() if name != "span" or value is not None}
 
 
 def _plain(value: object) -> object:

@@ -9,6 +9,7 @@ none is out of range. The aggregated map is always float32.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,13 +18,15 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from generator.capture.maps import UNCONDITIONAL, StepMaps
+from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder
 from generator.outputs.describe import Schedule, StoredStep, describe_steps
 from generator.outputs.files import make_folder
-from generator.outputs.manifest import FORMAT, describe_words
+from generator.outputs.manifest import FORMAT, Document, describe_words
 from generator.outputs.tensor_file import Stored, write_tensors
 from generator.outputs.video import AttentionFiles
+
+log = logging.getLogger(__name__)
 
 AXES = "step,layer,head,frame,height,width"
 MOST_IN_ONE_FILE = 64 * 2**20
@@ -74,9 +77,15 @@ class AttentionStore:
 
         """
         paths = self._finish()
+        if not paths:
+            log.warning(
+                "the video has no attention map: a cache of the network skipped attention in every step that was to be "
+                "stored, and store_aggregated_attention is off. Switch that on, or the cache off with `disable_cache`"
+            )
         return AttentionFiles(
             paths=paths,
-            tokens=describe_words(self.recorder.words) if paths else (),
+            tokens=self._described(CONDITIONAL) if paths else (),
+            negative_tokens=self._described(UNCONDITIONAL) if paths else (),
             grid=asdict(self.recorder.grid),
             denoising=describe_steps(self.steps, schedule),
             generation={**described, "capture": self.recorder.summary()},
@@ -103,6 +112,10 @@ class AttentionStore:
             self._written.append(path)
         return tuple(self._written)
 
+    def _described(self, branch: str) -> list[Document]:
+        """Describe the words that have maps of their own in a branch."""
+        return describe_words(self.recorder.words, negative=branch == UNCONDITIONAL) if branch in self._branches else []
+
     @property
     def _branches(self) -> tuple[str, ...]:
         return self.recorder.keep.branches
@@ -127,9 +140,9 @@ class AttentionStore:
         if not steps:
             return {}
         return {
-            self._name(name, branch): Stored.joined([_array(step[branch].maps[place]) for step in steps])
+            name: Stored.joined([_array(step[branch].maps[place]) for step in steps])
             for branch in self._branches
-            for place, name in enumerate(self.recorder.names)
+            for place, name in enumerate(self.recorder.names(branch))
         }
 
     def _means(self) -> dict[str, Stored]:
@@ -138,13 +151,9 @@ class AttentionStore:
         for branch in self._branches:
             aggregated = self.recorder.aggregated(branch)
             if aggregated is not None:
-                for place, name in enumerate(self.recorder.names):
-                    means[f"{self._name(name, branch)}.aggregated"] = Stored.whole(_array(aggregated[place]))
+                for place, name in enumerate(self.recorder.names(branch)):
+                    means[f"{name}.aggregated"] = Stored.whole(_array(aggregated[place]))
         return means
-
-    def _name(self, name: str, branch: str) -> str:
-        """Return a tensor's name, with a prefix for the unconditional branch if both are stored."""
-        return f"{branch}/{name}" if len(self._branches) > 1 and branch == UNCONDITIONAL else name
 
     def _write(self, path: Path, tensors: Mapping[str, Stored], steps: Sequence[int]) -> None:
         """Write one file, with the metadata that make it self-explanatory."""
@@ -154,8 +163,10 @@ class AttentionStore:
             "steps": json.dumps(list(steps)),
             "prompt": self._prompt,
             "grid": json.dumps(asdict(self.recorder.grid)),
-            "tokens": json.dumps(describe_words(self.recorder.words), ensure_ascii=False),
+            "tokens": json.dumps(self._described(CONDITIONAL), ensure_ascii=False),
         }
+        if negative := self._described(UNCONDITIONAL):
+            metadata["negative_tokens"] = json.dumps(negative, ensure_ascii=False)
         write_tensors(path, tensors, metadata)
 
 

@@ -10,6 +10,7 @@ an empty alternative leaves no gap. The prompt cleaning of the Wan pipelines doe
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -118,23 +119,25 @@ def track(variation: Variation, words: Iterable[str]) -> Variation:
 
 
 def find_words(prompt: str, words: Iterable[str]) -> tuple[TrackedSpan, ...]:
-    """Return all occurrences of words or phrases in a prompt, in reading order.
+    """Return all occurrences of words or phrases in a prompt, in reading order, each of them once.
 
     Case is ignored. Only whole words match: "kiss" is not found in "kissing". Scripts without case, many of which do
-    not separate words, are searched for the characters.
+    not separate words, are searched for the characters. Accented letters match in either Unicode form.
     """
-    found = [
-        TrackedSpan(match.group(), match.start(), match.end(), None)
+    found = {
+        (match.start(), match.end()): TrackedSpan(match.group(), match.start(), match.end(), None)
         for word in words
-        for match in re.finditer(_pattern(word), prompt, re.IGNORECASE)
-    ]
-    return tuple(sorted(found, key=lambda span: (span.start, span.end)))
+        for form in dict.fromkeys((word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))))
+        for match in re.finditer(_pattern(form), prompt, re.IGNORECASE)
+        if not unicodedata.combining(prompt[match.end() : match.end() + 1] or " ")
+    }
+    return tuple(found[place] for place in sorted(found))
 
 
 def _pattern(word: str) -> str:
     parts = word.split()
     before = r"(?<!\w)" if _separates_words(parts[0][0]) else ""
-    after = r"(?!\w)" if _separates_words(parts[-1][-1]) else ""
+    after = r"(?!\w)" if _separates_words(unicodedata.normalize("NFC", parts[-1])[-1]) else ""
     return before + r"\s+".join(map(re.escape, parts)) + after
 
 

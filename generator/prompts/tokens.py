@@ -7,13 +7,13 @@ tokens instead would miss a quoted word and find "kiss" in "kissing".
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import count
 
 from generator.errors import TokenError
-from generator.prompts.template import TrackedSpan, Variation
+from generator.prompts.template import TrackedSpan, Variation, find_words
 
 MAX_SLUG_BYTES = 80
 
@@ -58,10 +58,14 @@ class TrackedWord:
 
     slug: str
     text: str
-    span: tuple[int, int]
+    span: tuple[int, int] | None
+    """Characters of its prompt; None if the caller gave the positions."""
     positions: tuple[int, ...]
     ids: tuple[int, ...]
-    slot: int | None
+    """Ids of its tokens; empty if the caller gave the positions, which then nothing can prove."""
+    slot: int | None = None
+    negative: bool = False
+    """Whether it is a word of the negative prompt: an entry of ``negative_tokens``."""
 
 
 def locate(
@@ -75,15 +79,50 @@ def locate(
         TokenError: for a span without any token, or one that is cut off.
 
     """
-    if not variation.spans:
+    where = f'in prompt {variation.number}, "{variation.prompt}"'
+    return _located(variation.prompt, variation.spans, clean, tokenise, where)
+
+
+def locate_negative(
+    prompt: str, words: Iterable[str], clean: Callable[[str], str], tokenise: Callable[[str], TokenSequence]
+) -> tuple[TrackedWord, ...]:
+    """Return the tokens of every occurrence of ``words`` in a negative prompt, in reading order.
+
+    Raises:
+        TokenError: for a word that has no token or is cut off.
+
+    """
+    located = _located(prompt, find_words(prompt, words), clean, tokenise, f'in the negative prompt "{prompt}"')
+    return tuple(replace(word, negative=True) for word in located)
+
+
+def refuse_absent_negative(words: Iterable[str], prompts: Sequence[str]) -> None:
+    """Raise TokenError for a word that is in none of the negative prompts."""
+    for word in words:
+        if not any(find_words(prompt, [word]) for prompt in prompts):
+            others = f" and {len(prompts) - 1} others" if len(prompts) > 1 else ""
+            raise TokenError(
+                f"track_negative: found no {word!r} in the negative prompt {prompts[0]!r}{others}. Expected a word of "
+                "it; words of the prompt itself are tracked without this setting"
+            )
+
+
+def _located(
+    prompt: str,
+    spans: Sequence[TrackedSpan],
+    clean: Callable[[str], str],
+    tokenise: Callable[[str], TokenSequence],
+    where: str,
+) -> tuple[TrackedWord, ...]:
+    if not spans:
         return ()
-    sequence = tokenise(clean(variation.prompt))
-    slugs = unique_slugs([span.text for span in variation.spans])
+    sequence = tokenise(clean(prompt))
+    slugs = unique_slugs([span.text for span in spans])
     words = []
-    for slug, span in zip(slugs, variation.spans, strict=True):
-        start, end = move_span(variation.prompt, (span.start, span.end), clean)
-        positions = _positions(sequence, start, end)
-        _refuse_unusable(variation, span, sequence, end, positions)
+    for slug, span in zip(slugs, spans, strict=True):
+        start, end = move_span(prompt, (span.start, span.end), clean)
+        positions = positions_of(sequence, start, end)
+        _refuse_unusable(f'tracked word "{span.text}" {where}', sequence, end, positions)
         ids = tuple(sequence.ids[position] for position in positions)
         words.append(TrackedWord(slug, span.text, (span.start, span.end), positions, ids, span.slot))
     return tuple(words)
@@ -107,7 +146,7 @@ def _is_punctuation(character: str) -> bool:
     return unicodedata.category(character).startswith("P")
 
 
-def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]:
+def positions_of(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]:
     """Return the positions of all tokens that share a non-blank character with ``start`` to ``end``."""
     found = []
     for position, (first, last) in enumerate(sequence.offsets):
@@ -119,11 +158,8 @@ def _positions(sequence: TokenSequence, start: int, end: int) -> tuple[int, ...]
     return tuple(found)
 
 
-def _refuse_unusable(
-    variation: Variation, span: TrackedSpan, sequence: TokenSequence, end: int, positions: tuple[int, ...]
-) -> None:
+def _refuse_unusable(where: str, sequence: TokenSequence, end: int, positions: tuple[int, ...]) -> None:
     """Raise TokenError for a word that is cut off, wholly or partly, or that has no token."""
-    where = f'tracked word "{span.text}" in prompt {variation.number}, "{variation.prompt}"'
     is_cut = sequence.whole_length > sequence.length
     if is_cut and end > max((last for _, last in sequence.offsets), default=0):
         raise TokenError(
@@ -158,7 +194,7 @@ def _clean_piece(piece: str, clean: Callable[[str], str]) -> str:
     """Clean a part of a text; keep one blank where it starts or ends with white space."""
     leading = " " if piece[:1].isspace() else ""
     trailing = " " if piece[-1:].isspace() else ""
-    core = clean(piece)
+    core = clean(piece.strip())
     return leading + core + trailing if core else leading or trailing
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 
+from generator.capture.maps import CONDITIONAL
 from generator.capture.recorder import capture
 from generator.models.families.base import PipelineModel
 from generator.models.families.wan import WanModel
@@ -49,8 +50,9 @@ class Probe:
         """Denoise a noised scene once and record the mean attention to its colours and shapes."""
         video, masks = render(scene)
         words = locate(Template(track(scene.things)).variation(1), self._model.clean, self._model.tokenise)
-        with capture(self._model, words, self._model.grid(SAMPLING)) as recorder:
-            self._denoise_once(video, describe(scene.things), seed)
+        prompt = describe(scene.things)
+        with capture(self._model, words, self._model.grid(SAMPLING), prompts={CONDITIONAL: prompt}) as recorder:
+            self._denoise_once(video, prompt, seed)
         maps = recorder.aggregated()
         assert maps is not None  # noqa: S101 - for the type checker; capture raises without maps
         return Probed(scene, masks, {word.text: maps[number].numpy() for number, word in enumerate(words)})

@@ -23,7 +23,7 @@ from tests import families
 
 POSITIONS = ((2,), (5, 6), (9,), (3,), (4,), (7,), (8,), (10, 11))
 """Token positions of up to 8 words."""
-WORDS = [TrackedWord(f"word{at[0]}", "word", (0, 4), at, at, None) for at in POSITIONS]
+WORDS = [TrackedWord(f"word{at[0]}", "word", (0, 4), at, ()) for at in POSITIONS]
 PROMPT = "a romantic kiss between two men"
 PROMPT_LENGTH = 15
 GUIDANCE = 5.0

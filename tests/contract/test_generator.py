@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from attnwatch import config as watcher_config
 from attnwatch.batches.discover import find_manifests
 from attnwatch.cli.check import check
+from attnwatch.contract import documents
 from attnwatch.contract import names as watcher_names
 from attnwatch.contract.documents import json_schema
 from attnwatch.contract.manifest import read_manifest
@@ -22,6 +23,7 @@ from attnwatch.tensors.reader import AttentionReader
 from generator import cli as generator_cli
 from generator import config as generator_config
 from generator.errors import SettingsError
+from generator.outputs import valid
 from generator.prompts import tokens as generator_tokens
 from generator.settings import AttentionSettings
 from generator.visualization import VisualizationParams, VisualizationSwitches
@@ -46,7 +48,10 @@ EVERYTHING = {
         "self_check": True,
     }
 }
-UNCONDITIONAL = {"attention_analysis": {"branch": "uncond", "store_aggregated_attention": False}}
+UNCONDITIONAL = {
+    "attention_analysis": {"branch": "uncond", "store_aggregated_attention": False, "track_negative": ["blurry"]},
+    "video": {"negative_prompt": "blurry, blurry dark"},
+}
 
 
 BATCHES = [(PLAIN, False), (EVERYTHING, False), (EVERYTHING, True), (UNCONDITIONAL, False)]
@@ -112,7 +117,10 @@ def test_generated_words_have_their_slugs_and_the_order_of_the_prompt(batch):
     for path, last in zip(find_manifests(batch), ("red_rose", "ÄÖ"), strict=True):
         with AttentionReader(read_manifest(path)) as attention:
             words = list(attention.words)
+        if read(path)["tokens"]:
             assert (words[:2], words[-1]) == (["kiss", "Kiss_2"], last)
+        else:
+            assert words == ["uncond_blurry", "uncond_blurry_2"]
 
 
 def test_the_span_of_each_generated_word_selects_its_text(batch):
@@ -121,6 +129,9 @@ def test_the_span_of_each_generated_word_selects_its_text(batch):
         for token in document.tokens:
             start, end = token.span
             assert document.generation.prompt[start:end] == token.text
+        for token in document.negative_tokens:
+            start, end = token.span
+            assert document.generation.negative_prompt[start:end] == token.text == "blurry"
 
 
 def test_the_stored_steps_match_the_manifest(batch):
@@ -148,14 +159,16 @@ def test_the_requested_maps_are_stored(batch):
             tensors.setdefault(tensor.name, tensor.shape)
     if stored["branch"] == "both":
         words = ["kiss", "Kiss_2", "red", "red_rose", "__padding__", "__eos__"]
-        assert set(tensors) == {
-            f"{branch}{word}{kind}" for branch in ("", "uncond/") for word in words for kind in ("", ".aggregated")
-        }
-        assert tensors["uncond/red"] == tensors["kiss"] == (1, 2, 4, 2, 2, 2)
+        names = [*words, *(f"uncond{'/' if word.startswith('__') else '@'}{word}" for word in words)]
+        assert set(tensors) == {f"{name}{kind}" for name in names for kind in ("", ".aggregated")}
+        assert tensors["uncond@red"] == tensors["kiss"] == (1, 2, 4, 2, 2, 2)
         assert {step["branch"] for step in manifest["denoising"]} == {"both"}
-        assert manifest["generation"]["capture"]["self_check"]["max_abs_error"] < 1e-5
+        checked = manifest["generation"]["capture"]["self_check"]
+        assert checked["max_abs_error"] < 1e-5
+        assert checked["text"] == {"cond": "embeddings", "uncond": "embeddings"}
     elif stored["branch"] == "uncond":
-        assert set(tensors) == {"kiss", "Kiss_2", "red_rose"}
+        assert set(tensors) == {"uncond/blurry", "uncond/blurry_2"}
+        assert manifest["tokens"] == []
         assert [step["branch"] for step in manifest["denoising"]] == ["uncond"] * 2
 
 
@@ -174,8 +187,9 @@ def test_a_generated_batch_is_rendered_completely(batch):
         receipt = read_receipt(manifest)
         stores_means = read(batch / "batch.json")["settings"]["attention_analysis"]["store_aggregated_attention"]
         kinds = {"attention", "overlay", "static"} if stores_means else {"attention", "overlay"}
+        words = [*read(manifest)["tokens"], *read(manifest).get("negative_tokens", ())]
         assert {output["kind"] for output in receipt["outputs"]} == kinds
-        assert len(receipt["outputs"]) == len(kinds) * len(read(manifest)["tokens"])
+        assert len(receipt["outputs"]) == len(kinds) * len(words)
         assert receipt["notes"] == []
         jsonschema.validate(receipt, json_schema("receipt"))
 
@@ -226,6 +240,10 @@ def test_the_watcher_knows_all_attention_settings_of_the_generator():
 def test_the_generator_knows_every_visualization_setting():
     known = {*VisualizationSwitches.model_fields, *VisualizationParams.model_fields}
     assert known == set(Visualization.model_fields)
+
+
+def test_both_programs_know_the_same_fields_of_generation():
+    assert set(valid.Generation.model_fields) == set(documents.Generation.model_fields)
 
 
 def accepted_by_watcher(path):

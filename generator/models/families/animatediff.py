@@ -33,6 +33,11 @@ class AnimateDiffModel(PipelineModel):
         keys: int = self.pipe.tokenizer.model_max_length
         return keys
 
+    def clean(self, prompt: str) -> str:
+        """Expand the placeholder of a textual inversion into one token per vector, as the pipeline does."""
+        expanded: str = self.pipe.maybe_convert_prompt(prompt, self.tokenizer)
+        return expanded
+
     def check(self, sampling: Sampling) -> None:
         """Raise ModelError for sizes that the pipeline refuses, and for more frames than the motion modules support."""
         self._refuse_unknown_settings(sampling)

@@ -67,6 +67,17 @@ class PipelineModel(ABC):
         """Data type of the denoising networks; that of the VAE may differ."""
         return str(self._network.dtype).removeprefix("torch.")
 
+    @property
+    def tokenizer(self) -> Any:  # noqa: ANN401 - of transformers
+        """The pipeline's first tokenizer."""
+        return self.pipe.tokenizer
+
+    @property
+    def text_encoder(self) -> nn.Module | None:
+        """The pipeline's first text encoder."""
+        encoder: nn.Module | None = self.pipe.text_encoder
+        return encoder
+
     def clean(self, prompt: str) -> str:
         """Return the prompt unchanged, as most pipelines do."""
         return prompt
@@ -183,7 +194,7 @@ class PipelineModel(ABC):
         ]
 
     def _tokenise(self, text: str, length: int) -> TokenSequence:
-        tokenizer = self.pipe.tokenizer
+        tokenizer = self.tokenizer
         found = tokenizer(
             text,
             padding="max_length",

@@ -334,6 +334,16 @@ def test_a_word_can_be_named_by_its_text(batch):
     np.testing.assert_array_equal(only_video(batch).attention("two men", step=0), blob_maps(peak=0.25)[0, 0, 0])
 
 
+def test_a_word_of_the_negative_prompt_can_be_named_by_its_text_tensor_or_outputs(batch):
+    tensors = {"kiss": blob_maps(), "uncond/two_men": blob_maps(peak=0.25)}
+    negative = [{"slug": "two_men", "text": "two men"}]
+    batch.add(tensors=tensors, tokens=[{"slug": "kiss", "text": "kiss"}], negative_tokens=negative)
+    video = only_video(batch)
+    assert list(video.words) == ["kiss", "uncond_two_men"]
+    for name in ("two men", "uncond/two_men", "uncond_two_men"):
+        np.testing.assert_array_equal(video.attention(name, step=0), blob_maps(peak=0.25)[0, 0, 0])
+
+
 def test_a_text_shared_by_two_words_is_ambiguous(batch):
     tokens = [{"slug": slug, "text": "two men"} for slug in ("two_men", "two_men_2")]
     batch.add(tensors={token["slug"]: blob_maps() for token in tokens}, tokens=tokens)

@@ -59,10 +59,10 @@ def test_recorded_maps_can_be_written_as_a_batch(model, tmp_path):
 def test_settings_have_the_names_of_the_configuration_file(model):
     with capture(model.pipe, ["kiss"], store_per_head=True, branch="both", storage_dtype="float32") as maps:
         call(model)
-    assert maps.names == ("kiss", "uncond/kiss")
-    assert maps["uncond/kiss"].shape == (2, 1, 4, 2, 3, 4)
+    assert maps.names == ("kiss", "uncond@kiss")
+    assert maps["uncond@kiss"].shape == (2, 1, 4, 2, 3, 4)
     assert maps["kiss"].dtype == np.float32
-    assert not np.array_equal(maps["kiss"], maps["uncond/kiss"])
+    assert not np.array_equal(maps["kiss"], maps["uncond@kiss"])
 
 
 def test_each_call_in_a_loop_is_recorded_and_the_maps_are_those_of_the_last(model, tmp_path):

@@ -110,8 +110,19 @@ def test_an_aggregated_map_in_two_files_is_refused(tmp_path):
 
 
 def test_reserved_names_and_the_unconditional_branch_are_not_words(tmp_path):
-    tensors = {name: blob_maps() for name in ("kiss", "__padding__", "__eos__", "uncond/kiss")}
+    names = ("kiss", "__padding__", "__eos__", "uncond/kiss", "uncond@kiss", "uncond/__eos__", "uncond@kiss.aggregated")
+    tensors = {name: blob_maps()[0, 0, 0] if name.endswith("aggregated") else blob_maps() for name in names}
     assert list(read(tmp_path, tensors)) == ["kiss"]
+
+
+def test_words_of_the_negative_prompt_come_after_those_of_the_prompt(tmp_path):
+    tensors = {name: blob_maps() for name in ("uncond/kiss", "uncond/blurry", "kiss", "uncond@kiss")}
+    listed = {
+        "tokens": [{"slug": "kiss", "text": "kiss"}],
+        "negative_tokens": [{"slug": "blurry", "text": "blurry"}, {"slug": "kiss", "text": "kiss"}],
+    }
+    words = read(tmp_path, tensors, **listed)
+    assert list(words) == ["kiss", "uncond_blurry", "uncond_kiss"]
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float64, np.bool_])

@@ -120,10 +120,13 @@ def test_layers_and_branches_that_the_model_lacks_are_refused(settings, complain
         check(**settings)
 
 
-def test_the_shape_is_read_from_a_real_model(model, sampling):
-    assert not VideoShape.of(model, replace(sampling, guidance_scale=1.0), 2).is_guided
-    shape = VideoShape.of(model, sampling, 2)
+def test_the_shape_is_read_from_a_real_model(model, sampling, words):
+    two = words("a (kiss) and a (dog)")
+    assert not VideoShape.of(model, replace(sampling, guidance_scale=1.0), two).is_guided
+    shape = VideoShape.of(model, sampling, two)
     assert shape == VideoShape(words=2, steps=2, layers=4, heads=4, grid=model.grid(sampling))
+    negative = VideoShape.of(model, sampling, [*two, replace(two[0], negative=True)])
+    assert negative == replace(shape, negative_words=1)
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,7 @@ def test_the_summary_counts_every_call(model, sampling, words):
         "branches": ["cond"],
         "branch_source": "cache_context",
         "gaps": [],
+        "text": {"cond": "embeddings"},
         "kernel": "flash_attention",
         "log_sum": "kernel",
         "exact": True,
@@ -393,7 +394,8 @@ def test_words_padding_and_end_of_text_add_up_to_one(model, sampling, words):
     grid, prompts = model.grid(sampling), {"cond": "a kiss", "uncond": ""}
     with capture(model, tracked, grid, keep, prompts=prompts) as recorder:
         generate(model, "a kiss", sampling)
-    assert recorder.names == ("a", "kiss", "__padding__", "__eos__")
+    assert recorder.names("cond") == ("a", "kiss", "__padding__", "__eos__")
+    assert recorder.names("uncond") == ("uncond@a", "uncond@kiss", "uncond/__padding__", "uncond/__eos__")
     assert (tensors(recorder).sum(1) - 1).abs().max() <= 1e-6
     assert tensors(recorder)[:, 2].min() > 0.5
     # Without a negative prompt, every token but the first is padding, including the positions of the two words.

@@ -12,8 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from generator.capture import attention
 from generator.capture.attention import AttentionCall, Ran
 from generator.capture.columns import TrackedColumns
+from generator.capture.heard import Heard
 from generator.capture.maps import CONDITIONAL, Keep, LayerMaps, Mean
+from generator.capture.placement import Placement
 from generator.models.contract import LatentGrid, TextPlace
+from generator.prompts.tokens import TrackedWord
 
 GRID = LatentGrid(2, 3, 4, 4, causal_first_frame=True)
 DEVICES = "cpu", "meta", "cpu"
@@ -24,7 +27,7 @@ MODEL = SimpleNamespace(
     frame_by_frame=False,
     text_attention=lambda: [SimpleNamespace(denoiser="")],
 )
-WORDS = [SimpleNamespace(slug="kiss", positions=(1, 2)), SimpleNamespace(slug="dog", positions=(4,))]
+WORDS = [TrackedWord("kiss", "kiss", None, (1, 2), ()), TrackedWord("dog", "dog", None, (4,), ())]
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +79,7 @@ def test_the_largest_error_of_layers_on_several_devices_comes_to_that_of_the_map
 
 
 def test_columns_follow_the_device_of_each_layer():
-    tracked = TrackedColumns(MODEL, WORDS, GRID, Keep(), {})
+    tracked = TrackedColumns(MODEL, GRID, Keep(), Placement(MODEL, WORDS, Keep(), {}, Heard(None, None)))
     with Moves() as moves:
         for device in DEVICES:
             call = AttentionCall(

@@ -13,15 +13,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnwatch.cli.check import check
 from generator.capture import kernels
-from generator.capture.columns import END, PADDING
 from generator.capture.maps import BRANCHES, Keep
+from generator.capture.placement import END, PADDING
 from generator.capture.recorder import capture
 from generator.cli import main
 from generator.errors import CaptureError, ModelError
 from generator.models import load as models
 from generator.models.contract import LatentGrid
 from generator.prompts.template import Template
-from generator.prompts.tokens import locate
+from generator.prompts.tokens import locate, locate_negative
 from generator.settings import ModelSettings
 from tests import families
 
@@ -235,7 +235,7 @@ def assert_exact(model, known, bar):
     recorder, _ = record(model, known)
     with Kernels(model) as given:
         generate(model, small(model, known))
-    assert recorder.names == ("kiss", "two_men", PADDING, END)
+    assert recorder.names("cond") == ("kiss", "two_men", PADDING, END)
     positions = {"cond": positions_of(model, PROMPT), "uncond": positions_of(model, NEGATIVE)}
     assert list(given.samples) == [layer.name for layer in model.text_attention()][: known.layers]
     layers = [expected_maps(known, samples, positions) for samples in given.samples.values()]
@@ -263,14 +263,16 @@ def test_capture_leaves_the_video_bit_identical_during_and_after(model, known):
 def test_each_branch_records_the_attention_to_its_own_prompt(model, known):
     """In the first step both branches start from the same noise, so a prompt has the same maps in both."""
 
-    def first_step(prompt, negative):
+    def first_step(prompt, negative, tracked):
         sampling = replace(small(model, known), negative_prompt=negative)
         keep = replace(EVERYTHING, reserved=False, self_check=False)
-        with capture(model, words_of(model), model.grid(sampling), keep) as recorder:
+        with capture(model, tracked, model.grid(sampling), keep, prompts={"cond": prompt}) as recorder:
             model.generate(prompt, sampling, 1, lambda done, total: None)
         return {step.branch: step.maps for step in recorder.steps if step.index == 0}
 
-    one, other = first_step(PROMPT, NEGATIVE), first_step("a red house", PROMPT)
+    one = first_step(PROMPT, NEGATIVE, words_of(model))
+    negative = locate_negative(PROMPT, ["kiss", "two men"], model.clean, model.tokenise)
+    other = first_step("a red house", PROMPT, negative)
     assert (one["cond"] - other["uncond"]).abs().max() <= 1e-6
     assert (one["cond"] - one["uncond"]).abs().max() > 1e-4
 
@@ -287,6 +289,7 @@ def test_the_summary_counts_every_call(model, known):
         "branches": ["cond", "uncond"],
         "branch_source": "cache_context" if known.order == BRANCHES else "halves of the batch",
         "gaps": [],
+        "text": {"cond": "embeddings", "uncond": "embeddings"},
         "kernel": "flash_attention",
         "log_sum": "kernel",
         "exact": True,

@@ -14,6 +14,7 @@ from generator.capture.recorder import Recorder
 from generator.outputs import store as store_module
 from generator.outputs.describe import StoredStep
 from generator.outputs.store import AttentionStore
+from generator.prompts.tokens import locate_negative
 
 SCHEDULE = [(1000.0 - step, 1.0 - step / 1000) for step in range(5)]
 
@@ -22,8 +23,9 @@ SCHEDULE = [(1000.0 - step, 1.0 - step / 1000) for step in range(5)]
 def recorder(model, sampling, words):
     """An unused recorder of two words in the embedded model."""
 
-    def make(**keep):
+    def make(negative=(), **keep):
         tracked = words("a (kiss) and a (dog)")
+        tracked += locate_negative("a blurry dog", negative, model.clean, model.tokenise)
         return Recorder(model, tracked, model.grid(sampling), Keep(**keep), prompts={}, on_maps=None)
 
     return make
@@ -107,22 +109,50 @@ def test_the_mean_of_many_steps_has_a_separate_file(store, tmp_path, small_files
     assert metadata["steps"] == "[]"
 
 
-def test_both_branches_are_stored_the_unconditional_one_with_a_prefix(store):
+def test_the_unconditional_branch_has_the_positions_of_the_prompts_words_by_another_name(store):
     storing = store(branches=BRANCHES)
     for index in (0, 1):
         storing.append(step(index, "cond"))
         storing.append(step(index, "uncond"))
-    tensors, _ = read(finish(storing)[0])
-    assert set(tensors) == {"kiss", "dog", "uncond/kiss", "uncond/dog"}
-    assert np.array_equal(tensors["uncond/kiss"], tensors["kiss"] + 100)
+    files = storing.finish(SCHEDULE, {})
+    tensors, _ = read(files.paths[0])
+    assert set(tensors) == {"kiss", "dog", "uncond@kiss", "uncond@dog"}
+    assert np.array_equal(tensors["uncond@kiss"], tensors["kiss"] + 100)
     assert {each.branch for each in storing.steps} == {"both"}
+    assert ([word["slug"] for word in files.tokens], files.negative_tokens) == (["kiss", "dog"], [])
 
 
-def test_the_unconditional_branch_alone_has_no_prefix(store):
+def test_positions_in_the_unconditional_branch_alone_are_not_words(store):
     storing = store(branches=("uncond",))
     storing.append(step(0, "uncond"))
-    assert set(read(finish(storing)[0])[0]) == {"kiss", "dog"}
+    files = storing.finish(SCHEDULE, {})
+    assert set(read(files.paths[0])[0]) == {"uncond@kiss", "uncond@dog"}
+    assert (files.tokens, files.negative_tokens) == ([], [])
     assert storing.steps == [StoredStep(0, "transformer", "uncond")]
+
+
+def test_a_word_of_the_negative_prompt_takes_the_place_of_the_positions(store):
+    storing = store(branches=BRANCHES, negative=("blurry",))
+    storing.append(step(0, "cond"))
+    storing.append(StepMaps(0, "transformer", "uncond", step(0).maps[:1]))
+    files = storing.finish(SCHEDULE, {})
+    tensors, metadata = read(files.paths[0])
+    assert set(tensors) == {"kiss", "dog", "uncond/blurry"}
+    assert [word["slug"] for word in files.tokens] == ["kiss", "dog"]
+    (blurry,) = files.negative_tokens
+    assert (blurry["slug"], blurry["text"], blurry["span"]) == ("blurry", "blurry", [2, 8])
+    assert json.loads(metadata["negative_tokens"]) == files.negative_tokens
+
+
+def test_a_video_whose_steps_were_all_skipped_has_no_words(store, tmp_path, caplog):
+    """As with a cache that never computes both branches of a step."""
+    storing = store(branches=BRANCHES, aggregated=False)
+    for index, branch in [(0, "cond"), (1, "uncond"), (2, "cond")]:
+        storing.append(step(index, branch))
+    files = storing.finish(SCHEDULE, {})
+    assert (files.paths, files.tokens, files.denoising) == ((), (), [])
+    assert list(tmp_path.rglob("*.safetensors")) == []
+    assert "the video has no attention map" in caplog.text
 
 
 def test_a_step_with_a_missing_branch_is_not_stored(store):
@@ -170,10 +200,12 @@ import torch
 from generator.models.contract import LatentGrid
 from generator.capture.maps import Keep, StepMaps
 from generator.outputs.store import AttentionStore
+from generator.prompts.tokens import locate_negative
 
 grid = LatentGrid(8, 32, 32, 4, True)
 recorder = SimpleNamespace(
-    keep=Keep(per_head=True), names=("kiss",), words=(), grid=grid, aggregated=lambda branch: torch.zeros(1, 8, 32, 32),
+    keep=Keep(per_head=True), names=lambda branch: ("kiss",), words=(), grid=grid,
+    aggregated=lambda branch: torch.zeros(1, 8, 32, 32),
     summary=dict,
 )
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -68,7 +68,7 @@ def test_frames_may_have_any_form_that_pipelines_return(tmp_path, convert):
 def test_a_video_that_is_being_rewritten_is_incomplete(tmp_path):
     manifest = write_video(tmp_path / "a.mp4", FRAMES, fps=8)
     with pytest.raises(VideoError):
-        write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": MAPS[0]})
+        write_video(tmp_path / "a.mp4", FRAMES * np.nan, fps=8)
     assert not manifest.exists()
 
 
@@ -90,6 +90,17 @@ def test_frames_of_another_shape_are_refused(tmp_path, shape):
         ({"video_id": "a/b"}, "video_id: found 'a/b'; expected a name of 1 to 120 bytes without `/`"),
         ({"video_id": ""}, "video_id: found ''"),
         ({"video_id": "x" * 121}, "1 to 120 bytes"),
+        ({"generation": {"seed": "1"}}, "generation.seed: found '1'; expected a valid integer"),
+        ({"generation": {"choices": "red"}}, "generation.choices: found 'red'; expected a valid list"),
+        ({"generation": {"versions": {"torch": 2}}}, "generation.versions.torch: found 2; expected a valid string"),
+        ({"generation": {"mine": np.int64(1)}}, "generation.mine: found .*, which JSON cannot hold"),
+        ({"generation": {"loss": float("nan")}}, "generation.loss: found nan, which JSON cannot hold"),
+        ({"visualization": {"vmin": float("inf")}}, "visualization.vmin: found inf, which JSON cannot hold"),
+        ({"attention": {"kiss": MAPS[:, :0]}}, "attention to 'kiss': found float16 of shape .*; expected float16 or"),
+        ({"attention": {"kiss": -MAPS}}, "attention to 'kiss': found values from -.* expected probabilities"),
+        ({"attention": {"kiss": MAPS * np.nan}}, "attention to 'kiss': found values from nan to nan"),
+        ({"attention": {"kiss": MAPS, "dog": MAPS[..., :1]}}, "attention: found the grids .* of 'kiss', .* of 'dog'"),
+        ({"attention": dict.fromkeys(map(str, range(1001)), MAPS)}, "attention: found 1,001 words; expected at most"),
     ],
 )
 def test_values_that_the_watcher_would_refuse_are_refused_before_writing(tmp_path, given, message):
@@ -103,3 +114,9 @@ def test_maps_of_another_shape_or_type_are_refused(tmp_path, maps):
     with pytest.raises(VideoError, match=r"attention to 'kiss': found float.* expected float16 or float32"):
         write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={"kiss": maps})
     assert not (tmp_path / "a.complete.json").exists()
+
+
+def test_maps_of_no_word_are_no_attention(tmp_path):
+    manifest = write_video(tmp_path / "a.mp4", FRAMES, fps=8, attention={})
+    assert (read(manifest)["attention"], read(manifest)["tokens"]) == ([], [])
+    assert problems(tmp_path) == []

@@ -1,0 +1,140 @@
+"""Hears what a model's text encoder is given, and recognises its output where a denoising network receives it.
+
+The tokens that a pipeline was expected to encode prove nothing: it may expand the prompt, put it into a template, or
+encode another text. So the ids of each call of the text encoder are noted together with a few channels of its hidden
+states. The embeddings that a network receives are compared with these, position by position.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generator.capture.replacing import replaced
+from generator.models.contract import VideoModel
+
+CHANNELS = 16
+"""Number of channels of a hidden state that are compared."""
+TOLERANCE = 0.02
+"""Largest relative difference that conversions between data types explain; bfloat16 has 8 bits of precision."""
+MOST_TEXTS = 64
+"""Number of texts that are remembered."""
+_AXES = 3
+"""Axes of hidden states: text, position and channel."""
+_COMPILED = "_compiled_call_impl"
+"""Through this attribute, a network that was compiled in place is called. Hooks would become part of its code."""
+
+
+@dataclass(frozen=True)
+class HeardText:
+    """One text that the encoder was given, and what it made of it."""
+
+    ids: tuple[int, ...]
+    length: int
+    """Number of tokens before the padding."""
+    states: Tensor
+    """Some channels of each of its hidden states: ``[state, position, channel]``, float32."""
+
+    def made(self, embeddings: Tensor) -> bool:
+        """Whether ``embeddings``, ``[position, channel]``, are a hidden state of this text, or the end of one."""
+        cut = len(self.ids) - len(embeddings)
+        if cut < 0 or embeddings.shape[1] < self.states.shape[2]:
+            return False
+        count = self.length - cut if self.length > cut else len(embeddings)  # the padding may have been replaced
+        expected = self.states[:, cut : cut + count]
+        found = embeddings[:count, : expected.shape[2]].detach().to(expected.device, torch.float32)
+        apart = (expected - found).norm(dim=-1) <= TOLERANCE * expected.norm(dim=-1)
+        return bool(apart.all(-1).any())
+
+
+class Heard:
+    """The texts that a model's text encoder was given, the last one at the end."""
+
+    def __init__(self, pad_id: int | None, end_id: int | None) -> None:
+        self.texts: deque[HeardText] = deque(maxlen=MOST_TEXTS)
+        self._pad_id = pad_id
+        self._end_id = end_id
+
+    def origin(self, embeddings: Tensor) -> HeardText | None:
+        """Return the text that ``embeddings``, ``[position, channel]``, were made of; None if it was not heard."""
+        return next((text for text in reversed(list(self.texts)) if text.made(embeddings)), None)
+
+    def ending_with(self, ids: tuple[int, ...]) -> HeardText | None:
+        """Return the text whose tokens are, or end with, the padded sequence ``ids``; None if it was not heard."""
+        return next((text for text in reversed(list(self.texts)) if text.ids[-len(ids) :] == ids), None)
+
+    def note(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: object) -> None:
+        """Note a call of the text encoder."""
+        ids = _tensor(args, kwargs, 0, "input_ids")
+        if ids is None or ids.ndim != _AXES - 1:
+            return
+        states = [state for state in _tensors(output) if state.ndim == _AXES and state.shape[:2] == ids.shape]
+        if not states:
+            return
+        mask = _tensor(args, kwargs, 1, "attention_mask")
+        channels = torch.stack([state[..., :CHANNELS].detach().float() for state in states], 1)
+        masks = mask.tolist() if mask is not None and mask.shape == ids.shape else [None] * len(ids)
+        for row, its_mask, its_states in zip(ids.tolist(), masks, channels, strict=True):
+            self.texts.append(HeardText(tuple(row), self._length(row, its_mask), its_states))
+
+    def _length(self, ids: list[int], mask: list[int] | None) -> int:
+        """Return the number of tokens before the padding."""
+        if mask is not None:
+            return sum(map(bool, mask))
+        padded = len(ids)
+        while padded and ids[padded - 1] == self._pad_id:
+            padded -= 1
+        is_end = self._pad_id == self._end_id and padded < len(ids)  # the first one of them ends the text
+        return padded + is_end
+
+
+@contextmanager
+def hearing(model: VideoModel) -> Iterator[Heard]:
+    """Hear the text encoder of ``model`` inside the context."""
+    heard = Heard(model.tokenizer.pad_token_id, model.tokenizer.eos_token_id)
+    encoder = model.text_encoder
+    if encoder is None:
+        yield heard
+    elif vars(encoder).get(_COMPILED) is not None:
+        with replaced(encoder, _COMPILED, _noted(getattr(encoder, _COMPILED), heard)):
+            yield heard
+    else:
+        hook = encoder.register_forward_hook(
+            lambda _, args, kwargs, output: heard.note(args, kwargs, output), with_kwargs=True
+        )
+        try:
+            yield heard
+        finally:
+            hook.remove()
+
+
+def _noted(call: Callable[..., object], heard: Heard) -> Callable[..., object]:
+    @wraps(call)
+    def noted(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as the wrapped function
+        output = call(*args, **kwargs)
+        heard.note(args, kwargs, output)
+        return output
+
+    return noted
+
+
+def _tensor(args: tuple[Any, ...], kwargs: Mapping[str, Any], place: int, name: str) -> Tensor | None:
+    found = kwargs.get(name, args[place] if place < len(args) else None)
+    return found if isinstance(found, Tensor) else None
+
+
+def _tensors(output: object) -> Iterator[Tensor]:
+    """Yield all tensors of a network's output, which is a tensor, a tuple or a mapping of these."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for value in output.values():
+            yield from _tensors(value)
+    elif isinstance(output, tuple | list):
+        for value in output:
+            yield from _tensors(value)
