@@ -38,7 +38,7 @@ def schema(document: str = "manifest") -> int:
         prints).
 
     """
-    from attnwatch.contract.documents import DOCUMENTS, json_schema  # noqa: PLC0415
+    from attnwatch.contract.schemas import DOCUMENTS, json_schema  # noqa: PLC0415
 
     if document not in DOCUMENTS:
         raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")

@@ -15,8 +15,8 @@ from attnwatch.batches.discover import find_manifests
 from attnwatch.cli.check import check
 from attnwatch.contract import documents
 from attnwatch.contract import names as watcher_names
-from attnwatch.contract.documents import json_schema
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.schemas import json_schema
 from attnwatch.settings import Visualization
 from attnwatch.tensors.file import open_tensors
 from attnwatch.tensors.reader import AttentionReader
