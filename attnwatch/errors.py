@@ -12,6 +12,7 @@
     ├── JobError               a rendering job crashed, timed out or failed
     ├── SlowMachineError       a rendering job got too little of the processor or the disk
     ├── EngineError            rendering jobs can no longer be started
+    ├── CommandError           the command of `attnwatch run` cannot be started; carries the exit code
     └── UnknownNameError       no video or word has this name; also a `KeyError`
 
 `ContractError` and `VideoError` mean invalid input, which would fail again. The others may be temporary.
@@ -87,6 +88,14 @@ class SlowMachineError(AttnwatchError):
 
 class EngineError(AttnwatchError):
     """The process that starts rendering jobs is gone."""
+
+
+class CommandError(AttnwatchError):
+    """The command of `attnwatch run` cannot be started."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class UnknownNameError(AttnwatchError, KeyError):

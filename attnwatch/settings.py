@@ -19,6 +19,8 @@ from pydantic_core import PydanticCustomError
 from attnwatch.errors import nearest
 
 Quality = Literal["fast", "balanced", "high"]
+OverlayStyle = Literal["weighted", "uniform", "contour", "spotlight"]
+Upsampling = Literal["bilinear", "nearest", "lanczos"]
 Inches = Annotated[float, Field(ge=1, le=100)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
@@ -70,14 +72,27 @@ class Visualization(_Settings):
     generate_step_evolution: bool = Field(
         default=False, description="make `..._evolution.mp4`: the map at each denoising step, one after the other"
     )
-    colormap: str = Field(default="hot", description="name of a matplotlib colormap")
     audio: bool = Field(
         default=True,
         description="keep the sound of the source video in overlays: copied if it is AAC, MP3, Opus or FLAC, else "
         "encoded to AAC",
     )
+    colormap: str = Field(default="viridis", description="name of a matplotlib colormap")
+    overlay: OverlayStyle = Field(
+        default="weighted",
+        description="how the overlay shows the map over the source: `weighted` colours it the more, the higher the "
+        "attention; `uniform` colours it everywhere alike; `contour` draws lines where attention is at 25, 50 and 75 % "
+        "of the scale; `spotlight` darkens it where attention is low",
+    )
     overlay_alpha: Share = Field(
-        default=0.6, description="opacity of the map in the overlay: 0 shows only the source, 1 only the map"
+        default=0.8,
+        description="opacity of the colour in the overlay, where it is greatest: 0 shows only the source, "
+        "1 hides the source there",
+    )
+    upsampling: Upsampling = Field(
+        default="bilinear",
+        description="how maps are enlarged to the size of the picture: `bilinear`, `lanczos` (sharper, may overshoot), "
+        "or `nearest`, which shows the cells of the latent grid as they are",
     )
     normalization: Literal["video", "frame", "batch"] = Field(
         default="video",
@@ -211,7 +226,7 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
-ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "rotation"})
+ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "overlay", "rotation", "upsampling"})
 
 
 def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value

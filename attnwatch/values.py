@@ -21,18 +21,25 @@ def parse_value(text: str, field: FieldInfo | None = None) -> Any:  # noqa: ANN4
 
     Args:
         text: as it was written.
-        field: the setting; several numbers for one that takes them need no brackets: `12,8`, `12x8`.
+        field: the setting; one that takes several values needs no brackets: `12,8`, `12x8`, `old_*,#recycle`.
 
     """
+    kinds = [] if field is None else [kind for kind, _ in _kinds(field) if get_origin(kind) is tuple]
+    if any(_of_names(kind) for kind in kinds) and not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",")]
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-    if isinstance(value, str) and field is not None and any(get_origin(kind) is tuple for kind, _ in _kinds(field)):
+    if isinstance(value, str) and kinds:
         parts = _BETWEEN.split(value.strip())
         if len(parts) > 1 and all(map(_NUMBER.fullmatch, parts)):
             return [yaml.safe_load(part) for part in parts]
     return value
+
+
+def _of_names(kind: Any) -> bool:  # noqa: ANN401 - any annotation
+    return _bare(get_args(kind)[0])[0] is str
 
 
 def accepted(field: FieldInfo) -> str:
@@ -55,7 +62,7 @@ def as_written(value: object) -> str:
         size, unit = next(((size, unit) for size, unit in _UNITS if value and value % size == 0), (1, "B"))
         return f"{value // size}{unit}"
     if isinstance(value, list | tuple):
-        return ",".join(map(as_written, value))
+        return ",".join(map(as_written, value)) or "[]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -91,7 +98,7 @@ def _described(kind: Any, limits: Iterable[Any]) -> str:  # noqa: ANN401 - any a
     if get_origin(kind) is tuple:
         each, last = get_args(kind)
         if last is Ellipsis:
-            return "a list such as [a, b]"
+            return "a list such as a,b or [a, b]"
         example = "12x8, 12,8 or [12, 8]" if each is Inches else "1,99 or [1, 99]"
         return f"two numbers{_range(_bare(each)[1])}, such as {example}"
     return "a name"

@@ -65,7 +65,9 @@ class VisualizationParams(_Block):
     generate_step_evolution: _Switch = None
     audio: _Switch = None
     colormap: _Name = None
+    overlay: _Name = None
     overlay_alpha: _AnyNumber = None
+    upsampling: _Name = None
     normalization: _Name = None
     vmin: _AnyNumber = None
     vmax: _AnyNumber = None

@@ -33,6 +33,8 @@ A setting takes the first value that is found in this order:
 Both programs read the same file, each its own blocks: [an example](configs/attention_visualization_demo.yaml).
 In the file, `null` counts as absent, with two exceptions: `memory_limit: null` lifts the limit, and `null` for a
 picture setting whose default is `null` overrides the request of the batch. Sizes take units (`500MiB`, `2GiB`).
+In flags and environment variables of attnwatch, several numbers need no brackets: `figsize=12x8`, `clip=1,99`.
+`attnwatch settings` lists all settings of attnwatch with their values, and where these are from.
 A wrong value or an unknown name in the file or a flag, and an environment variable that looks like a misspelt one,
 are errors that say where they are.
 """

@@ -128,7 +128,11 @@ def walk(root: Path, wanted: Callable[[str], bool] = is_manifest, *, start: Root
     try:
         opened = start.folder(root)
     except OSError as error:
-        yield Folder(str(root), closed=_why_closed(error))
+        is_link = os.path.islink(root)  # noqa: PTH114 - Path.is_symlink raises if permission is denied
+        if is_link and _is_another_folder(root, str(root.parent), start.path):
+            yield Folder(str(root.parent), linked=[root.name])
+        else:
+            yield Folder(str(root), closed=_why_closed(error))
         return
     excluded = start.excluded.inside(root.relative_to(start.path)) if start.excluded else NOTHING
     with opened, _Trail(opened) as trail:
@@ -257,7 +261,7 @@ def _note_file(entry: os.DirEntry[str], folder: Folder, wanted: Callable[[str], 
         folder.linked.append(name)
 
 
-def _is_another_folder(link: os.DirEntry[str], folder: str, root: Path) -> bool:
+def _is_another_folder(link: os.DirEntry[str] | Path, folder: str, root: Path) -> bool:
     """Return whether a link leads to a folder that a walk of the root does not enter anyway."""
     if link.name in NOT_ENTERED:
         return False

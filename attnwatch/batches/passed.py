@@ -13,6 +13,7 @@ from attnwatch.batches.discover import Folder, older_videos
 from attnwatch.contract.names import printable
 from attnwatch.contract.reading import read_document
 from attnwatch.errors import ManifestError
+from attnwatch.system.roots import Root
 
 _MOST_NAMED = 3
 _MOST = 1000  # paths that are kept of each kind
@@ -40,13 +41,12 @@ class Passed:
     """
 
     looks_for_unmarked: bool = True
-
     linked: list[Path] = field(default_factory=list)
     closed: dict[Path, str] = field(default_factory=dict)
     unmarked: list[Path] = field(default_factory=list)
     unmarked_number: int = 0
     batches: list[Path] = field(default_factory=list)
-    _older: list[str] = field(default_factory=list)
+    _older: str | None = None  # the older batch that was entered last
 
     def take(self, folder: Folder) -> None:
         """Note what is in a folder; folders must come in the order of the walk."""
@@ -56,9 +56,13 @@ class Passed:
             self.closed[Path(folder.path)] = folder.closed
         if folder.is_batch:
             self.batches.append(Path(folder.path))
+        if self.looks_for_unmarked:
+            self._look_for_unmarked(folder)
+
+    def _look_for_unmarked(self, folder: Folder) -> None:
         if folder.older and older_videos(folder):
-            self._older.append(f"{folder.path}/")
-        if self.looks_for_unmarked and folder.unmarked and not f"{folder.path}/".startswith(tuple(self._older)):
+            self._older = f"{folder.path}/"  # its folders come next
+        if folder.unmarked and (self._older is None or not f"{folder.path}/".startswith(self._older)):
             found = list(_unmarked(folder))
             self.unmarked_number += len(found)
             self.unmarked += found[: _MOST - len(self.unmarked)]
@@ -87,7 +91,7 @@ def unmarked(videos: Sequence[Path], number: int) -> str:
 
 def _unmarked(folder: Folder) -> Iterator[Path]:
     """Yield the videos in a folder that no manifest in it names, unless they have been written just now."""
-    named = {_video_of(Path(folder.path, name)) for name in folder.files}
+    named = {_video_of(Path(folder.path, name), folder.start) for name in folder.files}
     for name in sorted(folder.unmarked):
         path = Path(folder.path, name)
         with contextlib.suppress(OSError):
@@ -95,8 +99,8 @@ def _unmarked(folder: Folder) -> Iterator[Path]:
                 yield path
 
 
-def _video_of(manifest: Path) -> str:
+def _video_of(manifest: Path, root: Root | None) -> str:
     try:
-        return read_document(manifest, _Named)[0].video
+        return read_document(manifest, _Named, root=root)[0].video
     except (ManifestError, OSError):
         return ""

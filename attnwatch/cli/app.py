@@ -19,7 +19,7 @@ from attnwatch.cli import about, commands, rendering
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from attnwatch.cli.mistakes import described
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
-from attnwatch.errors import AttnwatchError
+from attnwatch.errors import AttnwatchError, CommandError
 from attnwatch.report.log import STDERR, console
 from attnwatch.system.display import visible
 from attnwatch.system.font_cache import matplotlib_folder
@@ -51,6 +51,8 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash", /) -> int:
 
     """
     write(app.generate_completion(shell=shell))
+    if shell == "zsh":
+        write("compdef _cyclopts_attnwatch attnwatch")  # so that the script can be sourced, too
     return OK
 
 
@@ -62,16 +64,18 @@ for _command in _ALL:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
         with matplotlib_folder():
-            code = app(arguments, exit_on_error=False, print_error=False)
+            code = app(_with_command(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         code = _refused(described(error))
     except AttnwatchError as error:
         code = _refused(*str(error).split("\n"))
+        code = error.exit_code if isinstance(error, CommandError) else code
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = OK
@@ -80,6 +84,14 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         STDERR.finish()
     sys.exit(code)
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """Make options of the words after `--` of `attnwatch run`, which would be taken for further folders."""
+    if arguments[:1] != ["run"] or "--" not in arguments:
+        return arguments
+    at = arguments.index("--")
+    return [*arguments[:at], *(f"--command={word}" for word in arguments[at + 1 :])]
 
 
 def _refused(*problems: str) -> int:

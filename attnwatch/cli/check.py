@@ -133,7 +133,7 @@ def _messages(error: AttnwatchError | OSError) -> list[str]:
         remedy = "allow it (chmod u+r, or setfacl)" if isinstance(error, PermissionError) else "check the disk"
         found = f"found a file that cannot be read ({error.strerror})"
         return [f"{error.filename}: {found}; expected one that this user can read; {remedy}"]
-    return [str(error)]
+    return str(error).split("\n")
 
 
 def _verify(manifest: Manifest) -> None:

@@ -18,7 +18,8 @@ _Root = Annotated[Path | None, Parameter(show=False)]
 """The folder, as an option: its only name up to version 0.3.0."""
 
 _FollowLinks = Annotated[bool, Parameter(negative="")]
-_Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="YAML file of the watcher.")]
+_Config = Annotated[Path | None, Parameter(name=["--config", "-c"], metavar="FILE")]
+_Out = Annotated[Path | None, Parameter(metavar="FOLDER")]
 
 
 def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = ()) -> int:
@@ -70,7 +71,7 @@ def status(
     *,
     root: _Root = None,
     json: Annotated[bool, Parameter(negative="")] = False,
-    out: Path | None = None,
+    out: _Out = None,
     follow_links: _FollowLinks = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
     exclude: Excluded = (),
@@ -111,7 +112,7 @@ def retry(
     /,
     *video_ids: str,
     root: _Root = None,
-    out: Path | None = None,
+    out: _Out = None,
     follow_links: _FollowLinks = False,
     exclude: Excluded = (),
 ) -> int:

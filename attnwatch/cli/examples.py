@@ -6,11 +6,13 @@ Examples:
   attnwatch outputs/ --once      render what is finished, and exit
   attnwatch outputs/ --dry-run   list what would be rendered
   attnwatch outputs/ --once --since 2025-06-01 --tokens kiss --set figsize=12x8
+  attnwatch run -- python -m generator ...    generate and render, side by side
   attnwatch COMMAND --help       explain a command
 """
 
 SYNOPSIS = {
     "": "Usage: attnwatch [OPTIONS] FOLDER...\n       attnwatch COMMAND ...",
+    "run": "Usage: attnwatch run [OPTIONS] [FOLDER] -- COMMAND...",
     "render": "Usage: attnwatch render [OPTIONS] PATH...",
     "collect": "Usage: attnwatch collect [OPTIONS] BATCH...",
     "check": "Usage: attnwatch check [OPTIONS] PATH...",
@@ -26,6 +28,11 @@ SYNOPSIS = {
 
 EXAMPLES = {
     "": _WATCH,
+    "run": """\
+Examples:
+  attnwatch run -- python -m generator --template "a (kiss)" --batch-name kiss
+  attnwatch run renders/ --workers 2 -- python my_script.py --out renders/
+""",
     "render": """\
 Examples:
   attnwatch render outputs/demo_20260102_030405/videos/prompt_001/video_001.mp4
@@ -74,7 +81,7 @@ Examples:
     "completion": """\
 Examples:
   source <(attnwatch completion bash)         in ~/.bashrc
-  source <(attnwatch completion zsh)          in ~/.zshrc
+  source <(attnwatch completion zsh)          in ~/.zshrc, after compinit
   attnwatch completion fish | source          in ~/.config/fish/config.fish
 """,
 }

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,8 @@ def _as_given(_type: object, tokens: Sequence[Token]) -> Path:
     text = tokens[0].value
     return Path(text).absolute() if "/" in text else Path(text)
 
+
+_NAMES = {"assignments": "--set"}  # of fields whose flags have another name
 
 GIVEN = Parameter(converter=_as_given, metavar="FOLDER")
 """A folder that need not exist yet; it is absolute unless it was given as a single word."""
@@ -174,6 +176,19 @@ class Flags(SettingFlags):
             help="Format of the log; `auto` is rich on a terminal, journald under systemd, plain elsewhere.",
         ),
     ] = "auto"
+
+    def as_arguments(self) -> list[str]:
+        """Return the arguments that give these flags."""
+        words: list[str] = []
+        for option in fields(self):
+            name = _NAMES.get(option.name, f"--{option.name.replace('_', '-')}")
+            given = getattr(self, option.name)
+            if given is True:
+                words.append(name)
+            elif given != option.default:
+                values = given if isinstance(given, tuple) else [given]
+                words += (f"{name}={value}" for value in values)
+        return words
 
     def set_up(self) -> Console:
         """Set up the log and return its console."""

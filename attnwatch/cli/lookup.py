@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnwatch.batches.discover import manifest_of
@@ -12,6 +12,7 @@ from attnwatch.errors import ConfigError, nearest
 
 BATCH_FOLDER = Path("outputs")
 
+_ALIKE = 0.7  # difflib's similarity of what was given and what may have been meant
 _FLAGS = {"version": "--version", "help": "--help"}
 """What other programs have as commands."""
 
@@ -35,7 +36,7 @@ def named(path: Path) -> Path:
     return batches[-1]
 
 
-def to_watch(path: Path, commands: Iterable[str], *, waits: bool, now: str | None) -> Path:
+def to_watch(path: Path, commands: Sequence[str], *, waits: bool, now: str | None) -> Path:
     """Return the absolute path of a folder to watch, or the manifest of a video.
 
     A folder may not exist yet if its path has a slash (it is absolute then) or is the usual one. A single word is more
@@ -51,18 +52,30 @@ def to_watch(path: Path, commands: Iterable[str], *, waits: bool, now: str | Non
         ConfigError: there is nothing at the path, and it is not waited for.
 
     """
-    if os.path.lexists(path):
+    if os.path.exists(path):  # noqa: PTH110 - Path.exists raises if permission is denied
         return root_of(manifest_of(path) if path.is_file() else path)
     if now is not None:
-        raise ConfigError(f"found nothing at {path}; expected a folder of finished videos, with {now}; check the path")
+        beside = nearest(path.name, _folders_in(path.parent), cutoff=_ALIKE)
+        hint = f"did you mean {path.parent / beside[0]}/?" if beside else "check the path"
+        raise ConfigError(f"found nothing at {path}; expected a folder of finished videos, with {now}; {hint}")
     if waits or path.is_absolute() or path == BATCH_FOLDER:
         return root_of(path)
-    meant = nearest(str(path), (*_FLAGS, *commands), cutoff=0.7)
-    hint = f"did you mean `attnwatch {_FLAGS.get(meant[0], meant[0])}`? " if meant else ""
+    meant = nearest(path.name, (*_FLAGS, *commands, *_folders_in(Path())), cutoff=_ALIKE)
+    known = {**_FLAGS, **{name: name for name in commands}}
+    hint = f"did you mean `attnwatch {known.get(meant[0], f'{meant[0]}/')}`? " if meant else ""
     raise ConfigError(
         f"found nothing at {path}; expected a folder or a command; {hint}"
         f"`attnwatch {path}/` waits for a folder that does not exist yet"
     )
+
+
+def _folders_in(path: Path) -> list[str]:
+    """Return the names of the folders in a folder; none if it cannot be read."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry.name for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
 
 
 def root_of(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """The commands that render: the watcher itself, render and collect."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ def watch(
     wait: Annotated[bool, Parameter(negative="")] = False,
     metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
     on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
+    started_by: Annotated[int | None, Parameter(show=False)] = None,
     flags: Flags = _NOTHING,
 ) -> int:
     """Render every finished video below the folders, then each new one as it finishes, until stopped.
@@ -37,10 +39,16 @@ def watch(
         Write metrics for Prometheus to this file, every few seconds.
     on_rendered
         Run this command after each video, with its receipt (JSON) on standard input.
+    started_by
+        Process of `attnwatch run` that has started this watcher, and that it ends with.
     flags
         Options of every command that renders.
 
     """
+    if started_by is not None:
+        from attnwatch.cli.running import follow  # noqa: PLC0415 - help and errors of usage need nothing of it
+
+        follow(started_by)
     if not folders:
         raise ConfigError("found no folder; expected at least one; for example: attnwatch outputs/")
     from attnwatch.cli import watching  # noqa: PLC0415 - help and errors of usage need nothing of it
@@ -48,11 +56,57 @@ def watch(
 
     target = flags.set_up()
     now = "--once" if once else "--dry-run" if dry_run else None
-    roots = [to_watch(folder, filter(None, SYNOPSIS), waits=wait, now=now) for folder in folders]
+    roots = [to_watch(folder, [*filter(None, SYNOPSIS)], waits=wait, now=now) for folder in folders]
     options = flags.options(watching.distinct(roots, flags), once=once, dry_run=dry_run)
     if dry_run:
         return watching.list_due(flags.settings(), options)
     return watching.run(flags, options, target, metrics_file, on_rendered)
+
+
+def run(
+    folder: Annotated[Path, GIVEN] = Path("outputs"),
+    /,
+    *,
+    command: Annotated[tuple[str, ...], Parameter(show=False, consume_multiple=False, negative="")] = (),
+    metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
+    on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
+    flags: Flags = _NOTHING,
+) -> int:
+    """Run a command that makes videos, and render each of them as it finishes, in one terminal.
+
+    Ctrl+C stops the command, then what is finished is rendered; a second Ctrl+C stops that, too.
+
+    The exit code is that of the command.
+
+    Parameters
+    ----------
+    folder
+        Folder that the command writes to; it may not exist yet (default: `outputs/`).
+    command
+        The command and its arguments.
+    metrics_file
+        Write metrics for Prometheus to this file, every few seconds.
+    on_rendered
+        Run this command after each video, with its receipt (JSON) on standard input.
+    flags
+        Options of every command that renders.
+
+    """
+    if not command:
+        raise ConfigError(
+            "found no command; expected one after `--`; for example: attnwatch run outputs/ -- python -m generator ..."
+        )
+    from attnwatch.cli import running  # noqa: PLC0415
+    from attnwatch.cli.lookup import to_watch  # noqa: PLC0415
+
+    root = to_watch(folder, (), waits=True, now=None)
+    flags.options([root])  # whatever is wrong is said before the command begins
+    each = [] if on_rendered is None else [f"--on-rendered={on_rendered}"]
+    metrics = [] if metrics_file is None else [f"--metrics-file={metrics_file}"]
+    first = [*flags.as_arguments(), *metrics, *each]
+    last = [*replace(flags, force=False).as_arguments(), *each]  # the first has rendered everything again
+    prefix = "" if flags.log_format in ("json", "journald") else "[attnwatch] "
+    return running.run(command, running.Watchers(root, first, last), flags.set_up, prefix)
 
 
 def render(
@@ -105,4 +159,4 @@ def collect(
     return watching.run(flags, flags.options(roots, once=True, by_name=True, collect=True), target)
 
 
-ALL = (render, collect)
+ALL = (run, render, collect)

@@ -66,6 +66,8 @@ def _reasons(status: StatusDocument, state: str) -> Iterator[str]:
         yield f"    and {len(shared) - _MOST_LISTED:,} more reasons: --json lists them"
     if state == "waiting" and shared and not status.watchers:
         yield f"    no watcher runs here: start `attnwatch {shlex.quote(status.root)}`"
+    elif state == "waiting" and shared and all(watcher.paused for watcher in status.watchers):
+        yield "    every watcher here pauses: see below"
 
 
 def _some(lines: list[str], option: str, number: int = 0) -> Iterator[str]:

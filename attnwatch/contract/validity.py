@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
-from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
+from attnwatch.contract.fingerprint import EARLIER_DEFAULTS, RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.receipts import Place
@@ -14,23 +14,27 @@ from attnwatch.system.folders import Identity
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:
-    """Whether a receipt matches these inputs and the current renderer, or a later one.
+    """Whether a receipt matches these inputs and a renderer whose pictures are valid, such as a later one.
 
     Inputs that were deleted after the rendering are ignored as long as all outputs exist. The version of the renderer
     is ignored then too, because a newer one could not make all outputs again.
     """
     if receipt.inputs == inputs:
-        return receipt.renderer >= RENDERER_VERSION
+        return receipt.renderer >= RENDERER_VERSION or receipt.renderer in EARLIER_DEFAULTS
     if receipt.status == "failed" or receipt.inputs.keys() != inputs.keys():
         return False
     return all(size in (None, receipt.inputs[name]) for name, size in inputs.items()) and _is_whole(place)
 
 
 def as_rendered(fingerprint: Fingerprint, receipt: ReceiptDocument | None, place: Place) -> Fingerprint:
-    """Return the fingerprint with the inputs and renderer of a receipt if they differ only by deleted inputs."""
+    """Return the fingerprint to compare with a receipt.
+
+    It has the inputs and the renderer of the receipt if they differ only by deleted inputs, or by a renderer whose
+    pictures stay valid.
+    """
     if receipt is None or not is_made_of(receipt, fingerprint.inputs, place):
         return fingerprint
-    return replace(fingerprint, inputs=receipt.inputs, renderer=receipt.renderer)
+    return replace(fingerprint.as_of(receipt.renderer), inputs=receipt.inputs, renderer=receipt.renderer)
 
 
 def removed_tensors(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnwatch.batches.discover import find_videos
-from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.fingerprint import EARLIER_DEFAULTS, Fingerprint
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.settings import Visualization
@@ -43,9 +43,12 @@ class BatchScale:
     def path(self) -> Path:
         """The file; it exists once the scale has been measured."""
         fingerprint = Fingerprint.of("", self.settings, None, {})
-        current, earlier = map(self._named, (fingerprint.settings_sha256, fingerprint.all_settings_sha256))
-        # Version 0.1.0 named it by another digest. Measured again, it might lack videos whose tensors were deleted.
-        return earlier if stamp_of(current) is None and stamp_of(earlier) is not None else current
+        names = [fingerprint.settings_sha256]
+        # Earlier versions named it by another digest. Measured again, it might lack videos whose tensors were deleted.
+        for before in map(fingerprint.as_of, EARLIER_DEFAULTS):
+            names += [before.settings_sha256, before.all_settings_sha256]
+        paths = [self._named(name) for name in names]
+        return next((path for path in paths if stamp_of(path) is not None), paths[0])
 
     def videos_to_measure(self) -> int:
         """Return the number of videos to read before the scale is known."""

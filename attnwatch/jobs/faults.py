@@ -49,12 +49,12 @@ def explained(error: BaseException, manifest: Manifest, memory_limit: int | None
         allowed = f"memory_limit ({size_text(memory_limit)})" if memory_limit is not None else "this machine's memory"
         found = f"more to hold than {allowed} allows ({error or 'out of memory'})"
         return _asks_too_much(manifest, found, "smaller maps or pictures; raise memory_limit if they are meant")
-    shortage = shortage_behind(error)
+    shortage, said = shortage_behind(error), getattr(error, "strerror", None) or error
     if shortage is Shortage.DISK:
-        found = f"more to write than there is room for ({error})"
+        found = f"more to write than there is room for ({said})"
         return _asks_too_much(manifest, found, "smaller files; free some space if they are meant")
     if shortage is Shortage.MACHINE:
-        found = f"more to open at once than a process may ({error})"
+        found = f"more to open at once than a process may ({said})"
         return _asks_too_much(manifest, found, "fewer files; raise the limit (ulimit -n, LimitNOFILE= of the service)")
     return error
 

@@ -16,6 +16,7 @@ from attnwatch.tensors.reduction import Float32Array
 _WHITE = 203.0  # cd/m2: reference white, BT.2408-7 section 2.1
 _PEAK = 1000.0  # cd/m2: the display that most HDR is graded for; brighter values are shown as white
 _UNSPECIFIED = 2  # code of an untagged matrix
+_BAND = 32  # rows at a time: of a whole picture of 4K, all that lies between the signal and the levels takes 450 MB
 _CODES, _SPARE_BITS = 1 << 10, 6  # a signal of 10 bits, in 16
 _DISPLAY_GAMMA = 2.4  # BT.1886
 _SYSTEM_GAMMA = 1.2  # of HLG at 1,000 cd/m2: BT.2100-2, table 5
@@ -39,12 +40,28 @@ def to_bt709(frame: av.VideoFrame, transfer: ColorTrc) -> av.VideoFrame:
     The primaries are taken for those of BT.2020, as BT.2100 has it.
     """
     matrix = Colorspace.BT2020 if frame.colorspace == _UNSPECIFIED else None
-    rgb = frame.reformat(format="rgb48le", src_colorspace=matrix, threads=1).to_ndarray()
+    wide = frame.reformat(format="rgb48le", src_colorspace=matrix, threads=1)
+    shown = av.VideoFrame(frame.width, frame.height, "rgb24")
+    source, target = _rows(wide, np.dtype(np.uint16)), _rows(shown, np.dtype(np.uint8))
+    for top in range(0, frame.height, _BAND):
+        band = slice(top, top + _BAND)
+        target[band] = _levels(source[band].reshape(-1, frame.width, 3), transfer).reshape(-1, 3 * frame.width)
+    return shown
+
+
+def _rows(frame: av.VideoFrame, kind: np.dtype[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+    """Return a view of the rows of a packed RGB frame, without what pads them: `[height, 3 * width]`."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), kind).reshape(frame.height, plane.line_size // kind.itemsize)
+    return rows[:, : 3 * frame.width]
+
+
+def _levels(rgb: npt.NDArray[np.integer[Any]], transfer: ColorTrc) -> npt.NDArray[np.uint8]:
+    """Return the levels of BT.709, 8 bits, of the signal of some rows, 16 bits: `[rows, width, 3]`."""
     signal = np.right_shift(rgb, _SPARE_BITS, dtype=np.uint16)
     light = _pq_light(signal) if transfer == ColorTrc.SMPTE2084 else _hlg_light(signal)
     colour = np.clip(light @ _TO_BT709.T, 0, 1)
-    levels = _display_levels()[np.rint(np.sqrt(colour) * (_CODES - 1)).astype(np.uint16)]
-    return av.VideoFrame.from_ndarray(levels, format="rgb24")
+    return np.asarray(_display_levels()[np.rint(np.sqrt(colour) * (_CODES - 1)).astype(np.uint16)])
 
 
 def _pq_light(signal: npt.NDArray[np.integer[Any]]) -> Float32Array:

@@ -10,7 +10,7 @@ from itertools import islice
 import av
 
 from attnwatch.contract.kinds import OutputKind
-from attnwatch.render.compose import Blender, HeatPainter
+from attnwatch.render.compose import Enlarged, HeatPainter
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page
 from attnwatch.render.maps import Levels, to_levels
@@ -34,9 +34,13 @@ class _Moments:
     painter: HeatPainter
 
     @cached_property
-    def heats(self) -> list[av.VideoFrame]:
-        """The coloured maps, at the size of the source."""
-        return [self.painter.paint(share) for share in self.shares]
+    def enlarged(self) -> list[Enlarged]:
+        """The maps at the size of the source."""
+        return [Enlarged(self.painter, share) for share in self.shares]
+
+    def heats(self) -> Iterator[av.VideoFrame]:
+        """Yield the coloured maps, at the size of the source."""
+        return map(self.painter.coloured, self.enlarged)
 
 
 Pictures = Callable[[_Moments], Iterator[av.VideoFrame]]
@@ -88,11 +92,14 @@ class Lane:
 
 def _over_source(context: Context) -> tuple[Pictures, tuple[int, int]]:
     """Return the pictures of the map over the source video, and their size."""
-    blender = Blender(context.settings.overlay_alpha)
+    overlay = context.overlay()
 
     def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
-        for (_, frame), heat in zip(moments.chunk, moments.heats, strict=True):
-            yield heat if frame.picture is None else blender.blend(frame.picture, heat)
+        for (_, frame), enlarged in zip(moments.chunk, moments.enlarged, strict=True):
+            if frame.picture is None:
+                yield moments.painter.coloured(enlarged)
+            else:
+                yield overlay.over(frame.picture, enlarged)
 
     return pictures, context.size
 
@@ -101,7 +108,7 @@ def _alone(context: Context, word: WordMaps, levels: Levels) -> tuple[Pictures, 
     """Return the pictures of the map alone, plain or in a figure, and their size."""
     page = context.page(word, levels.scale, context.timeline.frames)
     if page is None:
-        return lambda moments: iter(moments.heats), context.size
+        return _Moments.heats, context.size
     return _on_page(page, context), page.size
 
 

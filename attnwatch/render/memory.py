@@ -1,7 +1,8 @@
 """Plans how much of a video is rendered at once, so that a rendering fits into the memory that its process may use.
 
 The figures are upper bounds, measured with x264 core 165 in PyAV 18 on x86-64: the growth of VmData while 26 frames of
-noise are encoded at 832 x 480, 1920 x 1080, 3840 x 2160 and 7680 x 4320. x264 keeps several copies of every frame that
+noise are encoded at 832 x 480, 1920 x 1080, 3840 x 2160 and 7680 x 4320; of high dynamic range (10 bits, PQ) at the
+second and the third of these. x264 keeps several copies of every frame that
 it refers to or looks ahead at, each with a margin on all sides.
 """
 
@@ -20,6 +21,7 @@ _PER_ENCODER = 28 * 2**20  # bytes, and for each pixel:
 _ENCODER: dict[Quality, float] = {"fast": 34, "balanced": 50, "high": 60}
 _LEAN_ENCODER: dict[Quality, float] = {"fast": 17, "balanced": 24, "high": 26}
 _SOURCE = 20  # bytes per pixel: frames that the decoder keeps, six of 10 bits or more of 8, and a converted one
+_MAPPED = 12  # bytes per pixel more, while a frame of high dynamic range is mapped: its signal and its levels
 _PICTURES = 6  # bytes per pixel and thread: grey planes, the coloured map, the blended frame
 _LEVELS = 4  # bytes per value of a word's maps, one for each video frame ...
 _MEASURING = 24  # ... and while they are made
@@ -38,6 +40,7 @@ class Load:
         values: number of values in the maps of one word, over all frames of the video.
         quality: encoder effort.
         threads: words that are encoded at the same time.
+        hdr: whether the video is of high dynamic range, so that its frames are mapped to standard range.
 
     """
 
@@ -46,12 +49,14 @@ class Load:
     values: int
     quality: Quality
     threads: int
+    hdr: bool = False
 
     def bytes(self, words: int, kinds: Sequence[OutputKind], *, lean: bool) -> float:
         """Return the bytes that a pass needs for these outputs of a number of words."""
         encoders = sum(encoder_bytes(self.sizes[kind], self.quality, lean=lean) for kind in kinds)
         pixels = self.source[0] * self.source[1]
-        shared = _SPARE + _SOURCE * pixels + min(words, self.threads) * (_PICTURES * pixels + _MEASURING * self.values)
+        source = (_SOURCE + _MAPPED if self.hdr else _SOURCE) * pixels
+        shared = _SPARE + source + min(words, self.threads) * (_PICTURES * pixels + _MEASURING * self.values)
         return shared + words * (_LEVELS * self.values + encoders)
 
 

@@ -15,6 +15,7 @@ from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Page, attention_page
 from attnwatch.render.labels import shortened
 from attnwatch.render.maps import Scale, part_of
+from attnwatch.render.overlay import Overlay, overlay
 from attnwatch.render.timeline import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
@@ -88,7 +89,12 @@ class Context:
 
     def painter(self, size: tuple[int, int]) -> HeatPainter:
         """Return a painter for pictures of the given size."""
-        return HeatPainter(*size, self.tables)
+        return HeatPainter(*size, self.tables, self.settings.upsampling)
+
+    def overlay(self) -> Overlay:
+        """Return the overlay that the settings ask for."""
+        settings = self.settings
+        return overlay(settings.overlay, self.tables, settings.overlay_alpha, inverted=settings.invert)
 
     def page(self, word: WordMaps, scale: Scale, frames: int | None) -> Page | None:
         """Draw the figure around the maps of a word; None if the settings ask for plain maps."""

@@ -20,12 +20,16 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.receipts import describe
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, UnknownNameError
-from attnwatch.render.colours import Colours
+from attnwatch.render.colormap import yuv_tables
+from attnwatch.render.colours import PIXEL_FORMAT, Colours
+from attnwatch.render.compose import Enlarged, HeatPainter
 from attnwatch.render.figure import missing_glyphs_allowed
 from attnwatch.render.gamut import to_srgb
 from attnwatch.render.labels import fitted, font_of, glyph_note
-from attnwatch.render.maps import Scale, part_of
+from attnwatch.render.maps import Scale, part_of, to_levels
+from attnwatch.render.overlay import overlay
 from attnwatch.render.source import open_source
+from attnwatch.render.timeline import SourceFrame, Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
 
@@ -44,11 +48,10 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class _Row:
-    """One video in a sheet: times in seconds, frames as RGB, maps `[moment, height, width]`."""
+    """One video in a sheet: times in seconds, and pictures of the map over the video as RGB, `[height, width, 3]`."""
 
     times: list[float]
-    frames: list[Picture]
-    maps: Float32Array
+    pictures: list[Picture]
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,14 @@ def write_sheet(
         manifests: manifests of the videos that have the word, one per prompt, at most `ROWS_PER_SHEET`.
         slug: slug of the word.
         scale: attention at the ends of the colormap.
-        settings: colormap, `invert`, `threshold`, alpha, and the selected steps, layers and heads apply.
+        settings: how overlays look, and the selected steps, layers and heads apply.
 
     Returns:
         Notes on what the sheet lacks.
 
     """
-    rows = [_row_or_gap(manifest, slug, settings) for manifest in manifests]
-    shapes = [row.frames[0].shape for row in rows if isinstance(row, _Row)]
+    rows = [_row_or_gap(manifest, slug, scale, settings) for manifest in manifests]
+    shapes = [row.pictures[0].shape for row in rows if isinstance(row, _Row)]
     cell_height = max(2 * _LINE_HEIGHT, _CELL * (shapes[0][0] / shapes[0][1] if shapes else 1))
     lines = int(cell_height / _LINE_HEIGHT)
     labels = [_label(manifest, min(lines, _LABEL_LINES)) for manifest in manifests]
@@ -95,7 +98,8 @@ def write_sheet(
         else:
             for column, seconds in enumerate(row.times):
                 axes = figure.add_subplot(grid[index, column])
-                _draw_cell(axes, row, column, ScalarMappable(norm, colormap), settings)
+                axes.set_axis_off()
+                axes.imshow(row.pictures[column])
                 if index == 0:
                     axes.set_title(f"{seconds:.1f} s", fontsize=_SMALL)
         _write(figure, 0.08 / width, top - (index + 0.5) * cell_height / height, labels[index])
@@ -124,28 +128,17 @@ def _write(where: Figure | Axes, x: float, y: float, text: str, **how: object) -
     where.text(x, y, text.replace("$", r"\$"), **style)  # type: ignore[arg-type]
 
 
-def _draw_cell(axes: Axes, row: _Row, column: int, colours: ScalarMappable, settings: Visualization) -> None:
-    axes.set_axis_off()
-    height, width = row.frames[column].shape[:2]
-    extent = (0.0, float(width), float(height), 0.0)
-    axes.imshow(row.frames[column], extent=extent)
-    share = np.nan_to_num(np.clip(colours.norm(row.maps[column]), 0, 1))  # masked cells are the lower end
-    share[share < settings.threshold] = 0
-    alpha, cmap = settings.overlay_alpha, colours.cmap
-    axes.imshow(share, cmap=cmap, vmin=0, vmax=1, alpha=alpha, extent=extent, interpolation="bilinear")
-
-
-def _row_or_gap(manifest: Manifest, slug: str, settings: Visualization) -> _Row | _Gap:
+def _row_or_gap(manifest: Manifest, slug: str, scale: Scale, settings: Visualization) -> _Row | _Gap:
     removed = [path for path in manifest.attention if stamp_of(path) is None]
     if removed:
         return _Gap(f"{removed[0]} was removed after the rendering")
     try:
-        return _row(manifest, slug, settings)
+        return _row(manifest, slug, scale, settings)
     except (AttnwatchError, OSError) as error:
         return _Gap(describe(error))
 
 
-def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
+def _row(manifest: Manifest, slug: str, scale: Scale, settings: Visualization) -> _Row:
     with open_attention(manifest) as reader:
         word = reader.words.get(slug)
         if word is None:
@@ -154,25 +147,53 @@ def _row(manifest: Manifest, slug: str, settings: Visualization) -> _Row:
     with open_source(manifest, word.grid, turns=settings.rotation == "apply") as source:
         timeline = source.timeline
         moments = np.rint(np.linspace(0, timeline.frames - 1, _MOMENTS)).astype(int).tolist()
-        width = min(timeline.width, _CELL_PIXELS)
-        size = (width, max(1, round(width / timeline.aspect)))
-        black = np.zeros((size[1], size[0], 3), np.uint8)
-        frames: dict[int, tuple[float, Picture]] = {}
-        for index, frame in enumerate(source.frames()):
-            if index in moments:
-                picture = black if frame.picture is None else _rgb(frame.picture, size, timeline.colours)
-                frames[index] = float(frame.pts * timeline.time_base), picture
+        frames = {index: _Frame.of(frame, timeline) for index, frame in enumerate(source.frames()) if index in moments}
     shown = [frames[min(moment, max(frames))] for moment in moments]
+    own_ends = settings.model_copy(update={"normalization": "video"})  # those of the sheet hold for all its rows
+    levels = to_levels(timeline.alignment(manifest.document).moments(maps, moments), own_ends, scale)
     return _Row(
-        times=[seconds for seconds, _ in shown],
-        frames=[picture for _, picture in shown],
-        maps=timeline.alignment(manifest.document).moments(maps, moments),
+        times=[frame.seconds for frame in shown],
+        pictures=_over([frame.picture for frame in shown], levels.shares, timeline, settings),
     )
 
 
-def _rgb(picture: av.VideoFrame, size: tuple[int, int], colours: Colours) -> Picture:
-    small = picture.reformat(*size, format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
-    return np.rint(255 * to_srgb(small / 255, colours.primaries)).astype(np.uint8)
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of a video: its time in seconds, and its picture in the size of a cell, if it has one."""
+
+    seconds: float
+    picture: av.VideoFrame | None
+
+    @classmethod
+    def of(cls, frame: SourceFrame, timeline: Timeline) -> "_Frame":
+        size, picture = _cell_size(timeline), frame.picture
+        small = None if picture is None else picture.reformat(*size, format=PIXEL_FORMAT, threads=1)
+        return cls(float(frame.pts * timeline.time_base), small)
+
+
+def _cell_size(timeline: Timeline) -> tuple[int, int]:
+    width = min(timeline.width, _CELL_PIXELS)
+    return width, max(2, round(width / timeline.aspect / 2) * 2)
+
+
+def _over(
+    frames: Sequence[av.VideoFrame | None], shares: Float32Array, timeline: Timeline, settings: Visualization
+) -> list[Picture]:
+    """Lay maps over frames as in the overlays; maps alone where the video is absent."""
+    tables = yuv_tables(settings.colormap, timeline.colours)
+    painter = HeatPainter(*_cell_size(timeline), tables, settings.upsampling)
+    laid = overlay(settings.overlay, tables, settings.overlay_alpha, inverted=settings.invert)
+    pictures = []
+    for frame, share in zip(frames, shares, strict=True):
+        enlarged = Enlarged(painter, share)
+        shown = painter.coloured(enlarged) if frame is None else laid.over(frame, enlarged)
+        pictures.append(_rgb(shown, timeline.colours))
+    return pictures
+
+
+def _rgb(picture: av.VideoFrame, colours: Colours) -> Picture:
+    rgb = picture.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
+    return np.rint(255 * to_srgb(rgb / 255, colours.primaries)).astype(np.uint8)
 
 
 def _title(manifest: Manifest, slug: str) -> str:

@@ -96,6 +96,11 @@ class VideoSource:
         with open_video(self._file, self._name) as (container, _):
             yield container
 
+    @property
+    def is_hdr(self) -> bool:
+        """Whether its pictures are mapped from high to standard dynamic range."""
+        return self._plan.hdr is not None
+
     def _of_first_frame(self) -> Orientation:
         with open_video(self._file, self._name) as (container, stream):
             first = next(container.decode(stream), None)

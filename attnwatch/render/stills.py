@@ -2,11 +2,10 @@
 
 from fractions import Fraction
 
-import av
 import numpy as np
 
 from attnwatch.contract.kinds import OutputKind
-from attnwatch.render.compose import Blender
+from attnwatch.render.compose import Enlarged
 from attnwatch.render.encode import Encoder
 from attnwatch.render.figure import Box, Page, grid_page
 from attnwatch.render.maps import to_levels
@@ -61,11 +60,12 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     output = context.output(word, OutputKind.EVOLUTION, levels.scale)
     page = _evolution_page(context, word, last=steps[-1].number + 1)
     painters = [context.painter((box.width, box.height)) for box in page.boxes]
-    blender = Blender(context.settings.overlay_alpha)
+    overlay = context.overlay()
     with _encoder(context, output, page.size, _EVOLUTION_RATE) as encoder:
         for index, (step, moments) in enumerate(zip(steps, shares, strict=True)):
             pictures = [painter.paint(moment) for painter, moment in zip(painters, moments, strict=True)]
-            pictures[0] = _over(middle.picture, pictures[0], blender)
+            if middle.picture is not None:
+                pictures[0] = overlay.over(middle.picture, Enlarged(painters[0], moments[0]))
             encoder.write(page.compose(pictures, step.number + 1), index, 1)
     return output
 
@@ -98,10 +98,6 @@ def _evolution_page(context: Context, word: WordMaps, last: int) -> Page:
     size = (width + 2 * _MARGIN, below + small_height + _LABEL)
     title = f"“{word.name}” while denoising"
     return grid_page(size, boxes, labels, title=title, colours=context.timeline.colours, steps=last)
-
-
-def _over(source: av.VideoFrame | None, heat: av.VideoFrame, blender: Blender) -> av.VideoFrame:
-    return heat if source is None else blender.blend(source, heat)
 
 
 def _size(page: Page | None, context: Context) -> tuple[int, int]:

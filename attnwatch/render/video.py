@@ -113,7 +113,7 @@ def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, 
             if not kinds:
                 return
             context = Context(manifest, settings, directory, source.timeline, {})
-            planned = plan(_load(context, words, kinds, threads=1), len(words), kinds, room)
+            planned = plan(_load(context, words, kinds, source, threads=1), len(words), kinds, room)
             for group in planned.groups:
                 _pass(context, words, islice(source.frames(), 1), map, group, lean=planned.lean)
 
@@ -187,7 +187,7 @@ def _per_frame(
     if not kinds:
         return []
     outputs = []
-    planned = plan(_load(context, words, kinds, threads), len(words), kinds, room())
+    planned = plan(_load(context, words, kinds, source, threads), len(words), kinds, room())
     if planned.lean:
         notes.append(_LEAN)
     with contextlib.ExitStack() as stack:
@@ -206,7 +206,13 @@ def _kinds(settings: Visualization, source: VideoSource | AbsentSource) -> list[
     return [kind for kind in requested if isinstance(source, VideoSource) or not kind.needs_source]
 
 
-def _load(context: Context, words: list[WordMaps], kinds: Iterable[OutputKind], threads: int) -> Load:
+def _load(
+    context: Context,
+    words: list[WordMaps],
+    kinds: Iterable[OutputKind],
+    source: VideoSource | AbsentSource,
+    threads: int,
+) -> Load:
     frames, settings = context.timeline.frames, context.settings
     figure = context.size if settings.figsize is None else figure_size(settings.figsize)
     return Load(
@@ -215,6 +221,7 @@ def _load(context: Context, words: list[WordMaps], kinds: Iterable[OutputKind], 
         values=frames * max(word.grid[1] * word.grid[2] for word in words),
         quality=settings.quality,
         threads=threads,
+        hdr=isinstance(source, VideoSource) and source.is_hdr,
     )
 
 

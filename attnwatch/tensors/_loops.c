@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define TABLE 256
-#define OPAQUE 256 /* blend weights have 8 fractional bits */
+#define OPAQUE 256 /* weights have 8 fractional bits */
 
 #define HALF sizeof(uint16_t)
 #define NEGATIVE_ZERO 0x8000
@@ -149,11 +149,16 @@ static PyObject *add_halves(PyObject *module, PyObject *arguments)
     return result;
 }
 
-FOR_EACH_CPU static void blend_row(uint8_t *restrict target, const uint8_t *restrict below,
-                                   const uint8_t *restrict above, uint16_t weight, Py_ssize_t width)
+/* What each grey level keeps of the picture below, and what it adds to it, both as multiples of 1 / OPAQUE. */
+struct tints {
+    uint16_t kept[TABLE], added[TABLE];
+};
+
+static void tint_row(uint8_t *restrict target, const uint8_t *restrict below, const uint8_t *restrict grey,
+                     const struct tints *tints, Py_ssize_t width)
 {
     for (Py_ssize_t x = 0; x < width; x++)
-        target[x] = (uint8_t)((uint16_t)(below[x] * (uint16_t)(OPAQUE - weight) + above[x] * weight + OPAQUE / 2) / OPAQUE);
+        target[x] = (uint8_t)((uint16_t)(below[x] * tints->kept[grey[x]] + tints->added[grey[x]]) / OPAQUE);
 }
 
 static void colour_row(uint8_t *restrict target, const uint8_t *restrict grey, const uint8_t *restrict table,
@@ -215,33 +220,54 @@ static PyObject *colour(PyObject *module, PyObject *arguments)
     return result;
 }
 
-static PyObject *blend_all(const Py_buffer *target, const Py_buffer *below, const Py_buffer *above, int weight)
+/* Fill the tints of all levels; return whether no weight is above OPAQUE. */
+static int fill(struct tints *tints, const uint8_t *table, const char *weights)
 {
-    if (!same_shape(target, below) || !same_shape(target, above))
+    for (size_t level = 0; level < TABLE; level++) {
+        uint16_t weight;
+        memcpy(&weight, weights + sizeof weight * level, sizeof weight);
+        if (weight > OPAQUE)
+            return 0;
+        tints->kept[level] = (uint16_t)(OPAQUE - weight);
+        tints->added[level] = (uint16_t)(table[level] * weight + OPAQUE / 2);
+    }
+    return 1;
+}
+
+static PyObject *tint_all(const Py_buffer *target, const Py_buffer *below, const Py_buffer *grey,
+                          const struct tints *tints)
+{
+    if (!same_shape(target, below) || !same_shape(target, grey))
         return NULL;
-    if (weight < 0 || weight > OPAQUE)
-        return PyErr_Format(PyExc_ValueError, "found a weight of %d; expected 0 to %d", weight, OPAQUE);
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t y = 0; y < target->shape[0]; y++)
-        blend_row(row(target, y), row(below, y), row(above, y), (uint16_t)weight, target->shape[1]);
+        tint_row(row(target, y), row(below, y), row(grey, y), tints, target->shape[1]);
     Py_END_ALLOW_THREADS
     return Py_NewRef(Py_None);
 }
 
-static PyObject *blend(PyObject *module, PyObject *arguments)
+static PyObject *tint(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    PyObject *target_object, *below_object, *above_object, *result = NULL;
-    int weight;
-    Py_buffer target, below, above;
-    if (!PyArg_ParseTuple(arguments, "OOOi", &target_object, &below_object, &above_object, &weight))
+    PyObject *target_object, *below_object, *grey_object, *result = NULL;
+    const char *table, *weights;
+    Py_ssize_t length, size;
+    struct tints tints;
+    Py_buffer target, below, grey;
+    if (!PyArg_ParseTuple(arguments, "OOOy#y#", &target_object, &below_object, &grey_object, &table, &length, &weights,
+                          &size))
         return NULL;
+    if (length != TABLE || size != TABLE * (Py_ssize_t)sizeof(uint16_t))
+        return PyErr_Format(PyExc_ValueError, "found tables of %zd and %zd bytes; expected %d and %d", length, size,
+                            TABLE, TABLE * (int)sizeof(uint16_t));
+    if (!fill(&tints, (const uint8_t *)table, weights))
+        return PyErr_Format(PyExc_ValueError, "found a weight above %d; expected 0 to %d", OPAQUE, OPAQUE);
     if (!take_picture(target_object, &target, PyBUF_WRITABLE))
         return NULL;
     if (take_picture(below_object, &below, 0)) {
-        if (take_picture(above_object, &above, 0)) {
-            result = blend_all(&target, &below, &above, weight);
-            PyBuffer_Release(&above);
+        if (take_picture(grey_object, &grey, 0)) {
+            result = tint_all(&target, &below, &grey, &tints);
+            PyBuffer_Release(&grey);
         }
         PyBuffer_Release(&below);
     }
@@ -251,8 +277,8 @@ static PyObject *blend(PyObject *module, PyObject *arguments)
 
 static PyMethodDef functions[] = {
     {"add_halves", add_halves, METH_VARARGS, NULL},
-    {"blend", blend, METH_VARARGS, NULL},
     {"colour", colour, METH_VARARGS, NULL},
+    {"tint", tint, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

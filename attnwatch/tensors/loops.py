@@ -4,17 +4,18 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = ["FRACTION_SHIFT", "HALF_TO_SINGLE", "NEGATIVE_ZERO", "OPAQUE", "SMALLEST_INVALID_HALF", "WHY_NOT_COMPILED"]
-__all__ += ["add_halves", "blend", "colour"]
+__all__ += ["add_halves", "colour", "tint"]
 
 Picture = npt.NDArray[np.uint8]
 
 SMALLEST_INVALID_HALF = 0x7C00  # infinity; above it NaN, then everything negative
 NEGATIVE_ZERO = 0x8000
 HALF_TO_SINGLE = np.float32(2.0**112)  # difference of the exponent biases, 127 - 15
-OPAQUE = 256  # blend weights are fixed-point with 8 fractional bits
+_LEVELS = 256
+OPAQUE = 256  # weights of a tint are fixed-point with 8 fractional bits
 
 FRACTION_SHIFT = 13  # the fraction of a half has 10 bits, that of a single 23
-_ROWS = 64  # rows blended at once: few enough to stay in the cache
+_ROWS = 64  # rows tinted at once: few enough to stay in the cache
 
 
 def add_halves_with_numpy(
@@ -50,27 +51,6 @@ def add_halves_with_numpy(
     return True
 
 
-def blend_with_numpy(target: Picture, below: Picture, above: Picture, weight: int) -> None:
-    """Blend two pictures, uint8 `[height, width]`; ``weight`` is that of the upper one, 0 to `OPAQUE`.
-
-    The target must not overlap either picture.
-
-    Raises:
-        ValueError: the sizes differ, or the weight is out of range.
-
-    """
-    if not target.shape == below.shape == above.shape:
-        raise ValueError("found pictures of different sizes; expected equal sizes")
-    if not 0 <= weight <= OPAQUE:
-        raise ValueError(f"found a weight of {weight}; expected 0 to {OPAQUE}")
-    for first in range(0, len(target), _ROWS):
-        rows = slice(first, first + _ROWS)
-        mixed = np.multiply(below[rows], np.uint16(OPAQUE - weight), dtype=np.uint16)
-        mixed += np.multiply(above[rows], np.uint16(weight), dtype=np.uint16)
-        mixed += np.uint16(OPAQUE // 2)
-        np.right_shift(mixed, 8, out=target[rows], casting="unsafe")
-
-
 def colour_with_numpy(target: Picture, grey: Picture, table: bytes) -> None:
     """Map each pixel of a picture, uint8 `[height, width]`, through a table of 256 bytes.
 
@@ -85,10 +65,44 @@ def colour_with_numpy(target: Picture, grey: Picture, table: bytes) -> None:
     target[:] = np.frombuffer(grey.tobytes().translate(table), np.uint8).reshape(grey.shape)
 
 
+def tint_with_numpy(target: Picture, below: Picture, grey: Picture, table: bytes, weights: bytes) -> None:
+    """Lay a colour over each pixel of a picture, chosen by its grey level: `(1 - weight) * below + weight * colour`.
+
+    The target must not overlap either picture.
+
+    Args:
+        target: the result, uint8 `[height, width]`.
+        below: the picture that shines through, of the same size.
+        grey: level of each pixel, of the same size.
+        table: the colour of each level, 256 bytes.
+        weights: its weight, 0 to `OPAQUE`, as 256 uint16 in the machine's byte order.
+
+    Raises:
+        ValueError: the sizes differ, a table has another length, or a weight is above `OPAQUE`.
+
+    """
+    if not target.shape == below.shape == grey.shape:
+        raise ValueError("found pictures of different sizes; expected equal sizes")
+    if (len(table), len(weights)) != (_LEVELS, 2 * _LEVELS):
+        found = f"found tables of {len(table)} and {len(weights)} bytes"
+        raise ValueError(f"{found}; expected {_LEVELS} and {2 * _LEVELS}")
+    weight = np.frombuffer(weights, np.uint16)
+    if weight.max() > OPAQUE:
+        raise ValueError(f"found a weight above {OPAQUE}; expected 0 to {OPAQUE}")
+    kept = OPAQUE - weight
+    added = np.frombuffer(table, np.uint8) * weight + np.uint16(OPAQUE // 2)
+    for first in range(0, len(target), _ROWS):
+        rows = slice(first, first + _ROWS)
+        mixed = kept[grey[rows]]
+        mixed *= below[rows]
+        mixed += added[grey[rows]]
+        np.right_shift(mixed, 8, out=target[rows], casting="unsafe")
+
+
 try:
-    from attnwatch.tensors._loops import add_halves, blend, colour
+    from attnwatch.tensors._loops import add_halves, colour, tint
 except ImportError as _error:  # no C compiler was available at installation
-    add_halves, blend, colour = add_halves_with_numpy, blend_with_numpy, colour_with_numpy
+    add_halves, colour, tint = add_halves_with_numpy, colour_with_numpy, tint_with_numpy
     WHY_NOT_COMPILED: str | None = str(_error)
 else:
     WHY_NOT_COMPILED = None

@@ -15,10 +15,20 @@ def enqueue(backlog: Backlog, decision: Render | NotYet, *, oldest_first: bool) 
     task, seconds = decision.task, decision.seconds if isinstance(decision, NotYet) else 0.0
     due = time.monotonic() + seconds
     waiting = backlog.get(task.target)
-    # Incomplete files are looked at with increasing delays, unless they have become complete in between.
-    came = waiting is not None and waiting.since is not None and task.obstacle(video_may_be_absent=False) is None
+    # Incomplete files are looked at with increasing delays, unless they have become complete in between. What only a
+    # job finds out, such as a lock that cannot be opened, does not change because a scan finds the same files again.
+    came = waiting is not None and waiting.since is not None and waiting.tried != state_of(task) and _is_ready(task)
     if waiting is None or (due < waiting.due and (came or waiting.since is None or seconds > 0)):
         backlog.put(Waiting(task.target, due, _order(task, oldest_first=oldest_first)))
+
+
+def state_of(task: Task) -> int:
+    """Return a number that changes whenever a file of the video does."""
+    return hash((*task.basis.origins, *task.basis.stamps.values()))
+
+
+def _is_ready(task: Task) -> bool:
+    return task.obstacle(video_may_be_absent=False) is None
 
 
 def threads_for(backlog: Backlog, running: int, settings: Watcher) -> int:

@@ -18,6 +18,7 @@ class Waiting:
         order: its place among due targets; lower comes first.
         since: monotonic time at which its files were first found incomplete; None if they never were.
         looks: number of times that it could not be tried.
+        tried: state of its files when a job found that it could not go on; None if no job was started.
 
     """
 
@@ -26,6 +27,7 @@ class Waiting:
     order: float = 0.0
     since: float | None = None
     looks: int = 0
+    tried: int | None = None
 
 
 @dataclass

@@ -148,6 +148,8 @@ class Daemon:
             self._dispatcher.consider(target)
             if self._stop_asked:
                 return
+        while self._scanner.linked_near:
+            self._dispatcher.ledger.warn(not_followed([self._scanner.linked_near.pop()]))
         if self._scanner.scans > scans:
             self._take_scan(watcher)
 

@@ -16,7 +16,7 @@ from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
 from attnwatch.system.shortage import Shortage, lack_of_space
-from attnwatch.watch.admission import beside_in_batch, enqueue, threads_for
+from attnwatch.watch.admission import beside_in_batch, enqueue, state_of, threads_for
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.contact_sheets import ContactSheets
 from attnwatch.watch.decision import Decision, NotYet, Refused, Render
@@ -244,7 +244,7 @@ class Dispatcher:
             if not (self._options.once or self.results.gives_up):
                 self.consider(task.target)  # files or settings may have changed while it was rendered
         else:
-            self._put_back(task, waiting, result)
+            self._put_back(task, replace(waiting, tried=state_of(task)), result)
 
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""

@@ -57,7 +57,7 @@ class Hints(FileSystemEventHandler):
         self.readable, self._writer = Pipe(duplex=False)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Add the path of a manifest, a receipt, an ended batch, or a new folder with unknown content."""
+        """Add the path of a manifest, a receipt, an ended batch, or a new folder of unknown content, or link to one."""
         if event.event_type == "deleted" and is_receipt(os.fsdecode(event.src_path)):
             self.add(Path(os.fsdecode(event.src_path)))
         if event.event_type not in _APPEARED:
@@ -67,6 +67,8 @@ class Hints(FileSystemEventHandler):
             self.add(path)
         elif (place := place_to_look(path, is_directory=event.is_directory)) is not None:
             self.add(place)
+        elif event.event_type != "closed" and _leads_to_folder(path):
+            self.add(path)
 
     def add(self, path: Path) -> None:
         """Add a path."""
@@ -89,6 +91,10 @@ class Hints(FileSystemEventHandler):
             self._is_awake = False
             paths, self._paths = self._paths, set()
             return paths
+
+
+def _leads_to_folder(path: Path) -> bool:
+    return os.path.islink(path) and os.path.isdir(path)  # noqa: PTH112, PTH114 - Path raises if permission is denied
 
 
 class _Renamed(FileSystemEventHandler):

@@ -33,6 +33,7 @@ class Scanner:
         folders: number of folders in the last scan.
         found: number of targets that the last scan found.
         passed: what the last scan passed without finding a video.
+        linked_near: links to folders that hints led to since, and that were not followed.
 
     """
 
@@ -53,6 +54,7 @@ class Scanner:
         self._count = 0
         self._passed = Passed()
         self.passed = Passed()
+        self.linked_near: list[Path] = []
         self.scans = 0
         self.seconds = 0.0
         self.folders = 0
@@ -111,7 +113,9 @@ class Scanner:
     def _targets_near(self, path: Path) -> Iterator[Target | None]:
         """Yield the targets at a path that a hint points to."""
         root = next(root for root in self._roots if self._reaches(root, path))
-        return self._targets(walk(manifest_of(path), start=self._start(root)), self._roots, None)
+        for folder in walk(manifest_of(path), start=self._start(root)):
+            self.linked_near.extend(Path(folder.path, name) for name in folder.linked)
+            yield from self._targets([folder], self._roots, None)
 
     def _reaches(self, root: Path, path: Path) -> bool:
         return is_searched(path, root, self._excluded)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from generator.batch.plan import BATCH_FILE, Plan, chosen, plan_batch, read_prompts, tracked
 from generator.batch.reading import read_object
-from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, complaint
+from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, complaint, flag_of
 from generator.errors import DocumentError, ResumeError
 from generator.models.sources import Addition, absolute, digest, settled
 from generator.prompts.template import Template, Variation
@@ -168,7 +168,7 @@ def _model_files(folder: Path, content: Mapping[str, Any], batch: ModelSettings,
             raise _other_setting(folder, f"model.{key}", getattr(batch, key), getattr(given, key))
         for old, new in zip(before, now, strict=True):
             if old.source in recorded:
-                _refuse_other_files(folder, old.source, new.source, recorded[old.source])
+                _refuse_other_files(folder, key, old.source, new.source, recorded[old.source])
             elif new.source not in {old.source, absolute(old.source)}:
                 raise _other_setting(folder, f"model.{key}", getattr(batch, key), getattr(given, key))
     return wanted
@@ -181,12 +181,13 @@ _MODEL_FILES: Mapping[str, Callable[[Any], list[Addition]]] = {
 }
 
 
-def _refuse_other_files(folder: Path, old: str, new: str, wanted: str) -> None:
+def _refuse_other_files(folder: Path, key: str, old: str, new: str, wanted: str) -> None:
     """Raise ResumeError if the weights in ``new`` are not those that were in ``old`` when the batch was started."""
     if not Path(new).exists():
+        flag = flag_of("model" if key == "id" else key)
         raise ResumeError(
-            f"{folder.name} was started with {old}; found nothing at {new}. If it was moved, name its new place: "
-            "--model DIR (or --lora, --embeddings)"
+            f"{folder.name} was started with {old}; found nothing at {new}. If it was moved, name its new place with "
+            f"{flag}"
         )
     if digest(Path(new)) != wanted:
         raise ResumeError(
@@ -204,6 +205,7 @@ def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> No
 
 
 def _other_setting(folder: Path, place: str, found: object, wanted: object) -> ResumeError:
+    found, wanted = (list(value) if isinstance(value, tuple) else value for value in (found, wanted))
     return ResumeError(
         f"{folder.name} was started with {place} {found!r}; found {wanted!r} now. All videos of a batch share these "
         f"settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch"

@@ -12,6 +12,8 @@ from generator.errors import ModelError, first_line
 from generator.models.sources import Addition
 from generator.settings import ModelSettings
 
+LOCAL_ADVICE = "Expected weights that were trained for this model"
+HUB_ADVICE = "Check the name and the network, and name the file: USER/NAME/FILE"
 _FAILURES = (OSError, ValueError, RuntimeError, ImportError, KeyError, AttributeError)
 """What diffusers raises for files that it does not understand, or that do not fit."""
 
@@ -76,9 +78,10 @@ def _load(
             warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
             load(source, **options)
     except _FAILURES as error:
+        advice = LOCAL_ADVICE if addition.is_local else HUB_ADVICE
+        reason = first_line(error).rstrip(".")
         raise ModelError(
-            f"{setting} {addition.source} cannot be loaded into {settings.id}: {first_line(error)}. Expected weights "
-            "that were trained for this model"
+            f"{setting} {addition.source} cannot be loaded into {settings.id}: {reason}. {advice}"
         ) from error
 
 

@@ -183,7 +183,7 @@ def test_the_visualization_settings_of_the_batch_reach_the_watcher(batch):
         assert read(manifest)["visualization"] == asked
         settings_, notes = watcher_config.Settings().for_batch(asked, manifest)
         assert notes == ()
-        assert settings_.colormap == asked.get("colormap", "hot")
+        assert settings_.colormap == asked.get("colormap", "viridis")
 
 
 bounded = settings(max_examples=200, deadline=None)

@@ -41,11 +41,12 @@ def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
     assert_whole(folder)
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 12
     assert " INFO: loaded tiny in " in lines[0]
     assert " INFO: attention: up to " in lines[2]
-    assert ' INFO: video 1/6 prompt_001_vid001 seed 42 "a red circle moving left" ' in lines[3]
-    assert lines[-1].endswith(f" INFO: {folder} is complete, 6 of 6 videos")
+    assert ' INFO: video 1/6 prompt_001_vid001 seed 42 "a red circle moving left" ' in lines[4]
+    assert lines[-2].endswith(f" INFO: {folder} is complete, 6 of 6 videos")
+    assert all(line.endswith(f" INFO: attention videos: attnwatch {folder.parent}/") for line in (lines[3], lines[-1]))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -56,6 +57,7 @@ def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path,
         assert process.wait(timeout=LIMIT) == code
         log = process.stderr.read()
     folder = batch_below(tmp_path)
+    assert log.splitlines()[-1].endswith(f" INFO: attention videos: attnwatch {tmp_path}/")
     ended = read(folder / "batch.complete.json")
     assert ended["status"] == "interrupted"
     assert ended["counts"] == {"expected": 6, "complete": len(manifests(folder)), "failed": 0}

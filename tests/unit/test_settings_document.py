@@ -48,7 +48,7 @@ def test_every_setting_of_the_generator_is_listed_with_its_meaning():
 @pytest.mark.parametrize(
     ("title", "name", "default"),
     [
-        ("Pictures", "colormap", "`hot`"),
+        ("Pictures", "colormap", "`viridis`"),
         ("Pictures", "generate_overlay", "`true`"),
         ("Pictures", "vmin", "`null`"),
         ("The watcher", "workers", "half of the cores"),

@@ -32,7 +32,8 @@ _ARRAY = ".npy"
 _MOST_NAMED = 5
 # What gzip, zipfile with its decompressors, and numpy's parser of headers raise for bytes that they cannot read.
 _DAMAGE: tuple[type[Exception], ...] = (EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError)
-_DAMAGE += (TypeError, SyntaxError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tokenize.TokenError)
+_DAMAGE += (TypeError, SyntaxError, LookupError, tokenize.TokenError)
+_DAMAGE += (struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 # Possible names of the array with the maps in an `.npz` that holds several arrays.
 _NAMES = ("attention", "attention_map", "attention_maps", "aggregated_attention", "maps", "data", "arr_0")
 
@@ -145,7 +146,9 @@ def _content(path: Path, opened: Opener) -> Iterator[tuple[BinaryIO, int]]:
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # bz2 gives no number; offsets in a damaged archive lead anywhere
             raise
-        raise TensorError(_problem(path, f"damaged data ({error})", "a complete file saved by numpy")) from error
+        raise TensorError(
+            _problem(path, f"damaged data ({error.strerror or error})", "a complete file saved by numpy")
+        ) from error
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -27,6 +27,7 @@ from tests.support import environment
 
 LONGEST_TURN = 1.0  # seconds
 LONGEST_FILE = 30.0  # seconds after which the reading of a file counts as endless
+LONGEST_START = 120.0  # seconds until the first one: modules are imported before
 ATTEMPTS = 3
 QUIET = 3.0  # seconds
 RENDERED = 0.03  # share of the mutations that is rendered
@@ -113,7 +114,7 @@ def _process(found: _Found, place: Path, mutations: tuple[object, ...]) -> tuple
 def _watched(process: "subprocess.Popen[bytes]", place: Path) -> int | None:
     """Wait for the end of a process, as long as it goes on to the next file in time; None if it does not."""
     last, since = _progress(place), time.monotonic()
-    while time.monotonic() - since < LONGEST_FILE:
+    while time.monotonic() - since < (LONGEST_START if last is None else LONGEST_FILE):
         try:
             return process.wait(0.2)
         except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """Throughput that a CPU-bound neighbour loses while a daemon renders beside it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,8 +61,9 @@ def _count(neighbours: int, duration: float) -> int:
 def _politeness(trial: Trial) -> Iterator[Line]:
     """Check the priorities of the job that is running."""
     pid = wait_until(lambda: _running_job(trial), 20, "a job is running")
+    expected = min(19, os.nice(0) + 10)  # these tests may be nice themselves
     nice = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
-    yield Figure("difference of the nice value of a job from 10", abs(nice - 10), 0)
+    yield Figure("difference of the nice value of a job from what it should be", abs(nice - expected), 0)
     group = Path(f"/proc/{pid}/autogroup")
     if group.exists() and (said := group.read_text().split()):
         # If the kernel groups processes by session, the nice value of the group counts.

@@ -49,7 +49,7 @@ def test_settings_have_their_defaults():
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
-        ("", "hot"),
+        ("", "viridis"),
         ("batch", "bone"),
         ("batch yaml", "cool"),
         ("batch yaml env", "gray"),
@@ -131,7 +131,7 @@ def test_null_means_absent(tmp_path):
     settings = loaded(config, environment={"ATTNWATCH_QUALITY": "null"})
     assert settings.watcher == Watcher()
     got = effective(settings, {"colormap": "bone", "overlay_alpha": None})
-    assert (got.colormap, got.quality, got.overlay_alpha) == ("bone", "high", 0.6)
+    assert (got.colormap, got.quality, got.overlay_alpha) == ("bone", "high", 0.8)
 
 
 def test_null_overrides_the_batch_if_it_is_a_valid_value():

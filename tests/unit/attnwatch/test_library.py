@@ -371,14 +371,15 @@ def test_the_call_sets_the_opacity_of_the_map(batch, tmp_path):
     support.write_source_video(batch.prompt() / "video_001.mp4", colour=(0, 0, 255))
     video = only_video(batch)
     (source, *_), (heat, *_) = (
-        shown(video.overlay("kiss", overlay_alpha=alpha, colormap="gray"), tmp_path) for alpha in (0, 1)
+        shown(video.overlay("kiss", overlay="uniform", overlay_alpha=alpha, colormap="gray"), tmp_path)
+        for alpha in (0, 1)
     )
     assert np.abs(rgb(source) - (0, 0, 255)).mean() < 4
     assert np.ptp(rgb(heat), axis=-1).mean() < 4
 
 
 def test_the_settings_of_the_batch_apply_unless_the_call_overrides_them(batch, tmp_path):
-    batch.add(visualization={"overlay_alpha": 1.0, "colormap": "gray"})
+    batch.add(visualization={"overlay": "uniform", "overlay_alpha": 1.0, "colormap": "gray"})
     video = only_video(batch)
     grey, blue = (shown(video.overlay("kiss", **settings), tmp_path) for settings in ({}, {"colormap": "winter"}))
     assert np.ptp(rgb(grey[0]), axis=-1).mean() < 4
@@ -394,7 +395,7 @@ def test_words_with_the_same_text_have_separate_overlays(batch, tmp_path):
     video = only_video(batch)
     columns = []
     for word in ("kiss", "kiss_2"):
-        clip = video.overlay(word, overlay_alpha=1.0, colormap="gray")
+        clip = video.overlay(word, overlay="uniform", overlay_alpha=1.0, colormap="gray")
         assert clip.name == f"prompt_001_vid001_{word}_overlay.mp4"
         columns.append(brightest(rgb(shown(clip, tmp_path)[0])[..., 1])[1])
     assert columns[0] < WIDTH / 2 < columns[1]

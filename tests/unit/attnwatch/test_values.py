@@ -29,9 +29,12 @@ def test_values_are_parsed_as_yaml(text, value):
         ("steps", "0-9", "0-9"),
         ("steps", "-1", -1),
         ("colormap", "1x2", "1x2"),
+        ("exclude", "old_*", ["old_*"]),
+        ("exclude", "*.tmp, #recycle", ["*.tmp", "#recycle"]),
+        ("exclude", "['a,b', c]", ["a,b", "c"]),
     ],
 )
-def test_several_numbers_need_no_brackets_where_a_setting_takes_them(name, text, value):
+def test_several_values_need_no_brackets_where_a_setting_takes_them(name, text, value):
     assert parse_value(text, field_of(name)) == value
 
 

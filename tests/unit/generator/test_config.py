@@ -77,7 +77,7 @@ def test_the_demo_configuration_is_valid_and_holds_the_defaults():
     assert settings.model == ModelSettings()
     assert settings.video == VideoSettings()
     assert settings.attention_analysis == AttentionSettings()
-    assert settings.visualization["colormap"] == "hot"
+    assert settings.visualization["colormap"] == "viridis"
 
 
 def test_the_demo_configuration_shows_every_setting():

@@ -134,6 +134,14 @@ def test_a_refused_path_is_reported(batch):
     assert "video: found '../video_001.mp4'; expected the path of a file inside" in problem(batch.folder)
 
 
+def test_every_wrong_setting_is_a_problem_of_its_own(batch):
+    batch.add(visualization={"overlay_alpha": 7, "fps": 0})
+    found = problems(batch.folder)
+    assert len(found) == 2
+    assert "visualization.overlay_alpha: found 7; expected a number from 0 to 1" in found[0]
+    assert "visualization.fps: found 0; expected a number from 0.1 to 240, or null" in found[1]
+
+
 def test_a_missing_tensor_file_is_reported(batch):
     path = batch.add()
     (path.parent / "attention_maps" / "vid001.safetensors").unlink()

@@ -54,7 +54,7 @@ def test_every_example_is_a_command_that_exists():
     for name, text in EXAMPLES.items():
         calls = [line.partition("attnwatch ")[2] for line in text.splitlines() if "attnwatch " in line]
         words = [call.split()[0] for call in calls]
-        assert set(words) <= {name, "outputs/", "COMMAND"}, text
+        assert set(words) <= {name, "outputs/", "COMMAND", *(["run"] if not name else [])}, text
 
 
 @pytest.mark.parametrize("flag", ["-V", "--version"])
@@ -92,3 +92,9 @@ def test_bash_completes_commands_and_options(capsys):
     script = called(capsys, "completion", "bash")[1]
     assert {"status", "settings"} <= completed_by_bash(script, "attnwatch", "s")
     assert completed_by_bash(script, "attnwatch", "doctor", "--co") == {"--config"}
+
+
+@pytest.mark.parametrize("words", [("--sta",), ("run", "--com"), ("status", "--ro")])
+def test_options_that_are_not_for_users_are_not_completed(capsys, words):
+    script = called(capsys, "completion", "bash")[1]
+    assert completed_by_bash(script, "attnwatch", *words) == {""}

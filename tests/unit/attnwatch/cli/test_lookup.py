@@ -58,6 +58,17 @@ def test_a_single_word_that_does_not_exist_is_an_error_unless_asked_to_wait(text
     assert watched(text) == tmp_path / text
 
 
+def test_a_folder_of_a_similar_name_is_suggested(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("renderings").mkdir()
+    Path("renderings.yaml").touch()
+    with pytest.raises(ConfigError, match=r"did you mean `attnwatch renderings/`\?"):
+        watched("rendering")
+    for text in ("rendering", f"{tmp_path}/renderigs/"):
+        with pytest.raises(ConfigError, match=r"with --once; did you mean .*renderings/\?$"):
+            watched(text, now="--once")
+
+
 @pytest.mark.parametrize("text", ["later/", "outputs", "later"])
 def test_nothing_is_waited_for_where_a_flag_says_not_to_wait(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

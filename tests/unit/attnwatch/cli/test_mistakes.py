@@ -36,6 +36,16 @@ def test_a_mistake_is_said_as_found_expected_and_what_to_do(capsys, tmp_path, mo
     assert len(err.splitlines()) == 1
 
 
+def test_a_file_that_is_not_yaml_is_one_mistake(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings.yaml").write_text("watcher:\n  nice: [1\n  workers: 2\n")
+    code, _, err = called(capsys, ".", "--once", "--config", "settings.yaml")
+    assert code == 2
+    assert err.startswith("error: settings.yaml: cannot be read as YAML: ")
+    assert "line 3" in err
+    assert len(err.splitlines()) == 1
+
+
 def test_wrong_settings_are_reported_together(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = called(capsys, ".", "--once", "--set", "figsize=true", "-j", "0", "--set", "qualty=high")

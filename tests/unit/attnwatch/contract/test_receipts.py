@@ -22,6 +22,7 @@ from attnwatch.contract.receipts import (
     success,
 )
 from attnwatch.contract.stamps import Stamp
+from attnwatch.contract.validity import as_rendered
 from attnwatch.errors import JobError, TensorError, VideoError
 from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
 from attnwatch.system.folders import LinkError, Links
@@ -97,7 +98,7 @@ def test_a_new_renderer_version_asks_for_a_rendering(place, fingerprint):
 def other(name):
     """Return the default settings with one setting changed."""
     field = Visualization.model_fields[name]
-    candidates = (not field.default, 0.25, 2, "viridis", "fast", "frame", "apply", "mask", [1, 99])
+    candidates = (not field.default, 0.25, 2, "gray", "fast", "frame", "apply", "mask", "uniform", "nearest", [1, 99])
     for candidate in candidates:
         try:
             changed = Visualization(**{name: candidate})
@@ -106,6 +107,37 @@ def other(name):
         if changed != Visualization():
             return changed
     raise AssertionError(name)
+
+
+def of_renderer_2(place, **asked):
+    """Return a receipt as renderer 2 wrote it, with its own defaults."""
+    settings = {"colormap": "hot", "overlay": "uniform", "overlay_alpha": 0.6, **asked}
+    made = Fingerprint.of("0" * 64, Visualization(**settings), None, {})
+    shaping = {name: value for name, value in made.settings.items() if name not in {"overlay", "upsampling"}}
+    receipt = success(place, replace(made, settings=shaping, renderer=2), (), (), 1.0)
+    return receipt.model_copy(update={"renderer": 2})
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "due"),
+    [
+        ({}, {}, None),
+        ({}, {"colormap": "hot"}, None),
+        ({"colormap": "bone"}, {"colormap": "bone"}, None),
+        ({}, {"overlay": "uniform"}, None),
+        ({}, {"upsampling": "bilinear"}, None),
+        ({}, {"colormap": "viridis"}, 0),
+        ({}, {"overlay": "weighted"}, 0),
+        ({}, {"overlay_alpha": 0.8}, 0),
+        ({}, {"upsampling": "nearest"}, 0),
+        ({"colormap": "bone"}, {}, 0),
+    ],
+)
+def test_a_new_default_makes_no_receipt_of_renderer_2_stale(place, then, now, due):
+    receipt = of_renderer_2(place, **then)
+    assert receipt.renderer == 2
+    current = Fingerprint.of("0" * 64, Visualization(**now), None, {})
+    assert seconds_until_due(receipt, as_rendered(current, receipt, place)) == due
 
 
 @pytest.mark.parametrize("name", Visualization.model_fields)
@@ -169,7 +201,7 @@ def test_the_digest_is_that_of_the_settings_that_differ_from_their_defaults():
     made = Fingerprint.of("0" * 64, Visualization(vmax=1, colormap="bone"), ("kiss",), {}, "2" * 64)
     text = f'{{"batch_sha256": "{"2" * 64}", "colormap": "bone", "tokens": ["kiss"], "vmax": 1.0}}'
     assert made.settings_sha256 == hashlib.sha256(text.encode()).hexdigest()
-    assert made.settings["overlay_alpha"] == 0.6
+    assert made.settings["overlay_alpha"] == 0.8
 
 
 def test_a_different_selection_of_words_asks_for_a_rendering(place, fingerprint):
@@ -191,7 +223,7 @@ def test_a_receipt_follows_the_contract(place, fingerprint):
     jsonschema.validate(content, json_schema("receipt"))
     assert place.path.name == "a.rendered.json"
     assert content["manifest"] == "v.complete.json"
-    assert content["settings"]["colormap"] == "hot"
+    assert content["settings"]["colormap"] == "viridis"
     assert content["outputs"][0]["scale"] == [0.0, 0.5]
     assert content["attempts"][0]["error"] is None
     assert datetime.fromisoformat(content["attempts"][0]["at"]).tzinfo

@@ -214,6 +214,38 @@ def test_wait_reports_a_killed_server_and_no_job_is_left(engine, manifest):
         engine.start(job(manifest))
 
 
+@pytest.fixture
+def stopped_server(engine, manifest, monkeypatch):
+    """The fork server, stopped by a signal; what it does not end is abandoned soon."""
+    for name in ("_KILL_AFTER", "_LEFT_AFTER"):
+        monkeypatch.setattr(f"attnwatch.jobs.local.{name}", 0.2)
+    (server,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    os.kill(int(server), signal.SIGSTOP)
+    yield
+    os.kill(int(server), signal.SIGCONT)
+
+
+def test_a_job_that_a_stopped_server_does_not_begin_is_no_failed_attempt(engine, manifest, stopped_server):
+    engine.start(job(manifest, timeout=0.2))
+    (done,) = finished(engine)
+    assert isinstance(done.outcome, SlowMachineError)
+
+
+def test_a_job_that_ends_while_its_server_is_stopped_keeps_its_result(engine, manifest, monkeypatch):
+    for name in ("_KILL_AFTER", "_LEFT_AFTER"):
+        monkeypatch.setattr(f"attnwatch.jobs.local.{name}", 0.2)
+    engine.start(job(manifest, "sleep briefly", timeout=2.0))
+    pid, _ = pids(manifest)
+    server = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(server, signal.SIGSTOP)
+    try:
+        wait_until(lambda: not is_running(pid), PATIENCE)
+        (done,) = finished(engine)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert done.outcome.receipt.status == "rendered"
+
+
 def test_start_reports_a_killed_server(engine, manifest):
     pid, server = server_of(manifest, engine)
     os.kill(server, signal.SIGKILL)

@@ -38,6 +38,16 @@ def test_pq_matches_the_published_values(nits, signal):
     assert pq_to_nits(nits_to_pq(np.array(float(nits)))) == pytest.approx(nits, rel=1e-6, abs=1e-4)
 
 
+def test_a_picture_of_any_size_is_mapped_row_by_row():
+    """Rows of such widths are padded, and the last ones are fewer."""
+    signal = np.random.default_rng(0).integers(0, 2**16, (133, 50, 3), np.uint16)
+    frame = av.VideoFrame.from_ndarray(signal, format="rgb48le")
+    whole = to_bt709(frame, ColorTrc.SMPTE2084).to_ndarray()
+    for row in (0, 31, 32, 132):
+        alone = av.VideoFrame.from_ndarray(signal[row : row + 1], format="rgb48le")
+        assert (to_bt709(alone, ColorTrc.SMPTE2084).to_ndarray()[0] == whole[row]).all()
+
+
 def test_dark_and_middle_tones_are_kept_and_highlights_are_compressed():
     for nits in (1, 10, 50, 90):
         assert shown(grey(nits)) == pytest.approx(255 * (nits / 203) ** (1 / 2.4), abs=2)

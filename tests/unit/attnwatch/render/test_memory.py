@@ -4,6 +4,7 @@ import threading
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorTrc
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import read_manifest
@@ -18,8 +19,8 @@ HD, UHD, HUGE = (1920, 1080), (3840, 2160), (7680, 4320)
 GIB = 2**30
 
 
-def load(size, quality="balanced", threads=1, values=81 * 30 * 52):
-    return Load(size, dict.fromkeys(KINDS, size), values, quality, threads)
+def load(size, quality="balanced", threads=1, values=81 * 30 * 52, *, hdr=False):
+    return Load(size, dict.fromkeys(KINDS, size), values, quality, threads, hdr)
 
 
 def test_without_a_limit_and_at_usual_sizes_four_words_are_rendered_in_one_pass():
@@ -69,14 +70,19 @@ def test_better_quality_and_larger_pictures_need_more():
     assert encoder_bytes(HD, "fast", lean=False) < encoder_bytes(UHD, "fast", lean=False)
 
 
-def write_noise(path, size, frames):
-    """Write a video that is hard to encode."""
+def write_noise(path, size, frames, *, hdr=False):
+    """Write a video that is hard to encode; with `hdr`, of 10 bits and the transfer PQ."""
     noise = np.random.default_rng(0).integers(0, 255, size[0] * size[1] * 2, np.uint8)
+    pixels = "yuv420p10le" if hdr else "yuv420p"
+    if hdr:
+        noise = (noise.astype(np.uint16) * 4).view(np.uint8)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=16, options={"preset": "ultrafast", "crf": "35"})
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        if hdr:
+            stream.codec_context.color_trc = ColorTrc.SMPTE2084
         for index in range(frames):
-            frame = av.VideoFrame(*size, "yuv420p")
+            frame = av.VideoFrame(*size, pixels)
             for plane in frame.planes:
                 plane.update(np.roll(noise[: plane.buffer_size], index * 16))
             container.mux(stream.encode(frame))
@@ -104,16 +110,24 @@ def render(path, directory, settings, limit):
     return peak - before, rendering.notes
 
 
-@pytest.mark.parametrize(("size", "words", "limit"), [((832, 480), 4, None), (HD, 2, None), (UHD, 2, int(0.8 * GIB))])
-def test_a_rendering_needs_no_more_memory_than_planned(tmp_path, size, words, limit):
+@pytest.mark.parametrize(
+    ("size", "words", "limit", "hdr"),
+    [
+        ((832, 480), 4, None, False),
+        (HD, 2, None, False),
+        (UHD, 2, int(0.8 * GIB), False),
+        pytest.param(HD, 1, None, True, id="a video of high dynamic range"),
+    ],
+)
+def test_a_rendering_needs_no_more_memory_than_planned(tmp_path, size, words, limit, hdr):
     manifest = Batch.make(tmp_path).add(words=[f"word{number}" for number in range(words)])
-    write_noise(manifest.with_name("video_001.mp4"), size, frames=14)
+    write_noise(manifest.with_name("video_001.mp4"), size, frames=14, hdr=hdr)
     settings = Visualization(quality="fast", static_duration=0.1)
     used, notes = called_in_a_process(render, manifest, tmp_path, settings, limit)
-    planned = load(size, "fast", values=14 * 48)
+    planned = load(size, "fast", values=14 * 48, hdr=hdr)
     found = plan(planned, words, KINDS, limit)
     assert used <= max(planned.bytes(found.words, group, lean=found.lean) for group in found.groups)
-    assert notes == ()
+    assert [note.startswith("the video is HDR") for note in notes] == [True] * hdr
     assert len(list(tmp_path.glob("*.partial"))) == 3 * words
 
 

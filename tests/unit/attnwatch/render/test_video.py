@@ -1,3 +1,4 @@
+import shutil
 from fractions import Fraction
 from itertools import pairwise
 from typing import ClassVar
@@ -46,6 +47,19 @@ def large(tmp_path_factory):
     return manifest
 
 
+def hottest(style, shown):
+    """Return the row and column of the middle of what an overlay over a grey video shows of the map's maximum."""
+    if style == "contour":  # the innermost line surrounds it, and the lines around that one have the same middle
+        marked = np.argwhere(np.abs(shown - np.median(shown)) > 30)
+        return (marked.min(axis=0) + marked.max(axis=0)) / 2
+    return np.argwhere(shown >= shown.max() - 1).mean(axis=0)
+
+
+def sources_of(manifest):
+    with av.open(str(manifest.with_name("video_001.mp4"))) as container:
+        return list(container.decode(video=0))
+
+
 @pytest.fixture
 def manifest(tmp_path):
     return Batch.make(tmp_path / "outputs").add()
@@ -78,15 +92,35 @@ class TestAgainstAnIndependentReference:
             assert np.abs(rgb_of(frames["attention"][index]) - expected).mean() <= 1.0
 
     @pytest.mark.parametrize("alpha", [0.3, 0.6])
-    def test_the_overlay_blends_source_and_map(self, large, shares, tmp_path, alpha):
-        frames, _ = render(large, tmp_path / "out", overlay_alpha=alpha, generate_attention_only=False)
-        with av.open(str(large.with_name("video_001.mp4"))) as container:
-            sources = list(container.decode(video=0))
-        for index in (0, 4, 8):
-            heat = coloured(bilinear(shares[index], SIZE[1], SIZE[0]), "hot")
+    @pytest.mark.parametrize("style", ["uniform", "weighted", "spotlight"])
+    def test_the_overlay_lays_the_map_over_the_source(self, large, shares, tmp_path, style, alpha):
+        asked = {"overlay": style, "overlay_alpha": alpha, "colormap": "hot"}
+        frames, _ = render(large, tmp_path / "out", generate_attention_only=False, **asked)
+        for index, source in enumerate(sources_of(large)):
+            share = bilinear(shares[index], SIZE[1], SIZE[0])
+            heat = np.zeros((*share.shape, 3)) if style == "spotlight" else coloured(share, "hot")
+            weight = alpha * {"uniform": np.ones_like(share), "weighted": share, "spotlight": 1 - share}[style]
             heat_luma = 16 + 219 / 255 * (heat @ [0.299, 0.587, 0.114])
-            expected = (1 - alpha) * luma(sources[index]) + alpha * heat_luma
+            expected = (1 - weight) * luma(source) + weight * heat_luma
             assert psnr(luma(frames["overlay"][index]), expected) >= 42
+
+    def test_by_default_the_source_stays_as_it_is_where_the_model_does_not_look(self, large, tmp_path):
+        frames, _ = render(large, tmp_path / "out", vmin=10, vmax=11, generate_attention_only=False)
+        for source, frame in zip(sources_of(large), frames["overlay"], strict=True):
+            assert np.mean((luma(frame) - luma(source)) ** 2) <= 255**2 / 10**4.5  # 45 dB
+
+    @pytest.mark.parametrize("style", ["weighted", "uniform", "contour", "spotlight"])
+    def test_the_hottest_spot_of_every_overlay_is_within_half_a_latent_cell(self, large, shares, tmp_path, style):
+        manifest = shutil.copytree(large.parent, tmp_path / "grey") / large.name
+        write_source_video(manifest.with_name("video_001.mp4"), width=832, height=480, frames=9, colour=(120, 120, 120))
+        options = {"generate_attention_only": False, "overlay": style, "overlay_alpha": 1, "quality": "high"}
+        frames, _ = render(manifest, tmp_path / "out", colormap="gray", **options)
+        for frame, share in zip(frames["overlay"], shares, strict=True):
+            if style == "contour" and share.max() < 1:  # the last map fades in beside the one before
+                continue
+            spot = hottest(style, luma(frame))
+            cell = np.argwhere(share >= share.max() - 1 / 255).mean(axis=0)
+            assert np.abs((spot + 0.5) / 16 - 0.5 - cell).max() <= 0.5
 
     def test_the_hottest_spot_is_within_half_a_latent_cell_in_every_frame(self, large, shares, tmp_path):
         frames, _ = render(large, tmp_path / "out", colormap="gray", generate_overlay=False)

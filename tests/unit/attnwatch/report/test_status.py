@@ -357,6 +357,14 @@ def test_the_summary_has_a_line_for_each_reason_and_for_each_video_with_a_reason
     assert f"\n    no watcher runs here: start `attnwatch {batch.folder}`\n" in text
 
 
+def test_the_summary_says_that_every_watcher_pauses(batch):
+    light(batch)
+    watcher = full_status().watchers[0]
+    for watchers, said in (((watcher,), True), ((watcher, watcher.model_copy(update={"paused": None})), False)):
+        text = summary(status(batch.folder).model_copy(update={"watchers": watchers}))
+        assert ("\n    every watcher here pauses: see below\n" in text) is said
+
+
 def test_the_summary_says_what_each_watcher_leaves_out():
     watcher = full_status().watchers[0].model_copy(update={"left_out": ("3 videos: finished before",)})
     assert summary(full_status(watchers=(watcher,))).endswith(

@@ -77,7 +77,7 @@ def test_what_a_killed_process_has_forked_does_not_go_on_holding_its_lock(folder
             pass
         process.kill()
         process.wait()
-        with exclusive(folder, "a"):  # its child lives until its input ends
+        with exclusive(folder, "a", patience=20):  # its child lives until its input ends
             pass
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attnwatch.tensors import loops
-from attnwatch.tensors.loops import WHY_NOT_COMPILED, add_halves_with_numpy, blend_with_numpy, colour_with_numpy
+from attnwatch.tensors.loops import WHY_NOT_COMPILED, add_halves_with_numpy, colour_with_numpy, tint_with_numpy
 
 HALVES = 0x7C00  # number of 16-bit values that are finite and not negative
 
@@ -25,8 +25,8 @@ def both(name, with_numpy):
 
 
 both_additions = both("add_halves", add_halves_with_numpy)
-both_blends = both("blend", blend_with_numpy)
 both_colourings = both("colour", colour_with_numpy)
+both_tints = both("tint", tint_with_numpy)
 
 sizes = st.integers(0, 100)
 numbers_of_maps = st.integers(0, 9)
@@ -116,26 +116,32 @@ def picture(rng, height, width, padding):
     return rng.integers(0, 256, (height, width + padding), np.uint8)[:, :width]
 
 
-@both_blends
+def weights_of(*values):
+    return np.array(values, np.uint16).tobytes()
+
+
+@both_tints
 @settings(deadline=None)
-@given(height=sides, width=sides, padding=st.integers(0, 9), weight=st.integers(0, 256))
-def test_a_blend_is_within_half_a_level_and_does_not_touch_the_padding(blend, height, width, padding, weight):
-    rng = np.random.default_rng(0)
-    below, above = picture(rng, height, width, padding), picture(rng, height, width, 0)
+@given(height=sides, width=sides, padding=st.integers(0, 9), seed=st.integers(0, 2**32 - 1))
+def test_a_tint_is_within_half_a_level_and_does_not_touch_the_padding(tint, height, width, padding, seed):
+    rng = np.random.default_rng(seed)
+    below, grey = picture(rng, height, width, padding), picture(rng, height, width, 0)
+    table, weights = rng.integers(0, 256, 256, np.uint8), rng.integers(0, 257, 256, np.uint16)
     whole = np.full((height, width + padding), 7, np.uint8)
-    blend(whole[:, :width], below, above, weight)
-    share = weight / 256
-    np.testing.assert_allclose(whole[:, :width], (1 - share) * below + share * above, atol=0.5)
+    tint(whole[:, :width], below, grey, table.tobytes(), weights.tobytes())
+    share = weights[grey] / 256
+    np.testing.assert_allclose(whole[:, :width], (1 - share) * below + share * table[grey], atol=0.5)
     assert (whole[:, width:] == 7).all()
 
 
-@both_blends
+@both_tints
 @pytest.mark.parametrize("weight", range(257))
-def test_all_pairs_of_levels_are_rounded_the_same_way(blend, weight):
-    below, above = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+def test_all_pairs_of_levels_are_rounded_the_same_way(tint, weight):
+    below, grey = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     mixed = np.empty((256, 256), np.uint8)
-    blend(mixed, np.ascontiguousarray(below), np.ascontiguousarray(above), weight)
-    exact = below.astype(int) * (256 - weight) + above.astype(int) * weight
+    everywhere = weights_of(*[weight] * 256)
+    tint(mixed, np.ascontiguousarray(below), np.ascontiguousarray(grey), bytes(range(256)), everywhere)
+    exact = below.astype(int) * (256 - weight) + grey.astype(int) * weight
     np.testing.assert_array_equal(mixed, (exact + 128) // 256)
 
 
@@ -150,20 +156,27 @@ def test_every_byte_is_looked_up_and_the_padding_is_not_touched(colour, height, 
     assert (whole[:, width:] == 7).all()
 
 
-@both_blends
-def test_pictures_of_different_sizes_are_not_blended(blend):
+@both_tints
+def test_pictures_of_different_sizes_are_not_tinted(tint):
     small, large = np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8)
     for pictures in ((large, small, small), (small, large, small), (small, small, large)):
         with pytest.raises(ValueError, match="different sizes"):
-            blend(*pictures, 128)
+            tint(*pictures, bytes(256), bytes(512))
 
 
-@both_blends
-@pytest.mark.parametrize("weight", [-1, 257])
-def test_a_weight_out_of_range_is_refused(blend, weight):
+@both_tints
+@pytest.mark.parametrize(
+    ("table", "weights", "message"),
+    [
+        (bytes(255), bytes(512), "tables of 255 and 512 bytes"),
+        (bytes(256), bytes(256), "tables of 256 and 256 bytes"),
+        (bytes(256), weights_of(*[0] * 255, 257), "a weight above 256"),
+    ],
+)
+def test_unsuitable_tables_of_a_tint_are_refused(tint, table, weights, message):
     picture = np.zeros((4, 4), np.uint8)
-    with pytest.raises(ValueError, match=f"found a weight of {weight}"):
-        blend(picture, picture, picture, weight)
+    with pytest.raises(ValueError, match=f"found {message}"):
+        tint(picture, picture, picture, table, weights)
 
 
 @both_colourings
@@ -193,10 +206,10 @@ def test_numpy_replaces_a_missing_compiled_module():
 import sys
 sys.modules["attnwatch.tensors._loops"] = None
 from attnwatch.tensors import loops
-print([getattr(loops, name).__name__ for name in ("add_halves", "blend", "colour")], loops.WHY_NOT_COMPILED is None)
+print([getattr(loops, name).__name__ for name in ("add_halves", "colour", "tint")], loops.WHY_NOT_COMPILED is None)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['add_halves_with_numpy', 'blend_with_numpy', 'colour_with_numpy'] False"
+    assert done.stdout.strip() == "['add_halves_with_numpy', 'colour_with_numpy', 'tint_with_numpy'] False"
 
 
 @compiled
@@ -207,7 +220,7 @@ def test_compiled_loops_refuse_unsuitable_arguments():
         with pytest.raises(ValueError, match="expected bytes"):
             loops.colour(picture, wrong, bytes(256))
     with pytest.raises(ValueError, match="read-only"):
-        loops.blend(frozen, picture, picture, 128)
+        loops.tint(frozen, picture, picture, bytes(256), bytes(512))
     with pytest.raises(ValueError, match="a table of 255 bytes"):
         loops.colour(picture, picture, bytes(255))
     with pytest.raises(TypeError):

@@ -138,6 +138,28 @@ def fingerprint_of(job):
     return Fingerprint.of(manifest.sha256, job.settings, job.tokens, manifest.inputs())
 
 
+def test_what_a_job_cannot_do_is_tried_with_growing_delays_however_often_scans_find_the_video(watcher, batch, caplog):
+    manifest = batch.add()
+    watcher.start(manifest)
+    waits = []
+    for _ in range(9):
+        watcher.end(Result(None, "the lock cannot be opened"))
+        assert watcher.start(manifest) == []
+        waits.append(watcher.pass_time())
+        assert watcher.start(manifest) == [manifest]
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert "still waiting for prompt_001_vid001: the lock cannot be opened" in caplog.text
+
+
+def test_what_a_job_cannot_do_is_tried_at_once_when_a_file_changes(watcher, batch):
+    manifest = batch.add()
+    watcher.start(manifest)
+    watcher.end(Result(None, "the video is incomplete"))
+    assert watcher.start(manifest) == []
+    os.utime(manifest.with_name("video_001.mp4"), (1, 1))
+    assert watcher.start(manifest) == [manifest]
+
+
 def test_a_failure_whose_files_were_only_touched_is_not_told_again(watcher, batch, caplog):
     manifest = batch.add()
     watcher.start(manifest)

@@ -115,6 +115,17 @@ def test_other_files_give_no_hints(root, hints):
         assert hinted(hints, last) == {last}
 
 
+def test_a_new_link_to_a_folder_gives_a_hint_and_one_to_a_file_does_not(root, hints, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "file").touch()
+    with RootWatcher([root], hints):
+        (root / "to_a_file").symlink_to(tmp_path / "file")
+        (root / "to_nowhere").symlink_to(tmp_path / "absent")
+        (root / "to_itself").symlink_to("to_itself")
+        (root / "batch").symlink_to(tmp_path / "elsewhere")
+        assert hinted(hints, root / "batch") == {root / "batch"}
+
+
 def test_the_end_of_a_batch_gives_a_hint_at_its_folder(root, hints):
     with RootWatcher([root], hints):
         write_json(root / "batch.complete.json", {})

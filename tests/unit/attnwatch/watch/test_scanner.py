@@ -6,6 +6,7 @@ import pytest
 
 from attnwatch.batches.discover import walk
 from attnwatch.batches.targets import Target, targets_in
+from attnwatch.system.folders import Links
 from attnwatch.watch.scanner import Scanner
 from tests.support import Batch, write_json, write_manifest
 
@@ -269,3 +270,17 @@ def test_an_unforeseen_error_about_one_folder_hides_no_other(root, monkeypatch, 
     assert str(root / "b") in said
     assert "RuntimeError: nobody has foreseen this" in said
     assert [record for record in caplog.records if record.levelname == "DEBUG" and record.exc_info]
+
+
+def test_a_hint_at_a_link_to_a_folder_names_it_or_follows_it_on_request(root, tmp_path):
+    put(tmp_path / "elsewhere", "v")
+    (root / "inside").mkdir()
+    for links, expected in ((Links.NONE, []), (Links.ALL, [Target(root / "batch" / "v.complete.json")])):
+        scanner = Scanner([root], links=links)
+        found(scanner)
+        for name, target in (("batch", tmp_path / "elsewhere"), ("again", root / "inside")):
+            (root / name).unlink(missing_ok=True)
+            (root / name).symlink_to(target)
+        scanner.follow([root / "batch", root / "again"])
+        assert found(scanner) == expected
+        assert scanner.linked_near == ([] if expected else [root / "batch"])

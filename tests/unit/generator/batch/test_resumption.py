@@ -160,9 +160,11 @@ def test_a_batch_is_resumed_from_another_working_directory(away):
 def test_a_model_that_was_moved_is_named_again(away):
     (away / "models").rename(away / "moved")
     (away / "lora.bin").rename(away / "elsewhere" / "moved.bin")
-    with pytest.raises(ResumeError, match=r"found nothing at .*models/w. If it was moved, name its new place: --model"):
+    with pytest.raises(
+        ResumeError, match=r"found nothing at .*models/w. If it was moved, name its new place with --model"
+    ):
         plan_resumption(away, Settings())
-    with pytest.raises(ResumeError, match=r"found nothing at .*lora.bin. If it was moved"):
+    with pytest.raises(ResumeError, match=r"found nothing at .*lora.bin. .* name its new place with --lora"):
         plan_resumption(away, load_settings({"model": "../moved/w"}, {}, None))
     flags = {"model": "../moved/w", "lora": ["moved.bin:0.5"]}
     model = plan_resumption(away, load_settings(flags, {}, None)).settings.model

@@ -1,8 +1,10 @@
 """Arrays saved by numpy, including maliciously crafted ones."""
 
 import contextlib
+import errno
 import gzip
 import io
+import os
 import tracemalloc
 import zipfile
 
@@ -121,8 +123,12 @@ def test_whatever_changed_bytes_make_a_decompressor_raise_is_a_damaged_file(tmp_
             read(path)
 
 
+OF_NO_TYPE = "{'descr': ('<f4',), 'fortran_order': False, 'shape': (1, 1, 4, 1)}\n"
+
+
 @pytest.mark.parametrize(
-    "text", ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}"]
+    "text",
+    ["(", "{'shape': (", '"""', "{'descr': [[[", "{\n  'a'\n b", "0x", "'\\", "(" * 5000, "{1: 2, 'a': 3}", OF_NO_TYPE],
 )
 def test_whatever_numpy_raises_for_a_header_is_a_damaged_file(tmp_path, text):
     path, data = tmp_path / "step_000.npy", text.encode()
@@ -202,3 +208,15 @@ def test_an_overlong_header_is_refused(tmp_path):
 
 def test_values_in_fortran_order_are_refused_rather_than_transposed(tmp_path):
     refused(saved(tmp_path, np.asfortranarray(np.ones((2, 3, 4, 1), np.float32))), "Fortran")
+
+
+def test_an_offset_that_leads_nowhere_is_damage_and_told_without_a_number(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, attention=np.ones((1, 1, 4, 1), np.float32))
+
+    def leads_nowhere(*arguments):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", leads_nowhere)
+    with pytest.raises(TensorError, match=r"found damaged data \(Invalid argument\); expected a complete file"):
+        opened(path)

@@ -1,0 +1,153 @@
+"""Lays a map over the source video, in the codec's own colour space: weighted, uniform, as contours or as a spotlight.
+
+Each style is a pair of tables, a colour and its weight, for each of 256 levels:
+`(1 - weight) * source + weight * colour`, per plane.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from attnwatch.render.colormap import LEVELS, UInt8Array, YuvTables
+from attnwatch.render.colours import PIXEL_FORMAT
+from attnwatch.render.compose import Enlarged, pixels
+from attnwatch.settings import OverlayStyle
+from attnwatch.tensors.loops import OPAQUE, tint
+from attnwatch.tensors.reduction import Float32Array
+
+CONTOURS = (0.25, 0.5, 0.75)
+"""Shares of the scale at which contours are drawn."""
+
+_BLACK = YuvTables(bytes([16] * LEVELS), bytes([128] * LEVELS), bytes([128] * LEVELS))
+_SHADES = LEVELS // (len(CONTOURS) + 1)  # degrees in which a line, or its outline, covers a pixel
+_THINNEST, _LINES_PER_PIXEL = 1.5, 200  # width of a line in pixels, and lines of video for each pixel of it
+_FLAT = 1e-4  # slope per pixel below which a map is a plain, on which no line is drawn
+
+
+class Overlay(Protocol):
+    """A way to show a map over a video."""
+
+    def over(self, source: av.VideoFrame, enlarged: Enlarged) -> av.VideoFrame:
+        """Return a new frame of the map's size, from a source that is at least as large."""
+
+
+def overlay(style: OverlayStyle, tables: YuvTables, alpha: float, *, inverted: bool) -> Overlay:
+    """Return an overlay.
+
+    Args:
+        style: `weighted`, `uniform`, `contour` or `spotlight`.
+        tables: the colormap.
+        alpha: weight of the colour where it is largest, 0..1.
+        inverted: whether level 0 is the highest attention instead of the lowest.
+
+    """
+    attention = np.linspace(1, 0, LEVELS) if inverted else np.linspace(0, 1, LEVELS)
+    match style:
+        case "weighted":
+            return _Tinted(tables, alpha * attention)
+        case "uniform":
+            return _Tinted(tables, np.full(LEVELS, alpha))
+        case "spotlight":
+            return _Tinted(_BLACK, alpha * (1 - attention))
+        case "contour":
+            return _Contours(tables, alpha, [1 - share if inverted else share for share in CONTOURS])
+
+
+class _Tinted:
+    """Lays a colour over each pixel that depends on its level.
+
+    Args:
+        tables: the colour of each level.
+        weights: its weight, 0..1, `[256]`.
+
+    """
+
+    def __init__(self, tables: YuvTables, weights: npt.NDArray[np.float64]) -> None:
+        self._tables = tables
+        self._weights = np.rint(weights * OPAQUE).astype(np.uint16).tobytes()
+
+    def over(self, source: av.VideoFrame, enlarged: Enlarged) -> av.VideoFrame:
+        return self.tinted(source, enlarged.greys)
+
+    def tinted(self, source: av.VideoFrame, levels: Sequence[UInt8Array]) -> av.VideoFrame:
+        """Lay the colours over the source, given the level of each pixel of each plane."""
+        height, width = levels[0].shape
+        result = av.VideoFrame(width, height, PIXEL_FORMAT)
+        planes = zip(source.planes, levels, result.planes, self._tables.planes, strict=True)
+        for below, grey, plane, table in planes:
+            target = pixels(plane)
+            rows, columns = target.shape
+            tint(target, pixels(below)[:rows, :columns], grey, table, self._weights)
+        return result
+
+
+class _Contours:
+    """Draws antialiased lines of equal attention in the colours of their levels, with a black outline.
+
+    A level of the tables tells how much of a pixel the outline covers or, where there is a line, which one, and how
+    much of the outline it covers.
+    """
+
+    def __init__(self, tables: YuvTables, alpha: float, shares: Sequence[float]) -> None:
+        self._shares = shares
+        coverage = np.arange(1, _SHADES + 1) / _SHADES
+        outline = coverage[:-1]  # level 0 is for pixels that are not covered
+        weights = np.concatenate([[0], outline, np.ones(_SHADES * len(shares))])
+        planes = (
+            _lines(np.frombuffer(table, np.uint8), black[0], shares, coverage)
+            for table, black in zip(tables.planes, _BLACK.planes, strict=True)
+        )
+        self._tinted = _Tinted(YuvTables(*planes), alpha * weights)
+
+    def over(self, source: av.VideoFrame, enlarged: Enlarged) -> av.VideoFrame:
+        width = max(_THINNEST, len(enlarged.shares) / _LINES_PER_PIXEL)
+        distances = _distances(enlarged.shares, self._shares)
+        lines = _covered(distances, width)
+        outline = _covered(distances.min(axis=0), 2 * width)
+        luma = _levels(lines, outline)
+        chroma = _levels(_halved(lines), _halved(outline))
+        return self._tinted.tinted(source, (luma, chroma, chroma))
+
+
+def _lines(table: UInt8Array, black: int, shares: Sequence[float], coverage: npt.NDArray[np.float64]) -> bytes:
+    """Return the values of a plane for each level: of the outline, then of each line over it."""
+    colours = table[[round(share * (LEVELS - 1)) for share in shares]].astype(np.float64)
+    lines = black + (colours[:, None] - black) * coverage
+    return bytes([black] * _SHADES) + np.rint(lines).astype(np.uint8).tobytes()
+
+
+def _distances(shares: Float32Array, contours: Sequence[float]) -> Float32Array:
+    """Return each pixel's distance in pixels from the line of each contour: `[contour, height, width]`.
+
+    It is, to first order, the difference in attention divided by the slope. On a plain, no line is near.
+    """
+    down, right = np.gradient(shares)
+    slope = np.hypot(down, right)
+    is_plain = slope < _FLAT
+    slope[is_plain] = 1
+    distances: Float32Array = np.abs(shares - np.array(contours, np.float32)[:, None, None]) / slope
+    distances[:, is_plain] = np.inf
+    return distances
+
+
+def _covered(distances: Float32Array, width: float) -> Float32Array:
+    """Return how much of each pixel a line of a width in pixels covers, 0..1."""
+    covered: Float32Array = np.clip(np.float32(width / 2 + 0.5) - distances, 0, 1)
+    return covered
+
+
+def _halved(plane: Float32Array) -> Float32Array:
+    """Return the means of squares of four pixels, for planes of chroma."""
+    *others, height, width = plane.shape
+    means: Float32Array = plane.reshape(*others, height // 2, 2, width // 2, 2).mean(axis=(-3, -1))
+    return means
+
+
+def _levels(lines: Float32Array, outline: Float32Array) -> UInt8Array:
+    """Return the level in the tables for each pixel, given how much of it each line and the outline cover."""
+    shade = np.rint(lines.max(axis=0) * _SHADES)
+    on_line = (lines.argmax(axis=0) + 1) * _SHADES + shade - 1
+    return np.where(shade > 0, on_line, np.rint(outline * (_SHADES - 1))).astype(np.uint8)
