@@ -76,7 +76,7 @@ def generate(
     verify
         With --resume: compare the digest of every file, and make damaged videos again. Sizes are always compared.
     preview
-        Print the prompts and the number of videos without generating anything.
+        Print the prompts, the number of videos and what the run would refuse, without generating anything.
     verbose
         Log more details.
     **settings

@@ -111,7 +111,7 @@ class VideoSettings(_Block):
     )
     sample_seed: Seed = Field(
         default=0,
-        description="seed of the sample; a larger sample with the same seed begins with the smaller one",
+        description="seed of the sample, by default 0; a larger sample with the same seed begins with the smaller one",
     )
     order: Literal["seeds", "prompts"] = Field(
         default="seeds",
