@@ -153,6 +153,41 @@ def test_a_negative_prompt_of_one_prompt_changes_its_video(from_file):
     assert first == third != second
 
 
+def test_words_are_tracked_in_each_prompts_own_negative_prompt(from_file):
+    text = "prompt,negative\na (dog),dark dark\na (dog),old\n"
+    folder = from_file(text, "prompts.csv", track_negative=["dark", "old"])
+    first, second = (read(folder / f"videos/prompt_00{number}/video_001.complete.json") for number in (1, 2))
+    assert [(word["slug"], word["span"]) for word in first["negative_tokens"]] == [("dark", [0, 4]), ("dark_2", [5, 9])]
+    assert [(word["slug"], word["span"]) for word in second["negative_tokens"]] == [("old", [0, 3])]
+    tensors, _ = read_tensors(folder / "videos/prompt_001/attention_maps/vid001.safetensors")
+    assert {name for name in tensors if "aggregated" not in name} == {"dog", "uncond/dark", "uncond/dark_2"}
+    plan = read(folder / "batch.json")["variations"]
+    assert [each["negative_tokens"] for each in plan] == [first["negative_tokens"], second["negative_tokens"]]
+
+
+def test_a_word_that_is_in_no_negative_prompt_is_refused_before_anything_is_written(from_file, tmp_path):
+    with pytest.raises(TokenError, match="track_negative: found no 'new' in the negative prompt 'dark' and 1 others"):
+        from_file("prompt,negative\na (dog),dark\na (dog),old\n", "prompts.csv", track_negative=["new"])
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_maps_by_position_in_the_unconditional_branch_alone_are_warned_of(make, caplog):
+    _, folder = make(template="a (kiss)", attention=AttentionSettings(branch="uncond"))
+    assert "no word of the negative prompt is tracked" in caplog.text
+    assert read(folder / "videos/prompt_001/video_001.complete.json")["tokens"] == []
+
+
+def test_a_video_whose_word_is_not_in_what_the_pipeline_encodes_fails_before_its_first_step(make, model, monkeypatch):
+    encode = model.pipe.encode_prompt
+    changing = lambda prompt, *others, **more: encode(prompt.replace("dog", "cat"), *others, **more)  # noqa: E731
+    monkeypatch.setattr(model.pipe, "encode_prompt", changing)
+    code, folder = make(template="a [(kiss)|(dog)]")
+    assert code == 1
+    assert (folder / "videos/prompt_001/video_001.complete.json").exists()
+    (attempt,) = read(folder / "videos/prompt_002/video_001.failed.json")["attempts"]
+    assert attempt["error"].startswith("CaptureError: tracked word 'dog': the pipeline encodes another text")
+
+
 @pytest.mark.parametrize("video", [{}, {"sample": 2, "sample_seed": 1}])
 def test_a_batch_from_a_file_is_resumed_without_the_file(from_file, console, video):
     folder = from_file('{"prompt": "a [red|blue|old] (dog)", "seed": 7}\n{"prompt": "a (cat)"}\n', "p.jsonl", **video)
