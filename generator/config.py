@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from generator.errors import SettingsError, did_you_mean, nearest
 from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
-from generator.visualization import VisualizationParams, VisualizationSwitches
+from generator.settings.visualization import VisualizationParams, VisualizationSwitches
 
 ENVIRONMENT_PREFIX = "GENERATOR_"
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")

@@ -26,7 +26,7 @@ from generator.errors import SettingsError
 from generator.outputs import valid
 from generator.prompts import tokens as generator_tokens
 from generator.settings import AttentionSettings
-from generator.visualization import VisualizationParams, VisualizationSwitches
+from generator.settings.visualization import VisualizationParams, VisualizationSwitches
 from tests.support import attnwatch, read_receipt
 
 TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue
 
-from generator.values import Compilation, Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
+from generator.settings.values import Compilation, Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
