@@ -51,7 +51,7 @@ chaos: $(VENV)/.dev
 
 # Regenerates the committed schemas from the reader's models; a test fails when they are stale.
 schema: $(VENV)/.dev
-	for name in manifest batch batch-complete failure receipt contact-sheets status; do \
+	for name in manifest batch batch-complete failure receipt acceptance contact-sheets status; do \
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
 

@@ -231,6 +231,8 @@ def _attention_block(path: Path, document: dict[str, Any], name: str) -> dict[st
     known = [*SWITCHES, *GENERATOR_ATTENTION_KEYS, _PARAMS]
     switches = _placed(own, SWITCHES, known, f"{path}: {name}.", f"expected in {name}.{_PARAMS}")
     prefix = f"{path}: {name}.{_PARAMS}."
+    if switches.get("auto_generate_videos") and "auto_generate_per_video" not in switches:
+        switches["auto_generate_per_video"] = False  # alone, it has always meant "only at the end", as in the generator
     return {**switches, **_placed(params, _PARAM_NAMES, [*_PARAM_NAMES], prefix, f"expected in {name}")}
 
 

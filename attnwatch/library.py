@@ -22,8 +22,10 @@ from attnwatch.errors import BusyError, ConfigError, JobError, NotReadyError, Un
 from attnwatch.jobs.video import Job, run
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization, Watcher
+from attnwatch.system.exclusion import Exclusion
 from attnwatch.system.files import move_into_place, write_file
 from attnwatch.system.folders import Folder
+from attnwatch.system.roots import Root
 from attnwatch.tensors.reader import AttentionReader, Part, WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
@@ -34,12 +36,16 @@ _AXES = {"steps": "step", "layers": "layer", "heads": "head"}
 _log = logging.getLogger(__name__)
 
 
-def open(folder: PathName) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
-    """Find the videos finished at or below a folder; reads none of them. Raises `ConfigError` if it is missing."""
+def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
+    """Find the videos finished at or below a folder; reads none of them. Raises `ConfigError` if it is missing.
+
+    `exclude` leaves out folders and videos: patterns of names, or of paths below the folder, as for the command line.
+    """
     path = Path(folder).absolute()
     if not path.exists():
         raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
-    return Batch(path)
+    patterns = load_settings(None, {"exclude": list(exclude)}, {}, spell_flag=str).watcher.exclude
+    return Batch(path, Root(path, excluded=Exclusion(patterns)))
 
 
 class Batch(Mapping[str, "Video"]):
@@ -53,9 +59,9 @@ class Batch(Mapping[str, "Video"]):
 
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: Root | None = None) -> None:
         self.folder = folder
-        self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder))
+        self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder, start))
         self._likely: dict[str, list[Path]] = {}
         for path in self._names:
             self._likely.setdefault(outputs_of(path)[0], []).append(path)

@@ -59,7 +59,9 @@ class Visualization(_Settings):
     """Settings of pictures: which outputs to render, and how they look. A batch can set them in its manifests."""
 
     auto_generate_per_video: Annotated[bool, Concern.OPERATION] = Field(
-        default=True, description="render each video as soon as it is finished"
+        default=True,
+        description="render each video as soon as it is finished; if a file sets only `auto_generate_videos: true`, "
+        "false is meant",
     )
     auto_generate_videos: Annotated[bool, Concern.OPERATION] = Field(
         default=False, description="collect all attention videos of a batch in one folder when the batch ends"
@@ -67,7 +69,9 @@ class Visualization(_Settings):
     generate_attention_only: bool = Field(default=True, description="make `..._attention.mp4`: the map alone")
     generate_overlay: bool = Field(default=True, description="make `..._overlay.mp4`: the map over the source video")
     generate_aggregated: bool = Field(
-        default=True, description="make `..._static.mp4`: the mean over time as a still picture"
+        default=True,
+        description="make `..._static.mp4`: the mean over time as a still picture; the generator asks "
+        "for none if it stores steps and no mean",
     )
     generate_step_evolution: bool = Field(
         default=False, description="make `..._evolution.mp4`: the map at each denoising step, one after the other"

@@ -28,6 +28,7 @@ from generator.batch.ranks import Rank
 from generator.batch.resumption import plan_resumption
 from generator.config import NAMES, Place, field_of, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
+from generator.models.sources import INDEX
 from generator.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -76,7 +77,7 @@ def generate(
     verify
         With --resume: compare the digest of every file, and make damaged videos again. Sizes are always compared.
     preview
-        Print the prompts and the number of videos without generating anything.
+        Print the prompts, the number of videos and what the run would refuse, without generating anything.
     verbose
         Log more details.
     **settings
@@ -164,10 +165,29 @@ def _preview(settings: Settings, resume: Path | None) -> int:
         _say(Console(stderr=True), f"warning: {warning}")
     _print(*lines)
     try:
-        plan_batch(settings)
+        _check_outline(plan_batch(settings))
     except UsageError as error:
         raise UsageError(f"the run would refuse this: {error}") from error
     return 0
+
+
+def _check_outline(plan: Plan) -> None:
+    """Check what is asked of a model in a folder, whose weights are not needed for that.
+
+    Without it, that is left to the run: the embedded model, for which a preview does not import torch; models of the
+    hub; and textual inversions, which change the vocabulary.
+    """
+    model = plan.settings.model
+    if not Path(model.id, INDEX).is_file() or model.embeddings:
+        return
+    try:
+        from generator.batch.prepare import prepare  # noqa: PLC0415 - imports torch and diffusers
+        from generator.models.load import load_outline  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return
+    outline = load_outline(model)
+    if outline is not None:
+        prepare(plan, outline)
 
 
 def _print(*lines: str) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 
 from generator.errors import SettingsError, did_you_mean, nearest
 from generator.settings import AttentionSettings, ModelSettings, Settings, VideoSettings
-from generator.visualization import VisualizationParams, VisualizationSwitches
+from generator.settings.visualization import VisualizationParams, VisualizationSwitches
 
 ENVIRONMENT_PREFIX = "GENERATOR_"
 ATTENTION_BLOCKS = ("attention_analysis", "attention_analysis_settings")
@@ -95,7 +95,21 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str], f
         merged |= _from_file(file)
     merged |= _from_environment(environment)
     merged |= {NAMES[name]: Found(value, flag_of(name)) for name, value in flags.items()}
-    return _validate(merged)
+    return _as_older_files_meant(_validate(merged))
+
+
+def _as_older_files_meant(settings: Settings) -> Settings:
+    """Add what a file does not ask of the watcher, but meant to the program before this one.
+
+    ``auto_generate_videos`` alone meant "only at the end". The static video was for batches with a stored mean.
+    """
+    asked, stores = settings.visualization, settings.attention_analysis
+    meant: dict[str, JsonValue] = {}
+    if asked.get("auto_generate_videos") and asked.get("auto_generate_per_video") is None:
+        meant["auto_generate_per_video"] = False
+    if stores.store_attention and not stores.store_aggregated_attention and asked.get("generate_aggregated") is None:
+        meant["generate_aggregated"] = False
+    return settings.model_copy(update={"visualization": {**asked, **meant}})
 
 
 def attention_settings(values: Mapping[str, object]) -> AttentionSettings:

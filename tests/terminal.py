@@ -34,6 +34,8 @@ def shown(output: str) -> list[str]:
             row = max(0, row - int(number or 1))
         elif final == "K":
             rows[row] = "" if number == "2" else rows[row][:column]
+        elif final == "J":
+            rows[row:] = [rows[row][:column]]
     return rows
 
 

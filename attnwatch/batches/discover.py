@@ -50,6 +50,7 @@ class Folder:
         linked: names of links to folders, which were not entered.
         unmarked: names of videos without a manifest beside them, in any order.
         is_batch: whether it contains `batch.json`.
+        excluded: names of files and folders that the user leaves out.
         closed: why it cannot be read, as far as it was not; None if it can, or if it has vanished.
 
     """
@@ -63,6 +64,7 @@ class Folder:
     linked: list[str] = field(default_factory=list)
     unmarked: list[str] = field(default_factory=list)
     is_batch: bool = False
+    excluded: list[str] = field(default_factory=list)
     closed: str | None = None
 
 
@@ -229,7 +231,7 @@ def _scan(
         with opened.scan() as entries:
             if root.links is Links.ALL and _again(opened.identity, entered):
                 return folder, []
-            for entry in shown(entries, name, excluded):
+            for entry in shown(entries, name, excluded, folder.excluded):
                 if not entry.is_dir(follow_symlinks=False):
                     _note_file(entry, folder, wanted, root.path)
                     continue
@@ -243,7 +245,7 @@ def _scan(
     folder.files.sort()
     folder.linked.sort()
     if folder.unmarked:
-        marked = {name.removesuffix(MANIFEST_SUFFIX) for name in folder.files}
+        marked = {name.removesuffix(MANIFEST_SUFFIX) for name in (*folder.files, *folder.excluded)}
         folder.unmarked = [name for name in folder.unmarked if name[: name.rfind(".")] not in marked]
     folder.older = folder.older and not folder.files  # tensors beside a manifest belong to it
     return folder, sorted(inside)

@@ -48,10 +48,22 @@ def is_of_the_system(name: str) -> bool:
     return name.casefold() in _OF_THE_SYSTEM
 
 
-def shown(entries: Iterable[os.DirEntry[str]], folder: str, excluded: Exclusion) -> Iterator[os.DirEntry[str]]:
-    """Yield the entries of a folder, given by its path below the root of a walk, that are not left out."""
+def shown(
+    entries: Iterable[os.DirEntry[str]], folder: str, excluded: Exclusion, noted: list[str]
+) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries of a folder that are not left out.
+
+    Args:
+        entries: the entries.
+        folder: path of the folder below the root of a walk.
+        excluded: what the user leaves out.
+        noted: takes the names of what the user leaves out.
+
+    """
     for entry in entries:
         if entry.name.startswith(".") or is_of_the_system(entry.name):
             continue
         if not excluded or not excluded.matches(f"{folder}/{entry.name}" if folder else entry.name):
             yield entry
+        else:
+            noted.append(entry.name)

@@ -37,6 +37,8 @@ class Passed:
         unmarked: the first videos without a manifest that have not been written just now.
         unmarked_number: number of all of them.
         batches: folders with a `batch.json`.
+        excluded: the first files and folders that the user leaves out.
+        excluded_number: number of all of them.
 
     """
 
@@ -46,6 +48,8 @@ class Passed:
     unmarked: list[Path] = field(default_factory=list)
     unmarked_number: int = 0
     batches: list[Path] = field(default_factory=list)
+    excluded: list[Path] = field(default_factory=list)
+    excluded_number: int = 0
     _older: str | None = None  # the older batch that was entered last
 
     def take(self, folder: Folder) -> None:
@@ -54,6 +58,10 @@ class Passed:
             self.linked.extend(Path(folder.path, name) for name in folder.linked)
         if folder.closed is not None and len(self.closed) < _MOST:
             self.closed[Path(folder.path)] = folder.closed
+        if folder.excluded:
+            self.excluded_number += len(folder.excluded)
+            room = max(0, _MOST_NAMED - len(self.excluded))
+            self.excluded += (Path(folder.path, name) for name in sorted(folder.excluded)[:room])
         if folder.is_batch:
             self.batches.append(Path(folder.path))
         if self.looks_for_unmarked:
@@ -87,6 +95,12 @@ def unmarked(videos: Sequence[Path], number: int) -> str:
     have = "video has" if number == 1 else "videos have"
     named = named_first([printable(str(path)) for path in videos], number)
     return f"{number:,} {have} no manifest, and so no attention to render: {named}"
+
+
+def excluded(paths: Sequence[Path], number: int) -> str:
+    """Return what to say about what the user leaves out, given the first paths and the number of all."""
+    named = named_first([printable(str(path)) for path in paths], number)
+    return f"{number:,} {'match' if number > 1 else 'matches'} `exclude`: {named}"
 
 
 def _unmarked(folder: Folder) -> Iterator[Path]:

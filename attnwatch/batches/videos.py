@@ -12,6 +12,7 @@ from attnwatch.batches.legacy.layouts import old_video
 from attnwatch.batches.legacy.pairing import manifest_beside, pair
 from attnwatch.batches.legacy.video import read_old_video
 from attnwatch.batches.renamed import identifier_before
+from attnwatch.contract.acceptance import with_acceptance
 from attnwatch.contract.manifest import Manifest, read_manifest
 from attnwatch.contract.names import OUTPUT_DIRECTORY, default_video_id, is_manifest
 from attnwatch.contract.reading import read_document
@@ -41,9 +42,9 @@ def read_video(path: Path, root: Root | None = None) -> Manifest:
     if old is not None:
         return read_old_video(old)
     manifest = read_manifest(path, root)
-    if manifest.document.video_id is not None:
-        return manifest
-    return replace(manifest, known_as=identifier_before(manifest))
+    if manifest.document.video_id is None:
+        manifest = replace(manifest, known_as=identifier_before(manifest))
+    return with_acceptance(manifest)
 
 
 def stands_for_video(path: Path) -> bool:

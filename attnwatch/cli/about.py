@@ -34,10 +34,11 @@ def schema(document: str = "manifest") -> int:
     Parameters
     ----------
     document
-        manifest, batch, batch-complete, failure, receipt, contact-sheets, or status (what `status --json` prints).
+        manifest, batch, batch-complete, failure, receipt, acceptance, contact-sheets, or status (what `status --json`
+        prints).
 
     """
-    from attnwatch.contract.documents import DOCUMENTS, json_schema  # noqa: PLC0415
+    from attnwatch.contract.schemas import DOCUMENTS, json_schema  # noqa: PLC0415
 
     if document not in DOCUMENTS:
         raise ConfigError(f"found {document!r}; expected one of: {', '.join(DOCUMENTS)}")

@@ -1,4 +1,4 @@
-"""The commands that do not render: check, status, retry, doctor and import."""
+"""The commands that do not render: check, status, retry, accept, doctor and import."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -150,6 +150,37 @@ def retry(
     return FAILED if missed else OK
 
 
+def accept(*videos: Path, root: Path | None = None, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
+    """Take the present files of videos for the right ones, such as after an edit of metadata, and have them rendered.
+
+    Parameters
+    ----------
+    videos
+        Videos or their manifests. Reads their files, and records those that are not as the manifest lists them.
+    root
+        The folder that the watcher was given, if it was started with `--out` (default: the folder of each video).
+    out
+        Folder of outputs and receipts, if the watcher was started with `--out`.
+    follow_links
+        Follow links on the way to the videos, as the watcher does if it was started with this option.
+
+    """
+    if not videos:
+        raise ConfigError("found no video; expected at least one; for example: attnwatch accept video_001.mp4")
+    from attnwatch.cli.accept import accept as accept_files  # noqa: PLC0415
+    from attnwatch.cli.lookup import video  # noqa: PLC0415
+
+    folder, missed = _outputs(out), 0
+    for manifest in list(map(video, videos)):
+        result = accept_files(manifest, None if root is None else _given(root, "accept"), folder, _links(follow_links))
+        name, missed = result.video_id or str(manifest), missed + (result.obstacle is not None)
+        for file, record in result.files.items():
+            show(f"{name}: accepted {file} ({record.bytes:,} bytes, SHA-256 {record.sha256})")
+        if not result.files:
+            show(f"{name}: {result.obstacle or 'nothing to accept: all files are as the manifest lists them'}")
+    return FAILED if missed else OK
+
+
 def doctor(
     folder: Path | None = None,
     /,
@@ -236,7 +267,7 @@ def import_(
     return FAILED if missed else OK
 
 
-ALL: tuple[Callable[..., int], ...] = (check, status, retry, doctor, import_)
+ALL: tuple[Callable[..., int], ...] = (check, status, retry, accept, doctor, import_)
 
 
 def _given(path: Path | None, command: str) -> Path:

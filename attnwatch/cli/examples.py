@@ -18,6 +18,7 @@ SYNOPSIS = {
     "check": "Usage: attnwatch check [OPTIONS] PATH...",
     "status": "Usage: attnwatch status [OPTIONS] FOLDER",
     "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
+    "accept": "Usage: attnwatch accept [OPTIONS] VIDEO...",
     "doctor": "Usage: attnwatch doctor [OPTIONS] FOLDER",
     "import": "Usage: attnwatch import [OPTIONS] FOLDER",
     "settings": "Usage: attnwatch settings [OPTIONS] [NAME...]",
@@ -57,6 +58,11 @@ Examples:
 Examples:
   attnwatch retry outputs/                    all failed videos
   attnwatch retry demo prompt_001_vid001      this one
+""",
+    "accept": """\
+Examples:
+  attnwatch accept outputs/demo_20260102_030405/videos/*/*.mp4
+  attnwatch accept archive/*/video_001.mp4 --root archive --out rendered
 """,
     "doctor": """\
 Examples:

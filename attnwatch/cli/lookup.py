@@ -104,6 +104,19 @@ def folder(path: Path) -> Path:
     return _part_of_the_system(found)
 
 
+def video(path: Path) -> Path:
+    """Return the absolute path of the manifest of a video.
+
+    Raises:
+        ConfigError: the path is not that of a video or its manifest.
+
+    """
+    manifest = root_of(named(path))
+    if not is_manifest(manifest.name) or not manifest.is_file():
+        raise ConfigError(f"found {path}; expected a video with a manifest beside it, or the manifest; name each video")
+    return manifest
+
+
 def batch_folder(path: Path) -> Path:
     """Return the absolute path of a batch's folder, or of the newest batch of that name.
 

@@ -9,14 +9,17 @@ import os
 import re
 import select
 import threading
+import time
 
 _AT_ONCE = 65_536  # bytes
-_PATIENCE = 0.5  # seconds to wait for the command to draw its bars again
+_PATIENCE = 1.0  # seconds to wait for the command to draw its bars again
 _LAST_WORDS = 1.0  # seconds for what was written last
 # Back to the beginning of a line, some lines up, with what is there erased: how bars are drawn again.
 _REDRAW = re.compile(rb"(?:\r|\x1b\[[0-9;]*[AFGK])+")
-_MOVE = re.compile(rb"\r|\x1b\[[0-9;]*[A-HJKf]")
-_ERASE_LINE = b"\r\x1b[K"
+_TOKEN = re.compile(rb"\x1b\[([0-9;?]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+|\x1b")
+_UP, _ERASE = (b"A", b"F"), (b"J", b"K")
+_LONGEST_ROW = 10_000  # bytes
+_ERASE_BELOW = b"\r\x1b[J"
 _HIDE_CURSOR, _SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
@@ -39,9 +42,8 @@ class Relay:
         self._shared = screen is not None and os.isatty(to_log)
         self._unfinished = b""  # the beginning of a line of the log
         self._waiting: list[bytes] = []  # whole lines of the log
-        self._line = b""  # what the command has written to the line that it has not ended
-        self._is_clean = True  # whether the cursor is on an empty line
-        self._hides_cursor = False
+        self._waits_since = 0.0
+        self._drawn = _Drawn()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     def start(self) -> None:
@@ -57,51 +59,113 @@ class Relay:
         while sources:
             ready, _, _ = select.select(sources, [], [], _PATIENCE if self._waiting else None)
             for source in ready:
-                with contextlib.suppress(OSError):  # EIO: the last process with this terminal has ended
-                    if data := os.read(source, _AT_ONCE):
-                        self._take(source, data)
-                        continue
-                sources.remove(source)
-            if self._waiting and (not ready or not self._shared or not self._line or self._screen not in sources):
-                self._insert()
+                if not self._has_read(source):
+                    sources.remove(source)
+                self._insert_if_due(sources)
+            self._insert_if_due(sources)
         if self._unfinished:
             self._waiting.append(self._prefix + self._unfinished + b"\n")
             self._insert()
-        if self._hides_cursor:
+        if self._drawn.hides_cursor:
             _write(self._to_screen, _SHOW_CURSOR)
         os.close(self._log)
         if self._screen is not None:
             os.close(self._screen)
 
+    def _has_read(self, source: int) -> bool:
+        """Take what a source has; return whether it may have more."""
+        with contextlib.suppress(OSError):  # EIO: the last process with this terminal has ended
+            if data := os.read(source, _AT_ONCE):
+                self._take(source, data)
+                return True
+        return False
+
+    def _insert_if_due(self, sources: list[int]) -> None:
+        """Write the waiting lines, unless the command will soon draw its bars again."""
+        has_bars = self._shared and self._screen in sources and not self._drawn.is_clean
+        if self._waiting and (not has_bars or time.monotonic() - self._waits_since >= _PATIENCE):
+            self._insert()
+
     def _take(self, source: int, data: bytes) -> None:
         if source == self._log:
+            if not self._waiting:
+                self._waits_since = time.monotonic()
             *lines, self._unfinished = (self._unfinished + data).split(b"\n")
             self._waiting += (self._prefix + line + b"\n" for line in lines)
             return
         redraw = _REDRAW.match(data) if self._waiting and self._shared else None
         if redraw is not None:
-            _write(self._to_screen, redraw[0] + _ERASE_LINE)
+            self._drawn.note(redraw[0])
+            _write(self._to_screen, redraw[0] + _ERASE_BELOW)
             self._write_waiting()
             data = data[redraw.end() :]
         _write(self._to_screen, data)
-        self._line = _MOVE.split((self._line + data).rpartition(b"\n")[2])[-1]
-        self._is_clean = data.endswith(b"\n") or (not data and not self._line)
-        self._hides_cursor = data.rfind(_HIDE_CURSOR) > data.rfind(_SHOW_CURSOR) or (
-            self._hides_cursor and _SHOW_CURSOR not in data
-        )
+        self._drawn.note(data)
 
     def _insert(self) -> None:
-        """Write the waiting lines where the cursor is, and the unfinished line of the command below them."""
-        if self._shared and not self._is_clean:
-            _write(self._to_screen, _ERASE_LINE)
+        """Write the waiting lines above what the command draws."""
+        bars = [] if self._drawn.is_clean or not self._shared else self._drawn.rows
+        if bars:
+            up = b"\r\x1b[%dA" % (len(bars) - 1) if len(bars) > 1 else b""
+            _write(self._to_screen, up + _ERASE_BELOW)
         self._write_waiting()
-        if self._shared:
-            _write(self._to_screen, self._line)
-            self._is_clean = not self._line
+        _write(self._to_screen, b"\n".join(bars))
 
     def _write_waiting(self) -> None:
         _write(self._to_log, b"".join(self._waiting))
         self._waiting.clear()
+
+
+class _Drawn:
+    """What a command draws again and again, or has written to a line that it has not ended.
+
+    Attributes:
+        rows: the last row that is not ended, below as many as the command went up to when it last drew again.
+        hides_cursor: whether it has hidden the cursor.
+
+    """
+
+    def __init__(self) -> None:
+        self.rows = [b""]
+        self.hides_cursor = False
+        self._height = 1
+        self._rises = 0
+        self._is_back = False  # whether the next text replaces that of the row
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the cursor is in an empty row."""
+        return not self.rows[-1]
+
+    def note(self, data: bytes) -> None:
+        """Follow what the command writes."""
+        for token in _TOKEN.finditer(data):
+            number, final = token.groups()
+            if final in _UP:
+                self._rise(int(number or 1))
+            elif final in _ERASE:
+                self.rows[-1], self._is_back = b"", False
+            elif token[0] == b"\r":
+                self._is_back = True
+            elif token[0] == b"\n":
+                self.rows = [*self.rows, b""][-self._height :]
+                self._is_back = False
+            else:
+                self._add(token[0])
+
+    def _rise(self, number: int) -> None:
+        self._rises += number
+        self._height = 1 + self._rises
+        self.rows = self.rows[:-number] or [b""]
+        self._is_back = True
+
+    def _add(self, text: bytes) -> None:
+        if text in (_HIDE_CURSOR, _SHOW_CURSOR):
+            self.hides_cursor = text == _HIDE_CURSOR
+            return
+        self._rises = 0
+        self.rows[-1] = (b"" if self._is_back else self.rows[-1][-_LONGEST_ROW:]) + text
+        self._is_back = False
 
 
 def _write(descriptor: int, data: bytes) -> None:

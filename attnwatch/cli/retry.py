@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attnwatch.contract.receipts import describe
+from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, UnknownNameError, did_you_mean
 from attnwatch.report.survey import Rendering, survey
 from attnwatch.system.exclusion import NOTHING, Exclusion
@@ -56,14 +56,13 @@ def retry(
     found = [rendering for rendering in everything if not video_ids or rendering.place.video_id in video_ids]
     for rendering in found:
         if rendering.state == "failed":
-            yield Retried(rendering, _make_due(rendering))
+            yield Retried(rendering, make_due(rendering.place))
         elif video_ids and rendering.batch is None:
             yield Retried(rendering, f"not failed but {rendering.state}")
 
 
-def _make_due(rendering: Rendering) -> str | None:
+def make_due(place: Place) -> str | None:
     """Rewrite a receipt under the video's lock; return why that was impossible, None if it was not."""
-    place = rendering.place
     try:
         with place.open() as folder, exclusive(folder, place.video_id):
             stored = place.look()

@@ -1,4 +1,4 @@
-"""Pydantic models of the documents in FORMAT.md; the JSON Schemas in `configs/schema/` are generated from them."""
+"""Pydantic models of manifests, receipts and what lies beside them (FORMAT.md)."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,6 @@ from attnwatch.contract.fields import (
 )
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS, UNCONDITIONAL_PREFIX, slug
-from attnwatch.contract.status_document import StatusDocument
 
 
 class FileRecord(Document):
@@ -120,85 +119,12 @@ class ManifestDocument(Document):
         return {slug(name): text for name, text in by_name.items()} | by_name
 
 
-class VariationRecord(Document):
-    """One variation of the template."""
-
-    prompt_id: str
-    prompt: str
-    tokens: tuple[TokenRecord, ...] = ()
-    negative_tokens: tuple[TokenRecord, ...] = ()
-    choices: tuple[str, ...] = ()
-    number: Annotated[int, Field(ge=1)] | None = Field(default=None, description="its number in its template")
-    template: str | None = Field(default=None, description="its own template; null for that of the batch")
-    negative_prompt: str | None = Field(default=None, description="its own negative prompt; null for that of the batch")
-    seed: int | None = Field(default=None, description="the seed of its first video; null for that of the batch")
-
-
-class PlannedVideo(Document):
-    """One video that the batch will contain."""
-
-    video_id: str
-    prompt_id: str
-    seed: int
-    manifest: RelativePath
-
-
-class BatchDocument(Document):
-    """`batch.json`: the plan of a batch."""
-
-    model_config = ConfigDict(title="attnwatch batch, version 1")
-
-    format: FormatField
-    batch: str
-    created: str
-    template: str
-    variations: tuple[VariationRecord, ...]
-    videos: tuple[PlannedVideo, ...]
-    model_revision: str | None = None
-    model_files: dict[str, str] = Field(
-        default_factory=dict, description="an object: file or folder of the model's weights -> digest"
-    )
-    settings: dict[str, Any] = Field(default_factory=dict)
-    visualization: dict[str, Any] = Field(default_factory=dict)
-
-
-class BatchCounts(Document):
-    """Numbers of planned, completed and failed videos."""
-
-    expected: Index
-    complete: Index
-    failed: Index
-
-
-class BatchCompleteDocument(Document):
-    """`batch.complete.json`: how a batch ended."""
-
-    model_config = ConfigDict(title="attnwatch batch completion, version 1")
-
-    format: FormatField
-    status: Literal["complete", "interrupted"]
-    finished: str
-    counts: BatchCounts
-
-
 class Attempt(Document):
     """One attempt to generate or render a video; `error` is null if it succeeded."""
 
     at: str
     seconds: float
     error: str | None = None
-
-
-class FailureDocument(Document):
-    """`<video stem>.failed.json`: why a video could not be generated."""
-
-    model_config = ConfigDict(title="attnwatch failure, version 1")
-
-    format: FormatField
-    video_id: str
-    seed: int | None = None
-    attempts: tuple[Attempt, ...]
-    traceback: str | None = None
 
 
 class RenderingAttempt(Attempt):
@@ -269,6 +195,18 @@ class ReceiptDocument(ReceiptHead):
     notes: tuple[str, ...] = ()
 
 
+class AcceptanceDocument(Document):
+    """`<video_id>.accepted.json`: files that a user takes for the right ones, although the manifest lists others."""
+
+    model_config = ConfigDict(title="attnwatch acceptance, version 1")
+
+    format: FormatField = "attnwatch/1"
+    video_id: Identifier
+    manifest_sha256: str = Field(description="digest of the manifest; with any other manifest, nothing is accepted")
+    accepted: str = Field(description="when they were accepted (RFC 3339)")
+    files: dict[str, FileRecord] = Field(max_length=MAX_FILES, description="path -> {bytes, sha256}, as in a manifest")
+
+
 class ContactSheetsDocument(Document):
     """`contact_sheets.json`: which state of a collection its contact sheets show."""
 
@@ -277,20 +215,3 @@ class ContactSheetsDocument(Document):
     format: FormatField = "attnwatch/1"
     collection_sha256: str = Field(description="digest of the collection when they were drawn")
     files: tuple[PlainName, ...] = ()
-
-
-DOCUMENTS: dict[str, type[BaseModel]] = {
-    "manifest": ManifestDocument,
-    "batch": BatchDocument,
-    "batch-complete": BatchCompleteDocument,
-    "failure": FailureDocument,
-    "receipt": ReceiptDocument,
-    "contact-sheets": ContactSheetsDocument,
-    "status": StatusDocument,
-}
-
-
-def json_schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of one of `DOCUMENTS`."""
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return {**dialect, **DOCUMENTS[name].model_json_schema()}

@@ -1,13 +1,13 @@
 """Reads manifests, resolves the paths in them safely, and verifies the files that they list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
-from attnwatch.contract.documents import ManifestDocument, TokenRecord
+from attnwatch.contract.documents import FileRecord, ManifestDocument, TokenRecord
 from attnwatch.contract.names import MAX_FILES, MAX_ID_BYTES, MAX_SLUG_BYTES, OUTPUT_DIRECTORY, default_video_id
 from attnwatch.contract.paths import locate, way_up
 from attnwatch.contract.reading import problem, read_document
@@ -42,6 +42,7 @@ class Manifest:
             evidence), count only after the files have not changed for a while.
         notes: remarks for the receipt about data that was missing or ambiguous.
         known_as: identifier that its outputs have from before its folder was renamed; None for the default.
+        accepted: files that a user has accepted as they are; see `attnwatch.contract.acceptance`.
 
     """
 
@@ -57,6 +58,7 @@ class Manifest:
     finished_by: Literal["manifest", "summary", "quiet"] = "manifest"
     notes: tuple[str, ...] = ()
     known_as: str | None = None
+    accepted: Mapping[str, FileRecord] = field(default_factory=dict, compare=False)
     _verified: dict[Path, Mark | None] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -68,6 +70,11 @@ class Manifest:
     def names(self) -> tuple[str, ...]:
         """Relative paths of the video and the tensor files."""
         return (self.document.video, *self.document.attention)
+
+    def records(self, name: str) -> tuple[FileRecord, ...]:
+        """Return what a file may be: as listed, or as accepted. Empty if the manifest does not list it."""
+        found = (self.document.files.get(name), self.accepted.get(name))
+        return tuple(record for record in found if record is not None) if found[0] is not None else ()
 
     @property
     def is_incomplete(self) -> bool:
@@ -219,13 +226,13 @@ def verify(manifest: Manifest, *, video_may_be_absent: bool, digests: dict[str, 
     """
     digests, problems = {} if digests is None else digests, []
     for name, size in require_whole(manifest, video_may_be_absent=video_may_be_absent).items():
-        record = manifest.document.files.get(name)
-        if record is not None and size != record.bytes:
-            problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{record.bytes:,} bytes"))
+        records = manifest.records(name)
+        if records and all(size != record.bytes for record in records):
+            problems.append(_file_problem(manifest.path, name, f"{size:,} bytes", f"{records[0].bytes:,} bytes"))
             continue
         digests[name] = manifest.digest(name)
-        if record is not None and digests[name] != record.sha256:
-            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digests[name]}", record.sha256))
+        if records and all(digests[name] != record.sha256 for record in records):
+            problems.append(_file_problem(manifest.path, name, f"SHA-256 {digests[name]}", records[0].sha256))
     if problems:
         raise ManifestError(*problems)
     return digests
@@ -238,7 +245,8 @@ def _changed(path: Path) -> NotReadyError:
     )
 
 
-_INCOMPLETE = "expected a complete file before the manifest; wait, or write both again"
+_ACCEPT = "if it is right, run `attnwatch accept` with the video"
+_INCOMPLETE = f"expected a complete file before the manifest; wait, write both again, or {_ACCEPT}"
 
 
 def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str, int]:
@@ -250,14 +258,14 @@ def require_whole(manifest: Manifest, *, video_may_be_absent: bool) -> dict[str,
     """
     present = {}
     for name, size in manifest.inputs().items():
-        record = manifest.document.files.get(name)
+        expected = [record.bytes for record in manifest.records(name)]
         if size is None:
             if name == manifest.document.video and video_may_be_absent:
                 continue
             raise NotReadyError(f"{manifest.path}: {name} is not there yet; {_INCOMPLETE}")
-        if record and size < record.bytes:
+        if expected and size not in expected and size < max(expected):
             raise NotReadyError(
-                f"{manifest.path}: {name} has only {size:,} of {record.bytes:,} bytes so far; {_INCOMPLETE}"
+                f"{manifest.path}: {name} has only {size:,} of {expected[0]:,} bytes so far; {_INCOMPLETE}"
             )
         present[name] = size
     return present
@@ -285,5 +293,5 @@ def _inconsistent_words(path: Path, listed: str, words: Sequence[TokenRecord]) -
 
 
 def _file_problem(path: Path, name: str, found: str, expected: str) -> Problem:
-    remedy = "the file changed after its manifest was written: write both again, manifest last"
+    remedy = f"the file changed after its manifest was written: write both again, manifest last, or {_ACCEPT}"
     return Problem(file=path, field=f"files[{name!r}]", found=found, expected=expected, remedy=remedy)

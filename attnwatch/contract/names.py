@@ -9,6 +9,7 @@ from pathlib import Path
 
 MANIFEST_SUFFIX = ".complete.json"
 RECEIPT_SUFFIX = ".rendered.json"
+ACCEPTANCE_SUFFIX = ".accepted.json"
 FAILURE_SUFFIX = ".failed.json"
 BATCH_COMPLETE_FILE = "batch.complete.json"
 OUTPUT_DIRECTORY = "attention_videos"

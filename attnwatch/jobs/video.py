@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from attnwatch.batches.videos import home_of, read_video
-from attnwatch.contract.documents import OutputRecord, ReceiptDocument
+from attnwatch.contract.documents import FileRecord, OutputRecord, ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
@@ -65,6 +65,7 @@ class Job:
         root: the folder that the user named, from which the manifest is reached without links; None for its own.
         batch: folder of the batch, if this rendering is for its collection; None for the one beside the video.
         batch_sha256: digest of how the batch ended, if the colour scale is that of the whole batch; else None.
+        accepted: files that a user has accepted, if the outputs are elsewhere; None for those beside the video.
         recheck: the receipt is valid except for file times: render only if the content of a file has changed.
 
     """
@@ -79,6 +80,7 @@ class Job:
     root: Root | None = None
     batch: Path | None = None
     batch_sha256: str | None = None
+    accepted: Mapping[str, FileRecord] | None = None
     recheck: bool = False
 
     @property
@@ -135,6 +137,8 @@ def run(job: Job) -> Result:
     start = time.monotonic()
     try:
         manifest = replace(read_video(job.place.manifest, job.root), known_as=job.place.video_id)
+        if job.accepted is not None:
+            manifest = replace(manifest, accepted=job.accepted)
         with contextlib.ExitStack() as stack:
             # Older batches may lack the folder above.
             folder = stack.enter_context(job.place.open(create=True, parents=True))

@@ -52,7 +52,7 @@ def to_levels(maps: Float32Array, settings: Visualization, scale: Scale | None =
 
     The ends of the scale are measured over all frames or for each frame, unless `vmin` or `vmax` set them. Positions
     below `threshold` become 0, and so do masked cells; `invert` is applied last. Maps without contrast become 0
-    everywhere before that.
+    everywhere before that; so do those that are below `vmin`, and those above `vmax` become 1.
 
     Args:
         maps: attention, `[frame, height, width]`; NaN where it is masked.
@@ -63,6 +63,8 @@ def to_levels(maps: Float32Array, settings: Visualization, scale: Scale | None =
     per_frame = settings.normalization == "frame"
     low, high = _ends(maps.reshape(len(maps) if per_frame else 1, -1), settings, scale)
     share = _share(maps, low, high)
+    if settings.vmax is not None and (beyond := low == high).any():
+        share[beyond[:, None, None] & (maps > settings.vmax)] = 1
     np.clip(share, 0, 1, out=share)
     share[share < settings.threshold] = 0
     if settings.nonfinite == "mask":
@@ -102,7 +104,8 @@ def _ends(values: Float32Array, settings: Visualization, scale: Scale | None) ->
         low = np.full_like(low, np.clip(settings.vmin, -_LARGEST, _LARGEST))
     if settings.vmax is not None:
         high = np.full_like(high, np.clip(settings.vmax, -_LARGEST, _LARGEST))
-    return low, high
+    # The end that was set stays where it is, also if it is beyond the one that was measured.
+    return (np.minimum(low, high), high) if settings.vmin is None else (low, np.maximum(low, high))
 
 
 def _finite_ends(values: Float32Array, settings: Visualization) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from attnwatch.batches.targets import batch_of
-from attnwatch.contract.documents import BatchCompleteDocument
+from attnwatch.contract.batch_documents import BatchCompleteDocument
 from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest, printable
 from attnwatch.contract.reading import read_document

@@ -11,7 +11,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from types import FrameType
 
 from attnwatch.batches.discover import not_followed
-from attnwatch.batches.passed import Passed, closed, unmarked
+from attnwatch.batches.passed import Passed, closed, excluded, unmarked
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.names import is_receipt
@@ -184,7 +184,10 @@ class Daemon:
         if self._scanner.found == 0:
             self._report.finds_nothing(passed.batches)
         self._report.activity.given_up = len({target.manifest for target in ledger.given_up})
-        self._report.leaves_out(ledger.left_out.reasons())
+        left_out = ledger.left_out.reasons()
+        if passed.excluded:
+            left_out = (*left_out, excluded(passed.excluded, passed.excluded_number))
+        self._report.leaves_out(left_out)
 
     def _places_hinted(self) -> list[Path]:
         """Return where to look. Receipts are handled here, because scans do not enter their folders."""

@@ -8,6 +8,7 @@ from attnwatch.batches.settling import Settling, may_still_grow, quiet_time
 from attnwatch.batches.targets import Target, ended_batch, ending_sha256
 from attnwatch.batches.videos import outputs_of, read_video, stands_for_video
 from attnwatch.config import Settings
+from attnwatch.contract.acceptance import with_acceptance
 from attnwatch.contract.attempts import failures_at
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
@@ -67,7 +68,7 @@ class Planner:
         if (other := self._options.why_not(target, seen[0])) is not None:
             return Settled(why=other, chosen=False)
         try:
-            manifest = read_video(target.manifest, self._options.root_of(target.manifest))
+            manifest = self._read(target.manifest)
             asked, notes = self._settings.for_batch(manifest.document.visualization, target.manifest)
             stamps = manifest.stamps()
         except FileNotFoundError:
@@ -80,6 +81,13 @@ class Planner:
         task = self._task(target, manifest, asked, Basis(seen, stamps))
         collection = None if target.batch is None else task.settings
         return replace(self._compare(task), notes=notes, collection=collection)
+
+    def _read(self, path: Path) -> Manifest:
+        """Read a video, with what was accepted where its outputs are."""
+        manifest = read_video(path, self._options.root_of(path))
+        if self._options.out is None:
+            return manifest
+        return with_acceptance(manifest, self._place(manifest.path, manifest.video_id, manifest.output_directory))
 
     def _refusal_place(self, target: Target) -> Place:
         """Return the place of the receipt of a video that cannot be read."""

@@ -92,5 +92,6 @@ class Task:
             threads=threads,
             batch=self.target.batch,
             batch_sha256=self.batch_sha256,
+            accepted=self.manifest.accepted,
             recheck=self.recheck,
         )

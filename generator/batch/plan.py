@@ -14,7 +14,7 @@ from generator.prompts.prompt_file import read_prompt_file
 from generator.prompts.prompt_set import Line, PromptSet
 from generator.prompts.template import Template, Variation, find_words, track
 from generator.settings import Settings, VideoSettings
-from generator.values import MAX_ID_BYTES, file_name
+from generator.settings.values import MAX_ID_BYTES, file_name
 
 MAX_VARIATIONS = 10_000
 """Larger templates are refused unless a setting limits them, because they are hardly ever intended."""

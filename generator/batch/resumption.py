@@ -14,7 +14,7 @@ from generator.errors import DocumentError, ResumeError
 from generator.models.sources import Addition, absolute, digest, settled
 from generator.prompts.template import Template, Variation
 from generator.settings import ModelSettings, Settings
-from generator.values import Seed
+from generator.settings.values import Seed
 
 # Settings that may change on resumption: they affect neither the videos nor where the batch is.
 FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})

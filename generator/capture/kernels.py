@@ -71,7 +71,8 @@ class LogSumKernels:
         kernel = chosen(call, computed.value)
         self.kernel = kernel.name.lower()
         ways = [partial(operator, call, computed.value) for operator in _operators(kernel, call)]
-        output, self._log_sum = self._verified.run((kernel, *kind_of(call)), call, ways, plain)
+        kind = kernel, computed.value.shape, computed.value.stride(), *kind_of(call)
+        output, self._log_sum = self._verified.run(kind, call, ways, plain)
         return output
 
 

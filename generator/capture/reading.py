@@ -75,7 +75,8 @@ class AttentionReader:
         given = DiffusersArguments(*args, **kwargs)  # type: ignore[arg-type]
         plain = partial(function, *args, **kwargs)
         if function is not dispatch_attention_fn:
-            return self._read(layer, given, _Result(plain(), None, name_of(function), is_fused=False))
+            result = _Result(plain(), None, name_of(function), is_fused=_is_left_whole(function))
+            return self._read(layer, given, result)
         name = active(given.backend)
         backend = BACKENDS.get(name, UNKNOWN)
         if backend.log_sum is LogSum.OWN_KERNEL:
@@ -91,7 +92,8 @@ class AttentionReader:
         self._kernels.take()
         output = run()
         kernel, is_torchs = self._kernels.kernel, self._kernels.is_torchs_own
-        return _Result(output, self._kernels.take(), kernel, is_torchs, is_fused=is_torchs and kernel != UNFUSED)
+        is_fused = kernel != UNFUSED if is_torchs else _is_left_whole(self._kernels.function)
+        return _Result(output, self._kernels.take(), kernel, is_torchs, is_fused=is_fused)
 
     def _asked(self, name: str, backend: Backend, given: DiffusersArguments, plain: Callable[..., Tensor]) -> _Result:
         """Run a backend that returns the log-sum-exp on request."""
@@ -128,6 +130,11 @@ class AttentionReader:
             error, is_rounding = difference(call, value, output)
             self._compared_layers[where] = Ran(result.kernel, result.is_exact and is_rounding, error)
         return self._compared_layers[where]
+
+
+def _is_left_whole(function: Attention) -> bool:
+    """Whether a function that replaced another one is marked with `torch.compiler.disable`, as that of sage is."""
+    return bool(getattr(function, "_torchdynamo_disable", False))
 
 
 def _refuse_other_fusion(result: _Result) -> None:

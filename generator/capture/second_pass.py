@@ -47,8 +47,10 @@ class SecondPass:
         found = call.query.new_empty(call.query.shape[:3], dtype=torch.float32)
         for heads in _pieces(call, width):
             piece = call.part(slice(None), slice(None), heads)
-            log_sum = reading(operator(piece, piece.key[..., :width])[1], piece)
+            result = attempt(partial(operator, piece, piece.key[..., :width]))
+            log_sum = None if result is None else reading(result[1], piece)
             if log_sum is None:
+                self._known[kind] = None
                 return None
             found[:, heads] = log_sum
         return found

@@ -63,7 +63,11 @@ class Verified:
         if known is None:
             return plain(), None
         number, reading = known
-        output, found = ways[number]()
+        result = attempt(ways[number])
+        if result is None:
+            self._known[kind] = None
+            return plain(), None
+        output, found = result
         return output, reading(found, call)
 
     def _first(

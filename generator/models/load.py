@@ -23,6 +23,7 @@ from generator.models.families.ltx import LTXModel
 from generator.models.families.mochi import MochiModel
 from generator.models.families.wan import WanModel
 from generator.models.memory import arrange
+from generator.models.outline import outline
 from generator.settings import ModelSettings
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,25 @@ def load(settings: ModelSettings) -> VideoModel:
     pipe.set_progress_bar_config(disable=True)
     recommended = tiny.SAMPLING if settings.id == tiny.NAME else None
     return family(pipe, settings.id, _revision(settings, source), recommended)
+
+
+def load_outline(settings: ModelSettings) -> VideoModel | None:
+    """Load the pipeline in a folder without its weights: enough to check what is asked of it.
+
+    None if it cannot be had without them, which does not mean that the whole model cannot be loaded.
+
+    Raises:
+        ModelError: if it is no pipeline of a supported family.
+
+    """
+    _quieten()
+    family = _family(settings, settings.id, local=True)
+    try:
+        pipe = outline(settings.id)
+    except (OSError, ValueError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        log.info("model %s: its weights are needed to check more (%s)", settings.id, first_line(error))
+        return None
+    return family(pipe, settings.id)
 
 
 def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.errors import VideoError
-from generator.values import MAX_ID_BYTES, file_name
+from generator.settings.values import MAX_ID_BYTES, file_name
 
 MAX_FPS = 1000
 """Highest frame rate that FORMAT.md allows."""

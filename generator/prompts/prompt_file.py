@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from generator.errors import PromptsError, did_you_mean
 from generator.prompts.prompt_set import Line
 from generator.prompts.template import Template
-from generator.values import Seed, file_name
+from generator.settings.values import Seed, file_name
 
 MOST_BYTES = 64 * 2**20
 """Largest file that is read."""

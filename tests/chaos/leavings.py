@@ -9,7 +9,7 @@ from typing import Any
 import av
 import jsonschema
 
-from attnwatch.contract.documents import json_schema
+from attnwatch.contract.schemas import json_schema
 from tests.chaos.stubs import TINY
 
 _VALID = jsonschema.Draft202012Validator(json_schema("receipt"))

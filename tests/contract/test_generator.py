@@ -15,8 +15,8 @@ from attnwatch.batches.discover import find_manifests
 from attnwatch.cli.check import check
 from attnwatch.contract import documents
 from attnwatch.contract import names as watcher_names
-from attnwatch.contract.documents import json_schema
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.schemas import json_schema
 from attnwatch.settings import Visualization
 from attnwatch.tensors.file import open_tensors
 from attnwatch.tensors.reader import AttentionReader
@@ -26,7 +26,7 @@ from generator.errors import SettingsError
 from generator.outputs import valid
 from generator.prompts import tokens as generator_tokens
 from generator.settings import AttentionSettings
-from generator.visualization import VisualizationParams, VisualizationSwitches
+from generator.settings.visualization import VisualizationParams, VisualizationSwitches
 from tests.support import attnwatch, read_receipt
 
 TEMPLATE = "a (kiss), a (Kiss) and a [(red rose)|(ÄÖ)]"
@@ -185,8 +185,11 @@ def test_a_generated_batch_is_rendered_completely(batch):
     assert done.returncode == 0, done.stderr
     for manifest in find_manifests(batch):
         receipt = read_receipt(manifest)
+        stores_means = read(batch / "batch.json")["settings"]["attention_analysis"]["store_aggregated_attention"]
+        kinds = {"attention", "overlay", "static"} if stores_means else {"attention", "overlay"}
         words = [*read(manifest)["tokens"], *read(manifest).get("negative_tokens", ())]
-        assert len(receipt["outputs"]) == 3 * len(words)
+        assert {output["kind"] for output in receipt["outputs"]} == kinds
+        assert len(receipt["outputs"]) == len(kinds) * len(words)
         assert receipt["notes"] == []
         jsonschema.validate(receipt, json_schema("receipt"))
 

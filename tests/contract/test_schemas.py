@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from jsonschema.validators import extend
 from pydantic import ValidationError
 
-from attnwatch.contract.documents import DOCUMENTS, json_schema
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES
+from attnwatch.contract.schemas import DOCUMENTS, json_schema
 from attnwatch.errors import ManifestError
 from tests.support import Batch
 

@@ -21,7 +21,10 @@ def rendered(manifests):
 
 
 def test_what_is_excluded_is_not_rendered(videos, tmp_path):
-    assert attnwatch(tmp_path / "outputs", "--once", *EXCLUDED).returncode == 0
+    run = attnwatch(tmp_path / "outputs", "--once", *EXCLUDED)
+    assert run.returncode == 0
+    # The manifest and the video of one, and the folder of the other.
+    assert f"not rendered: 3 match `exclude`: {tmp_path}/outputs/" in run.stderr
     assert rendered(videos) == [True, False, False]
 
 

@@ -34,11 +34,11 @@ def run(_folder: Path, scale: Scale) -> Iterator[Line]:
     finally:
         sys.setswitchinterval(interval)
     what = f"{len(FAMILIES)} threads x {videos} captured videos"
-    yield Figure(f"{what}: videos that were not made", sum(videos - maker.made for maker in makers), 0)
+    yield Figure(f"{what}: not made", sum(videos - maker.made for maker in makers), 0)
     problems = itertools.chain(*(maker.problems for maker in makers))
     yield none_of(f"{what}: wrong videos, wrong maps, errors", problems)
     left = differences(before, attributes([maker.pipe for maker in makers]))
-    yield none_of(f"{what}: attributes of torch, diffusers and networks left changed", left)
+    yield none_of(f"{what}: attributes left changed", left)
 
 
 class Maker:

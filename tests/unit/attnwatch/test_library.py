@@ -166,6 +166,14 @@ def test_a_missing_folder_is_refused(tmp_path):
         attnwatch.open(tmp_path / "absent")
 
 
+def test_what_is_excluded_is_not_in_the_batch(batch):
+    batch.add()
+    batch.add(2)
+    assert list(attnwatch.open(batch.folder, exclude=["**/prompt_001/video_002.*"])) == ["prompt_001_vid001"]
+    with pytest.raises(ConfigError, match="exclude: found"):
+        attnwatch.open(batch.folder, exclude=["/outputs"])
+
+
 def test_a_relative_folder_stays_the_same_when_the_working_directory_changes(batch, tmp_path, monkeypatch):
     batch.add(tensors={}, source=False, attention=[])
     monkeypatch.chdir(tmp_path)

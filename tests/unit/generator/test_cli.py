@@ -64,6 +64,30 @@ def test_preview_warns_of_syntax_of_other_tools(call):
     assert err == "warning: found syntax of other tools, which has no meaning here: {red|blue} (write [red|blue])\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--width", "100"], "width 100: .* needs a multiple of 16"),
+        (["--layers", "99"], "layers: "),
+        (["--negative-prompt", "x"], None),
+    ],
+)
+def test_preview_asks_a_model_in_a_folder_without_loading_its_weights(call, random_weights, arguments, complaint):
+    for weights in random_weights.rglob("*.safetensors"):
+        weights.rename(weights.with_suffix(".moved"))
+    try:
+        code, out, err = call("--model", str(random_weights), "--template", DEMO, "--preview", *arguments)
+    finally:
+        for weights in random_weights.rglob("*.moved"):
+            weights.rename(weights.with_suffix(".safetensors"))
+    assert len(out.splitlines()) == 4
+    if complaint is None:
+        assert (code, err) == (0, "")
+    else:
+        assert code == 2
+        assert re.search(f"the run would refuse this: .*{complaint}", err)
+
+
 def test_preview_of_a_file_shows_what_holds_for_single_prompts(call, tmp_path):
     file = tmp_path / "prompts.csv"
     file.write_text("prompt,negative,seed,name\na [red|blue] (dog),blurry,7,dog\na (cat),,,\n")

@@ -97,6 +97,35 @@ def test_both_names_of_the_attention_block_at_once_are_refused(written):
     assert "found both" in message
 
 
+@pytest.mark.parametrize(
+    ("block", "asked"),
+    [
+        ("{auto_generate_videos: true}", {"auto_generate_videos": True, "auto_generate_per_video": False}),
+        (
+            "{auto_generate_videos: true, auto_generate_per_video: true}",
+            {"auto_generate_videos": True, "auto_generate_per_video": True},
+        ),
+        ("{auto_generate_videos: false}", {"auto_generate_videos": False}),
+        ("{auto_generate_per_video: true}", {"auto_generate_per_video": True}),
+        ("{store_aggregated_attention: false}", {"generate_aggregated": False}),
+        ("{store_aggregated_attention: true}", {}),
+        ("{store_attention: false}", {}),
+        ("{store_attention: false, store_aggregated_attention: false}", {}),
+        (
+            "{store_aggregated_attention: false, visualization_params: {generate_aggregated: true}}",
+            {"generate_aggregated": True},
+        ),
+    ],
+)
+def test_a_file_asks_for_what_it_meant_to_the_older_program(written, block, asked):
+    assert load_settings({}, {}, written(f"attention_analysis: {block}")).visualization == asked
+
+
+def test_a_flag_that_stores_no_mean_asks_for_no_static_video():
+    settings = load_settings({"store_aggregated_attention": False}, {}, None)
+    assert settings.visualization == {"generate_aggregated": False}
+
+
 def test_settings_of_the_watcher_are_passed_on_unchanged(written):
     file = written("""
         attention_analysis:

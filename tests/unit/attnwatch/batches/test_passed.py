@@ -5,6 +5,8 @@ import pytest
 
 from attnwatch.batches.discover import walk
 from attnwatch.batches.passed import Passed
+from attnwatch.system.exclusion import Exclusion
+from attnwatch.system.roots import Root
 from tests.legacy_support import OldBatch
 from tests.support import Batch, closed_folder, write_json, write_manifest
 
@@ -53,6 +55,17 @@ def test_videos_of_older_batches_need_no_manifest(tmp_path):
 def test_outputs_are_not_videos_without_a_manifest(tmp_path):
     video(tmp_path / "attention_videos" / "x_kiss_overlay.mp4")
     assert passed(tmp_path).unmarked == []
+
+
+def test_what_the_user_leaves_out_is_named_and_its_video_is_not_one_without_a_manifest(tmp_path):
+    write_manifest(tmp_path / "a" / "video_001.complete.json")
+    video(tmp_path / "a" / "video_001.mp4")
+    (tmp_path / "old").mkdir()
+    found = Passed()
+    for folder in walk(tmp_path, start=Root(tmp_path, excluded=Exclusion(("old", "video_001.complete.json")))):
+        found.take(folder)
+    assert found.excluded == [tmp_path / "old", tmp_path / "a" / "video_001.complete.json"]
+    assert (found.excluded_number, found.unmarked) == (2, [])
 
 
 def test_a_batch_is_found_before_its_first_video_is_finished(tmp_path):

@@ -37,6 +37,12 @@ class Screen:
     def log(self, line):
         os.write(self._log, f"{line}\n".encode())  # the relay looks here first
 
+    def wait_for(self, text):
+        limit = time.monotonic() + 20
+        while text.encode() not in self.sent:
+            assert time.monotonic() < limit, self.sent
+            time.sleep(0.01)
+
     def _put(self, descriptor, text):
         before = len(self.sent)
         os.write(descriptor, text.encode())
@@ -93,12 +99,41 @@ def test_a_line_goes_above_several_bars_that_are_drawn_again(screen):
     assert shown(screen.end()) == [*logged, "videos 4", "denoising 4"]
 
 
+def test_a_line_goes_above_several_bars_that_stand_still(screen):
+    screen.command(frame(1))
+    screen.log("rendered 0")
+    screen.command(f"\r\x1b[2K\x1b[1A\x1b[2K{frame(2)}")
+    for number in (1, 2):
+        screen.log(f"rendered {number}")
+        screen.wait_for(f"rendered {number}\n" + frame(2))
+        assert shown(screen.sent.decode())[-2:] == ["videos 2", "denoising 2"]
+    screen.command(f"\r\x1b[2K\x1b[1A\x1b[2K{frame(3)}")
+    logged = [f"[log] rendered {number}" for number in (0, 1, 2)]
+    assert shown(screen.end()) == [*logged, "videos 3", "denoising 3"]
+
+
+def test_bars_that_were_removed_are_not_drawn_again(screen):
+    screen.command(frame(1))
+    screen.command(f"\r\x1b[2K\x1b[1A\x1b[2K{frame(2)}")
+    screen.command("\n\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1A\x1b[2K")
+    screen.log("rendered")
+    assert [row for row in shown(screen.end()) if row] == ["[log] rendered"]
+
+
+def test_lines_that_come_one_after_the_other_do_not_wait_for_a_bar_that_stands_still(screen):
+    screen.command("\r1 |#   |")
+    limit = time.monotonic() + 20
+    while b"rendered" not in screen.sent:
+        assert time.monotonic() < limit
+        screen.log("rendered")
+        time.sleep(0.05)
+    assert shown(screen.end())[-1] == "1 |#   |"
+
+
 def test_a_line_above_a_bar_that_stands_still_is_shown_after_a_while_and_the_bar_again(screen):
     screen.command("\r1 |#   |")
     screen.log("rendered")
-    limit = time.monotonic() + 10
-    while b"rendered" not in screen.sent and time.monotonic() < limit:
-        time.sleep(0.01)
+    screen.wait_for("rendered")
     screen.command("\r2 |##  |")
     assert shown(screen.end()) == ["[log] rendered", "2 |##  |"]
 

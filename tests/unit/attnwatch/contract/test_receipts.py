@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from attnwatch.contract import fingerprint as fingerprints
-from attnwatch.contract.documents import OutputRecord, json_schema
+from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.names import MAX_ID_BYTES, MAX_SLUG_BYTES, MAX_WORDS
@@ -21,6 +21,7 @@ from attnwatch.contract.receipts import (
     seconds_until_due,
     success,
 )
+from attnwatch.contract.schemas import json_schema
 from attnwatch.contract.stamps import Stamp
 from attnwatch.contract.validity import as_rendered
 from attnwatch.errors import JobError, TensorError, VideoError

@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
-from attnwatch.contract.documents import OutputRecord, json_schema
+from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.receipts import NOTHING, Place
+from attnwatch.contract.schemas import json_schema
 from attnwatch.errors import BusyError, VideoError
 from attnwatch.jobs.local import LocalEngine, run_here
 from attnwatch.jobs.outputs import remove_leftovers

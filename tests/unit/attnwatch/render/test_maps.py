@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnwatch.contract.documents import Grid
-from attnwatch.render.maps import TimeMapping, to_levels
+from attnwatch.render.maps import Scale, TimeMapping, to_levels
 from attnwatch.settings import Visualization
 
 RAMP = np.linspace(0.1, 0.9, 3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
@@ -100,6 +100,13 @@ class TestLevels:
         levels = to_levels(RAMP, Visualization(normalization="frame"))
         assert levels.shares.min(axis=(1, 2)).tolist() == [0, 0, 0]
         assert levels.shares.max(axis=(1, 2)).tolist() == [1] * 3
+
+    @pytest.mark.parametrize(("ends", "share", "scale"), [({"vmax": -5.0}, 1, -5.0), ({"vmin": 5.0}, 0, 5.0)])
+    @pytest.mark.parametrize("normalization", ["video", "frame"])
+    def test_an_end_beyond_all_values_stays_where_it_was_set(self, ends, share, scale, normalization):
+        levels = to_levels(RAMP, Visualization(normalization=normalization, **ends))
+        assert (levels.shares == share).all()
+        assert levels.scale == Scale(scale, scale)
 
     def test_vmin_and_vmax_set_the_ends(self):
         levels = to_levels(RAMP, Visualization(vmin=0.0, vmax=0.5))

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from attnwatch.cli.summary import summary
-from attnwatch.contract.documents import json_schema
+from attnwatch.contract.schemas import json_schema
 from attnwatch.contract.status_document import (
     LARGEST_COUNT,
     FailureRecord,

@@ -90,7 +90,7 @@ def test_a_newer_renderer_renders_again_only_videos_that_have_all_their_inputs(m
     task = planned(watching(manifest), manifest)
     render(task)
     receipt = task.place.read()
-    task.place.write(receipt.model_copy(update={"renderer": receipt.renderer - 1}))
+    task.place.write(receipt.model_copy(update={"renderer": 1}))  # whose pictures are not valid any more
     for name in removed:
         (manifest.parent / name).unlink()
     afterwards = watching(manifest)
@@ -402,7 +402,7 @@ def test_a_running_watcher_keeps_a_rendering_that_was_requested_by_name(manifest
     render(planned(watching(manifest), manifest))
     watcher = watching(manifest)
     assert needs_nothing(watcher.decide(Target(manifest)))
-    other = watching(manifest, settings=Settings(visualization={"colormap": "viridis"}), by_name=True)
+    other = watching(manifest, settings=Settings(visualization={"colormap": "bone"}), by_name=True)
     render(planned(other, manifest))
     assert needs_nothing(watcher.decide(Target(manifest)))
     assert planned(watching(manifest), manifest)  # a new run applies its own settings

@@ -260,7 +260,7 @@ def test_the_operator_passes_all_arguments_on():
 
 def test_a_function_that_returns_another_type_than_compiled_code_expects_is_refused():
     refused = pytest.raises(CaptureError, match=r"float32 that returns torch.bfloat16.* Generate without torch.compile")
-    with observed.observed(lambda query, key, value: query.bfloat16(), ATTENTION) as tag, refused:
+    with observed.observed(lambda query, key, value, **_named: query.bfloat16(), ATTENTION) as tag, refused:
         observed.call_compiled(tag, FORM, *inputs(keys=5))
 
 

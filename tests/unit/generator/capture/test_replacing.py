@@ -1,12 +1,15 @@
 """Attributes are replaced while somebody needs it, and restored in whatever order contexts end."""
 
 import gc
+import linecache
+import sys
 from contextlib import ExitStack
-from itertools import permutations
+from itertools import count, permutations
 from types import SimpleNamespace
 
 import pytest
 
+from generator.capture import replacing
 from generator.capture.replacing import original, replaced, shared
 
 
@@ -69,6 +72,40 @@ def test_an_abandoned_context_ends(monkeypatch):
     assert Base().greet() == "hello!"
     del abandoned
     gc.collect()
+
+
+_ENDING = {"_leave", "_restore", "<genexpr>"}
+
+
+def interrupt_at(number):
+    """Return a function for `sys.settrace` that interrupts at a line, by its number in the order of execution."""
+    lines = count(1)
+
+    def trace(frame, event, _argument):
+        if frame.f_code.co_filename != replacing.__file__ or frame.f_code.co_name in _ENDING:
+            return None
+        is_ending = "_leave" in linecache.getline(replacing.__file__, frame.f_lineno)
+        if event == "line" and not is_ending and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def test_an_interruption_at_any_line_leaves_nothing_behind():
+    before = sys.gettrace()
+    for number in count(1):
+        sys.settrace(interrupt_at(number))
+        try:
+            with shared(Base, "greet", louder):
+                pass
+            break
+        except KeyboardInterrupt:
+            assert Base.greet is GREET
+            assert not replacing._shared
+        finally:
+            sys.settrace(before)
+    assert number > 10  # it was interrupted at each line
 
 
 def test_an_attribute_that_others_change_meanwhile_stays_as_they_left_it():

@@ -93,5 +93,22 @@ def test_lack_of_memory_is_raised_and_the_kernel_is_tried_again(calls, monkeypat
     assert passes.log_sum(random_call()) is not None
 
 
+def test_a_kernel_that_later_refuses_a_call_is_given_up(calls, monkeypatch):
+    def refuse(call, value):
+        raise RuntimeError("no kernel for this alignment")
+
+    refusals, passes = [], SecondPass()
+
+    def changing(call, value):
+        return (refuse if refusals else RIGHT)(call, value)
+
+    monkeypatch.setitem(OPERATORS, FLASH_ON_CPU, (changing,))
+    assert passes.log_sum(random_call()) is not None
+    refusals.append(True)
+    assert passes.log_sum(random_call()) is None
+    refusals.clear()
+    assert passes.log_sum(random_call()) is None
+
+
 def test_on_a_cpu_there_is_no_second_pass():
     assert SecondPass().log_sum(random_call()) is None

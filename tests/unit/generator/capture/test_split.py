@@ -73,17 +73,14 @@ def test_the_mean_over_networks_on_several_gpus_is_on_the_first():
 
 
 def test_the_largest_error_of_layers_on_several_devices_comes_to_that_of_the_maps():
-    tracked = columns(Keep(self_check=True))
+    keep = Keep(self_check=True)
+    tracked = TrackedColumns(MODEL, GRID, keep, Placement(MODEL, WORDS, keep, {}, Heard(None, None)))
     tracked.check._errors = [torch.empty((), device=device) for device in ("cuda:1", "cuda:0", "cuda:1")]
     assert tracked.take_error(torch.empty(3, device="cuda:0")).device == torch.device("cuda:0")
 
 
-def columns(keep):
-    return TrackedColumns(MODEL, GRID, keep, Placement(MODEL, WORDS, keep, {}, Heard(None, None)))
-
-
 def test_columns_follow_the_device_of_each_layer():
-    tracked = columns(Keep())
+    tracked = TrackedColumns(MODEL, GRID, Keep(), Placement(MODEL, WORDS, Keep(), {}, Heard(None, None)))
     with Moves() as moves:
         for device in DEVICES:
             call = AttentionCall(

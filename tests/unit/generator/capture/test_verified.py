@@ -75,6 +75,24 @@ def test_lack_of_memory_is_raised_and_the_kernel_is_tried_again(shortage):
     assert run()[1] is not None
 
 
+def test_a_way_that_later_refuses_a_call_is_given_up_and_the_call_is_made_plainly():
+    call, verified, calls = random_call(), Verified(), []
+
+    def way():
+        calls.append(way)
+        if len(calls) == 2:
+            raise RuntimeError("no kernel for this alignment")
+        return FLASH_ON_CPU(call, call.key)
+
+    def run():
+        return verified.run(kind_of(call), call, [way], lambda: FLASH_ON_CPU(call, call.key)[0])
+
+    found = [run() for _ in range(3)]
+    assert [log_sum is None for _, log_sum in found] == [False, True, True]
+    assert all(torch.equal(output, found[0][0]) for output, _ in found)
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize("refusal", [RuntimeError("no kernel"), TypeError("no such argument"), ValueError("no mask")])
 def test_a_refusal_is_not_raised(refusal):
     def refuse():

@@ -87,6 +87,18 @@ def load(folders):
     return loaded
 
 
+def test_a_model_without_its_weights_answers_as_the_whole_one(load, folders, name, known):
+    whole, outline = load(name), models.load_outline(ModelSettings(id=str(folders(name))))
+    text = whole.clean("a romantic kiss between two men")
+    assert outline.tokenise(outline.clean("a romantic kiss between two men")) == whole.tokenise(text)
+    assert (outline.recommended, outline.text_keys) == (whole.recommended, whole.text_keys)
+    sampling = small(whole, known)
+    outline.check(sampling)
+    assert outline.grid(sampling) == whole.grid(sampling)
+    with pytest.raises(ModelError, match="width 50"):
+        outline.check(replace(sampling, width=50))
+
+
 @pytest.fixture(params=FAMILIES)
 def name(request):
     return request.param

@@ -52,6 +52,12 @@ def test_a_pipeline_of_an_unknown_family_is_refused_before_loading(tmp_path):
         models.load(ModelSettings(id=str(tmp_path)))
 
 
+def test_a_model_that_has_no_outline_is_left_to_the_run(tmp_path):
+    index = {"_class_name": "WanPipeline", "transformer": ["my_library", "MyTransformer"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    assert models.load_outline(ModelSettings(id=str(tmp_path))) is None
+
+
 def test_a_folder_without_a_pipeline_is_refused(tmp_path):
     with pytest.raises(
         ModelError, match=r"found no pipeline there .* Expected `tiny`, a folder with a model_index.json"

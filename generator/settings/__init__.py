@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue
 
-from generator.values import Compilation, Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
+from generator.settings.values import Compilation, Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -111,7 +111,7 @@ class VideoSettings(_Block):
     )
     sample_seed: Seed = Field(
         default=0,
-        description="seed of the sample; a larger sample with the same seed begins with the smaller one",
+        description="seed of the sample, by default 0; a larger sample with the same seed begins with the smaller one",
     )
     order: Literal["seeds", "prompts"] = Field(
         default="seeds",

@@ -15,7 +15,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from generator.values import Whole, no_boolean
+from generator.settings.values import Whole, no_boolean
 
 
 class _Block(BaseModel):
