@@ -1,9 +1,9 @@
 """Plans how much of a video is rendered at once, so that a rendering fits into the memory that its process may use.
 
 The figures are upper bounds, measured with x264 core 165 in PyAV 18 on x86-64: the growth of VmData while 26 frames of
-noise are encoded at 832 x 480, 1920 x 1080, 3840 x 2160 and 7680 x 4320; of high dynamic range (10 bits, PQ) at the
-second and the third of these. x264 keeps several copies of every frame that
-it refers to or looks ahead at, each with a margin on all sides.
+noise are encoded at 832 x 480, 1920 x 1080, 3840 x 2160 and 7680 x 4320; of high dynamic range (10 bits, PQ), 14 frames
+at 3840 x 2160. x264 keeps several copies of every frame that it refers to or looks ahead at, each with a margin on all
+sides.
 """
 
 from collections.abc import Sequence
