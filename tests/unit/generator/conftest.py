@@ -1,6 +1,7 @@
 """A tiny pipeline with random weights, loaded once, replaces the embedded model in all tests of this folder."""
 
 import logging
+import sys
 from dataclasses import replace
 
 import pytest
@@ -53,3 +54,16 @@ def _logging_as_before():
     before = root.handlers[:], root.level, own.level
     yield
     root.handlers[:], root.level, own.level = before
+
+
+@pytest.fixture(autouse=True)
+def _attention_backend_as_before():
+    """Undo `set_attention_backend`, which also chooses the backend of all other networks of the process."""
+    attention_dispatch = sys.modules.get("diffusers.models.attention_dispatch")
+    if attention_dispatch is None:
+        yield
+        return
+    registry = attention_dispatch._AttentionBackendRegistry
+    before = registry.get_active_backend()[0]
+    yield
+    registry.set_active_backend(before)
