@@ -112,6 +112,10 @@ class Flags(SettingFlags):
     """Options of every command that renders."""
 
     force: Annotated[bool, Parameter(negative="", help="Also render videos that are up to date.")] = False
+    outdated: Annotated[
+        bool,
+        Parameter(negative="", help="Also render videos that an older renderer made."),
+    ] = False
     tokens: Annotated[
         tuple[str, ...],
         Parameter(
@@ -206,6 +210,7 @@ class Flags(SettingFlags):
             tuple(roots),
             **asked,
             force=self.force,
+            outdated=self.outdated,
             tokens=_words(self.tokens),
             since=None if self.since is None else self.since.timestamp(),
             batch=self.batch,

@@ -104,7 +104,8 @@ def run(
     each = [] if on_rendered is None else [f"--on-rendered={on_rendered}"]
     metrics = [] if metrics_file is None else [f"--metrics-file={metrics_file}"]
     first = [*flags.as_arguments(), *metrics, *each]
-    last = [*replace(flags, force=False).as_arguments(), *each]  # the first has rendered everything again
+    # The first has rendered everything again.
+    last = [*replace(flags, force=False, outdated=False).as_arguments(), *each]
     prefix = "" if flags.log_format in ("json", "journald") else "[attnwatch] "
     return running.run(command, running.Watchers(root, first, last), flags.set_up, prefix)
 

@@ -41,6 +41,9 @@ def _lines(status: StatusDocument, *, verbose: bool) -> Iterator[str]:
     width = max(len(f"{getattr(videos, state):,}") for state in about)
     for state, text in about.items():
         yield f"  {state:<10}{getattr(videos, state):>{width},}   {text}".rstrip()
+        if state == "rendered" and status.outdated:
+            again = f"attnwatch render --outdated {shlex.quote(status.root)}"
+            yield f"    {status.outdated:,} by an older renderer, which stay as they are; to make them anew: {again}"
         yield from _reasons(status, state)
     yield from _some([f"    {_failure(failure, status.at)}" for failure in status.failures], "--json")
     yield from _batches(status, verbose=verbose)

@@ -25,6 +25,11 @@ EARLIER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {
 _KNOWN_TO_0_1_0 = {*Visualization.model_fields, "tokens", "batch_sha256"} - ADDED_SINCE_0_1_0
 
 
+def is_valid(renderer: int) -> bool:
+    """Whether pictures of a version of the renderer stay as they are; those of a later one do."""
+    return renderer >= RENDERER_VERSION or renderer in EARLIER_DEFAULTS
+
+
 @dataclass(frozen=True)
 class Fingerprint:
     """Everything that the pictures of a video depend on. A receipt with a different fingerprint is stale.

@@ -131,6 +131,7 @@ class StatusDocument(_Record):
     oldest_waiting: RunningRecord | None = Field(default=None, description="`since`: when its manifest was written")
     failures: tuple[FailureRecord, ...] = ()
     rendered_last_hour: _Count
+    outdated: _Count = Field(default=0, description="number of rendered videos that an older renderer made")
     mean_seconds: float | None = Field(description="mean seconds to render one video; null if none was rendered")
     overflows: _Count = Field(description="number of times that the watchers of this folder lost file events")
     watchers: tuple[WatcherRecord, ...] = Field(default=(), description="the running watchers of this folder")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
-from attnwatch.contract.fingerprint import EARLIER_DEFAULTS, RENDERER_VERSION, Fingerprint
+from attnwatch.contract.fingerprint import Fingerprint, is_valid
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.receipts import Place
@@ -20,7 +20,7 @@ def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Pl
     is ignored then too, because a newer one could not make all outputs again.
     """
     if receipt.inputs == inputs:
-        return receipt.renderer >= RENDERER_VERSION or receipt.renderer in EARLIER_DEFAULTS
+        return is_valid(receipt.renderer)
     if receipt.status == "failed" or receipt.inputs.keys() != inputs.keys():
         return False
     return all(size in (None, receipt.inputs[name]) for name, size in inputs.items()) and _is_whole(place)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import ReceiptHead
-from attnwatch.contract.fingerprint import RENDERER_VERSION
+from attnwatch.contract.fingerprint import is_valid
 from attnwatch.contract.manifest import require_whole
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, NotReadyError
@@ -77,7 +77,7 @@ def why_waiting(place: Place, document: object, receipt: ReceiptHead | None, sha
 def _why_outdated(place: Place, receipt: ReceiptHead, sha256: str) -> Reason:
     if receipt.manifest_sha256 != sha256:
         return Reason("changed since it was rendered", "its manifest")
-    if receipt.renderer != RENDERER_VERSION:
+    if not is_valid(receipt.renderer):
         return Reason("rendered by another version, whose pictures differ")
     home = home_of(place.manifest)
     changed = (name for name, size in receipt.inputs.items() if _size(f"{home}/{name}") != size)

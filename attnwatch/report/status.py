@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attnwatch.batches.passed import Passed
+from attnwatch.contract.fingerprint import RENDERER_VERSION
 from attnwatch.contract.names import printable
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.status_document import (
@@ -62,6 +63,7 @@ def status(
         oldest_waiting=stock.oldest_waiting(),
         failures=tuple(stock.failures),
         rendered_last_hour=stock.recent,
+        outdated=stock.outdated,
         mean_seconds=round(stock.seconds / stock.rendered, 3) if stock.rendered else None,
         overflows=min(sum(watcher.overflows for watcher in watchers), LARGEST_COUNT),
         watchers=tuple(map(_watcher, watchers)),
@@ -85,7 +87,7 @@ class _Stock:
         self.counts: Counter[str] = Counter()
         self.running: list[RunningRecord] = []
         self.failures: list[FailureRecord] = []
-        self.recent = self.rendered = 0
+        self.recent = self.rendered = self.outdated = 0
         self.seconds = 0.0
         self.unrendered: list[UnrenderedRecord] = []
         self.batches = BatchCounts()
@@ -117,6 +119,7 @@ class _Stock:
                 self._oldest = written, place
         if receipt is not None and receipt.status == "rendered" and receipt.attempts and rendering.batch is None:
             self.rendered += 1
+            self.outdated += state == "rendered" and receipt.renderer < RENDERER_VERSION
             self.seconds += max(0.0, min(receipt.attempts[-1].seconds, _LONGEST))
             self.recent += self._is_recent(receipt.attempts[-1].at)
 

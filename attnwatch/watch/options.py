@@ -29,6 +29,7 @@ class Options:
         roots: files and folders to watch.
         once: render finished videos, then stop.
         force: render everything once, even if its receipt is valid.
+        outdated: render once what an older renderer made, even if its receipt is valid.
         dry_run: write nothing, not even receipts of refused manifests.
         by_name: the user named these videos: render them even if their batch switches per-video rendering off,
             or they were given up.
@@ -47,6 +48,7 @@ class Options:
     roots: tuple[Path, ...]
     once: bool = False
     force: bool = False
+    outdated: bool = False
     dry_run: bool = False
     by_name: bool = False
     collect: bool = False

@@ -11,7 +11,7 @@ from attnwatch.config import Settings
 from attnwatch.contract.acceptance import with_acceptance
 from attnwatch.contract.attempts import failures_at
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import OUTPUT_DIRECTORY
 from attnwatch.contract.receipts import Place, describe, is_known, is_untouched, seconds_until_due, unreadable
@@ -190,14 +190,19 @@ class Planner:
 
     def _seconds_until_due(self, task: Task, receipt: ReceiptDocument) -> float | None:
         """Return the seconds until the next rendering according to the receipt: 0 for now, None for never."""
-        if self._is_forced(task) or not is_untouched(receipt, task.basis.stamps):
+        if self._is_ignored(task, receipt) or not is_untouched(receipt, task.basis.stamps):
             return 0.0
         return seconds_until_due(receipt, _comparable(task, receipt))
 
     def _was_only_touched(self, task: Task, receipt: ReceiptDocument) -> bool:
         """Return whether nothing speaks for a new rendering but the times of files."""
-        touched = not self._is_forced(task) and not is_untouched(receipt, task.basis.stamps)
+        touched = not self._is_ignored(task, receipt) and not is_untouched(receipt, task.basis.stamps)
         return touched and _comparable(task, receipt).matches(receipt)
+
+    def _is_ignored(self, task: Task, receipt: ReceiptDocument) -> bool:
+        """Return whether a receipt does not count: with `force`, or with `outdated` if an older renderer wrote it."""
+        is_older = self._options.outdated and receipt.renderer < RENDERER_VERSION
+        return self._is_forced(task) or (is_older and not self._decisions.has_failed(task.target))
 
     def _is_forced(self, task: Task) -> bool:
         """Return whether the receipt is ignored: with `force`, until the video has failed in this run."""

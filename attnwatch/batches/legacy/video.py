@@ -17,6 +17,9 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import OUTPUT_DIRECTORY, unique_slugs
 from attnwatch.errors import ManifestError, Problem
 
+# Fields of a manifest that older batches never have. Each one would change the digests in their receipts.
+_NEVER_THERE = {"negative_tokens"}
+
 _MOST_NAMED = 3
 # Metadata fields of older batches -> fields of `generation` in a manifest.
 _GENERATION = {
@@ -59,7 +62,7 @@ def read_old_video(old: OldVideo, *, trust_pickles: bool = False) -> Manifest:
             tokens=_tokens(ordered),
             generation=_generation(old, ordered),
         )
-        digest = hashlib.sha256(document.model_dump_json().encode()).hexdigest()
+        digest = hashlib.sha256(document.model_dump_json(exclude=_NEVER_THERE).encode()).hexdigest()
     except (ValidationError, ValueError) as error:
         raise ManifestError(_problem(old, "names", str(error), "names in UTF-8", "rename the files")) from None
     video = old.batch / pairing.name

@@ -6,8 +6,15 @@ from attnwatch.cli.app import app
 from attnwatch.cli.flags import Flags
 
 GIVEN = [
-    *("--force", "--config=a b.yaml", "--workers=3", "--tokens=two men,kiss", "--tokens=-x", "--set=figsize=12x8"),
-    *("--set=colormap=-hot", "--out=there", "--since=2025-06-01T12:30:00", "--batch=kiss_*", "--oldest-first"),
+    *("--force", "--outdated", "--config=a b.yaml", "--workers=3", "--tokens=two men,kiss", "--tokens=-x"),
+    *(
+        "--set=figsize=12x8",
+        "--set=colormap=-hot",
+        "--out=there",
+        "--since=2025-06-01T12:30:00",
+        "--batch=kiss_*",
+        "--oldest-first",
+    ),
     *("--follow-links", "--verbose", "--quiet", "--log-format=json", "--exclude=old_*"),
 ]
 

@@ -42,6 +42,18 @@ def changed(place, **fields):
     place.write(place.read().model_copy(update=fields))
 
 
+def test_what_an_older_renderer_made_is_counted_and_said_with_what_to_do(batch):
+    write_receipt(light(batch, 1))
+    changed(write_receipt(light(batch, 2)), renderer=2)
+    stock = status(batch.folder)
+    assert (stock.videos.rendered, stock.outdated) == (2, 1)
+    (line,) = [line for line in summary(stock).splitlines() if "older renderer" in line]
+    assert line.strip().startswith("1 by an older renderer")
+    assert line.endswith(f"attnwatch render --outdated {batch.folder}")
+    (batch.prompt() / "attention_videos/prompt_001_vid002.rendered.json").unlink()
+    assert "older renderer" not in summary(status(batch.folder))
+
+
 def test_every_finished_video_is_in_one_state(batch):
     write_receipt(light(batch, 1))
     changed(write_receipt(light(batch, 2)), status="skipped", outputs=())

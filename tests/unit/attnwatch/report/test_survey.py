@@ -108,7 +108,7 @@ def test_a_failed_video_is_waiting_when_an_input_is_deleted(batch):
 @pytest.mark.parametrize(("version", "state"), [(10_000, "waiting"), (0, "rendered")])
 def test_a_receipt_of_an_earlier_renderer_is_not_valid_and_one_of_a_later_is(batch, monkeypatch, version, state):
     write_receipt(light(batch))
-    monkeypatch.setattr("attnwatch.contract.validity.RENDERER_VERSION", version)
+    monkeypatch.setattr("attnwatch.contract.fingerprint.RENDERER_VERSION", version)
     assert states(batch.folder) == [state]
 
 

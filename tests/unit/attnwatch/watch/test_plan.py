@@ -10,6 +10,7 @@ import tests.planning
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.documents import OutputRecord
+from attnwatch.contract.fingerprint import EARLIER_DEFAULTS
 from attnwatch.contract.manifest import read_manifest, verify
 from attnwatch.contract.reading import MAX_RECEIPT_BYTES
 from attnwatch.contract.receipts import Place, failure, record_content, success
@@ -160,6 +161,26 @@ def test_force_ignores_a_receipt_only_until_the_video_fails(manifest):
     fail(task)
     forcing.ledger.decisions.note_failed(task.target)
     assert seconds_to_wait(forcing.decide(Target(manifest))) > 1
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_what_an_older_renderer_made_is_rendered_again_on_request_only(manifest, touched):
+    render(task := planned(watching(manifest), manifest))
+    older = task.place.read()
+    unchosen = {name: value for name, value in older.settings.items() if name not in {"overlay", "upsampling"}}
+    before = {**unchosen, **EARLIER_DEFAULTS[2]}
+    task.place.write(older.model_copy(update={"renderer": 2, "settings": before}))
+    if touched:
+        os.utime(manifest.parent / INPUTS[0])
+    else:
+        assert needs_nothing(watching(manifest).decide(Target(manifest)))
+    again = watching(manifest, outdated=True, settings=IMPATIENT)
+    task = planned(again, manifest)
+    assert not task.recheck
+    render(task)
+    again.ledger.note_rendered(task)
+    assert needs_nothing(again.decide(Target(manifest)))
+    assert needs_nothing(watching(manifest, outdated=True).decide(Target(manifest)))
 
 
 def test_a_rendering_replaced_by_another_watcher_is_not_repeated(manifest):
