@@ -1,6 +1,7 @@
-"""Keeps processes of tests that run at the same time from waiting for each other; read before any other test module."""
+"""Has tests run alike on every machine, and not wait for each other; read before any other test module."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +10,11 @@ import hypothesis
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A compiler that starts helpers has each of them import torch first.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+# A shell that starts the tests in the background has them ignore Ctrl+C, and so would every program that they start.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
