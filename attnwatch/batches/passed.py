@@ -98,8 +98,11 @@ def unmarked(videos: Sequence[Path], number: int) -> str:
 
 
 def excluded(paths: Sequence[Path], number: int) -> str:
-    """Return what to say about what the user leaves out, given the first paths and the number of all."""
-    named = named_first([printable(str(path)) for path in paths], number)
+    """Return what to say about what the user leaves out, given the first paths and the number of all.
+
+    Only the number changes while more is made that matches, so that a log need not say the same in each scan.
+    """
+    named = named_first([printable(str(path)) for path in paths])
     return f"{number:,} {'match' if number > 1 else 'matches'} `exclude`: {named}"
 
 

@@ -17,8 +17,10 @@ _LAST_WORDS = 1.0  # seconds for what was written last
 # Back to the beginning of a line, some lines up, with what is there erased: how bars are drawn again.
 _REDRAW = re.compile(rb"(?:\r|\x1b\[[0-9;]*[AFGK])+")
 _TOKEN = re.compile(rb"\x1b\[([0-9;?]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+|\x1b")
+_DIGITS = re.compile(rb"[0-9]{1,9}")
 _UP, _ERASE = (b"A", b"F"), (b"J", b"K")
 _LONGEST_ROW = 10_000  # bytes
+_MOST_ROWS = 1_000  # that bars are assumed to have
 _ERASE_BELOW = b"\r\x1b[J"
 _HIDE_CURSOR, _SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
@@ -142,7 +144,7 @@ class _Drawn:
         for token in _TOKEN.finditer(data):
             number, final = token.groups()
             if final in _UP:
-                self._rise(int(number or 1))
+                self._rise(_rows(number))
             elif final in _ERASE:
                 self.rows[-1], self._is_back = b"", False
             elif token[0] == b"\r":
@@ -154,7 +156,7 @@ class _Drawn:
                 self._add(token[0])
 
     def _rise(self, number: int) -> None:
-        self._rises += number
+        self._rises = min(self._rises + number, _MOST_ROWS)
         self._height = 1 + self._rises
         self.rows = self.rows[:-number] or [b""]
         self._is_back = True
@@ -166,6 +168,12 @@ class _Drawn:
         self._rises = 0
         self.rows[-1] = (b"" if self._is_back else self.rows[-1][-_LONGEST_ROW:]) + text
         self._is_back = False
+
+
+def _rows(parameters: bytes) -> int:
+    """Return how many rows a sequence goes up. Its parameters may be anything: Shift+Up echoes as `1;2`."""
+    digits = _DIGITS.match(parameters)
+    return min(max(1, int(digits[0])), _MOST_ROWS) if digits else 1
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _METRICS_INTERVAL = 5.0  # seconds
 _HOOK_TIME, _ONCE_HOOK_TIME = 1.0, 60.0  # seconds that commands get at the end of a run
 _SUMMARY_INTERVAL = 60.0  # seconds
+_MOST_REASONS = 1_000  # that are remembered as logged
 
 Progress = Callable[[int, int], None]
 
@@ -113,16 +114,22 @@ class Report:
         """Report which videos are left out, and log each reason once."""
         self.activity.left_out = reasons
         for text in reasons:
-            reason = text.partition(": ")[2]
-            if reason not in self._reasons:
-                self._reasons.add(reason)
+            if self._is_new(text.partition(": ")[2]):
                 _log.info("not rendered: %s", text)
+
+    def _is_new(self, reason: str) -> bool:
+        """Return whether a reason has not been logged, as far as is remembered: those of others have no end."""
+        if reason in self._reasons:
+            return False
+        if len(self._reasons) >= _MOST_REASONS:
+            self._reasons.clear()
+        self._reasons.add(reason)
+        return True
 
     def learns(self, mode: Mode, reason: str, interval: float) -> None:
         """Report how new videos are found, and log each reason for scanning often once."""
         activity = self.activity
-        if mode != "events" and reason not in self._reasons:
-            self._reasons.add(reason)
+        if mode != "events" and self._is_new(reason):
             _log.warning("the folders are scanned every %.0f s: %s", interval, reason)
         activity.mode, activity.reason, activity.rescan_interval = mode, reason, interval
 
@@ -175,9 +182,7 @@ class Report:
     def _log_skipped(self, receipt: ReceiptDocument, about: Mapping[str, object]) -> None:
         """Report that there was nothing to render; why, once for each reason."""
         reason = shortened("; ".join(receipt.notes), LONGEST_REASON)
-        known = reason in self._reasons
-        self._reasons.add(reason)
-        why = "" if known or not reason else f": {reason}"
+        why = f": {reason}" if reason and self._is_new(reason) else ""
         _log.info("%s: nothing to render (%s)%s", receipt.video_id, about["batch"], why, extra=dict(about))
 
     def failed(self, target: Target, place: Place, receipt: ReceiptDocument, then: str) -> None:

@@ -53,8 +53,18 @@ def _matches(parts: Sequence[str], pattern: str) -> bool:
 
 
 def _match(parts: Sequence[str], wanted: Sequence[str]) -> bool:
-    if not wanted:
-        return not parts
-    if wanted[0] == "**":
-        return any(_match(parts[count:], wanted[1:]) for count in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _match(parts[1:], wanted[1:])
+    """Return whether components match; only the last `**` tries again, else deep paths would take for ever."""
+    at = tried = 0
+    last: int | None = None
+    while at < len(parts):
+        asks = wanted[tried] if tried < len(wanted) else None
+        if asks == "**":
+            last, begun, tried = tried, at, tried + 1
+        elif asks is not None and fnmatchcase(parts[at], asks):
+            at, tried = at + 1, tried + 1
+        elif last is not None:
+            begun += 1
+            at, tried = begun, last + 1
+        else:
+            return False
+    return all(part == "**" for part in wanted[tried:])

@@ -69,7 +69,7 @@ class Decisions:
 
     def prune(self, found: int) -> bool:
         """Forget deleted videos if far more are remembered than the last scan `found`; return whether it did."""
-        if len(self._rendered) <= _SPARE * found + _FEW and len(self._settled) <= _SPARE * found + _FEW:
+        if not far_more(max(len(self._rendered), len(self._settled)), found):
             return False
         for known in (self._settled, self._rendered):
             for key in [key for key in known if stamp_of(key.removesuffix("\0")) is None]:
@@ -108,6 +108,11 @@ class Decisions:
     def has_failed(self, target: Target) -> bool:
         """Return whether a target has failed in this run."""
         return target in self._failed
+
+
+def far_more(remembered: int, found: int) -> bool:
+    """Return whether so many more targets are remembered than a scan has found that many must have been deleted."""
+    return remembered > _SPARE * found + _FEW
 
 
 def origins(target: Target) -> tuple[Stamp | None, ...]:

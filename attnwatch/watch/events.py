@@ -188,7 +188,7 @@ class RootWatcher:
 
     def _leaves_out(self, folder: str) -> bool:
         """Return whether a scan would not enter a folder, although it enters the one above."""
-        return is_left_out(folder, self._actual.values(), self._excluded)
+        return is_left_out(folder, list(self._actual.values()), self._excluded)  # a list: called in other threads
 
     def _stop_listening(self) -> None:
         if self._observer is not None:

@@ -14,7 +14,7 @@ from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, ContractError
 from attnwatch.settings import Visualization
 from attnwatch.watch.decision import Decision, GivenUp, NotYet, Refused, Render, Settled
-from attnwatch.watch.decisions import Decisions
+from attnwatch.watch.decisions import Decisions, far_more
 from attnwatch.watch.failures import record_refusal, refusal
 from attnwatch.watch.left_out import LeftOut
 from attnwatch.watch.options import Options
@@ -57,6 +57,8 @@ class Ledger:
 
     def prune(self, found: int) -> None:
         """Forget deleted videos, if far more are remembered than the last scan `found`."""
+        if far_more(self.left_out.remembered, found):  # those that were not asked for are not in the cache
+            self.left_out.prune()
         if self.decisions.prune(found):
             self.left_out.prune()
             self.given_up = {target for target in self.given_up if stamp_of(target.manifest) is not None}

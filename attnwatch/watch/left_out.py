@@ -39,6 +39,11 @@ class LeftOut:
         return len({target.manifest for target in self._reasons})
 
     @property
+    def remembered(self) -> int:
+        """Number of targets that a reason is kept for."""
+        return len(self._reasons)
+
+    @property
     def targets(self) -> set[Target]:
         """The targets that are left out."""
         return set(self._reasons)

@@ -138,6 +138,14 @@ def test_a_line_above_a_bar_that_stands_still_is_shown_after_a_while_and_the_bar
     assert shown(screen.end()) == ["[log] rendered", "2 |##  |"]
 
 
+@pytest.mark.parametrize("parameters", ["1;2", "?1", "0", ";", "9" * 5000])
+def test_the_command_goes_on_whatever_it_writes_as_parameters_of_a_sequence(screen, parameters):
+    text = f"1 |#  |\r\x1b[{parameters}A2 |## |\n"
+    screen.command(text)
+    screen.command("done\n")
+    assert screen.end() == f"{text}done\n"
+
+
 def test_a_cursor_that_the_command_has_hidden_is_shown_in_the_end(screen):
     screen.command("\x1b[?25l\r1 |#  |")
     assert screen.end().endswith("\x1b[?25h")

@@ -3,10 +3,13 @@
 import json
 import logging
 import socket
+import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from attnwatch.batches.passed import excluded
 from attnwatch.batches.targets import Target
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.receipts import failure, success
@@ -171,6 +174,25 @@ def test_each_reason_for_leaving_out_videos_is_logged_once_whatever_their_number
         "not rendered: 1 video: no word was tracked",
     ]
     assert activity.left_out == ("3 videos: finished before --since", "1 video: no word was tracked")
+
+
+def test_what_the_user_leaves_out_is_logged_once_while_more_of_it_is_made(activity, caplog):
+    report, paths = Report(activity, Audience()), [Path(f"/o/draft_{number}.mp4") for number in range(3)]
+    for number in range(3, 7):
+        report.leaves_out((excluded(paths, number),))
+    assert len(caplog.messages) == 1
+    assert activity.left_out[0].startswith("6 match")
+
+
+def test_reasons_that_differ_from_video_to_video_do_not_fill_the_memory(activity, caplog):
+    caplog.set_level(logging.WARNING)  # so that it keeps none of them
+    report = Report(activity, Audience())
+    tracemalloc.start()
+    for number in range(10_000):
+        report.leaves_out((f"1 video: {number} {'x' * 400}",))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 10**6
 
 
 def test_a_failure_is_logged_with_the_next_step(activity, task, caplog):

@@ -24,10 +24,17 @@ from attnwatch.system.exclusion import NOTHING, Exclusion
         ("**/old/x", "old/x", True),
         ("a/**/x", "a/b/c/x", True),
         ("a/**/x", "b/x", False),
+        ("**/a/**/x", "b/a/c/a/x", True),
+        ("**/a/x/**", "a/a/x", True),
+        ("a/**/x/y", "a/x/x/y/x/y", True),
     ],
 )
 def test_a_pattern_matches_a_name_at_any_depth_or_a_path_from_the_root(pattern, path, expected):
     assert Exclusion((pattern,)).matches(path) is expected
+
+
+def test_a_path_of_the_greatest_depth_is_compared_at_once_with_a_pattern_that_nearly_matches_everywhere():
+    assert not Exclusion(("**/a/**/a/**/a/**/b",)).matches("/".join(["a"] * 2_000))
 
 
 def test_what_is_inside_a_matching_folder_is_covered_not_matched():
