@@ -246,9 +246,14 @@ class _Run:
             self._pass_on(about)
         elif about.si_signo in _STOPS:
             self._stop(about)
-        elif not self._told and self._command.poll() is None and len(self._alive()) < len(self._watchers):
+        elif self._has_lost_watcher() and not self._told:
             self._told = True
             _log.error("the watcher has ended; what the command makes will be rendered when it has ended")
+
+    def _has_lost_watcher(self) -> bool:
+        """Return whether a watcher beside the running command has ended, although no signal has asked for that."""
+        is_beside = self._command.poll() is None and not self._stops_watchers
+        return is_beside and len(self._alive()) < len(self._watchers)
 
     def _stop(self, about: signal.struct_siginfo) -> None:
         """Stop the command; with the second signal, or if it has ended, the watchers."""

@@ -163,6 +163,25 @@ def test_a_second_signal_ends_the_watchers_too(running, tmp_path):
     assert ended(tmp_path)
 
 
+def test_watchers_that_a_second_signal_has_ended_are_not_said_to_be_missing(tmp_path):
+    stubborn = "trap '' INT; touch ready; while ! [ -f go ]; do sleep 0.05; done"
+    with subprocess.Popen(
+        [*RUN, "--", "sh", "-c", stubborn],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_until(lambda: (tmp_path / "ready").exists() and watcher_in(tmp_path), 20, "command and watcher")
+        process.send_signal(signal.SIGINT)
+        while b"a second signal" not in (line := process.stderr.readline()):
+            assert line, "the first signal was not noticed"
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: watcher_in(tmp_path) is None, 20, "the end of the watcher")
+        (tmp_path / "go").touch()
+        assert b"the watcher has ended" not in process.stderr.read()
+
+
 def test_if_the_run_is_killed_the_kernel_ends_the_command_and_the_watcher(running, tmp_path):
     wait_until(lambda: len(processes_of(tmp_path)) > 2, 20, "a watcher")
     running.kill()
