@@ -5,9 +5,11 @@ import hashlib
 from attnwatch.batches.videos import home_of
 from attnwatch.contract.fingerprint import Fingerprint
 from attnwatch.contract.receipts import Place, describe, failure, record_content, seconds_until_due
+from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Watcher
+from attnwatch.system.folders import Folder
 from attnwatch.system.locks import exclusive
 from attnwatch.system.refusals import in_words
 from attnwatch.watch.task import Task
@@ -25,7 +27,7 @@ def record_crash(task: Task, seconds: float, error: AttnwatchError, limits: Watc
     """
     content = record_content(task.basis.stamps, {})
     try:
-        with task.place.open(create=True) as folder, exclusive(folder, task.place.video_id):
+        with _folder_of(task.place) as folder, exclusive(folder, task.place.video_id):
             stored = task.place.look()
             if stored.sha256 != task.stored.sha256:  # written by the job just before it ended, or by another one
                 return Result(stored.receipt, None if stored.receipt else f"{task.place.path} was replaced or removed")
@@ -77,3 +79,11 @@ def record_refusal(place: Place, problem: AttnwatchError, limits: Watcher, *, re
         return
     once = limits.model_copy(update={"max_attempts": 1})
     place.write(failure(place, _fingerprint(reason), AttnwatchError(reason), 0.0, once))
+
+
+def _folder_of(place: Place) -> Folder:
+    """Open the folder of the outputs. In a folder of their own, those above may be missing: no job has made them yet.
+
+    If the video has been deleted, they are not made: its own folders must not come back.
+    """
+    return place.open(create=True, parents=stamp_of(place.manifest) is not None)

@@ -1,6 +1,7 @@
 """Why nothing is rendered: the log and the exit code of single runs."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +139,18 @@ def test_a_single_run_and_the_status_after_it_agree_on_incomplete_files(batch, c
     for failure, file in zip(stock.failures, ("vid001.safetensors", "video_002.mp4"), strict=True):
         assert f"{file} has only" in failure.reason
         assert failure.reason in err
+
+
+@pytest.mark.parametrize("fault", ["incomplete", "refused"])
+def test_they_agree_with_outputs_in_a_folder_of_their_own_that_nothing_was_rendered_to_yet(batch, capsys, fault):
+    manifest = batch.add(1)
+    if fault == "refused":
+        manifest.write_text("{")
+    else:
+        next(batch.folder.rglob("*.safetensors")).unlink()
+    assert called(capsys, "outputs", "--once", "--out", "elsewhere")[0] == 1
+    root = Path("outputs").absolute()
+    assert status(root, Path("elsewhere").absolute()).videos.failed == 1
 
 
 def test_a_file_that_is_completed_after_a_single_run_is_rendered_by_the_next(batch, capsys):
