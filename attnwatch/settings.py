@@ -186,7 +186,9 @@ class Visualization(_Settings):
 
         if name not in colormaps:
             near = nearest(name, colormaps, most=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see matplotlib's list of colormaps"
+            *others, last = map(repr, near or [name])
+            either = f"{', '.join(others)} or {last}" if others else last
+            hint = f"did you mean {either}?" if near else "see matplotlib's list of colormaps"
             raise PydanticCustomError("colormap", "the name of a matplotlib colormap; {hint}", {"hint": hint})
         return name
 

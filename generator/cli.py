@@ -63,7 +63,7 @@ def generate(
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
     **settings: object,
 ) -> int:
-    """Generate videos from prompt templates and record the attention to its tracked words.
+    """Generate videos from prompt templates and record the attention to their tracked words.
 
     Each flag below is also a key of the configuration file and an environment variable (GENERATOR_STEPS).
     Ctrl+C stops after the current denoising step and keeps every complete video; a second one stops at once.

@@ -263,7 +263,8 @@ def import_(
         show(f"{imported.manifest or imported.tensors}{f': {imported.obstacle}' if imported.obstacle else ''}")
         for note in imported.notes:
             show(f"       {note}")
-    show(f"{counted(done, 'manifest')} written{f', {missed} not' if missed else ''}")
+    rest = f", {missed} not" if missed else "" if done else ": found no older video without one"
+    show(f"{counted(done, 'manifest')} written{rest}")
     return FAILED if missed else OK
 
 

@@ -145,7 +145,8 @@ def _inotify(root: Root, inotify: Inotify | None) -> Iterator[Finding]:
     needed = sum(1 for _ in _folders(root))
     is_watched = any(activity.host == socket.gethostname() for activity in read_activities(root.path))
     after = max(needed, inotify.watches) if is_watched else needed + inotify.watches
-    about = f"{needed:,} folders to watch, {inotify.watches:,} watched by this user, {inotify.max_watches:,} allowed"
+    folders = f"{needed:,} folder{'' if needed == 1 else 's'} to watch"
+    about = f"{folders}, {inotify.watches:,} watched by this user, {inotify.max_watches:,} allowed"
     if after > inotify.max_watches:
         remedy = f"sysctl fs.inotify.max_user_watches={_rounded(2 * after)}; until then, scans find what events miss"
         yield Finding("warning", about, remedy)
@@ -202,7 +203,8 @@ def _loops() -> Finding:
         return Finding("ok", "the inner loops are compiled")
     found = f"the inner loops are not compiled ({loops.WHY_NOT_COMPILED}): numpy replaces them, more slowly"
     remedy = (
-        "install a C compiler (gcc), then reinstall attnwatch (make clean; pip install --force-reinstall --no-deps)"
+        "install a C compiler (gcc), then attnwatch again, in its source folder: "
+        "rm -rf build attnwatch/tensors/*.so; pip install --force-reinstall --no-deps . (or -e ., as before)"
     )
     return Finding("warning", found, remedy)
 

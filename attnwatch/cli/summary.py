@@ -135,7 +135,7 @@ def _failure(failure: FailureRecord, at: str) -> str:
     where = f" in the collection of {failure.collection}" if failure.collection else ""
     then = f"next attempt in {_span(at, failure.next_attempt)}" if failure.next_attempt else "given up"
     reason = " ".join(failure.reason.split())
-    return f"{failure.video_id}{where}: {reason}; {failure.attempts} tried, {then}"
+    return f"{failure.video_id}{where}: {reason}; {counted(failure.attempts, 'attempt')}, {then}"
 
 
 def _watcher(watcher: WatcherRecord, at: str) -> str:

@@ -114,4 +114,6 @@ def list_due(settings: Settings, options: Options) -> int:
     if not due and (nothing := ledger.left_out.nothing()) is not None:
         _log.error("%s", nothing)
         return FAILED
+    if not due:
+        _log.info("nothing to render: see `attnwatch status`")
     return OK

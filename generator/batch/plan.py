@@ -13,6 +13,7 @@ from generator.prompts.foreign import warning_of
 from generator.prompts.prompt_file import read_prompt_file
 from generator.prompts.prompt_set import Line, PromptSet
 from generator.prompts.template import Template, Variation, find_words, track
+from generator.prompts.tokens import refuse_absent_negative
 from generator.settings import Settings, VideoSettings
 from generator.settings.values import MAX_ID_BYTES, file_name
 
@@ -99,12 +100,16 @@ def plan_batch(settings: Settings) -> Plan:
     Raises:
         UsageError: if there are no prompts or too many, or two of them have one name.
         TemplateError: if a template cannot be parsed.
+        TokenError: if a word to track is in no negative prompt.
 
     """
     prompts = read_prompts(settings)
     refuse_too_many(prompts, settings)
     variations = tracked(chosen(prompts, settings.video), settings)
     refuse_absent(settings.attention_analysis.track, variations)
+    common = settings.video.negative_prompt or ""
+    negatives = (common if variation.negative is None else variation.negative for variation in variations)
+    refuse_absent_negative(settings.attention_analysis.track_negative, list(dict.fromkeys(negatives)))
     settings = _settled(settings)
     templates = dict.fromkeys(variation.origin.template for variation in variations if variation.origin)
     plan = Plan(settings, "\n".join(templates), variations)

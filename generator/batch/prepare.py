@@ -23,7 +23,6 @@ from generator.prompts.tokens import (
     cut_off,
     locate,
     locate_negative,
-    refuse_absent_negative,
     unknown_words,
 )
 from generator.settings import Sampling
@@ -115,7 +114,7 @@ def _negative_words(plan: Plan, model: VideoModel) -> NegativeWords:
     """Return what locates the tracked words of a prompt's negative prompt; many prompts share one.
 
     Raises:
-        TokenError: for a word that is in no negative prompt, or that is cut off in one.
+        TokenError: for a word that is cut off in one.
 
     """
     wanted, common = plan.settings.attention_analysis.track_negative, plan.settings.video.negative_prompt or ""
@@ -123,7 +122,6 @@ def _negative_words(plan: Plan, model: VideoModel) -> NegativeWords:
     located = {
         prompt: locate_negative(prompt, wanted, model.clean, model.tokenise) for prompt in dict.fromkeys(prompts)
     }
-    refuse_absent_negative(wanted, list(located))
     return lambda variation: located[common if variation.negative is None else variation.negative]
 
 

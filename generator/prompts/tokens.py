@@ -100,7 +100,8 @@ def refuse_absent_negative(words: Iterable[str], prompts: Sequence[str]) -> None
     """Raise TokenError for a word that is in none of the negative prompts."""
     for word in words:
         if not any(find_words(prompt, [word]) for prompt in prompts):
-            others = f" and {len(prompts) - 1} others" if len(prompts) > 1 else ""
+            more = len(prompts) - 1
+            others = f" and {more} other{'' if more == 1 else 's'}" if more else ""
             raise TokenError(
                 f"track_negative: found no {word!r} in the negative prompt {prompts[0]!r}{others}. Expected a word of "
                 "it; words of the prompt itself are tracked without this setting"

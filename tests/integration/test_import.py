@@ -69,7 +69,7 @@ def test_videos_rendered_before_the_import_are_not_rendered_again(imported, tmp_
     imported(batch, *flags)
     assert batch.receipt()["manifest"] == "video_001.complete.json"
     assert "0 videos to render, 1 up to date" in attnwatch(tmp_path, "--once", *QUICK).stderr
-    assert "0 manifests written" in imported(batch)
+    assert "0 manifests written: found no older video without one" in imported(batch)
 
 
 def test_an_unfinished_video_gets_no_manifest(imported, tmp_path):

@@ -360,3 +360,14 @@ def test_every_setting_is_described():
 
 def test_the_names_of_settings_that_do_not_affect_pictures_exist():
     assert set(Visualization.model_fields) >= NOT_IN_PICTURES
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("viridiss", "; did you mean 'viridis', 'viridis_r' or 'cividis'?"),
+        ("qqqq", "; see matplotlib's list of colormaps"),
+    ],
+)
+def test_an_unknown_colormap_is_refused_with_the_nearest_names(name, hint):
+    assert hint in refused(flags={"colormap": name})

@@ -58,6 +58,12 @@ def test_preview_says_what_the_run_would_refuse(call):
     assert err.startswith("error: the run would refuse this: track: found 'purple' in none of 3 prompts")
 
 
+def test_preview_says_that_a_word_is_in_no_negative_prompt(call):
+    code, _, err = call("--template", DEMO, "--negative-prompt", "dark", "--track-negative", "blurry", "--preview")
+    assert code == 2
+    assert err.startswith("error: the run would refuse this: track_negative: found no 'blurry' in the negative prompt")
+
+
 def test_preview_warns_of_syntax_of_other_tools(call):
     code, out, err = call("--template", "a {red|blue} (car)", "--preview")
     assert (code, len(out.splitlines())) == (0, 2)

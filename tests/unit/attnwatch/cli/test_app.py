@@ -163,6 +163,13 @@ def test_a_dry_run_lists_videos_on_stdout_and_writes_nothing(batch, capsys):
     assert len(list((done.parent / "attention_videos").glob("*.json"))) == 1
 
 
+def test_a_dry_run_with_nothing_to_do_says_so_but_not_on_stdout(batch, capsys):
+    called(capsys, "render", batch.add(1))
+    code, out, err = called(capsys, "outputs", "--dry-run")
+    assert (code, out) == (0, "")
+    assert "nothing to render: see `attnwatch status`" in err
+
+
 def test_a_dry_run_ends_well_if_its_reader_stops_early(batch):
     for number in range(3):
         write_manifest(batch.prompt(number) / "v.complete.json")

@@ -24,7 +24,7 @@ def test_status_prints_text_or_json(batch, capsys):
     code, out, err = called(capsys, "status", "outputs")
     assert (code, err) == (0, "")
     assert f"{batch.folder.parent}: 2 finished videos\n" in out
-    assert "prompt_001_vid001: crashed; 1 tried, next attempt in" in out
+    assert "prompt_001_vid001: crashed; 1 attempt, next attempt in" in out
     code, out, err = called(capsys, "status", "outputs", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["videos"]["waiting"] == 1

@@ -198,7 +198,15 @@ def test_a_missing_encoder_is_a_problem(batch, monkeypatch):
 
 def test_missing_compiled_loops_are_a_warning(batch, monkeypatch):
     monkeypatch.setattr(loops, "WHY_NOT_COMPILED", "no module named _loops")
-    assert "are not compiled" in only(batch.folder, "warning")
+    text = only(batch.folder, "warning")
+    assert "are not compiled" in text
+    assert "make clean" not in text  # which would remove the environment in which pip is to run
+    assert "pip install --force-reinstall --no-deps ." in text
+
+
+def test_a_single_folder_is_counted_in_the_singular(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "read_inotify", lambda: PLENTY)
+    assert any(finding.text.startswith("1 folder to watch, ") for finding in findings(tmp_path))
 
 
 def test_a_low_limit_of_open_files_is_reported(batch):

@@ -437,8 +437,8 @@ def test_the_summary_is_aligned_text():
   running       2   prompt_001_vid001 for 12 s, prompt_001_vid002
   waiting      30   prompt_002_vid001 for 2 min
   failed        1
-    prompt_001_vid003: video_003.mp4: no frames; 2 tried, given up
-    prompt_001_vid003 in the collection of /o/demo: video_003.mp4: no frames; 1 tried, \
+    prompt_001_vid003: video_003.mp4: no frames; 2 attempts, given up
+    prompt_001_vid003 in the collection of /o/demo: video_003.mp4: no frames; 1 attempt, \
 next attempt in 30 s
   watcher   node7 pid 123 for 2 d; events and polling (overlay: some events are missed); 1,200 scans, \
 the last in 0.1 s; 1 overflow of file events; paused: the disk is full; silent for 1 min: it hangs or was stopped"""

@@ -166,7 +166,7 @@ def test_words_are_tracked_in_each_prompts_own_negative_prompt(from_file):
 
 
 def test_a_word_that_is_in_no_negative_prompt_is_refused_before_anything_is_written(from_file, tmp_path):
-    with pytest.raises(TokenError, match="track_negative: found no 'new' in the negative prompt 'dark' and 1 others"):
+    with pytest.raises(TokenError, match="track_negative: found no 'new' in the negative prompt 'dark' and 1 other\\."):
         from_file("prompt,negative\na (dog),dark\na (dog),old\n", "prompts.csv", track_negative=["new"])
     assert not (tmp_path / "outputs").exists()
 
