@@ -2,7 +2,7 @@
 # make bench  measure what rendering costs, relative to its floor, and what starting the program costs
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
 # make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
-# make chaos  run faults, storms and limits at full scale, and check the figures; takes about an hour
+# make chaos  run the slow tests, then faults, storms and limits at full scale, and check the figures; takes two hours
 # make test   run everything that a change must pass
 PYTHON ?= python3
 VENV := .venv
@@ -31,7 +31,7 @@ imports: $(VENV)/.dev
 
 # Three processes on two cores: for a third of their time, tests wait for watchers.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json
@@ -47,6 +47,7 @@ bench-capture-gpu: $(VENV)/.dev
 
 # One scenario: make chaos SCENARIOS=kills. Full and read-only disks need root.
 chaos: $(VENV)/.dev
+	$(if $(SCENARIOS),,$(BIN)/python -m pytest -m slow)
 	$(BIN)/python -m tests.chaos $(SCENARIOS)
 
 # Regenerates the committed schemas from the reader's models; a test fails when they are stale.

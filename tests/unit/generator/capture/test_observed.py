@@ -171,7 +171,12 @@ def test_under_autocast_the_maps_are_those_of_what_torch_computes_attention_of(f
 
 @needs_a_compiler
 @pytest.mark.parametrize(
-    ("family", "form"), [("wan", "each block"), ("hunyuan", "each block"), ("cogvideox", "in place")]
+    ("family", "form"),
+    [
+        ("wan", "each block"),
+        pytest.param("hunyuan", "each block", marks=pytest.mark.slow),
+        pytest.param("cogvideox", "in place", marks=pytest.mark.slow),
+    ],
 )
 def test_under_autocast_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, form):
     pipe = pipeline(family)
