@@ -222,6 +222,7 @@ def test_on_a_terminal_a_second_ctrl_c_ends_everything(made, tmp_path):
         terminal.wait_for("made 24 80")
         terminal.type("\x03")
         terminal.wait_for("a second signal ends that, too")
+        wait_until(lambda: not (tmp_path / "stubborn").exists(), 20, "the first signal at the command")
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert "rendering what is finished" not in terminal.output

@@ -142,7 +142,10 @@ needs_a_compiler = pytest.mark.skipif(
 @needs_a_compiler
 @pytest.mark.parametrize(
     ("family", "form", "mode"),
-    [("wan", "each block", "default"), ("cogvideox", "in place", "reduce-overhead")],
+    [
+        ("wan", "each block", "default"),
+        pytest.param("cogvideox", "in place", "reduce-overhead", marks=pytest.mark.slow),
+    ],
 )
 def test_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, form, mode):
     pipe = pipeline(family)
