@@ -98,7 +98,7 @@ def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
     """
     for kind in type(pipe).__mro__:
         if kind.__name__ in FAMILIES:
-            return FAMILIES[kind.__name__](pipe, pipe.name_or_path or kind.__name__)
+            return FAMILIES[kind.__name__](pipe, str(pipe.name_or_path or kind.__name__))
     raise _unknown(type(pipe).__name__, type(pipe).__name__)
 
 

@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import diffusers
 import numpy as np
@@ -22,6 +23,13 @@ from generator.settings import ModelSettings, Sampling
 @pytest.fixture(autouse=True)
 def _random_weights(monkeypatch, random_weights):
     monkeypatch.setattr(tiny, "FOLDER", random_weights)
+
+
+def test_a_pipeline_that_was_loaded_from_a_path_object_is_named_by_its_text(random_weights):
+    """Manifests hold the name, and JSON has no paths."""
+    pipe = diffusers.WanPipeline.from_pretrained(Path(random_weights))
+    assert isinstance(pipe.name_or_path, Path)
+    assert models.adapt(pipe).name == str(random_weights)
 
 
 def test_a_local_folder_is_loaded_like_the_embedded_model(model, sampling, random_weights):
