@@ -6,16 +6,16 @@ states. The embeddings that a network receives are compared with these, position
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from generator.capture.replacing import replaced
+from generator.capture.replacing import Function, shared
 from generator.models.contract import VideoModel
 
 CHANNELS = 16
@@ -46,10 +46,27 @@ class HeardText:
         if cut < 0 or embeddings.shape[1] < self.states.shape[2]:
             return False
         count = self.length - cut if self.length > cut else len(embeddings)  # the padding may have been replaced
-        expected = self.states[:, cut : cut + count]
-        found = embeddings[:count, : expected.shape[2]].detach().to(expected.device, torch.float32)
-        apart = (expected - found).norm(dim=-1) <= TOLERANCE * expected.norm(dim=-1)
-        return bool(apart.all(-1).any())
+        return _is_one(self.states[:, cut : cut + count], embeddings[:count])
+
+    def is_moved_in(self, embeddings: Tensor) -> bool:
+        """Whether ``embeddings``, ``[position, channel]``, contain a hidden state of this text behind other tokens."""
+        last = len(embeddings) - self.length
+        if last < 1 or not self.length or embeddings.shape[1] < self.states.shape[2]:
+            return False
+        begins = _are_near(self.states[:, :1], embeddings[1 : last + 1]).any(0).nonzero().flatten().tolist()
+        states = self.states[:, : self.length]
+        return any(_is_one(states, embeddings[place + 1 : place + 1 + self.length]) for place in begins)
+
+
+def _is_one(states: Tensor, embeddings: Tensor) -> bool:
+    """Whether ``embeddings``, ``[position, channel]``, are one of ``states``, ``[state, position, channel]``."""
+    return bool(_are_near(states, embeddings).all(-1).any())
+
+
+def _are_near(states: Tensor, embeddings: Tensor) -> Tensor:
+    """Return for each state and position, ``[state, position]``, whether the two are equal but for rounding."""
+    found = embeddings[:, : states.shape[2]].detach().to(states.device, torch.float32)
+    return torch.le((states - found).norm(dim=-1), TOLERANCE * states.norm(dim=-1))
 
 
 class Heard:
@@ -61,12 +78,22 @@ class Heard:
         self._end_id = end_id
 
     def origin(self, embeddings: Tensor) -> HeardText | None:
-        """Return the text that ``embeddings``, ``[position, channel]``, were made of; None if it was not heard."""
-        return next((text for text in reversed(list(self.texts)) if text.made(embeddings)), None)
+        """Return the text that ``embeddings``, ``[position, channel]``, were made of; None if it was not heard.
 
-    def ending_with(self, ids: tuple[int, ...]) -> HeardText | None:
-        """Return the text whose tokens are, or end with, the padded sequence ``ids``; None if it was not heard."""
-        return next((text for text in reversed(list(self.texts)) if text.ids[-len(ids) :] == ids), None)
+        A causal encoder makes the same of a text that is the beginning of another: then it is the longer one.
+        """
+        made = (text for text in reversed(list(self.texts)) if text.made(embeddings))
+        return max(made, key=lambda text: text.length, default=None)
+
+    def ending_with(self, ids: tuple[int, ...], embeddings: Tensor | None) -> HeardText | None:
+        """Return the text whose tokens are, or end with, the padded sequence ``ids``; None if it was not heard.
+
+        None also if ``embeddings``, ``[position, channel]``, show that its tokens are at other positions in them.
+        """
+        found = next((text for text in reversed(list(self.texts)) if text.ids[-len(ids) :] == ids), None)
+        if found is None or embeddings is None:
+            return found
+        return None if len(embeddings) > len(found.ids) or found.is_moved_in(embeddings) else found
 
     def note(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: object) -> None:
         """Note a call of the text encoder."""
@@ -101,7 +128,7 @@ def hearing(model: VideoModel) -> Iterator[Heard]:
     if encoder is None:
         yield heard
     elif vars(encoder).get(_COMPILED) is not None:
-        with replaced(encoder, _COMPILED, _noted(getattr(encoder, _COMPILED), heard)):
+        with _told(encoder, heard), shared(encoder, _COMPILED, partial(_noted, encoder)):
             yield heard
     else:
         hook = encoder.register_forward_hook(
@@ -113,11 +140,28 @@ def hearing(model: VideoModel) -> Iterator[Heard]:
             hook.remove()
 
 
-def _noted(call: Callable[..., object], heard: Heard) -> Callable[..., object]:
+_listeners: dict[nn.Module, tuple[Heard, ...]] = {}
+"""Who hears a text encoder that was compiled in place; pipelines may share one."""
+
+
+@contextmanager
+def _told(encoder: nn.Module, heard: Heard) -> Iterator[None]:
+    """Let ``heard`` note the calls of a text encoder that was compiled in place."""
+    _listeners[encoder] = (*_listeners.get(encoder, ()), heard)
+    try:
+        yield
+    finally:
+        others = tuple(each for each in _listeners.pop(encoder) if each is not heard)
+        if others:
+            _listeners[encoder] = others
+
+
+def _noted(encoder: nn.Module, call: Function) -> Function:
     @wraps(call)
     def noted(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as the wrapped function
         output = call(*args, **kwargs)
-        heard.note(args, kwargs, output)
+        for heard in _listeners.get(encoder, ()):
+            heard.note(args, kwargs, output)
         return output
 
     return noted

@@ -42,6 +42,8 @@ class _Text:
     given: TokenSequence | None = None
     """Tokens that it was encoded to."""
     proof: str | None = None
+    is_read: bool = False
+    """Whether the positions of its words are in use."""
     embeddings: Tensor | None = field(default=None, repr=False)
     """What was examined last: as long as it is the same, so are the places."""
 
@@ -65,7 +67,6 @@ class Placement:
             UNCONDITIONAL: tuple(word for word in words if word.negative),
         }
         self._texts = {branch: _text(model, own[branch], prompts.get(branch)) for branch in own}
-        self._is_read = False
         self.text_keys = model.text_keys
         """Number of text tokens that the denoising network receives, including padding."""
         if keep.reserved and not all(self._texts[branch].expected for branch in keep.branches):
@@ -92,8 +93,9 @@ class Placement:
         In cross-attention, the mass of the padding is 1 minus that of the other tokens, so these are listed in its
         place. They are fewer, and summing hundreds of equal probabilities would be less exact.
         """
-        self._is_read = True
-        positions = tuple(word.positions for word in self._words_at(branch))
+        text = self._text_at(branch)
+        text.is_read = True
+        positions = tuple(word.positions for word in text.words)
         tokens = self._texts[branch].given or self._texts[branch].expected
         if not self._keep.reserved or tokens is None:
             return positions
@@ -129,10 +131,15 @@ class Placement:
 
     def _words_at(self, branch: str) -> tuple[TrackedWord, ...]:
         """Return the words whose positions are recorded in a branch."""
-        return self._texts[branch].words or self._texts[CONDITIONAL].words
+        return self._text_at(branch).words
+
+    def _text_at(self, branch: str) -> _Text:
+        """Return the text with the words whose positions are recorded in a branch."""
+        return self._texts[branch] if self._texts[branch].words else self._texts[CONDITIONAL]
 
     def _prove(self, branch: str, text: _Text, embeddings: Tensor | None) -> None:
         if text.words and not any(word.ids for word in text.words):
+            self._refuse_positions_beyond(text)
             text.proof = BY_CALLER
             return
         origin, proof = self._origin(text, embeddings)
@@ -148,12 +155,22 @@ class Placement:
             text.given = replace(expected, ids=ids)  # the padding may be longer or shorter
         else:
             text.given, text.words = self._located(text, ids, length)
-        if text.words != before and self._is_read:
+        if text.words != before and text.is_read:
             raise CaptureError(
                 "the text that the denoising network receives changed after its first step, and the tracked words "
                 "are at other positions in it. Keep the prompt as it is while a video is generated"
             )
         text.proof = proof
+
+    def _refuse_positions_beyond(self, text: _Text) -> None:
+        """Raise CaptureError for positions that the text lacks: in joint attention, the video's tokens follow there."""
+        for word in text.words:
+            if max(word.positions) >= self.text_keys:
+                raise CaptureError(
+                    f"words: found position {max(word.positions)} for {word.text!r}; expected positions from 0 to "
+                    f"{self.text_keys - 1}, because the denoising network receives {self.text_keys} text tokens. Pass "
+                    "the positions among these"
+                )
 
     def _needs_length(self, branch: str) -> bool:
         """Whether the padding of a branch is recorded, which words of the caller's own places say nothing about."""
@@ -165,7 +182,7 @@ class Placement:
         if origin is not None or text.expected is None:
             return origin, BY_EMBEDDINGS
         expected = text.expected.ids
-        return self._heard.ending_with(expected), BY_IDS
+        return self._heard.ending_with(expected, embeddings), BY_IDS
 
     def _located(self, text: _Text, ids: tuple[int, ...], length: int) -> tuple[TokenSequence, tuple[TrackedWord, ...]]:
         """Return another text than the expected one, and the words at their places in it."""

@@ -4,7 +4,8 @@ Whatever a pipeline does to a prompt before it encodes it, the maps must be thos
 the encoder was given are noted here by a hook of the tests' own.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from generator.capture.recorder import capture as recording
 from generator.errors import CaptureError, TokenError, UsageError
 from generator.library import capture
 from generator.models.load import adapt
-from generator.prompts.tokens import TrackedWord
+from generator.prompts.tokens import TrackedWord, positions_of
 from tests.integration.library_support import SIZES, build
 from tests.integration.library_support import call as generate
 
@@ -209,6 +210,49 @@ def test_embeddings_may_be_shorter_than_those_of_a_prompt(caplog):
     assert "another text" not in caplog.text
 
 
+@pytest.mark.parametrize("family", ["wan", "cogvideox"])
+def test_a_position_beyond_shorter_embeddings_is_refused(family):
+    """In joint attention, the tokens of the video follow there."""
+    pipe = build(family)
+    embeddings, negative = pipe.encode_prompt(PROMPT, "", max_sequence_length=8)
+    refused = pytest.raises(CaptureError, match="found position 12 for 'kiss'; expected positions from 0 to 7")
+    with refused, capture(pipe, {"kiss": [2, 12]}):
+        call(pipe, family, None, prompt_embeds=embeddings, negative_prompt_embeds=negative)
+    with capture(pipe, {"kiss": [2, 7]}):
+        call(pipe, family, None, prompt_embeds=embeddings, negative_prompt_embeds=negative)
+
+
+@pytest.mark.parametrize("cut", [0, 8])
+def test_words_that_stand_behind_tokens_of_the_users_are_refused(cut, monkeypatch):
+    """As behind learned tokens: what the encoder was given does not tell where the network receives it."""
+    pipe = build("wan")
+    encode = pipe.encode_prompt
+
+    def behind(*args, **kwargs):
+        learned = torch.randn(1, 8, pipe.text_encoder.config.d_model)
+        return tuple(torch.cat([learned, each[:, : each.shape[1] - cut]], 1) for each in encode(*args, **kwargs))
+
+    monkeypatch.setattr(pipe, "encode_prompt", behind)
+    refused = pytest.raises(CaptureError, match="received a text for the prompt that its pipeline's text encoder was")
+    with refused, capture(pipe, ["kiss"], store_reserved=True, branch="both"):
+        call(pipe, "wan", negative_prompt="a dog")
+
+
+@pytest.mark.parametrize("negative", ["a", "a romantic kiss"])
+def test_the_beginning_of_a_prompt_is_not_taken_for_the_prompt(negative):
+    """A causal encoder makes the same of both if its template ends with the prompt."""
+    pipe, prompt = build("hunyuan"), "a romantic kiss in the rain"
+    template = {"template": "<|start_header_id|>user<|end_header_id|>{}", "crop_start": 3}
+    with encoded(pipe) as texts, capture(pipe, ["kiss"], store_reserved=True, **KEPT) as maps:
+        guided = {"negative_prompt": negative, "true_cfg_scale": 4.0}
+        call(pipe, "hunyuan", prompt, prompt_template=template, **guided)
+    (places,) = pieces_of(maps, texts[0][template["crop_start"] :]).values()
+    assert places == ["Ġkiss"]
+    with capture(pipe, ["kiss"], store_reserved=True, **KEPT) as right:
+        call(pipe, "hunyuan", prompt, prompt_template=template)
+    assert np.abs(maps["__padding__"][0] - right["__padding__"][0]).max() < 1e-6
+
+
 def test_embeddings_that_were_changed_are_refused():
     pipe = build("wan")
     refused = pytest.raises(UsageError, match="prompt_embeds: found embeddings that were not made inside")
@@ -249,6 +293,23 @@ def test_a_compiled_text_encoder_is_heard():
     call(pipe, "wan", "a dog")
 
 
+def test_a_compiled_text_encoder_of_two_pipelines_is_as_before_when_captures_overlap():
+    one, other = build("wan"), build("wan")
+    other.text_encoder = one.text_encoder
+    one.text_encoder.compile(backend="eager")
+    before = vars(one.text_encoder)["_compiled_call_impl"]
+    first, second = capture(one, ["kiss"]), capture(other, ["kiss"])
+    with ExitStack() as still_open:
+        with first as maps:
+            call(one, "wan")
+            others = still_open.enter_context(second)
+            call(other, "wan")
+        call(other, "wan")
+    assert vars(one.text_encoder)["_compiled_call_impl"] is before
+    for each in (maps, others):
+        assert each.last.recorder.summary()["text"] == {"cond": "embeddings"}
+
+
 def test_other_hidden_states_count_by_the_ids_that_the_encoder_was_given(monkeypatch):
     """As with `clip_skip`, whose states pass another layer outside of the text encoder."""
     pipe = build("wan")
@@ -271,6 +332,28 @@ def test_a_word_of_the_negative_prompt_has_the_maps_that_it_has_in_a_prompt(name
     assert maps.names == ("kiss", "uncond/dog")
     assert np.abs(maps["uncond/dog"][0] - right["dog"][0]).max() < 1e-6
     assert np.abs(maps["kiss"][0] - right["dog"][0]).max() > 1e-6
+
+
+def test_a_word_of_a_negative_prompt_that_a_users_pipeline_changes_is_found(name):
+    """Also where the negative prompt is computed after the prompt, whose positions are in use by then."""
+    pipe = build(name)
+
+    class Changing(type(pipe)):
+        def encode_prompt(self, *args, **kwargs):
+            given = signature(super().encode_prompt).bind(*args, **kwargs)
+            prompts = "prompt" if name == "hunyuan" else "negative_prompt"
+            if (found := given.arguments.get(prompts)) and "dog" in str(found):
+                given.arguments[prompts] = f"rain and {found}"
+            return super().encode_prompt(*given.args, **given.kwargs)
+
+    pipe.__class__ = Changing
+    guided = {"true_cfg_scale": 4.0} if name == "hunyuan" else {}
+    with capture(pipe, ["kiss"], track_negative=["dog"], branch="both") as maps:
+        call(pipe, name, negative_prompt="a dog", **guided)
+    assert maps.incomplete is None
+    expected = adapt(pipe).tokenise("rain and a dog")
+    word = next(word for word in maps.last.recorder.words if word.negative)
+    assert word.positions == positions_of(expected, 11, 14)
 
 
 def test_a_word_that_a_longer_text_cuts_off_is_refused(name):
