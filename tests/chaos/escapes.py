@@ -98,7 +98,8 @@ def attacking(root: Path, exchanges: Sequence[Exchange], seed: int) -> Iterator[
     owner = [NOBODY, NOBODY] if os.geteuid() == 0 else None
     if owner is not None:
         for path in (root, *root.rglob("*")):
-            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+            with contextlib.suppress(FileNotFoundError):  # a temporary file of the watcher that runs meanwhile
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     batches = [[one.hidden, one.name, one.path, str(one.target)] for one in exchanges]
     plan = json.dumps({"root": str(root), "owner": owner, "seed": seed, "batches": batches})
     process = subprocess.Popen(
