@@ -14,11 +14,12 @@ from typing import Any
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.settings import ADDED_SINCE_0_1_0, NOT_IN_PICTURES, Visualization
 
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 """Version of the pictures. Increasing it makes existing receipts stale, except those in `EARLIER_DEFAULTS`."""
 
 EARLIER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {
     2: {"colormap": "hot", "overlay": "uniform", "overlay_alpha": 0.6},
+    3: {},
 }
 """Older renderers whose pictures stay valid: version, and the defaults that differ from those of today."""
 
