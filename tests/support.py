@@ -26,6 +26,8 @@ import pytest
 import zstandard
 from safetensors.numpy import save
 
+from attnwatch import Video
+from attnwatch import open as open_batch
 from attnwatch.cli.app import main
 from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.fingerprint import Fingerprint
@@ -327,6 +329,12 @@ def few_descriptors(free: int) -> Iterator[None]:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def only_video(batch: Batch) -> Video:
+    """Return the video of a batch that has one."""
+    (video,) = open_batch(batch.folder).values()
+    return video
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -1,0 +1,8 @@
+"""Python API for notebooks and scripts: attention as numpy arrays, overlays to display, and rendering on request."""
+
+from attnwatch.library.batch import Batch, open  # noqa: A004 - read as `attnwatch.open`
+from attnwatch.library.clip import Clip
+from attnwatch.library.rendering import render_video
+from attnwatch.library.video import Video
+
+__all__ = ["Batch", "Clip", "Video", "open", "render_video"]

@@ -1,0 +1,87 @@
+"""The finished videos of a folder, by name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from attnwatch.batches.discover import find_videos
+from attnwatch.batches.videos import identifier_of, outputs_of, read_video
+from attnwatch.config import load_settings
+from attnwatch.errors import ConfigError, UnknownNameError, nearest
+from attnwatch.library.files import PathName
+from attnwatch.library.video import Video
+from attnwatch.system.exclusion import Exclusion
+from attnwatch.system.roots import Root
+
+
+def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
+    """Find the videos finished at or below a folder; reads none of them. Raises `ConfigError` if it is missing.
+
+    `exclude` leaves out folders and videos: patterns of names, or of paths below the folder, as for the command line.
+    """
+    path = Path(folder).absolute()
+    if not path.exists():
+        raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
+    patterns = load_settings(None, {"exclude": list(exclude)}, {}, spell_flag=str).watcher.exclude
+    return Batch(path, Root(path, excluded=Exclusion(patterns)))
+
+
+class Batch(Mapping[str, Video]):
+    """Finished videos by `video_id`, in order of path. A manifest is read when its video is accessed.
+
+    A video whose manifest cannot be read is listed under its default name; accessing it raises `ManifestError`.
+
+    Raises:
+        UnknownNameError: (a `KeyError`) no video has this name; the message lists the nearest ones.
+        ConfigError: two videos have the same name, as in a folder of several batches.
+
+    """
+
+    def __init__(self, folder: Path, start: Root | None = None) -> None:
+        self.folder = folder
+        self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder, start))
+        self._likely: dict[str, list[Path]] = {}
+        for path in self._names:
+            self._likely.setdefault(outputs_of(path)[0], []).append(path)
+
+    def __repr__(self) -> str:
+        return f"<Batch {str(self.folder)!r}: {len(self):,} videos>"
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[str]:
+        seen: dict[str, Path] = {}
+        for path in self._names:
+            name = self._name(path)
+            if seen.setdefault(name, path) != path:
+                raise self._ambiguous(name, seen[name], path)
+            yield name
+
+    def __contains__(self, video_id: object) -> bool:
+        return bool(self._find(video_id))
+
+    def __getitem__(self, video_id: str) -> Video:
+        paths = self._find(video_id)
+        if not paths:
+            names = [self._name(path) for path in self._names]
+            near = ", ".join(nearest(str(video_id), names, most=3, cutoff=0))
+            expected = f"one of {len(names):,}, nearest: {near}" if names else "a finished video, but there is none"
+            raise UnknownNameError(f"{self.folder}: found no video {video_id!r}; expected {expected}")
+        if len(paths) > 1:
+            raise self._ambiguous(video_id, *paths[:2])
+        return Video(read_video(paths[0]))
+
+    def _find(self, video_id: object) -> list[Path]:
+        """Return the videos with an identifier: those with this default name if any match, else after reading all."""
+        likely = [path for path in self._likely.get(str(video_id), ()) if self._name(path) == video_id]
+        return likely or [path for path in self._names if self._name(path) == video_id]
+
+    def _name(self, path: Path) -> str:
+        name = self._names[path]
+        if name is None:
+            name = self._names[path] = identifier_of(path)
+        return name
+
+    def _ambiguous(self, name: str, *paths: Path) -> ConfigError:
+        places = " and ".join(str(path.relative_to(self.folder)) for path in paths)
+        return ConfigError(f"{self.folder}: found {name!r} twice, in {places}; expected one batch; open one of them")

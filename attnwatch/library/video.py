@@ -1,0 +1,81 @@
+"""One finished video: its words, their attention, and pictures of it."""
+
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from attnwatch.contract.kinds import OutputKind, only
+from attnwatch.contract.manifest import Manifest, verify
+from attnwatch.library.clip import Clip
+from attnwatch.library.effective import effective
+from attnwatch.library.maps import Choice, open_maps, part_of, word_of
+from attnwatch.render.video import render_outputs
+from attnwatch.tensors.reduction import Float32Array
+
+
+@dataclass(frozen=True, repr=False)
+class Video:
+    """One finished video; `manifest.document` holds every field described in FORMAT.md."""
+
+    manifest: Manifest
+
+    def __repr__(self) -> str:
+        return f"<Video {self.video_id!r}>"
+
+    @property
+    def video_id(self) -> str:
+        """Name of the video in its batch."""
+        return self.manifest.video_id
+
+    @property
+    def prompt(self) -> str | None:
+        """Prompt of the video; None if the manifest does not state it."""
+        return self.manifest.document.generation.prompt
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Slugs of the tracked words, in prompt order. Raises `NotReadyError` and `TensorError`, like `attention`."""
+        with open_maps(self.manifest) as reader:
+            return tuple(reader.words)
+
+    def attention(
+        self, word: str, *, step: Choice = None, layer: Choice = None, head: Choice = None, masked: bool = False
+    ) -> Float32Array:
+        """Return a word's mean attention over the selection: float32 `[frame, y, x]` on the latent grid.
+
+        Args:
+            word: slug of the word, or its text if no other word has the same.
+            step: denoising steps, numbered as in the manifest; negative numbers count from the end; None for all.
+            layer: layers by position; None for all.
+            head: heads by position; None for all.
+            masked: accept values that are NaN or infinite: the mean is NaN at each cell that has one.
+
+        Raises:
+            UnknownNameError: (a `KeyError`) no word has this name; the message lists the tracked words.
+            ConfigError: a selected step, layer or head is not stored.
+            NotReadyError: a tensor file is missing.
+            TensorError: a tensor file breaks the contract.
+
+        """
+        part = replace(part_of(step, layer, head), masked=masked)
+        with open_maps(self.manifest) as reader:
+            maps = word_of(self.manifest, reader, word)
+            # A map stored as float32 is returned as a read-only view of the file, so copy it for the caller.
+            return maps.frames(part).copy()
+
+    def overlay(self, word: str, **settings: Any) -> Clip:  # noqa: ANN401 - see `render_video`
+        """Render a word's attention over the video for display in a notebook; write nothing beside the video.
+
+        Takes the settings of `render_video`. Raises the errors of `attention` and `render_video`.
+        """
+        with open_maps(self.manifest) as reader:
+            slug = word_of(self.manifest, reader, word).slug
+        pictures, watcher = effective(self.manifest, settings)
+        verify(self.manifest, video_may_be_absent=False)
+        with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
+            asked = only(OutputKind.OVERLAY, pictures)
+            rendering = render_outputs(self.manifest, asked, Path(folder), tokens=(slug,), threads=watcher.workers)
+            (output,) = (output for output in rendering.outputs if output.token == slug)
+            return Clip(output.file, output.path.read_bytes())

@@ -1,0 +1,112 @@
+import pytest
+
+import attnwatch
+from attnwatch.errors import (
+    ConfigError,
+    ManifestError,
+    UnknownNameError,
+)
+from tests import support
+from tests.support import Batch
+
+
+def opened(batch):
+    return attnwatch.open(batch.folder)
+
+
+def test_a_batch_maps_names_to_videos_in_order_of_path(batch):
+    for prompt, number in [(2, 1), (1, 2), (1, 1)]:
+        batch.add(number, prompt=prompt, tensors={}, source=False, attention=[])
+    videos = opened(batch)
+    assert list(videos) == ["prompt_001_vid001", "prompt_001_vid002", "prompt_002_vid001"]
+    assert len(videos) == 3
+    assert "prompt_002_vid001" in videos
+    assert "prompt_002_vid002" not in videos
+    assert 1 not in videos
+    assert videos.get("prompt_002_vid002") is None
+    assert {name: video.video_id for name, video in videos.items()} == {name: name for name in videos}
+    assert repr(videos) == f"<Batch {str(batch.folder)!r}: 3 videos>"
+
+
+def test_a_manifest_is_read_when_its_video_is_accessed(batch):
+    path = batch.add(tensors={}, source=False, attention=[], generation={"prompt": "before"})
+    videos = opened(batch)
+    support.write_manifest(path, attention=[], generation={"prompt": "after"})
+    assert videos["prompt_001_vid001"].prompt == "after"
+
+
+def test_a_video_is_found_by_the_name_in_its_manifest(batch):
+    batch.add(1, tensors={}, source=False, attention=[], video_id="prompt_001_vid002")
+    batch.add(2, tensors={}, source=False, attention=[], video_id="dog")
+    videos = opened(batch)
+    assert videos["dog"].manifest.path.name == "video_002.complete.json"
+    assert videos["prompt_001_vid002"].manifest.path.name == "video_001.complete.json"
+    assert list(videos) == ["prompt_001_vid002", "dog"]
+    assert "prompt_001_vid001" not in videos
+
+
+def test_a_damaged_manifest_is_listed_and_does_not_affect_other_videos(batch):
+    batch.add(1, tensors={}, source=False, attention=[])
+    (batch.prompt() / "video_002.complete.json").write_text("{")
+    videos = opened(batch)
+    assert list(videos) == ["prompt_001_vid001", "prompt_001_vid002"]
+    assert videos["prompt_001_vid001"].words == ()
+    assert "prompt_001_vid002" in videos
+    with pytest.raises(ManifestError, match="invalid JSON"):
+        videos["prompt_001_vid002"]
+
+
+def test_an_unknown_video_is_a_key_error_that_names_the_nearest(batch):
+    for number in (1, 2, 3, 4):
+        batch.add(number, prompt=7, tensors={}, source=False, attention=[])
+    batch.add(5, prompt=7, tensors={}, source=False, attention=[], video_id="umbrella")
+    with pytest.raises(KeyError) as caught:
+        opened(batch)["prompt_07_vid001"]
+    assert isinstance(caught.value, UnknownNameError)
+    message = str(caught.value)
+    assert message.startswith(f"{batch.folder}: found no video 'prompt_07_vid001'; expected one of 5, nearest: ")
+    nearest = message.partition("nearest: ")[2].split(", ")
+    assert nearest[0] == "prompt_007_vid001"
+    assert len(nearest) == 3
+    assert "umbrella" not in nearest
+
+
+def test_a_batch_without_a_finished_video_is_empty(batch):
+    videos = opened(batch)
+    assert (len(videos), list(videos)) == (0, [])
+    with pytest.raises(UnknownNameError, match="expected a finished video, but there is none"):
+        videos["prompt_001_vid001"]
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"found nothing at .*/absent; expected .*; check the path"):
+        attnwatch.open(tmp_path / "absent")
+
+
+def test_what_is_excluded_is_not_in_the_batch(batch):
+    batch.add()
+    batch.add(2)
+    assert list(attnwatch.open(batch.folder, exclude=["**/prompt_001/video_002.*"])) == ["prompt_001_vid001"]
+    with pytest.raises(ConfigError, match="exclude: found"):
+        attnwatch.open(batch.folder, exclude=["/outputs"])
+
+
+def test_a_relative_folder_stays_the_same_when_the_working_directory_changes(batch, tmp_path, monkeypatch):
+    batch.add(tensors={}, source=False, attention=[])
+    monkeypatch.chdir(tmp_path)
+    videos = attnwatch.open("outputs")
+    monkeypatch.chdir("/")
+    assert videos["prompt_001_vid001"].words == ()
+
+
+def test_a_name_that_two_batches_share_is_ambiguous(tmp_path):
+    for name in ("first_20260102_030405", "second_20260102_030405"):
+        Batch.make(tmp_path, name).add(tensors={}, source=False, attention=[])
+    videos = attnwatch.open(tmp_path)
+    places = (
+        r"found 'prompt_001_vid001' twice, in first_2026\S+ and second_2026\S+; expected one batch; open one of them"
+    )
+    with pytest.raises(ConfigError, match=places):
+        videos["prompt_001_vid001"]
+    with pytest.raises(ConfigError, match=places):
+        list(videos)

@@ -1,0 +1,23 @@
+import base64
+import re
+
+from tests.support import (
+    only_video,
+)
+
+
+def test_an_overlay_is_saved_exactly_as_shown(batch, tmp_path):
+    batch.add()
+    clip = only_video(batch).overlay("kiss")
+    path = clip.save(str(tmp_path / "kiss.mp4"))
+    assert path == tmp_path / "kiss.mp4"
+    assert path.read_bytes() == clip.data
+    assert base64.b64encode(clip.data).decode() in clip._repr_html_()
+    assert len(repr(clip)) < 100
+
+
+def test_an_overlay_loops_and_its_name_is_escaped(batch):
+    batch.add(video_id='"><script>')
+    shown_as = only_video(batch).overlay("kiss")._repr_html_()
+    assert re.match(r"<video controls loop ", shown_as)
+    assert "<script>" not in shown_as
