@@ -75,7 +75,7 @@ class Lane:
             pictures, size = _over_source(context) if kind.needs_source else _alone(context, word, levels)
             self.outputs.append(output)
             on_page = not kind.needs_source and context.settings.figsize is not None
-            encoder = context.encoder(output.path, size, clock, lean=lean, on_page=on_page)
+            encoder = context.encoder(output.path, size, clock, footage=kind.needs_source, lean=lean, on_page=on_page)
             self._tracks.append((pictures, stack.enter_context(encoder)))
 
     def write(self, chunk: Chunk) -> None:

@@ -121,6 +121,7 @@ class Context:
         size: tuple[int, int],
         clock: Clock | None = None,
         *,
+        footage: bool = False,
         lean: bool = False,
         on_page: bool = False,
     ) -> Encoder:
@@ -130,6 +131,7 @@ class Context:
             path: the file to write.
             size: width and height in pixels.
             clock: rate and time base; None for those of the timeline.
+            footage: whether the pictures show the source video.
             lean: hold as few frames in memory as possible.
             on_page: whether the pictures are figures, whose pixels are square whatever those of the video are.
 
@@ -145,6 +147,7 @@ class Context:
             colours=timeline.colours,
             pixel_aspect=Fraction(1) if on_page else timeline.pixel_aspect,
             quality=self.settings.quality,
+            footage=footage,
             lean=lean,
         )
 

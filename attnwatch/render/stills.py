@@ -61,7 +61,8 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     page = _evolution_page(context, word, last=steps[-1].number + 1)
     painters = [context.painter((box.width, box.height)) for box in page.boxes]
     overlay = context.overlay()
-    with _encoder(context, output, page.size, _EVOLUTION_RATE) as encoder:
+    footage = middle.picture is not None
+    with _encoder(context, output, page.size, _EVOLUTION_RATE, footage=footage) as encoder:
         for index, (step, moments) in enumerate(zip(steps, shares, strict=True)):
             pictures = [painter.paint(moment) for painter, moment in zip(painters, moments, strict=True)]
             if middle.picture is not None:
@@ -71,10 +72,16 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
 
 
 def _encoder(
-    context: Context, output: Output, size: tuple[int, int], rate: Fraction, *, on_page: bool = False
+    context: Context,
+    output: Output,
+    size: tuple[int, int],
+    rate: Fraction,
+    *,
+    footage: bool = False,
+    on_page: bool = False,
 ) -> Encoder:
     lean = must_be_lean(size, context.settings.quality, room())
-    return context.encoder(output.path, size, (rate, 1 / rate), lean=lean, on_page=on_page)
+    return context.encoder(output.path, size, (rate, 1 / rate), footage=footage, lean=lean, on_page=on_page)
 
 
 def _moments(frames: Float32Array, context: Context) -> Float32Array:

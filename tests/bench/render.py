@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -10,7 +12,6 @@ import numpy as np
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.encode import Encoder
 from attnwatch.render.source import VideoSource
-from attnwatch.render.timeline import Timeline
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Quality, Visualization
 from attnwatch.tensors.reader import AttentionReader
@@ -21,7 +22,24 @@ from tests.bench.table import Row, print_table, row
 from tests.support import write_manifest, write_tensors
 
 SD, HD, FRAMES = (832, 480), (1280, 720), 81
-Frames = dict[str, list[tuple[av.VideoFrame, int, int]]]
+
+
+@dataclass
+class Encoding:
+    """What was encoded to one file, and how.
+
+    Attributes:
+        settings: the keyword arguments of the encoder.
+        frames: each frame with its time and its duration.
+
+    """
+
+    settings: dict[str, Any]
+    frames: list[tuple[av.VideoFrame, int, int]] = field(default_factory=list)
+
+
+Encodings = dict[str, Encoding]
+"""By name of the file."""
 
 
 def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> None:
@@ -31,55 +49,45 @@ def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> 
 
 
 @contextmanager
-def recorded(frames: Frames) -> Iterator[None]:
-    """Record every frame that is encoded within the context."""
-    write = Encoder.write
+def recorded(encodings: Encodings) -> Iterator[None]:
+    """Record everything that is encoded within the context."""
+    begin, write = Encoder.__init__, Encoder.write
 
-    def keep(self: Encoder, frame: av.VideoFrame, pts: int, duration: int) -> None:
-        frames.setdefault(self._path.name, []).append((frame, pts, duration))
+    def keep_settings(self: Encoder, path: Path, **settings: Any) -> None:
+        encodings[path.name] = Encoding(settings)
+        begin(self, path, **settings)
+
+    def keep_frame(self: Encoder, frame: av.VideoFrame, pts: int, duration: int) -> None:
+        encodings[self._path.name].frames.append((frame, pts, duration))
         write(self, frame, pts, duration)
 
-    Encoder.write = keep  # type: ignore[method-assign]
+    Encoder.__init__, Encoder.write = keep_settings, keep_frame  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        Encoder.write = write  # type: ignore[method-assign]
+        Encoder.__init__, Encoder.write = begin, write  # type: ignore[method-assign]
 
 
-def floor(video: Path, frames: Frames, folder: Path, quality: Quality) -> None:
-    """Do the unavoidable work: decode the source once and encode the same frames that rendering encodes."""
+def floor(video: Path, encodings: Encodings, folder: Path) -> None:
+    """Do the unavoidable work: decode the source once and encode what rendering encodes, with the same settings."""
     with video.open("rb") as file:
-        source = VideoSource(file, video.name)
-        for _ in source.frames():
+        for _ in VideoSource(file, video.name).frames():
             pass
-    for name, pictures in frames.items():
-        encode(folder / name, source.timeline, pictures, quality)
-
-
-def encode(path: Path, timeline: Timeline, pictures: list[tuple[av.VideoFrame, int, int]], quality: Quality) -> None:
-    """Encode pictures with the renderer's encoder settings."""
-    with Encoder(
-        path,
-        width=timeline.width,
-        height=timeline.height,
-        rate=timeline.rate,
-        time_base=timeline.time_base,
-        colours=timeline.colours,
-        quality=quality,
-    ) as encoder:
-        for frame, pts, duration in pictures:
-            encoder.write(frame, pts, duration)
+    for name, encoding in encodings.items():
+        with Encoder(folder / name, **encoding.settings) as encoder:
+            for frame, pts, duration in encoding.frames:
+                encoder.write(frame, pts, duration)
 
 
 def over_floor(manifest: Path, folder: Path, quality: Quality, runs: int = 5) -> Ratio:
     """Compare rendering with its floor, in CPU time."""
-    frames: Frames = {}
-    with recorded(frames):
+    encodings: Encodings = {}
+    with recorded(encodings):
         render(manifest, folder, quality)
     video = manifest.with_name("video_001.mp4")
     return alternate(
         lambda: cpu_seconds(lambda: render(manifest, folder, quality)),
-        lambda: cpu_seconds(lambda: floor(video, frames, folder, quality)),
+        lambda: cpu_seconds(lambda: floor(video, encodings, folder)),
         runs,
     )
 
@@ -110,14 +118,14 @@ def whole_program(folder: Path) -> Iterator[Row]:
     """Compare `attnwatch ROOT --once`, with start-up and all its processes, with the floor of its outputs."""
     root = folder / "program"
     manifests = write_case(root, SD, FRAMES, words=2, videos=3)
-    frames: Frames = {}
-    with recorded(frames):
+    encodings: Encodings = {}
+    with recorded(encodings):
         render(manifests[0], folder, "fast")
     options = ("--once", "--force", "--quiet", "--set", "quality=fast", "--set", "generate_aggregated=false")
 
     def floors() -> None:
         for manifest in manifests:
-            floor(manifest.with_name("video_001.mp4"), frames, folder, "fast")
+            floor(manifest.with_name("video_001.mp4"), encodings, folder)
 
     ratio = alternate(lambda: program_cpu_seconds(["attnwatch", str(root), *options]), lambda: cpu_seconds(floors))
     yield row("attnwatch ROOT --once, 3 videos x 2 words: over floor", ratio, 1.35)
