@@ -13,6 +13,7 @@ import numpy as np
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import MAX_WORDS, UNCONDITIONAL_PREFIX, unique_slugs
 from attnwatch.errors import ConfigError, Problem, TensorError
+from attnwatch.tensors.choices import Choice, selected
 from attnwatch.tensors.file import StoredTensor, Tensor, open_tensors
 from attnwatch.tensors.reduction import Float32Array, problem
 
@@ -30,8 +31,6 @@ _STORING = {
     "heads": "store them (attention_analysis: store_per_head: true)",
 }
 """By axis, what lets single ones be selected: the generator's setting, or what another writer has to write."""
-
-Choice = int | str | tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,10 @@ class WordMaps:
             )
         for axis in ("steps", "layers", "heads"):
             self._require_more_than_mean(axis, getattr(part, axis))
-        layers = _selected("layers", part.layers, range(shape[1]))
-        heads = _selected("heads", part.heads, range(shape[2]))
+        layers = selected("layers", part.layers, range(shape[1]))
+        heads = selected("heads", part.heads, range(shape[2]))
         sources = [(tensor, index) for tensor in self._steps for index in range(tensor.shape[0])]
-        for position in _selected("steps", part.steps, self.step_numbers):
+        for position in selected("steps", part.steps, self.step_numbers):
             tensor, index = sources[position]
             yield Step(self.step_numbers[position], tensor, index, layers, heads, part.masked)
 
@@ -273,28 +272,3 @@ def _check_same(what: str, tensors: Sequence[StoredTensor], axes: slice) -> None
             raise TensorError(
                 problem(tensor.path, tensor.name, f"{what} {found}", f"{expected}, as in {tensors[0].path.name}")
             )
-
-
-def _selected(axis: str, choice: Choice, available: Sequence[int]) -> list[int]:
-    """Return the positions of the selected numbers among the available ones."""
-    if choice is None:
-        return list(range(len(available)))
-    if isinstance(choice, str):
-        first, last = map(int, choice.split("-"))
-        positions = [position for position, number in enumerate(available) if first <= number <= last]
-        # Single steps may be left out of what is stored, layers and heads are not.
-        is_missing = not positions or (axis != "steps" and last not in available)
-    else:
-        wanted = [choice] if isinstance(choice, int) else list(choice)
-        wanted = [available[number] if -len(available) <= number < 0 else number for number in wanted]
-        positions = [position for position, number in enumerate(available) if number in wanted]
-        is_missing = not wanted or not set(wanted) <= set(available)
-    if is_missing:
-        raise ConfigError(f"{axis}: found {choice!r}; expected some of the stored ones: {_formatted(available)}")
-    return positions
-
-
-def _formatted(numbers: Sequence[int]) -> str:
-    if len(numbers) > 1 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ", ".join(map(str, numbers))
