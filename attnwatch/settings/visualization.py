@@ -1,22 +1,12 @@
-"""All settings of attnwatch, with defaults, limits and descriptions; the tables for users are generated from them."""
+"""Settings of pictures: which outputs are rendered, and how they look."""
 
-import os
-from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ByteSize,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from attnwatch.errors import nearest
+from attnwatch.settings.base import Concern, Settings
 
 Quality = Literal["fast", "balanced", "high"]
 OverlayStyle = Literal["weighted", "uniform", "contour", "spotlight"]
@@ -36,26 +26,7 @@ Rate = Annotated[float, Field(ge=0.1, le=240)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Concern(Enum):
-    """What a setting of a batch is about, beside pictures; part of its annotation."""
-
-    OPERATION = "what is done when; not in fingerprints, because pictures are the same"
-    RESOURCES = "what a rendering may use: like `OPERATION`, and a batch can lower it, but not raise it"
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _refuse_boolean(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any value
-        """Refuse true and false where another type is expected; Python would accept them as 1 and 0."""
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise PydanticCustomError("boolean", "a value other than true or false")
-        return value
-
-
-class Visualization(_Settings):
+class Visualization(Settings):
     """Settings of pictures: which outputs to render, and how they look. A batch can set them in its manifests."""
 
     auto_generate_per_video: Annotated[bool, Concern.OPERATION] = Field(
@@ -233,64 +204,3 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 
 # Settings that shape pictures and that version 0.1.0 did not know.
 ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "overlay", "rotation", "upsampling"})
-
-
-def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Take a single pattern for a list of one."""
-    return (value,) if isinstance(value, str) else value
-
-
-# A path from the root of the file system would match nothing, because patterns are about paths below the folder.
-Pattern = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^/]")]
-
-
-def _half_the_cores() -> int:
-    return max(1, (os.cpu_count() or 1) // 2)
-
-
-class Watcher(_Settings):
-    """How the watcher works. A batch cannot set these."""
-
-    workers: Annotated[int, Field(ge=1, le=256)] = Field(
-        default_factory=_half_the_cores,
-        description="number of videos rendered at the same time (default: half of the CPU cores)",
-    )
-    rescan_interval: Annotated[float, Field(ge=0.1)] = Field(
-        default=60.0,
-        description="seconds between two scans of the whole folder; "
-        "shorter where file events are unreliable, longer where scans are slow",
-    )
-    max_attempts: Annotated[int, Field(ge=1)] = Field(
-        default=3, description="maximum number of attempts for a video; at most 2 if its files are invalid"
-    )
-    retry_backoff: Annotated[float, Field(ge=0)] = Field(
-        default=30.0, description="seconds before the second attempt; doubled for each further attempt"
-    )
-    nice: Annotated[int, Field(ge=0, le=19)] = Field(
-        default=10, description="niceness of rendering processes, so that generation on the same machine has priority"
-    )
-    memory_limit: ByteSize | None = Field(
-        default=ByteSize(2 * 2**30),
-        description="memory limit for rendering one video, such as `4GiB`; null: no limit",
-    )
-    min_free_space: ByteSize = Field(
-        default=ByteSize(100 * 2**20),
-        description="free space, such as `1GiB`, below which no rendering to a disk is started",
-    )
-    settle_time: Annotated[float, Field(ge=0)] = Field(
-        default=10.0,
-        description="seconds without changes before a video of an older batch is rendered, if `summary.json` exists, "
-        "and before a video is rendered whose files are newer than its manifest and not listed in its `files`",
-    )
-    settle_time_unmarked: Annotated[float, Field(ge=0)] = Field(
-        default=120.0,
-        description="seconds without changes before a video of an older batch is rendered, without `summary.json`",
-    )
-    exclude: Annotated[tuple[Pattern, ...], Field(max_length=1000), BeforeValidator(_as_list)] = Field(
-        default=(),
-        description="folders and videos to leave out, as a list of patterns: of names (`old_*`), or of paths below the "
-        "watched folder (`archive/2024_*`, `**/drafts/*`); recycle bins and folders of the system are always left out",
-    )
-    file_events: bool = Field(
-        default=True, description="detect new videos by file events; false: only by scanning, at least every 10 s"
-    )
