@@ -125,7 +125,7 @@ def _refinement(cells: int, upsampling: Upsampling) -> npt.NDArray[np.float64]:
         kernel = np.where(np.abs(distances) < _LOBES, np.sinc(distances) * np.sinc(distances / _LOBES), 0)
     weights = np.zeros((len(positions), cells))
     np.add.at(weights.T, np.clip(beyond, 0, cells - 1), kernel.T)
-    return weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def pixels(plane: VideoPlane) -> UInt8Array:

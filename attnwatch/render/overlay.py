@@ -124,10 +124,9 @@ class _Contours:
         It is, to first order, the difference in attention divided by the slope. On a plain, no line is near.
         """
         first, last = max(top - 1, 0), min(bottom + 1, len(fine))  # with the rows beside it, for the slopes
-        slopes = np.gradient(fine[first:last] / np.float32(FINE_LEVELS - 1))
-        down, right = (slope[top - first : bottom - first] for slope in slopes)
-        slope = np.hypot(down, right)
-        distance = np.full_like(slope, np.inf)
+        down, right = np.gradient(fine[first:last] / np.float32(FINE_LEVELS - 1))
+        slope: Float32Array = np.hypot(down, right)[top - first : bottom - first]
+        distance: Float32Array = np.full_like(slope, np.inf)
         np.divide(self._gap[fine[top:bottom]], slope, out=distance, where=slope >= _FLAT)
         return distance
 
@@ -153,8 +152,8 @@ def _covered(distance: Float32Array, width: float) -> Float32Array:
 
 def _halved(plane: Float32Array) -> Float32Array:
     """Return the means of squares of four pixels, for planes of chroma."""
-    means: Float32Array = (plane[::2, ::2] + plane[::2, 1::2] + plane[1::2, ::2] + plane[1::2, 1::2]) / 4
-    return means
+    sums: Float32Array = plane[::2, ::2] + plane[::2, 1::2] + plane[1::2, ::2] + plane[1::2, 1::2]
+    return sums * np.float32(0.25)
 
 
 def _levels(nearest: UInt8Array, line: Float32Array, outline: Float32Array) -> UInt8Array:
