@@ -1,10 +1,11 @@
 """Turns a latent map into a coloured YUV 4:2:0 frame."""
 
 from collections import defaultdict
-from functools import cached_property
+from functools import cache, cached_property
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -18,11 +19,20 @@ from attnwatch.tensors.reduction import Float32Array
 # to full-range grey bytes. From 16-bit grey it would dither, and the noise would more than double the file size.
 _FLOAT_SPAN, _FLOAT_START = np.float32(219 * 256 / 65535), np.float32(16 * 256 / 65535)
 
+FINE_LEVELS = 1 << 16
+"""Levels of a map that is needed more exactly than in grey."""
+
 _INTERPOLATION: dict[Upsampling, Interpolation] = {
     "bilinear": Interpolation.BILINEAR,
     "nearest": Interpolation.POINT,
     "lanczos": Interpolation.LANCZOS,
 }
+
+
+# With fewer rows or columns than these, swscale is wrong, by half of the scale with 2 or 3. One alone is drawn right.
+_FEWEST: dict[Upsampling, int] = {"bilinear": 4, "nearest": 0, "lanczos": 8}
+_LOBES = 3  # of the Lanczos kernel, on each side
+_REFINED = 24  # rows or columns, at least, of a map that had too few
 
 
 class Enlarged:
@@ -36,7 +46,8 @@ class Enlarged:
 
     def __init__(self, painter: "HeatPainter", shares: Float32Array) -> None:
         self._painter = painter
-        self._small = av.VideoFrame.from_ndarray(shares * _FLOAT_SPAN + _FLOAT_START, format="grayf32le")
+        small = painter.refined(shares) * _FLOAT_SPAN + _FLOAT_START
+        self._small = av.VideoFrame.from_ndarray(small, format="grayf32le")
 
     @cached_property
     def greys(self) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
@@ -44,11 +55,11 @@ class Enlarged:
         luma, chroma = (self._painter.enlarge(self._small, part, "gray") for part in (1, 2))
         return pixels(luma.planes[0]), pixels(chroma.planes[0]), pixels(chroma.planes[0])
 
-    @cached_property
-    def shares(self) -> Float32Array:
-        """The map itself: `[height, width]`, 0..1."""
-        large = self._painter.enlarge(self._small, 1, "gray16le").to_ndarray()
-        return large.astype(np.float32) / np.float32(65535)
+    def fine(self) -> npt.NDArray[np.uint16]:
+        """Return the map in `FINE_LEVELS`: `[height, width]`. It is made anew each time, because it is large."""
+        plane = self._painter.enlarge(self._small, 1, "gray16le").planes[0]
+        rows = np.frombuffer(memoryview(plane), "<u2").reshape(plane.height, plane.line_size // 2)
+        return rows[:, : plane.width]
 
 
 class HeatPainter:
@@ -65,14 +76,28 @@ class HeatPainter:
     def __init__(self, width: int, height: int, tables: YuvTables, upsampling: Upsampling = "bilinear") -> None:
         self._size = (width, height)
         self._tables = tables
-        self._interpolation = _INTERPOLATION[upsampling]
+        self._upsampling = upsampling
         self._scalers: defaultdict[tuple[int, str], VideoReformatter] = defaultdict(VideoReformatter)
+
+    def refined(self, shares: Float32Array) -> Float32Array:
+        """Enlarge a map a little if it has too few rows or columns for swscale."""
+        rows, columns = (
+            _refinement(cells, self._upsampling) if 1 < cells < _FEWEST[self._upsampling] else None
+            for cells in shares.shape
+        )
+        tall = shares if rows is None else rows @ shares
+        return np.ascontiguousarray(tall if columns is None else tall @ columns.T, np.float32)
 
     def enlarge(self, small: av.VideoFrame, part: int, pixel_format: str) -> av.VideoFrame:
         """Enlarge a grey frame to the size of the picture, divided by `part`."""
         width, height = self._size
         return self._scalers[part, pixel_format].reformat(
-            small, width // part, height // part, format=pixel_format, interpolation=self._interpolation, threads=1
+            small,
+            width // part,
+            height // part,
+            format=pixel_format,
+            interpolation=_INTERPOLATION[self._upsampling],
+            threads=1,
         )
 
     def coloured(self, enlarged: Enlarged) -> av.VideoFrame:
@@ -85,6 +110,22 @@ class HeatPainter:
     def paint(self, shares: Float32Array) -> av.VideoFrame:
         """Enlarge and colour a map, `[rows, columns]`, 0..1."""
         return self.coloured(Enlarged(self, shares))
+
+
+@cache
+def _refinement(cells: int, upsampling: Upsampling) -> npt.NDArray[np.float64]:
+    """Return the matrix that enlarges so many rows, by an odd number: that keeps the middles of all of them."""
+    factor = -(-_REFINED // cells) // 2 * 2 + 1
+    positions = (np.arange(cells * factor) + 0.5) / factor - 0.5
+    beyond = np.arange(-_LOBES, cells + _LOBES)  # the first and the last row go on beyond the edges
+    distances = positions[:, None] - beyond
+    if upsampling == "bilinear":
+        kernel = np.maximum(0, 1 - np.abs(distances))
+    else:
+        kernel = np.where(np.abs(distances) < _LOBES, np.sinc(distances) * np.sinc(distances / _LOBES), 0)
+    weights = np.zeros((len(positions), cells))
+    np.add.at(weights.T, np.clip(beyond, 0, cells - 1), kernel.T)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def pixels(plane: VideoPlane) -> UInt8Array:

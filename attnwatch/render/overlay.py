@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from attnwatch.render.colormap import LEVELS, UInt8Array, YuvTables
 from attnwatch.render.colours import PIXEL_FORMAT
-from attnwatch.render.compose import Enlarged, pixels
+from attnwatch.render.compose import FINE_LEVELS, Enlarged, pixels
 from attnwatch.settings import OverlayStyle
 from attnwatch.tensors.loops import OPAQUE, tint
 from attnwatch.tensors.reduction import Float32Array
@@ -24,6 +24,7 @@ CONTOURS = (0.25, 0.5, 0.75)
 _BLACK = YuvTables(bytes([16] * LEVELS), bytes([128] * LEVELS), bytes([128] * LEVELS))
 _SHADES = LEVELS // (len(CONTOURS) + 1)  # degrees in which a line, or its outline, covers a pixel
 _THINNEST, _LINES_PER_PIXEL = 1.5, 200  # width of a line in pixels, and lines of video for each pixel of it
+_BAND = 32  # rows at a time, an even number: what it takes to find the lines is dozens of bytes per pixel
 _FLAT = 1e-4  # slope per pixel below which a map is a plain, on which no line is drawn
 
 
@@ -92,7 +93,6 @@ class _Contours:
     """
 
     def __init__(self, tables: YuvTables, alpha: float, shares: Sequence[float]) -> None:
-        self._shares = shares
         coverage = np.arange(1, _SHADES + 1) / _SHADES
         outline = coverage[:-1]  # level 0 is for pixels that are not covered
         weights = np.concatenate([[0], outline, np.ones(_SHADES * len(shares))])
@@ -101,15 +101,40 @@ class _Contours:
             for table, black in zip(tables.planes, _BLACK.planes, strict=True)
         )
         self._tinted = _Tinted(YuvTables(*planes), alpha * weights)
+        gaps = np.abs(np.arange(FINE_LEVELS) / (FINE_LEVELS - 1) - np.array(shares)[:, None])
+        self._nearest = gaps.argmin(axis=0).astype(np.uint8)  # contour, for each value of a fine map
+        self._gap = gaps.min(axis=0).astype(np.float32)  # its difference from that contour
 
     def over(self, source: av.VideoFrame, enlarged: Enlarged) -> av.VideoFrame:
-        width = max(_THINNEST, len(enlarged.shares) / _LINES_PER_PIXEL)
-        distances = _distances(enlarged.shares, self._shares)
-        lines = _covered(distances, width)
-        outline = _covered(distances.min(axis=0), 2 * width)
-        luma = _levels(lines, outline)
-        chroma = _levels(_halved(lines), _halved(outline))
+        fine = enlarged.fine()
+        height, columns = fine.shape
+        luma, chroma = np.empty((height, columns), np.uint8), np.empty((height // 2, columns // 2), np.uint8)
+        for top in range(0, height, _BAND):
+            bottom = min(top + _BAND, height)
+            distance = self._distance(fine, top, bottom)
+            line, outline = (_covered(distance, width) for width in _line_widths(height))
+            nearest = self._nearest[fine[top:bottom]]
+            luma[top:bottom] = _levels(nearest, line, outline)
+            chroma[top // 2 : bottom // 2] = _levels(nearest[::2, ::2], _halved(line), _halved(outline))
         return self._tinted.tinted(source, (luma, chroma, chroma))
+
+    def _distance(self, fine: npt.NDArray[np.uint16], top: int, bottom: int) -> Float32Array:
+        """Return each pixel's distance in pixels from the nearest line, of a band of rows: `[row, column]`.
+
+        It is, to first order, the difference in attention divided by the slope. On a plain, no line is near.
+        """
+        first, last = max(top - 1, 0), min(bottom + 1, len(fine))  # with the rows beside it, for the slopes
+        down, right = np.gradient(fine[first:last] / np.float32(FINE_LEVELS - 1))
+        slope: Float32Array = np.hypot(down, right)[top - first : bottom - first]
+        distance: Float32Array = np.full_like(slope, np.inf)
+        np.divide(self._gap[fine[top:bottom]], slope, out=distance, where=slope >= _FLAT)
+        return distance
+
+
+def _line_widths(height: int) -> tuple[float, float]:
+    """Return the widths in pixels of a line and of its outline, for a picture of a height in pixels."""
+    width = max(_THINNEST, height / _LINES_PER_PIXEL)
+    return width, 2 * width
 
 
 def _lines(table: UInt8Array, black: int, shares: Sequence[float], coverage: npt.NDArray[np.float64]) -> bytes:
@@ -119,35 +144,20 @@ def _lines(table: UInt8Array, black: int, shares: Sequence[float], coverage: npt
     return bytes([black] * _SHADES) + np.rint(lines).astype(np.uint8).tobytes()
 
 
-def _distances(shares: Float32Array, contours: Sequence[float]) -> Float32Array:
-    """Return each pixel's distance in pixels from the line of each contour: `[contour, height, width]`.
-
-    It is, to first order, the difference in attention divided by the slope. On a plain, no line is near.
-    """
-    down, right = np.gradient(shares)
-    slope = np.hypot(down, right)
-    is_plain = slope < _FLAT
-    slope[is_plain] = 1
-    distances: Float32Array = np.abs(shares - np.array(contours, np.float32)[:, None, None]) / slope
-    distances[:, is_plain] = np.inf
-    return distances
-
-
-def _covered(distances: Float32Array, width: float) -> Float32Array:
+def _covered(distance: Float32Array, width: float) -> Float32Array:
     """Return how much of each pixel a line of a width in pixels covers, 0..1."""
-    covered: Float32Array = np.clip(np.float32(width / 2 + 0.5) - distances, 0, 1)
-    return covered
+    covered: Float32Array = np.float32(width / 2 + 0.5) - distance
+    return np.clip(covered, 0, 1, out=covered)
 
 
 def _halved(plane: Float32Array) -> Float32Array:
     """Return the means of squares of four pixels, for planes of chroma."""
-    *others, height, width = plane.shape
-    means: Float32Array = plane.reshape(*others, height // 2, 2, width // 2, 2).mean(axis=(-3, -1))
-    return means
+    sums: Float32Array = plane[::2, ::2] + plane[::2, 1::2] + plane[1::2, ::2] + plane[1::2, 1::2]
+    return sums * np.float32(0.25)
 
 
-def _levels(lines: Float32Array, outline: Float32Array) -> UInt8Array:
-    """Return the level in the tables for each pixel, given how much of it each line and the outline cover."""
-    shade = np.rint(lines.max(axis=0) * _SHADES)
-    on_line = (lines.argmax(axis=0) + 1) * _SHADES + shade - 1
-    return np.where(shade > 0, on_line, np.rint(outline * (_SHADES - 1))).astype(np.uint8)
+def _levels(nearest: UInt8Array, line: Float32Array, outline: Float32Array) -> UInt8Array:
+    """Return the level in the tables for each pixel, given the nearest line, and how much it and its outline cover."""
+    shade = np.rint(line * _SHADES).astype(np.uint8)
+    on_line = (nearest + 1) * np.uint8(_SHADES) + (shade - 1)
+    return np.where(shade > 0, on_line, np.rint(outline * (_SHADES - 1)).astype(np.uint8))

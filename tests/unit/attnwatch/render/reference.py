@@ -6,6 +6,7 @@ import numpy as np
 
 def bilinear(maps, height, width):
     """Enlarge `[rows, columns]` bilinearly, with half-pixel centres and clamped edges."""
+    maps = np.repeat(np.repeat(maps, 1 + (maps.shape[0] == 1), 0), 1 + (maps.shape[1] == 1), 1)
     rows, columns = maps.shape
     y = np.clip((np.arange(height) + 0.5) * rows / height - 0.5, 0, rows - 1)
     x = np.clip((np.arange(width) + 0.5) * columns / width - 0.5, 0, columns - 1)
@@ -14,6 +15,31 @@ def bilinear(maps, height, width):
     upper = maps[top][:, left] * (1 - fx) + maps[top][:, left + 1] * fx
     lower = maps[top + 1][:, left] * (1 - fx) + maps[top + 1][:, left + 1] * fx
     return upper * (1 - fy) + lower * fy
+
+
+def lanczos(maps, height, width):
+    """Enlarge `[rows, columns]` with a Lanczos kernel of three lobes, with half-pixel centres and clamped edges."""
+    return _lanczos_rows(_lanczos_rows(maps, height).T, width).T
+
+
+def _lanczos_rows(maps, size):
+    beyond = np.pad(maps, ((3, 3), (0, 0)), mode="edge")
+    rows = []
+    for position in (np.arange(size) + 0.5) * len(maps) / size - 0.5:
+        first = int(np.floor(position)) - 2
+        distance = position - np.arange(first, first + 6)
+        weights = np.sinc(distance) * np.sinc(distance / 3)
+        rows.append(weights @ beyond[first + 3 : first + 9] / weights.sum())
+    return np.array(rows)
+
+
+def nearest(maps, height, width):
+    """Enlarge `[rows, columns]` by showing, at each pixel, the cell that its centre is in."""
+    rows, columns = (
+        np.floor((np.arange(size) + 0.5) * cells / size).astype(int)
+        for size, cells in zip((height, width), maps.shape, strict=True)
+    )
+    return maps[np.ix_(rows, columns)]
 
 
 def coloured(share, colormap):

@@ -4,7 +4,8 @@ from av.video.reformatter import Colorspace
 
 from attnwatch.render.colormap import YuvTables, yuv_tables
 from attnwatch.render.colours import Colours
-from attnwatch.render.compose import HeatPainter, pixels
+from attnwatch.render.compose import FINE_LEVELS, Enlarged, HeatPainter, pixels
+from tests.unit.attnwatch.render import reference
 from tests.unit.attnwatch.render.reference import bilinear
 
 IDENTITY = YuvTables(*(bytes(range(256)),) * 3)
@@ -27,6 +28,22 @@ def test_a_map_is_enlarged_bilinearly(size):
         assert np.abs(error).max() < 1.0
         assert np.abs(error).mean() < 0.3
         assert abs(error.mean()) < 0.1
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest", "lanczos"])
+@pytest.mark.parametrize("cells", range(1, 10))
+def test_however_few_rows_or_columns_a_map_has_it_is_enlarged_as_asked(cells, upsampling):
+    rng = np.random.default_rng(cells)
+    size = (cells * 24, 144) if upsampling == "nearest" else (130, 98)  # else centres of pixels are on edges of cells
+    for shape in ((cells, 12), (12, cells), (cells, cells)):
+        values = rng.uniform(0.3, 0.7, shape)  # where Lanczos kernels overshoot, swscale cuts rows before columns
+        width, height = size if shape[1] == cells else size[::-1]
+        if shape == (cells, cells):
+            height = width
+        map_ = Enlarged(HeatPainter(width, height, IDENTITY, upsampling), values.astype(np.float32))
+        exact = getattr(reference, upsampling)
+        for found in (map_.fine() / (FINE_LEVELS - 1), *(grey / 255 for grey in map_.greys[:2])):
+            assert np.abs(found - exact(values, *found.shape)).max() < (0.02 if upsampling == "lanczos" else 0.01)
 
 
 def test_every_plane_uses_its_own_table():

@@ -1,5 +1,7 @@
 import re
 import threading
+from pathlib import Path
+from typing import get_args
 
 import av
 import numpy as np
@@ -8,9 +10,13 @@ from av.video.reformatter import ColorTrc
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.render.colormap import yuv_tables
+from attnwatch.render.colours import Colours
+from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.memory import MOST_WORDS, Load, encoder_bytes, must_be_lean, plan
+from attnwatch.render.overlay import overlay
 from attnwatch.render.video import render_outputs
-from attnwatch.settings import Visualization
+from attnwatch.settings import OverlayStyle, Visualization
 from attnwatch.system.limits import Limits, own_data
 from tests.support import Batch, called_in_a_process
 
@@ -129,6 +135,41 @@ def test_a_rendering_needs_no_more_memory_than_planned(tmp_path, size, words, li
     assert used <= max(planned.bytes(found.words, group, lean=found.lean) for group in found.groups)
     assert [note.startswith("the video is HDR") for note in notes] == [True] * hdr
     assert len(list(tmp_path.glob("*.partial"))) == 3 * words
+
+
+def resident(what):
+    """Return the memory of this process that is resident (`VmRSS`), or the most that was (`VmHWM`), in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
+
+
+def growth(style, size):
+    """Return by how many bytes this process grows while one map is laid over one picture."""
+    rng = np.random.default_rng(0)
+    tables = yuv_tables("viridis", Colours.usual(size[1]))
+
+    def lay(width, height):
+        source = av.VideoFrame(width, height, "yuv420p")
+        for plane in source.planes:
+            pixels(plane)[:] = 128
+        painter = HeatPainter(width, height, tables)
+        shares = rng.random((30, 52), np.float32)
+        over = overlay(style, tables, 0.8, inverted=False).over
+        Path("/proc/self/clear_refs").write_text("5")  # the most is counted from now on
+        before = resident("VmRSS")
+        enlarged = Enlarged(painter, shares)
+        over(source, enlarged)
+        painter.coloured(enlarged)
+        return resident("VmHWM") - before
+
+    lay(64, 48)
+    return lay(*size)
+
+
+@pytest.mark.parametrize("style", get_args(OverlayStyle))
+def test_the_pictures_of_an_overlay_need_no_more_memory_than_planned(style):
+    few, many = (Load(UHD, {}, 0, "fast", threads).bytes(2, (), lean=False) for threads in (1, 2))
+    assert called_in_a_process(growth, style, UHD) <= many - few
 
 
 def test_the_outputs_of_several_passes_are_the_same(tmp_path):
