@@ -1,4 +1,4 @@
-"""Runs the generator as a user does, in a separate process."""
+"""Runs the generator in a separate process: started as a user does, or forked, which spares it the imports."""
 
 import hashlib
 import json
@@ -8,6 +8,9 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+
+from generator.cli import main
+from tests.integration.forked_generator import ForkedGenerator
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 900.0
@@ -29,15 +32,22 @@ def environment():
 
 
 def generate(*arguments):
-    """Run the generator to completion; return the finished process, with its output as text."""
+    """Run the generator to completion, as a user does; return the finished process, with its output as text."""
     return subprocess.run(
         command(*arguments), env=environment(), capture_output=True, text=True, timeout=LIMIT, check=False
     )
 
 
+def generated(*arguments, program=main, **variables):
+    """Run a forked generator to completion; return its exit code and its messages."""
+    with generating(*arguments, program=program, **variables) as process:
+        log = process.stderr.read()
+        return process.wait(LIMIT), log
+
+
 @contextmanager
-def generating(*arguments):
-    """Run the generator in the background; kill it at the end of the context if it is still running."""
+def started(*arguments):
+    """Start the generator as a user does; kill it at the end of the context if it is still running."""
     process = subprocess.Popen(
         command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -47,6 +57,11 @@ def generating(*arguments):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def generating(*arguments, program=main, **variables):
+    """Start a forked generator, to be used as a context, at the end of which it is killed if it is still running."""
+    return ForkedGenerator(program, [*map(str, arguments)], environment={**environment(), **variables})
 
 
 def wait_for(condition, *processes):

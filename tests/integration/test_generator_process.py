@@ -1,29 +1,34 @@
 """The generator as a process: command line, signals, kills and resumption."""
 
+import functools
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
+from generator.cli import main
 from tests.integration.generator_support import (
     LIMIT,
     assert_whole,
     batch_below,
     contents,
     generate,
+    generated,
     generating,
     manifests,
     read,
+    started,
     wait_for,
 )
 
 TEMPLATE = "a (red) [circle|square|star] moving left"
 DEMO = Path(__file__).parents[2] / "configs" / "attention_visualization_demo.yaml"
 BATCH = ["--template", TEMPLATE, "--videos-per-variation", "2", "--batch-name", "demo", "--config", DEMO]
-# 40 steps of each small video give time to send a signal between two of them.
-SLOW = [*BATCH, "--width", "64", "--height", "48", "--frames", "5", "--steps", "40"]
+# 12 steps of each of six small videos take seconds: time to send a signal between two of them.
+SLOW = [*BATCH, "--width", "64", "--height", "48", "--frames", "5", "--steps", "12"]
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +54,11 @@ def test_the_demo_command_makes_six_videos_and_a_line_for_each(uninterrupted):
     assert all(line.endswith(f" INFO: attention videos: attnwatch {folder.parent}/") for line in (lines[3], lines[-1]))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path, number, code):
-    with generating(*SLOW, "--output", tmp_path) as process:
+@pytest.mark.parametrize(
+    ("number", "code", "start"), [(signal.SIGINT, 130, started), (signal.SIGTERM, 143, generating)]
+)
+def test_one_signal_stops_between_two_steps_and_keeps_what_is_complete(tmp_path, number, code, start):
+    with start(*SLOW, "--output", tmp_path) as process:
         wait_for(lambda: manifests(tmp_path), process)
         process.send_signal(number)
         assert process.wait(timeout=LIMIT) == code
@@ -91,8 +98,8 @@ def test_a_killed_batch_resumes_to_the_same_videos(tmp_path, uninterrupted):
     assert len(kept) < 6
     leave_what_a_kill_can_leave(folder)
 
-    result = generate("--resume", folder)
-    assert result.returncode == 0, result.stderr
+    code, log = generated("--resume", folder)
+    assert code == 0, log
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
     assert contents(folder) == contents(uninterrupted[0])
@@ -128,24 +135,45 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing_torn(small_disk):
-    result = generate(*BATCH, "--steps", "2", "--output", small_disk)
-    assert result.returncode == 1
-    assert "No space left on device" in result.stderr
-    assert "Traceback" not in result.stderr
+    code, log = generated(*BATCH, "--steps", "2", "--output", small_disk)
+    assert code == 1
+    assert "No space left on device" in log
+    assert "Traceback" not in log
     assert_whole(small_disk)
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU: install g++")
-def test_compiled_networks_make_the_same_videos_with_and_without_capture(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+def generate_without_optimisation(arguments):
+    """Run a generator whose compiler traces networks as always, but has torch call the operators that it found."""
+    torch.compile = functools.partial(torch.compile, backend="eager")
+    return main(arguments)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        generate_without_optimisation,
+        pytest.param(
+            main,
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(
+                    shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU: install g++"
+                ),
+            ],
+        ),
+    ],
+)
+def test_compiled_networks_make_the_same_videos_with_and_without_capture(tmp_path, program):
     small = ["--width", "64", "--height", "48", "--frames", "5", "--steps", "2", "--videos-per-variation", "2"]
     batch = ["--template", "a (red) circle moving left", *small, "--compile", "blocks"]
     for name, stored in {
         "with": ["--self-check"],
         "without": ["--no-store-attention", "--no-store-aggregated-attention"],
     }.items():
-        result = generate(*batch, *stored, "--output", tmp_path / name)
-        assert result.returncode == 0, result.stderr
+        place = tmp_path / name
+        compiled = str(tmp_path / "compiled")
+        code, log = generated(*batch, *stored, "--output", place, program=program, TORCHINDUCTOR_CACHE_DIR=compiled)
+        assert code == 0, log
     recorded, plain = (
         [read(path) for path in sorted(manifests(batch_below(tmp_path / name)))] for name in ("with", "without")
     )

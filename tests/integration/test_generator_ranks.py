@@ -1,11 +1,11 @@
-"""One batch, several processes: two real ones, with a launcher and without."""
+"""One batch, several processes: two, with a real launcher and without."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -13,10 +13,10 @@ from tests.integration.generator_support import (
     LIMIT,
     assert_whole,
     batch_below,
-    command,
     contents,
     environment,
-    generate,
+    generated,
+    generating,
     manifests,
     read,
     wait_for,
@@ -30,8 +30,8 @@ SMALL = [*BATCH, "--device", "cpu", "--width", "32", "--height", "32", "--frames
 def alone(tmp_path_factory):
     """A batch made by one process, for comparison."""
     output = tmp_path_factory.mktemp("alone")
-    result = generate(*SMALL, "--steps", "2", "--output", output)
-    assert result.returncode == 0, result.stderr
+    code, log = generated(*SMALL, "--steps", "2", "--output", output)
+    assert code == 0, log
     return batch_below(output)
 
 
@@ -41,23 +41,12 @@ def both(*arguments):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {**environment(), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    processes = [
-        subprocess.Popen(
-            command(*arguments),
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            process.stderr.close()
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(generating(*arguments, **common, RANK=str(rank), LOCAL_RANK=str(rank)))
+            for rank in (0, 1)
+        ]
 
 
 def test_the_processes_of_a_launcher_make_one_batch_together(tmp_path, alone):
@@ -93,8 +82,8 @@ def test_the_death_of_a_process_is_reported_and_a_resumption_makes_its_videos(tm
     kept = {path: path.stat().st_mtime_ns for path in manifests(tmp_path)}
 
     with both("--resume", folder) as processes:
-        logs = [process.communicate(timeout=LIMIT)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], logs
+        logs = [process.stderr.read() for process in processes]
+        assert [process.wait(timeout=LIMIT) for process in processes] == [0, 0], logs
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert sum(log.count("] video ") for log in logs) == 6 - len(kept)
     assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
