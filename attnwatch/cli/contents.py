@@ -29,7 +29,8 @@ def _manifests(root: Root) -> Iterator[Finding]:
         try:
             document = read_manifest(path).document
             versions[document.format] += 1
-            characters.update(document.generation.prompt or "", *document.texts.values())
+            asked = document.generation
+            characters.update(asked.prompt or "", asked.negative_prompt or "", *document.texts.values())
         except (AttnwatchError, OSError):
             wrong.append(path)
     if wrong:
@@ -50,14 +51,13 @@ def _glyphs(characters: str) -> Iterator[Finding]:
     """Check that the installed fonts have the characters of labels on figures and contact sheets."""
     if characters.isascii():  # every font has those
         return
-    from attnwatch.render.labels import glyph_note  # noqa: PLC0415 - imports matplotlib, which takes half a second
+    from attnwatch.render.text.missing import missing_glyphs  # noqa: PLC0415 - imports matplotlib, which takes half a second
 
-    note = glyph_note(characters)
-    if note is None:
+    missing = missing_glyphs(characters)
+    if missing is None:
         yield Finding("ok", "the installed fonts have all characters of prompts and words")
     else:
-        found, _, remedy = note.rpartition("; ")
-        yield Finding("warning", found, remedy)
+        yield Finding("warning", missing.found, missing.remedy)
 
 
 def _older(root: Root) -> Iterator[Finding]:

@@ -1,42 +1,25 @@
 """Text on figures and contact sheets, in any script: fonts that have its characters, and lines of the right width."""
 
-import contextlib
 import unicodedata
 from collections.abc import Iterator
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, chop_cells
 
-if TYPE_CHECKING:
-    from matplotlib.font_manager import FontEntry
+from attnwatch.render.text.fonts import fallbacks, families
+from attnwatch.render.text.missing import missing_glyphs
 
 _ELLIPSIS = " …"
-_REGULAR = frozenset({400, "normal", "regular", "book"})
-_PLACEHOLDERS = "Last Resort"  # has a box for every character
-_MOST_NAMED = 5
 
 
 def font_of(text: str) -> list[str] | None:
     """Return the font families to draw a text with, the usual one first; None if that has all of its characters."""
-    families, _ = _fallbacks(_unusual(text))
-    if not families:
-        return None
-    import matplotlib as mpl  # noqa: PLC0415 - only for figures
-
-    return [*mpl.rcParams["font.family"], *families]
+    return list(families(text)) if fallbacks(text) else None
 
 
 def glyph_note(text: str) -> str | None:
     """Return which characters of a text no installed font has, and the remedy; None if there are none."""
-    _, missing = _fallbacks(_unusual(text))
-    if not missing:
-        return None
-    named = "".join(missing[:_MOST_NAMED]) + ("…" if len(missing) > _MOST_NAMED else "")
-    return (
-        f"labels show boxes: no installed font has {named} ({len(missing):,} characters); install one, such as "
-        f"{_package(missing)}"
-    )
+    missing = missing_glyphs(text)
+    return None if missing is None else str(missing)
 
 
 def shortened(text: str, most: int) -> str:
@@ -87,64 +70,3 @@ def _unbreakable(text: str, width: int) -> Iterator[str]:
 def _may_break(before: str, after: str) -> bool:
     closing = unicodedata.category(after) in {"Pe", "Pf", "Po"}
     return before == " " or (not closing and max(cell_len(before), cell_len(after)) > 1)
-
-
-def _unusual(text: str) -> str:
-    """Return the distinct characters of a text that a font may lack, in order."""
-    return "".join(sorted({character for character in text if ord(character) > 127 and character.isprintable()}))  # noqa: PLR2004 - ASCII
-
-
-@lru_cache(maxsize=256)
-def _fallbacks(characters: str) -> tuple[tuple[str, ...], str]:
-    """Return the families that have what the usual font lacks of some characters, and what they all lack."""
-    if not characters:
-        return (), ""
-    from matplotlib.font_manager import FontProperties, findfont  # noqa: PLC0415 - only for figures
-
-    missing = _lacking(findfont(FontProperties()), characters)
-    families: list[str] = []
-    while missing:
-        best = min(_installed(), key=lambda entry: len(_lacking(entry.fname, missing)), default=None)
-        left = missing if best is None else _lacking(best.fname, missing)
-        if best is None or left == missing:
-            break
-        families.append(best.name)
-        missing = left
-    return tuple(families), missing
-
-
-def _lacking(path: str, characters: str) -> str:
-    """Return the characters that a font file lacks."""
-    from matplotlib.font_manager import get_font  # noqa: PLC0415 - only for figures
-
-    try:
-        font = get_font(path)
-    except (OSError, RuntimeError):
-        return characters
-    if not font.scalable:
-        return characters
-    return "".join(character for character in characters if not font.get_char_index(ord(character)))
-
-
-@cache
-def _installed() -> tuple["FontEntry", ...]:
-    """Return the upright fonts of regular weight, sans serif first, with those that matplotlib has not listed yet."""
-    from matplotlib.font_manager import findSystemFonts, fontManager  # noqa: PLC0415 - only for figures
-
-    known = {entry.fname for entry in fontManager.ttflist}
-    for path in sorted(set(findSystemFonts()) - known):
-        with contextlib.suppress(OSError, RuntimeError):
-            fontManager.addfont(path)
-    usable = [
-        entry
-        for entry in fontManager.ttflist
-        if entry.weight in _REGULAR and entry.style == "normal" and not entry.name.startswith(_PLACEHOLDERS)
-    ]
-    return tuple(sorted(usable, key=lambda entry: ("Sans" not in entry.name, "Mono" in entry.name, entry.name)))
-
-
-def _package(characters: str) -> str:
-    """Return fonts to install for some characters, by the name of the first one's script."""
-    script = unicodedata.name(characters[0], "").partition(" ")[0]
-    cjk = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "FULLWIDTH", "IDEOGRAPHIC"}
-    return "Noto Sans CJK (Debian: apt install fonts-noto-cjk)" if script in cjk else "Noto (Debian: fonts-noto-core)"

@@ -14,7 +14,6 @@ from attnwatch.batches.videos import open_attention, why_no_words
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.figure import figure_size
-from attnwatch.render.labels import glyph_note
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.memory import Load, plan
@@ -22,12 +21,13 @@ from attnwatch.render.output import Context, Output
 from attnwatch.render.sound import add_sound
 from attnwatch.render.source import AbsentSource, VideoSource, open_source
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
+from attnwatch.render.text.missing import missing_glyphs
 from attnwatch.render.timeline import SourceFrame
 from attnwatch.settings import Visualization
 from attnwatch.system.limits import room
 from attnwatch.tensors.reader import Part, WordMaps
 
-_NO_GLYPHS = "labels show boxes for characters that no installed font has: `attnwatch doctor` says what to install"
+_NO_GLYPHS = "labels show □ for characters that no installed font has"
 _OWN_SCALE = (
     "uses this video's own scale: only the collection of the batch, made by auto_generate_videos or "
     "`attnwatch collect` with the same settings, uses the batch's scale"
@@ -145,8 +145,9 @@ def _outputs(
     context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
 ) -> tuple[list[Output], list[str]]:
     notes = [] if context.alignment.note is None else [context.alignment.note]
-    if context.settings.figsize is not None and glyph_note("".join(map(context.title, words))) is not None:
-        notes.append(_NO_GLYPHS)
+    has_labels = context.settings.figsize is not None
+    if has_labels and (missing := missing_glyphs("".join(map(context.title, words)))) is not None:
+        notes.append(f"{_NO_GLYPHS}; {missing.remedy}")  # the same for many videos
     outputs = _stills(context, words, source, notes)
     return [*outputs, *_per_frame(context, words, source, threads, notes)], notes
 

@@ -3,58 +3,12 @@
 from textwrap import fill, shorten
 
 import pytest
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from rich.cells import cell_len
 
-from attnwatch.render import labels
-from attnwatch.render.labels import fitted, font_of, glyph_note, is_wide, shortened, wrapped
+from attnwatch.render.labels import fitted, is_wide, shortened, wrapped
 
 ENGLISH = "a very ordinary prompt about a cat that sleeps on a warm windowsill while it rains outside for a long time"
 CHINESE = "电影质感的特写镜头，一位年轻女子站在雨中的霓虹街头，身穿红色风衣 the cat, 雨水顺着她的头发滴落"
-
-
-@pytest.fixture(autouse=True)
-def _fonts_as_matplotlib_brings_them(monkeypatch):
-    """Use only the fonts that come with matplotlib, whatever this machine has."""
-    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
-    own = [entry for entry in fontManager.ttflist if "mpl-data" in entry.fname]
-    monkeypatch.setattr(fontManager, "ttflist", own)
-    for cached in (labels._fallbacks, labels._installed):
-        cached.cache_clear()
-    yield
-    for cached in (labels._fallbacks, labels._installed):
-        cached.cache_clear()
-
-
-@pytest.fixture
-def rare():
-    """Return a character that the usual font lacks, and another font of matplotlib has."""
-    usual, other = (get_font(findfont(FontProperties(family=name))) for name in ("DejaVu Sans", "STIXGeneral"))
-    code = next(code for code in other.get_charmap() if code > 127 and not usual.get_char_index(code))
-    assert chr(code).isprintable()
-    return chr(code)
-
-
-@pytest.mark.parametrize("text", ["kiss", "“Küsse” – naïve: привет, γειά σου", ""])
-def test_a_text_that_the_usual_font_has_is_drawn_with_it(text):
-    assert font_of(text) is None
-    assert glyph_note(text) is None
-
-
-def test_another_installed_font_draws_what_the_usual_one_lacks(rare):
-    family = font_of(f"a {rare}")
-    assert family is not None
-    assert family[0] == "sans-serif"
-    assert any(get_font(findfont(FontProperties(family=name))).get_char_index(ord(rare)) for name in family[1:])
-    assert glyph_note(f"a {rare}") is None
-
-
-def test_characters_that_no_font_has_are_named_with_the_fonts_to_install():
-    note = glyph_note("a 猫 in 公园")
-    assert note is not None
-    assert "no installed font has 公园猫 (3 characters)" in note
-    assert "fonts-noto-cjk" in note
-    assert font_of("猫") is None
 
 
 def test_an_english_text_is_wrapped_and_shortened_as_by_textwrap():

@@ -63,10 +63,10 @@ def test_a_word_that_only_the_receipt_knows_is_a_gap(batch):
 
 
 def test_characters_that_no_font_has_are_noted(batch, monkeypatch):
-    monkeypatch.setattr("attnwatch.render.labels._fallbacks", lambda characters: ((), characters))
+    monkeypatch.setattr("attnwatch.render.text.missing.lacking", lambda text: "一只猫")
     manifest = batch.add(generation={"prompt": "一只猫 for $5"})
     (note,), _ = drawn(batch, manifest)
-    assert note.startswith("labels show boxes: no installed font has ")
+    assert note.startswith("labels show □ for 3 characters that no installed font has")
 
 
 @pytest.mark.parametrize(

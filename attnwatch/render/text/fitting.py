@@ -1,0 +1,144 @@
+"""Makes a text fit into a width, a height and a number of lines."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from attnwatch.render.text.breaking import pieces, syllables
+from attnwatch.render.text.clusters import clusters
+from attnwatch.render.text.fonts import fallbacks, lacking
+from attnwatch.render.text.lettering import Lettering
+from attnwatch.render.text.measuring import Font, extent
+from attnwatch.render.text.plain import closed, composed, directed, is_right_to_left
+
+ELLIPSIS = "…"
+PLACEHOLDER = "□"  # for what no font has
+_LONG = 60  # characters without a place to break
+_LEFT_OUT = " ,;:，、；：-–—("  # does not stand before an ellipsis
+
+
+def fit(
+    text: str, font: Font, *, width: float | None = None, height: float | None = None, lines: int | None = None
+) -> Lettering:
+    """Return a text as lines that stay within a width and a height. What is too much is cut, with an ellipsis.
+
+    Lines end between words or, in scripts without blanks, between characters; a word is divided if it is wider than a
+    line. Line breaks, control characters and overrides of direction in the text are taken out; “$” is a dollar sign.
+    Characters that no installed font has are drawn as □; `missing_glyphs` tells which.
+
+    Args:
+        text: the text.
+        font: how it is set.
+        width: the most pixels that a line may be wide; None for one line of any width.
+        height: the most pixels that all lines may be high; None for any height.
+        lines: the most lines; None for any number.
+
+    Returns:
+        The lines, with their size in pixels; none if not even one letter has room.
+
+    """
+    drawn = _with_placeholders(composed(text))
+    setter = _Setter(font, fallbacks(drawn), math.inf if width is None else width)
+    most = math.inf if lines is None else lines
+    if height is not None:
+        most = min(most, height // Lettering(("",), font).pitch)
+    lettering = setter.set(drawn, most)
+    while height is not None and lettering.height > height:  # letters reach higher or lower than those of most scripts
+        lettering = setter.set(drawn, len(lettering.lines) - 1)
+    return lettering
+
+
+@dataclass(frozen=True)
+class _Setter:
+    """Breaks and cuts text in one font, in a room of so many pixels."""
+
+    font: Font
+    others: tuple[str, ...]
+    room: float
+
+    def set(self, text: str, most: float) -> Lettering:
+        """Return a text in at most so many lines."""
+        right_to_left = is_right_to_left(text)
+        found, is_cut = self._limited(text, most)
+        lines = tuple(directed(line, right_to_left=right_to_left) for line in closed(map(str.strip, found)))
+        lettering = Lettering(lines, self.font, self.others, right_to_left, is_cut)
+        return lettering if lettering.width <= self.room else replace(lettering, lines=(), is_cut=True)
+
+    def _limited(self, text: str, most: float) -> tuple[list[str], bool]:
+        """Return at most so many lines of a text, and whether its end was left out."""
+        if not text or most < 1:
+            return [], bool(text)
+        if math.isinf(most):
+            return list(self._broken(text)), False
+        found = list(itertools.islice(self._broken(text), int(most) + 1))
+        if len(found) <= most:
+            return found, False
+        kept = found[: int(most) - 1]
+        return [*kept, self._cut(text[sum(map(len, kept)) :])], True
+
+    def _broken(self, text: str) -> Iterator[str]:
+        """Yield the lines of a text; joined, they are the text. One is too wide only if its first syllable is."""
+        line, used = "", 0.0
+        for piece in pieces(text):
+            wide = self._width(piece)
+            if line and used + wide > self.room and (wide <= self.room or used > self.room / 2):
+                yield line
+                line, used = "", 0.0
+            *whole, rest = [piece] if used + wide <= self.room else self._divided(piece, self.room - used, not line)
+            for part in whole:
+                yield line + part
+                line, used = "", 0.0
+            line += rest
+            used += self._advance(rest)
+        if line:
+            yield line
+
+    def _divided(self, piece: str, room: float, is_first: bool) -> Iterator[str]:
+        """Yield the parts of a piece wider than a line; the first has a room of its own, and may be empty."""
+        part, used = "", 0.0
+        for syllable in syllables(piece):
+            wide = self._width(syllable)
+            if used + wide > room and (part or not is_first):
+                yield part
+                part, used, room, is_first = "", 0.0, self.room, True
+            part += syllable
+            used += wide
+        yield part
+
+    def _cut(self, text: str) -> str:
+        """Return the start of a text in one line, between words if they fill half of it, and an ellipsis."""
+        left = self.room - self._width(ELLIPSIS)
+        start, used = "", 0.0
+        for piece in pieces(text):
+            if used + self._width(piece) > left:
+                start += next(self._divided(piece, left - used, not start)) if used < left / 2 else ""
+                break
+            start += piece
+            used += self._advance(piece)
+        return start.rstrip(_LEFT_OUT) + ELLIPSIS
+
+    def _width(self, piece: str) -> float:
+        """Return the width of a piece at the end of a line, where blanks do not count."""
+        return self._advance(piece.rstrip())
+
+    def _advance(self, piece: str) -> float:
+        """Return the width of a piece; of a very long one, which must be divided, that of its clusters."""
+        if len(piece) <= _LONG:
+            return extent(piece, self.font, self.others).width
+        return sum(extent(cluster, self.font, self.others).width for cluster in clusters(piece))
+
+
+def _with_placeholders(text: str) -> str:
+    """Return a text with a box for each character that no installed font has, without marks that none has."""
+    missing = frozenset(lacking(text))
+    if not missing:
+        return text
+    return "".join(map(partial(_drawn, missing=missing), clusters(text)))
+
+
+def _drawn(cluster: str, missing: frozenset[str]) -> str:
+    if cluster[0] in missing:
+        return PLACEHOLDER
+    return "".join(character for character in cluster if character not in missing)
