@@ -1,5 +1,6 @@
 """Has tests run alike on every machine, and not wait for each other; read before any other test module."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -16,6 +17,9 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
+# Modules stay, and torch's have a million objects: looking through them for garbage would take a second each time.
+gc.disable()
+
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
@@ -29,6 +33,11 @@ _LONGEST = (
     "integration/test_generator_process.py",
     "integration/test_generator_ranks.py",
 )
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
