@@ -8,7 +8,7 @@ from functools import partial
 
 from attnwatch.render.text.breaking import pieces, syllables
 from attnwatch.render.text.clusters import clusters
-from attnwatch.render.text.fonts import fallbacks, lacking
+from attnwatch.render.text.fonts import families, lacking
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font, extent
 from attnwatch.render.text.plain import closed, composed, directed, is_right_to_left
@@ -20,7 +20,13 @@ _LEFT_OUT = " ,;:，、；：-–—("  # does not stand before an ellipsis
 
 
 def fit(
-    text: str, font: Font, *, width: float | None = None, height: float | None = None, lines: int | None = None
+    text: str,
+    font: Font,
+    *,
+    width: float | None = None,
+    height: float | None = None,
+    lines: int | None = None,
+    balanced: bool = False,
 ) -> Lettering:
     """Return a text as lines that stay within a width and a height. What is too much is cut, with an ellipsis.
 
@@ -34,20 +40,21 @@ def fit(
         width: the most pixels that a line may be wide; None for one line of any width.
         height: the most pixels that all lines may be high; None for any height.
         lines: the most lines; None for any number.
+        balanced: whether lines are about equally long, as in titles, instead of full up to the last one.
 
     Returns:
         The lines, with their size in pixels; none if not even one letter has room.
 
     """
     drawn = _with_placeholders(composed(text))
-    setter = _Setter(font, fallbacks(drawn), math.inf if width is None else width)
+    setter = _Setter(font, families(drawn), math.inf if width is None else width)
     most = math.inf if lines is None else lines
     if height is not None:
-        most = min(most, height // Lettering(("",), font).pitch)
+        most = min(most, height // Lettering(("",), font, setter.families).pitch)
     lettering = setter.set(drawn, most)
     while height is not None and lettering.height > height:  # letters reach higher or lower than those of most scripts
         lettering = setter.set(drawn, len(lettering.lines) - 1)
-    return lettering
+    return setter.balanced(drawn, lettering) if balanced else lettering
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class _Setter:
     """Breaks and cuts text in one font, in a room of so many pixels."""
 
     font: Font
-    others: tuple[str, ...]
+    families: tuple[str, ...]
     room: float
 
     def set(self, text: str, most: float) -> Lettering:
@@ -63,8 +70,23 @@ class _Setter:
         right_to_left = is_right_to_left(text)
         found, is_cut = self._limited(text, most)
         lines = tuple(directed(line, right_to_left=right_to_left) for line in closed(map(str.strip, found)))
-        lettering = Lettering(lines, self.font, self.others, right_to_left, is_cut)
+        lettering = Lettering(lines, self.font, self.families, right_to_left, is_cut)
         return lettering if lettering.width <= self.room else replace(lettering, lines=(), is_cut=True)
+
+    def balanced(self, text: str, full: Lettering) -> Lettering:
+        """Return a text in as many lines as it was set in, whose longest one is as short as can be."""
+        if full.is_cut or len(full.lines) < 2:  # noqa: PLR2004 - nothing to balance
+            return full
+        least = max((wide for wide in map(self._width, pieces(text)) if wide <= self.room), default=0)
+        best, low, high = full, math.floor(least), full.width
+        while high - low > 1:
+            room = (low + high) // 2
+            narrower = replace(self, room=room).set(text, len(full.lines) + 1)
+            if len(narrower.lines) == len(full.lines):
+                best, high = narrower, room
+            else:
+                low = room
+        return best
 
     def _limited(self, text: str, most: float) -> tuple[list[str], bool]:
         """Return at most so many lines of a text, and whether its end was left out."""
@@ -126,8 +148,8 @@ class _Setter:
     def _advance(self, piece: str) -> float:
         """Return the width of a piece; of a very long one, which must be divided, that of its clusters."""
         if len(piece) <= _LONG:
-            return extent(piece, self.font, self.others).width
-        return sum(extent(cluster, self.font, self.others).width for cluster in clusters(piece))
+            return extent(piece, self.font, self.families).width
+        return sum(extent(cluster, self.font, self.families).width for cluster in clusters(piece))
 
 
 def _with_placeholders(text: str) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import unicodedata
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,26 +24,29 @@ _UNLISTED = frozenset({"Cn", "Co"})  # newer than the list of characters in Pyth
 _JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")  # choose the form of a neighbour, and are not drawn
 
 
-def fallbacks(text: str) -> tuple[str, ...]:
-    """Return the families that have what the usual font lacks of a text."""
-    return tuple(family for group in _unusual(text) for family in _choice(group)[0])
+class Face(NamedTuple):
+    """A face of a font file, and the family that it belongs to."""
 
-
-def lacking(text: str) -> str:
-    """Return the distinct characters of a text that no installed font can draw."""
-    return "".join(_choice(group)[1] for group in _unusual(text))
+    family: str
+    path: str
+    face_index: int
 
 
 def families(text: str) -> tuple[str, ...]:
     """Return the font families to draw a text with, the usual ones first, as matplotlib's `fontfamily` takes them."""
-    return with_usual(fallbacks(text))
+    return (*(face.family for face in _usual()), *fallbacks(text))
 
 
-def with_usual(others: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the usual font families, followed by others."""
-    import matplotlib as mpl  # noqa: PLC0415 - takes half a second
+def fallbacks(text: str) -> tuple[str, ...]:
+    """Return the families that have what the usual ones lack of a text."""
+    usual = _usual()
+    return tuple(family for group in _unusual(text) for family in _choice(group, usual)[0])
 
-    return (*mpl.rcParams["font.family"], *others)
+
+def lacking(text: str) -> str:
+    """Return the distinct characters of a text that no installed font can draw."""
+    usual = _usual()
+    return "".join(_choice(group, usual)[1] for group in _unusual(text))
 
 
 @lru_cache(maxsize=256)
@@ -61,12 +64,12 @@ def _unusual(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _choice(characters: str) -> tuple[tuple[str, ...], str]:
+def _choice(characters: str, usual: tuple[Face, ...]) -> tuple[tuple[str, ...], str]:
     """Return the families that have what the usual fonts lack of a script's characters, and what they all lack."""
     private = "".join(character for character in characters if unicodedata.category(character) == "Co")
     wanted = np.array([ord(character) for character in characters if character not in private], np.uint32)
-    for path, face in _usual():
-        wanted = _without(wanted, path, face)
+    for face in usual:
+        wanted = _without(wanted, face.path, face.face_index)
     chosen: list[str] = []
     while wanted.size:
         best, left = _best(wanted)
@@ -105,20 +108,20 @@ def _distance(ending: str, variant: str) -> int:
     return 0 if ending == variant else 1 + (_VARIANTS.get(ending, variant) != variant)
 
 
-def _without(wanted: Codepoints, path: str, face: int) -> Codepoints:
+def _without(wanted: Codepoints, path: str, index: int) -> Codepoints:
     """Return the characters that a face of a font file lacks."""
-    has = _coverage(path, face)
+    has = _coverage(path, index)
     places = np.minimum(np.searchsorted(has, wanted), max(0, has.size - 1))
     return wanted if not has.size else np.asarray(wanted[has[places] != wanted])
 
 
 @cache
-def _coverage(path: str, face: int) -> Codepoints:
+def _coverage(path: str, index: int) -> Codepoints:
     """Return the characters that a face of a font file can draw, sorted; none if it cannot be read."""
     from matplotlib.ft2font import FaceFlags, FT2Font  # noqa: PLC0415 - takes half a second
 
     with contextlib.suppress(OSError, RuntimeError, NotImplementedError):
-        font = FT2Font(path, face_index=face)
+        font = FT2Font(path, face_index=index)
         if FaceFlags.SCALABLE in font.face_flags:
             codes = np.sort(np.fromiter(font.get_charmap(), np.uint32))
             return _with_outlines(font, codes) if FaceFlags.COLOR in font.face_flags else codes
@@ -133,14 +136,20 @@ def _with_outlines(font: "FT2Font", codes: Codepoints) -> Codepoints:
     return np.asarray(codes[np.array(drawn, bool)], np.uint32)
 
 
-@cache
-def _usual() -> "tuple[tuple[str, int], ...]":
-    """Return the file and face of the fonts that matplotlib uses if it is not told otherwise."""
+def _usual() -> tuple[Face, ...]:
+    """Return the fonts that matplotlib uses if it is not told otherwise, which its style may change at any time."""
     import matplotlib as mpl  # noqa: PLC0415 - takes half a second
     from matplotlib.font_manager import FontProperties, findfont  # noqa: PLC0415
 
     found = [findfont(FontProperties(family=[family])) for family in mpl.rcParams["font.family"]]
-    return tuple((str(path), getattr(path, "face_index", 0)) for path in found)
+    return tuple(_face(str(path), getattr(path, "face_index", 0)) for path in found)
+
+
+@cache
+def _face(path: str, index: int) -> Face:
+    from matplotlib.ft2font import FT2Font  # noqa: PLC0415 - takes half a second
+
+    return Face(FT2Font(path, face_index=index).family_name, path, index)
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnwatch.render.text.breaking import pieces
-from attnwatch.render.text.measuring import Extent, Font, extent, properties, usual_extent
+from attnwatch.render.text.measuring import Extent, Font, extent, least_extent, properties
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,10 +22,12 @@ Align = Literal["start", "left", "center", "right"]
 class Lettering:
     """Lines of text in a font, which can be drawn; made by `fit`.
 
+    Figures are best saved with matplotlib's `pdf.fonttype` at 42: Type 3 fonts mix up the emoji of Symbola.
+
     Args:
         lines: the lines, from the top; none where nothing fits.
         font: how they are set.
-        fallbacks: the font families for what the usual font lacks.
+        families: the font families, the usual one first.
         right_to_left: whether the text is read from the right, so that its lines start there.
         is_cut: whether the end of the text was left out.
 
@@ -33,7 +35,7 @@ class Lettering:
 
     lines: tuple[str, ...]
     font: Font
-    fallbacks: tuple[str, ...] = ()
+    families: tuple[str, ...]
     right_to_left: bool = False
     is_cut: bool = False
 
@@ -45,7 +47,7 @@ class Lettering:
     @property
     def style(self) -> dict[str, Any]:
         """Arguments with which matplotlib's functions for text draw `text` as it was measured."""
-        how = {"fontproperties": properties(self.font, self.fallbacks), "parse_math": False, "usetex": False}
+        how = {"fontproperties": properties(self.font, self.families), "parse_math": False, "usetex": False}
         return how | ({"multialignment": "right"} if self.right_to_left else {})
 
     @property
@@ -120,17 +122,17 @@ class Lettering:
 
     @cached_property
     def _extents(self) -> tuple[Extent, ...]:
-        return tuple(line_extent(line, self.font, self.fallbacks) for line in self.lines)
+        return tuple(line_extent(line, self.font, self.families) for line in self.lines)
 
     @cached_property
     def _reaches(self) -> tuple[Extent, ...]:
         """The extents with that of the usual font, so that lines of most texts are equally high."""
-        return (*self._extents, usual_extent(self.font)) if self.lines else ()
+        return (*self._extents, least_extent(self.font, self.families[0])) if self.lines else ()
 
 
-def line_extent(line: str, font: Font, fallbacks: tuple[str, ...]) -> Extent:
+def line_extent(line: str, font: Font, families: tuple[str, ...]) -> Extent:
     """Return the size of one line. It is the sum of its pieces, so that words which recur are measured once."""
-    found = [extent(piece, font, fallbacks) for piece in pieces(line)]
+    found = [extent(piece, font, families) for piece in pieces(line)]
     return Extent(
         sum(piece.width for piece in found),
         max((piece.ascent for piece in found), default=0),

@@ -3,8 +3,6 @@
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from attnwatch.render.text.fonts import with_usual
-
 if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.font_manager import FontProperties
@@ -36,40 +34,40 @@ class Font(NamedTuple):
         return self.size * self.dpi / POINTS_PER_INCH
 
 
-@lru_cache(maxsize=1 << 16)
-def extent(text: str, font: Font, fallbacks: tuple[str, ...]) -> Extent:
+@lru_cache(maxsize=1 << 14)
+def extent(text: str, font: Font, families: tuple[str, ...]) -> Extent:
     """Return the size of a text in one line.
 
     Args:
         text: the text; trailing blanks count.
         font: how it is set.
-        fallbacks: families for what the usual font lacks, as from `fonts.fallbacks`.
+        families: the font families, as from `fonts.families`; the first has all of ASCII.
 
     """
     if not text:
         return Extent(0, 0, 0)
     width, height, descent = _renderer(font.dpi).get_text_width_height_descent(
-        text, properties(font, () if text.isascii() else fallbacks), ismath=False
+        text, properties(font, families[:1] if text.isascii() else families), ismath=False
     )  # type: ignore[no-untyped-call]
     return Extent(float(width), float(height - descent), float(descent))
 
 
 @cache
-def usual_extent(font: Font) -> Extent:
-    """Return how far a line of the usual font reaches at least above and below its baseline; its width is zero."""
+def least_extent(font: Font, family: str) -> Extent:
+    """Return how far each line of a family reaches at least above and below its baseline; the width is zero."""
     from matplotlib.font_manager import findfont, get_font  # noqa: PLC0415 - takes half a second
 
-    usual = get_font(findfont(properties(font, ())))
-    scale = font.em / usual.units_per_EM
-    return Extent(0, usual.ascender * scale, -usual.descender * scale)
+    found = get_font(findfont(properties(font, (family,))))
+    scale = font.em / found.units_per_EM
+    return Extent(0, found.ascender * scale, -found.descender * scale)
 
 
 @lru_cache(maxsize=256)
-def properties(font: Font, fallbacks: tuple[str, ...]) -> "FontProperties":
+def properties(font: Font, families: tuple[str, ...]) -> "FontProperties":
     """Return a font as matplotlib takes it. It is shared: do not change it."""
     from matplotlib.font_manager import FontProperties  # noqa: PLC0415 - takes half a second
 
-    return FontProperties(family=list(with_usual(fallbacks)), size=font.size)
+    return FontProperties(family=list(families), size=font.size)
 
 
 @cache

@@ -5,7 +5,7 @@ from matplotlib.font_manager import fontManager
 
 from attnwatch.render.text import fonts
 
-CACHES = (fonts._unusual, fonts._choice, fonts._installed, fonts._installed_for, fonts._usual)
+CACHES = (fonts._unusual, fonts._choice, fonts._installed, fonts._installed_for)
 
 
 @pytest.fixture

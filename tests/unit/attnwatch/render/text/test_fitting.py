@@ -56,6 +56,16 @@ def test_a_text_is_cut_between_words():
     assert fit("a cat, a dog and a bird", FONT, width=45, lines=1).text == "a cat…"
 
 
+def test_lines_of_a_title_are_about_equally_long_and_no_more():
+    text = "one two three four five six"
+    full, balanced = (fit(text, FONT, width=140, balanced=flag) for flag in (False, True))
+    assert full.text == "one two three four five\nsix"
+    assert balanced.text == "one two three\nfour five six"
+    assert fit(LONG, FONT, width=130, lines=2, balanced=True) == fit(LONG, FONT, width=130, lines=2)
+    assert fit("one", FONT, balanced=True).text == "one"
+    assert fit("", FONT, balanced=True).lines == ()
+
+
 @pytest.mark.parametrize("width", [0, 1, 3])
 def test_nothing_is_drawn_where_nothing_fits(width):
     lettering = fit("wide", FONT, width=width, lines=3)

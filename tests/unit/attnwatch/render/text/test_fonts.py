@@ -1,5 +1,6 @@
 """Which fonts draw a text."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -45,8 +46,14 @@ class Entry:
 @pytest.mark.parametrize("text", ["kiss", "“Küsse” – naïve: привет, γειά σου", "\u2067قطة\u2069\u200f", ""])
 def test_a_text_that_the_usual_font_has_is_drawn_with_it(text):
     assert fallbacks(text) == ()
-    assert families(text) == ("sans-serif",)
+    assert families(text) == ("DejaVu Sans",)
     assert lacking(text) == ""
+
+
+def test_the_usual_font_is_that_of_the_present_style():
+    with mpl.rc_context({"font.family": ["monospace", "STIXGeneral"]}):
+        assert families("kiss") == ("DejaVu Sans Mono", "STIXGeneral")
+    assert families("kiss") == ("DejaVu Sans",)
 
 
 def test_another_font_draws_what_the_usual_one_lacks(only_own_fonts, rare):

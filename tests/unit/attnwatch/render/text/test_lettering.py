@@ -62,7 +62,7 @@ def test_ink_is_the_picture_of_the_letters():
 
 
 def test_no_lines_have_no_size_and_no_ink():
-    empty = Lettering((), FONT)
+    empty = Lettering((), FONT, ("DejaVu Sans",))
     assert (empty.width, empty.height, empty.ink().shape) == (0, 0, (0, 0))
     assert empty.draw(Figure(), 0, 0) == []
 
