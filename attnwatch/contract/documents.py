@@ -151,9 +151,17 @@ class OutputRecord(Document):
 
     file: PlainName
     kind: str = Field(description=f"what it shows: {', '.join(OutputKind)}")
-    token: PlainName
+    token: PlainName = Field(description=f"slug of the word; `{OutputKind.COMBINED}` if it shows several")
     bytes: Index
     scale: tuple[float, float] = Field(description="attention values at the lower and the upper end of the colormap")
+    scales: dict[PlainName, tuple[float, float]] = Field(
+        default_factory=dict, description="`scale` of each word if it shows several, in the order of its legend"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write `scales` only if there are any, so that other receipts stay as they are."""
+        return {name: value for name, value in serialize(self).items() if value or name != "scales"}
 
 
 class ContentRecord(Document):
@@ -193,6 +201,11 @@ class ReceiptDocument(ReceiptHead):
     content: dict[str, ContentRecord] = Field(default_factory=dict)
     outputs: tuple[OutputRecord, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Slugs of the words that have outputs of their own."""
+        return tuple(dict.fromkeys(out.token for out in self.outputs if out.kind != OutputKind.COMBINED))
 
 
 class AcceptanceDocument(Document):

@@ -11,6 +11,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from attnwatch.contract.documents import OutputRecord
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.receipts import Place
 
 NAMING = ".names"
@@ -56,6 +57,9 @@ def _possible(video_id: str, output: OutputRecord) -> list[str]:
 
 
 def _names(video_id: str, slug: str, kind: str) -> Iterator[str]:
+    if kind == OutputKind.COMBINED:
+        yield OutputKind.COMBINED.file_name(video_id, slug)  # means one thing only, because no word is in it
+        return
     yield f"{video_id}_{slug}_{kind}.mp4"
     for number in count():
         digest = hashlib.sha256(f"{video_id}\0{slug}\0{number}".encode(errors="surrogatepass")).hexdigest()

@@ -167,7 +167,7 @@ def _draw(job: SheetJob, folder: Folder) -> SheetResult:
     notes: list[str] = []
     manifests = [m for m in _readable(job.batch, root, notes) if m.video_id in collected]
     scales = batch_scales([manifest.path for manifest in manifests], job.settings, root)
-    words = dict.fromkeys(output.token for receipt in collected.values() for output in receipt.outputs)
+    words = dict.fromkeys(word for receipt in collected.values() for word in receipt.words)
     rows_of = {word: _one_per_prompt(_having(word, manifests, collected)) for word in words}
     names = sheet_names({word: -(-len(rows) // ROWS_PER_SHEET) for word, rows in rows_of.items()})
     files = []
@@ -201,7 +201,7 @@ def _remove_unfinished(folder: Folder) -> None:
 
 
 def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, ReceiptDocument]) -> Iterator[Manifest]:
-    return (m for m in manifests if any(output.token == word for output in collected[m.video_id].outputs))
+    return (m for m in manifests if word in collected[m.video_id].words)
 
 
 def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:

@@ -263,4 +263,5 @@ def _record(output: "Output") -> OutputRecord:
         token=output.token,
         bytes=output.path.stat().st_size,
         scale=(output.scale.low, output.scale.high),
+        scales={word: (scale.low, scale.high) for word, scale in output.scales.items()},
     )

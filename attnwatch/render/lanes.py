@@ -63,7 +63,7 @@ class Lane:
         *,
         lean: bool = False,
     ) -> None:
-        levels = _levels(context, word)
+        levels = levels_of(context, word)
         self._shares = levels.shares
         self._painter = context.painter(context.size)
         self.outputs: list[Output] = []
@@ -75,7 +75,7 @@ class Lane:
             pictures, size = _over_source(context) if kind.needs_source else _alone(context, word, levels)
             self.outputs.append(output)
             on_page = not kind.needs_source and context.settings.figsize is not None
-            encoder = context.encoder(output.path, size, clock, footage=kind.needs_source, lean=lean, on_page=on_page)
+            encoder = context.encoder(output.path, size, clock, footage=kind.shows_source, lean=lean, on_page=on_page)
             self._tracks.append((pictures, stack.enter_context(encoder)))
 
     def write(self, chunk: Chunk) -> None:
@@ -130,7 +130,8 @@ def chunks(frames: Iterator[tuple[int, SourceFrame]], timeline: Timeline) -> Ite
         yield chunk
 
 
-def _levels(context: Context, word: WordMaps) -> Levels:
+def levels_of(context: Context, word: WordMaps) -> Levels:
+    """Return the map of a word at each frame of the video."""
     frames = context.alignment.maps(word.frames(context.part), context.settings.interpolation_steps)
     return to_levels(frames, context.settings, context.scales.get(word.slug))
 

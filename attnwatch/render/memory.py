@@ -23,6 +23,7 @@ _LEAN_ENCODER: dict[Quality, float] = {"fast": 17, "balanced": 24, "high": 26}
 _SOURCE = 20  # bytes per pixel: frames that the decoder keeps, six of 10 bits or more of 8, and a converted one
 _MAPPED = 12  # bytes per pixel more, while a frame of high dynamic range is mapped: its signal and its levels
 _PICTURES = 6  # bytes per pixel and thread: grey planes, the coloured map, the blended frame
+_GREYS = 1.25  # bytes per pixel and word of a combined output: grey planes, all at the same time
 _LEVELS = 4  # bytes per value of a word's maps, one for each video frame ...
 _MEASURING = 24  # ... and while they are made
 _SPARE = 48 * 2**20  # bytes: tables, buffers of files, stacks of threads
@@ -40,6 +41,7 @@ class Load:
         values: number of values in the maps of one word, over all frames of the video.
         quality: encoder effort.
         threads: words that are encoded at the same time.
+        combined: words in the combined output, whose maps are needed at the same time.
         hdr: whether the video is of high dynamic range, so that its frames are mapped to standard range.
 
     """
@@ -49,15 +51,20 @@ class Load:
     values: int
     quality: Quality
     threads: int
+    combined: int = 0
     hdr: bool = False
 
     def bytes(self, words: int, kinds: Sequence[OutputKind], *, lean: bool) -> float:
         """Return the bytes that a pass needs for these outputs of a number of words."""
-        encoders = sum(encoder_bytes(self.sizes[kind], self.quality, lean=lean) for kind in kinds)
+        encoders = {kind: encoder_bytes(self.sizes[kind], self.quality, lean=lean) for kind in kinds}
         pixels = self.source[0] * self.source[1]
         source = (_SOURCE + _MAPPED if self.hdr else _SOURCE) * pixels
-        shared = _SPARE + source + min(words, self.threads) * (_PICTURES * pixels + _MEASURING * self.values)
-        return shared + words * (_LEVELS * self.values + encoders)
+        per_word = sum(encoders[kind] for kind in kinds if kind.per_word)
+        lanes = words * bool(per_word) + (OutputKind.COMBINED in kinds)
+        shared = _SPARE + source + min(lanes, self.threads) * (_PICTURES * pixels + _MEASURING * self.values)
+        combined = self.combined * (_LEVELS * self.values + _GREYS * pixels) + encoders.get(OutputKind.COMBINED, 0)
+        own = words * (_LEVELS * self.values + per_word) if per_word else 0
+        return shared + own + (combined if OutputKind.COMBINED in kinds else 0)
 
 
 @dataclass(frozen=True)

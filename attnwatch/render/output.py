@@ -1,7 +1,7 @@
 """Names, encoders, painters and figure pages, shared by all outputs of one video."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -36,8 +36,9 @@ class Output:
     Attributes:
         path: path of the file; ends in `.partial`, so that nothing takes it for a finished video.
         kind: what it shows.
-        token: slug of the tracked word.
+        token: slug of the tracked word; the kind if it shows several.
         scale: attention values at the two ends of the colormap.
+        scales: those of each word, if it shows several.
 
     """
 
@@ -45,6 +46,7 @@ class Output:
     kind: OutputKind
     token: str
     scale: Scale
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -87,6 +89,19 @@ class Context:
         """Describe an output, with its file name."""
         path = self.directory / f"{kind.file_name(self.manifest.video_id, word.slug)}{UNFINISHED_SUFFIX}"
         return Output(path, kind, word.slug, scale)
+
+    def combined(self, scales: Mapping[str, Scale]) -> Output:
+        """Describe the output that shows several words, given the scale of each."""
+        kind = OutputKind.COMBINED
+        ends = [(scale.low, scale.high) for scale in scales.values()]
+        lows, highs = zip(*ends, strict=True)
+        scale = Scale(max(lows), min(highs)) if self.settings.invert else Scale(min(lows), max(highs))
+        path = self.directory / f"{kind.file_name(self.manifest.video_id, kind)}{UNFINISHED_SUFFIX}"
+        return Output(path, kind, kind.value, scale, scales)
+
+    def text(self, word: WordMaps) -> str:
+        """Return a word as it is written in the prompt."""
+        return self.manifest.document.texts.get(word.name, word.name)
 
     def painter(self, size: tuple[int, int]) -> HeatPainter:
         """Return a painter for pictures of the given size."""
@@ -156,7 +171,7 @@ class Context:
         document = self.manifest.document
         is_negative = word.name.startswith(UNCONDITIONAL_PREFIX)
         prompt = document.generation.negative_prompt if is_negative else document.generation.prompt
-        text = f"“{document.texts.get(word.name, word.name)}”"
+        text = f"“{self.text(word)}”"
         title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
         # matplotlib would interpret dollar signs as math.
         return shortened(title, _LONGEST_TITLE).replace("$", r"\$")

@@ -1,7 +1,7 @@
 """Renders all attention videos of one generated video."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +13,8 @@ import numpy as np
 from attnwatch.batches.videos import open_attention, why_no_words
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.combined.hues import HUES
+from attnwatch.render.combined.lane import CombinedLane, notes_on_combined
 from attnwatch.render.figure import figure_size
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale, part_of
@@ -96,7 +98,7 @@ def _to_be_heard(outputs: Iterable[Output], context: Context) -> tuple[list[Path
     timeline = context.timeline
     begins_at_0 = context.settings.fps is not None and timeline.times
     shift = -timeline.times[0] * timeline.time_base if begins_at_0 else Fraction(0)
-    return [output.path for output in outputs if output.kind.needs_source], shift
+    return [output.path for output in outputs if output.kind.per_frame and output.kind.shows_source], shift
 
 
 def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, room: int | None) -> None:
@@ -115,7 +117,8 @@ def try_one_frame(manifest: Manifest, settings: Visualization, directory: Path, 
             context = Context(manifest, settings, directory, source.timeline, {})
             planned = plan(_load(context, words, kinds, source, threads=1), len(words), kinds, room)
             for group in planned.groups:
-                _pass(context, words, islice(source.frames(), 1), map, group, lean=planned.lean)
+                with _lanes(context, words, words, group, lean=planned.lean) as lanes:
+                    _write(lanes, context, islice(source.frames(), 1), map)
 
 
 def _selected(
@@ -145,7 +148,7 @@ def _outputs(
     context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
 ) -> tuple[list[Output], list[str]]:
     notes = [] if context.alignment.note is None else [context.alignment.note]
-    has_labels = context.settings.figsize is not None
+    has_labels = context.settings.figsize is not None or context.settings.generate_combined
     if has_labels and (missing := missing_glyphs("".join(map(context.title, words)))) is not None:
         notes.append(f"{_NO_GLYPHS}; {missing.remedy}")  # the same for many videos
     outputs = _stills(context, words, source, notes)
@@ -187,18 +190,22 @@ def _per_frame(
     kinds = _kinds(context.settings, source)
     if not kinds:
         return []
-    outputs = []
+    if OutputKind.COMBINED in kinds:
+        notes += notes_on_combined(context, words, over_black=isinstance(source, AbsentSource))
+    outputs: list[Output] = []
     planned = plan(_load(context, words, kinds, source, threads), len(words), kinds, room())
     if planned.lean:
         notes.append(_LEAN)
     with contextlib.ExitStack() as stack:
         run: Callable[..., Iterable[None]] = map
-        if min(threads, len(words)) > 1:
+        if threads > 1:
             run = stack.enter_context(ThreadPoolExecutor(threads)).map
         for start in range(0, len(words), planned.words):
+            some = words[start : start + planned.words]
             for group in planned.groups:
-                some = words[start : start + planned.words]
-                outputs += _pass(context, some, source.frames(), run, group, lean=planned.lean)
+                with _lanes(context, some, words if start == 0 else (), group, lean=planned.lean) as lanes:
+                    _write(lanes, context, source.frames(), run)
+                outputs += [output for lane in lanes for output in lane.outputs]
     return outputs
 
 
@@ -222,22 +229,37 @@ def _load(
         values=frames * max(word.grid[1] * word.grid[2] for word in words),
         quality=settings.quality,
         threads=threads,
+        combined=min(len(words), len(HUES)),
         hdr=isinstance(source, VideoSource) and source.is_hdr,
     )
 
 
-def _pass(
+@contextlib.contextmanager
+def _lanes(
     context: Context,
-    words: list[WordMaps],
-    frames: Iterator[SourceFrame],
-    run: Callable[..., Iterable[None]],
+    words: Sequence[WordMaps],
+    combined: Sequence[WordMaps],
     kinds: Collection[OutputKind],
     *,
     lean: bool,
-) -> list[Output]:
-    """Write the frames of the source to the lanes of the given words; `run` works like `map`."""
+) -> Iterator[list[Lane | CombinedLane]]:
+    """Open what writes these kinds of outputs: of each of some words, and of the combined ones if there are any."""
+    own = [kind for kind in kinds if kind.per_word]
     with contextlib.ExitStack() as stack:
-        lanes = [Lane(context, word, stack, kinds, lean=lean) for word in words]
-        for chunk in chunks(at_rate(frames, context.timeline, context.settings.fps), context.timeline):
-            list(run(Lane.write, lanes, repeat(chunk)))
-    return [output for lane in lanes for output in lane.outputs]
+        lanes: list[Lane | CombinedLane] = [Lane(context, word, stack, own, lean=lean) for word in words if own]
+        if OutputKind.COMBINED in kinds and combined:
+            lanes.append(CombinedLane(context, combined, stack, lean=lean))
+        yield lanes
+
+
+def _write(
+    lanes: Sequence[Lane | CombinedLane],
+    context: Context,
+    frames: Iterator[SourceFrame],
+    run: Callable[..., Iterable[None]],
+) -> None:
+    """Write the frames of the source to lanes; `run` works like `map`."""
+    if not lanes:
+        return
+    for chunk in chunks(at_rate(frames, context.timeline, context.settings.fps), context.timeline):
+        list(run(lambda lane, chunk: lane.write(chunk), lanes, repeat(chunk)))

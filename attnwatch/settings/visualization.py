@@ -14,7 +14,6 @@ Upsampling = Literal["bilinear", "nearest", "lanczos"]
 Inches = Annotated[float, Field(ge=1, le=100)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
-
 # Entries of one axis: a number, an inclusive range such as "0-9", or a list. Limited, because a receipt repeats them.
 _Entry = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Choice = (
@@ -46,6 +45,10 @@ class Visualization(Settings):
     )
     generate_step_evolution: bool = Field(
         default=False, description="make `..._evolution.mp4`: the map at each denoising step, one after the other"
+    )
+    generate_combined: bool = Field(
+        default=False,
+        description="make `..._combined.mp4`: up to six words in one overlay, each in a hue of its own, with a legend",
     )
     audio: bool = Field(
         default=True,
@@ -203,4 +206,4 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
-ADDED_SINCE_0_1_0 = frozenset({"audio", "nonfinite", "overlay", "rotation", "upsampling"})
+ADDED_SINCE_0_1_0 = frozenset({"audio", "generate_combined", "nonfinite", "overlay", "rotation", "upsampling"})

@@ -15,6 +15,7 @@ def test_each_kind_has_its_file_name():
         "prompt_001_vid001_kiss_attention.mp4",
         "prompt_001_vid001_kiss_static.mp4",
         "prompt_001_vid001_kiss_evolution.mp4",
+        "prompt_001_vid001_combined.mp4",
     ]
 
 

@@ -111,6 +111,14 @@ def test_a_linked_output_is_named_for_the_folder_that_it_comes_to(folder, tmp_pa
     assert record.file == PLAIN
 
 
+def test_the_combined_output_of_a_video_has_a_name_that_no_other_can_claim(folder):
+    for video_id in ("dog", "dog_red"):
+        (record,) = own_names(folder.place(video_id), [output(f"{video_id}_combined.mp4", "combined", "combined")])
+        folder.write(folder.place(video_id), [record])
+        assert record.file == f"{video_id}_combined.mp4"
+    assert not claimed_by_others(folder.place("dog"), ["dog_combined.mp4"])
+
+
 def test_an_output_with_an_unknown_kind_of_name_keeps_it(folder):
     (record,) = own_names(folder.place("dog"), [output("from_a_newer_version.webm", "fox")])
     assert record.file == "from_a_newer_version.webm"

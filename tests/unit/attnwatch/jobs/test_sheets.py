@@ -45,6 +45,16 @@ def test_a_batch_with_a_manifest_that_cannot_be_read_has_sheets_of_the_others(ba
     assert note.startswith(f"the contact sheets lack {broken}, which cannot be read")
 
 
+def test_a_combined_output_is_not_a_word_of_its_own(batch):
+    manifest = add(batch, 1)
+    place = write_receipt(manifest, batch=batch.folder)
+    receipt = place.read()
+    (output,) = receipt.outputs
+    combined = output.model_copy(update={"token": "combined", "kind": "combined"})
+    place.write(receipt.model_copy(update={"outputs": (output, combined)}))
+    assert [file.name for file in draw(batch).files] == ["contact_sheet_kiss.png"]
+
+
 def test_the_sheet_of_a_word_whose_tensors_were_all_removed_stays_as_it_is(batch):
     removed = add(batch, 1, "flower")
     draw(batch)

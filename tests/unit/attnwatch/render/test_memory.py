@@ -12,6 +12,8 @@ from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.colormap import yuv_tables
 from attnwatch.render.colours import Colours
+from attnwatch.render.combined.hues import hues_yuv
+from attnwatch.render.combined.mixture import Mixture
 from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.memory import MOST_WORDS, Load, encoder_bytes, must_be_lean, plan
 from attnwatch.render.overlay import overlay
@@ -25,8 +27,8 @@ HD, UHD, HUGE = (1920, 1080), (3840, 2160), (7680, 4320)
 GIB = 2**30
 
 
-def load(size, quality="balanced", threads=1, values=81 * 30 * 52, *, hdr=False):
-    return Load(size, dict.fromkeys(KINDS, size), values, quality, threads, hdr)
+def load(size, quality="balanced", threads=1, values=81 * 30 * 52, *, combined=0, hdr=False):
+    return Load(size, dict.fromkeys(OutputKind, size), values, quality, threads, combined, hdr)
 
 
 def test_without_a_limit_and_at_usual_sizes_four_words_are_rendered_in_one_pass():
@@ -47,6 +49,16 @@ def test_where_memory_is_short_fewer_words_share_a_pass():
 def test_if_one_word_does_not_fit_each_kind_has_its_own_pass():
     planned = plan(load(UHD), 3, KINDS, 0.9 * GIB)
     assert (planned.words, planned.groups, planned.lean) == (1, ((KINDS[0],), (KINDS[1],)), False)
+
+
+def test_a_combined_output_counts_once_and_with_the_maps_of_all_its_words():
+    kinds = (*KINDS, OutputKind.COMBINED)
+    planned = load(HD, combined=6)
+    alone = planned.bytes(4, (OutputKind.COMBINED,), lean=False)
+    assert planned.bytes(1, (OutputKind.COMBINED,), lean=False) == alone
+    more = [planned.bytes(words, kinds, lean=False) - planned.bytes(words, KINDS, lean=False) for words in (1, 4)]
+    assert more[0] == more[1] > encoder_bytes(HD, "balanced", lean=False) + 6 * HD[0] * HD[1]
+    assert plan(planned, 6, kinds, 0.5 * GIB).groups == tuple((kind,) for kind in kinds)
 
 
 def test_if_one_output_does_not_fit_encoders_hold_fewer_frames():
@@ -128,13 +140,14 @@ def render(path, directory, settings, limit):
 def test_a_rendering_needs_no_more_memory_than_planned(tmp_path, size, words, limit, hdr):
     manifest = Batch.make(tmp_path).add(words=[f"word{number}" for number in range(words)])
     write_noise(manifest.with_name("video_001.mp4"), size, frames=14, hdr=hdr)
-    settings = Visualization(quality="fast", static_duration=0.1)
+    kinds = (*KINDS, OutputKind.COMBINED) if words > 2 else KINDS
+    settings = Visualization(quality="fast", static_duration=0.1, generate_combined=kinds != KINDS)
     used, notes = called_in_a_process(render, manifest, tmp_path, settings, limit)
-    planned = load(size, "fast", values=14 * 48, hdr=hdr)
-    found = plan(planned, words, KINDS, limit)
+    planned = load(size, "fast", values=14 * 48, combined=words, hdr=hdr)
+    found = plan(planned, words, kinds, limit)
     assert used <= max(planned.bytes(found.words, group, lean=found.lean) for group in found.groups)
     assert [note.startswith("the video is HDR") for note in notes] == [True] * hdr
-    assert len(list(tmp_path.glob("*.partial"))) == 3 * words
+    assert len(list(tmp_path.glob("*.partial"))) == 3 * words + (kinds != KINDS)
 
 
 def resident(what):
@@ -143,33 +156,39 @@ def resident(what):
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
 
 
-def growth(style, size):
-    """Return by how many bytes this process grows while one map is laid over one picture."""
+def growth(style, size, words):
+    """Return by how many bytes this process grows while maps are laid over one picture."""
     rng = np.random.default_rng(0)
-    tables = yuv_tables("viridis", Colours.usual(size[1]))
+    colours = Colours.usual(size[1])
+    tables = yuv_tables("viridis", colours)
 
     def lay(width, height):
         source = av.VideoFrame(width, height, "yuv420p")
         for plane in source.planes:
             pixels(plane)[:] = 128
         painter = HeatPainter(width, height, tables)
-        shares = rng.random((30, 52), np.float32)
-        over = overlay(style, tables, 0.8, inverted=False).over
+        maps = rng.random((words, 30, 52), np.float32)
+        if style == "combined":
+            over = Mixture(hues_yuv(words, colours), 0.8, inverted=False).over
+        else:
+            over = overlay(style, tables, 0.8, inverted=False).over
         Path("/proc/self/clear_refs").write_text("5")  # the most is counted from now on
         before = resident("VmRSS")
-        enlarged = Enlarged(painter, shares)
-        over(source, enlarged)
-        painter.coloured(enlarged)
+        enlarged = [Enlarged(painter, map_) for map_ in maps]
+        over(source, enlarged if style == "combined" else enlarged[0])
+        painter.coloured(enlarged[0])
         return resident("VmHWM") - before
 
     lay(64, 48)
     return lay(*size)
 
 
-@pytest.mark.parametrize("style", get_args(OverlayStyle))
-def test_the_pictures_of_an_overlay_need_no_more_memory_than_planned(style):
-    few, many = (Load(UHD, {}, 0, "fast", threads).bytes(2, (), lean=False) for threads in (1, 2))
-    assert called_in_a_process(growth, style, UHD) <= many - few
+@pytest.mark.parametrize(("style", "words"), [*((style, 1) for style in get_args(OverlayStyle)), ("combined", 6)])
+def test_the_pictures_of_an_overlay_need_no_more_memory_than_planned(style, words):
+    kinds = (OutputKind.COMBINED,) if style == "combined" else (OutputKind.OVERLAY,)
+    with_pictures, without = (load(UHD, threads=threads, values=0, combined=threads * words) for threads in (1, 0))
+    planned = with_pictures.bytes(1, kinds, lean=False) - without.bytes(1, kinds, lean=False)
+    assert called_in_a_process(growth, style, UHD, words) <= planned
 
 
 def test_the_outputs_of_several_passes_are_the_same(tmp_path):

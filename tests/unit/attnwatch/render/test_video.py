@@ -1,17 +1,17 @@
-import shutil
 from fractions import Fraction
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import av
 import numpy as np
 import pytest
 
+from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.errors import ConfigError, TensorError, VideoError
 from attnwatch.render.compose import pixels
 from attnwatch.render.video import render_outputs
-from attnwatch.settings import Visualization
+from attnwatch.settings import OverlayStyle, Upsampling, Visualization
 from attnwatch.tensors.loops import add_halves_with_numpy
 from tests.odd_videos import tagged, turn, without_first_packet, write_trimmed_video
 from tests.support import FRAMES, Batch, blob_maps, brightest, write_source_video, write_tensors
@@ -62,6 +62,22 @@ def grainy(tmp_path_factory):
             container.mux(stream.encode(grey.reformat(format="yuv420p")))
         container.mux(stream.encode(None))
     return manifest
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory):
+    """A grey video with a blob that drifts, and the row and column of its hottest cell at each frame."""
+    frames = 9
+    rows, columns = np.mgrid[:7, :13]
+    centres = [(3, 5), (3, 6), (2, 7)]
+    maps = np.stack([np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 3) for row, column in centres])
+    manifest = Batch.make(tmp_path_factory.mktemp("drifting")).add(
+        tensors={"kiss": maps.astype(np.float16)[None, None, None]}, frames=frames
+    )
+    write_source_video(manifest.with_name("video_001.mp4"), width=208, height=112, frames=frames, colour=(120,) * 3)
+    between = np.interp(np.arange(frames), [0, 2.5, 6.5], np.arange(len(maps)))
+    shown = [maps[int(at)] * (1 - at % 1) + maps[min(int(at) + 1, 2)] * (at % 1) for at in between]
+    return manifest, [np.argwhere(map_ >= map_.max() - 1 / 255).mean(axis=0) for map_ in shown]
 
 
 def hottest(style, shown):
@@ -127,18 +143,18 @@ class TestAgainstAnIndependentReference:
         pairs = zip(sources_of(grainy), frames["overlay"], strict=True)
         assert psnr(*np.transpose([(luma(source), luma(frame)) for source, frame in pairs], (1, 0, 2, 3))) >= 45
 
-    @pytest.mark.parametrize("style", ["weighted", "uniform", "contour", "spotlight"])
-    def test_the_hottest_spot_of_every_overlay_is_within_half_a_latent_cell(self, large, shares, tmp_path, style):
-        manifest = shutil.copytree(large.parent, tmp_path / "grey") / large.name
-        write_source_video(manifest.with_name("video_001.mp4"), width=832, height=480, frames=9, colour=(120, 120, 120))
-        options = {"generate_attention_only": False, "overlay": style, "overlay_alpha": 1, "quality": "high"}
-        frames, _ = render(manifest, tmp_path / "out", colormap="gray", **options)
-        for frame, share in zip(frames["overlay"], shares, strict=True):
-            if style == "contour" and share.max() < 1:  # the last map fades in beside the one before
-                continue
-            spot = hottest(style, luma(frame))
-            cell = np.argwhere(share >= share.max() - 1 / 255).mean(axis=0)
-            assert np.abs((spot + 0.5) / 16 - 0.5 - cell).max() <= 0.5
+    @pytest.mark.parametrize("upsampling", get_args(Upsampling))
+    @pytest.mark.parametrize("style", [*get_args(OverlayStyle), "combined"])
+    def test_the_hottest_spot_of_every_overlay_is_in_its_latent_cell(self, drifting, tmp_path, style, upsampling):
+        manifest, places = drifting
+        asked = {"generate_combined": True} if style == "combined" else {"overlay": style}
+        kind = OutputKind.COMBINED if style == "combined" else OutputKind.OVERLAY
+        settings = only(kind, Visualization(overlay_alpha=1, colormap="gray", upsampling=upsampling, **asked))
+        frames, _ = render(manifest, tmp_path / "out", **settings.model_dump(exclude_unset=True))
+        assert len(frames[kind]) == len(places)
+        for frame, place in zip(frames[kind], places, strict=True):
+            spot = hottest(style, luma(frame)[: 80 if style == "combined" else None])  # above the legend
+            assert np.abs((spot + 0.5) / 16 - 0.5 - place).max() <= 0.5
 
     def test_the_hottest_spot_is_within_half_a_latent_cell_in_every_frame(self, large, shares, tmp_path):
         frames, _ = render(large, tmp_path / "out", colormap="gray", generate_overlay=False)
