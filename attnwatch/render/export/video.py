@@ -15,7 +15,7 @@ from attnwatch.render.export.place import document_name, new_export, require_spa
 from attnwatch.render.export.scene import Scene
 from attnwatch.render.source import AbsentSource, open_source
 from attnwatch.settings import Visualization
-from attnwatch.system.folders import Folder
+from attnwatch.system.folders import Folder, LinkError
 from attnwatch.tensors.reader import WordMaps
 
 FOLDER = "export"
@@ -106,10 +106,15 @@ class Export:
 
     def _opened(self, out: Path | None) -> Folder:
         place = self.place(out)
-        if out is None:
-            return self.manifest.outputs_root.folder(place, create=True, parents=True)
-        place.mkdir(parents=True, exist_ok=True)
-        return Folder.open(place)
+        try:
+            if out is None:
+                return self.manifest.outputs_root.folder(place, create=True, parents=True)
+            place.mkdir(parents=True, exist_ok=True)
+            return Folder.open(place)
+        except LinkError:
+            raise ConfigError(f"{place}: found a link; expected a folder; name where it leads to with --out") from None
+        except (FileExistsError, NotADirectoryError):
+            raise ConfigError(f"{place}: found a file; expected a folder, or nothing; name another --out") from None
 
 
 def chosen_words(manifest: Manifest, words: dict[str, WordMaps], names: Collection[str] | None) -> list[WordMaps]:

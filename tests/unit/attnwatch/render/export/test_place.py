@@ -60,6 +60,22 @@ def test_a_file_with_the_name_of_an_export_is_left_alone(manifest, tmp_path):
     assert (tmp_path / NAME).read_text() == "mine"
 
 
+@pytest.mark.parametrize("below", ["", "out"])
+def test_a_file_in_place_of_the_folder_of_exports_is_named(manifest, tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="found a file; expected a folder, or nothing; name another --out"):
+        export(manifest, tmp_path / "file" / below)
+
+
+def test_no_export_goes_through_a_link_beside_the_video(manifest, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    manifest.output_directory.mkdir()
+    (manifest.output_directory / "export").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="found a link; expected a folder; name where it leads to with --out"):
+        export(manifest)
+    assert contents(tmp_path / "elsewhere") == {}
+
+
 def test_another_video_of_the_same_name_is_not_overwritten(manifest, tmp_path):
     other = read_video(Batch.make(tmp_path / "others").add(words=("dog",), generation={"seed": 2}))
     export(manifest, tmp_path / "out")
