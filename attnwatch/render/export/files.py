@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -132,6 +133,7 @@ class Film:
         _require_small_numbers(name, timeline)
         self._folder, self._name, self._kind, self._time_base = folder, name, encoder.kind, timeline.time_base
         self._first: int | None = None
+        self._durations: deque[int] = deque()  # of the pictures that are being encoded
         self._container = av.open(str(folder.handle / name), "w", format="mov")
         self._stream = cast(VideoStream, self._container.add_stream(encoder.kind.codec, rate=encoder.rate))
         encoder.set_up(self._stream.codec_context)
@@ -148,7 +150,7 @@ class Film:
                 self._container.close()
             return
         with _in_our_words(self._name):
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
             self._container.close()
         with self._folder.open_file(self._name) as file:
             os.fsync(file.fileno())
@@ -158,9 +160,15 @@ class Film:
         assert moment is not None  # noqa: S101 - for the type checker: there is no film of the grid
         self._first = moment.pts if self._first is None else self._first
         picture = self._kind.picture(values)
-        picture.pts, picture.duration, picture.time_base = moment.pts - self._first, moment.duration, self._time_base
+        picture.pts, picture.time_base = moment.pts - self._first, self._time_base
+        self._durations.append(moment.duration)
         with _in_our_words(self._name):
-            self._container.mux(self._stream.encode(picture))
+            self._mux(self._stream.encode(picture))
+
+    def _mux(self, packets: Iterable["Packet[VideoStream]"]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.popleft()  # the encoder does not pass it on
+            self._container.mux(packet)
 
 
 @contextlib.contextmanager

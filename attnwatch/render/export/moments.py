@@ -1,6 +1,7 @@
 """When the frames of a video and its latent frames are shown, and which belong together."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +23,10 @@ class Moment(NamedTuple):
 
 
 def moments_of(source: VideoSource | AbsentSource) -> tuple[Moment, ...]:
-    """Decode a video, and return when its frames are shown. Its timeline is right afterwards."""
-    return tuple(Moment(frame.pts, frame.duration) for frame in source.frames())
+    """Decode a video, and return when its frames are shown, each up to the next. Its timeline is right afterwards."""
+    frames = [Moment(frame.pts, frame.duration) for frame in source.frames()]
+    between = (Moment(one.pts, other.pts - one.pts) for one, other in pairwise(frames))
+    return (*between, frames[-1])
 
 
 def frames_of(

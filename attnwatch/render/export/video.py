@@ -63,14 +63,16 @@ class Export:
 
         Raises:
             UnknownNameError: no word has one of the names; the message lists the tracked words.
-            ConfigError: there is no film of the grid, a requested step, layer or head is not stored, or something else
-                has the name of the folder.
+            ConfigError: the format is unknown, or there is no film of the grid; a requested step, layer or head is not
+                stored; or something else has the name of the folder.
             NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
             BusyError: another process is exporting this.
             JobError: the disk has no room for the files.
             OSError: something cannot be read or written; nothing is left of the export then.
 
         """
+        if self.kind not in FORMATS:
+            raise ConfigError(f"kind: found {self.kind!r}; expected one of: {', '.join(FORMATS)}")
         if self.grid and FORMATS[self.kind].is_film:
             raise ConfigError(f"--grid: found it with {self.kind}, which is a film; expected images: png16 or exr")
         verify(self.manifest, video_may_be_absent=True)

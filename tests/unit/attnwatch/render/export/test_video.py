@@ -4,6 +4,7 @@ import struct
 from dataclasses import replace
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from tests.odd_videos import write_at
 from tests.support import GRID, Batch, blob_maps, decode, write_manifest, write_source_video, write_tensors
 from tests.unit.attnwatch.render.reference import bilinear
 
-TIMES = [0, 40, 95, 120, 200, 201, 320, 400, 480]  # of 9 frames, in milliseconds
+TIMES = [80, 120, 175, 200, 280, 281, 400, 480, 560]  # of 9 frames, in milliseconds
 LATENT = [0, 0.4, 0.8, 1.125, 1.375, 1.625, 1.875, 2, 2]  # of these frames, of which 1 + 4 + 4 belong together
 MAPS = blob_maps(peak=0.02)
 
@@ -121,7 +122,12 @@ def test_films_have_the_map_as_grey_and_without_loss_as_alpha(made):
 
 def test_films_show_each_frame_when_the_video_does(made):
     source, film = decode(made.manifest.video), decode(made.prores4444 / document(made.prores4444)["words"][0]["files"])
-    assert [frame.pts * frame.time_base for frame in film] == [frame.pts * frame.time_base for frame in source]
+    start = source[0].pts * source[0].time_base
+    assert [frame.pts * frame.time_base for frame in film] == [frame.pts * frame.time_base - start for frame in source]
+    with av.open(str(made.prores4444 / document(made.prores4444)["words"][0]["files"])) as container:
+        (stream,) = container.streams
+        last = document(made.prores4444)["frames"][-1]["duration"]
+        assert stream.duration * stream.time_base == film[-1].pts * film[-1].time_base + last * source[0].time_base
 
 
 def test_the_document_tells_the_times_of_all_frames_and_their_latent_frames(made):
@@ -129,11 +135,12 @@ def test_the_document_tells_the_times_of_all_frames_and_their_latent_frames(made
     for folder in (made.exr, made.png16, made.prores4444, made.exr_grid):
         about = document(folder)
         assert [frame["pts"] for frame in about["frames"]] == [frame.pts for frame in source]
+        assert [frame["duration"] for frame in about["frames"][:-1]] == list(np.diff(TIMES))
         assert about["time_base"] == list(source[0].time_base.as_integer_ratio())
-        assert [frame["seconds"] for frame in about["frames"]] == pytest.approx([time / 1000 for time in TIMES])
+        assert [frame["seconds"] for frame in about["frames"]] == pytest.approx([(time - 80) / 1000 for time in TIMES])
         assert [frame["latent"] for frame in about["frames"]] == pytest.approx(LATENT, abs=1e-6)
         assert [(one["first"], one["last"]) for one in about["latent_frames"]] == [(0, 0), (1, 4), (5, 8)]
-        middles = [np.interp(frame, range(9), TIMES) / 1000 for frame in (0, 2.5, 6.5)]
+        middles = [np.interp(frame, range(9), TIMES) / 1000 - 0.08 for frame in (0, 2.5, 6.5)]
         assert [one["seconds"] for one in about["latent_frames"]] == pytest.approx(middles)
 
 
