@@ -53,15 +53,19 @@ def export(
     """
     if not videos:
         raise ConfigError("found no video; expected at least one; for example: attnwatch export video_001.mp4")
-    from attnwatch.cli.exporting import export_each  # noqa: PLC0415 - help and errors of usage need nothing of it
+    from attnwatch.cli.exporting import export_each, require_applicable  # noqa: PLC0415 - help needs nothing of it
 
+    settings = flags.settings()
+    require_applicable(assignment.partition("=")[0].strip().replace("-", "_") for assignment in flags.assignments)
     chosen = tuple(word.strip() for some in words for word in some.split(",") if word.strip()) or None
     asked = {"kind": format, "grid": grid, "words": chosen, "first_number": first_number}
     done = missed = 0
-    for line, exported in export_each(videos, flags.settings(), out, asked):
-        show(line)
-        done += exported
-        missed += not exported
+    for exported in export_each(videos, settings, out, asked):
+        show(exported.line)
+        for note in exported.notes:
+            show(f"       {note}")
+        done += exported.done
+        missed += not exported.done
     show(f"{counted(done, 'video')} exported{f', {missed} not' if missed else ''}")
     return FAILED if missed else OK
 

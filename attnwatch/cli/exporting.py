@@ -1,6 +1,7 @@
 """Exports the videos that are named on the command line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,31 @@ from attnwatch.config import Settings
 from attnwatch.contract.export_document import ExportDocument
 from attnwatch.contract.receipts import describe
 from attnwatch.errors import AttnwatchError, ConfigError
-from attnwatch.render.export.video import Export
+from attnwatch.render.export.video import APPLICABLE, Export
 from attnwatch.report.log import counted
+from attnwatch.settings import Visualization
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Result for one video.
+
+    Attributes:
+        line: what was exported, or why nothing was.
+        done: whether it was exported.
+        notes: what was done differently, and why.
+
+    """
+
+    line: str
+    done: bool
+    notes: tuple[str, ...] = ()
 
 
 def export_each(
     given: Sequence[Path], settings: Settings, out: Path | None, asked: Mapping[str, Any]
-) -> Iterator[tuple[str, bool]]:
-    """Export videos, and yield a line about each, and whether it was exported.
+) -> Iterator[Exported]:
+    """Export videos, and yield the result for each.
 
     Args:
         given: videos, their manifests, folders or names of batches.
@@ -36,13 +54,27 @@ def export_each(
         try:
             manifest = read_video(path)
             name = manifest.video_id
-            pictures, _ = settings.for_batch(manifest.document.visualization, manifest.path)
+            pictures, notes = settings.for_batch(manifest.document.visualization, manifest.path)
             export = Export(manifest, pictures.per_video(), threads=settings.watcher.workers, **asked)
             document = export.write(out)
         except (AttnwatchError, OSError, MemoryError) as error:
-            yield f"{name}: not exported: {describe(error)}", False
+            yield Exported(f"{name}: not exported: {describe(error)}", done=False)
             continue
-        yield f"{name}: {_what(document)} in {export.place(out) / export.name}", True
+        where = export.place(out) / export.name
+        yield Exported(f"{name}: {_what(document)} in {where}", done=True, notes=(*notes, *document.notes))
+
+
+def require_applicable(names: Iterable[str]) -> None:
+    """Check that settings that were given for an export have an effect on it.
+
+    Raises:
+        ConfigError: one has none.
+
+    """
+    for name in names:
+        if name in Visualization.model_fields and name not in APPLICABLE:
+            expected = f"one of those that have: {', '.join(sorted(APPLICABLE))}"
+            raise ConfigError(f"--set: found {name!r}, which has no effect on exports; expected {expected}")
 
 
 def _videos(path: Path) -> list[Path]:

@@ -21,6 +21,11 @@ from attnwatch.tensors.reader import WordMaps
 FOLDER = "export"
 """Folder of exports in the folder of a video's outputs."""
 
+APPLICABLE = frozenset(
+    {"steps", "layers", "heads", "nonfinite", "upsampling", "interpolation_steps", "rotation", "vmin", "vmax", "clip"}
+)
+"""Settings that apply: which maps are meant, how they are enlarged, and the scale."""
+
 _ALLOWANCE = 1.1  # for pictures that are larger than those that were measured
 _REST = 2**20  # bytes for what else is written
 
@@ -31,8 +36,7 @@ class Export:
 
     Attributes:
         manifest: manifest of the finished video.
-        settings: those apply that are about which maps are meant (`steps`, `layers`, `heads`, `nonfinite`), how they
-            are enlarged (`upsampling`, `interpolation_steps`, `rotation`), and the scale (`vmin`, `vmax`, `clip`).
+        settings: those of `APPLICABLE` apply.
         kind: name of the file format.
         grid: a picture for each latent frame, with a pixel for each cell; else one for each frame, of the same size.
         words: slugs or texts of the words; None for all.

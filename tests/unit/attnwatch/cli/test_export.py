@@ -40,6 +40,12 @@ def test_options_choose_words_format_folder_number_and_settings(batch, capsys):
     assert document(folder)["words"][0]["high"] == 0.5
 
 
+def test_what_was_done_differently_is_told_below_the_video(batch, capsys):
+    batch.add(source=False)
+    out = called(capsys, "export", "demo", "--grid")[1]
+    assert "\n       the video video_001.mp4 is absent: size and times are as its manifest says\n" in out
+
+
 def test_a_video_that_cannot_be_exported_does_not_keep_the_others_from_it(batch, capsys):
     batch.add_full(1)
     batch.add_full(2, words=("dog",))
@@ -59,6 +65,7 @@ def test_a_video_that_cannot_be_exported_does_not_keep_the_others_from_it(batch,
         (["outputs", "--format", "tiff"], "tiff"),
         (["outputs", "--first-number", "-1"], "--first-number"),
         (["outputs", "--set", "vmax=a"], "vmax"),
+        (["outputs", "--set", "threshold=0.2"], "error: --set: found 'threshold', which has no effect on exports;"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_exported(batch, capsys, arguments, said):
