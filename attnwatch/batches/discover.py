@@ -20,6 +20,7 @@ from attnwatch.batches.legacy.pairing import manifest_beside, tensors_of
 from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import (
     BATCH_COMPLETE_FILE,
+    EXPORT_SUFFIX,
     MANIFEST_SUFFIX,
     TENSOR_DIRECTORY,
     is_manifest,
@@ -48,7 +49,7 @@ class Folder:
         within: limits the older videos of this folder to those at or below this path; None for all of them.
         start: where the walk started, and which links it follows.
         linked: names of links to folders, which were not entered.
-        unmarked: names of videos without a manifest beside them, in any order.
+        unmarked: names of videos without a manifest beside them, in any order; none where an export lies.
         is_batch: whether it contains `batch.json`.
         excluded: names of files and folders that the user leaves out.
         closed: why it cannot be read, as far as it was not; None if it can, or if it has vanished.
@@ -225,7 +226,7 @@ def _scan(
     """Return a folder below the root of a walk, and the names of the folders inside it to enter next."""
     root = trail.root
     path = os.path.join(root.path, name) if name else str(root.path)  # noqa: PTH118 - Path takes 10 x
-    folder, inside = Folder(path), []
+    folder, inside, is_export = Folder(path), [], False
     try:
         opened = trail.enter(name)
         with opened.scan() as entries:
@@ -234,6 +235,7 @@ def _scan(
             for entry in shown(entries, name, excluded, folder.excluded):
                 if not entry.is_dir(follow_symlinks=False):
                     _note_file(entry, folder, wanted, root.path)
+                    is_export = is_export or entry.name.endswith(EXPORT_SUFFIX)
                     continue
                 folder.folders += 1
                 if entry.name not in NOT_ENTERED:
@@ -246,7 +248,8 @@ def _scan(
     folder.linked.sort()
     if folder.unmarked:
         marked = {name.removesuffix(MANIFEST_SUFFIX) for name in (*folder.files, *folder.excluded)}
-        folder.unmarked = [name for name in folder.unmarked if name[: name.rfind(".")] not in marked]
+        unmarked = [name for name in folder.unmarked if name[: name.rfind(".")] not in marked]
+        folder.unmarked = [] if is_export else unmarked
     folder.older = folder.older and not folder.files  # tensors beside a manifest belong to it
     return folder, sorted(inside)
 

@@ -20,6 +20,7 @@ SYNOPSIS = {
     "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
     "accept": "Usage: attnwatch accept [OPTIONS] VIDEO...",
     "doctor": "Usage: attnwatch doctor [OPTIONS] FOLDER",
+    "export": "Usage: attnwatch export [OPTIONS] VIDEO...",
     "import": "Usage: attnwatch import [OPTIONS] FOLDER",
     "settings": "Usage: attnwatch settings [OPTIONS] [NAME...]",
     "schema": "Usage: attnwatch schema [DOCUMENT]",
@@ -67,6 +68,12 @@ Examples:
     "doctor": """\
 Examples:
   attnwatch doctor outputs/
+""",
+    "export": """\
+Examples:
+  attnwatch export demo                       EXR images of all words and videos
+  attnwatch export video_001.mp4 --words kiss --format prores4444 -o comp/
+  attnwatch export video_001.mp4 --grid       the latent grid, bit by bit
 """,
     "import": """\
 Examples:

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from attnwatch.contract.batch_documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.documents import AcceptanceDocument, ContactSheetsDocument, ManifestDocument, ReceiptDocument
+from attnwatch.contract.export_document import ExportDocument
 from attnwatch.contract.status_document import StatusDocument
 
 DOCUMENTS: dict[str, type[BaseModel]] = {
@@ -16,6 +17,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "receipt": ReceiptDocument,
     "acceptance": AcceptanceDocument,
     "contact-sheets": ContactSheetsDocument,
+    "export": ExportDocument,
     "status": StatusDocument,
 }
 

@@ -1,6 +1,7 @@
 """One finished video: its words, their attention, and pictures of it."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,10 @@ from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.library.clip import Clip
 from attnwatch.library.effective import effective
+from attnwatch.library.files import PathName
 from attnwatch.library.maps import Choice, open_maps, part_of, word_of
+from attnwatch.render.export.formats import FormatName
+from attnwatch.render.export.video import Export
 from attnwatch.render.video import render_outputs
 from attnwatch.tensors.reduction import Float32Array
 
@@ -64,6 +68,40 @@ class Video:
             maps = word_of(self.manifest, reader, word)
             # A map stored as float32 is returned as a read-only view of the file, so copy it for the caller.
             return maps.frames(part).copy()
+
+    def export(
+        self,
+        kind: FormatName = "exr",
+        directory: PathName | None = None,
+        *,
+        words: str | Sequence[str] | None = None,
+        grid: bool = False,
+        first_number: int = 1,
+        **settings: Any,  # noqa: ANN401 - see `render_video`
+    ) -> Path:
+        """Write the maps for compositing programs, as `attnwatch export` does, and return their folder.
+
+        Args:
+            kind: `exr`, `png16` or `prores4444`.
+            directory: where that folder is to be; None for `attention_videos/export/` beside the video.
+            words: slugs or texts of the words; None for all.
+            grid: a picture for each latent frame, a pixel for each cell.
+            first_number: number of the first image.
+            settings: by name; those apply that GUIDE.md lists.
+
+        Raises:
+            UnknownNameError: (a `KeyError`) no word has one of these names; the message lists the tracked words.
+            ConfigError: a setting is invalid, or something else has the name of the folder.
+            NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
+            JobError: the disk has no room for the files.
+
+        """
+        pictures, watcher = effective(self.manifest, settings)
+        chosen = (words,) if isinstance(words, str) else words
+        export = Export(self.manifest, pictures, kind, grid, chosen, first_number, watcher.workers)
+        out = None if directory is None else Path(directory)
+        export.write(out)
+        return export.place(out) / export.name
 
     def overlay(self, word: str, **settings: Any) -> Clip:  # noqa: ANN401 - see `render_video`
         """Render a word's attention over the video for display in a notebook; write nothing beside the video.

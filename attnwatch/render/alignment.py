@@ -69,6 +69,10 @@ class Alignment:
         """Interpolate latent frames to some frames of the video, given by their numbers; see `TimeMapping.at`."""
         return self._mapping(latent).at(latent, self.positions[np.asarray(frames, dtype=np.intp)])
 
+    def middles(self, latent: int) -> Float64Array:
+        """Return the middle of each of so many latent frames, in generated frames; see `TimeMapping.middle`."""
+        return TimeMapping.of(latent, self.generated, self._grid).middle(np.arange(latent, dtype=np.float64))
+
     def _mapping(self, latent: Float32Array) -> TimeMapping:
         return TimeMapping.of(len(latent), self.generated, self._grid)
 

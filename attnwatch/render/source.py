@@ -34,6 +34,7 @@ class AbsentSource:
     Attributes:
         timeline: size and timing.
         notes: remarks for the receipt.
+        size: width and height, not rounded to even ones.
 
     """
 
@@ -43,6 +44,7 @@ class AbsentSource:
         rate = max(_LOWEST_STATED_RATE, Fraction(stated.fps).limit_denominator(1001)) if stated.fps else DEFAULT_RATE
         frames = stated.frames or (grid[0] if document.grid is None else covered_frames(document.grid))
         self.notes = (f"no overlay: the video {document.video} is absent",)
+        self.size = (width, height)
         self.timeline = Timeline(
             width=_even(width),
             height=_even(height),
@@ -95,6 +97,11 @@ class VideoSource:
         """Open the file for what else is in it."""
         with open_video(self._file, self._name) as (container, _):
             yield container
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as shown, not rounded to even ones."""
+        return self._size[::-1] if self._orientation.swaps_sides else self._size
 
     @property
     def is_hdr(self) -> bool:

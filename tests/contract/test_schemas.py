@@ -176,6 +176,13 @@ def test_the_schema_and_the_reader_agree_on_changed_documents(name, data):
 PATHS = ["/abs", "..", "../x", "a/..", "a/../b", "a\n/../b", "a\0b", "", ".a", "..a", "a..", "a/..b/c", "a b/ü"]
 
 
+def test_every_field_of_an_export_is_in_the_specification():
+    text = (SCHEMAS.parents[1] / "FORMAT.md").read_text(encoding="utf-8")
+    section = text.partition("## Exports: ")[2].partition("\n## ")[0]
+    models = [json_schema("export"), *json_schema("export")["$defs"].values()]
+    assert [name for model in models for name in model["properties"] if f"`{name}`" not in section] == []
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_the_schema_and_the_reader_agree_on_paths(path):
     manifest = {"format": "attnwatch/1", "video": "v", "attention": ["maps"]}

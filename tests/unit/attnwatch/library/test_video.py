@@ -15,6 +15,7 @@ from attnwatch.errors import (
     UnknownNameError,
 )
 from tests import support
+from tests.exported import document, exr, files
 from tests.support import (
     FRAMES,
     GRID,
@@ -297,3 +298,19 @@ def test_an_invalid_setting_is_named_as_written(batch, settings, message):
     ):
         with pytest.raises(ConfigError, match=message):
             use()
+
+
+def test_an_export_is_a_folder_of_the_words_that_were_asked_for(batch, tmp_path):
+    batch.add(words=("kiss", "cat"))
+    folder = only_video(batch).export("exr", tmp_path, words="kiss", grid=True, first_number=7, steps=1)
+    assert folder == tmp_path / "prompt_001_vid001_exr_grid"
+    stored = only_video(batch).attention("kiss", step=1)
+    assert [path.name for path in files(folder)] == [f"prompt_001_vid001_kiss.000{number}.exr" for number in (7, 8, 9)]
+    assert np.stack([exr(path)[0] for path in files(folder)]).tobytes() == stored.tobytes()
+    assert len(document(folder)["words"]) == 1
+
+
+def test_an_export_in_an_unknown_format_is_refused(batch):
+    batch.add()
+    with pytest.raises(ConfigError, match="kind: found 'tiff'; expected one of: png16, exr, prores4444"):
+        only_video(batch).export("tiff")

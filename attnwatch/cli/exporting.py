@@ -1,0 +1,91 @@
+"""Exports the videos that are named on the command line."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnwatch.batches.discover import find_videos
+from attnwatch.batches.videos import outputs_of, read_video
+from attnwatch.cli.lookup import named, root_of
+from attnwatch.config import Settings
+from attnwatch.contract.export_document import ExportDocument
+from attnwatch.contract.receipts import describe
+from attnwatch.errors import AttnwatchError, ConfigError
+from attnwatch.render.export.video import APPLICABLE, Export
+from attnwatch.report.log import counted
+from attnwatch.settings import Visualization
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Result for one video.
+
+    Attributes:
+        line: what was exported, or why nothing was.
+        done: whether it was exported.
+        notes: what was done differently, and why.
+
+    """
+
+    line: str
+    done: bool
+    notes: tuple[str, ...] = ()
+
+
+def export_each(
+    given: Sequence[Path], settings: Settings, out: Path | None, asked: Mapping[str, Any]
+) -> Iterator[Exported]:
+    """Export videos, and yield the result for each.
+
+    Args:
+        given: videos, their manifests, folders or names of batches.
+        settings: those of the command line and the environment; each batch's own count less.
+        out: the folder for the exports; None for the one beside each video.
+        asked: further fields of `Export`.
+
+    Raises:
+        ConfigError: at one of the given paths is no video.
+
+    """
+    paths = [path for one in given for path in _videos(one)]
+    for path in dict.fromkeys(paths):
+        name = outputs_of(path)[0]
+        try:
+            manifest = read_video(path)
+            name = manifest.video_id
+            pictures, notes = settings.for_batch(manifest.document.visualization, manifest.path)
+            export = Export(manifest, pictures.per_video(), threads=settings.watcher.workers, **asked)
+            document = export.write(out)
+        except (AttnwatchError, OSError, MemoryError) as error:
+            yield Exported(f"{name}: not exported: {describe(error)}", done=False)
+            continue
+        where = export.place(out) / export.name
+        yield Exported(f"{name}: {_what(document)} in {where}", done=True, notes=(*notes, *document.notes))
+
+
+def require_applicable(names: Iterable[str]) -> None:
+    """Check that settings that were given for an export have an effect on it.
+
+    Raises:
+        ConfigError: one has none.
+
+    """
+    for name in names:
+        if name in Visualization.model_fields and name not in APPLICABLE:
+            expected = f"one of those that have: {', '.join(sorted(APPLICABLE))}"
+            raise ConfigError(f"--set: found {name!r}, which has no effect on exports; expected {expected}")
+
+
+def _videos(path: Path) -> list[Path]:
+    """Return what identifies the videos at a path; see `find_videos`."""
+    found = list(find_videos(root_of(named(path))))
+    if not found:
+        raise ConfigError(f"found no finished video at {path}; expected a video, its manifest or a folder of videos")
+    return found
+
+
+def _what(document: ExportDocument) -> str:
+    count = len(document.frames if document.content == "frames" else document.latent_frames)
+    pictures = f"{counted(count, 'frame' if document.content == 'frames' else 'latent frame')}"
+    return f"{counted(len(document.words), 'word')}, {pictures} of {document.width} x {document.height} pixels"
