@@ -38,12 +38,25 @@ from attnwatch.errors import JobError
 from attnwatch.settings import Visualization
 from attnwatch.settings import Watcher as Limits
 from attnwatch.system.forkserver import ForkServer
+from attnwatch.system.limits import SINGLE_THREADED
+from tests import forking
+from tests.forking import Forked, run_program
 
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 9, 16
 GRID = (3, 6, 8)  # latent frames, rows, columns: a causal stride of 4, 8 pixels per cell
 BATCH = "demo_20260102_030405"
 
 Maps = npt.NDArray[np.float32]
+
+# What a watcher imports, and what it has its own fork server import.
+_FORKS = forking.ForkServer(
+    "attnwatch.__main__",
+    "attnwatch.cli.rendering",
+    "attnwatch.render.video",
+    "attnwatch.jobs.sheets",
+    "matplotlib.colors",
+    **SINGLE_THREADED,
+)
 
 
 def write_source_video(
@@ -372,15 +385,19 @@ def environment(**variables: str) -> dict[str, str]:
 
 def attnwatch(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `attnwatch` to completion."""
-    return subprocess.run(
-        [sys.executable, "-m", "attnwatch", *map(str, arguments)],
-        cwd=cwd,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with _started(arguments, cwd, variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(["attnwatch", *arguments], process.returncode, out, err)
+
+
+def _started(arguments: Sequence[object], cwd: Path | None, variables: Mapping[str, str], **streams: Any) -> Any:
+    """Start `attnwatch`, forked where that makes no difference; return a context that ends when the process has."""
+    texts = [*map(str, arguments)]
+    environ = environment(**variables)
+    if _FORKS.knows(environ):
+        return _FORKS.start(run_program, "attnwatch", *texts, environment=environ, cwd=cwd, **streams)
+    command = [sys.executable, "-m", "attnwatch", *texts]
+    return subprocess.Popen(command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, text=True, **streams)
 
 
 def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -394,7 +411,7 @@ def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int,
 class Watcher:
     """The daemon as a separate process that logs to a file."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked", log: Path) -> None:
         self.process = process
         self._log = log
 
@@ -424,14 +441,7 @@ class Watcher:
 def watching(*arguments: object, log: Path, cwd: Path | None = None, **variables: str) -> Iterator[Watcher]:
     """Run the daemon for the duration of the context."""
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "attnwatch", *map(str, arguments)],
-            cwd=cwd,
-            env=environment(**variables),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+        process = _started(arguments, cwd, variables, stdout=file, stderr=subprocess.STDOUT)
     try:
         yield Watcher(process, log)
     finally:

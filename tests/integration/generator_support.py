@@ -9,10 +9,12 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from generator.cli import main
-from tests.integration.forked_generator import ForkedGenerator
+from tests.forking import ForkServer, run_program
 
 ROOT = Path(__file__).parents[2]
+FORKS = ForkServer(
+    "generator.cli", "generator.batch.run", "tests.integration.library_support", OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1"
+)
 LIMIT = 900.0
 """Seconds after which a process counts as hanging: far more than a heavily loaded machine needs."""
 
@@ -38,9 +40,9 @@ def generate(*arguments):
     )
 
 
-def generated(*arguments, program=main, **variables):
+def generated(*arguments, run=run_program, **variables):
     """Run a forked generator to completion; return its exit code and its messages."""
-    with generating(*arguments, program=program, **variables) as process:
+    with generating(*arguments, run=run, **variables) as process:
         log = process.stderr.read()
         return process.wait(LIMIT), log
 
@@ -59,9 +61,15 @@ def started(*arguments):
         process.stderr.close()
 
 
-def generating(*arguments, program=main, **variables):
+def generating(*arguments, run=run_program, **variables):
     """Start a forked generator, to be used as a context, at the end of which it is killed if it is still running."""
-    return ForkedGenerator(program, [*map(str, arguments)], environment={**environment(), **variables})
+    return FORKS.start(
+        run,
+        "generator",
+        *map(str, arguments),
+        environment={**environment(), **variables},
+        stderr=subprocess.PIPE,
+    )
 
 
 def wait_for(condition, *processes):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from generator.cli import main
+from tests.forking import run_program
 from tests.integration.generator_support import (
     LIMIT,
     assert_whole,
@@ -142,18 +142,18 @@ def test_a_full_disk_is_an_error_and_leaves_nothing_torn(small_disk):
     assert_whole(small_disk)
 
 
-def generate_without_optimisation(arguments):
+def run_without_optimising(*arguments):
     """Run a generator whose compiler traces networks as always, but has torch call the operators that it found."""
     torch.compile = functools.partial(torch.compile, backend="eager")
-    return main(arguments)
+    return run_program(*arguments)
 
 
 @pytest.mark.parametrize(
-    "program",
+    "run",
     [
-        generate_without_optimisation,
+        run_without_optimising,
         pytest.param(
-            main,
+            run_program,
             marks=[
                 pytest.mark.slow,
                 pytest.mark.skipif(
@@ -163,7 +163,7 @@ def generate_without_optimisation(arguments):
         ),
     ],
 )
-def test_compiled_networks_make_the_same_videos_with_and_without_capture(tmp_path, program):
+def test_compiled_networks_make_the_same_videos_with_and_without_capture(tmp_path, run):
     small = ["--width", "64", "--height", "48", "--frames", "5", "--steps", "2", "--videos-per-variation", "2"]
     batch = ["--template", "a (red) circle moving left", *small, "--compile", "blocks"]
     for name, stored in {
@@ -172,7 +172,7 @@ def test_compiled_networks_make_the_same_videos_with_and_without_capture(tmp_pat
     }.items():
         place = tmp_path / name
         compiled = str(tmp_path / "compiled")
-        code, log = generated(*batch, *stored, "--output", place, program=program, TORCHINDUCTOR_CACHE_DIR=compiled)
+        code, log = generated(*batch, *stored, "--output", place, run=run, TORCHINDUCTOR_CACHE_DIR=compiled)
         assert code == 0, log
     recorded, plain = (
         [read(path) for path in sorted(manifests(batch_below(tmp_path / name)))] for name in ("with", "without")

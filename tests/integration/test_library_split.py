@@ -1,5 +1,6 @@
 """Capture with networks that diffusers splits over two real processes."""
 
+import subprocess
 from contextlib import ExitStack
 
 import torch
@@ -8,8 +9,7 @@ from diffusers import ContextParallelConfig
 
 from generator.errors import ModelError
 from generator.library import capture
-from tests.integration.forked_generator import ForkedGenerator
-from tests.integration.generator_support import LIMIT, environment
+from tests.integration.generator_support import FORKS, LIMIT, environment
 from tests.integration.library_support import build, call
 
 
@@ -35,7 +35,11 @@ def try_to_capture(place, rank):
 def test_a_network_split_over_two_processes_is_refused_in_both(tmp_path):
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(ForkedGenerator(try_to_capture, tmp_path / "meeting", rank, environment=environment()))
+            stack.enter_context(
+                FORKS.start(
+                    try_to_capture, tmp_path / "meeting", rank, environment=environment(), stderr=subprocess.PIPE
+                )
+            )
             for rank in (0, 1)
         ]
         for rank, process in enumerate(processes):

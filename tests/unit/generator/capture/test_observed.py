@@ -98,9 +98,13 @@ def compile_network(pipe, form, **options):
 
 WAYS = [
     *((family, "in place") for family in SIZES),
-    *((family, "wrapped") for family in ("wan", "cogvideox", "animatediff")),
-    *((family, "forward function") for family in ("wan", "cogvideox")),
     *((family, "each block") for family in ("wan", "wan2.2", "ltx", "hunyuan")),
+    ("wan", "wrapped"),
+    ("cogvideox", "forward function"),
+    *(
+        pytest.param(family, form, marks=pytest.mark.slow)
+        for family, form in (("cogvideox", "wrapped"), ("animatediff", "wrapped"), ("wan", "forward function"))
+    ),
 ]
 
 
@@ -157,10 +161,12 @@ def test_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, 
 @pytest.mark.parametrize(
     ("family", "form", "backend"),
     [
-        ("wan", "in place", "aot_eager"),
+        ("wan", "each block", "aot_eager"),
         ("cogvideox", "in place", "eager"),
         ("ltx", "each block", "eager"),
-        ("hunyuan", "each block", "aot_eager"),
+        ("hunyuan", "each block", "eager"),
+        pytest.param("wan", "in place", "aot_eager", marks=pytest.mark.slow),
+        pytest.param("hunyuan", "each block", "aot_eager", marks=pytest.mark.slow),
     ],
 )
 def test_under_autocast_the_maps_are_those_of_what_torch_computes_attention_of(family, form, backend):
