@@ -5,7 +5,7 @@ import pytest
 
 from attnwatch.render.colormap import yuv_tables
 from attnwatch.render.colours import Colours
-from attnwatch.render.compose import Enlarged, HeatPainter
+from attnwatch.render.compose import FINE_LEVELS, Enlarged, HeatPainter
 from attnwatch.render.export.enlarge import Enlarger
 from tests.unit.attnwatch.render.reference import bilinear
 
@@ -32,7 +32,7 @@ def test_maps_lie_where_pictures_have_them(grid, size, upsampling, tolerance):
     painter = HeatPainter(*size, yuv_tables("viridis", Colours.usual(size[1])), upsampling)
     inside = (slice(30, -30), slice(30, -30)) if upsampling == "lanczos" else ...  # swscale cuts the kernel at edges
     found = Enlarger(grid, size, upsampling)(maps)[inside]
-    np.testing.assert_allclose(found, Enlarged(painter, maps).shares[inside], atol=tolerance)
+    np.testing.assert_allclose(found, Enlarged(painter, maps).fine()[inside] / (FINE_LEVELS - 1), atol=tolerance)
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest", "lanczos"])
