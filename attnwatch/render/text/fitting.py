@@ -48,7 +48,7 @@ def fit(
     asked = composed(text)
     names = families(asked + ELLIPSIS + PLACEHOLDER)
     drawn = _drawable(asked, names)
-    setter = _Setter(font, names, math.inf if width is None else width)
+    setter = _Setter(font, names, math.inf if width is None else width - 2 * font.overhang)
     most = math.inf if lines is None else lines
     if height is not None:
         most = min(most, height // Lettering(("",), font, setter.families).pitch)
@@ -74,14 +74,15 @@ class _Setter:
             directed(line, right_to_left=right_to_left) for line in closed(line.strip(BLANKS) for line in found)
         )
         lettering = Lettering(lines, self.font, self.families, right_to_left, is_cut)
-        return lettering if lettering.width <= self.room else replace(lettering, lines=(), is_cut=True)
+        fits = lettering.width - 2 * self.font.overhang <= self.room
+        return lettering if fits or not lines else replace(lettering, lines=(), is_cut=True)
 
     def balanced(self, text: str, full: Lettering) -> Lettering:
         """Return a text in as many lines as it was set in, whose longest one is as short as can be."""
         if full.is_cut or len(full.lines) < 2:  # noqa: PLR2004 - nothing to balance
             return full
         least = max((wide for wide in map(self._width, pieces(text)) if wide <= self.room), default=0)
-        best, low, high = full, math.floor(least), full.width
+        best, low, high = full, math.floor(least), full.width - 2 * self.font.overhang
         while high - low > 1:
             room = (low + high) // 2
             narrower = replace(self, room=room).set(text, len(full.lines) + 1)
