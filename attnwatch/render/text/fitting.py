@@ -4,14 +4,13 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from attnwatch.render.text.breaking import pieces, syllables
 from attnwatch.render.text.clusters import clusters
-from attnwatch.render.text.fonts import families, lacking
+from attnwatch.render.text.fonts import families, in_one_font, lacking
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font, extent
-from attnwatch.render.text.plain import closed, composed, directed, is_right_to_left
+from attnwatch.render.text.plain import BLANKS, closed, composed, directed, is_right_to_left
 
 ELLIPSIS = "…"
 PLACEHOLDER = "□"  # for what no font has
@@ -46,8 +45,10 @@ def fit(
         The lines, with their size in pixels; none if not even one letter has room.
 
     """
-    drawn = _with_placeholders(composed(text))
-    setter = _Setter(font, families(drawn), math.inf if width is None else width)
+    asked = composed(text)
+    names = families(asked + ELLIPSIS + PLACEHOLDER)
+    drawn = _drawable(asked, names)
+    setter = _Setter(font, names, math.inf if width is None else width - 2 * font.overhang)
     most = math.inf if lines is None else lines
     if height is not None:
         most = min(most, height // Lettering(("",), font, setter.families).pitch)
@@ -69,16 +70,19 @@ class _Setter:
         """Return a text in at most so many lines."""
         right_to_left = is_right_to_left(text)
         found, is_cut = self._limited(text, most)
-        lines = tuple(directed(line, right_to_left=right_to_left) for line in closed(map(str.strip, found)))
+        lines = tuple(
+            directed(line, right_to_left=right_to_left) for line in closed(line.strip(BLANKS) for line in found)
+        )
         lettering = Lettering(lines, self.font, self.families, right_to_left, is_cut)
-        return lettering if lettering.width <= self.room else replace(lettering, lines=(), is_cut=True)
+        fits = lettering.width - 2 * self.font.overhang <= self.room
+        return lettering if fits or not lines else replace(lettering, lines=(), is_cut=True)
 
     def balanced(self, text: str, full: Lettering) -> Lettering:
         """Return a text in as many lines as it was set in, whose longest one is as short as can be."""
         if full.is_cut or len(full.lines) < 2:  # noqa: PLR2004 - nothing to balance
             return full
         least = max((wide for wide in map(self._width, pieces(text)) if wide <= self.room), default=0)
-        best, low, high = full, math.floor(least), full.width
+        best, low, high = full, math.floor(least), full.width - 2 * self.font.overhang
         while high - low > 1:
             room = (low + high) // 2
             narrower = replace(self, room=room).set(text, len(full.lines) + 1)
@@ -143,7 +147,7 @@ class _Setter:
 
     def _width(self, piece: str) -> float:
         """Return the width of a piece at the end of a line, where blanks do not count."""
-        return self._advance(piece.rstrip())
+        return self._advance(piece.rstrip(BLANKS))
 
     def _advance(self, piece: str) -> float:
         """Return the width of a piece; of a very long one, which must be divided, that of its clusters."""
@@ -152,15 +156,18 @@ class _Setter:
         return sum(extent(cluster, self.font, self.families).width for cluster in clusters(piece))
 
 
-def _with_placeholders(text: str) -> str:
-    """Return a text with a box for each character that no installed font has, without marks that none has."""
-    missing = frozenset(lacking(text))
-    if not missing:
+def _drawable(text: str, names: tuple[str, ...]) -> str:
+    """Return a text with a box for each cluster that no font has, without marks that its font lacks."""
+    if text.isascii():
         return text
-    return "".join(map(partial(_drawn, missing=missing), clusters(text)))
+    missing = frozenset(lacking(text))
+    return "".join(cluster if cluster.isascii() else _drawn(cluster, names, missing) for cluster in clusters(text))
 
 
-def _drawn(cluster: str, missing: frozenset[str]) -> str:
+def _drawn(cluster: str, names: tuple[str, ...], missing: frozenset[str]) -> str:
     if cluster[0] in missing:
         return PLACEHOLDER
-    return "".join(character for character in cluster if character not in missing)
+    kept = cluster if missing.isdisjoint(cluster) else "".join(mark for mark in cluster if mark not in missing)
+    while len(kept) > 1 and not in_one_font(kept, names):
+        kept = kept[:-1]
+    return kept

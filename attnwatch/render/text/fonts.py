@@ -49,18 +49,30 @@ def lacking(text: str) -> str:
     return "".join(_choice(group, usual)[1] for group in _unusual(text))
 
 
+@lru_cache(maxsize=4096)
+def in_one_font(cluster: str, names: tuple[str, ...]) -> bool:
+    """Return whether one of some families has a whole cluster; matplotlib never draws a cluster in two fonts."""
+    from matplotlib.font_manager import FontProperties, findfont  # noqa: PLC0415 - takes half a second
+
+    drawn = [ord(character) for character in cluster if character.isascii() or _is_drawn(character)]
+    found = [findfont(FontProperties(family=[name])) for name in names]
+    return any(not _without(np.array(drawn, np.uint32), str(path), _index(path)).size for path in found)
+
+
 @lru_cache(maxsize=256)
 def _unusual(text: str) -> tuple[str, ...]:
     """Return the drawn characters of a text beyond ASCII, which every font has: sorted, one string per script."""
     if text.isascii():
         return ()
-    drawn = {
-        character
-        for character in text
-        if not (character.isascii() or character.isspace() or character in _JOINERS)
-        and (character.isprintable() or unicodedata.category(character) in _UNLISTED)
-    }
-    return tuple(by_script(drawn).values())
+    return tuple(by_script(filter(_is_drawn, text)).values())
+
+
+@lru_cache(maxsize=4096)
+def _is_drawn(character: str) -> bool:
+    """Return whether a font may lack a character, whose place would show."""
+    if character.isascii() or character.isspace() or character in _JOINERS:
+        return False
+    return character.isprintable() or unicodedata.category(character) in _UNLISTED
 
 
 @lru_cache(maxsize=1024)
@@ -142,7 +154,12 @@ def _usual() -> tuple[Face, ...]:
     from matplotlib.font_manager import FontProperties, findfont  # noqa: PLC0415
 
     found = [findfont(FontProperties(family=[family])) for family in mpl.rcParams["font.family"]]
-    return tuple(_face(str(path), getattr(path, "face_index", 0)) for path in found)
+    return tuple(_face(str(path), _index(path)) for path in found)
+
+
+def _index(path: str) -> int:
+    """Return the face of a font file that matplotlib has found."""
+    return getattr(path, "face_index", 0)
 
 
 @cache

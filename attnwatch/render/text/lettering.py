@@ -52,8 +52,9 @@ class Lettering:
 
     @property
     def width(self) -> int:
-        """The width in pixels of the widest line."""
-        return math.ceil(max((line.width for line in self._extents), default=0))
+        """The width in pixels of the widest line, with what letters may reach over its ends."""
+        widest = max((line.width for line in self._extents), default=0)
+        return math.ceil(widest) + 2 * self.font.overhang if self.lines else 0
 
     @property
     def height(self) -> int:
@@ -94,7 +95,8 @@ class Lettering:
         across, down = (side * self.font.dpi for side in figure.get_size_inches())
         drawn = []
         for index, (line, size) in enumerate(zip(self.lines, self._extents, strict=True)):
-            x = left + self._indent((self.width if width is None else width) - size.width, align)
+            room = (self.width if width is None else width) - 2 * self.font.overhang
+            x = left + self.font.overhang + self._indent(room - size.width, align)
             y = top + index * self.pitch + self.ascent
             how = {**self.style, "ha": "left", "va": "baseline", "color": color}
             drawn.append(figure.text(x / across, 1 - y / down, line, **how))

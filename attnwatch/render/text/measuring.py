@@ -1,5 +1,6 @@
 """The size of text as matplotlib will draw it, from the metrics of its fonts."""
 
+import math
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties
 
 POINTS_PER_INCH = 72
+_OVERHANG = 0.09
 
 
 class Extent(NamedTuple):
@@ -32,6 +34,11 @@ class Font(NamedTuple):
     def em(self) -> float:
         """The size in pixels."""
         return self.size * self.dpi / POINTS_PER_INCH
+
+    @property
+    def overhang(self) -> int:
+        """How many pixels letters may reach over their own room, on both sides; more than those of upright fonts do."""
+        return math.ceil(_OVERHANG * self.em)
 
 
 @lru_cache(maxsize=1 << 14)

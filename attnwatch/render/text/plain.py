@@ -12,6 +12,7 @@ ISOLATES = frozenset({LEFT_TO_RIGHT_ISOLATE, RIGHT_TO_LEFT_ISOLATE})
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u200e", "\u200f"
 NO_BREAK = frozenset("\u00a0\u202f\u2007\u2060")  # blanks, and a joiner, at which no line ends
 ZERO_WIDTH_SPACE = "\u200b"
+BLANKS = " " + ZERO_WIDTH_SPACE  # the only ones in a plain text at which a line ends
 _KEPT = frozenset({ZERO_WIDTH_SPACE, "\u2060", "\u200c", ZWJ, LEFT_TO_RIGHT, RIGHT_TO_LEFT, "\u061c"})
 _VISIBLE = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")
 _MOST_MARKS = 4  # on one letter; more would reach over other lines

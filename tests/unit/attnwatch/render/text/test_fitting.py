@@ -1,6 +1,8 @@
 """A text fits into the room that it is given."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.measuring import Font, extent
@@ -110,3 +112,27 @@ def test_words_that_recur_are_measured_once():
     for label in labels:
         fit(label, FONT, width=200, height=80)
     assert extent.cache_info().misses - before < 3 * len(words)  # with a blank, without, and before an ellipsis
+
+
+AWKWARD = list("ab -“”猫。（）กำเ\u200d\u2067\u2069\u200fקטק्\u0301🤖🇩🇪\u00a0\ud800\u202e$_^{}\\%\u1b6b")
+
+
+@given(
+    st.text(st.one_of(st.characters(), st.sampled_from(AWKWARD)), max_size=40),
+    st.integers(0, 120),
+    st.integers(0, 4),
+    st.integers(0, 70),
+    st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_any_text_stays_in_its_room_and_warns_of_nothing(text, width, lines, height, balanced):
+    for asked in (text, f"“{isolated(text)}” in “{isolated(text)}”"):
+        lettering = fit(asked, FONT, width=width, lines=lines, height=height, balanced=balanced)
+        assert lettering.width <= width
+        assert lettering.height <= height
+        assert len(lettering.lines) <= lines
+    lettering.ink()
+
+
+def test_a_mark_that_the_font_of_its_letter_lacks_is_left_out():
+    assert fit("a “\u1b6b cat", FONT).text == "a “ cat"

@@ -32,7 +32,7 @@ def test_the_ink_of_a_text_lies_within_its_box_and_fills_it(name):
     assert top >= 0
     assert right <= lettering.width <= 150
     assert bottom <= lettering.height <= 80
-    assert right - left > lettering.width - 8
+    assert right - left > lettering.width - 10
     assert bottom - top > lettering.height - 10
 
 
@@ -48,7 +48,7 @@ def test_lines_stand_where_they_are_asked_to():
 def test_a_text_that_is_read_from_the_right_starts_there():
     lettering = fit("قطة", FONT)
     assert lettering.right_to_left
-    assert drawn(lettering, width=100)[2] in {99, 100}
+    assert drawn(lettering, width=100)[2] in {98, 99, 100}
     assert drawn(lettering, width=100, align="left")[2] <= lettering.width
 
 
@@ -73,7 +73,7 @@ def test_matplotlib_places_a_text_as_it_was_measured():
     FigureCanvasAgg(figure)
     title = figure.suptitle(lettering.text, **lettering.style)
     assert title.get_text() == "a $1 cat, or $2"
-    assert abs(title.get_window_extent().width - lettering.width) < 2
+    assert abs(title.get_window_extent().width - lettering.width) < 4
 
 
 def test_lines_of_one_script_are_as_far_apart_whatever_their_letters_are():
