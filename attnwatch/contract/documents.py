@@ -220,6 +220,15 @@ class AcceptanceDocument(Document):
     files: dict[str, FileRecord] = Field(max_length=MAX_FILES, description="path -> {bytes, sha256}, as in a manifest")
 
 
+class SheetRecord(Document):
+    """One page of a contact sheet."""
+
+    file: PlainName
+    token: PlainName = Field(description="slug of the word")
+    slot: Count | None = Field(default=None, description="slot whose choices are compared; null: the attention itself")
+    page: Count = Field(default=1, description="number of the page")
+
+
 class ContactSheetsDocument(Document):
     """`contact_sheets.json`: which state of a collection its contact sheets show."""
 
@@ -228,3 +237,6 @@ class ContactSheetsDocument(Document):
     format: FormatField = "attnwatch/1"
     collection_sha256: str = Field(description="digest of the collection when they were drawn")
     files: tuple[PlainName, ...] = ()
+    sheets: tuple[SheetRecord, ...] = Field(default=(), description="what each file shows")
+    rows: str | None = Field(default=None, description="`videos`, `means` or `first`; null: `first` (before 0.5.0)")
+    renderer: int | None = Field(default=None, description="version of the renderer; null: before 0.5.0")

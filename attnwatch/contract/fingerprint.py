@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from attnwatch.contract.documents import ReceiptDocument
-from attnwatch.settings import ADDED_SINCE_0_1_0, NOT_IN_PICTURES, Visualization
+from attnwatch.settings import ADDED_SINCE_0_1_0, NOT_IN_VIDEOS, Visualization
 
 RENDERER_VERSION = 4
 """Version of the pictures. Increasing it makes existing receipts stale, except those in `EARLIER_DEFAULTS`."""
@@ -114,7 +114,7 @@ class Fingerprint:
 
 
 def _shaping(settings: Visualization) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude=set(NOT_IN_PICTURES))
+    return settings.model_dump(mode="json", exclude=set(NOT_IN_VIDEOS))
 
 
 @cache

@@ -4,8 +4,9 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 MANIFEST_SUFFIX = ".complete.json"
 RECEIPT_SUFFIX = ".rendered.json"
@@ -15,7 +16,7 @@ EXPORT_SUFFIX = "_export.json"
 BATCH_COMPLETE_FILE = "batch.complete.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
-SHEET_PREFIX = "contact_sheet_"
+SHEET_PREFIX, SHEET_SUFFIX = "contact_sheet_", ".png"
 UNCONDITIONAL_PREFIX = "uncond/"
 """Begins the tensor names of words of the negative prompt, if the manifest lists them; else of what is not a word."""
 MAX_ID_BYTES = 120
@@ -84,20 +85,42 @@ def unique_slugs(texts: Iterable[str]) -> list[str]:
     return names
 
 
-def sheet_names(pages: Mapping[str, int]) -> dict[str, list[str]]:
-    """Return the names of the contact sheets of each word, given its number of pages.
+class Subject(NamedTuple):
+    """What a contact sheet is about: a word, by its slug, or what the choices of a slot of the template do to it."""
 
-    The first page is named by the word alone, whatever other words there are; further pages make way.
+    word: str
+    slot: int | None = None
+
+    @property
+    def stem(self) -> str:
+        """The usual name of its first page, without its ending."""
+        differences = "" if self.slot is None else f"_differences_slot{self.slot}"
+        return f"{SHEET_PREFIX}{self.word}{differences}"
+
+
+def sheet_names(pages: Mapping[Subject, int]) -> dict[Subject, list[str]]:
+    """Return the names of the pages of each contact sheet, given their numbers.
+
+    The first page of a word is named by the word alone, whatever other words there are; everything else makes way: its
+    further pages, then the sheets of differences.
     """
-    names = {word: [f"{SHEET_PREFIX}{word}.png"] for word in pages}
+    words = {subject: number for subject, number in pages.items() if subject.slot is None}
+    names = {subject: [f"{subject.stem}{SHEET_SUFFIX}"] for subject in words}
     taken = {name.casefold() for (name,) in names.values()}
-    for word, number in pages.items():
-        for page in range(2, number + 1):
-            usual, otherwise = f"{SHEET_PREFIX}{word}_{page}", f"{SHEET_PREFIX}{word}_page_{page}"
-            possible = (f"{stem}.png" for stem in chain([usual], map(f"{otherwise}{{}}".format, _nothing_or_number())))
-            names[word].append(next(name for name in possible if name.casefold() not in taken))
-            taken.add(names[word][-1].casefold())
-    return names
+    for subject, number in (words | dict(pages)).items():
+        found = names.setdefault(subject, [])
+        while len(found) < number:
+            found.append(next(name for name in _possible(subject, len(found) + 1) if name.casefold() not in taken))
+            taken.add(found[-1].casefold())
+    return {subject: names[subject] for subject in pages}
+
+
+def _possible(subject: Subject, page: int) -> Iterator[str]:
+    """Yield the names that a page may have, the usual one first."""
+    number = "" if page == 1 else f"_{page}"
+    yield f"{subject.stem}{number}{SHEET_SUFFIX}"
+    for ending in _nothing_or_number():
+        yield f"{subject.stem}_page_{page}{ending}{SHEET_SUFFIX}"
 
 
 def _nothing_or_number() -> Iterator[str]:

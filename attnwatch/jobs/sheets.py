@@ -1,21 +1,20 @@
 """The job that draws the contact sheets of a batch when its collection has changed."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import read_video
-from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
+from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument, SheetRecord
+from attnwatch.contract.fingerprint import RENDERER_VERSION
 from attnwatch.contract.manifest import Manifest
-from attnwatch.contract.names import RECEIPT_SUFFIX, SHEET_PREFIX, is_receipt, sheet_names
-from attnwatch.contract.reading import read_document
-from attnwatch.contract.receipts import Place, describe
-from attnwatch.contract.stamps import stamp_of
-from attnwatch.errors import AttnwatchError, BusyError, ManifestError
+from attnwatch.contract.names import SHEET_PREFIX, SHEET_SUFFIX, Subject, sheet_names
+from attnwatch.contract.receipts import describe
+from attnwatch.errors import AttnwatchError, BusyError
+from attnwatch.jobs.collection import RECORD, Collection
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.folders import Folder
 from attnwatch.system.limits import Limits
@@ -23,31 +22,33 @@ from attnwatch.system.locks import exclusive
 from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
 
-_RECORD = "contact_sheets.json"
-_LARGE = 2 * 2**20  # bytes of receipts that the loop does not read itself: the job, which has limits, finds out
-
 
 @dataclass(frozen=True)
 class SheetResult:
     """The result of a sheet job.
 
     Attributes:
-        files: the sheets that were drawn.
+        sheets: the pages of each sheet that was drawn.
         notes: what they lack, and why.
         error: why none were drawn; None if there was no error.
         shortage: the resource that ran out, if that was the error.
 
     """
 
-    files: tuple[Path, ...] = ()
+    sheets: tuple[tuple[Path, ...], ...] = ()
     notes: tuple[str, ...] = ()
     error: str | None = None
     shortage: Shortage | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The pages of all sheets."""
+        return tuple(page for pages in self.sheets for page in pages)
+
 
 @dataclass(frozen=True)
 class SheetJob:
-    """Draws the contact sheets of one batch: one picture per word, a row per prompt.
+    """Draws the contact sheets of one batch.
 
     Attributes:
         batch: folder of the batch.
@@ -56,6 +57,7 @@ class SheetJob:
         outputs_root: where the lookup of the collection starts; None for the folder above.
         settings: of the pictures; `visualization_timeout` counts per video.
         watcher: limits of the process.
+        anew: draw them even if they show the collection as it is.
 
     """
 
@@ -65,9 +67,10 @@ class SheetJob:
     watcher: Watcher
     root: Root | None = None
     outputs_root: Root | None = None
+    anew: bool = False
 
     @property
-    def collection(self) -> "Collection":
+    def collection(self) -> Collection:
         """The collection of the batch."""
         return Collection(self.directory, self.outputs_root or Root(self.directory.parent))
 
@@ -88,100 +91,82 @@ class SheetJob:
     def run(self) -> SheetResult:
         """Draw the sheets in this process."""
         try:
-            with self.collection.open() as folder, exclusive(folder, _RECORD):
-                return _draw(self, folder) if self.collection.is_due() else SheetResult()
+            with self.collection.open() as folder, exclusive(folder, RECORD):
+                return _draw(self, folder) if self._is_due() else SheetResult()
         except BusyError:
             return SheetResult()  # another process is drawing them
         except (AttnwatchError, OSError, MemoryError) as error:
             return SheetResult(error=describe(error), shortage=shortage_behind(error))
 
-
-@dataclass(frozen=True)
-class Collection:
-    """The folder that the videos of a batch are collected in.
-
-    Attributes:
-        directory: the folder.
-        root: where its lookup starts.
-
-    """
-
-    directory: Path
-    root: Root
-
-    def open(self) -> Folder:
-        """Open the folder."""
-        return self.root.folder(self.directory)
-
-    def receipts(self) -> list[str]:
-        """Return the names of the receipts, in order."""
-        try:
-            with self.open() as folder:
-                return sorted(name for name in folder.names() if is_receipt(name))
-        except OSError:  # nothing was collected yet
-            return []
-
-    def is_large(self) -> bool:
-        """Return whether the receipts have more bytes than the watcher's loop should read."""
-        try:
-            with self.open() as folder:
-                return sum(folder.stat(name).st_size for name in self.receipts()) > _LARGE
-        except OSError:
-            return False
-
-    def rendered(self) -> list[ReceiptDocument]:
-        """Return the receipts of what has been collected."""
-        places = (self._place(name.removesuffix(RECEIPT_SUFFIX)) for name in self.receipts())
-        receipts = ((place.video_id, place.read()) for place in places)
-        return [found for name, found in receipts if found and (found.video_id, found.status) == (name, "rendered")]
-
-    def is_due(self) -> bool:
-        """Return whether it has changed since its sheets were drawn."""
-        key = self.key()
-        return key is not None and self._recorded() != key
-
-    def key(self) -> str | None:
-        """Return the digest of what has been collected; None if nothing has."""
-        receipts = sorted((r.video_id, r.manifest_sha256, r.settings_sha256) for r in self.rendered())
-        return hashlib.sha256(json.dumps(receipts).encode()).hexdigest() if receipts else None
-
-    def _place(self, video_id: str) -> Place:
-        return Place(self.directory, video_id, self.directory, root=self.root)
-
-    def _recorded(self) -> str | None:
-        try:
-            record, _ = read_document(self.directory / _RECORD, ContactSheetsDocument, root=self.root)
-        except (OSError, ManifestError):
-            return None
-        return record.collection_sha256
+    def _is_due(self) -> bool:
+        forced = self.anew and self.collection.key() is not None
+        return forced or self.collection.is_due(self.settings)
 
 
 def _draw(job: SheetJob, folder: Folder) -> SheetResult:
     # Imported only in the job's process, so that the watcher stays small, without numpy and matplotlib.
-    from attnwatch.render.scales import batch_scales  # noqa: PLC0415
-    from attnwatch.render.sheet import ROWS_PER_SHEET, write_sheet  # noqa: PLC0415
+    from attnwatch.render.sheets.book import Book  # noqa: PLC0415
 
     _remove_unfinished(folder)
-    key, root = job.collection.key(), job.root or Root(job.batch)
+    key, before, root = job.collection.key(), job.collection.record(), job.root or Root(job.batch)
     collected = {receipt.video_id: receipt for receipt in job.collection.rendered()}
     notes: list[str] = []
     manifests = [m for m in _readable(job.batch, root, notes) if m.video_id in collected]
-    scales = batch_scales([manifest.path for manifest in manifests], job.settings, root)
     words = dict.fromkeys(word for receipt in collected.values() for word in receipt.words)
-    rows_of = {word: _one_per_prompt(_having(word, manifests, collected)) for word in words}
-    names = sheet_names({word: -(-len(rows) // ROWS_PER_SHEET) for word, rows in rows_of.items()})
-    files = []
-    for word, rows in rows_of.items():
-        if (scale := scales.get(word)) is None:
-            notes.append(f"no new contact sheet of {word!r}: the tensors of its videos were removed or cannot be read")
-            continue
-        for start, name in zip(range(0, len(rows), ROWS_PER_SHEET), names[word], strict=True):
-            with folder.writing(name) as file:
-                notes += write_sheet(file, rows[start : start + ROWS_PER_SHEET], word, scale, job.settings)
-            files.append(name)
-    record = ContactSheetsDocument(collection_sha256=key or "", files=tuple(files))
-    folder.write(_RECORD, record.model_dump_json(indent=2).encode() + b"\n")
-    return SheetResult(tuple(job.directory / name for name in files), tuple(dict.fromkeys(notes)))
+    videos = {word: _having(word, manifests, collected) for word in words}
+    book = Book(job.batch.name, {word: found for word, found in videos.items() if found}, job.settings, root)
+    undrawn = [word for word in words if Subject(word) not in book.pages]
+    lost = "the tensors of its videos were removed or cannot be read"
+    notes += [f"no new contact sheet of {word!r}: {lost}" for word in undrawn]
+    kept = _kept(before, undrawn, words)
+    names = sheet_names(book.pages | Counter(Subject(sheet.token, sheet.slot) for sheet in kept))
+    drawn: dict[Subject, list[Path]] = {}
+    for subject, page in book.order():
+        with folder.writing(names[subject][page]) as file:
+            notes += book.write(subject, page, file)
+        drawn.setdefault(subject, []).append(job.directory / names[subject][page])
+    sheets = [*kept, *_records(drawn)]
+    _remove_outdated(folder, before, sheets)
+    document = ContactSheetsDocument(
+        collection_sha256=key or "",
+        files=tuple(sheet.file for sheet in sheets),
+        sheets=tuple(sheets),
+        rows=job.settings.sheet,
+        renderer=RENDERER_VERSION,
+    )
+    folder.write(RECORD, document.model_dump_json(indent=2, exclude_none=True).encode() + b"\n")
+    return SheetResult(tuple(map(tuple, drawn.values())), tuple(dict.fromkeys(notes)))
+
+
+def _records(drawn: Mapping[Subject, Sequence[Path]]) -> Iterator[SheetRecord]:
+    for subject, pages in drawn.items():
+        for page, path in enumerate(pages, 1):
+            yield SheetRecord(file=path.name, token=subject.word, slot=subject.slot, page=page)
+
+
+def _kept(before: ContactSheetsDocument | None, undrawn: Sequence[str], words: Iterable[str]) -> list[SheetRecord]:
+    """Return the pages that stay as they are, because nothing is left to draw them from."""
+    if before is None or not undrawn:
+        return []
+    known = before.sheets
+    if not known:  # written before 0.5.0
+        names = sheet_names({Subject(word): len(before.files) for word in words})
+        shown = {name: (subject, page) for subject, pages in names.items() for page, name in enumerate(pages, 1)}
+        known = tuple(
+            SheetRecord(file=file, token=shown[file][0].word, page=shown[file][1])
+            for file in before.files
+            if file in shown
+        )
+    return [sheet for sheet in known if sheet.token in undrawn]
+
+
+def _remove_outdated(folder: Folder, before: ContactSheetsDocument | None, present: Iterable[SheetRecord]) -> None:
+    """Remove the pages that were drawn before and are not needed any more."""
+    files = {sheet.file for sheet in present}
+    for name in before.files if before is not None else ():
+        # Others may have written the record: it must not name anything else.
+        if name not in files and name.startswith(SHEET_PREFIX) and name.endswith(SHEET_SUFFIX):
+            folder.unlink(name)
 
 
 def _readable(batch: Path, root: Root, notes: list[str]) -> Iterator[Manifest]:
@@ -200,20 +185,5 @@ def _remove_unfinished(folder: Folder) -> None:
             folder.unlink(name)
 
 
-def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, ReceiptDocument]) -> Iterator[Manifest]:
-    return (m for m in manifests if word in collected[m.video_id].words)
-
-
-def _one_per_prompt(manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Return the first video of each prompt that has its tensors, else the first; of each folder without prompts."""
-    first: dict[object, Manifest] = {}
-    for manifest in manifests:
-        made = manifest.document.generation
-        prompt = made.prompt_id or made.prompt or manifest.path.parent
-        if not _has_tensors(first.setdefault(prompt, manifest)) and _has_tensors(manifest):
-            first[prompt] = manifest
-    return list(first.values())
-
-
-def _has_tensors(manifest: Manifest) -> bool:
-    return all(stamp_of(path) is not None for path in manifest.attention)
+def _having(word: str, manifests: Iterable[Manifest], collected: Mapping[str, ReceiptDocument]) -> list[Manifest]:
+    return [m for m in manifests if word in collected[m.video_id].words]

@@ -1,4 +1,4 @@
-"""Rendering attention maps: attention videos (`video`), contact sheets (`sheet`), scales of a batch (`scales`).
+"""Rendering attention maps: attention videos (`video`), contact sheets (`sheets`), scales of a batch (`scales`).
 
-Other packages import these three modules, `source.VideoSource`, and the types `maps.Scale` and `output.Output`.
+Other packages import these three, `source.VideoSource`, and the types `maps.Scale` and `output.Output`.
 """

@@ -12,6 +12,7 @@ class Concern(Enum):
 
     OPERATION = "what is done when; not in fingerprints, because pictures are the same"
     RESOURCES = "what a rendering may use: like `OPERATION`, and a batch can lower it, but not raise it"
+    SHEETS = "pictures of a whole batch; not in fingerprints of its videos"
 
 
 class Settings(BaseModel):

@@ -11,6 +11,7 @@ from attnwatch.settings.base import Concern, Settings
 Quality = Literal["fast", "balanced", "high"]
 OverlayStyle = Literal["weighted", "uniform", "contour", "spotlight"]
 Upsampling = Literal["bilinear", "nearest", "lanczos"]
+SheetRows = Literal["videos", "means", "first"]
 Inches = Annotated[float, Field(ge=1, le=100)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
@@ -49,6 +50,10 @@ class Visualization(Settings):
     generate_combined: bool = Field(
         default=False,
         description="make `..._combined.mp4`: up to six words in one overlay, each in a hue of its own, with a legend",
+    )
+    sheet: Annotated[SheetRows, Concern.SHEETS] = Field(
+        default="videos",
+        description="rows of contact sheets: all `videos`, `means` over those of each prompt, or its `first` one",
     )
     audio: bool = Field(
         default=True,
@@ -200,7 +205,10 @@ def _about(*concerns: Concern) -> frozenset[str]:
 
 
 NOT_IN_PICTURES = _about(Concern.OPERATION, Concern.RESOURCES)
-"""Settings that do not affect pictures; changing them makes no receipt stale."""
+"""Settings that do not affect pictures."""
+
+NOT_IN_VIDEOS = NOT_IN_PICTURES | _about(Concern.SHEETS)
+"""Settings that do not affect the outputs of a video; changing them makes no receipt stale."""
 
 LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from attnwatch.batches.targets import Target
@@ -45,6 +46,7 @@ class ContactSheets:
         self._supervisor = Supervisor()
         self._unchecked: set[Path] = set()
         self._drawing: set[Path] = set()
+        self._drawn: set[Path] = set()
         self.has_more = False
 
     @property
@@ -88,7 +90,7 @@ class ContactSheets:
                 continue
             job, due = self._job(batch, settings), False
             with self._supervisor.about(job.directory):
-                due = job.collection.is_large() or job.collection.is_due()
+                due = job.anew or job.collection.is_large() or job.collection.is_due(job.settings)
             if due:
                 try:
                     self._engine.start(job)
@@ -101,7 +103,14 @@ class ContactSheets:
     def _job(self, batch: Path, settings: Watcher) -> SheetJob:
         directory = self._options.collection_of(batch)
         roots = self._options.root_of(batch), self._options.outputs_root(directory)
-        return SheetJob(batch, directory, self._ledger.collections[batch], settings, *roots)
+        job = SheetJob(batch, directory, self._ledger.collections[batch], settings, *roots)
+        return replace(job, anew=self._is_forced(job))
+
+    def _is_forced(self, job: SheetJob) -> bool:
+        """Whether this run has yet to draw the sheets of a batch anew, whatever they show."""
+        if job.batch in self._drawn or not job.collection.receipts():
+            return False
+        return self._options.force or (self._options.outdated and job.collection.is_outdated())
 
     def take(self, batch: Path, ended: Finished, *, stopping: bool) -> Target | None:
         """Take a job that has ended.
@@ -126,9 +135,11 @@ class ContactSheets:
             return None
         for note in result.notes:
             self._ledger.warn(f"{batch}: {note}")
-        for file in result.files:
-            _log.info("✅ Generated contact sheet: %s", file)
+        for first, *others in result.sheets:
+            more = f" (page 1 of {len(others) + 1}; the last one is {others[-1].name})" if others else ""
+            _log.info("✅ Generated contact sheet: %s%s", first, more)
         if result.error is None:
+            self._drawn.add(batch)
             self._pauses.end(_target(batch))
         elif not stopping:
             self._ledger.warn(f"{batch}: no contact sheets: {result.error}")

@@ -64,6 +64,7 @@ class VisualizationParams(_Block):
     generate_aggregated: _Switch = None
     generate_step_evolution: _Switch = None
     generate_combined: _Switch = None
+    sheet: _Name = None
     audio: _Switch = None
     colormap: _Name = None
     overlay: _Name = None

@@ -10,6 +10,7 @@ from attnwatch.contract.documents import ManifestDocument
 from attnwatch.contract.names import (
     MAX_ID_BYTES,
     MAX_SLUG_BYTES,
+    Subject,
     default_video_id,
     is_manifest,
     sheet_names,
@@ -165,20 +166,41 @@ def test_a_name_that_consists_of_the_suffix_is_hidden(name):
     assert not is_manifest(name)
 
 
+KISS, MAN, KISS_2 = Subject("kiss"), Subject("man"), Subject("kiss_2")
+
+
 class TestSheetNames:
     def test_pages_are_numbered_from_the_second_on(self):
-        assert sheet_names({"kiss": 3, "man": 1}) == {
-            "kiss": ["contact_sheet_kiss.png", "contact_sheet_kiss_2.png", "contact_sheet_kiss_3.png"],
-            "man": ["contact_sheet_man.png"],
+        assert sheet_names({KISS: 3, MAN: 1, Subject("kiss", 2): 2}) == {
+            KISS: ["contact_sheet_kiss.png", "contact_sheet_kiss_2.png", "contact_sheet_kiss_3.png"],
+            MAN: ["contact_sheet_man.png"],
+            Subject("kiss", 2): [
+                "contact_sheet_kiss_differences_slot2.png",
+                "contact_sheet_kiss_differences_slot2_2.png",
+            ],
         }
 
-    @pytest.mark.parametrize("order", [("kiss", "kiss_2"), ("kiss_2", "kiss")])
+    @pytest.mark.parametrize("order", [(KISS, KISS_2), (KISS_2, KISS)])
     def test_the_first_page_of_a_word_has_precedence_over_the_second_of_another(self, order):
         found = sheet_names(dict.fromkeys(order, 2))
-        assert found["kiss"] == ["contact_sheet_kiss.png", "contact_sheet_kiss_page_2.png"]
-        assert found["kiss_2"] == ["contact_sheet_kiss_2.png", "contact_sheet_kiss_2_2.png"]
+        assert found[KISS] == ["contact_sheet_kiss.png", "contact_sheet_kiss_page_2.png"]
+        assert found[KISS_2] == ["contact_sheet_kiss_2.png", "contact_sheet_kiss_2_2.png"]
+
+    def test_a_word_has_precedence_over_differences_of_another(self):
+        found = sheet_names({Subject("kiss", 1): 2, Subject("kiss_differences_slot1"): 2})
+        assert found == {
+            Subject("kiss", 1): [
+                "contact_sheet_kiss_differences_slot1_page_1.png",
+                "contact_sheet_kiss_differences_slot1_page_2.png",
+            ],
+            Subject("kiss_differences_slot1"): [
+                "contact_sheet_kiss_differences_slot1.png",
+                "contact_sheet_kiss_differences_slot1_2.png",
+            ],
+        }
 
     def test_names_are_distinct_even_without_case(self):
-        words = ["kiss", "Kiss_2", "kiss_page_2", "kiss_page_2_2", "kiss_2_2"]
-        found = [name.casefold() for names in sheet_names(dict.fromkeys(words, 3)).values() for name in names]
-        assert len(found) == len(set(found)) == 15
+        words = ["kiss", "Kiss_2", "kiss_page_2", "kiss_page_2_2", "kiss_2_2", "kiss_differences_slot1"]
+        subjects = [*map(Subject, words), Subject("kiss", 1), Subject("kiss_page_2", 1)]
+        found = [name.casefold() for names in sheet_names(dict.fromkeys(subjects, 3)).values() for name in names]
+        assert len(found) == len(set(found)) == 24

@@ -25,7 +25,7 @@ from attnwatch.contract.schemas import json_schema
 from attnwatch.contract.stamps import Stamp
 from attnwatch.contract.validity import as_rendered
 from attnwatch.errors import JobError, TensorError, VideoError
-from attnwatch.settings import NOT_IN_PICTURES, Visualization, Watcher
+from attnwatch.settings import NOT_IN_VIDEOS, Visualization, Watcher
 from attnwatch.system.folders import LinkError, Links
 from attnwatch.system.roots import Root
 
@@ -99,7 +99,20 @@ def test_a_new_renderer_version_asks_for_a_rendering(place, fingerprint):
 def other(name):
     """Return the default settings with one setting changed."""
     field = Visualization.model_fields[name]
-    candidates = (not field.default, 0.25, 2, "gray", "fast", "frame", "apply", "mask", "uniform", "nearest", [1, 99])
+    candidates = (
+        not field.default,
+        0.25,
+        2,
+        "gray",
+        "fast",
+        "frame",
+        "apply",
+        "mask",
+        "uniform",
+        "nearest",
+        "means",
+        [1, 99],
+    )
     for candidate in candidates:
         try:
             changed = Visualization(**{name: candidate})
@@ -142,10 +155,10 @@ def test_a_new_default_makes_no_receipt_of_renderer_2_stale(place, then, now, du
 
 
 @pytest.mark.parametrize("name", Visualization.model_fields)
-def test_a_setting_asks_for_a_rendering_if_and_only_if_it_shapes_pictures(place, fingerprint, name):
+def test_a_setting_asks_for_a_rendering_if_and_only_if_it_shapes_videos(place, fingerprint, name):
     receipt = rendered(place, fingerprint)
     changed = Fingerprint.of(fingerprint.manifest_sha256, other(name), None, fingerprint.inputs)
-    assert seconds_until_due(receipt, changed) == (None if name in NOT_IN_PICTURES else 0)
+    assert seconds_until_due(receipt, changed) == (None if name in NOT_IN_VIDEOS else 0)
 
 
 class WithBorder(Visualization):

@@ -3,20 +3,24 @@
 import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
-from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import failure, success
 from attnwatch.errors import EngineError, JobError, SlowMachineError, VideoError
-from attnwatch.jobs.sheets import Collection, SheetJob, SheetResult
+from attnwatch.jobs.collection import Collection
+from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
+from attnwatch.settings import Visualization
 from attnwatch.settings import Watcher as WatcherSettings
+from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage
 from attnwatch.watch.dispatch import Dispatcher
 from attnwatch.watch.options import Options
@@ -337,7 +341,7 @@ def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, mon
     """A turn of the loop does not last for as long as it takes to read the receipts of many batches."""
     checked = []
 
-    def check_slowly(collection):
+    def check_slowly(collection, settings):
         checked.append(collection)
         collector.now += 1.0
         return False
@@ -356,7 +360,7 @@ def test_collections_are_checked_in_short_slices(collector, batch, tmp_path, mon
 
 def test_large_collections_are_read_by_the_job_alone(collector, collected, monkeypatch):
     monkeypatch.setattr(Collection, "is_due", None)
-    monkeypatch.setattr("attnwatch.jobs.sheets._LARGE", 1)
+    monkeypatch.setattr("attnwatch.jobs.collection._LARGE", 1)
     collector.start()
     assert [job.batch for job in collector.engine.jobs] == [collected.batch]
 
@@ -412,6 +416,48 @@ def test_failed_contact_sheets_count_as_a_failure_of_the_collection(collector, c
     collector.end(JobError("was ended by SIGKILL"))
     assert [target.batch for target in collector.dispatcher.results.failed] == [collected.batch]
     assert "no contact sheets: was ended by SIGKILL" in caplog.text
+
+
+def sheets_drawn(tmp_path, monkeypatch, collected, renderer, **asked):
+    """Return how often a run draws contact sheets that show their collection as it is."""
+    directory = collected.batch / "attention_videos"
+    key = Collection(directory, Root(collected.batch)).key()
+    record = {"format": "attnwatch/1", "collection_sha256": key, "rows": "videos", "renderer": renderer}
+    write_json(directory / "contact_sheets.json", record)
+    watcher = Watcher(tmp_path, monkeypatch, settings=collection_settings(), **asked)
+    watcher.dispatcher.ledger.collections[collected.batch] = Visualization()
+    drawn = 0
+    for _ in range(3):
+        watcher.dispatcher._sheets.check(collected.batch)
+        watcher.start()
+        drawn += watcher.engine.running
+        if watcher.engine.running:
+            watcher.end(SheetResult())
+    return drawn
+
+
+@pytest.mark.parametrize("renderer", [None, RENDERER_VERSION - 1, RENDERER_VERSION])
+def test_contact_sheets_are_drawn_anew_once_if_that_is_forced(tmp_path, monkeypatch, collected, renderer):
+    assert sheets_drawn(tmp_path, monkeypatch, collected, renderer) == 0
+    assert sheets_drawn(tmp_path, monkeypatch, collected, renderer, force=True) == 1
+
+
+@pytest.mark.parametrize("renderer", [None, RENDERER_VERSION - 1, RENDERER_VERSION])
+def test_outdated_contact_sheets_are_those_of_an_older_renderer(tmp_path, monkeypatch, collected, renderer):
+    drawn = sheets_drawn(tmp_path, monkeypatch, collected, renderer, outdated=True)
+    assert drawn == (renderer != RENDERER_VERSION)
+
+
+def test_pages_of_a_contact_sheet_are_logged_in_one_line(collector, caplog):
+    caplog.set_level("INFO")
+    collector.start()
+    pages = tuple(Path(f"/a/contact_sheet_kiss{number}.png") for number in ("", "_2", "_3"))
+    collector.end(SheetResult((pages, (Path("/a/contact_sheet_man.png"),))))
+    said = [record.getMessage() for record in caplog.records if "contact sheet" in record.getMessage()]
+    assert said == [
+        "✅ Generated contact sheet: /a/contact_sheet_kiss.png (page 1 of 3; the last one is contact_sheet_kiss_3.png)",
+        "✅ Generated contact sheet: /a/contact_sheet_man.png",
+    ]
 
 
 def test_an_unforeseen_error_about_one_video_delays_no_other(watcher, batch, monkeypatch):
