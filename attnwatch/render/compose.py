@@ -11,6 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from attnwatch.render.colormap import UInt8Array, YuvTables
 from attnwatch.render.colours import PIXEL_FORMAT
+from attnwatch.render.enlarge import Enlarger
 from attnwatch.settings import Upsampling
 from attnwatch.tensors.loops import colour
 from attnwatch.tensors.reduction import Float32Array
@@ -31,7 +32,6 @@ _INTERPOLATION: dict[Upsampling, Interpolation] = {
 
 # With fewer rows or columns than these, swscale is wrong, by half of the scale with 2 or 3. One alone is drawn right.
 _FEWEST: dict[Upsampling, int] = {"bilinear": 4, "nearest": 0, "lanczos": 8}
-_LOBES = 3  # of the Lanczos kernel, on each side
 _REFINED = 24  # rows or columns, at least, of a map that had too few
 
 
@@ -81,12 +81,10 @@ class HeatPainter:
 
     def refined(self, shares: Float32Array) -> Float32Array:
         """Enlarge a map a little if it has too few rows or columns for swscale."""
-        rows, columns = (
-            _refinement(cells, self._upsampling) if 1 < cells < _FEWEST[self._upsampling] else None
-            for cells in shares.shape
-        )
-        tall = shares if rows is None else rows @ shares
-        return np.ascontiguousarray(tall if columns is None else tall @ columns.T, np.float32)
+        fewest = _FEWEST[self._upsampling]
+        if any(1 < cells < fewest for cells in shares.shape):
+            return _refiner(*shares.shape, self._upsampling)(shares)
+        return np.ascontiguousarray(shares)
 
     def enlarge(self, small: av.VideoFrame, part: int, pixel_format: str) -> av.VideoFrame:
         """Enlarge a grey frame to the size of the picture, divided by `part`."""
@@ -113,19 +111,16 @@ class HeatPainter:
 
 
 @cache
-def _refinement(cells: int, upsampling: Upsampling) -> npt.NDArray[np.float64]:
-    """Return the matrix that enlarges so many rows, by an odd number: that keeps the middles of all of them."""
-    factor = -(-_REFINED // cells) // 2 * 2 + 1
-    positions = (np.arange(cells * factor) + 0.5) / factor - 0.5
-    beyond = np.arange(-_LOBES, cells + _LOBES)  # the first and the last row go on beyond the edges
-    distances = positions[:, None] - beyond
-    if upsampling == "bilinear":
-        kernel = np.maximum(0, 1 - np.abs(distances))
-    else:
-        kernel = np.where(np.abs(distances) < _LOBES, np.sinc(distances) * np.sinc(distances / _LOBES), 0)
-    weights = np.zeros((len(positions), cells))
-    np.add.at(weights.T, np.clip(beyond, 0, cells - 1), kernel.T)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+def _refiner(rows: int, columns: int, upsampling: Upsampling) -> Enlarger:
+    """Return what enlarges such maps as little as swscale needs."""
+    height, width = (_refined(cells, upsampling) for cells in (rows, columns))
+    return Enlarger((rows, columns), (width, height), upsampling)
+
+
+def _refined(cells: int, upsampling: Upsampling) -> int:
+    """Return into how many rows so many are enlarged: by an odd factor, which keeps the middles of all of them."""
+    few = 1 < cells < _FEWEST[upsampling]
+    return cells * (-(-_REFINED // cells) // 2 * 2 + 1) if few else cells
 
 
 def pixels(plane: VideoPlane) -> UInt8Array:

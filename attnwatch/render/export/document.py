@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from attnwatch.contract.export_document import ExportDocument, ExportedWord
+from attnwatch.contract.names import printable
 from attnwatch.render.export.moments import frames_of, latent_frames_of
 from attnwatch.render.export.scene import Measured, Scene
 from attnwatch.tensors.reader import WordMaps
@@ -28,7 +29,7 @@ def describe(
     return ExportDocument(
         attnwatch=version("attnwatch"),
         video_id=manifest.video_id,
-        video=manifest.video.name,
+        video=printable(manifest.video.name),
         manifest_sha256=manifest.sha256,
         prompt=made.prompt,
         negative_prompt=made.negative_prompt,

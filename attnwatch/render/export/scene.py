@@ -10,7 +10,7 @@ import numpy as np
 
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.alignment import Alignment
-from attnwatch.render.export.enlarge import Enlarger
+from attnwatch.render.enlarge import Enlarger
 from attnwatch.render.export.files import Encoder, Film, Images, Pictures
 from attnwatch.render.export.formats import Format
 from attnwatch.render.export.moments import Moment

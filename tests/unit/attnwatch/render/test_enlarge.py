@@ -6,7 +6,7 @@ import pytest
 from attnwatch.render.colormap import yuv_tables
 from attnwatch.render.colours import Colours
 from attnwatch.render.compose import FINE_LEVELS, Enlarged, HeatPainter
-from attnwatch.render.export.enlarge import Enlarger
+from attnwatch.render.enlarge import Enlarger
 from tests.unit.attnwatch.render.reference import bilinear
 
 SIZES = [((6, 8), (64, 48)), ((5, 7), (101, 67)), ((30, 52), (416, 240)), ((2, 2), (9, 7))]

@@ -1,4 +1,4 @@
-"""Enlarges maps in floating point. They lie where `attnwatch.render.compose` places them, which has 8 bits."""
+"""Enlarges maps in floating point, to where the pictures of `attnwatch.render.compose`, in 8 bits, have them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.render.maps import Float64Array
 from attnwatch.settings import Upsampling
 from attnwatch.tensors.reduction import Float32Array
+
+Float64Array = npt.NDArray[np.float64]
 
 _LOBES = 3  # of Lanczos' kernel, as many as swscale's
 
