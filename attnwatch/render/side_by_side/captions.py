@@ -1,14 +1,19 @@
 """Says what the videos beside each other have in common, and what sets each of them apart."""
 
-import re
-from collections.abc import Sequence
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attnwatch.contract.manifest import Manifest
-from attnwatch.render.labels import is_wide
+from attnwatch.render.text.breaking import pieces
+from attnwatch.render.text.plain import isolated, plain
 
-_LEAST_COMMON = 2  # words, or wide characters, that are worth a title
+_LEAST_COMMON = 2  # words, or characters of a script without blanks, that are worth a title
+_LEAST_RUN = 4  # words in the midst of prompts that are told once
 _BETWEEN = ", "
+
+_Words = list[str]
 
 
 @dataclass(frozen=True)
@@ -47,28 +52,68 @@ def _joined(*parts: str) -> str:
 
 
 def _common(prompts: Sequence[str]) -> tuple[str, list[str]]:
-    """Return what all prompts have in common, with an ellipsis for what they have not, and the rest of each."""
+    """Return what all prompts have in common, with ellipses for what they have not, and the rest of each."""
     if len(set(prompts)) == 1:
-        return f"“{prompts[0]}”", [""] * len(prompts)
-    words = [_parts(prompt) for prompt in prompts]
-    start = _alike(words)
-    end = _alike([list(reversed(some[start:])) for some in words])
-    while start + end and min(map(len, words)) == start + end:  # something has to be left of each
-        start, end = (start - 1, end) if start else (start, end - 1)
-    if start + end < _LEAST_COMMON:
-        return "", [f"“{prompt}”" for prompt in prompts]
-    blank = "" if is_wide(prompts[0]) else " "
-    common = ("".join(words[0][:start]), "…", "".join(words[0][len(words[0]) - end :]))
-    title = blank.join(part.strip() for part in common if part)
-    return f"“{title}”", [f"“{''.join(some[start : len(some) - end]).strip()}”" for some in words]
+        return _quoted(prompts[0]), [""] * len(prompts)
+    words = [list(pieces(plain(prompt))) for prompt in prompts]
+    parts = list(_parts(words))
+    own = [filter(None, map(_text, of_one)) for of_one in zip(*itertools.filterfalse(_is_shared, parts), strict=True)]
+    blank = " " if any(word.endswith(" ") for word in words[0]) else ""
+    each = [f"{blank}…{blank}".join(texts) for texts in own]
+    if sum(len(part[0]) for part in parts if _is_shared(part)) < _LEAST_COMMON or not all(each):
+        return "", [_quoted(prompt) for prompt in prompts]
+    title = blank.join(_text(part[0]) if _is_shared(part) else "…" for part in parts)
+    return _quoted(title), [_quoted(text) for text in each]
 
 
-def _alike(words: Sequence[Sequence[str]]) -> int:
+def _quoted(text: str) -> str:
+    return f"“{isolated(text)}”"
+
+
+def _text(words: _Words) -> str:
+    return "".join(words).strip()
+
+
+def _is_shared(part: list[_Words]) -> bool:
+    return all(some == part[0] for some in part)
+
+
+def _parts(prompts: Sequence[_Words]) -> Iterator[list[_Words]]:
+    """Split prompts where they are alike: yield, in order, what they share and what each has instead."""
+    start = _alike(prompts)
+    rest = [words[start:] for words in prompts]
+    end = _alike([words[::-1] for words in rest])
+    middle = [words[: len(words) - end] for words in rest]
+    whole = [[words[:start] for words in prompts], *_around_runs(middle), [words[len(words) - end :] for words in rest]]
+    yield from (part for part in whole if any(part))
+
+
+def _around_runs(prompts: list[_Words]) -> list[list[_Words]]:
+    """Split prompts at the longest run of words that all have, and what is before and after it likewise."""
+    length = _longest_run(prompts)
+    if length < _LEAST_RUN:
+        return [prompts]
+    run = next(run for run in _runs(prompts[0], length) if all(run in set(_runs(words, length)) for words in prompts))
+    starts = [_runs(words, length).index(run) for words in prompts]
+    before = [words[:start] for words, start in zip(prompts, starts, strict=True)]
+    after = [words[start + length :] for words, start in zip(prompts, starts, strict=True)]
+    return [*_around_runs(before), [list(run)] * len(prompts), *_around_runs(after)]
+
+
+def _longest_run(prompts: Sequence[_Words]) -> int:
+    """Return the length of the longest run of words that all prompts have."""
+
+    def is_too_long(length: int) -> bool:
+        return not set.intersection(*(set(_runs(words, length)) for words in prompts))
+
+    return bisect_left(range(1, min(map(len, prompts)) + 1), True, key=is_too_long)
+
+
+def _runs(words: _Words, length: int) -> list[tuple[str, ...]]:
+    return [tuple(words[at : at + length]) for at in range(len(words) - length + 1)]
+
+
+def _alike(prompts: Sequence[_Words]) -> int:
     """Return how many words at their beginnings are the same."""
-    shortest = min(map(len, words))
-    return next((at for at in range(shortest) if len({some[at].strip() for some in words}) > 1), shortest)
-
-
-def _parts(prompt: str) -> list[str]:
-    """Return the words of a prompt, each with the space after it; the characters of one in a script without spaces."""
-    return list(prompt) if is_wide(prompt) else re.findall(r"\S+\s*", prompt)
+    shortest = min(map(len, prompts))
+    return next((at for at in range(shortest) if len({words[at] for words in prompts}) > 1), shortest)

@@ -127,6 +127,7 @@ class _Page:
         self._line = even(letters * _LINE)
         self._title = self._lines(shape.title) + self._gap
         self._caption = self._lines(shape.caption)
+        self._over = self._caption + even(letters / 6)  # so that letters do not touch the picture
         self._head = self._lines(shape.head)
 
     def _lines(self, height: int) -> int:
@@ -175,7 +176,7 @@ class _Page:
     @property
     def _above(self) -> int:
         """The pixels of a column that belong to no cell."""
-        between = self._down * self._caption + (self._down - 1) * self._apart
+        between = self._down * self._over + (self._down - 1) * self._apart
         return 2 * self._margin + self._title + self._above_groups + between
 
     @property
@@ -189,7 +190,7 @@ class _Page:
         top = self._margin + self._title + self._above_groups
         return (
             self._left + column * (self._group + self._apart),
-            top + row * (self._caption + self._cell[1] + self._apart),
+            top + row * (self._over + self._cell[1] + self._apart),
         )
 
     def _cells(self, start: tuple[int, int], width: float, height: float) -> list[Box]:
@@ -199,7 +200,7 @@ class _Page:
         own = min(across, even(down * width / height + 1))
         left += (across - own) // 4 * 2
         step = across + self._gap
-        return [Box(left + one * step, top + self._caption, own, down) for one in range(self._shape.cells)]
+        return [Box(left + one * step, top + self._over, own, down) for one in range(self._shape.cells)]
 
     def _headings(self, page: int) -> list[Box]:
         if not self._shape.heads:

@@ -64,7 +64,7 @@ def planned(scene: Scene, seconds: float) -> Plan:
         boxes.append([box for box, is_there in zip(group, has, strict=True) if is_there])
         for column, box, is_there in zip(scene.columns, group, has, strict=True):
             if column is not None and not is_there:
-                labels.append(Label(box, f"{_quoted(scene, column)}: not in this prompt", is_gap=True))
+                labels.append(Label(box, f"{_quoted(scene, column)}: not tracked", is_gap=True))
     return Plan(layout, boxes, labels, clock)
 
 

@@ -48,6 +48,12 @@ def test_of_one_prompt_the_seeds_are_told():
             ["“men”", "“women”"],
         ),
         (["a red car", "a red car driving"], "“a red …”", ["“car”", "“car driving”"]),
+        (
+            ["a kiss of two men in a park at night, photo", "a kiss of a dog and a cat in a park at night, 35 mm"],
+            "“a kiss of … in a park at night, …”",
+            ["“two men … photo”", "“a dog and a cat … 35 mm”"],
+        ),
+        (["a big kiss", "a kiss, big"], "", ["“a big kiss”", "“a kiss, big”"]),
         (["red car in town", "blue car in town"], "“… car in town”", ["“red”", "“blue”"]),
         (["a kiss", "two dogs in a park"], "", ["“a kiss”", "“two dogs in a park”"]),
         (["the kiss", "the dog", "the cat and the dog"], "", ["“the kiss”", "“the dog”", "“the cat and the dog”"]),

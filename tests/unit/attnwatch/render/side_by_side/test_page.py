@@ -72,7 +72,7 @@ def test_what_a_bar_is_about_is_left_out_where_there_is_no_room():
 
 def test_an_empty_cell_is_grey_and_says_why_in_its_middle():
     box = Box(100, 10, 200, 80)
-    drawing = page(Label(box, "“man”: not in this prompt", is_gap=True))
+    drawing = page(Label(box, "“man”: not tracked", is_gap=True))
     assert outside(drawing, box) == 1
     cell = inside(drawing, box)
     assert np.median(cell) == pytest.approx(0.93)
