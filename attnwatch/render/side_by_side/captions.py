@@ -11,7 +11,7 @@ from attnwatch.render.text.plain import isolated, plain
 
 _LEAST_COMMON = 2  # words, or characters of a script without blanks, that are worth a title
 _LEAST_RUN = 4  # words in the midst of prompts that are told once
-_BETWEEN = ", "
+_BETWEEN = ": "  # of what tells videos apart: first the short part, which must not be cut
 
 _Words = list[str]
 
@@ -37,13 +37,13 @@ def captions(manifests: Sequence[Manifest]) -> Captions:
     title, each = _common(prompts)
     named = ["" if seed is None else f"seed {seed}" for seed in seeds]
     if len(set(seeds)) == 1:
-        title, named = _joined(title, named[0]), [""] * len(named)
-    each = [_joined(*parts) for parts in zip(each, named, strict=True)]
+        title, named = _joined(named[0], title), [""] * len(named)
+    each = [_joined(*parts) for parts in zip(named, each, strict=True)]
     if len(manifests) == 1:
         return Captions(title, ("",))
     for name in ([manifest.video_id for manifest in manifests], [str(manifest.path.parent) for manifest in manifests]):
         if len(set(each)) < len(each):
-            each = [_joined(*parts) for parts in zip(each, name, strict=True)]
+            each = [_joined(*parts) for parts in zip(name, each, strict=True)]
     return Captions(title, tuple(each))
 
 

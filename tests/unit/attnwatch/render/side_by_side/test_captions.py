@@ -28,7 +28,7 @@ def texts(*made):
 
 
 def test_a_single_video_has_a_title_alone():
-    assert texts(("a kiss", 42)) == ("“a kiss”, seed 42", [""])
+    assert texts(("a kiss", 42)) == ("seed 42: “a kiss”", [""])
 
 
 def test_a_video_without_a_prompt_has_its_name():
@@ -66,13 +66,13 @@ def test_of_different_prompts_the_parts_that_differ_are_told(prompts, title, eac
 
 def test_a_seed_that_all_have_belongs_to_the_title():
     title, each = texts(("a kiss of two men", 7), ("a kiss of two dogs", 7))
-    assert (title, each) == ("“a kiss of two …”, seed 7", ["“men”", "“dogs”"])
+    assert (title, each) == ("seed 7: “a kiss of two …”", ["“men”", "“dogs”"])
 
 
 def test_prompts_and_seeds_that_differ_are_both_told():
-    assert texts(("a b c", 1), ("a b d", 2))[1] == ["“c”, seed 1", "“d”, seed 2"]
+    assert texts(("a b c", 1), ("a b d", 2))[1] == ["seed 1: “c”", "seed 2: “d”"]
 
 
 def test_videos_that_are_alike_otherwise_are_told_apart_by_name_and_then_by_folder():
     assert texts(("a", 1, "one"), ("a", 1, "two"))[1] == ["one", "two"]
-    assert texts(("a", 1, "one", "x"), ("a", 1, "one", "y"))[1] == ["one, /x", "one, /y"]
+    assert texts(("a", 1, "one", "x"), ("a", 1, "one", "y"))[1] == ["/x: one", "/y: one"]
