@@ -15,6 +15,7 @@ SYNOPSIS = {
     "run": "Usage: attnwatch run [OPTIONS] [FOLDER] -- COMMAND...",
     "render": "Usage: attnwatch render [OPTIONS] PATH...",
     "collect": "Usage: attnwatch collect [OPTIONS] BATCH...",
+    "compose": "Usage: attnwatch compose [OPTIONS] VIDEO... -o FILE",
     "check": "Usage: attnwatch check [OPTIONS] PATH...",
     "status": "Usage: attnwatch status [OPTIONS] FOLDER",
     "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
@@ -44,6 +45,13 @@ Examples:
 Examples:
   attnwatch collect demo                      the newest batch of this name
   attnwatch collect outputs/demo_20260102_030405 --tokens kiss
+""",
+    "compose": """\
+Examples:
+  attnwatch compose video_001.mp4 --words kiss,men -o words.mp4
+  attnwatch compose 'demo/*_vid001' --words kiss -o prompts.mp4
+  attnwatch compose demo --words kiss -o kiss.gif --max-size 5MB
+  attnwatch compose demo --words kiss,men --set overlay=contour -o all.webp
 """,
     "check": """\
 Examples:

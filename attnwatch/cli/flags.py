@@ -211,7 +211,7 @@ class Flags(SettingFlags):
             **asked,
             force=self.force,
             outdated=self.outdated,
-            tokens=_words(self.tokens),
+            tokens=words_of(self.tokens),
             since=None if self.since is None else self.since.timestamp(),
             batch=self.batch,
             oldest_first=self.oldest_first,
@@ -232,6 +232,7 @@ def _made(folder: Path) -> Path:
     return folder.absolute()
 
 
-def _words(tokens: tuple[str, ...]) -> tuple[str, ...] | None:
+def words_of(tokens: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the words of an option that may be repeated, and that takes several with commas; None if there is none."""
     words = tuple(word.strip() for token in tokens for word in token.split(",") if word.strip())
     return words or None

@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from attnwatch.batches.discover import manifest_of
+from attnwatch.batches.discover import find_videos, manifest_of
+from attnwatch.batches.videos import identifier_of
 from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.errors import ConfigError, nearest
@@ -115,6 +117,29 @@ def video(path: Path) -> Path:
     if not is_manifest(manifest.name) or not manifest.is_file():
         raise ConfigError(f"found {path}; expected a video with a manifest beside it, or the manifest; name each video")
     return manifest
+
+
+def videos(path: Path) -> list[Path]:
+    """Return what identifies each of the videos that a path stands for.
+
+    Args:
+        path: a video or its manifest, a folder or the name of a batch for all videos in it, or one of these with a
+            pattern of names of videos below it, such as `demo/prompt_001_*`.
+
+    Raises:
+        ConfigError: there is no such video.
+
+    """
+    if not path.exists() and path.name != str(path):
+        folder = root_of(named(path.parent))
+        found = [video for video in find_videos(folder) if fnmatchcase(identifier_of(video), path.name)]
+        expected = "the name of a video in it, or a pattern such as 'prompt_001_*'"
+    else:
+        folder = root_of(named(path))
+        found, expected = list(find_videos(folder)), "at least one finished video"
+    if not found:
+        raise ConfigError(f"found no video for {path} in {folder}; expected {expected}; `attnwatch status` lists them")
+    return found
 
 
 def batch_folder(path: Path) -> Path:

@@ -41,7 +41,7 @@ def render_video(
         NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
 
     """
-    manifest = _manifest(video)
+    manifest = as_manifest(video)
     chosen = effective(manifest, settings)
     if directory is None or Path(directory).resolve() == manifest.output_directory.resolve():
         return _render_beside(manifest, *chosen)
@@ -75,7 +75,8 @@ def _render_into(directory: Path, manifest: Manifest, pictures: Visualization, w
     return tuple(directory / output.file for output in rendering.outputs)
 
 
-def _manifest(video: Video | Manifest | PathName) -> Manifest:
+def as_manifest(video: Video | Manifest | PathName) -> Manifest:
+    """Return the manifest of a video, given as itself or as a path. Raises `ConfigError` if there is none."""
     if isinstance(video, (Video, Manifest)):
         return video.manifest if isinstance(video, Video) else video
     if is_manifest((path := manifest_of(Path(video).absolute())).name) and path.is_file():

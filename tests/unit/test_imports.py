@@ -1,5 +1,6 @@
 """The import contracts in pyproject.toml hold, and each of them rejects a wrong import."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,8 @@ def tree(tmp_path_factory):
 
 def lint(tree):
     command = [sys.executable, "-c", LINT, "--no-cache", "--no-logo"]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+    wide = {**os.environ, "COLUMNS": "300"}  # else long names are broken at the end of a line
+    return subprocess.run(command, cwd=tree, env=wide, capture_output=True, text=True, timeout=60, check=False)
 
 
 def lint_with(tree, module, imported):

@@ -6,8 +6,10 @@ import pytest
 from cyclopts import Token
 
 from attnwatch.cli.flags import GIVEN
-from attnwatch.cli.lookup import folder, root_of, to_watch
+from attnwatch.cli.lookup import folder, root_of, to_watch, videos
 from attnwatch.errors import ConfigError
+from tests.legacy_support import OldBatch
+from tests.support import BATCH, Batch
 
 
 @pytest.mark.parametrize("resolve", [root_of, folder])
@@ -83,3 +85,49 @@ def test_a_video_stands_for_its_manifest(tmp_path):
         watched(str(video), now="--once")
     manifest.touch()
     assert watched(str(video), now="--once") == watched(str(video)) == manifest
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    batch = Batch.make(Path("outputs"))
+    for prompt in (1, 2):
+        for number in (1, 2):
+            batch.add(number, prompt=prompt)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (f"outputs/{BATCH}/videos/prompt_001/video_001.mp4", ["prompt_001/video_001"]),
+        (f"outputs/{BATCH}/videos/prompt_001/video_001.complete.json", ["prompt_001/video_001"]),
+        (f"outputs/{BATCH}/videos/prompt_002", ["prompt_002/video_001", "prompt_002/video_002"]),
+        ("demo/*_vid002", ["prompt_001/video_002", "prompt_002/video_002"]),
+        ("demo/prompt_002_vid001", ["prompt_002/video_001"]),
+        (f"outputs/{BATCH}/*1_*1", ["prompt_001/video_001"]),
+    ],
+    ids=["video", "manifest", "folder", "pattern in a batch", "name in a batch", "pattern in a folder"],
+)
+def test_videos_are_named_by_path_by_batch_or_by_a_pattern_of_their_names(path, found, outputs):
+    expected = [outputs.folder.absolute() / "videos" / f"{name}.complete.json" for name in found]
+    assert videos(Path(path)) == expected
+
+
+def test_a_batch_is_all_of_its_videos(outputs):
+    assert videos(Path("demo")) == videos(outputs.folder) == sorted(outputs.folder.absolute().rglob("*.complete.json"))
+
+
+def test_videos_of_older_batches_are_named_in_the_same_way(tmp_path):
+    old = OldBatch(tmp_path / "old")
+    tensors = [old.add(number) for number in (1, 2)]
+    assert videos(old.folder) == tensors
+    assert videos(old.video(2)) == tensors[1:]
+    assert videos(old.folder / "*_vid001") == tensors[:1]
+
+
+@pytest.mark.parametrize("path", ["demo/nothing", f"outputs/{BATCH}/x*", "empty", "nowhere", "nowhere/*"])
+def test_what_stands_for_no_video_is_refused(path, outputs):
+    Path("empty").mkdir()
+    with pytest.raises(ConfigError, match=r"found (no video for|nothing at) .*; expected "):
+        videos(Path(path))
