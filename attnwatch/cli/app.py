@@ -15,7 +15,7 @@ from typing import Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.markup import escape
 
-from attnwatch.cli import about, commands, export, rendering
+from attnwatch.cli import about, commands, export, rendering, still
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from attnwatch.cli.mistakes import described
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
@@ -56,7 +56,7 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash", /) -> int:
     return OK
 
 
-_ALL: tuple[Callable[..., int], ...] = (*rendering.ALL, *export.ALL, *commands.ALL, *about.ALL, completion)
+_ALL: tuple[Callable[..., int], ...] = (*rendering.ALL, *still.ALL, *export.ALL, *commands.ALL, *about.ALL, completion)
 for _command in _ALL:
     _name = _command.__name__.strip("_")
     app.command(_command, name=_name, usage=SYNOPSIS[_name], help_epilogue=EXAMPLES[_name])

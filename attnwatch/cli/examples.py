@@ -15,6 +15,7 @@ SYNOPSIS = {
     "run": "Usage: attnwatch run [OPTIONS] [FOLDER] -- COMMAND...",
     "render": "Usage: attnwatch render [OPTIONS] PATH...",
     "collect": "Usage: attnwatch collect [OPTIONS] BATCH...",
+    "still": "Usage: attnwatch still [OPTIONS] --output FILE VIDEO",
     "check": "Usage: attnwatch check [OPTIONS] PATH...",
     "status": "Usage: attnwatch status [OPTIONS] FOLDER",
     "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
@@ -44,6 +45,13 @@ Examples:
 Examples:
   attnwatch collect demo                      the newest batch of this name
   attnwatch collect outputs/demo_20260102_030405 --tokens kiss
+""",
+    "still": """\
+Examples:
+  attnwatch still video_001.mp4 --word kiss --at 1.5s -o kiss.pdf
+  attnwatch still video_001.mp4 --words kiss,men --grid frames -o words.svg
+  attnwatch still video_001.mp4 --word kiss --grid steps --step 0,9,19 -o a.pdf
+  attnwatch still video_001.mp4 --word kiss --grid layers --at 24f -o b.png
 """,
     "check": """\
 Examples:

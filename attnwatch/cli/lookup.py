@@ -3,9 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
-from attnwatch.batches.discover import manifest_of
+from attnwatch.batches.discover import find_videos, manifest_of
 from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import MANIFEST_SUFFIX, is_manifest
 from attnwatch.errors import ConfigError, nearest
@@ -115,6 +116,25 @@ def video(path: Path) -> Path:
     if not is_manifest(manifest.name) or not manifest.is_file():
         raise ConfigError(f"found {path}; expected a video with a manifest beside it, or the manifest; name each video")
     return manifest
+
+
+def single_video(path: Path) -> Path:
+    """Return what identifies a video, also in an older batch: its manifest, or the folder of its tensors.
+
+    Raises:
+        ConfigError: there is no finished video at or below the path, or more than one.
+
+    """
+    root = root_of(named(path))
+    found = list(islice(find_videos(root), 2))
+    if len(found) > 1:
+        first, second = (one.relative_to(root) for one in found)
+        raise ConfigError(
+            f"found several videos in {path}, such as {first} and {second}; expected one; name one of them"
+        )
+    if not found:
+        raise ConfigError(f"found no finished video at or below {path}; expected a video, or its manifest; name one")
+    return found[0]
 
 
 def batch_folder(path: Path) -> Path:

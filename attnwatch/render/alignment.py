@@ -65,9 +65,9 @@ class Alignment:
         """Interpolate latent frames to all frames of the video; see `TimeMapping.at`."""
         return self._mapping(latent).at(latent, self.positions, steps)
 
-    def moments(self, latent: Float32Array, frames: Sequence[int]) -> Float32Array:
+    def moments(self, latent: Float32Array, frames: Sequence[int], steps: int | None = None) -> Float32Array:
         """Interpolate latent frames to some frames of the video, given by their numbers; see `TimeMapping.at`."""
-        return self._mapping(latent).at(latent, self.positions[np.asarray(frames, dtype=np.intp)])
+        return self._mapping(latent).at(latent, self.positions[np.asarray(frames, dtype=np.intp)], steps)
 
     def middles(self, latent: int) -> Float64Array:
         """Return the middle of each of so many latent frames, in generated frames; see `TimeMapping.middle`."""
