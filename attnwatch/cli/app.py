@@ -15,7 +15,7 @@ from typing import Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.markup import escape
 
-from attnwatch.cli import about, commands, compose, export, rendering
+from attnwatch.cli import about, commands, compose, export, rendering, still
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from attnwatch.cli.mistakes import described
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
@@ -59,6 +59,7 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash", /) -> int:
 _ALL: tuple[Callable[..., int], ...] = (
     *rendering.ALL,
     *compose.ALL,
+    *still.ALL,
     *export.ALL,
     *commands.ALL,
     *about.ALL,

@@ -16,6 +16,7 @@ SYNOPSIS = {
     "render": "Usage: attnwatch render [OPTIONS] PATH...",
     "collect": "Usage: attnwatch collect [OPTIONS] BATCH...",
     "compose": "Usage: attnwatch compose [OPTIONS] VIDEO... -o FILE",
+    "still": "Usage: attnwatch still [OPTIONS] --output FILE VIDEO",
     "check": "Usage: attnwatch check [OPTIONS] PATH...",
     "status": "Usage: attnwatch status [OPTIONS] FOLDER",
     "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
@@ -52,6 +53,13 @@ Examples:
   attnwatch compose 'demo/*_vid001' --words kiss -o prompts.mp4
   attnwatch compose demo --words kiss -o kiss.gif --max-size 5MB
   attnwatch compose demo --words kiss,men --set overlay=contour -o all.webp
+  """,
+    "still": """\
+Examples:
+  attnwatch still video_001.mp4 --word kiss --at 1.5s -o kiss.pdf
+  attnwatch still video_001.mp4 --words kiss,men --grid frames -o words.svg
+  attnwatch still video_001.mp4 --word kiss --grid steps --step 0,9,19 -o a.pdf
+  attnwatch still video_001.mp4 --word kiss --grid layers --at 24f -o b.png
 """,
     "check": """\
 Examples:

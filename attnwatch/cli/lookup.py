@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of
@@ -140,6 +141,25 @@ def videos(path: Path) -> list[Path]:
     if not found:
         raise ConfigError(f"found no video for {path} in {folder}; expected {expected}; `attnwatch status` lists them")
     return found
+
+
+def single_video(path: Path) -> Path:
+    """Return what identifies a video, also in an older batch: its manifest, or the folder of its tensors.
+
+    Raises:
+        ConfigError: there is no finished video at or below the path, or more than one.
+
+    """
+    root = root_of(named(path))
+    found = list(islice(find_videos(root), 2))
+    if len(found) > 1:
+        first, second = (one.relative_to(root) for one in found)
+        raise ConfigError(
+            f"found several videos in {path}, such as {first} and {second}; expected one; name one of them"
+        )
+    if not found:
+        raise ConfigError(f"found no finished video at or below {path}; expected a video, or its manifest; name one")
+    return found[0]
 
 
 def batch_folder(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """Says what is wrong with a command line in the same form as every other error: found, expected, what to do."""
 
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from cyclopts import (
     CoercionError,
@@ -53,4 +53,6 @@ def _expected(hint: object) -> str:
     for kind in (hint, *get_args(hint)):
         if kind in _EXPECTED:
             return _EXPECTED[kind]
-    return f"one of {', '.join(map(str, get_args(hint)))}" if get_args(hint) else "another value"
+        if get_origin(kind) is Literal:
+            return f"one of {', '.join(map(str, get_args(kind)))}"
+    return "another value"

@@ -5,18 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.library.clip import Clip
 from attnwatch.library.effective import effective
+from attnwatch.library.figures import GridKind, ScaleKind, figure_of
 from attnwatch.library.files import PathName
 from attnwatch.library.maps import Choice, open_maps, part_of, word_of
 from attnwatch.render.export.formats import FormatName
 from attnwatch.render.export.video import Export
 from attnwatch.render.video import render_outputs
 from attnwatch.tensors.reduction import Float32Array
+
+if TYPE_CHECKING:
+    from attnwatch.render.plots.plot import Plot
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,3 +121,47 @@ class Video:
             rendering = render_outputs(self.manifest, asked, Path(folder), tokens=(slug,), threads=watcher.workers)
             (output,) = (output for output in rendering.outputs if output.token == slug)
             return Clip(output.file, output.path.read_bytes())
+
+    def figure(
+        self,
+        *words: str,
+        at: float | str | Sequence[float | str] | None = None,
+        step: Choice = None,
+        layer: Choice = None,
+        head: Choice = None,
+        grid: GridKind | None = None,
+        moments: int | None = None,
+        scale: ScaleKind = "shared",
+        size: float = 7.0,
+        dpi: int = 300,
+        title: bool = True,
+        **settings: Any,  # noqa: ANN401 - a setting's own type
+    ) -> "Plot":
+        """Draw words over one moment of the video, or a grid of maps, as a figure of matplotlib for a paper.
+
+        A notebook shows it. Its `save("figure.pdf")` writes PNG, PDF or SVG, as `attnwatch still` does.
+
+        Args:
+            words: slugs or texts of the words; none for all that are tracked. Grids of steps, layers or heads take one.
+            at: the moment: seconds, `"1.5s"`, a frame such as `"24f"` (the first is 1), or `"mean"` for the mean over
+                time. None for the middle. Grids of frames and steps take several.
+            step: denoising steps to average, or to show in a grid of steps; as for `attention`.
+            layer: layers to average, or to show in a grid of layers or heads; `"mean"` shows only their mean there.
+            head: heads, in the same way.
+            grid: `"frames"`: words as rows, moments as columns; `"steps"`: denoising steps as rows, moments as columns;
+                `"layers"` or `"heads"`: these as rows, the other ones as columns, if both are stored.
+            moments: number of evenly spaced moments in grids of frames and steps.
+            scale: `"shared"`: one colour scale in the whole figure; `"each"`: one for each word, step, layer or head.
+            size: width in inches; text has the same size in points whatever it is.
+            dpi: pixels per inch of the pictures in a saved file.
+            title: whether to print the prompt, and what is shown, above the pictures.
+            settings: settings of pictures, such as `overlay="contour"`; see `render_video`.
+
+        Raises:
+            ConfigError: an argument is invalid, beyond the end of the video, or asks for what is not stored.
+            UnknownNameError, NotReadyError, ContractError, VideoError: as for `attention` and `overlay`.
+
+        """
+        pictures, _ = effective(self.manifest, settings)
+        asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
+        return figure_of(self.manifest, pictures, words, at=at, step=step, layer=layer, head=head, asked=asked)

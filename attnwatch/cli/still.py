@@ -1,0 +1,113 @@
+"""`attnwatch still`: a figure of one video for a paper."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags
+from attnwatch.cli.output import OK, show
+from attnwatch.errors import ConfigError
+from attnwatch.report.log import console, set_up
+
+_LOOK = Group("Figure", sort_key=1)
+_NOTHING = SettingFlags()
+
+_Picked = Annotated[str | None, Parameter(group=SELECTION, metavar="N")]
+
+
+def still(
+    video: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")],
+    words: Annotated[
+        tuple[str, ...],
+        Parameter(name=["--words", "--word"], group=SELECTION, metavar="WORDS", consume_multiple=False, negative=""),
+    ] = (),
+    at: Annotated[str | None, Parameter(group=SELECTION, metavar="MOMENT")] = None,
+    step: _Picked = None,
+    layer: _Picked = None,
+    head: _Picked = None,
+    grid: Annotated[Literal["frames", "steps", "layers", "heads"] | None, Parameter(group=_LOOK)] = None,
+    moments: Annotated[int | None, Parameter(group=_LOOK, metavar="N")] = None,
+    scale: Annotated[Literal["shared", "each"], Parameter(group=_LOOK)] = "shared",
+    size: Annotated[float, Parameter(group=_LOOK, metavar="INCHES")] = 7.0,
+    dpi: Annotated[int, Parameter(group=_LOOK, metavar="N")] = 300,
+    title: Annotated[bool, Parameter(group=_LOOK)] = True,
+    flags: SettingFlags = _NOTHING,
+) -> int:
+    """Draw a figure of one video for a paper: words over one moment of it, or a grid of maps.
+
+    Parameters
+    ----------
+    video
+        A video, its manifest, or the name of a batch in outputs/ that has one video.
+    output
+        The file to write: PNG, PDF or SVG, by its suffix. Text in PDF and SVG files is text.
+    words
+        Words to show, separated by commas (default: all tracked words). Grids of steps, layers or heads show one.
+    at
+        The moment: seconds such as 1.5s, a frame such as frame:24 or 24f (the first is 1), or mean, the mean over time
+        (default: the middle). Grids of frames and steps take several, separated by commas.
+    step
+        Denoising steps to average, such as 10, -1, 0-9 or 0,5,10; in a grid of steps, those to show (default: all).
+    layer
+        Layers, in the same form; in a grid of layers and heads, `mean` shows their mean.
+    head
+        Heads, in the same form.
+    grid
+        Several pictures: `frames` has words as rows, `steps` denoising steps as rows, both moments as columns;
+        `layers` and `heads` are rows of one moment, and the other ones columns, if both are stored.
+    moments
+        Number of evenly spaced moments in grids of frames and steps.
+    scale
+        One colour scale for the whole figure, or one for each word, step, layer or head (default: shared).
+    size
+        Width in inches: 3.3 is a column, 7 a page. The size of the text stays the same (default: 7).
+    dpi
+        Pixels per inch of the pictures (default: 300).
+    title
+        Print the prompt, and what is shown, above the pictures (default: on).
+    flags
+        Options that set something.
+
+    """
+    from attnwatch.batches.videos import read_video  # noqa: PLC0415 - help and errors of usage need nothing of it
+    from attnwatch.cli.lookup import single_video  # noqa: PLC0415
+    from attnwatch.library.effective import log_notes  # noqa: PLC0415
+    from attnwatch.library.figures import figure_of  # noqa: PLC0415
+    from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415
+
+    set_up(logging.INFO, console(), "auto")
+    require_suffix(output)
+    if not output.absolute().parent.is_dir():
+        raise ConfigError(f"--output: found no folder {output.parent}; expected the folder of {output.name}; create it")
+    manifest = read_video(single_video(video))
+    pictures, notes = flags.settings().for_batch(manifest.document.visualization, manifest.path)
+    log_notes(manifest, notes)
+    asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
+    chosen = [word.strip() for some in words for word in some.split(",") if word.strip()]
+    picked = {"step": _picked(step, "steps"), "layer": _picked(layer, "layers"), "head": _picked(head, "heads")}
+    plot = figure_of(manifest, pictures.per_video(), chosen, at=at, asked=asked, **picked)
+    try:
+        plot.save(output)
+    except OSError as error:
+        raise ConfigError(
+            f"--output: found {output} ({error.strerror}); expected a file that can be written; check the path"
+        ) from None
+    show(str(output))
+    return OK
+
+
+def _picked(text: str | None, setting: str) -> Any:  # noqa: ANN401 - what the setting accepts
+    """Return a choice as it is written for a setting; one that is not written so as it is, to be refused."""
+    from attnwatch.config import field_of  # noqa: PLC0415
+    from attnwatch.values import parse_value  # noqa: PLC0415
+
+    return None if text is None else parse_value(text, field_of(setting))
+
+
+ALL: tuple[Callable[..., int], ...] = (still,)

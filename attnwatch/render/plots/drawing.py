@@ -1,0 +1,105 @@
+"""Draws a laid-out figure with matplotlib."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+
+from attnwatch.render.plots.bars import TICK
+from attnwatch.render.plots.content import Content, MapCell, Rgb
+from attnwatch.render.plots.layout import laid_out
+from attnwatch.render.plots.placed import UNITS_PER_INCH, Box, Layout, Placed, PlacedBar
+from attnwatch.render.plots.plot import Plot
+from attnwatch.render.plots.subject import Subject
+
+_MANY = 100  # maps that are drawn as one picture
+_LINE = 0.5  # points
+_POINTS_PER_UNIT = 72 / UNITS_PER_INCH
+_WHITE = 255
+
+Painter = Callable[[MapCell, int, int], Rgb]
+
+
+def drawn(content: Content, subject: Subject, notes: Sequence[str]) -> Plot:
+    """Return a figure, with remarks about it."""
+    layout, dpi = laid_out(content, subject.asked), subject.asked.dpi
+    plot = Plot((layout.width / UNITS_PER_INCH, layout.height / UNITS_PER_INCH), dpi, subject.about(content), notes)
+    canvas = _canvas(plot, layout)
+    for picture, box in _pictures(layout, subject.painted, dpi):
+        _show(canvas, picture, box)
+    for bar in layout.bars:
+        _draw_bar(plot, layout, bar)
+    for text in layout.texts:
+        _write(plot, layout, text)
+    return plot
+
+
+def _canvas(plot: Plot, layout: Layout) -> Axes:
+    """Return invisible axes over the whole figure, whose coordinates are those of the layout."""
+    canvas = plot.add_axes((0, 0, 1, 1))
+    canvas.set_axis_off()
+    canvas.set_xlim(0, layout.width)
+    canvas.set_ylim(layout.height, 0)
+    return canvas
+
+
+def _pictures(layout: Layout, painter: Painter, dpi: int) -> Iterator[tuple[Rgb, Box]]:
+    """Yield the pictures to show; many maps as a single one, because each costs time and space of its own."""
+    maps = [(cell.content, box) for cell, box in layout.cells if isinstance(cell.content, MapCell)]
+    for cell, box in layout.cells:
+        if not isinstance(cell.content, MapCell):
+            yield cell.content, box
+    if len(maps) > _MANY:
+        yield _mosaic(maps, painter, dpi / UNITS_PER_INCH)
+    else:
+        for one, box in maps:
+            yield painter(one, *(max(1, round(side * dpi / UNITS_PER_INCH)) for side in (box.width, box.height))), box
+
+
+def _mosaic(maps: list[tuple[MapCell, Box]], painter: Painter, per_unit: float) -> tuple[Rgb, Box]:
+    """Return one picture of all maps, white in between."""
+    left, top = min(box.left for _, box in maps), min(box.top for _, box in maps)
+    right, bottom = max(box.right for _, box in maps), max(box.bottom for _, box in maps)
+    whole = Box(left, top, right - left, bottom - top)
+    mosaic = np.full((round(whole.height * per_unit), round(whole.width * per_unit), 3), _WHITE, np.uint8)
+    for one, box in maps:
+        x, y = round((box.left - left) * per_unit), round((box.top - top) * per_unit)
+        width, height = max(1, round(box.width * per_unit)), max(1, round(box.height * per_unit))
+        part = mosaic[y : y + height, x : x + width]
+        part[:] = painter(one, width, height)[: part.shape[0], : part.shape[1]]
+    return mosaic, whole
+
+
+def _show(canvas: Axes, picture: Rgb, box: Box) -> None:
+    image = AxesImage(canvas, extent=(box.left, box.right, box.bottom, box.top), origin="upper")
+    image.set_data(picture)
+    canvas.add_image(image)
+
+
+def _draw_bar(plot: Plot, layout: Layout, placed: PlacedBar) -> None:
+    box, bar = placed.box, placed.bar
+    left, bottom = box.left / layout.width, 1 - box.bottom / layout.height
+    axes = plot.add_axes((left, bottom, box.width / layout.width, box.height / layout.height))
+    if not bar.is_below:
+        axes.imshow(bar.ramp, aspect="auto", origin="lower", extent=(0, 1, *placed.ends))
+        axes.set_xticks([])
+        axes.yaxis.tick_right()
+    else:
+        axes.imshow(bar.ramp.swapaxes(0, 1), aspect="auto", origin="lower", extent=(*placed.ends, 0, 1))
+        axes.set_yticks([])
+    axis = axes.xaxis if bar.is_below else axes.yaxis
+    axis.set_ticks(placed.ticks.places, [""] * len(placed.ticks.places))
+    axes.tick_params(length=TICK * _POINTS_PER_UNIT, width=_LINE)
+    for spine in axes.spines.values():
+        spine.set_linewidth(_LINE)
+
+
+def _write(plot: Plot, layout: Layout, placed: Placed) -> None:
+    text, box = placed.text, placed.box
+    if not placed.is_turned:
+        text.draw(plot, box.left, box.top, width=box.width, align=placed.align, color=placed.colour)
+        return
+    x, y = (box.left + box.width / 2) / layout.width, 1 - (box.top + box.height / 2) / layout.height
+    how = {**text.style, "ha": "center", "va": "center", "rotation": 90, "color": placed.colour}
+    plot.text(x, y, text.text, **how, multialignment="center")
