@@ -1,7 +1,7 @@
 """One finished video: its words, their attention, and pictures of it."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -114,12 +114,26 @@ class Video:
         """
         with open_maps(self.manifest) as reader:
             slug = word_of(self.manifest, reader, word).slug
+        return self._clip(OutputKind.OVERLAY, (slug,), slug, settings)
+
+    def combined(self, *words: str, **settings: Any) -> Clip:  # noqa: ANN401 - see `render_video`
+        """Render up to six words over the video, each in a hue of its own; the first six tracked ones if none is given.
+
+        Takes the settings of `render_video`, of which `colormap` and `overlay` do not apply. Writes and raises as
+        `overlay` does, but without the video, the words are over black.
+        """
+        with open_maps(self.manifest) as reader:
+            # If no word is tracked, the refusal of "" says why.
+            slugs = tuple(word_of(self.manifest, reader, word).slug for word in words or self.words or [""])
+        return self._clip(OutputKind.COMBINED, slugs, OutputKind.COMBINED, settings)
+
+    def _clip(self, kind: OutputKind, slugs: tuple[str, ...], token: str, settings: Mapping[str, Any]) -> Clip:
         pictures, watcher = effective(self.manifest, settings)
-        verify(self.manifest, video_may_be_absent=False)
+        verify(self.manifest, video_may_be_absent=not kind.needs_source)
         with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
-            asked = only(OutputKind.OVERLAY, pictures)
-            rendering = render_outputs(self.manifest, asked, Path(folder), tokens=(slug,), threads=watcher.workers)
-            (output,) = (output for output in rendering.outputs if output.token == slug)
+            asked = only(kind, pictures)
+            rendering = render_outputs(self.manifest, asked, Path(folder), tokens=slugs, threads=watcher.workers)
+            (output,) = (output for output in rendering.outputs if output.token == token)
             return Clip(output.file, output.path.read_bytes())
 
     def figure(

@@ -19,7 +19,7 @@ from attnwatch.tensors.reduction import Float32Array
 
 _PER_EM, _SMALLEST_EM = 30, 10  # pixels of the picture's shorter side for each of the size of letters; and at least
 _LINE, _GAP, _PADDING, _MARGIN = 1.5, 1.0, 0.4, 0.5  # in em
-_SWATCH = 0.9
+_SWATCH, _INDENT = 0.9, 1.3  # in em: side of the square, and distance from its left to that of the word
 _SHADE = 0.6  # opacity of the black strip
 _LARGEST_SHARE = 4  # the strip is at most this part of the picture's height
 _COLUMNS = (1, 2, 3)  # words beside each other at least; they are shortened to that if they would need too many lines
@@ -77,7 +77,7 @@ class _Entry:
     letters: Float32Array
 
     def width(self, em: int) -> int:
-        return round(_LINE * em) + int(self.letters.shape[1])
+        return round(_INDENT * em) + int(self.letters.shape[1])
 
 
 def _lines(texts: Sequence[str], size: tuple[int, int], em: int) -> list[list[_Entry]]:
@@ -85,7 +85,7 @@ def _lines(texts: Sequence[str], size: tuple[int, int], em: int) -> list[list[_E
     width = size[0] - 2 * round((_MARGIN + _PADDING) * em)
     most = int(size[1] / _LARGEST_SHARE / (_LINE * em))
     for columns in _COLUMNS:
-        room = (width - round(_GAP * em) * (columns - 1)) // columns - round(_LINE * em)
+        room = (width - round(_GAP * em) * (columns - 1)) // columns - round(_INDENT * em)
         if room < em:
             break
         font = Font(em, dpi=POINTS_PER_INCH)
@@ -119,7 +119,7 @@ def _drawn(
     height, width = _even(len(lines) * pitch + padding), _even(widest + 2 * padding)
     opacity = np.full((height, width), _SHADE, np.float32)
     rgb = np.zeros((height, width, 3))
-    side = round(_SWATCH * em)
+    side, indent = round(_SWATCH * em), round(_INDENT * em)
     for index, line in enumerate(lines):
         left, middle = padding, padding // 2 + index * pitch + pitch // 2
         for entry in line:
@@ -127,7 +127,7 @@ def _drawn(
             opacity[swatch], rgb[swatch] = 1, hues[entry.number]
             high, wide = entry.letters.shape
             top = max(0, middle - high // 2)
-            written = slice(top, top + high), slice(left + pitch, left + pitch + wide)
+            written = slice(top, top + high), slice(left + indent, left + indent + wide)
             letters = entry.letters[: height - top]
             opacity[written] = _SHADE + (1 - _SHADE) * letters
             rgb[written] = (letters / opacity[written])[..., None]  # white over black, each with its share of opacity

@@ -270,6 +270,21 @@ def test_an_overlay_writes_nothing_into_the_batch(batch):
     assert contents(batch.folder) == before
 
 
+def test_several_words_are_combined_or_all_if_none_is_named(batch):
+    batch.add(words=("kiss", "man", "dog"))
+    video = only_video(batch)
+    for words in (("man", "kiss"), ()):
+        assert video.combined(*words).name == "prompt_001_vid001_combined.mp4"
+    with pytest.raises(UnknownNameError, match=r"found no words 'tree'; expected one of: "):
+        video.combined("kiss", "tree")
+
+
+def test_without_tracked_words_nothing_is_combined(batch):
+    batch.add(tensors={"__padding__": blob_maps()})
+    with pytest.raises(UnknownNameError, match=r"found no words ''; expected none"):
+        only_video(batch).combined()
+
+
 def test_without_its_video_there_is_no_overlay(batch):
     batch.add(source=False)
     with pytest.raises(NotReadyError, match=r"video_001.mp4 is not there"):
