@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import av
 import numpy as np
@@ -17,11 +18,12 @@ from attnwatch.render.text.measuring import POINTS_PER_INCH, Font
 from attnwatch.tensors.loops import OPAQUE
 from attnwatch.tensors.reduction import Float32Array
 
-_PER_EM, _SMALLEST_EM = 30, 10  # pixels of the picture's shorter side for each of the size of letters; and at least
+_PER_EM, _SMALL_EM = 30, 10  # pixels of the picture's shorter side for each of the size of letters; and at least
+_SMALLER = 0.8  # size of letters, as a share of the usual one, if that lets words stay whole
 _LINE, _GAP, _PADDING, _MARGIN = 1.5, 1.0, 0.4, 0.5  # in em
 _SWATCH, _INDENT = 0.9, 1.3  # in em: side of the square, and distance from its left to that of the word
 _SHADE = 0.6  # opacity of the black strip
-_LARGEST_SHARE = 4  # the strip is at most this part of the picture's height
+_HEIGHTS = (0.25, 0.42)  # of the strip, at most, as shares of the picture's; the second only for small pictures
 _COLUMNS = (1, 2, 3)  # words beside each other at least; they are shortened to that if they would need too many lines
 
 
@@ -37,16 +39,16 @@ class Legend:
 
     def __init__(self, texts: Sequence[str], size: tuple[int, int], colours: Colours) -> None:
         self._planes: list[tuple[slice, slice, npt.NDArray[np.uint16], npt.NDArray[np.uint16]]] = []
-        em = max(_SMALLEST_EM, round(min(size) / _PER_EM))
-        lines = _lines(texts, size, em)
+        em, lines = _fitted(texts, size)
         if not lines:
             return
         opacity, rgb = _drawn(lines, em, hues_rgb(len(texts)))
         height, width = opacity.shape
         left, top = _even(_MARGIN * em), size[1] // 2 * 2 - height - _even(_MARGIN * em)
         for number, part in enumerate((1, 2, 2)):
-            weights = np.rint(_reduced(opacity, part) * OPAQUE).astype(np.uint16)
-            plane = rgb_to_yuv(_reduced(rgb, part), colours)[number]
+            seen = _reduced(opacity, part)
+            weights = np.rint(seen * OPAQUE).astype(np.uint16)
+            plane = rgb_to_yuv(_reduced(opacity[..., None] * rgb, part) / seen[..., None], colours)[number]
             rows = slice(top // part, (top + height) // part)
             columns = slice(left // part, (left + width) // part)
             self._planes.append((rows, columns, OPAQUE - weights, weights * plane + np.uint16(OPAQUE // 2)))
@@ -80,20 +82,24 @@ class _Entry:
         return round(_INDENT * em) + int(self.letters.shape[1])
 
 
-def _lines(texts: Sequence[str], size: tuple[int, int], em: int) -> list[list[_Entry]]:
-    """Return the entries of each line; none if there is no room for them."""
-    width = size[0] - 2 * round((_MARGIN + _PADDING) * em)
-    most = int(size[1] / _LARGEST_SHARE / (_LINE * em))
-    for columns in _COLUMNS:
-        room = (width - round(_GAP * em) * (columns - 1)) // columns - round(_INDENT * em)
-        if room < em:
-            break
-        font = Font(em, dpi=POINTS_PER_INCH)
-        entries = [_Entry(number, fit(text, font, width=room, lines=1).ink()) for number, text in enumerate(texts)]
-        lines = list(_flowed(entries, width, em))
-        if len(lines) <= most:
-            return lines
-    return []
+def _fitted(texts: Sequence[str], size: tuple[int, int]) -> tuple[int, list[list[_Entry]]]:
+    """Return the size of letters, and the entries of each line; none if there is no room for them."""
+    usual = max(_SMALL_EM, round(min(size) / _PER_EM))
+    for share, columns, em in product(_HEIGHTS, _COLUMNS, (usual, round(_SMALLER * usual))):
+        lines = _lines(texts, size[0] - 2 * round((_MARGIN + _PADDING) * em), em, columns)
+        if lines and len(lines) * _LINE * em <= share * size[1]:
+            return em, lines
+    return usual, []
+
+
+def _lines(texts: Sequence[str], width: int, em: int, columns: int) -> list[list[_Entry]]:
+    """Return the entries in lines of at most a width in pixels, short enough for some columns; none if one is empty."""
+    room = (width - round(_GAP * em) * (columns - 1)) // columns - round(_INDENT * em)
+    if room < em:
+        return []
+    letters = [fit(text, Font(em, dpi=POINTS_PER_INCH), width=room, lines=1).ink() for text in texts]
+    entries = [_Entry(number, ink) for number, ink in enumerate(letters)]
+    return list(_flowed(entries, width, em)) if all(ink.size for ink in letters) else []
 
 
 def _flowed(entries: Sequence[_Entry], width: int, em: int) -> Iterator[list[_Entry]]:

@@ -56,7 +56,13 @@ def test_long_words_are_shortened_instead_of_reaching_beyond_the_picture():
     assert rows.min() >= 180 * 0.68
 
 
-@pytest.mark.parametrize("size", [(64, 48), (2, 2), (832, 32), (32, 480)])
+def test_a_small_picture_has_smaller_letters_rather_than_none():
+    rgb, changed = drawn(["red", "square"], (80, 80))
+    assert 0.05 < changed.mean() < 0.3
+    assert (rgb.min(axis=-1) > 200).sum() > 10
+
+
+@pytest.mark.parametrize("size", [(64, 48), (2, 2), (832, 16), (24, 480)])
 def test_pictures_that_are_too_small_have_none(size):
     assert not Legend(WORDS[:6], size, COLOURS).is_drawn
     _, changed = drawn(WORDS, size)
