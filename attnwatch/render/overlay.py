@@ -21,9 +21,11 @@ from attnwatch.tensors.reduction import Float32Array
 CONTOURS = (0.25, 0.5, 0.75)
 """Shares of the scale at which contours are drawn."""
 
-_BLACK = YuvTables(bytes([16] * LEVELS), bytes([128] * LEVELS), bytes([128] * LEVELS))
-_SHADES = LEVELS // (len(CONTOURS) + 1)  # degrees in which a line, or its outline, covers a pixel
+_BLACK, _WHITE = (16, 128, 128), (235, 128, 128)
+_BRIGHT = 126  # luma from which black is farther than white
+_SHADES = (LEVELS - 1) // (2 * len(CONTOURS))  # degrees in which a line, or its outline, covers a pixel
 _THINNEST, _LINES_PER_PIXEL = 1.5, 200  # width of a line in pixels, and lines of video for each pixel of it
+_THINNEST_OUTLINE = 2.0  # pixels, on both sides together
 _BAND = 32  # rows at a time, an even number: what it takes to find the lines is dozens of bytes per pixel
 _FLAT = 1e-4  # slope per pixel below which a map is a plain, on which no line is drawn
 
@@ -52,7 +54,7 @@ def overlay(style: OverlayStyle, tables: YuvTables, alpha: float, *, inverted: b
         case "uniform":
             return _Tinted(tables, np.full(LEVELS, alpha))
         case "spotlight":
-            return _Tinted(_BLACK, alpha * (1 - attention))
+            return _Tinted(YuvTables(*(bytes([value]) * LEVELS for value in _BLACK)), alpha * (1 - attention))
         case "contour":
             return _Contours(tables, alpha, [1 - share if inverted else share for share in CONTOURS])
 
@@ -86,20 +88,24 @@ class _Tinted:
 
 
 class _Contours:
-    """Draws antialiased lines of equal attention in the colours of their levels, with a black outline.
+    """Draws antialiased lines of equal attention in the colours of their levels, outlined to be seen on all footage.
 
-    A level of the tables tells how much of a pixel the outline covers or, where there is a line, which one, and how
-    much of the outline it covers.
+    The outline of a dark colour is white, that of a bright one black. A level of the tables tells which line is near,
+    and how much of a pixel its outline covers or, where the line itself is, how much of the outline the line covers.
     """
 
     def __init__(self, tables: YuvTables, alpha: float, shares: Sequence[float]) -> None:
+        levels = [round(share * (LEVELS - 1)) for share in shares]
+        outlines = [_BLACK if tables.y[level] >= _BRIGHT else _WHITE for level in levels]
         coverage = np.arange(1, _SHADES + 1) / _SHADES
-        outline = coverage[:-1]  # level 0 is for pixels that are not covered
-        weights = np.concatenate([[0], outline, np.ones(_SHADES * len(shares))])
-        planes = (
-            _lines(np.frombuffer(table, np.uint8), black[0], shares, coverage)
-            for table, black in zip(tables.planes, _BLACK.planes, strict=True)
-        )
+        planes = []
+        for plane, table in enumerate(tables.planes):
+            around = np.array([outline[plane] for outline in outlines], np.float64)[:, None]
+            lines = np.array([table[level] for level in levels], np.float64)[:, None]
+            near = np.hstack([around + 0 * coverage, around + (lines - around) * coverage])
+            planes.append(np.rint([0, *near.flat]).astype(np.uint8).tobytes().ljust(LEVELS, b"\0"))
+        weights = np.zeros(LEVELS)
+        weights[1 : 1 + 2 * _SHADES * len(shares)] = np.tile([*coverage, *np.ones(_SHADES)], len(shares))
         self._tinted = _Tinted(YuvTables(*planes), alpha * weights)
         gaps = np.abs(np.arange(FINE_LEVELS) / (FINE_LEVELS - 1) - np.array(shares)[:, None])
         self._nearest = gaps.argmin(axis=0).astype(np.uint8)  # contour, for each value of a fine map
@@ -132,16 +138,9 @@ class _Contours:
 
 
 def _line_widths(height: int) -> tuple[float, float]:
-    """Return the widths in pixels of a line and of its outline, for a picture of a height in pixels."""
+    """Return the widths in pixels of a line and of the line with its outline, for a picture of a height in pixels."""
     width = max(_THINNEST, height / _LINES_PER_PIXEL)
-    return width, 2 * width
-
-
-def _lines(table: UInt8Array, black: int, shares: Sequence[float], coverage: npt.NDArray[np.float64]) -> bytes:
-    """Return the values of a plane for each level: of the outline, then of each line over it."""
-    colours = table[[round(share * (LEVELS - 1)) for share in shares]].astype(np.float64)
-    lines = black + (colours[:, None] - black) * coverage
-    return bytes([black] * _SHADES) + np.rint(lines).astype(np.uint8).tobytes()
+    return width, width + max(_THINNEST_OUTLINE, width)
 
 
 def _covered(distance: Float32Array, width: float) -> Float32Array:
@@ -158,6 +157,7 @@ def _halved(plane: Float32Array) -> Float32Array:
 
 def _levels(nearest: UInt8Array, line: Float32Array, outline: Float32Array) -> UInt8Array:
     """Return the level in the tables for each pixel, given the nearest line, and how much it and its outline cover."""
-    shade = np.rint(line * _SHADES).astype(np.uint8)
-    on_line = (nearest + 1) * np.uint8(_SHADES) + (shade - 1)
-    return np.where(shade > 0, on_line, np.rint(outline * (_SHADES - 1)).astype(np.uint8))
+    on_line, around = (np.rint(covered * _SHADES).astype(np.uint8) for covered in (line, outline))
+    first = nearest * np.uint8(2 * _SHADES)
+    level = first + np.where(on_line > 0, on_line + np.uint8(_SHADES), around)
+    return np.where(around > 0, level, np.uint8(0))

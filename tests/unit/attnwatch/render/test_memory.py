@@ -207,7 +207,7 @@ def test_pictures_of_a_lean_encoder_are_as_good(tmp_path):
     manifest = Batch.make(tmp_path).add()
     write_noise(manifest.with_name("video_001.mp4"), (1280, 720), frames=10)
     settings = Visualization(generate_aggregated=False, generate_overlay=False)
-    _, notes = called_in_a_process(render, manifest, tmp_path, settings, 127 * 2**20)
+    _, notes = called_in_a_process(render, manifest, tmp_path, settings, 140 * 2**20)
     (note,) = notes
     assert note.startswith("encoded with fewer frames in memory, because memory_limit leaves no room for more")
     (path,) = tmp_path.glob("*.partial")

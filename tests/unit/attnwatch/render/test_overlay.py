@@ -88,11 +88,12 @@ def test_contours_are_where_attention_has_their_share_of_the_scale_and_nowhere_e
     for contour in CONTOURS:
         share = 1 - contour if inverted else contour
         distance = np.abs(shares - share) / slope  # in pixels
-        line, outline = (np.clip(width / 2 + 0.5 - distance, 0, 1) for width in (1.5, 3))
-        drawn = line * colour_at(0, share) + (1 - line) * 16  # a coloured line over a black one
+        line, outline = (np.clip(width / 2 + 0.5 - distance, 0, 1) for width in (1.5, 3.5))
+        around = 16 if colour_at(0, share) > 126 else 235  # a coloured line over a black or white one
+        drawn = line * colour_at(0, share) + (1 - line) * around
         expected = (1 - outline) * below + outline * drawn
         assert (line > 0.5).any()
-        assert np.abs(above - expected)[distance < 3].max() <= 4
+        assert np.abs(above - expected)[distance < 3].max() <= 5
     far = np.min([np.abs(shares - share) for share in CONTOURS], axis=0) / slope > 3
     np.testing.assert_array_equal(above[far], below[far])
 
@@ -102,11 +103,23 @@ def test_a_contour_is_antialiased_and_as_wide_as_the_size_of_the_video_asks_for(
     maps, _ = ramp(*size)
     source = random_frame(np.random.default_rng(0), *size)
     for plane in source.planes:
-        pixels(plane)[:] = 16  # as black as the outline
+        pixels(plane)[:] = 235  # as white as the outline
     (_, above, _), *_ = laid_over("contour", source, maps, size, alpha=1)
-    across = (above - 16)[height // 2, width // 2 - 40 : width // 2 + 40] / (colour_at(0, 0.5) - 16)
+    across = (above - 235)[height // 2, width // 2 - 40 : width // 2 + 40] / (colour_at(0, 0.5) - 235)
     assert across.sum() == pytest.approx(height / 200, abs=0.3)
     assert ((across > 0.05) & (across < 0.95)).any()
+
+
+@pytest.mark.parametrize("footage", [16, 40, 80, 126, 180, 235])
+def test_all_contours_are_seen_on_dark_and_bright_footage(footage):
+    maps, size = ramp(160, 96)
+    source = random_frame(np.random.default_rng(0), *size)
+    for plane in source.planes:
+        pixels(plane)[:] = footage
+    (_, above, shares), *_ = laid_over("contour", source, maps, size, alpha=0.8)
+    for contour in CONTOURS:
+        near = np.abs(shares - contour) < 0.05
+        assert np.abs(above - footage)[near].max() > 30
 
 
 def test_a_map_without_contrast_has_no_contours():
