@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import numpy as np
 
+from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.encode import Encoder
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import render_outputs
-from attnwatch.settings import Quality, Visualization
+from attnwatch.settings import OverlayStyle, Quality, Visualization
 from attnwatch.tensors.reader import AttentionReader
 from tests.bench.baselines import figure_per_frame, rgb_frames
 from tests.bench.material import attention, write_case
@@ -42,9 +43,13 @@ Encodings = dict[str, Encoding]
 """By name of the file."""
 
 
-def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> None:
-    """Render the attention and overlay videos in this process."""
-    settings = Visualization(quality=quality, generate_aggregated=False)
+def asked(quality: Quality) -> Visualization:
+    """Ask for the attention and overlay videos."""
+    return Visualization(quality=quality, generate_aggregated=False)
+
+
+def render(manifest: Path, folder: Path, settings: Visualization, threads: int = 1) -> None:
+    """Render a video in this process."""
     render_outputs(read_manifest(manifest), settings, folder, threads=threads)
 
 
@@ -79,14 +84,14 @@ def floor(video: Path, encodings: Encodings, folder: Path) -> None:
                 encoder.write(frame, pts, duration)
 
 
-def over_floor(manifest: Path, folder: Path, quality: Quality, runs: int = 5) -> Ratio:
+def over_floor(manifest: Path, folder: Path, settings: Visualization, runs: int = 5) -> Ratio:
     """Compare rendering with its floor, in CPU time."""
     encodings: Encodings = {}
     with recorded(encodings):
-        render(manifest, folder, quality)
+        render(manifest, folder, settings)
     video = manifest.with_name("video_001.mp4")
     return alternate(
-        lambda: cpu_seconds(lambda: render(manifest, folder, quality)),
+        lambda: cpu_seconds(lambda: render(manifest, folder, settings)),
         lambda: cpu_seconds(lambda: floor(video, encodings, folder)),
         runs,
     )
@@ -98,9 +103,24 @@ def qualities(folder: Path) -> Iterator[Row]:
     (manifest,) = write_case(folder / "sd", SD, FRAMES, words=1)
     for quality, bar in bars.items():
         runs = 3 if quality == "high" else 5  # a run at high quality takes half a minute
-        yield row(f"832x480, {quality}, 1 word: over floor", over_floor(manifest, folder, quality, runs), bar)
+        yield row(f"832x480, {quality}, 1 word: over floor", over_floor(manifest, folder, asked(quality), runs), bar)
     (manifest,) = write_case(folder / "hd", HD, FRAMES, words=1)
-    yield row("1280x720, fast, 1 word: over floor", over_floor(manifest, folder, "fast"), 1.20)
+    yield row("1280x720, fast, 1 word: over floor", over_floor(manifest, folder, asked("fast")), 1.20)
+
+
+def overlays(folder: Path) -> Iterator[Row]:
+    """Measure overlays alone: each style, and several words in one. They have no bar."""
+    (manifest,) = write_case(folder / "overlays", SD, FRAMES, words=1)
+    for style in get_args(OverlayStyle):
+        settings = only(OutputKind.OVERLAY, Visualization(overlay=style))
+        yield row(
+            f"832x480, balanced, 1 word, {style} overlay: over floor", over_floor(manifest, folder, settings, 3), None
+        )
+    for words in (2, 6):
+        (manifest,) = write_case(folder / f"combined_{words}", SD, FRAMES, words=words)
+        settings = only(OutputKind.COMBINED, Visualization(generate_combined=True))
+        name = f"832x480, balanced, {words} words in one overlay: over floor"
+        yield row(name, over_floor(manifest, folder, settings, 3), None)
 
 
 def parallel(folder: Path) -> Iterator[Row]:
@@ -108,8 +128,8 @@ def parallel(folder: Path) -> Iterator[Row]:
     (eight,) = write_case(folder / "eight", SD, FRAMES, words=8)
     (one,) = write_case(folder / "one", SD, FRAMES, words=1)
     ratio = alternate(
-        lambda: wall_seconds(lambda: render(eight, folder, "fast", threads=2)) / 8,
-        lambda: wall_seconds(lambda: render(one, folder, "fast")),
+        lambda: wall_seconds(lambda: render(eight, folder, asked("fast"), threads=2)) / 8,
+        lambda: wall_seconds(lambda: render(one, folder, asked("fast"))),
     )
     yield row("8 words, 2 workers: wall per word over 1 word, 1 worker", ratio, 0.60)
 
@@ -120,7 +140,7 @@ def whole_program(folder: Path) -> Iterator[Row]:
     manifests = write_case(root, SD, FRAMES, words=2, videos=3)
     encodings: Encodings = {}
     with recorded(encodings):
-        render(manifests[0], folder, "fast")
+        render(manifests[0], folder, asked("fast"))
     options = ("--once", "--force", "--quiet", "--set", "quality=fast", "--set", "generate_aggregated=false")
 
     def floors() -> None:
@@ -194,13 +214,13 @@ def baselines(folder: Path) -> Iterator[Row]:
     for name, way in ways.items():
         ratio = alternate(
             lambda way=way: cpu_seconds(lambda: way(manifest, folder)),  # type: ignore[misc]
-            lambda: cpu_seconds(lambda: render(manifest, folder, "fast")),
+            lambda: cpu_seconds(lambda: render(manifest, folder, asked("fast"))),
             runs=3,
         )
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-PARTS = (qualities, parallel, whole_program, per_head, memory, baselines)
+PARTS = (qualities, overlays, parallel, whole_program, per_head, memory, baselines)
 
 
 if __name__ == "__main__":
