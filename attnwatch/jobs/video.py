@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from attnwatch.render.output import Output
 
 _NAMING_PATIENCE = 60.0  # seconds for others to move their outputs into the same folder
+_KEPT = "{file} is from an earlier rendering"
 _Rendering: TypeAlias = tuple[tuple[OutputRecord, ...], tuple[str, ...]]
 """Outputs and notes."""
 
@@ -201,9 +202,10 @@ def _render(attempt: _Attempt, scales: "dict[str, Scale] | None") -> _Rendering:
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
     job = attempt.job
+    settings = job.settings.model_copy(update={kind.setting: False for kind in _kept(job, attempt.manifest)})
     with temporary_folder(job.place, attempt.folder) as temporary:
         rendering = render_outputs(
-            attempt.manifest, job.settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
+            attempt.manifest, settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
         )
         unfinished = {output.path.name: _record(output) for output in rendering.outputs}
         records = _moved(attempt, unfinished, temporary)
@@ -245,15 +247,29 @@ def _moved(attempt: _Attempt, unfinished: Mapping[str, OutputRecord], temporary:
     return records
 
 
+def _kept(job: Job, manifest: Manifest) -> frozenset[OutputKind]:
+    """Return the kinds of which there are outputs that show the source video, while that is missing."""
+    receipt = job.seen.receipt
+    if receipt is None or manifest.video.exists():
+        return frozenset()
+    was_there = receipt.inputs.get(manifest.document.video) is not None
+    showing = {
+        output.kind for output in receipt.outputs if was_there or _KEPT.format(file=output.file) in receipt.notes
+    }
+    return frozenset(
+        kind
+        for kind in OutputKind
+        if kind.is_requested(job.settings) and (kind.needs_source or (kind.shows_source and kind in showing))
+    )
+
+
 def _with_what_stays(job: Job, manifest: Manifest, rendering: _Rendering) -> _Rendering:
-    """Remove outdated outputs, but keep overlays that cannot be made again because the source video is missing."""
+    """Remove outdated outputs, but keep those that cannot be made again because the source video is missing."""
     records, notes = rendering
     if job.tokens is not None:  # the outputs of other words stay as they are
         return rendering
-    absent = not manifest.video.exists()
-    keep = {kind for kind in OutputKind if absent and kind.needs_source and kind.is_requested(job.settings)}
-    kept = remove_outdated(job.place, records, keep=keep)
-    return (*records, *kept), (*notes, *(f"{output.file} is from an earlier rendering" for output in kept))
+    kept = remove_outdated(job.place, records, keep=_kept(job, manifest))
+    return (*records, *kept), (*notes, *(_KEPT.format(file=output.file) for output in kept))
 
 
 def _record(output: "Output") -> OutputRecord:

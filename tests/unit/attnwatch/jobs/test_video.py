@@ -229,6 +229,27 @@ def test_an_overlay_is_kept_while_the_source_video_is_missing(batch):
     assert not overlay.exists()
 
 
+def test_words_over_a_video_that_was_removed_since_are_not_replaced_by_words_over_black(batch):
+    manifest = batch.add()
+    combined = manifest.parent / "attention_videos" / "prompt_001_vid001_combined.mp4"
+    run(job(manifest, generate_combined=True))
+    before = combined.read_bytes()
+    manifest.with_name("video_001.mp4").unlink()
+    for colormap in ("bone", "hot"):
+        run(job(manifest, video_may_be_absent=True, generate_combined=True, colormap=colormap))
+        assert combined.read_bytes() == before
+        assert f"{combined.name} is from an earlier rendering" in read_receipt(manifest)["notes"]
+
+
+def test_words_over_black_are_made_again_while_there_is_no_video(batch):
+    manifest = batch.add(source=False)
+    made = []
+    for alpha in (0.3, 0.9):
+        run(job(manifest, video_may_be_absent=True, generate_combined=True, overlay_alpha=alpha))
+        made.append((manifest.parent / "attention_videos" / "prompt_001_vid001_combined.mp4").read_bytes())
+    assert made[0] != made[1]
+
+
 def test_rendering_selected_words_keeps_the_outputs_of_others(batch):
     manifest = batch.add(words=("dog", "kiss"))
     run(job(manifest))
