@@ -13,6 +13,8 @@ from attnwatch.render.gamut import from_srgb
 UInt8Array = npt.NDArray[np.uint8]
 
 LEVELS = 256
+BLACK, WHITE = (16, 128, 128), (235, 128, 128)
+"""Y, U and V."""
 
 # Luma coefficients (red, blue) of each matrix: ITU-T H.273, table 4.
 _LUMA = {
@@ -45,18 +47,25 @@ def yuv_tables(colormap: str, colours: Colours) -> YuvTables:
 
 
 def rgb_to_yuv(rgb: npt.NDArray[np.float64], colours: Colours) -> tuple[UInt8Array, UInt8Array, UInt8Array]:
-    """Convert sRGB (`[..., 3]`, 0..1) to 8-bit limited-range Y, U and V, each `[...]` (ITU-T H.273, section 8.3)."""
-    red_weight, blue_weight = _LUMA[colours.matrix]
-    red, green, blue = np.moveaxis(from_srgb(rgb, colours.primaries), -1, 0)
+    """Convert sRGB (`[..., 3]`, 0..1) to 8-bit limited-range Y, U and V, each `[...]`."""
+    y, u, v = (np.rint(plane).astype(np.uint8) for plane in _yuv(from_srgb(rgb, colours.primaries), colours.matrix))
+    return y, u, v
+
+
+def yuv_matrix(matrix: Colorspace) -> npt.NDArray[np.float64]:
+    """Return what turns R, G and B (0..1, in the video's primaries) into what Y, U and V add to `BLACK`: `[3, 3]`."""
+    return np.asarray(np.stack(_yuv(np.eye(3), matrix)) - np.array(BLACK)[:, None])
+
+
+def _yuv(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[npt.NDArray[np.float64], ...]:
+    """Convert R, G and B (`[..., 3]`, 0..1) to limited-range Y, U and V, each `[...]` (ITU-T H.273, section 8.3)."""
+    red_weight, blue_weight = _LUMA[matrix]
+    red, green, blue = np.moveaxis(rgb, -1, 0)
     luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
     y = 16 + 219 * luma
     u = 128 + 224 * (blue - luma) / (2 * (1 - blue_weight))
     v = 128 + 224 * (red - luma) / (2 * (1 - red_weight))
-    return _rounded(y), _rounded(u), _rounded(v)
-
-
-def _rounded(plane: npt.NDArray[np.float64]) -> UInt8Array:
-    return np.rint(plane).astype(np.uint8)
+    return y, u, v
 
 
 def colormap_rgb(name: str) -> npt.NDArray[np.float64]:

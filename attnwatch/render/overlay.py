@@ -11,7 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.render.colormap import LEVELS, UInt8Array, YuvTables
+from attnwatch.render.colormap import BLACK, LEVELS, WHITE, UInt8Array, YuvTables
 from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.render.compose import FINE_LEVELS, Enlarged, pixels
 from attnwatch.settings import OverlayStyle
@@ -21,7 +21,6 @@ from attnwatch.tensors.reduction import Float32Array
 CONTOURS = (0.25, 0.5, 0.75)
 """Shares of the scale at which contours are drawn."""
 
-_BLACK, _WHITE = (16, 128, 128), (235, 128, 128)
 _BRIGHT = 126  # luma from which black is farther than white
 _SHADES = (LEVELS - 1) // (2 * len(CONTOURS))  # degrees in which a line, or its outline, covers a pixel
 _THINNEST, _LINES_PER_PIXEL = 1.5, 200  # width of a line in pixels, and lines of video for each pixel of it
@@ -54,7 +53,7 @@ def overlay(style: OverlayStyle, tables: YuvTables, alpha: float, *, inverted: b
         case "uniform":
             return _Tinted(tables, np.full(LEVELS, alpha))
         case "spotlight":
-            return _Tinted(YuvTables(*(bytes([value]) * LEVELS for value in _BLACK)), alpha * (1 - attention))
+            return _Tinted(YuvTables(*(bytes([value]) * LEVELS for value in BLACK)), alpha * (1 - attention))
         case "contour":
             return _Contours(tables, alpha, [1 - share if inverted else share for share in CONTOURS])
 
@@ -96,7 +95,7 @@ class _Contours:
 
     def __init__(self, tables: YuvTables, alpha: float, shares: Sequence[float]) -> None:
         levels = [round(share * (LEVELS - 1)) for share in shares]
-        outlines = [_BLACK if tables.y[level] >= _BRIGHT else _WHITE for level in levels]
+        outlines = [BLACK if tables.y[level] >= _BRIGHT else WHITE for level in levels]
         coverage = np.arange(1, _SHADES + 1) / _SHADES
         planes = []
         for plane, table in enumerate(tables.planes):

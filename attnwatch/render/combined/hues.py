@@ -7,9 +7,6 @@ moved apart: between any two, CIELAB's difference is 29 or more, also as people 
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.render.colormap import UInt8Array, rgb_to_yuv
-from attnwatch.render.colours import Colours
-
 HUES = ("#ED8D00", "#428DFA", "#EC2DA1", "#FFFF75", "#0BE191", "#E71C38")
 """Orange, azure, magenta, pale yellow, green, red."""
 
@@ -17,8 +14,3 @@ HUES = ("#ED8D00", "#428DFA", "#EC2DA1", "#FFFF75", "#0BE191", "#E71C38")
 def hues_rgb(count: int) -> npt.NDArray[np.float64]:
     """Return the first hues as sRGB: `[hue, 3]`, 0..1."""
     return np.array([list(bytes.fromhex(hue[1:])) for hue in HUES[:count]]) / 255
-
-
-def hues_yuv(count: int, colours: Colours) -> UInt8Array:
-    """Return the Y, U and V of the first hues in a video of the given colours: `[3, hue]`."""
-    return np.stack(rgb_to_yuv(hues_rgb(count), colours))

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 import av
 
 from attnwatch.contract.kinds import OutputKind
+from attnwatch.render.colormap import BLACK
 from attnwatch.render.colours import PIXEL_FORMAT
-from attnwatch.render.combined.hues import HUES, hues_yuv
+from attnwatch.render.combined.hues import HUES, hues_rgb
 from attnwatch.render.combined.legend import Legend, legend
-from attnwatch.render.combined.mixture import BLACK, Mixture
+from attnwatch.render.combined.mixture import Mixture
 from attnwatch.render.compose import Enlarged, pixels
 from attnwatch.render.lanes import Chunk, levels_of, output_clock
 from attnwatch.render.output import Context
@@ -34,7 +35,7 @@ class CombinedLane:
         self.outputs = [output]
         self._shares = [level.shares for level in levels]
         self._painter = context.painter(context.size)
-        self._mixture = Mixture(hues_yuv(len(shown), colours), settings.overlay_alpha, inverted=settings.invert)
+        self._mixture = Mixture(hues_rgb(len(shown)), settings.overlay_alpha, colours, inverted=settings.invert)
         self._legend = _legend(context, words)
         self._black = _black(context.size)
         clock = output_clock(context.timeline, settings.fps)

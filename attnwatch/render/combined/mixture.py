@@ -6,39 +6,40 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.render.colormap import LEVELS, UInt8Array
-from attnwatch.render.colours import PIXEL_FORMAT
+from attnwatch.render.colormap import BLACK, LEVELS, yuv_matrix
+from attnwatch.render.colours import PIXEL_FORMAT, Colours
 from attnwatch.render.compose import Enlarged, pixels
+from attnwatch.render.gamut import from_srgb
 from attnwatch.tensors.loops import OPAQUE
+from attnwatch.tensors.reduction import Float32Array
 
 UInt16Array = npt.NDArray[np.uint16]
 
-BLACK = (16, 128, 128)
-"""Y, U and V."""
-
-_BAND = 32  # rows at a time: the weights of six words take 24 bytes per pixel
+_BAND = 32  # rows at a time: the light of six words takes 40 bytes per pixel
 _PLANES = ((0,), (1, 2))  # of one size each
+_NONE = np.float32(1e-9)  # instead of the highest weight where all are 0
 
 
 class Mixture:
-    """Opacity follows the highest attention of all words; the colour is the mean of their hues.
+    """Opacity follows the highest attention of all words; their hues mix like coloured lights.
 
-    In that mean, the weight of a word is the square of its attention, so that a word with a little of it does not grey
-    the hue of one with a lot.
+    The light of a word is the brighter, the nearer the square of its attention is to that of the highest: the hue of a
+    word alone is its own, and what two words have in common is lighter than both, and not grey.
 
     Args:
-        hues: Y, U and V of each word's hue, `[3, word]`.
+        hues: each word's hue in sRGB, `[word, 3]`, 0..1.
         alpha: opacity where attention is highest, 0..1.
+        colours: those of the video.
         inverted: whether level 0 is the highest attention instead of the lowest.
 
     """
 
-    def __init__(self, hues: UInt8Array, alpha: float, *, inverted: bool) -> None:
-        attention = np.arange(LEVELS)[:: -1 if inverted else 1]
-        self._hues = hues.astype(np.float32)
-        # Sixteenths, so that all sums are below 2^24: a float32 holds them exactly, in whatever order they are added.
-        self._weights = np.ceil(attention**2 / 16).astype(np.float32)
-        self._opacity = np.rint(alpha * attention / (LEVELS - 1) * OPAQUE).astype(np.uint16)
+    def __init__(self, hues: npt.NDArray[np.float64], alpha: float, colours: Colours, *, inverted: bool) -> None:
+        attention = np.linspace(0, 1, LEVELS)[:: -1 if inverted else 1]
+        self._weights = (attention**2).astype(np.float32)
+        self._opacity = np.rint(alpha * attention * OPAQUE).astype(np.uint16)
+        self._hues = from_srgb(hues, colours.primaries).astype(np.float32)
+        self._to_yuv = yuv_matrix(colours.matrix).astype(np.float32)
         self._highest = np.minimum if inverted else np.maximum
 
     def over(self, source: av.VideoFrame, maps: Sequence[Enlarged]) -> av.VideoFrame:
@@ -47,19 +48,32 @@ class Mixture:
         result = av.VideoFrame(width, height, PIXEL_FORMAT)
         for planes in _PLANES:
             levels = [enlarged.greys[planes[0]] for enlarged in maps]
-            targets, below = ([pixels(frame.planes[plane]) for plane in planes] for frame in (result, source))
             for top in range(0, len(levels[0]), _BAND):
                 band = slice(top, top + _BAND)
-                opacity, colours = self._mixed(np.stack([level[band] for level in levels]), planes)
-                for target, under, colour in zip(targets, below, colours, strict=True):
-                    kept = (OPAQUE - opacity) * under[band][: len(opacity), : opacity.shape[1]]
-                    np.right_shift(kept + opacity * colour + OPAQUE // 2, 8, out=target[band], casting="unsafe")
+                stacked = np.stack([level[band] for level in levels])
+                opacity = self._opacity[self._highest.reduce(stacked)]
+                light = self._light(self._weights[stacked])
+                for plane in planes:
+                    target = pixels(result.planes[plane])[band]
+                    below = pixels(source.planes[plane])[band][: target.shape[0], : target.shape[1]]
+                    mixed = (OPAQUE - opacity) * below + opacity * self._colour(light, plane)
+                    np.right_shift(mixed + OPAQUE // 2, 8, out=target, casting="unsafe")
         return result
 
-    def _mixed(self, levels: UInt8Array, planes: tuple[int, ...]) -> tuple[UInt16Array, UInt16Array]:
-        """Return the opacity, `[row, column]`, and the colour in each plane, of the levels of words, `[word, ...]`."""
-        opacity = self._opacity[self._highest.reduce(levels)]
-        weights = self._weights[levels].reshape(len(levels), -1)
-        sums = self._hues[list(planes)] @ weights
-        colours = sums / np.maximum(weights.sum(axis=0), 1) + np.float32(0.5)
-        return opacity, colours.astype(np.uint16).reshape(len(planes), *opacity.shape)
+    def _light(self, weights: Float32Array) -> list[Float32Array]:
+        """Return red, green and blue of mixed lights, each `[row, column]`, 0..1; weights: `[word, row, column]`."""
+        weights /= np.maximum(weights.max(axis=0), _NONE)
+        mixed = []
+        for channel in range(3):
+            dark = np.ones(weights.shape[1:], np.float32)
+            for weight, hue in zip(weights, self._hues[:, channel], strict=True):
+                dark *= 1 - weight * hue
+            mixed.append(1 - dark)
+        return mixed
+
+    def _colour(self, light: Sequence[Float32Array], plane: int) -> UInt16Array:
+        """Return the Y, U or V of a light."""
+        values = np.full_like(light[0], BLACK[plane] + 0.5)
+        for channel, share in zip(light, self._to_yuv[plane], strict=True):
+            values += share * channel
+        return values.astype(np.uint16)

@@ -12,7 +12,7 @@ from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.colormap import yuv_tables
 from attnwatch.render.colours import Colours
-from attnwatch.render.combined.hues import hues_yuv
+from attnwatch.render.combined.hues import hues_rgb
 from attnwatch.render.combined.mixture import Mixture
 from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.memory import MOST_WORDS, Load, encoder_bytes, must_be_lean, plan
@@ -169,7 +169,7 @@ def growth(style, size, words):
         painter = HeatPainter(width, height, tables)
         maps = rng.random((words, 30, 52), np.float32)
         if style == "combined":
-            over = Mixture(hues_yuv(words, colours), 0.8, inverted=False).over
+            over = Mixture(hues_rgb(words), 0.8, colours, inverted=False).over
         else:
             over = overlay(style, tables, 0.8, inverted=False).over
         Path("/proc/self/clear_refs").write_text("5")  # the most is counted from now on

@@ -4,8 +4,9 @@ import pytest
 
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.render.colormap import rgb_to_yuv
 from attnwatch.render.colours import Colours
-from attnwatch.render.combined.hues import hues_yuv
+from attnwatch.render.combined.hues import hues_rgb
 from attnwatch.render.compose import pixels
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Visualization
@@ -63,7 +64,7 @@ def test_the_seventh_word_is_left_out_with_a_note(combined):
 
 def test_each_word_is_shown_at_its_place_in_its_hue(combined):
     *_, frames = combined
-    hues = hues_yuv(6, Colours.usual(192)).astype(float)
+    hues = np.stack(rgb_to_yuv(hues_rgb(6), Colours.usual(192))).astype(float)
     assert len(frames) == (FRAMES + 1) // 2
     for frame in frames:
         planes = [pixels(plane).astype(float) for plane in frame.planes]

@@ -5,9 +5,9 @@ from av.video.reformatter import Colorspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnwatch.render.colormap import yuv_tables
+from attnwatch.render.colormap import rgb_to_yuv, yuv_tables
 from attnwatch.render.colours import Colours
-from attnwatch.render.combined.hues import hues_yuv
+from attnwatch.render.combined.hues import hues_rgb
 from attnwatch.render.combined.mixture import Mixture
 from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from tests.unit.attnwatch.render.reference import bilinear
@@ -23,10 +23,16 @@ def random_frame(rng, width, height):
     return frame
 
 
+def bt709(rgb):
+    """Return Y, U and V of R, G and B, `[..., 3]`, 0..1."""
+    luma = rgb @ [0.2126, 0.7152, 0.0722]
+    return 16 + 219 * luma, 128 + 224 * (rgb[..., 2] - luma) / 1.8556, 128 + 224 * (rgb[..., 0] - luma) / 1.5748
+
+
 def mixed(source, maps, size, *, alpha=0.8, inverted=False):
     """Return each plane of the source and of the mixture as float64, with the maps in its size: `[word, ...]`."""
     painter = HeatPainter(*size, TABLES)
-    mixture = Mixture(hues_yuv(len(maps), COLOURS), alpha, inverted=inverted)
+    mixture = Mixture(hues_rgb(len(maps)), alpha, COLOURS, inverted=inverted)
     result = mixture.over(source, [Enlarged(painter, map_.astype(np.float32)) for map_ in maps])
     for below, plane in zip(source.planes, result.planes, strict=True):
         above = pixels(plane).astype(float)
@@ -37,18 +43,29 @@ def mixed(source, maps, size, *, alpha=0.8, inverted=False):
 @pytest.mark.parametrize("words", [1, 2, 3, 6])
 @settings(max_examples=10, deadline=None)
 @given(alpha=st.floats(0, 1), seed=st.integers(0, 2**32 - 1), inverted=st.booleans())
-def test_opacity_follows_the_highest_attention_and_hues_mix_by_its_squares(words, alpha, seed, inverted):
+def test_opacity_follows_the_highest_attention_and_hues_mix_like_lights(words, alpha, seed, inverted):
     rng = np.random.default_rng(seed)
     maps = rng.uniform(0.2, 0.8, (words, 5, 4))
-    hues = hues_yuv(words, COLOURS).astype(float)
-    for number, (below, above, shares) in enumerate(
-        mixed(random_frame(rng, 66, 50), maps, (66, 50), alpha=alpha, inverted=inverted)
-    ):
+    planes = mixed(random_frame(rng, 66, 50), maps, (66, 50), alpha=alpha, inverted=inverted)
+    for number, (below, above, shares) in enumerate(planes):
         attention = 1 - shares if inverted else shares
         opacity = alpha * attention.max(axis=0)
-        colour = np.einsum("w,wyx->yx", hues[number], attention**2) / (attention**2).sum(axis=0)
+        brightness = attention**2 / (attention**2).max(axis=0)
+        dark = [1 - word[..., None] * hue for word, hue in zip(brightness, hues_rgb(words), strict=True)]
+        colour = bt709(1 - np.prod(dark, axis=0))[number]
         # A level of the maps changes the opacity by 1/255 and, from a share of 0.2 on, the colour by up to 3 levels.
-        assert np.abs(above - ((1 - opacity) * below + opacity * colour)).max() <= 4
+        assert np.abs(above - ((1 - opacity) * below + opacity * colour)).max() <= 5
+
+
+def test_what_two_words_have_in_common_is_lighter_than_both_hues_and_not_grey():
+    source = random_frame(np.random.default_rng(0), 64, 48)
+    means = []
+    for shares in ([1, 0], [0, 1], [1, 1]):
+        planes = mixed(source, np.broadcast_to(shares, (4, 5, 2)).T, (64, 48), alpha=1)
+        means.append([above.mean() for _, above, _ in planes])
+    alone, other, both = means
+    assert both[0] > max(alone[0], other[0]) + 20
+    assert max(abs(both[1] - 128), abs(both[2] - 128)) > 10
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -63,7 +80,7 @@ def test_a_word_alone_at_its_maximum_has_its_own_hue():
     maps[4] = 1
     source = random_frame(np.random.default_rng(0), 64, 48)
     for number, (_, above, _) in enumerate(mixed(source, maps, (64, 48), alpha=1)):
-        assert (above == hues_yuv(6, COLOURS)[number, 4]).all()
+        assert (above == rgb_to_yuv(hues_rgb(6), COLOURS)[number][4]).all()
 
 
 def test_the_odd_last_row_and_column_of_a_source_are_cropped():
