@@ -42,9 +42,9 @@ Encodings = dict[str, Encoding]
 """By name of the file."""
 
 
-def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1) -> None:
+def render(manifest: Path, folder: Path, quality: Quality, threads: int = 1, **pages: Any) -> None:
     """Render the attention and overlay videos in this process."""
-    settings = Visualization(quality=quality, generate_aggregated=False)
+    settings = Visualization(quality=quality, generate_aggregated=False, **pages)
     render_outputs(read_manifest(manifest), settings, folder, threads=threads)
 
 
@@ -101,6 +101,17 @@ def qualities(folder: Path) -> Iterator[Row]:
         yield row(f"832x480, {quality}, 1 word: over floor", over_floor(manifest, folder, quality, runs), bar)
     (manifest,) = write_case(folder / "hd", HD, FRAMES, words=1)
     yield row("1280x720, fast, 1 word: over floor", over_floor(manifest, folder, "fast"), 1.20)
+
+
+def pages(folder: Path) -> Iterator[Row]:
+    """Compare figures and captions with plain pictures, in CPU time."""
+    (manifest,) = write_case(folder / "pages", SD, FRAMES, words=1)
+    for name, asked in (("figures of 832x480", {"figsize": (8.32, 4.8)}), ("full captions", {"caption": "full"})):
+        ratio = alternate(
+            lambda asked=asked: cpu_seconds(lambda: render(manifest, folder, "fast", **asked)),  # type: ignore[misc]
+            lambda: cpu_seconds(lambda: render(manifest, folder, "fast")),
+        )
+        yield row(f"{name}: over plain pictures", ratio, 1.30)
 
 
 def parallel(folder: Path) -> Iterator[Row]:
@@ -200,7 +211,7 @@ def baselines(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-PARTS = (qualities, parallel, whole_program, per_head, memory, baselines)
+PARTS = (qualities, pages, parallel, whole_program, per_head, memory, baselines)
 
 
 if __name__ == "__main__":
