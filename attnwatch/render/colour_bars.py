@@ -12,7 +12,7 @@ from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.maps import Scale, to_levels
 from attnwatch.render.overlay import CONTOURS, overlay
-from attnwatch.render.pages.colour_bar import ColourBar
+from attnwatch.render.pages.colour_bar import ColourBar, Label
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
 
@@ -68,7 +68,7 @@ def _squares(width: int, height: int) -> av.VideoFrame:
     return picture
 
 
-def _labels(kind: OutputKind, settings: Visualization) -> Iterator[str]:
+def _labels(kind: OutputKind, settings: Visualization) -> Iterator[Label]:
     """Yield what the scale is about, from the longest wording to the shortest."""
     alpha = f"{100 * settings.overlay_alpha:.0f} %"
     effect = {
@@ -79,5 +79,5 @@ def _labels(kind: OutputKind, settings: Visualization) -> Iterator[str]:
     }
     unit = f"{_UNIT}, extremes of all frames" if settings.normalization == "frame" else _UNIT
     if kind is OutputKind.OVERLAY:
-        yield from (f"{about}, {effect[settings.overlay]}" for about in (unit, _UNIT, _SHORT))
-    yield from (unit, _UNIT, _SHORT)
+        yield from (Label(about, effect[settings.overlay]) for about in (unit, _UNIT, _SHORT))
+    yield from map(Label, (unit, _UNIT, _SHORT))

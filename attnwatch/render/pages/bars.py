@@ -2,7 +2,7 @@
 
 from attnwatch.render.pages.boxes import Box, even
 from attnwatch.render.pages.canvas import Canvas
-from attnwatch.render.pages.colour_bar import ColourBar, Fixed, draw_bar
+from attnwatch.render.pages.colour_bar import ColourBar, Fixed, Label, draw_bar
 from attnwatch.render.pages.lines import TextStyle
 
 _THICKNESS, _TICK, _GAP = 0.9, 0.3, 0.3  # em
@@ -119,7 +119,7 @@ def draw_in_line(canvas: Canvas, bar: ColourBar, style: TextStyle, place: tuple[
     canvas.write(low, x - gap - before, baseline, style)
     canvas.write(high, box.right + gap, baseline, style)
     start = box.right + 2 * gap + after
-    wordings = (label for label in bar.labels if start + style.width(label) <= left + room)
+    wordings = (text for text in map(Label.text, bar.labels) if start + style.width(text) <= left + room)
     canvas.write(next(wordings, ""), start, baseline, style)
     return [draw_bar(canvas, box, bar, style, upwards=False)]
 

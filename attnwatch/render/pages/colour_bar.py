@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -25,6 +26,18 @@ _SHADES = 256  # of a bar
 _FRAME = 0.06  # em; the line around a bar
 
 
+class Label(NamedTuple):
+    """What is written beside a colour bar: the quantity and, perhaps, how the picture shows it."""
+
+    quantity: str
+    remark: str = ""
+
+    def text(self, unit: str = "") -> str:
+        """Return the label, with the unit of the values if they stand apart from it."""
+        about = f"{self.quantity} {unit}".strip()
+        return f"{about}, {self.remark}" if self.remark else about
+
+
 @dataclass(frozen=True)
 class ColourBar:
     """What a colour bar shows.
@@ -38,7 +51,7 @@ class ColourBar:
 
     painted: Painted
     scale: Scale
-    labels: tuple[str, ...]
+    labels: tuple[Label, ...]
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -65,7 +78,7 @@ class ColourBar:
 
     def label(self, style: TextStyle, room: int) -> str:
         """Return the longest label, with the unit, that fits into a number of pixels; empty if none does."""
-        wordings = (f"{label} {self.unit}".strip() for label in (*self.labels, ""))
+        wordings = (label.text(self.unit) for label in (*self.labels, Label("")))
         return next((wording for wording in wordings if style.width(wording) <= room), "")
 
     def ticks(self, most: int) -> list[tuple[float, str]]:

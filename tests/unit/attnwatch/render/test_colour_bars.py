@@ -53,7 +53,7 @@ def test_the_bar_of_an_overlay_shows_how_much_of_the_video_is_covered(style):
 
 
 def test_the_label_says_when_each_frame_has_its_own_scale():
-    assert "extremes of all frames" in bar(normalization="frame").labels[0]
+    assert "extremes of all frames" in bar(normalization="frame").labels[0].text()
 
 
 def test_no_bar_is_drawn_if_none_is_asked_for():

@@ -11,9 +11,9 @@ from attnwatch.render.colours import Colours
 from attnwatch.render.compose import HeatPainter, pixels
 from attnwatch.render.maps import Scale
 from attnwatch.render.pages.boxes import Box
-from attnwatch.render.pages.colour_bar import ColourBar
+from attnwatch.render.pages.colour_bar import ColourBar, Label
 
-LABELS = ("attention probability, 0–80 % opaque", "attention probability", "attention")
+LABELS = (Label("attention probability", "0–80 % opaque"), Label("attention probability"), Label("attention"))
 _LATIN = "two men kissing in the rain under a red umbrella while the city lights shimmer behind them, "
 _CHINESE = "两个男人在雨中接吻，城市的灯光在他们身后闪烁。"
 

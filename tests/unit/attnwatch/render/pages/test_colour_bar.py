@@ -48,7 +48,7 @@ def test_values_are_on_the_scale_and_at_their_places(one, other, most):
 def test_very_small_and_very_large_values_have_a_power_of_ten(high, unit, text):
     shown = bar(0, high)
     assert (shown.unit, shown.end_texts) == (unit, ("0", text))
-    assert shown.label(TextStyle(12), 1000).endswith(unit)
+    assert shown.label(TextStyle(12), 1000) == f"attention probability {unit}".strip() + ", 0–80 % opaque"
 
 
 def test_the_ends_have_as_many_digits_as_tell_them_apart():
@@ -63,7 +63,7 @@ def test_a_scale_without_contrast_has_one_value():
 def test_the_longest_label_that_fits_is_taken_and_the_unit_stays():
     style, shown = TextStyle(12), bar(0, 0.00123)
     for label in LABELS:
-        whole = f"{label} × 10⁻³"
+        whole = label.text("× 10⁻³")
         assert shown.label(style, style.width(whole)) == whole
     assert shown.label(style, style.width("× 10⁻³")) == "× 10⁻³"
     assert shown.label(style, 5) == ""
