@@ -141,9 +141,8 @@ def test_pages_need_no_more_memory_than_planned(tmp_path):
 
 def test_pages_count_beside_what_encodes_them():
     page = (1920, 1200)
-    plain, paged = (
-        Load(HD, dict.fromkeys(KINDS, size), 0, "fast", 1).bytes(1, KINDS, lean=False) for size in (HD, page)
-    )
+    sizes = [dict.fromkeys(KINDS, size) for size in (HD, page)]
+    plain, paged = (Load(HD, shown, 0, "fast", 1).bytes(1, KINDS, lean=False) for shown in sizes)
     encoders = [encoder_bytes(size, "fast", lean=False) for size in (HD, page)]
     assert paged - plain > 2 * (encoders[1] - encoders[0]) + 2 * 3 * page[0] * page[1]
 
