@@ -2,19 +2,21 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 
 import av
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from attnwatch.contract.kinds import OutputKind
+from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.render.compose import Enlarged, HeatPainter
 from attnwatch.render.encode import Encoder
-from attnwatch.render.figure import Page
 from attnwatch.render.maps import Levels, to_levels
 from attnwatch.render.output import Clock, Context, Output
+from attnwatch.render.pages.page import Page
 from attnwatch.render.timeline import SourceFrame, Timeline
 from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
@@ -72,10 +74,12 @@ class Lane:
 
         for kind in kinds:
             output = context.output(word, kind, levels.scale)
-            pictures, size = _over_source(context) if kind.needs_source else _alone(context, word, levels)
+            page = context.page(word, kind, levels.scale)
+            pictures = _pictures(context, kind) if page is None else _on_page(context, kind, page)
             self.outputs.append(output)
-            on_page = not kind.needs_source and context.settings.figsize is not None
-            encoder = context.encoder(output.path, size, clock, footage=kind.shows_source, lean=lean, on_page=on_page)
+            size = context.size if page is None else page.size
+            squared = context.settings.figsize is not None
+            encoder = context.encoder(output.path, size, clock, footage=kind.shows_source, lean=lean, squared=squared)
             self._tracks.append((pictures, stack.enter_context(encoder)))
 
     def write(self, chunk: Chunk) -> None:
@@ -90,8 +94,10 @@ class Lane:
                 encoder.write(picture, frame.pts, frame.duration)
 
 
-def _over_source(context: Context) -> tuple[Pictures, tuple[int, int]]:
-    """Return the pictures of the map over the source video, and their size."""
+def _pictures(context: Context, kind: OutputKind) -> Pictures:
+    """Return the pictures of an output: the map alone, or over the source video."""
+    if not kind.needs_source:
+        return _Moments.heats
     overlay = context.overlay()
 
     def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
@@ -101,23 +107,38 @@ def _over_source(context: Context) -> tuple[Pictures, tuple[int, int]]:
             else:
                 yield overlay.over(frame.picture, enlarged)
 
-    return pictures, context.size
+    return pictures
 
 
-def _alone(context: Context, word: WordMaps, levels: Levels) -> tuple[Pictures, tuple[int, int]]:
-    """Return the pictures of the map alone, plain or in a figure, and their size."""
-    page = context.page(word, levels.scale, context.timeline.frames)
-    if page is None:
-        return _Moments.heats, context.size
-    return _on_page(page, context), page.size
-
-
-def _on_page(page: Page, context: Context) -> Pictures:
-    painter = context.painter((page.boxes[0].width, page.boxes[0].height))
+def _on_page(context: Context, kind: OutputKind, page: Page) -> Pictures:
+    """Return the pictures of an output in a figure, or with a caption."""
+    shown, size, seconds = _pictures(context, kind), page.boxes[0].size, context.timeline.seconds.tolist()
+    if size != context.size:
+        shown = _at_size(size, context.painter(size), shown, with_source=kind.needs_source)
 
     def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
-        for (index, _), share in zip(moments.chunk, moments.shares, strict=True):
-            yield page.compose([painter.paint(share)], index + 1)
+        for (index, _), picture in zip(moments.chunk, shown(moments), strict=True):
+            yield page.compose([picture], frame=index + 1, seconds=seconds[min(index, len(seconds) - 1)])
+
+    return pictures
+
+
+def _at_size(size: tuple[int, int], painter: HeatPainter, shown: Pictures, *, with_source: bool) -> Pictures:
+    """Return pictures at another size than that of the source, made one by one, because they may be much larger."""
+    scaler = VideoReformatter()
+
+    def scaled(frame: SourceFrame) -> SourceFrame:
+        if frame.picture is None or not with_source:
+            return frame
+        # What makes a picture smaller by cubic curves sharpens its grain, which takes the encoder a third longer.
+        is_larger = size[0] > frame.picture.width
+        how = Interpolation.BICUBIC if is_larger else Interpolation.BILINEAR
+        picture = scaler.reformat(frame.picture, *size, format=PIXEL_FORMAT, interpolation=how, threads=1)
+        return replace(frame, picture=picture)
+
+    def pictures(moments: _Moments) -> Iterator[av.VideoFrame]:
+        for (index, frame), share in zip(moments.chunk, moments.shares, strict=True):
+            yield from shown(_Moments([(index, scaled(frame))], [share], painter))
 
     return pictures
 

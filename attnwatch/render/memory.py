@@ -24,6 +24,7 @@ _SOURCE = 20  # bytes per pixel: frames that the decoder keeps, six of 10 bits o
 _MAPPED = 12  # bytes per pixel more, while a frame of high dynamic range is mapped: its signal and its levels
 _PICTURES = 6  # bytes per pixel and thread: grey planes, the coloured map, the blended frame
 _GREYS = 1.25  # bytes per pixel and word of a combined output: grey planes, all at the same time
+_PAGE = 3  # bytes per pixel of an output that is a page: the page as it is drawn, and a frame of it
 _LEVELS = 4  # bytes per value of a word's maps, one for each video frame ...
 _MEASURING = 24  # ... and while they are made
 _SPARE = 48 * 2**20  # bytes: tables, buffers of files, stacks of threads
@@ -56,12 +57,15 @@ class Load:
 
     def bytes(self, words: int, kinds: Sequence[OutputKind], *, lean: bool) -> float:
         """Return the bytes that a pass needs for these outputs of a number of words."""
+        sizes = [self.sizes[kind] for kind in kinds]
+        pages = [width * height for width, height in sizes if (width, height) != self.source]
         encoders = {kind: encoder_bytes(self.sizes[kind], self.quality, lean=lean) for kind in kinds}
         pixels = self.source[0] * self.source[1]
         source = (_SOURCE + _MAPPED if self.hdr else _SOURCE) * pixels
-        per_word = sum(encoders[kind] for kind in kinds if kind.per_word)
+        per_word = sum(encoders[kind] for kind in kinds if kind.per_word) + _PAGE * sum(pages)
         lanes = words * bool(per_word) + (OutputKind.COMBINED in kinds)
-        shared = _SPARE + source + min(lanes, self.threads) * (_PICTURES * pixels + _MEASURING * self.values)
+        lane = _PICTURES * max([pixels, *pages]) + _MEASURING * self.values
+        shared = _SPARE + source + min(lanes, self.threads) * lane
         combined = self.combined * (_LEVELS * self.values + _GREYS * pixels) + encoders.get(OutputKind.COMBINED, 0)
         own = words * (_LEVELS * self.values + per_word) if per_word else 0
         return shared + own + (combined if OutputKind.COMBINED in kinds else 0)

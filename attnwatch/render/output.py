@@ -1,6 +1,6 @@
-"""Names, encoders, painters and figure pages, shared by all outputs of one video."""
+"""Names, encoders, painters and pages, shared by all outputs of one video."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -11,19 +11,23 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import UNCONDITIONAL_PREFIX
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.colormap import YuvTables, yuv_tables
+from attnwatch.render.colour_bars import colour_bar
 from attnwatch.render.compose import HeatPainter
 from attnwatch.render.encode import Encoder
-from attnwatch.render.figure import Page, attention_page
-from attnwatch.render.labels import shortened
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.overlay import Overlay, overlay
+from attnwatch.render.pages.caption import Full, caption_height, caption_page
+from attnwatch.render.pages.counter import frame_form, seconds_form
+from attnwatch.render.pages.figure import figure_page, figure_size
+from attnwatch.render.pages.page import Page
+from attnwatch.render.text.plain import isolated
 from attnwatch.render.timeline import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
 
 UNFINISHED_SUFFIX = ".partial"
 
-_LONGEST_TITLE = 120  # columns
+_HOW = {OutputKind.STATIC: "mean over time", OutputKind.EVOLUTION: "while denoising"}
 
 Clock = tuple[Fraction, Fraction]
 """Frames per second, and seconds per unit of time."""
@@ -112,23 +116,39 @@ class Context:
         settings = self.settings
         return overlay(settings.overlay, self.tables, settings.overlay_alpha, inverted=settings.invert)
 
-    def page(self, word: WordMaps, scale: Scale, frames: int | None) -> Page | None:
-        """Draw the figure around the maps of a word; None if the settings ask for plain maps."""
-        settings = self.settings
-        if settings.figsize is None:
+    def page(self, word: WordMaps, kind: OutputKind, scale: Scale) -> Page | None:
+        """Draw the page around the pictures of a word: a figure or a caption; None if the settings ask for neither."""
+        settings, timeline, moves = self.settings, self.timeline, kind is not OutputKind.STATIC
+        if settings.figsize is None and settings.caption == "none":
             return None
-        unit = "attention probability"
-        return attention_page(
-            settings.figsize,
-            self.title(word),
-            float(self.timeline.aspect),
-            self.timeline.colours,
-            colormap=settings.colormap,
-            scale=scale,
-            scale_label=f"{unit}, extremes of all frames" if settings.normalization == "frame" else unit,
-            colorbar=settings.include_colorbar,
-            frames=frames,
-        )
+        bar = colour_bar(kind, scale, settings, self.tables)
+        last = float(timeline.seconds[-1])
+        if settings.figsize is not None:
+            forms = [frame_form(timeline.frames, last), seconds_form(last)] if moves else []
+            return figure_page(settings.figsize, self.title(word, kind), float(timeline.aspect), bar, forms)
+        word_alone = self.title(word, kind, prompt=False)
+        if settings.caption == "word":
+            return caption_page(self.size, timeline.pixel_aspect, word_alone)
+        full = Full(self.title(word, kind), bar, seconds_form(last) if moves else None)
+        return caption_page(self.size, timeline.pixel_aspect, word_alone, full)
+
+    @property
+    def page_size(self) -> tuple[int, int]:
+        """Width and height of an output with one picture per frame."""
+        if self.settings.figsize is not None:
+            return figure_size(self.settings.figsize)
+        width, height = self.size
+        if self.settings.caption == "none":
+            return width, height
+        full = self.settings.caption == "full"
+        return width, height + caption_height(self.size, self.timeline.pixel_aspect, full=full)
+
+    def drawn_titles(self, words: Iterable[WordMaps]) -> Iterator[str]:
+        """Yield the titles that outputs show."""
+        settings = self.settings
+        with_prompt = settings.figsize is not None or settings.caption == "full" or settings.generate_step_evolution
+        if with_prompt or settings.caption != "none" or settings.generate_combined:
+            yield from (self.title(word, OutputKind.STATIC, prompt=with_prompt) for word in words)
 
     def encoder(
         self,
@@ -138,7 +158,7 @@ class Context:
         *,
         footage: bool = False,
         lean: bool = False,
-        on_page: bool = False,
+        squared: bool = False,
     ) -> Encoder:
         """Open the file of an output.
 
@@ -148,7 +168,7 @@ class Context:
             clock: rate and time base; None for those of the timeline.
             footage: whether the pictures show the source video.
             lean: hold as few frames in memory as possible.
-            on_page: whether the pictures are figures, whose pixels are square whatever those of the video are.
+            squared: whether pixels are square, whatever those of the video are.
 
         """
         timeline = self.timeline
@@ -160,18 +180,19 @@ class Context:
             rate=rate,
             time_base=time_base,
             colours=timeline.colours,
-            pixel_aspect=Fraction(1) if on_page else timeline.pixel_aspect,
+            pixel_aspect=Fraction(1) if squared else timeline.pixel_aspect,
             quality=self.settings.quality,
             footage=footage,
             lean=lean,
         )
 
-    def title(self, word: WordMaps) -> str:
-        """Return the title of the figure of a word."""
+    def title(self, word: WordMaps, kind: OutputKind, *, prompt: bool = True) -> str:
+        """Return what an output of a word shows, with the prompt or without it."""
         document = self.manifest.document
+        shown = f"“{isolated(self.text(word))}”"
+        how = f", {_HOW[kind]}" if kind in _HOW else ""
+        if not prompt:
+            return f"{shown}{how}"
         is_negative = word.name.startswith(UNCONDITIONAL_PREFIX)
-        prompt = document.generation.negative_prompt if is_negative else document.generation.prompt
-        text = f"“{self.text(word)}”"
-        title = f"{text} in “{prompt}”" if prompt else f"{text} in {self.manifest.video_id}"
-        # matplotlib would interpret dollar signs as math.
-        return shortened(title, _LONGEST_TITLE).replace("$", r"\$")
+        said = document.generation.negative_prompt if is_negative else document.generation.prompt
+        return f"{shown}{how and how + ','} in {f'“{isolated(said)}”' if said else self.manifest.video_id}"

@@ -5,12 +5,14 @@ from fractions import Fraction
 import numpy as np
 
 from attnwatch.contract.kinds import OutputKind
+from attnwatch.render.colour_bars import colour_bar
 from attnwatch.render.compose import Enlarged
 from attnwatch.render.encode import Encoder
-from attnwatch.render.figure import Box, Page, grid_page
-from attnwatch.render.maps import to_levels
+from attnwatch.render.maps import Scale, to_levels
 from attnwatch.render.memory import must_be_lean
 from attnwatch.render.output import Context, Output
+from attnwatch.render.pages.evolution import evolution_page
+from attnwatch.render.pages.page import Page
 from attnwatch.render.timeline import SourceFrame
 from attnwatch.system.limits import room
 from attnwatch.tensors.reader import WordMaps
@@ -20,8 +22,6 @@ MIN_EVOLUTION_WIDTH = 48  # pixels; five moments do not fit below a narrower pic
 
 _EVOLUTION_RATE = Fraction(4)  # denoising steps per second
 _COLUMNS = 5  # moments shown below the picture
-_MARGIN, _LABEL = 8, 22  # pixels around and below a box
-_TITLE = 30  # pixels above the first box
 
 
 def write_static(context: Context, word: WordMaps) -> Output:
@@ -31,14 +31,14 @@ def write_static(context: Context, word: WordMaps) -> Output:
     mean = frames.mean(axis=0, keepdims=True, dtype=np.float64 if is_large else np.float32).astype(np.float32)
     levels = to_levels(mean, context.settings, context.scales.get(word.slug))
     output = context.output(word, OutputKind.STATIC, levels.scale)
-    page = context.page(word, levels.scale, frames=None)
-    picture = context.painter(_size(page, context)).paint(levels.shares[0])
+    page = context.page(word, OutputKind.STATIC, levels.scale)
+    picture = context.painter(context.size if page is None else page.boxes[0].size).paint(levels.shares[0])
     if page is not None:
         picture = page.compose([picture])
     fps = context.settings.fps
     rate = context.timeline.still_rate if fps is None else Fraction(fps).limit_denominator(1001)
     size = (picture.width, picture.height)
-    with _encoder(context, output, size, rate, on_page=page is not None) as encoder:
+    with _encoder(context, output, size, rate, squared=context.settings.figsize is not None) as encoder:
         for index in range(max(1, round(context.settings.static_duration * rate))):
             encoder.write(picture, index, 1)
     return output
@@ -58,8 +58,8 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
     levels = to_levels(maps.reshape(-1, *maps.shape[-2:]), context.settings, context.scales.get(word.slug))
     shares = levels.shares.reshape(maps.shape)
     output = context.output(word, OutputKind.EVOLUTION, levels.scale)
-    page = _evolution_page(context, word, last=steps[-1].number + 1)
-    painters = [context.painter((box.width, box.height)) for box in page.boxes]
+    page = _evolution_page(context, word, levels.scale, last=steps[-1].number + 1)
+    painters = [context.painter(box.size) for box in page.boxes]
     overlay = context.overlay()
     footage = middle.picture is not None
     with _encoder(context, output, page.size, _EVOLUTION_RATE, footage=footage) as encoder:
@@ -67,7 +67,7 @@ def write_evolution(context: Context, word: WordMaps, middle: SourceFrame) -> Ou
             pictures = [painter.paint(moment) for painter, moment in zip(painters, moments, strict=True)]
             if middle.picture is not None:
                 pictures[0] = overlay.over(middle.picture, Enlarged(painters[0], moments[0]))
-            encoder.write(page.compose(pictures, step.number + 1), index, 1)
+            encoder.write(page.compose(pictures, step=step.number + 1), index, 1)
     return output
 
 
@@ -78,10 +78,10 @@ def _encoder(
     rate: Fraction,
     *,
     footage: bool = False,
-    on_page: bool = False,
+    squared: bool = False,
 ) -> Encoder:
     lean = must_be_lean(size, context.settings.quality, room())
-    return context.encoder(output.path, size, (rate, 1 / rate), footage=footage, lean=lean, on_page=on_page)
+    return context.encoder(output.path, size, (rate, 1 / rate), footage=footage, lean=lean, squared=squared)
 
 
 def _moments(frames: Float32Array, context: Context) -> Float32Array:
@@ -91,21 +91,9 @@ def _moments(frames: Float32Array, context: Context) -> Float32Array:
     return context.alignment.moments(frames, moments.astype(int).tolist())
 
 
-def _evolution_page(context: Context, word: WordMaps, last: int) -> Page:
-    width, height = context.size
-    small_width = (width - (_COLUMNS - 1) * _MARGIN) // _COLUMNS // 2 * 2
-    small_height = max(2, round(small_width * height / width / 2) * 2)
-    below = _TITLE + height + _LABEL
-    boxes = [Box(_MARGIN, _TITLE, width, height)]
-    boxes += [
-        Box(_MARGIN + column * (small_width + _MARGIN), below, small_width, small_height) for column in range(_COLUMNS)
-    ]
-    frames = np.rint(np.linspace(0, context.timeline.frames - 1, _COLUMNS)).astype(int) + 1
-    labels = [f"frame {context.timeline.frames // 2 + 1}", *(f"{frame}" for frame in frames)]
-    size = (width + 2 * _MARGIN, below + small_height + _LABEL)
-    title = f"“{word.name}” while denoising"
-    return grid_page(size, boxes, labels, title=title, colours=context.timeline.colours, steps=last)
-
-
-def _size(page: Page | None, context: Context) -> tuple[int, int]:
-    return context.size if page is None else (page.boxes[0].width, page.boxes[0].height)
+def _evolution_page(context: Context, word: WordMaps, scale: Scale, last: int) -> Page:
+    timeline, kind = context.timeline, OutputKind.EVOLUTION
+    frames = np.rint(np.linspace(0, timeline.frames - 1, _COLUMNS)).astype(int) + 1
+    labels = f"frame {timeline.frames // 2 + 1}", [f"{frame}" for frame in frames.tolist()]
+    bar = colour_bar(kind, scale, context.settings, context.tables)
+    return evolution_page(context.size, timeline.pixel_aspect, context.title(word, kind), labels, last=last, bar=bar)

@@ -15,7 +15,6 @@ from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.combined.hues import HUES
 from attnwatch.render.combined.lane import CombinedLane, notes_on_combined
-from attnwatch.render.figure import figure_size
 from attnwatch.render.lanes import Lane, at_rate, chunks
 from attnwatch.render.maps import Scale, part_of
 from attnwatch.render.memory import Load, plan
@@ -148,8 +147,8 @@ def _outputs(
     context: Context, words: list[WordMaps], source: VideoSource | AbsentSource, threads: int
 ) -> tuple[list[Output], list[str]]:
     notes = [] if context.alignment.note is None else [context.alignment.note]
-    has_labels = context.settings.figsize is not None or context.settings.generate_combined
-    if has_labels and (missing := missing_glyphs("".join(map(context.title, words)))) is not None:
+    titles = "".join(context.drawn_titles(words))
+    if (missing := missing_glyphs(titles)) is not None:
         notes.append(f"{_NO_GLYPHS}; {missing.remedy}")  # the same for many videos
     outputs = _stills(context, words, source, notes)
     return [*outputs, *_per_frame(context, words, source, threads, notes)], notes
@@ -222,10 +221,9 @@ def _load(
     threads: int,
 ) -> Load:
     frames, settings = context.timeline.frames, context.settings
-    figure = context.size if settings.figsize is None else figure_size(settings.figsize)
     return Load(
         source=context.size,
-        sizes={kind: context.size if kind.needs_source else figure for kind in kinds},
+        sizes={kind: context.page_size if kind.per_word else context.size for kind in kinds},
         values=frames * max(word.grid[1] * word.grid[2] for word in words),
         quality=settings.quality,
         threads=threads,

@@ -128,10 +128,15 @@ class Visualization(Settings):
     )
     figsize: tuple[Inches, Inches] | None = Field(
         default=None,
-        description="width and height in inches at 100 dpi of a figure with a title, a frame counter and a colorbar "
-        "around the map in attention-only and static videos; null: the plain map at the size of the video",
+        description="width and height in inches at 100 dpi of figures, with title, colorbar, frame number and seconds "
+        "around the pictures of attention, overlay and static videos; null: pictures as large as the video",
     )
-    include_colorbar: bool = Field(default=True, description="draw a colorbar in figures")
+    include_colorbar: bool = Field(default=True, description="draw a colorbar in figures and full captions")
+    caption: Literal["none", "word", "full"] = Field(
+        default="none",
+        description="band below the pictures: with the `word`, or in `full` also with prompt, seconds and colorbar; "
+        "ignored with `figsize`, because figures say all that",
+    )
     static_duration: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=3.0, description="length of the static video in seconds"
     )
@@ -214,4 +219,6 @@ LIMITED_BY_WATCHER = _about(Concern.RESOURCES)
 """Settings that a batch cannot raise above what the watcher would use without it."""
 
 # Settings that shape pictures and that version 0.1.0 did not know.
-ADDED_SINCE_0_1_0 = frozenset({"audio", "generate_combined", "nonfinite", "overlay", "rotation", "upsampling"})
+ADDED_SINCE_0_1_0 = frozenset(
+    {"audio", "caption", "generate_combined", "nonfinite", "overlay", "rotation", "upsampling"}
+)

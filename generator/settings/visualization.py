@@ -84,6 +84,7 @@ class VisualizationParams(_Block):
     rotation: _Name = None
     figsize: _Pair = None
     include_colorbar: _Switch = None
+    caption: _Name = None
     static_duration: _AnyNumber = None
     fps: _AnyNumber = None
     quality: _Name = None

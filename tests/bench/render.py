@@ -43,9 +43,9 @@ Encodings = dict[str, Encoding]
 """By name of the file."""
 
 
-def asked(quality: Quality) -> Visualization:
+def asked(quality: Quality, **pages: Any) -> Visualization:
     """Ask for the attention and overlay videos."""
-    return Visualization(quality=quality, generate_aggregated=False)
+    return Visualization(quality=quality, generate_aggregated=False, **pages)
 
 
 def render(manifest: Path, folder: Path, settings: Visualization, threads: int = 1) -> None:
@@ -121,6 +121,21 @@ def overlays(folder: Path) -> Iterator[Row]:
         settings = only(OutputKind.COMBINED, Visualization(generate_combined=True))
         name = f"832x480, balanced, {words} words in one overlay: over floor"
         yield row(name, over_floor(manifest, folder, settings, 3), None)
+
+
+def pages(folder: Path) -> Iterator[Row]:
+    """Compare figures and captions with plain pictures, in CPU time."""
+    (manifest,) = write_case(folder / "pages", SD, FRAMES, words=1)
+    plain = asked("fast")
+    for name, paged in (
+        ("figures of 832x480", asked("fast", figsize=(8.32, 4.8))),
+        ("full captions", asked("fast", caption="full")),
+    ):
+        ratio = alternate(
+            lambda paged=paged: cpu_seconds(lambda: render(manifest, folder, paged)),  # type: ignore[misc]
+            lambda: cpu_seconds(lambda: render(manifest, folder, plain)),
+        )
+        yield row(f"{name}: over plain pictures", ratio, 1.30)
 
 
 def parallel(folder: Path) -> Iterator[Row]:
@@ -220,7 +235,7 @@ def baselines(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-PARTS = (qualities, overlays, parallel, whole_program, per_head, memory, baselines)
+PARTS = (qualities, overlays, pages, parallel, whole_program, per_head, memory, baselines)
 
 
 if __name__ == "__main__":

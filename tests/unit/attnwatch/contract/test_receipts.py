@@ -111,6 +111,7 @@ def other(name):
         "uniform",
         "nearest",
         "means",
+        "word",
         [1, 99],
     )
     for candidate in candidates:

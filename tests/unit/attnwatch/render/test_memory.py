@@ -128,6 +128,25 @@ def render(path, directory, settings, limit):
     return peak - before, rendering.notes
 
 
+@pytest.mark.slow
+def test_pages_need_no_more_memory_than_planned(tmp_path):
+    manifest = Batch.make(tmp_path).add(words=("word0", "word1"))
+    write_noise(manifest.with_name("video_001.mp4"), (832, 480), frames=14)
+    page = (1920, 1200)
+    settings = Visualization(quality="fast", static_duration=0.1, figsize=(19.2, 12))
+    used, _ = called_in_a_process(render, manifest, tmp_path, settings, None)
+    planned = Load((832, 480), dict.fromkeys(KINDS, page), 14 * 48, "fast", threads=1)
+    assert used <= planned.bytes(2, KINDS, lean=False)
+
+
+def test_pages_count_beside_what_encodes_them():
+    page = (1920, 1200)
+    sizes = [dict.fromkeys(KINDS, size) for size in (HD, page)]
+    plain, paged = (Load(HD, shown, 0, "fast", 1).bytes(1, KINDS, lean=False) for shown in sizes)
+    encoders = [encoder_bytes(size, "fast", lean=False) for size in (HD, page)]
+    assert paged - plain > 2 * (encoders[1] - encoders[0]) + 2 * 3 * page[0] * page[1]
+
+
 @pytest.mark.parametrize(
     ("size", "words", "limit", "hdr"),
     [

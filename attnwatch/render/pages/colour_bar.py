@@ -1,0 +1,145 @@
+"""Colour bars: the colours of a map or of an overlay from the lower end of the scale to the upper one."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from attnwatch.render.maps import Scale
+from attnwatch.render.pages.boxes import Box
+from attnwatch.render.pages.canvas import Canvas
+from attnwatch.render.pages.lines import TextStyle
+from attnwatch.tensors.reduction import Float32Array
+
+Painted = Callable[[Float32Array, tuple[int, int]], av.VideoFrame]
+"""Paints shares of the scale, `[rows, columns]`, 0..1, as an output shows them, in a width and height, both even."""
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SMALLEST, _LARGEST = -2, 4  # powers of ten between which numbers are written as they are
+_DIGITS = range(3, 10)  # significant ones of the ends of the scale: as few as tell them apart
+_STEPS = (1, 2, 2.5, 5, 10)
+_ROUNDING = 1e-9
+_SHADES = 256  # of a bar
+_FRAME = 0.06  # em; the line around a bar
+
+
+class Label(NamedTuple):
+    """What is written beside a colour bar: the quantity and, perhaps, how the picture shows it."""
+
+    quantity: str
+    remark: str = ""
+
+    def text(self, unit: str = "") -> str:
+        """Return the label, with the unit of the values if they stand apart from it."""
+        about = f"{self.quantity} {unit}".strip()
+        return f"{about}, {self.remark}" if self.remark else about
+
+
+@dataclass(frozen=True)
+class ColourBar:
+    """What a colour bar shows.
+
+    Attributes:
+        painted: paints it.
+        scale: attention at the ends of the colormap; the first is the larger one if the colours are reversed.
+        labels: what it is about, from the longest wording to the shortest.
+
+    """
+
+    painted: Painted
+    scale: Scale
+    labels: tuple[Label, ...]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest attention of the scale."""
+        return min(self.scale.low, self.scale.high), max(self.scale.low, self.scale.high)
+
+    @property
+    def end_texts(self) -> tuple[str, str]:
+        """Both ends of the scale, in the unit, with as few digits as tell them apart."""
+        low, high = (end / self._unit for end in self.ends)
+        size = math.floor(math.log10(max(abs(low), abs(high)))) if low or high else 0
+        texts = "", ""
+        for digits in _DIGITS:
+            decimals = max(0, digits - 1 - size)
+            texts = _text(low, decimals), _text(high, decimals)
+            if texts[0] != texts[1] or low == high:
+                break
+        return texts
+
+    @property
+    def unit(self) -> str:
+        """What the numbers are multiples of, such as `× 10⁻³`; empty if they are neither very small nor very large."""
+        return f"× 10{str(self._power).translate(_SUPERSCRIPTS)}" if self._power else ""
+
+    def label(self, style: TextStyle, room: int) -> str:
+        """Return the longest label, with the unit, that fits into a number of pixels; empty if none does."""
+        wordings = (label.text(self.unit) for label in (*self.labels, Label("")))
+        return next((wording for wording in wordings if style.width(wording) <= room), "")
+
+    def ticks(self, most: int) -> list[tuple[float, str]]:
+        """Return round values within the scale, as shares of it, with their texts in the unit; about `most`."""
+        low, high = self.ends
+        if not high > low:
+            return [(0.5, self.end_texts[0])]
+        step = _step((high - low) / max(1, most - 1))
+        first, last = math.ceil(low / step - _ROUNDING), math.floor(high / step + _ROUNDING)
+        if last - first < 1:
+            return list(zip((0.0, 1.0), self.end_texts, strict=True))
+        decimals = _decimals(step / self._unit)
+        values = [index * step for index in range(first, last + 1)]
+        return [((value - low) / (high - low), f"{value / self._unit + 0.0:.{decimals}f}") for value in values]
+
+    @property
+    def _power(self) -> int:
+        largest = max(map(abs, self.ends))
+        power = math.floor(math.log10(largest)) if largest > 0 else 0
+        return 0 if _SMALLEST <= power < _LARGEST else power
+
+    @property
+    def _unit(self) -> float:
+        return 10.0**self._power
+
+
+Fixed = tuple[Box, av.VideoFrame]
+"""A picture that is the same in every frame, and where it belongs."""
+
+
+def draw_bar(canvas: Canvas, box: Box, bar: ColourBar, style: TextStyle, *, upwards: bool) -> Fixed:
+    """Draw a thin line around a colour bar.
+
+    Args:
+        canvas: the page.
+        box: the bar itself, with even edges.
+        bar: what it shows.
+        style: of the texts beside it.
+        upwards: whether attention rises upwards, or else to the right.
+
+    Returns:
+        The picture of the bar, to be pasted into the page.
+
+    """
+    rising = np.linspace(0, 1, _SHADES, dtype=np.float32)
+    ramp = rising[::-1, None] if upwards else rising[None, :]
+    line = max(1, round(_FRAME * style.size))
+    canvas.fill(Box(box.left - line, box.top - line, box.width + 2 * line, box.height + 2 * line))
+    return box, bar.painted(np.ascontiguousarray(ramp), box.size)
+
+
+def _step(least: float) -> float:
+    """Return the smallest of 1, 2, 2.5 and 5 times a power of ten that is at least as large."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in _STEPS if factor * power >= least * (1 - _ROUNDING))
+
+
+def _decimals(step: float) -> int:
+    return next(places for places in range(99) if abs(round(step, places) - step) <= _ROUNDING * step)
+
+
+def _text(value: float, decimals: int) -> str:
+    rounded = f"{value:.{decimals}f}"
+    return rounded if float(rounded) else "0"
