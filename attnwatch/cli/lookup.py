@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of
@@ -144,22 +143,20 @@ def videos(path: Path) -> list[Path]:
 
 
 def single_video(path: Path) -> Path:
-    """Return what identifies a video, also in an older batch: its manifest, or the folder of its tensors.
+    """Return what identifies the one video that a path stands for; see `videos`.
 
     Raises:
-        ConfigError: there is no finished video at or below the path, or more than one.
+        ConfigError: there is no such video, or more than one.
 
     """
-    root = root_of(named(path))
-    found = list(islice(find_videos(root), 2))
-    if len(found) > 1:
-        first, second = (one.relative_to(root) for one in found)
+    first, *others = videos(path)
+    if others:
+        names = " and ".join(identifier_of(video) for video in (first, others[0]))
         raise ConfigError(
-            f"found several videos in {path}, such as {first} and {second}; expected one; name one of them"
+            f"found {1 + len(others):,} videos in {path}, such as {names}; expected one; name it, as in "
+            f"{path / identifier_of(first)}"
         )
-    if not found:
-        raise ConfigError(f"found no finished video at or below {path}; expected a video, or its manifest; name one")
-    return found[0]
+    return first
 
 
 def batch_folder(path: Path) -> Path:

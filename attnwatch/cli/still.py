@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags
+from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
 from attnwatch.cli.output import OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, set_up
@@ -44,7 +44,7 @@ def still(
     Parameters
     ----------
     video
-        A video, its manifest, or the name of a batch in outputs/ that has one video.
+        A video, its manifest, or a video of a batch in outputs/ by its name, such as demo/prompt_001_vid001.
     output
         The file to write: PNG, PDF or SVG, by its suffix. Text in PDF and SVG files is text.
     words
@@ -89,9 +89,8 @@ def still(
     pictures, notes = flags.settings().for_batch(manifest.document.visualization, manifest.path)
     log_notes(manifest, notes)
     asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
-    chosen = [word.strip() for some in words for word in some.split(",") if word.strip()]
     picked = {"step": _picked(step, "steps"), "layer": _picked(layer, "layers"), "head": _picked(head, "heads")}
-    plot = figure_of(manifest, pictures.per_video(), chosen, at=at, asked=asked, **picked)
+    plot = figure_of(manifest, pictures.per_video(), words_of(words) or (), at=at, asked=asked, **picked)
     try:
         plot.save(output)
     except OSError as error:

@@ -11,7 +11,8 @@ GridKind = Literal["frames", "steps", "layers", "heads"]
 ScaleKind = Literal["shared", "each"]
 AveragedAxis = Literal["layers", "heads"]
 
-_MOST_PIXELS = 40_000  # along one side; matplotlib draws up to 65,535
+_COLUMN = 4.5  # inches; narrower figures are for one column of a page
+_MOST_PIXELS = 20_000  # along one side: a figure of so many takes 1 GB
 _TALLEST = 1.5  # height divided by width, roughly, of the tallest figure
 
 
@@ -33,6 +34,11 @@ class Asked(BaseModel):
     dpi: int = Field(default=300, ge=30, le=2400, description="pixels per inch of the pictures in the figure")
     title: bool = Field(default=True, description="whether to print the prompt and what is shown above the pictures")
     averaged: tuple[AveragedAxis, ...] = Field(default=(), description="axes of which a grid shows the mean")
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the figure is for one column of a page."""
+        return self.size < _COLUMN
 
     @classmethod
     def of(cls, **values: Any) -> "Asked":  # noqa: ANN401 - a user's own

@@ -28,12 +28,13 @@ class Bars:
 
     Args:
         bars: what they show.
+        rows: number of rows of cells.
         font: how their numbers and labels are set.
 
     """
 
-    def __init__(self, bars: Sequence[Bar], font: Font) -> None:
-        self._font = font
+    def __init__(self, bars: Sequence[Bar], rows: int, font: Font) -> None:
+        self._rows, self._font = rows, font
         self._beside = [bar for bar in bars if not bar.is_below]
         self._below = [bar for bar in bars if bar.is_below]
         self._power = power_of(bars)
@@ -46,10 +47,12 @@ class Bars:
         return self._label_left + self._lines * self._pitch if self._beside else 0
 
     @property
-    def room_below(self) -> int:
-        """Height of the bars below cells, with everything that belongs to them."""
+    def room_below(self) -> tuple[int, ...]:
+        """Height of the bars below the cells of each row, with everything that belongs to them."""
         numbers = TICK + _SLIM_SPACE + self._pitch
-        return _SLIM_SPACE + _THICKNESS + numbers + self._lines * self._pitch if self._below else 0
+        room = _SLIM_SPACE + _THICKNESS + numbers + self._lines * self._pitch
+        with_bars = {bar.rows[1] for bar in self._below}
+        return tuple(room * (row in with_bars) for row in range(self._rows))
 
     def rearranged(self, grid: Grid) -> bool:
         """Return whether the room of the bars has changed, because the label does not fit beside or below the cells.
@@ -91,7 +94,7 @@ class Bars:
                 label, Box(place.left + self._label_left, place.top, label.height, height), "center", is_turned=True
             )
         for row in self._rows_below(grid):
-            top = row.bottom + self.room_below - self._lines * self._pitch
+            top = row.bottom + max(self.room_below) - self._lines * self._pitch
             left = min(row.left + (row.width - label.width) // 2, grid.right - label.width)
             yield Placed(label, Box(max(grid.left, left), top, label.width, label.height), "center")
 

@@ -21,7 +21,7 @@ from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import WordMaps
 
 _MOMENTS, _MOMENTS_IN_A_COLUMN = 6, 4
-_COLUMN = 4.5  # inches; narrower figures are for one column of a page
+_OWN_SCALE = "uses this video's own scale: normalization batch is for collections only; vmin and vmax set the ends"
 
 
 def figure(manifest: Manifest, settings: Visualization, words: Sequence[WordMaps], at: At, asked: Asked) -> Plot:
@@ -58,7 +58,7 @@ def _moments(at: At, asked: Asked, timeline: Timeline) -> list[Moment]:
         why = "beside at" if is_row else "without a grid of frames or steps"
         raise ConfigError(f"moments: found {asked.moments} {why}; expected one of the two; leave moments out")
     if at is None:
-        usual = _MOMENTS_IN_A_COLUMN if asked.size < _COLUMN else _MOMENTS
+        usual = _MOMENTS_IN_A_COLUMN if asked.is_narrow else _MOMENTS
         return evenly(asked.moments or usual, timeline) if is_row else [middle(timeline)]
     found = moments(at, timeline)
     if len(found) > 1 and not is_row:
@@ -87,5 +87,7 @@ def _notes(subject: Subject, of_source: Sequence[str]) -> Iterator[str]:
     yield from of_source
     if subject.alignment.note is not None:
         yield subject.alignment.note
+    if subject.settings.measures_batch:
+        yield _OWN_SCALE
     if (missing := missing_glyphs("".join([subject.title, *map(subject.text, subject.words)]))) is not None:
         yield str(missing)

@@ -13,7 +13,6 @@ class Grid:
     """Where the cells of a figure are.
 
     Attributes:
-        rows: number of rows.
         columns: number of columns.
         left: left side of the first column.
         top: upper side of the first row, with what is above its cells.
@@ -21,7 +20,7 @@ class Grid:
         height: height of a cell.
         gap: between two columns, and between two rows.
         above: height of what is above the cells of a row.
-        below: height of what is below them.
+        below: height of what is below the cells of each row.
         is_narrowed: whether the cells are smaller than their room, because the grid would be too high.
 
     """
@@ -34,13 +33,13 @@ class Grid:
     height: int
     gap: int
     above: int
-    below: int
+    below: tuple[int, ...]
     is_narrowed: bool
 
     @property
     def pitch(self) -> int:
-        """From the top of one row to that of the next."""
-        return self.above + self.height + self.below + self.gap
+        """From the top of one row to that of the next, if nothing is below the cells."""
+        return self.above + self.height + self.gap
 
     @property
     def right(self) -> int:
@@ -50,12 +49,12 @@ class Grid:
     @property
     def bottom(self) -> int:
         """Lower side of the last row, with what is below its cells."""
-        return self.top + self.rows * self.pitch - self.gap
+        return self.top + self.rows * self.pitch - self.gap + sum(self.below)
 
     def box(self, row: int, column: int) -> Box:
         """Return where a cell is."""
-        left, top = self.left + column * (self.width + self.gap), self.top + row * self.pitch + self.above
-        return Box(left, top, self.width, self.height)
+        top = self.top + row * self.pitch + sum(self.below[:row]) + self.above
+        return Box(self.left + column * (self.width + self.gap), top, self.width, self.height)
 
     def across(self, row: int, columns: tuple[int, int]) -> Box:
         """Return the place of some cells of a row, from the first to the last column."""
@@ -73,7 +72,7 @@ class Grid:
 
 
 def grid_in(
-    room: int, tallest: int, aspect: float, rows: int, columns: int, *, left: int, gap: int, above: int, below: int
+    room: int, tallest: int, aspect: float, columns: int, *, left: int, gap: int, above: int, below: Sequence[int]
 ) -> Grid:
     """Return a grid that fills a width, or less of it if its cells would then be higher than is allowed.
 
@@ -81,7 +80,6 @@ def grid_in(
         room: the width.
         tallest: the largest height.
         aspect: width of a cell divided by its height.
-        rows: number of rows.
         columns: number of columns.
         left: see `Grid`, like the others.
         gap: ...
@@ -91,12 +89,13 @@ def grid_in(
     """
     width = max(_SMALLEST, (room + gap) // columns - gap)
     height = max(_SMALLEST, round(width / aspect))
-    others = rows * (above + below + gap) - gap
+    rows = len(below)
+    others = rows * (above + gap) - gap + sum(below)
     is_narrowed = rows * height + others > max(tallest, others + rows * _SMALLEST)
     if is_narrowed:
         height = max(_SMALLEST, (tallest - others) // rows)
         width = max(_SMALLEST, round(height * aspect))
-    return Grid(rows, columns, left, 0, width, height, gap, above, below, is_narrowed)
+    return Grid(rows, columns, left, 0, width, height, gap, above, tuple(below), is_narrowed)
 
 
 def thinned(sizes: Sequence[int], distance: int) -> int:

@@ -12,9 +12,6 @@ from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font
 
-COLUMN = 4.5
-"""Inches; narrower figures are for one column of a page."""
-
 _PAGE_POINTS, _COLUMN_POINTS = (8, 7), (7.5, 7)  # of the title, and of everything else
 _MARGIN = 6
 _GAP, _SLIM_GAP, _MANY = 12, 6, 60  # between cells; between more cells than that
@@ -28,7 +25,7 @@ _GREY = "0.35"
 
 def laid_out(content: Content, asked: Asked) -> Layout:
     """Return where everything is in a figure that is as wide as asked, or narrower if it would be too tall."""
-    points = _COLUMN_POINTS if asked.size < COLUMN else _PAGE_POINTS
+    points = _COLUMN_POINTS if asked.is_narrow else _PAGE_POINTS
     title, small = (Font(size, UNITS_PER_INCH) for size in points)
     return _Sheet(content, round(asked.size * UNITS_PER_INCH), title, small, has_title=asked.title).layout()
 
@@ -48,7 +45,7 @@ class _Sheet:
     def __init__(self, content: Content, width: int, title: Font, small: Font, *, has_title: bool) -> None:
         self._content, self._width, self._title, self._small = content, width, title, small
         self._has_title = has_title
-        self._bars = Bars(content.bars, small)
+        self._bars = Bars(content.bars, len(content.cells), small)
 
     def layout(self) -> Layout:
         """Return where everything is."""
@@ -72,7 +69,7 @@ class _Sheet:
         gap = _SLIM_GAP if len(list(self._cells())) > _MANY else _GAP
         while True:
             room = self._width - left - self._bars.room_beside - _MARGIN
-            sizes = (room, round(_TALLEST * self._width), content.aspect, len(content.cells), content.width)
+            sizes = (room, round(_TALLEST * self._width), content.aspect, content.width)
             grid = grid_in(*sizes, left=left, gap=gap, above=label_height, below=self._bars.room_below)
             needed = max((self._caption(cell, grid).height for _, cell in self._cells() if cell.label), default=0)
             needed += _SLIM_SPACE if needed else 0
@@ -131,11 +128,13 @@ class _Sheet:
             across = fit(self._content.across, self._small)
             yield Placed(across, Box(grid.left, top, grid.right - grid.left, across.height), "center")
             top += across.height
-        widths = [label.width + _SPACE for label in self._column_labels]
-        each = thinned(widths, grid.width + grid.gap)
+        widest = max((label.width for label in self._column_labels), default=0)
+        beyond = max(0, (widest - grid.width + 1) // 2)  # of the first and the last one, which stay within the figure
+        each = thinned([widest + beyond + _SPACE], grid.width + grid.gap)
         for column, label in enumerate(self._column_labels[::each]):
             box = grid.box(0, column * each)
-            left = max(0, box.left + (box.width - label.width) // 2)
+            left = min(box.left + (box.width - label.width) // 2, grid.right + self._bars.room_beside - label.width)
+            left = max(left, _MARGIN)
             yield Placed(label, Box(left, top, label.width, label.height), "center")
 
     def _rows(self, grid: Grid) -> Iterator[Placed]:

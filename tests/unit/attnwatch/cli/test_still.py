@@ -9,12 +9,15 @@ def batch(tmp_path):
     return Batch.make(tmp_path / "outputs")
 
 
-@pytest.mark.parametrize("given", ["manifest", "video", "folder", "name"])
-def test_a_video_is_given_by_its_path_or_as_the_only_one_of_a_batch(batch, tmp_path, capsys, monkeypatch, given):
+@pytest.mark.parametrize("given", ["manifest", "video", "folder", "batch", "name"])
+def test_a_video_is_given_by_its_path_by_its_name_or_as_the_only_one_of_a_batch(
+    batch, tmp_path, capsys, monkeypatch, given
+):
     manifest = batch.add()
     monkeypatch.chdir(tmp_path)
-    path = {"manifest": manifest, "video": manifest.with_name("video_001.mp4"), "folder": batch.folder, "name": "demo"}
-    code, out, _ = called(capsys, "still", path[given], "--word", "kiss", "--dpi", 50, "-o", "kiss.png")
+    video, name = manifest.with_name("video_001.mp4"), "demo/prompt_001_vid001"
+    path = {"manifest": manifest, "video": video, "folder": batch.folder, "batch": "demo", "name": name}[given]
+    code, out, _ = called(capsys, "still", path, "--word", "kiss", "--dpi", 50, "-o", "kiss.png")
     assert (code, out) == (0, "kiss.png\n")
     assert (tmp_path / "kiss.png").read_bytes().startswith(b"\x89PNG")
 
@@ -24,8 +27,9 @@ def test_one_of_several_videos_has_to_be_named(batch, tmp_path, capsys):
     batch.add(2)
     code, _, err = called(capsys, "still", batch.folder, "-o", tmp_path / "a.png")
     assert code == 2
-    assert "found several videos in" in err
-    assert "video_001.complete.json and " in err.replace("\n", "")
+    found = " ".join(err.split())
+    assert "found 2 videos in" in found
+    assert "such as prompt_001_vid001 and prompt_001_vid002; expected one; name it, as in" in found
 
 
 @pytest.mark.parametrize(

@@ -112,5 +112,7 @@ def test_missing_and_changed_files_are_refused(batch):
 
 def test_what_a_figure_lacks_is_logged(batch, caplog):
     batch.add(source=False)
-    only_video(batch).figure("kiss")
-    assert caplog.messages == ["prompt_001_vid001: no overlay: the video video_001.mp4 is absent"]
+    only_video(batch).figure("kiss", normalization="batch")
+    absent, scale = caplog.messages
+    assert absent == "prompt_001_vid001: no overlay: the video video_001.mp4 is absent"
+    assert scale.startswith("prompt_001_vid001: uses this video's own scale")

@@ -149,7 +149,12 @@ def test_the_colour_bar_has_the_unit_of_attention(known):
     assert any("attention" in text and "probability" in text for text in texts(drawn(known, "kiss")))
 
 
-def test_the_mean_over_time_is_over_the_middle_frame(known):
+def test_the_mean_over_time_is_over_the_middle_frame(known, grey):
+    settings = {"overlay": "uniform", "overlay_alpha": 1, "upsampling": "bilinear"}
+    _, (_, overlaid) = pictures(drawn(grey, "kiss", at="mean", settings=settings))
+    mean = blob_maps()[0, 0, 0].astype(float).mean(axis=0)
+    shares = (bilinear(mean, HEIGHT, WIDTH) - mean.min()) / (mean.max() - mean.min())
+    assert psnr(overlaid, coloured(shares, "viridis")) > 30
     plot = drawn(known, "men", at="mean")
     assert any(text.startswith("mean over time · over the frame at 0.25 s") for text in texts(plot))
 
