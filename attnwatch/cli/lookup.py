@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of
@@ -134,32 +133,28 @@ def videos(path: Path) -> list[Path]:
     if not path.exists() and path.name != str(path):
         folder = root_of(named(path.parent))
         found = [video for video in find_videos(folder) if fnmatchcase(identifier_of(video), path.name)]
-        expected = "the name of a video in it, or a pattern such as 'prompt_001_*'"
+        expected = f"the name of a video in {folder}, or a pattern such as 'prompt_001_*'"
     else:
-        folder = root_of(named(path))
-        found, expected = list(find_videos(folder)), "at least one finished video"
+        found = list(find_videos(root_of(named(path))))
+        expected = "a video, its manifest, or a folder of finished videos"
     if not found:
-        raise ConfigError(f"found no video for {path} in {folder}; expected {expected}; `attnwatch status` lists them")
+        raise ConfigError(f"found no finished video at {path}; expected {expected}; `attnwatch status` lists them")
     return found
 
 
 def single_video(path: Path) -> Path:
-    """Return what identifies a video, also in an older batch: its manifest, or the folder of its tensors.
+    """Return what identifies the only video that a path stands for; see `videos`.
 
     Raises:
-        ConfigError: there is no finished video at or below the path, or more than one.
+        ConfigError: there is none, or more than one.
 
     """
-    root = root_of(named(path))
-    found = list(islice(find_videos(root), 2))
-    if len(found) > 1:
-        first, second = (one.relative_to(root) for one in found)
+    first, *others = videos(path)
+    if others:
         raise ConfigError(
-            f"found several videos in {path}, such as {first} and {second}; expected one; name one of them"
+            f"found several videos in {path}, such as {first} and {others[0]}; expected one; name one of them"
         )
-    if not found:
-        raise ConfigError(f"found no finished video at or below {path}; expected a video, or its manifest; name one")
-    return found[0]
+    return first
 
 
 def batch_folder(path: Path) -> Path:

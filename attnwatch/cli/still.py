@@ -44,7 +44,7 @@ def still(
     Parameters
     ----------
     video
-        A video, its manifest, or the name of a batch in outputs/ that has one video.
+        A video, its manifest, or its name in a batch, such as demo/prompt_001_vid001.
     output
         The file to write: PNG, PDF or SVG, by its suffix. Text in PDF and SVG files is text.
     words
