@@ -26,7 +26,8 @@ def compose(
     *videos: Path,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")] = None,
     words: Annotated[
-        tuple[str, ...], Parameter(group=SELECTION, metavar="WORDS", consume_multiple=False, negative="")
+        tuple[str, ...],
+        Parameter(name=["--words", "--word"], group=SELECTION, metavar="WORDS", consume_multiple=False, negative=""),
     ] = (),
     source: Annotated[bool | None, Parameter(group=ARRANGEMENT, negative="--no-source")] = None,
     alone: Annotated[bool, Parameter(group=ARRANGEMENT, negative="")] = False,

@@ -35,7 +35,8 @@ def export(
     Parameters
     ----------
     videos
-        Videos, their manifests, folders, or names of batches in outputs/. They need not have been rendered.
+        Videos, their manifests, folders or batches of them, or patterns of their names such as 'demo/prompt_001_*'.
+        They need not have been rendered.
     format
         `exr`: 32-bit float, attention as it is (the default); `png16`: 16-bit grey, from the lower to the upper end of
         the scale; `prores4444`: a film with alpha, on the same scale.

@@ -133,12 +133,12 @@ def videos(path: Path) -> list[Path]:
     if not path.exists() and path.name != str(path):
         folder = root_of(named(path.parent))
         found = [video for video in find_videos(folder) if fnmatchcase(identifier_of(video), path.name)]
-        expected = "the name of a video in it, or a pattern such as 'prompt_001_*'"
+        expected = f"the name of a video in {folder}, or a pattern such as 'prompt_001_*'"
     else:
-        folder = root_of(named(path))
-        found, expected = list(find_videos(folder)), "at least one finished video"
+        found = list(find_videos(root_of(named(path))))
+        expected = "a video, its manifest, or a folder of finished videos"
     if not found:
-        raise ConfigError(f"found no video for {path} in {folder}; expected {expected}; `attnwatch status` lists them")
+        raise ConfigError(f"found no finished video at {path}; expected {expected}; `attnwatch status` lists them")
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from attnwatch.batches.videos import open_attention, why_no_words
+from attnwatch.batches.videos import open_attention, why_no_words, words_named
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import NotReadyError, UnknownNameError
@@ -30,13 +30,11 @@ def word_of(manifest: Manifest, reader: AttentionReader, word: str) -> WordMaps:
         UnknownNameError: (a `KeyError`) no word has this name; the message lists the tracked words.
 
     """
-    if word in reader.words:
-        return reader.words[word]
-    texts = manifest.document.texts
-    found = {slug: maps for slug, maps in reader.words.items() if word in (texts.get(slug), maps.name)}
+    found = words_named(word, manifest, reader.words)
     if len(found) == 1:
-        return found.popitem()[1]
-    expected = f"one of: {', '.join(found or reader.words)}" if reader.words else f"none: {why_no_words(manifest)}"
+        return found[0]
+    known = [one.slug for one in found] or reader.words
+    expected = f"one of: {', '.join(known)}" if reader.words else f"none: {why_no_words(manifest)}"
     raise UnknownNameError(f"{manifest.video_id}: found {len(found) or 'no'} words {word!r}; expected {expected}")
 
 

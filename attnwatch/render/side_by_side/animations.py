@@ -64,7 +64,7 @@ class _Frames:
         timeline = self._source.timeline
         for tick, shown in enumerate(_until_the_end(at_ticks(self._source.frames(), timeline.time_base, self.rate))):
             assert shown.picture is not None  # noqa: S101 - for the type checker: a file has pictures
-            frame = shown.picture.reformat(format=pixel_format, src_colorspace=timeline.colours.matrix, threads=1)
+            frame = shown.picture.reformat(format=pixel_format, threads=1)
             starts, ends = (round(number / self.rate / self.unit) for number in (tick, tick + 1))
             frame.pts, frame.duration, frame.time_base = starts, ends - starts, self.unit
             yield frame

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from attnwatch.batches.videos import open_attention, why_no_words
+from attnwatch.batches.videos import open_attention, why_no_words, words_named
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.errors import ConfigError, UnknownNameError
 from attnwatch.render.alignment import Alignment
@@ -83,10 +83,7 @@ def opened(manifest: Manifest, words: Sequence[str], settings: Visualization) ->
 
 def _found(word: str, manifest: Manifest, known: Mapping[str, WordMaps]) -> WordMaps | None:
     """Return the word of a slug or a text; None if the video lacks it."""
-    if word in known:
-        return known[word]
-    texts = manifest.document.texts
-    found = [maps for slug, maps in known.items() if word in (texts.get(slug), maps.name)]
+    found = words_named(word, manifest, known)
     if len(found) > 1:
         slugs = ", ".join(maps.slug for maps in found)
         raise UnknownNameError(

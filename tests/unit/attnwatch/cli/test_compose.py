@@ -53,7 +53,7 @@ def elsewhere(tmp_path, monkeypatch):
         (["BATCH", "-o", "out.mp4", "--width", "-5"], "--width: found -5; expected a whole number from 1 on"),
         (["BATCH", "-o", "out.mp4", "--scale", "none"], "--scale: found 'none'; expected one of shared, each"),
         (["BATCH", "-o", "out.mp4", "--set", "steps=9"], "steps: found 9"),
-        (["BATCH/x*", "-o", "out.mp4"], "found no video for "),
+        (["BATCH/x*", "-o", "out.mp4"], "found no finished video at "),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_to_do(arguments, about, batch, elsewhere, capsys):

@@ -6,7 +6,7 @@ import pytest
 from cyclopts import Token
 
 from attnwatch.cli.flags import GIVEN
-from attnwatch.cli.lookup import folder, root_of, to_watch, videos
+from attnwatch.cli.lookup import folder, root_of, single_video, to_watch, videos
 from attnwatch.errors import ConfigError
 from tests.legacy_support import OldBatch
 from tests.support import BATCH, Batch
@@ -129,5 +129,11 @@ def test_videos_of_older_batches_are_named_in_the_same_way(tmp_path):
 @pytest.mark.parametrize("path", ["demo/nothing", f"outputs/{BATCH}/x*", "empty", "nowhere", "nowhere/*"])
 def test_what_stands_for_no_video_is_refused(path, outputs):
     Path("empty").mkdir()
-    with pytest.raises(ConfigError, match=r"found (no video for|nothing at) .*; expected "):
+    with pytest.raises(ConfigError, match=r"found (no finished video|nothing) at .*; expected "):
         videos(Path(path))
+
+
+def test_where_one_video_is_wanted_several_are_refused(outputs):
+    assert single_video(Path("demo/prompt_001_vid002")) == videos(Path("demo"))[1]
+    with pytest.raises(ConfigError, match=r"found several videos in demo/prompt_001_\*, such as .*video_001.* and "):
+        single_video(Path("demo/prompt_001_*"))
