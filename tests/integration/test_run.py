@@ -157,7 +157,7 @@ def test_a_second_signal_ends_the_watchers_too(running, tmp_path):
     running.send_signal(signal.SIGINT)
     wait_until(lambda: not (tmp_path / "stubborn").exists(), about="the first signal at the command")
     running.send_signal(signal.SIGINT)
-    assert running.wait(30) == 130
+    assert running.wait(60) == 130
     assert (tmp_path / "signals").read_text() == "INT\nINT\n"
     assert b"rendering what is finished" not in running.stderr.read()
     assert ended(tmp_path)

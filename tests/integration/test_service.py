@@ -294,7 +294,7 @@ def test_the_example_for_slurm_ends_the_generator_when_its_time_runs_out(tmp_pat
     try:
         wait_until((tmp_path / "started").exists)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
         assert (tmp_path / "stopped").exists()
     finally:
         process.kill()
