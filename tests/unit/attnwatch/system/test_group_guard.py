@@ -59,9 +59,10 @@ def test_the_end_of_the_guard_itself_is_not_an_error(sleepers):
 
 
 def test_the_guard_leaves_no_zombie():
-    GroupGuard().close()
+    guard = GroupGuard()
+    guard.close()
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(guard._process.pid, os.WNOHANG)
 
 
 def test_the_guard_runs_in_its_own_session():
