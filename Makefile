@@ -29,9 +29,9 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-# Three processes on two cores: for a third of their time, tests wait for watchers.
+# Four processes on two cores: for almost half of their time, tests wait for watchers.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json

@@ -24,14 +24,14 @@ gc.disable()
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
-# They take a minute or more: started last, one of them would keep one process busy while the others are done.
+# They take half a minute or more: started last, one of them would keep one process busy while the others are done.
 _LONGEST = (
     "chaos/test_inputs.py",
     "unit/generator/capture/test_observed.py",
     "integration/test_watcher_trouble.py",
     "integration/test_tiny_attention.py",
+    "integration/test_collection.py",
     "integration/test_generator_process.py",
-    "integration/test_generator_ranks.py",
 )
 
 

@@ -289,7 +289,7 @@ def read_receipt(manifest: Path) -> dict[str, Any] | None:
     return None
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 20.0, about: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0, about: str = "") -> Any:
     """Poll a condition until it is true and return its value; fail after `seconds`."""
     limit = time.monotonic() + seconds
     while True:
@@ -420,7 +420,7 @@ class Watcher:
         """Everything it has logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 20.0) -> None:
+    def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Wait until the log contains a text."""
 
         def logged() -> bool:
@@ -431,7 +431,7 @@ class Watcher:
 
         wait_until(logged, seconds, f"{text!r} in the log")
 
-    def stop(self, number: int, seconds: float = 20.0) -> int:
+    def stop(self, number: int, seconds: float = 60.0) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)

@@ -29,17 +29,26 @@ def _fewest_rounds(monkeypatch):
     torch.set_num_threads(1)
 
 
-@pytest.fixture(params=SPECS)
+@pytest.fixture(scope="module", params=SPECS)
 def name(request):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def measured(name):
+    """Rows of a model at tiny size."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(capture_steps, "SECONDS", 0.0)
+        return list(model_rows(name, TINY))
 
 
 def titles(rows):
     return [row.what for row in rows]
 
 
-def test_each_model_has_all_rows(name):
-    rows = list(model_rows(name, TINY))
+def test_each_model_has_all_rows(name, measured):
+    rows = measured
     needing_a_gpu = [row for row in rows if row.detail == "no CUDA device"]
     assert [row.what.partition(": ")[2] for row in needing_a_gpu] == ["extra memory", "synchronisations a step"]
     assert [row for row in rows if row.found is None] == needing_a_gpu
@@ -52,9 +61,9 @@ def test_each_model_has_all_rows(name):
     assert len(set(titles(rows))) == len(rows)
 
 
-def test_without_a_device_the_same_rows_say_that_nothing_was_measured(name):
+def test_without_a_device_the_same_rows_say_that_nothing_was_measured(name, measured):
     rows = list(model_rows(name, None))
-    assert titles(rows) == titles(model_rows(name, TINY))
+    assert titles(rows) == titles(measured)
     assert {(row.found, row.detail) for row in rows} == {(None, "no CUDA device")}
 
 

@@ -177,7 +177,7 @@ def test_collect_also_takes_a_batch_that_has_not_ended(batch):
 
 def test_a_video_that_cannot_be_rendered_is_left_out_and_fails_the_run(batch):
     (batch.prompt(1) / "video_001.mp4").write_bytes(b"no video")
-    run = attnwatch("collect", batch.folder)
+    run = attnwatch("collect", batch.folder, "--set", "settle_time=0")
     assert run.returncode == 1
     assert collected(batch) == names() - names(prompts=(1,), videos=(1,))
 
@@ -229,7 +229,7 @@ def test_the_overlay_of_a_removed_video_is_linked_into_the_collection(batch):
     attnwatch(batch.folder, "--once")
     for path in batch.folder.rglob("video_*.mp4"):
         path.unlink()
-    run = attnwatch("collect", batch.folder)
+    run = attnwatch("collect", batch.folder, "--set", "settle_time=0")
     assert run.returncode == 0, run.stderr
     assert collected(batch) == names()
 

@@ -197,7 +197,7 @@ def test_videos_of_a_running_generator_are_rendered_only_when_complete(tmp_path)
         assert {output["kind"] for output in receipt["outputs"]} == {"attention", "overlay", "static"}
         assert len(receipt["attempts"]) == 1
         assert len(list((batch.tensors(1) / "token_kiss").glob("step_*.npy"))) == 4
-        assert writer.wait(30) == 9
+        assert writer.wait(60) == 9
         died = time.monotonic()
         wait_until(lambda: batch.receipt(2), 60, "the second video's receipt")
         assert time.monotonic() - died > 2

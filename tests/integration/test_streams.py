@@ -45,7 +45,7 @@ def test_a_watcher_whose_log_nobody_reads_renders_and_can_be_stopped(batch, outp
         for manifest in manifests:
             wait_until(lambda manifest=manifest: is_rendered(manifest), 60, "a video is rendered")
         watcher.send_signal(signal.SIGTERM)
-        assert watcher.wait(30) == 0
+        assert watcher.wait(60) == 0
     finally:
         watcher.kill()
         watcher.wait()

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from generator.tiny import evaluate
+from generator.tiny import evaluate, records
 from generator.tiny.evaluate import BARS, Extent
 from generator.tiny.networks import build
 from generator.tiny.records import EvaluationError, generate
 from generator.tiny.shapes import HELD_OUT
+from tests.integration.generator_support import generated
+from tests.support import attnwatch
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +20,17 @@ def untrained(tmp_path_factory):
     return folder
 
 
+def run_forked(program, *arguments):
+    if program == "generator":
+        code, log = generated(*arguments)
+        assert code == 0, log
+    else:
+        ended = attnwatch(*arguments)
+        assert ended.returncode == 0, ended.stderr
+
+
 def test_an_untrained_model_is_below_the_bars(untrained, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "_run", run_forked)
     monkeypatch.setattr(evaluate, "HELD_OUT", HELD_OUT[:3:2])
     found = evaluate.evaluate(untrained, tmp_path, Extent(videos=1, pairs=1, clips=2))
     assert found.keys() <= BARS.keys()

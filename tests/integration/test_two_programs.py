@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 
+from tests.integration.generator_support import generated
 from tests.support import environment, wait_until, watching
 
 TEMPLATE = "a romantic (kiss) between [two men|two women|a man and woman]"
@@ -47,9 +48,8 @@ def test_a_killed_generator_leaves_every_finished_video_rendered_and_resuming_co
         wait_until(lambda: rendered(outputs) == expected(done), 60, "every finished video is rendered")
 
         (batch,) = outputs.glob("demo_*")
-        second = generator(outputs, "--resume", str(batch))
-        _, log = second.communicate(timeout=180)
-        assert second.returncode == 0, log
+        code, log = generated("--resume", batch)
+        assert code == 0, log
         assert len(finished(outputs)) == 6
         wait_until(lambda: rendered(outputs) == expected(finished(outputs)), 60, "the whole batch is rendered")
         assert watcher.stop(signal.SIGTERM) == 0

@@ -159,7 +159,7 @@ def test_a_second_signal_ends_the_watcher_at_once_and_the_next_run_completes_the
         watcher.wait_for("stopping")
         assert watcher.stop(signal.SIGINT, seconds=6) == 130
     assert processes
-    wait_until(lambda: not any(map(is_running, processes)), 5)
+    wait_until(lambda: not any(map(is_running, processes)))
     assert status(manifest) is None
     assert not unfinished(outputs)
     assert attnwatch(outputs, "--once", *QUICK).returncode == 0
@@ -175,7 +175,7 @@ def test_jobs_ended_together_with_the_watcher_are_not_charged_an_attempt(outputs
         assert jobs
         for pid in [watcher.process.pid, *jobs]:
             os.kill(pid, signal.SIGTERM)
-        assert watcher.process.wait(20) == 0
+        assert watcher.process.wait(60) == 0
     assert status(manifest) is None
     assert not unfinished(outputs)
 
@@ -209,7 +209,7 @@ def test_a_killed_watcher_leaves_no_partial_output_and_no_process(outputs, watch
         watcher.process.kill()
         watcher.process.wait()
     assert processes
-    wait_until(lambda: not any(map(is_running, processes)), 5, "the watcher's processes end with it")
+    wait_until(lambda: not any(map(is_running, processes)), about="the watcher's processes end with it")
     assert status(slow) is None
     named = [path for path in (slow.parent / "attention_videos").iterdir() if "vid002" in path.name]
     assert all(path.name.startswith(".") for path in named)
@@ -306,7 +306,7 @@ def test_with_fail_on_visualization_error_a_failure_ends_the_watcher(outputs, wa
     manifest = batch.add()
     (manifest.parent / "video_001.mp4").write_bytes(b"no video at all")
     with watch("--set", "fail_on_visualization_error=true") as watcher:
-        assert watcher.process.wait(20) == 1
+        assert watcher.process.wait(60) == 1
         assert "❌ prompt_001_vid001" in watcher.log
 
 

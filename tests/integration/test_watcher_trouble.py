@@ -89,7 +89,7 @@ def test_a_watcher_whose_fork_server_is_killed_ends_with_an_error_and_the_next_o
         wait_until(lambda: is_being_rendered(slow), about="rendering has started")
         server = server_of(watcher)
         os.kill(server, signal.SIGKILL)
-        assert watcher.process.wait(10) == 1
+        assert watcher.process.wait(60) == 1
         assert "the process that starts renderings has ended" in watcher.log
         assert "start the watcher again" in watcher.log
         assert "Traceback" not in watcher.log
@@ -300,7 +300,7 @@ def test_a_watcher_that_is_stopping_ends_well_even_if_its_fork_server_dies_meanw
         watcher.process.send_signal(signal.SIGTERM)
         watcher.wait_for("stopping")
         os.kill(server, signal.SIGKILL)
-        assert watcher.process.wait(10) == 0
+        assert watcher.process.wait(60) == 0
         assert "the process that starts renderings has ended" not in watcher.log
 
 
@@ -333,7 +333,7 @@ def test_a_batch_that_asks_to_stop_at_its_first_failure_does_not_stop_the_watche
 def test_with_fail_on_visualization_error_a_refused_manifest_ends_the_watcher(outputs, watch):
     (outputs / "video_001.complete.json").write_text("{}")
     with watch("--set", "fail_on_visualization_error=true") as watcher:
-        assert watcher.process.wait(20) == 1
+        assert watcher.process.wait(60) == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

@@ -11,7 +11,7 @@ from tests.support import (
 
 # Tests change files whenever they like, also after their manifests, and do not want to wait until these have settled.
 QUICK = ("--set", "static_duration=0.2", "--set", "quality=fast", "--set", "settle_time=0")
-LATENCY = 5.0  # seconds allowed for a file event; the next scan is 60 seconds away
+LATENCY = 30.0  # seconds allowed for a file event; the next scan is 60 seconds away
 
 
 def status(manifest):
@@ -19,7 +19,7 @@ def status(manifest):
     return receipt and receipt["status"]
 
 
-def wait_for_rendering(*manifests, seconds=20.0):
+def wait_for_rendering(*manifests, seconds=60.0):
     for manifest in manifests:
         wait_until(lambda path=manifest: status(path), seconds, f"the receipt of {manifest}")
         assert status(manifest) == "rendered", read_receipt(manifest)

@@ -53,7 +53,7 @@ def _trial(
             trial.wait_for_receipts([first], 20)
             for manifest, hidden in prepared.items():
                 hidden.rename(manifest)
-            wait_until(lambda: len(trial.notes("start")) > 1 or daemon.process.poll() is not None, 20, "rendering")
+            wait_until(lambda: len(trial.notes("start")) > 1 or daemon.process.poll() is not None, about="rendering")
             recover = trouble(mount)
             _look_for(shortage, tearing, daemon)
             known = receipts(trial.root)

@@ -60,7 +60,7 @@ def _wait(trial: Trial, daemon: Daemon, delay: float, begun: int, *, working: bo
     if not working:
         time.sleep(delay)
     else:
-        wait_until(lambda: len(trial.notes("start")) > begun or daemon.process.poll() is not None, 20)
+        wait_until(lambda: len(trial.notes("start")) > begun or daemon.process.poll() is not None)
         time.sleep(delay * PAUSE)
     later = [note.at for note in trial.notes("start")[begun:]]
     return [later[0] - daemon.started] if later else []

@@ -60,7 +60,7 @@ def _count(neighbours: int, duration: float) -> int:
 
 def _politeness(trial: Trial) -> Iterator[Line]:
     """Check the priorities of the job that is running."""
-    pid = wait_until(lambda: _running_job(trial), 20, "a job is running")
+    pid = wait_until(lambda: _running_job(trial), about="a job is running")
     expected = min(19, os.nice(0) + 10)  # these tests may be nice themselves
     nice = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
     yield Figure("difference of the nice value of a job from what it should be", abs(nice - expected), 0)

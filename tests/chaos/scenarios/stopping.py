@@ -31,8 +31,8 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         manifests += material.add_many(trial.root / f"batch_{turn}", SHORT, prompt="real 0.4")
         with trial.daemon("--workers", 2, *QUICK_PICTURES) as daemon:
             if turn == 0:
-                wait_until(lambda: str(endless) in trial.renderings(), 20, "the longest rendering has begun")
-            wait_until(lambda: len(trial.notes("start")) > begun, 20, "a rendering has begun")  # noqa: B023
+                wait_until(lambda: str(endless) in trial.renderings(), about="the longest rendering has begun")
+            wait_until(lambda: len(trial.notes("start")) > begun, about="a rendering has begun")  # noqa: B023
             time.sleep(chance.uniform(0, 1.0))
             code, duration = daemon.end(signal.SIGTERM)
             codes.append(code)

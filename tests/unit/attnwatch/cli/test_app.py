@@ -19,9 +19,10 @@ def batch(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def undisturbed(monkeypatch):
-    """Remove settings from the environment."""
+    """Remove settings from the environment, and have no run wait until a file that a test changes has settled."""
     for name in [name for name in os.environ if name.startswith("ATTNWATCH_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("ATTNWATCH_SETTLE_TIME", "0")
 
 
 def rendered(manifest):

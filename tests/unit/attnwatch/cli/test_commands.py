@@ -82,7 +82,7 @@ def test_status_and_retry_find_outputs_in_another_folder(batch, capsys, tmp_path
     manifest = batch.add(source=False)
     (manifest.parent / "video_001.mp4").write_bytes(b"no video")
     out = ("--out", "elsewhere")
-    assert called(capsys, "outputs", "--once", *out)[0] == 1
+    assert called(capsys, "outputs", "--once", "--set", "settle_time=0", *out)[0] == 1
     assert "failed    1\n    prompt_001_vid001: " in called(capsys, "status", "outputs", *out)[1]
     assert called(capsys, "retry", "outputs", *out)[:2] == (
         0,

@@ -55,7 +55,7 @@ class Screen:
         os.close(self._log)
         self.relay.finish()
         os.close(self._theirs)
-        self._reader.join(10)
+        self._reader.join(60)
         os.close(self._ours)
         return self.sent.decode()
 

@@ -65,7 +65,7 @@ def test_no_command_blocks_the_caller(command):
     with Hooks(command) as started:
         for _ in range(3):
             started.run(large, "/o/a")
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 20
         assert started.pending == 3
 
 
@@ -93,8 +93,8 @@ def test_a_flood_on_stderr_takes_no_memory(caplog):
 
 def test_a_background_process_that_holds_stderr_open_does_not_delay_the_end(tmp_path):
     start = time.monotonic()
-    run_all(f"sleep 60 & echo $! > {tmp_path}/pid")
-    assert time.monotonic() - start < 10
+    run_all(f"sleep 600 & echo $! > {tmp_path}/pid")
+    assert time.monotonic() - start < 60
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 

@@ -163,7 +163,7 @@ def test_everything_a_process_started_ends_with_it(server, tmp_path, own_session
     number, results = server.start((have_children_in, tmp_path, own_session))
     descendants = results.recv()
     assert wait_for_the_end(server) == {number: 0}
-    wait_until(lambda: not any(map(is_running, descendants)), 5, "its descendants end")
+    wait_until(lambda: not any(map(is_running, descendants)), about="its descendants end")
 
 
 def have_children_in(folder, own_session):
@@ -182,7 +182,7 @@ def test_everything_a_killed_process_started_ends_with_it(server, tmp_path):
     assert all(map(is_running, descendants))
     os.kill(pid, signal.SIGKILL)
     assert wait_for_the_end(server) == {number: -signal.SIGKILL}
-    wait_until(lambda: not any(map(is_running, descendants)), 5, "its descendants end")
+    wait_until(lambda: not any(map(is_running, descendants)), about="its descendants end")
 
 
 def test_the_end_of_one_process_leaves_the_others_and_their_children_alone(server, tmp_path):
@@ -199,7 +199,7 @@ def test_a_signal_reaches_a_process_and_the_rest_of_its_session(server, tmp_path
     descendants = [int(text) for text in (tmp_path / "job.children").read_text().split()]
     server.signal(number, signal.SIGTERM)
     assert wait_for_the_end(server) == {number: -signal.SIGTERM}
-    wait_until(lambda: not any(map(is_running, descendants)), 5)
+    wait_until(lambda: not any(map(is_running, descendants)))
 
 
 def test_a_signal_for_an_ended_process_reaches_no_other(server, tmp_path):
@@ -234,7 +234,7 @@ def test_processes_and_their_server_end_when_the_watcher_is_killed(tmp_path):
             assert is_running(job)
         finally:
             watcher.kill()
-    wait_until(lambda: not is_running(server) and not is_running(job), 5, "they end with the watcher")
+    wait_until(lambda: not is_running(server) and not is_running(job), about="they end with the watcher")
 
 
 def kill_server(server):
@@ -249,7 +249,7 @@ def test_processes_end_when_their_server_is_killed_and_the_watcher_notices(serve
     kill_server(server)
     with pytest.raises(EOFError):
         wait_until(server.ended)
-    wait_until(lambda: not is_running(job), 5, "the process ends with its server")
+    wait_until(lambda: not is_running(job), about="the process ends with its server")
 
 
 def test_the_watcher_also_notices_a_server_that_is_killed_with_orders_unread(server):

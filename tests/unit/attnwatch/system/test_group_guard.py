@@ -28,7 +28,7 @@ def test_the_groups_in_its_care_are_killed_and_no_others(sleepers):
         with guard.over(third):
             pass
         guard.close()
-    assert [process.wait(10) for process in sleepers[:2]] == [-signal.SIGKILL] * 2
+    assert [process.wait(60) for process in sleepers[:2]] == [-signal.SIGKILL] * 2
     assert sleepers[2].poll() is None
 
 
@@ -46,7 +46,7 @@ with GroupGuard().over({sleepers[0].pid}):
     guarded.kill()
     guarded.wait()
     guarded.stdout.close()
-    assert sleepers[0].wait(10) == -signal.SIGKILL
+    assert sleepers[0].wait(60) == -signal.SIGKILL
 
 
 def test_the_end_of_the_guard_itself_is_not_an_error(sleepers):
@@ -59,9 +59,10 @@ def test_the_end_of_the_guard_itself_is_not_an_error(sleepers):
 
 
 def test_the_guard_leaves_no_zombie():
-    GroupGuard().close()
+    guard = GroupGuard()
+    guard.close()
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(guard._process.pid, os.WNOHANG)
 
 
 def test_the_guard_runs_in_its_own_session():
@@ -82,4 +83,4 @@ def test_the_guard_survives_a_request_to_end(sleepers):
     guard._process.terminate()
     with guard.over(sleepers[0].pid):
         guard.close()
-    assert sleepers[0].wait(10) == -signal.SIGKILL
+    assert sleepers[0].wait(60) == -signal.SIGKILL

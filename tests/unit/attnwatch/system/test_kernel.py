@@ -38,7 +38,7 @@ def orphan_of(path, *, tied):
 def test_a_process_can_be_tied_to_its_parent(tmp_path):
     tied, free = orphan_of(tmp_path / "tied", tied=True), orphan_of(tmp_path / "free", tied=False)
     try:
-        wait_until(lambda: not is_running(tied), 5)
+        wait_until(lambda: not is_running(tied))
         assert is_running(free)
     finally:
         os.kill(free, signal.SIGKILL)

@@ -70,7 +70,7 @@ def test_dropped_texts_are_counted_where_they_are_missing(stream, pipe):
     reader.start()
     wait_until(lambda: not stream._writer._waiting, about="what was queued is read")
     stream.write("end\n")
-    reader.join(20)
+    reader.join(60)
     expected = gaps = 0
     for line in said[:-1]:
         if line.endswith(" dropped"):

@@ -9,6 +9,7 @@ from rich.console import Console
 from generator.batch.plan import PlannedVideo
 from generator.batch.progress import BatchProgress, loading, restore_terminal, set_up_logging
 from generator.prompts.template import Template
+from tests.support import wait_until
 
 VIDEO = PlannedVideo(Template("a :dog: [red] [red|blue] " + "long " * 60).variation(1), number=1, seed=42)
 
@@ -63,7 +64,10 @@ def test_loading_is_shown_on_a_terminal_and_logged_everywhere(terminal):
     console = Console(file=stream, force_terminal=terminal, width=80)
     set_up_logging(console, verbose=False)
     with loading(console, "some/model"):
-        time.sleep(0.2)  # the spinner is drawn a few times per second
+        if terminal:
+            wait_until(lambda: "loading some/model" in stream.getvalue())
+        else:
+            time.sleep(0.2)  # a spinner would be drawn a few times per second
     assert ("loading some/model" in stream.getvalue()) == terminal
     assert re.search(r"INFO: loaded some/model in \d+\.\d s\n", stream.getvalue())
 

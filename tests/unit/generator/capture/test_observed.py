@@ -178,14 +178,11 @@ def test_under_autocast_the_maps_are_those_of_what_torch_computes_attention_of(f
     np.testing.assert_allclose(found, eager, atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_a_compiler
 @pytest.mark.parametrize(
     ("family", "form"),
-    [
-        ("wan", "each block"),
-        pytest.param("hunyuan", "each block", marks=pytest.mark.slow),
-        pytest.param("cogvideox", "in place", marks=pytest.mark.slow),
-    ],
+    [("wan", "each block"), ("hunyuan", "each block"), ("cogvideox", "in place")],
 )
 def test_under_autocast_capture_leaves_the_video_of_an_optimised_network_bit_identical(family, form):
     pipe = pipeline(family)

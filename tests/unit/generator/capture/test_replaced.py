@@ -71,15 +71,13 @@ def test_a_kernel_in_place_of_torchs_own_is_captured_and_the_manifest_says_so(ge
 
 
 @pytest.mark.parametrize(
-    ("family", "is_compiled"),
-    [*((family, False) for family in SIZES), ("wan", True), ("cogvideox", True)],
+    ("family", "compiled"),
+    [*((family, None) for family in SIZES), ("wan", "compile_repeated_blocks"), ("cogvideox", "compile")],
 )
-def test_a_function_in_place_of_torchs_own_receives_the_arguments_that_diffusers_passes(
-    family, is_compiled, monkeypatch
-):
+def test_a_function_in_place_of_torchs_own_receives_the_arguments_that_diffusers_passes(family, compiled, monkeypatch):
     pipe, video = pipeline(family)
-    if is_compiled:
-        pipe.transformer.compile(backend="eager")
+    if compiled:
+        getattr(pipe.transformer, compiled)(backend="eager")
     received = set()
     own = functional.scaled_dot_product_attention
 
