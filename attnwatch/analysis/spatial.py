@@ -97,7 +97,8 @@ class _Cells:
     def __init__(self, maps: Maps) -> None:
         self._leading, (self.height, self.width) = maps.shape[:-2], maps.shape[-2:]
         self.count = self.height * self.width
-        self.values = np.nan_to_num(maps.reshape(*self._leading, self.count), nan=0.0).astype(np.float64)
+        self._given = np.nan_to_num(maps.reshape(*self._leading, self.count), nan=0.0)
+        self.values = self._given.astype(np.float64)
         self.total = self.values.sum(axis=-1)
 
     @property
@@ -147,8 +148,9 @@ class _Cells:
         """The share of the mass in the `HOTTEST` share of the cells; of one that is cut, the part inside counts."""
         whole, part = divmod(HOTTEST * self.count, 1)
         border = self.count - int(whole) - 1
-        ordered = np.partition(self.values, border, axis=-1)
-        return self._over_total(ordered[..., border + 1 :].sum(axis=-1) + part * ordered[..., border])
+        ordered = np.partition(self._given, border, axis=-1)  # in half the time if they are float32
+        inside = ordered[..., border + 1 :].sum(axis=-1, dtype=np.float64)
+        return self._over_total(inside + part * ordered[..., border].astype(np.float64))
 
     def _over_total(self, values: Float64Array) -> Float64Array:
         """Divide by the sum of each map; NaN for empty ones."""
