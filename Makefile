@@ -52,7 +52,7 @@ chaos: $(VENV)/.dev
 
 # Regenerates the committed schemas from the reader's models; a test fails when they are stale.
 schema: $(VENV)/.dev
-	for name in manifest batch batch-complete failure receipt acceptance contact-sheets export status; do \
+	for name in manifest batch batch-complete failure receipt acceptance contact-sheets export measures status; do \
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
 

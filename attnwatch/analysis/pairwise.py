@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.analysis.spatial import HOTTEST, Float64Array, Maps
+from attnwatch.analysis.spatial import HOTTEST, Float64Array, Maps, without_nan
 
 
 def cosine_similarity(first: Maps, second: Maps) -> Float64Array:
@@ -44,7 +44,7 @@ def overlap(first: Maps, second: Maps) -> Float64Array:
 
 
 def _rows(maps: Maps) -> Float64Array:
-    return np.nan_to_num(maps.reshape(*maps.shape[:-2], -1), nan=0.0).astype(np.float64)
+    return without_nan(maps).reshape(*maps.shape[:-2], -1).astype(np.float64)
 
 
 def _hottest(rows: Float64Array) -> npt.NDArray[np.bool_]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnwatch.analysis.spatial import Float64Array, Maps
+from attnwatch.analysis.spatial import Float64Array, Maps, without_nan
 
 SETTLED = 0.9
 """Correlation with the final map from which on a map counts as settled."""
@@ -45,7 +45,7 @@ def settled_from(correlations: Sequence[float]) -> int | None:
 
 def _centred(maps: Maps) -> Float64Array:
     """Return the values as one row, float64, with a mean of 0; all 0 if they are the same."""
-    values = np.nan_to_num(maps, nan=0.0).astype(np.float64).ravel()
+    values = without_nan(maps).astype(np.float64).ravel()
     return np.zeros_like(values) if values.max() == values.min() else values - values.mean()
 
 

@@ -10,10 +10,12 @@ import av
 import numpy as np
 
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.jobs.measures import write_measures
 from attnwatch.render.encode import Encoder
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import Quality, Visualization
+from attnwatch.system.folders import Folder
 from attnwatch.tensors.reader import AttentionReader
 from tests.bench.baselines import figure_per_frame, rgb_frames
 from tests.bench.material import attention, write_case
@@ -101,6 +103,21 @@ def qualities(folder: Path) -> Iterator[Row]:
         yield row(f"832x480, {quality}, 1 word: over floor", over_floor(manifest, folder, quality, runs), bar)
     (manifest,) = write_case(folder / "hd", HD, FRAMES, words=1)
     yield row("1280x720, fast, 1 word: over floor", over_floor(manifest, folder, "fast"), 1.20)
+
+
+def measures(folder: Path) -> Iterator[Row]:
+    """Compare rendering and measuring one word with rendering it."""
+    (path,) = write_case(folder / "measures", SD, FRAMES, words=1)
+    manifest, settings = read_manifest(path), Visualization(quality="fast", generate_aggregated=False)
+    timeline = render_outputs(manifest, settings, folder).timeline
+
+    def measure() -> None:
+        with Folder.open(folder) as target:
+            write_measures(manifest, settings, target, timeline)
+
+    ratio = alternate(lambda: cpu_seconds(measure), lambda: cpu_seconds(lambda: render(path, folder, "fast")))
+    both = Ratio(ratio.work + ratio.reference, ratio.reference)
+    yield row("832x480, fast, 1 word: with measures over without", both, 1.05)
 
 
 def parallel(folder: Path) -> Iterator[Row]:
@@ -200,7 +217,7 @@ def baselines(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-PARTS = (qualities, parallel, whole_program, per_head, memory, baselines)
+PARTS = (qualities, measures, parallel, whole_program, per_head, memory, baselines)
 
 
 if __name__ == "__main__":
