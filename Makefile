@@ -52,7 +52,7 @@ chaos: $(VENV)/.dev
 
 # Regenerates the committed schemas from the reader's models; a test fails when they are stale.
 schema: $(VENV)/.dev
-	for name in manifest batch batch-complete failure receipt acceptance contact-sheets export status; do \
+	for name in manifest batch batch-complete failure receipt acceptance contact-sheets export measures status; do \
 	  $(BIN)/attnwatch schema $$name > configs/schema/$$name.schema.json; \
 	done
 
@@ -66,7 +66,7 @@ man: $(VENV)/.dev
 
 # Pins the requirements of the targets above; `pip-compile` comes with pip-tools. The tag of a local build (`+cpu`) is removed.
 lock:
-	for target in "generator:--extra generator" "dev:--extra generator --extra dev"; do \
+	for target in "generator:--extra generator" "dev:--extra generator --extra measure --extra dev"; do \
 	  pip-compile -q --upgrade --no-emit-index-url --no-emit-find-links --no-annotate --no-header --strip-extras \
 	    $${target#*:} -c requirements/constraints.in -o requirements/$${target%%:*}.txt pyproject.toml; \
 	done

@@ -200,7 +200,13 @@ class ReceiptDocument(ReceiptHead):
     )
     content: dict[str, ContentRecord] = Field(default_factory=dict)
     outputs: tuple[OutputRecord, ...] = ()
+    measures: PlainName | None = Field(default=None, description="the file with the measures, if there is one")
     notes: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write `measures` only if there are any, so that receipts of earlier versions stay as they are."""
+        return {name: value for name, value in serialize(self).items() if value is not None or name != "measures"}
 
     @property
     def words(self) -> tuple[str, ...]:

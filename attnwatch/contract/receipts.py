@@ -241,14 +241,15 @@ def failure(
         wait = Backoff(limits.retry_backoff, _LONGEST_WAIT, _JITTER).wait(len(counted) + 1)
         due = (_now() + timedelta(seconds=wait)).isoformat()
     attempt = _attempt(fingerprint, seconds, error=describe(error), input_error=input_error, next_attempt=due)
-    return _receipt(
+    existing = {"outputs": before.outputs, "measures": before.measures} if before is not None else {}
+    return _receipt(  # with what exists, because it may have to be removed later
         place,
         fingerprint,
         status="failed",
-        outputs=before.outputs if before is not None else (),  # they still exist, and may have to be removed later
         attempts=(*earlier, attempt),
         next_attempt=due,
         content=dict(content),
+        **existing,
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from attnwatch.contract.batch_documents import BatchCompleteDocument, BatchDocument, FailureDocument
 from attnwatch.contract.documents import AcceptanceDocument, ContactSheetsDocument, ManifestDocument, ReceiptDocument
 from attnwatch.contract.export_document import ExportDocument
+from attnwatch.contract.measures_document import MeasuresDocument
 from attnwatch.contract.status_document import StatusDocument
 
 DOCUMENTS: dict[str, type[BaseModel]] = {
@@ -18,6 +19,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "acceptance": AcceptanceDocument,
     "contact-sheets": ContactSheetsDocument,
     "export": ExportDocument,
+    "measures": MeasuresDocument,
     "status": StatusDocument,
 }
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from attnwatch.contract.documents import OutputRecord, ReceiptDocument, ReceiptHead
 from attnwatch.contract.fingerprint import Fingerprint, is_valid
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import MEASURES_SUFFIX
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.stamps import Stamp, stamp_of
-from attnwatch.system.folders import Identity
+from attnwatch.system.folders import Folder, Identity
 
 
 def is_made_of(receipt: ReceiptHead, inputs: Mapping[str, int | None], place: Place) -> bool:
@@ -56,13 +57,16 @@ def own_output(receipt: ReceiptDocument, place: Place, manifest: Manifest) -> st
     return next((name for name, path in inputs if Identity.at(path) in outputs), None) if outputs else None
 
 
-def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collection[str]) -> tuple[OutputRecord, ...]:
-    """Remove outputs that the last receipt names and that this rendering did not make again.
+def remove_outdated(
+    place: Place, made: Iterable[OutputRecord], *, keep: Collection[str], measured: bool
+) -> tuple[OutputRecord, ...]:
+    """Remove outputs and measures that the last receipt names and that this rendering did not make again.
 
     Args:
         place: place of the receipt.
         made: outputs of this rendering.
         keep: kinds of outputs to keep, because the source video that they need was deleted.
+        measured: whether this rendering made measures.
 
     Returns:
         The outputs that were kept.
@@ -72,15 +76,21 @@ def remove_outdated(place: Place, made: Iterable[OutputRecord], *, keep: Collect
     outdated = [output for output in before.outputs if output.file not in files] if before else []
     claimed = claimed_by_others(place, (output.file for output in outdated))
     with place.open() as folder:
+        if before is not None and before.measures is not None and not measured:
+            _remove(f"{place.video_id}{MEASURES_SUFFIX}", folder)
         for output in outdated:
             if output.file in claimed:
                 continue
             if output.kind not in keep:
-                with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says
-                    folder.unlink(output.file)
+                _remove(output.file, folder)
             elif stamp_of(place.directory / output.file) is not None:
                 kept.append(output)
     return tuple(kept)
+
+
+def _remove(name: str, folder: Folder) -> None:
+    with contextlib.suppress(IsADirectoryError):  # no output, whatever the receipt says
+        folder.unlink(name)
 
 
 def _is_whole(place: Place) -> bool:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import FileRecord, OutputRecord, ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
-from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest, verify
+from attnwatch.contract.names import MEASURES_SUFFIX
 from attnwatch.contract.output_names import NAMING, own_names
 from attnwatch.contract.receipts import (
     Content,
@@ -32,6 +32,7 @@ from attnwatch.contract.validity import as_rendered, remove_outdated
 from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.jobs.batch_scale import BatchScale
 from attnwatch.jobs.faults import explained, raise_if_short, raise_if_unfinished
+from attnwatch.jobs.kept import kept_kinds, note_of
 from attnwatch.jobs.outputs import ExchangedError, move_all, temporary_folder
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     from attnwatch.render.output import Output
 
 _NAMING_PATIENCE = 60.0  # seconds for others to move their outputs into the same folder
-_KEPT = "{file} is from an earlier rendering"
-_Rendering: TypeAlias = tuple[tuple[OutputRecord, ...], tuple[str, ...]]
-"""Outputs and notes."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,15 @@ class Job:
     def run(self) -> "Result":
         """Render in this process; see `run`."""
         return run(self)
+
+
+@dataclass(frozen=True)
+class _Rendering:
+    """What a job has made: outputs, notes, and the name of the file with the measures, None if there is none."""
+
+    outputs: tuple[OutputRecord, ...]
+    notes: tuple[str, ...]
+    measures: str | None
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,7 @@ def _attempt(attempt: _Attempt, start: float) -> tuple[ReceiptDocument, bool]:
         verify(manifest, video_may_be_absent=job.video_may_be_absent, digests=digests)
         content = record_content(stamps, digests)
         linked = _linked(attempt, fingerprint, content)
-        outputs, notes = _with_what_stays(job, manifest, linked or _render(attempt, scales))
+        made = _with_what_stays(job, manifest, linked or _render(attempt, scales))
     except (BusyError, NotReadyError, ExchangedError):
         raise
     except (AttnwatchError, OSError, MemoryError) as error:
@@ -193,23 +200,31 @@ def _attempt(attempt: _Attempt, start: float) -> tuple[ReceiptDocument, bool]:
         seconds = time.monotonic() - start
         content = record_content(stamps, digests)
         return failure(job.place, fingerprint, reason, seconds, job.watcher, content=content), False
-    receipt = success(job.place, fingerprint, outputs, notes, time.monotonic() - start, content=content)
-    return receipt, linked is not None
+    seconds = time.monotonic() - start
+    receipt = success(job.place, fingerprint, made.outputs, made.notes, seconds, content=content)
+    return receipt.model_copy(update={"measures": made.measures}), linked is not None
 
 
 def _render(attempt: _Attempt, scales: "dict[str, Scale] | None") -> _Rendering:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
+    from attnwatch.jobs.measures import write_measures  # noqa: PLC0415
     from attnwatch.render.video import render_outputs  # noqa: PLC0415
 
     job = attempt.job
-    settings = job.settings.model_copy(update={kind.setting: False for kind in _kept(job, attempt.manifest)})
+    settings = job.settings.model_copy(
+        update={kind.setting: False for kind in kept_kinds(attempt.manifest, job.seen.receipt, job.settings)}
+    )
     with temporary_folder(job.place, attempt.folder) as temporary:
         rendering = render_outputs(
             attempt.manifest, settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
         )
         unfinished = {output.path.name: _record(output) for output in rendering.outputs}
-        records = _moved(attempt, unfinished, temporary)
-    return records, rendering.notes
+        measures, notes = None, rendering.notes
+        if job.tokens is None:  # with a choice of words, the measures of all stay as they are
+            measures, remarks = write_measures(attempt.manifest, job.settings, temporary, rendering.timeline)
+            notes += remarks
+        records = _moved(attempt, unfinished, measures, temporary)
+    return _Rendering(records, notes, measures)
 
 
 def _linked(attempt: _Attempt, fingerprint: Fingerprint, content: Content) -> _Rendering | None:
@@ -228,14 +243,28 @@ def _linked(attempt: _Attempt, fingerprint: Fingerprint, content: Content) -> _R
             with beside.open() as source:
                 for output in receipt.outputs:
                     link_or_copy(output.file, source, temporary)
+                measures = _linked_measures(attempt, receipt, source, temporary)
         except (FileNotFoundError, PathError):
             return None
         unfinished = {output.file: output for output in receipt.outputs}
-        return _moved(attempt, unfinished, temporary), receipt.notes
+        return _Rendering(_moved(attempt, unfinished, measures, temporary), receipt.notes, measures)
 
 
-def _moved(attempt: _Attempt, unfinished: Mapping[str, OutputRecord], temporary: Folder) -> tuple[OutputRecord, ...]:
-    """Move outputs, given by their names in a temporary folder, into place; return them under their final names.
+def _linked_measures(attempt: _Attempt, receipt: ReceiptDocument, source: Folder, temporary: Folder) -> str | None:
+    """Link the measures beside the video; None if there are none, or if these are not those of a choice of words."""
+    if receipt.measures is None or attempt.job.tokens is not None or not attempt.job.settings.measures:
+        return None
+    name = f"{attempt.job.place.video_id}{MEASURES_SUFFIX}"
+    with contextlib.suppress(FileNotFoundError):  # a user may remove them: the pictures are linked nevertheless
+        link_or_copy(name, source, temporary)
+        return name
+    return None
+
+
+def _moved(
+    attempt: _Attempt, unfinished: Mapping[str, OutputRecord], measures: str | None, temporary: Folder
+) -> tuple[OutputRecord, ...]:
+    """Move outputs, given by their names in a temporary folder, and measures into place; return the outputs as named.
 
     No other video can take these names until the receipt that claims them is written.
     """
@@ -243,33 +272,20 @@ def _moved(attempt: _Attempt, unfinished: Mapping[str, OutputRecord], temporary:
     attempt.until_written.enter_context(exclusive(attempt.folder, NAMING, _NAMING_PATIENCE))
     records = own_names(place, list(unfinished.values()))
     names = {name: record.file for name, record in zip(unfinished, records, strict=True)}
-    move_all(place, names, temporary, attempt.folder)
+    move_all(place, names | ({measures: measures} if measures is not None else {}), temporary, attempt.folder)
     return records
-
-
-def _kept(job: Job, manifest: Manifest) -> frozenset[OutputKind]:
-    """Return the kinds of which there are outputs that show the source video, while that is missing."""
-    receipt = job.seen.receipt
-    if receipt is None or manifest.video.exists():
-        return frozenset()
-    was_there = receipt.inputs.get(manifest.document.video) is not None
-    showing = {
-        output.kind for output in receipt.outputs if was_there or _KEPT.format(file=output.file) in receipt.notes
-    }
-    return frozenset(
-        kind
-        for kind in OutputKind
-        if kind.is_requested(job.settings) and (kind.needs_source or (kind.shows_source and kind in showing))
-    )
 
 
 def _with_what_stays(job: Job, manifest: Manifest, rendering: _Rendering) -> _Rendering:
     """Remove outdated outputs, but keep those that cannot be made again because the source video is missing."""
-    records, notes = rendering
-    if job.tokens is not None:  # the outputs of other words stay as they are
-        return rendering
-    kept = remove_outdated(job.place, records, keep=_kept(job, manifest))
-    return (*records, *kept), (*notes, *(_KEPT.format(file=output.file) for output in kept))
+    if job.tokens is not None:  # the outputs of other words stay as they are, and so do the measures
+        before = job.seen.receipt
+        return replace(rendering, measures=before.measures if before is not None else None)
+    measured = rendering.measures is not None
+    keep = kept_kinds(manifest, job.seen.receipt, job.settings)
+    kept = remove_outdated(job.place, rendering.outputs, keep=keep, measured=measured)
+    notes = (*rendering.notes, *map(note_of, kept))
+    return replace(rendering, outputs=(*rendering.outputs, *kept), notes=notes)
 
 
 def _record(output: "Output") -> OutputRecord:

@@ -69,9 +69,16 @@ class Alignment:
         """Interpolate latent frames to some frames of the video, given by their numbers; see `TimeMapping.at`."""
         return self._mapping(latent).at(latent, self.positions[np.asarray(frames, dtype=np.intp)], steps)
 
-    def middles(self, latent: int) -> Float64Array:
-        """Return the middle of each of so many latent frames, in generated frames; see `TimeMapping.middle`."""
-        return TimeMapping.of(latent, self.generated, self._grid).middle(np.arange(latent, dtype=np.float64))
+    def latent_seconds(self, latent: int, seconds: Float64Array) -> Float64Array:
+        """Return the time of each of a number of latent frames: the middle of the video frames that it covers.
+
+        Args:
+            latent: number of latent frames.
+            seconds: when each frame of the video is shown.
+
+        """
+        middle = TimeMapping.of(latent, self.generated, self._grid).middle(np.arange(latent, dtype=np.float64))
+        return np.interp(middle, self.positions, seconds)
 
     def _mapping(self, latent: Float32Array) -> TimeMapping:
         return TimeMapping.of(len(latent), self.generated, self._grid)

@@ -23,7 +23,7 @@ from attnwatch.render.sound import add_sound
 from attnwatch.render.source import AbsentSource, VideoSource, open_source
 from attnwatch.render.stills import MIN_EVOLUTION_WIDTH, write_evolution, write_static
 from attnwatch.render.text.missing import missing_glyphs
-from attnwatch.render.timeline import SourceFrame
+from attnwatch.render.timeline import SourceFrame, Timeline
 from attnwatch.settings import Visualization
 from attnwatch.system.limits import room
 from attnwatch.tensors.reader import Part, WordMaps
@@ -38,10 +38,18 @@ _LEAN = "encoded with fewer frames in memory, because memory_limit leaves no roo
 
 @dataclass(frozen=True)
 class Rendering:
-    """The result for one video: its outputs, and notes on what was left out and why."""
+    """The result for one video.
+
+    Attributes:
+        outputs: what was rendered.
+        notes: what was left out, and why.
+        timeline: when the frames of the video are shown; None if there was no word to render.
+
+    """
 
     outputs: tuple[Output, ...]
     notes: tuple[str, ...]
+    timeline: Timeline | None = None
 
 
 def render_outputs(
@@ -89,7 +97,7 @@ def render_outputs(
                 outputs, left_out = _outputs(context, words, source, threads)
             if settings.audio and isinstance(source, VideoSource):
                 left_out += add_sound(source, *_to_be_heard(outputs, context))
-    return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), (*notes, *left_out))
+    return Rendering(tuple(sorted(outputs, key=lambda output: output.file)), (*notes, *left_out), source.timeline)
 
 
 def _to_be_heard(outputs: Iterable[Output], context: Context) -> tuple[list[Path], Fraction]:

@@ -60,6 +60,11 @@ class Visualization(Settings):
         description="keep the sound of the source video in overlays: copied if it is AAC, MP3, Opus or FLAC, else "
         "encoded to AAC",
     )
+    measures: Annotated[bool, Concern.OPERATION] = Field(
+        default=True,
+        description="write `<video_id>.measures.json` with each rendering: where attention is, how it moves and when "
+        "it forms, in numbers",
+    )
     colormap: str = Field(default="viridis", description="name of a matplotlib colormap")
     overlay: OverlayStyle = Field(
         default="weighted",

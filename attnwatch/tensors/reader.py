@@ -84,6 +84,11 @@ class WordMaps:
             return None
         return (len(self.step_numbers), *self._steps[0].shape[1:])
 
+    @property
+    def has_mean(self) -> bool:
+        """Whether the mean over all steps, layers and heads is stored, so that `frames` takes a single read."""
+        return self._aggregated is not None
+
     def frames(self, part: Part = ALL) -> Float32Array:
         """Return the mean over the selected steps, layers and heads: float32 `[frame, height, width]`.
 

@@ -66,6 +66,7 @@ class VisualizationParams(_Block):
     generate_combined: _Switch = None
     sheet: _Name = None
     audio: _Switch = None
+    measures: _Switch = None
     colormap: _Name = None
     overlay: _Name = None
     overlay_alpha: _AnyNumber = None

@@ -11,10 +11,12 @@ import numpy as np
 
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.jobs.measures import write_measures
 from attnwatch.render.encode import Encoder
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import render_outputs
 from attnwatch.settings import OverlayStyle, Quality, Visualization
+from attnwatch.system.folders import Folder
 from attnwatch.tensors.reader import AttentionReader
 from tests.bench.baselines import figure_per_frame, rgb_frames
 from tests.bench.material import attention, write_case
@@ -138,6 +140,21 @@ def pages(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over plain pictures", ratio, 1.30)
 
 
+def measures(folder: Path) -> Iterator[Row]:
+    """Compare rendering and measuring one word with rendering it."""
+    (path,) = write_case(folder / "measures", SD, FRAMES, words=1)
+    manifest, settings = read_manifest(path), asked("fast")
+    timeline = render_outputs(manifest, settings, folder).timeline
+
+    def measure() -> None:
+        with Folder.open(folder) as target:
+            write_measures(manifest, settings, target, timeline)
+
+    ratio = alternate(lambda: cpu_seconds(measure), lambda: cpu_seconds(lambda: render(path, folder, settings)))
+    both = Ratio(ratio.work + ratio.reference, ratio.reference)
+    yield row("832x480, fast, 1 word: with measures over without", both, 1.05)
+
+
 def parallel(folder: Path) -> Iterator[Row]:
     """Compare the wall time per word: eight words on two threads, and one word on one."""
     (eight,) = write_case(folder / "eight", SD, FRAMES, words=8)
@@ -235,7 +252,7 @@ def baselines(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-PARTS = (qualities, overlays, pages, parallel, whole_program, per_head, memory, baselines)
+PARTS = (qualities, overlays, pages, measures, parallel, whole_program, per_head, memory, baselines)
 
 
 if __name__ == "__main__":

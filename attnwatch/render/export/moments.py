@@ -53,10 +53,9 @@ def latent_frames_of(seconds: Float64Array, alignment: Alignment, latent: int) -
     """Describe the latent frames of a video; see `frames_of`."""
     covering = alignment.maps(_numbers(latent), 0).ravel()
     found = []
-    for number, middle in enumerate(alignment.middles(latent)):
+    for number, second in enumerate(alignment.latent_seconds(latent, seconds).tolist()):
         (frames,) = np.nonzero(covering == number)
         ends = (int(frames[0]), int(frames[-1])) if len(frames) else (None, None)
-        second = float(np.interp(middle, alignment.positions, seconds))
         found.append(ExportedLatentFrame(seconds=second, first=ends[0], last=ends[1]))
     return tuple(found)
 

@@ -161,7 +161,7 @@ def test_a_dry_run_lists_videos_on_stdout_and_writes_nothing(batch, capsys):
     assert out == f"{todo}\n"
     assert "attnwatch/2" in err
     assert read_receipt(todo) is None
-    assert len(list((done.parent / "attention_videos").glob("*.json"))) == 1
+    assert len(list((done.parent / "attention_videos").glob("*.rendered.json"))) == 1
 
 
 def test_a_dry_run_with_nothing_to_do_says_so_but_not_on_stdout(batch, capsys):

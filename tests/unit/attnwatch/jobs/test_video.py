@@ -44,6 +44,7 @@ from tests.support import (
 
 OUTPUTS = [f"prompt_001_vid001_kiss_{kind}.mp4" for kind in ("attention", "overlay", "static")]
 RECEIPT = "prompt_001_vid001.rendered.json"
+MADE = [*OUTPUTS, "prompt_001_vid001.measures.json", RECEIPT]
 INPUTS = ["video_001.mp4", "attention_maps/vid001.safetensors"]
 
 
@@ -77,7 +78,7 @@ def test_a_job_leaves_only_its_outputs_and_its_receipt(batch):
     manifest = batch.add()
     result = run(job(manifest))
     assert result.obstacle is None
-    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    assert names(manifest) == sorted(MADE)
     for name in OUTPUTS[:2]:
         assert len(decode(manifest.parent / "attention_videos" / name)) == FRAMES
 
@@ -169,7 +170,7 @@ def test_a_job_removes_the_leftovers_of_a_killed_one(batch):
     (leftover / f"{OUTPUTS[0]}.partial").write_bytes(b"half of it")
     (todo.place.directory / ".prompt_001_vid001.lock").touch()
     run(todo)
-    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    assert names(manifest) == sorted(MADE)
 
 
 def test_remove_leftovers_removes_the_files_of_a_killed_job(batch):
@@ -211,7 +212,61 @@ def test_outputs_that_new_settings_disable_are_removed(batch):
     foreign = manifest.parent / "attention_videos" / "my_favourite.mp4"
     foreign.touch()
     run(job(manifest, generate_overlay=False))
-    assert names(manifest) == sorted([OUTPUTS[0], OUTPUTS[2], RECEIPT, foreign.name])
+    assert names(manifest) == sorted([*MADE[:1], *MADE[2:], foreign.name])
+
+
+def test_measures_are_written_and_removed_as_the_settings_say(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    assert read_receipt(manifest)["measures"] == MADE[-2]
+    run(job(manifest, measures=False))
+    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    assert "measures" not in read_receipt(manifest)
+
+
+def test_a_choice_of_words_and_a_failure_leave_the_measures_as_they_are(batch):
+    manifest = batch.add()
+    run(job(manifest))
+    path = manifest.parent / "attention_videos" / MADE[-2]
+    before = path.read_bytes()
+    run(job(manifest, tokens=("kiss",)))
+    assert (read_receipt(manifest)["measures"], path.read_bytes()) == (path.name, before)
+    next(manifest.parent.rglob("*.safetensors")).write_bytes(b"broken")
+    assert run(job(manifest)).receipt.status == "failed"
+    assert (read_receipt(manifest)["measures"], path.read_bytes()) == (path.name, before)
+
+
+def test_measures_without_pictures_are_written_too(batch):
+    manifest = batch.add()
+    nothing = {f"generate_{kind}": False for kind in ("attention_only", "overlay", "aggregated")}
+    assert run(job(manifest, **nothing)).receipt.status == "skipped"
+    assert names(manifest) == sorted(MADE[-2:])
+    assert read_receipt(manifest)["measures"] == MADE[-2]
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_collection_links_the_measures_if_they_are_still_there(batch, present):
+    manifest = batch.add()
+    run(job(manifest))
+    beside = manifest.parent / "attention_videos" / MADE[-2]
+    if not present:
+        beside.unlink()
+    alone = job(manifest)
+    place = replace(alone.place, directory=batch.folder / "attention_videos", root=None)
+    result = run(replace(alone, place=place, batch=batch.folder, seen=NOTHING))
+    assert result.linked
+    assert result.receipt.measures == (beside.name if present else None)
+    assert not present or (place.directory / beside.name).samefile(beside)
+
+
+def test_a_folder_with_the_name_of_the_measures_ends_the_job_and_stays(batch):
+    manifest = batch.add()
+    folder = manifest.parent / "attention_videos" / MADE[-2]
+    folder.mkdir(parents=True)
+    receipt = run(job(manifest)).receipt
+    assert receipt.status == "failed"
+    assert "found a folder with the name of an output" in receipt.attempts[-1].error
+    assert folder.is_dir()
 
 
 def test_an_overlay_is_kept_while_the_source_video_is_missing(batch):
@@ -301,7 +356,7 @@ def test_the_overlay_is_rendered_once_the_source_video_arrives(batch):
     run(job(manifest, video_may_be_absent=True))
     batch.write_data()
     run(job(manifest))
-    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    assert names(manifest) == sorted(MADE)
 
 
 def broken_video(manifest):
@@ -418,7 +473,7 @@ def test_a_touched_input_is_not_rendered_again_and_its_time_is_recorded(batch, r
     after = read_receipt(manifest)
     assert after["content"]["video_001.mp4"]["modified"] == 0
     assert {**after, "content": None} == {**before, "content": None}
-    assert names(manifest) == sorted([*OUTPUTS, RECEIPT])
+    assert names(manifest) == sorted(MADE)
 
 
 @pytest.mark.parametrize(("gone", "other"), [INPUTS, INPUTS[::-1]])
@@ -535,7 +590,7 @@ def test_a_folder_renamed_during_a_job_gets_the_outputs(batch):
     place = Moving(manifest, todo.place.video_id, todo.place.directory, batch.folder, new)
     assert in_a_process(replace(todo, place=place)).receipt.status == "rendered"
     assert not batch.folder.exists()
-    assert names(new / manifest.relative_to(batch.folder)) == sorted([*OUTPUTS, RECEIPT])
+    assert names(new / manifest.relative_to(batch.folder)) == sorted(MADE)
 
 
 def test_a_batch_renamed_while_it_is_collected_gets_the_collection(batch):
@@ -544,7 +599,7 @@ def test_a_batch_renamed_while_it_is_collected_gets_the_collection(batch):
     place = Moving(manifest, "prompt_001_vid001", directory, batch.folder, new)
     assert in_a_process(replace(job(manifest), place=place, batch=batch.folder)).receipt.status == "rendered"
     assert not batch.folder.exists()
-    assert sorted(path.name for path in (new / "attention_videos").iterdir()) == sorted([*OUTPUTS, RECEIPT])
+    assert sorted(path.name for path in (new / "attention_videos").iterdir()) == sorted(MADE)
 
 
 def colliding(batch, colours=((250, 10, 10), (10, 10, 250))):
@@ -823,7 +878,7 @@ def test_leavings_that_cannot_be_removed_are_in_nobodys_way(batch, monkeypatch):
 
     monkeypatch.setattr("attnwatch.jobs.outputs.remove_tree", refused)
     assert run(todo).receipt.status == "rendered"
-    assert names(manifest) == sorted([left.name, *OUTPUTS, RECEIPT])
+    assert names(manifest) == sorted([left.name, *MADE])
 
 
 def test_the_leavings_of_another_video_stay(batch):

@@ -29,7 +29,8 @@ def test_rendering_writes_outputs_and_receipt_like_the_watcher(batch):
     receipt = read_receipt(path)
     assert receipt["status"] == "rendered"
     assert {output["file"] for output in receipt["outputs"]} == names
-    assert {entry.name for entry in outputs[0].parent.iterdir()} == {*names, "prompt_001_vid001.rendered.json"}
+    documents = {f"prompt_001_vid001.{kind}.json" for kind in ("measures", "rendered")}
+    assert {entry.name for entry in outputs[0].parent.iterdir()} == names | documents
     todo = support.attnwatch(batch.folder, "--dry-run")
     assert (todo.returncode, todo.stdout) == (0, "")
 

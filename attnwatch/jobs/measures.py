@@ -1,0 +1,189 @@
+"""Measures a finished video, and puts the measures into their document."""
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from attnwatch.analysis.spatial import Float64Array, Spatial
+from attnwatch.analysis.video import VideoMeasures, measure_video
+from attnwatch.analysis.video import WordMeasures as Measured
+from attnwatch.batches.videos import open_attention
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.measures_document import (
+    MAX_MEASURES_BYTES,
+    MeasuresDocument,
+    PairMeasures,
+    StepMeasures,
+    Values,
+    WordMeasures,
+)
+from attnwatch.contract.names import MEASURES_SUFFIX
+from attnwatch.contract.reading import read_document
+from attnwatch.contract.receipts import Place, describe
+from attnwatch.errors import AttnwatchError
+from attnwatch.render.source import open_source
+from attnwatch.render.timeline import Timeline
+from attnwatch.settings import Visualization
+from attnwatch.system.folders import Folder
+from attnwatch.system.roots import Root
+from attnwatch.tensors.reader import WordMaps
+
+_DIGITS = 9  # significant; single precision has 7
+_MOST_PLACES = 300
+_POWERS = np.array([float(f"1e{place}") for place in range(-_MOST_PLACES, _MOST_PLACES + 1)])  # exact up to 1e22
+_MOST_VALUES = 500_000_000  # of single layers and heads that are measured beside a rendering: about 10 s
+
+
+def write_measures(
+    manifest: Manifest, settings: Visualization, folder: Folder, timeline: Timeline | None = None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Measure a video that is being rendered, and write its measures into a folder.
+
+    Pictures never fail because of their measures: what cannot be measured is a note.
+
+    Args:
+        manifest: manifest of the video.
+        settings: the effective settings.
+        folder: where the file is written.
+        timeline: when the frames of the video are shown; None to read it.
+
+    Returns:
+        The name of the file, None if there is none; and notes for the receipt.
+
+    """
+    if not settings.measures:
+        return None, ()
+    try:
+        turns, masked = settings.rotation == "apply", settings.nonfinite == "mask"
+        document = measures_of(manifest, timeline, masked=masked, turns=turns, limited=True)
+    except (AttnwatchError, MemoryError) as error:
+        return None, (f"no measures: {describe(error)}",)
+    if not document.words:
+        return None, ()
+    name = f"{manifest.video_id}{MEASURES_SUFFIX}"
+    folder.write(name, document.model_dump_json().encode() + b"\n", durable=False)
+    return name, document.notes
+
+
+def read_measures(place: Place, manifest: Manifest) -> MeasuresDocument | None:
+    """Return the measures that were written with the last rendering; None if there are none, or not of these files."""
+    path = place.directory / f"{place.video_id}{MEASURES_SUFFIX}"
+    try:
+        found, _ = read_document(
+            path, MeasuresDocument, MAX_MEASURES_BYTES, root=place.root or Root(path.parent.parent)
+        )
+    except (AttnwatchError, OSError):
+        return None
+    is_of_these = (found.manifest_sha256, found.inputs) == (manifest.sha256, manifest.inputs())
+    return found if is_of_these else None
+
+
+def measures_of(
+    manifest: Manifest,
+    timeline: Timeline | None = None,
+    *,
+    masked: bool = False,
+    turns: bool = False,
+    limited: bool = False,
+) -> MeasuresDocument:
+    """Measure the tracked words of a video.
+
+    Args:
+        manifest: manifest of the finished video.
+        timeline: when its frames are shown; None to read it.
+        masked: take values that are NaN or infinite for 0.
+        turns: whether a picture that its header turns or mirrors is shown that way, see `VideoSource`.
+        limited: leave out layers and heads if there are so many that a rendering would have to wait for them.
+
+    Raises:
+        TensorError: a tensor file breaks the contract, or has values that are not finite and not masked.
+        VideoError: the video cannot be read.
+        OSError: a file cannot be read.
+
+    """
+    with open_attention(manifest) as reader:
+        seconds = _latent_seconds(manifest, reader.words, timeline, turns=turns)
+        values = sum(prod(word.shape) for word in reader.words.values() if word.shape is not None)
+        too_many = limited and values > _MOST_VALUES
+        measures = measure_video(reader.words, seconds, masked=masked, parts=not too_many)
+    note = f"layers and heads have {values:,} values, too many to measure while rendering; `attnwatch measure` does it"
+    return _document(manifest, measures, seconds, (note,) if too_many else ())
+
+
+def _latent_seconds(
+    manifest: Manifest, words: Mapping[str, WordMaps], timeline: Timeline | None, *, turns: bool
+) -> Float64Array:
+    """Return the time of each latent frame of a video, `[frame]`; empty if it has no words."""
+    if not words:
+        return np.zeros(0)
+    grid = next(iter(words.values())).grid
+    if timeline is None:
+        with open_source(manifest, grid, turns=turns) as source:
+            timeline = source.timeline
+    return timeline.alignment(manifest.document).latent_seconds(grid[0], timeline.seconds)
+
+
+def _document(
+    manifest: Manifest, measures: VideoMeasures, seconds: Float64Array, notes: tuple[str, ...]
+) -> MeasuresDocument:
+    texts = manifest.document.texts
+    return MeasuresDocument(
+        video_id=manifest.video_id,
+        manifest_sha256=manifest.sha256,
+        inputs=manifest.inputs(),
+        seconds=_values(seconds),
+        words={slug: _word(word, texts.get(slug)) for slug, word in measures.words.items()},
+        pairs=tuple(
+            PairMeasures(words=words, cosine_similarity=_values(pair.cosine_similarity), overlap=_values(pair.overlap))
+            for words, pair in measures.pairs.items()
+        ),
+        notes=notes,
+    )
+
+
+def _word(word: Measured, text: str | None) -> WordMeasures:
+    steps, parts = word.steps, word.parts
+    over_time = vars(word.over_time)
+    return WordMeasures(
+        text=text,
+        grid=word.grid,
+        frames={name: _values(values) for name, values in word.frames.columns().items()},
+        over_time=dict(zip(over_time, _values(np.array(list(over_time.values()))), strict=True)),
+        steps=None
+        if steps is None
+        else StepMeasures(
+            numbers=steps.numbers,
+            correlation=_values(np.array(steps.correlation)),
+            settled=steps.settled,
+            frames=_columns(steps.frames),
+        ),
+        layers=None if parts is None or parts.layers is None else _columns(parts.layers),
+        heads=None if parts is None or parts.heads is None else _columns(parts.heads),
+        focus=None if parts is None else _rows(parts.focus),
+    )
+
+
+def _columns(measures: Spatial) -> dict[str, tuple[Values, ...]]:
+    return {name: _rows(values) for name, values in measures.columns().items()}
+
+
+def _rows(values: Float64Array) -> tuple[Values, ...]:
+    return tuple(map(tuple, _rounded(values)))
+
+
+def _values(values: Float64Array) -> Values:
+    return tuple(_rounded(values))
+
+
+def _rounded(values: Float64Array) -> list[Any]:
+    """Return numbers of nine significant digits, which take half the space; None for NaN."""
+    with np.errstate(divide="ignore"):
+        exponents = np.floor(np.log10(np.abs(values)))
+    places = _DIGITS - 1 - np.where(np.isfinite(exponents), exponents, 0).astype(int)
+    scales = _POWERS[np.clip(places, -_MOST_PLACES, _MOST_PLACES) + _MOST_PLACES]
+    rounded = np.rint(values * scales) / scales
+    there = np.isfinite(rounded)
+    listed: list[Any] = (rounded if there.all() else np.asarray(np.where(there, rounded, None))).tolist()
+    return listed

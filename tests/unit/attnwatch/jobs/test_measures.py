@@ -1,0 +1,127 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from attnwatch.analysis.spatial import spatial
+from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.receipts import Place
+from attnwatch.contract.schemas import json_schema
+from attnwatch.jobs import measures
+from attnwatch.jobs.measures import measures_of, read_measures, write_measures
+from attnwatch.settings import Visualization
+from tests.support import Batch, blob_maps, write_manifest, write_tensors
+
+NAME = "prompt_001_vid001.measures.json"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return Batch.make(tmp_path).add_full(words=("kiss", "star"))
+
+
+def place_of(manifest: Path) -> Place:
+    read = read_manifest(manifest)
+    read.output_directory.mkdir(exist_ok=True)
+    return Place(manifest, read.video_id, read.output_directory, root=read.outputs_root)
+
+
+def written(place: Place, **settings: Any) -> tuple[str | None, tuple[str, ...]]:
+    with place.open() as folder:
+        return write_measures(read_manifest(place.manifest), Visualization(**settings), folder)
+
+
+def test_the_document_has_the_measures_of_all_words_and_matches_its_schema(manifest: Path) -> None:
+    place = place_of(manifest)
+
+    name, notes = written(place)
+
+    assert (name, notes) == (NAME, ())
+    document = json.loads((place.directory / NAME).read_text())
+    jsonschema.validate(document, json_schema("measures"))
+    assert list(document["words"]) == ["kiss", "star"]
+    assert document["words"]["kiss"]["text"] == "kiss"
+    expected = spatial(blob_maps().mean(axis=(0, 1, 2)))
+    assert document["words"]["kiss"]["frames"]["centroid_x"] == pytest.approx(expected.centroid_x.tolist(), rel=1e-3)
+    assert [pair["words"] for pair in document["pairs"]] == [["kiss", "star"]]
+
+
+def test_what_was_written_is_read_again_as_long_as_the_files_are_the_same(manifest: Path) -> None:
+    place, read = place_of(manifest), read_manifest(manifest)
+    written(place)
+
+    assert read_measures(place, read) == measures_of(read)
+    assert read_measures(place, replace(read, sha256="0" * 64)) is None
+    (place.directory / NAME).write_text("{}")
+    assert read_measures(place, read) is None
+    (place.directory / NAME).unlink()
+    assert read_measures(place, read) is None
+
+
+def test_a_link_with_the_name_of_the_measures_is_replaced_and_not_followed(manifest: Path) -> None:
+    place = place_of(manifest)
+    other = manifest.with_name("other.json")
+    other.write_text("kept")
+    (place.directory / NAME).symlink_to(other)
+
+    assert read_measures(place, read_manifest(manifest)) is None
+    written(place)
+
+    assert other.read_text() == "kept"
+    assert not (place.directory / NAME).is_symlink()
+    assert read_measures(place, read_manifest(manifest)) is not None
+
+
+def test_nothing_is_written_if_it_is_not_wanted_or_there_is_no_word(tmp_path: Path) -> None:
+    wordless = write_manifest(tmp_path / "video_001.complete.json", attention=[], tokens=[])
+    place = place_of(wordless)
+
+    assert written(place) == written(place, measures=False) == (None, ())
+    assert list(place.directory.iterdir()) == []
+
+
+def test_attention_that_cannot_be_measured_is_a_note_and_not_an_error(manifest: Path) -> None:
+    place, read = place_of(manifest), read_manifest(manifest)
+    broken = blob_maps()
+    broken[0, 0, 0, 0, 0, 0] = np.nan
+    write_tensors(read.attention[0], {"kiss": broken, "star": blob_maps()})
+
+    name, (note,) = written(place)
+
+    assert name is None
+    assert note.startswith("no measures: ")
+    assert "NaN" in note
+    assert not (place.directory / NAME).exists()
+
+
+def test_many_layers_and_heads_are_left_out_beside_a_rendering_and_said_so(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_manifest(manifest)
+    maps = blob_maps(layers=2, heads=3)
+    write_tensors(read.attention[0], {"kiss": maps, "star": maps})
+    monkeypatch.setattr(measures, "_MOST_VALUES", 2 * maps.size - 1)
+
+    limited, whole = measures_of(read, limited=True), measures_of(read)
+
+    assert limited.words["kiss"].focus is None
+    assert limited.words["kiss"].frames["mass"] == pytest.approx(whole.words["kiss"].frames["mass"])
+    (note,) = limited.notes
+    assert note.startswith(f"layers and heads have {2 * maps.size:,} values, too many to measure while rendering")
+    assert np.shape(whole.words["kiss"].focus) == (2, 3)
+
+
+def test_latent_frames_have_the_times_of_the_frames_that_they_cover(manifest: Path) -> None:
+    document = json.loads(manifest.read_text())
+    grid, fps = document["grid"], document["generation"]["fps"]
+
+    seconds = measures_of(read_manifest(manifest)).seconds
+
+    stride = grid["temporal_stride"]
+    middles = [0.0, *((stride * frame - (stride - 1) / 2) / fps for frame in range(1, grid["frames"]))]
+    assert grid["causal_first_frame"]
+    assert seconds == pytest.approx(middles)
