@@ -1,6 +1,7 @@
 """Says what the videos beside each other have in common, and what sets each of them apart."""
 
 import itertools
+import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,10 +42,25 @@ def captions(manifests: Sequence[Manifest]) -> Captions:
     each = [_joined(*parts) for parts in zip(named, each, strict=True)]
     if len(manifests) == 1:
         return Captions(title, ("",))
-    for name in ([manifest.video_id for manifest in manifests], [str(manifest.path.parent) for manifest in manifests]):
-        if len(set(each)) < len(each):
-            each = [_joined(*parts) for parts in zip(name, each, strict=True)]
-    return Captions(title, tuple(each))
+    return Captions(title, _told_apart(each, manifests))
+
+
+def _told_apart(each: Sequence[str], manifests: Sequence[Manifest]) -> tuple[str, ...]:
+    """Return captions with as much of the names of videos and of their batches as makes them differ."""
+    ids, folders = [manifest.video_id for manifest in manifests], _folders(manifests)
+    told = tuple(each)
+    for names in (ids, folders, [f"{folder}/{name}" for folder, name in zip(folders, ids, strict=True)]):
+        if len(set(told)) == len(told):
+            break
+        told = tuple(_joined(*parts) for parts in zip(names, each, strict=True))
+    return told
+
+
+def _folders(manifests: Sequence[Manifest]) -> list[str]:
+    """Return the name of the first folder on the way to each video that differs, such as that of its batch."""
+    folders = [manifest.path.parent.absolute() for manifest in manifests]
+    common = os.path.commonpath(folders)
+    return [next(iter(folder.relative_to(common).parts), "") for folder in folders]
 
 
 def _joined(*parts: str) -> str:

@@ -24,6 +24,7 @@ from attnwatch.render.side_by_side.scene import MOST_CELLS, Request, Scene, too_
 from attnwatch.render.side_by_side.videos import Video, opened
 from attnwatch.render.sound import add_sound
 from attnwatch.render.source import VideoSource
+from attnwatch.render.text.missing import missing_glyphs
 from attnwatch.settings import Visualization
 from attnwatch.system.limits import room
 
@@ -73,7 +74,7 @@ def compose(manifests: Sequence[Manifest], settings: Visualization, request: Req
             counted = timelines
             written = _write(Scene.of(videos, request, settings), path, request.threads)
         notes = [note for video in videos for note in video.notes]
-        return replace(written, notes=(*notes, *_with_sound(videos, settings, path)))
+        return replace(written, notes=(*notes, *written.notes, *_with_sound(videos, settings, path)))
 
 
 def _with_sound(videos: Sequence[Video], settings: Visualization, path: Path) -> list[str]:
@@ -99,7 +100,8 @@ def _write(scene: Scene, path: Path, threads: int) -> Composition:
             frame = page.compose(pictures)
             plan.clock.show(frame, tick / rate)
             encoder.write(frame, tick, 1)
-    return Composition(page.size, rate, tick + 1)
+    missing = missing_glyphs("".join(label.text for label in plan.labels))
+    return Composition(page.size, rate, tick + 1, () if missing is None else (str(missing),))
 
 
 def _ticks(rows: Sequence[Cells], pool: ThreadPoolExecutor) -> Iterator[list[av.VideoFrame]]:

@@ -75,4 +75,10 @@ def test_prompts_and_seeds_that_differ_are_both_told():
 
 def test_videos_that_are_alike_otherwise_are_told_apart_by_name_and_then_by_folder():
     assert texts(("a", 1, "one"), ("a", 1, "two"))[1] == ["one", "two"]
-    assert texts(("a", 1, "one", "x"), ("a", 1, "one", "y"))[1] == ["/x: one", "/y: one"]
+    assert texts(("a", 1, "one", "x/p"), ("a", 2, "one", "x/p"), ("a", 1, "one", "y"))[1] == [
+        "x: seed 1",
+        "x: seed 2",
+        "y: seed 1",
+    ]
+    assert texts(("a", 1, "one", "x"), ("a", 1, "two", "x"), ("a", 1, "one", "y"))[1] == ["x/one", "x/two", "y/one"]
+    assert texts(("a", 1, "one", "x"), ("a", 1, "one", "y"))[1] == ["x", "y"]

@@ -195,3 +195,9 @@ def test_maps_that_are_placed_by_time_are_told(tmp_path):
     composed = Composed(tmp_path, [manifest], width=200)
     (note,) = composed.written.notes
     assert note.startswith("prompt_001_vid001: the video has 20 frames")
+
+
+def test_characters_that_no_font_has_are_told(tmp_path):
+    manifest = add_numbered(Batch.make(tmp_path), 1, frames=2, generation={"prompt": "a \ue000 kiss"})
+    (note,) = Composed(tmp_path, [manifest], width=200).written.notes
+    assert note.startswith("labels show □ for 1 character that no installed font has")
