@@ -6,6 +6,7 @@ As a library:
     video = batch["prompt_001_vid001"]
     video.attention("kiss", step=-1)  # numpy float32 [frame, y, x]
     video.overlay("kiss")  # a notebook shows it
+    video.figure("kiss", at=1.5).save("kiss.pdf")  # for a paper
 """
 
 TYPE_CHECKING = False  # importing nothing, so that the program soon handles interrupts; see `attnwatch.__main__`

@@ -37,22 +37,13 @@ GIVEN = Parameter(converter=_as_given, metavar="FOLDER")
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class SettingFlags:
-    """Options that set something."""
+class PictureFlags:
+    """Options that set something, of commands that draw a single picture."""
 
     config: Annotated[
         Path | None,
         Parameter(
             name=["--config", "-c"], group=SETTINGS, metavar="FILE", help="YAML file; may be the one of the generator."
-        ),
-    ] = None
-    workers: Annotated[
-        int | None,
-        Parameter(
-            name=["--workers", "-j"],
-            metavar="N",
-            group=SETTINGS,
-            help="Videos rendered at the same time (default: half of the cores).",
         ),
     ] = None
     assignments: Annotated[
@@ -94,7 +85,7 @@ class SettingFlags:
         from attnwatch.config import field_of  # noqa: PLC0415
         from attnwatch.values import parse_value  # noqa: PLC0415
 
-        given: dict[str, Any] = {} if self.workers is None else {"workers": self.workers}
+        given: dict[str, Any] = {}
         for assignment in self.assignments:
             name, equals, value = assignment.partition("=")
             if not equals:
@@ -104,6 +95,25 @@ class SettingFlags:
             name = name.strip().replace("-", "_")
             given[name] = parse_value(value, field_of(name))
         return given
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SettingFlags(PictureFlags):
+    """Options that set something, of commands that work on many videos."""
+
+    workers: Annotated[
+        int | None,
+        Parameter(
+            name=["--workers", "-j"],
+            metavar="N",
+            group=SETTINGS,
+            help="Videos rendered at the same time (default: half of the cores).",
+        ),
+    ] = None
+
+    def _given(self) -> dict[str, Any]:
+        return {**({} if self.workers is None else {"workers": self.workers}), **super()._given()}
 
 
 @Parameter(name="*")

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
+from attnwatch.cli.flags import OUTPUT, SELECTION, PictureFlags, words_of
 from attnwatch.cli.output import OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, set_up
 
 _LOOK = Group("Figure", sort_key=1)
-_NOTHING = SettingFlags()
+_NOTHING = PictureFlags()
 
 _Picked = Annotated[str | None, Parameter(group=SELECTION, metavar="N")]
 
@@ -37,7 +37,7 @@ def still(
     size: Annotated[float, Parameter(group=_LOOK, metavar="INCHES")] = 7.0,
     dpi: Annotated[int, Parameter(group=_LOOK, metavar="N")] = 300,
     title: Annotated[bool, Parameter(group=_LOOK)] = True,
-    flags: SettingFlags = _NOTHING,
+    flags: PictureFlags = _NOTHING,
 ) -> int:
     """Draw a figure of one video for a paper: words over one moment of it, or a grid of maps.
 
