@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.forking import ForkServer, run_program
+from tests.support import attnwatch
 
 ROOT = Path(__file__).parents[2]
 FORKS = ForkServer(
@@ -70,6 +71,16 @@ def generating(*arguments, run=run_program, **variables):
         environment={**environment(), **variables},
         stderr=subprocess.PIPE,
     )
+
+
+def run_forked(program, *arguments):
+    """Run one of the two programs to completion, in place of the function with which an evaluation runs them."""
+    if program == "generator":
+        code, log = generated(*arguments)
+    else:
+        ended = attnwatch(*arguments)
+        code, log = ended.returncode, ended.stderr
+    assert code == 0, log
 
 
 def wait_for(condition, *processes):

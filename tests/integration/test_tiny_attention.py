@@ -17,6 +17,7 @@ from generator.tiny.evaluate import BARS, QUICK, SEED, Comparison, of_noised_cli
 from generator.tiny.probe import Probe
 from generator.tiny.records import generate, read
 from generator.tiny.shapes import HELD_OUT
+from tests.integration.generator_support import run_forked
 
 TOLERANCE = 0.15
 """Accepted difference between a mean over fewer clips and that of the whole evaluation."""
@@ -27,7 +28,9 @@ def records(tmp_path_factory):
     """One video of each held-out combination, generated and rendered by the two programs."""
     folder = tmp_path_factory.mktemp("videos")
     prompts = [f"a ({colour}) ({shape}) moving {direction}" for colour, shape, direction in HELD_OUT]
-    generate(folder, prompts, model="tiny", seed=SEED, videos=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("generator.tiny.records._run", run_forked)
+        generate(folder, prompts, model="tiny", seed=SEED, videos=1)
     videos = attnwatch.open(folder).values()
     return [
         replace(record, maps={word: video.attention(word) for word in record.maps})

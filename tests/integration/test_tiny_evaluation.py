@@ -8,8 +8,7 @@ from generator.tiny.evaluate import BARS, Extent
 from generator.tiny.networks import build
 from generator.tiny.records import EvaluationError, generate
 from generator.tiny.shapes import HELD_OUT
-from tests.integration.generator_support import generated
-from tests.support import attnwatch
+from tests.integration.generator_support import run_forked
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +17,6 @@ def untrained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("untrained")
     build().save_pretrained(folder)
     return folder
-
-
-def run_forked(program, *arguments):
-    if program == "generator":
-        code, log = generated(*arguments)
-        assert code == 0, log
-    else:
-        ended = attnwatch(*arguments)
-        assert ended.returncode == 0, ended.stderr
 
 
 def test_an_untrained_model_is_below_the_bars(untrained, tmp_path, monkeypatch):
