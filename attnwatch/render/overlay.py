@@ -118,7 +118,7 @@ class _Contours:
             bottom = min(top + _BAND, height)
             distance = self._distance(fine, top, bottom)
             line, outline = (_covered(distance, width) for width in _line_widths(height))
-            nearest = self._nearest[fine[top:bottom]]
+            nearest = np.take(self._nearest, fine[top:bottom])
             luma[top:bottom] = _levels(nearest, line, outline)
             chroma[top // 2 : bottom // 2] = _levels(nearest[::2, ::2], _halved(line), _halved(outline))
         return self._tinted.tinted(source, (luma, chroma, chroma))
@@ -130,9 +130,9 @@ class _Contours:
         """
         first, last = max(top - 1, 0), min(bottom + 1, len(fine))  # with the rows beside it, for the slopes
         down, right = np.gradient(fine[first:last] / np.float32(FINE_LEVELS - 1))
-        slope: Float32Array = np.hypot(down, right)[top - first : bottom - first]
+        slope: Float32Array = np.sqrt(down * down + right * right)[top - first : bottom - first]
         distance: Float32Array = np.full_like(slope, np.inf)
-        np.divide(self._gap[fine[top:bottom]], slope, out=distance, where=slope >= _FLAT)
+        np.divide(np.take(self._gap, fine[top:bottom]), slope, out=distance, where=slope >= _FLAT)
         return distance
 
 

@@ -122,6 +122,7 @@ def _encoder(path: Path, size: tuple[int, int], rate: Fraction, colours: Colours
         time_base=1 / rate,
         colours=colours,
         quality=settings.quality,
+        footage=True,
         lean=must_be_lean(size, settings.quality, room()),
     )
 
