@@ -26,8 +26,10 @@ def drawn(content: Content, subject: Subject, notes: Sequence[str]) -> Plot:
     layout, dpi = laid_out(content, subject.asked), subject.asked.dpi
     plot = Plot((layout.width / UNITS_PER_INCH, layout.height / UNITS_PER_INCH), dpi, subject.about(content), notes)
     canvas = _canvas(plot, layout)
+    # By default, matplotlib would show the pixels of a small video as squares.
+    interpolation = "auto" if subject.settings.upsampling == "nearest" else "hanning"
     for picture, box in _pictures(layout, subject.painted, dpi):
-        _show(canvas, picture, box)
+        _show(canvas, picture, box, interpolation)
     for bar in layout.bars:
         _draw_bar(plot, layout, bar)
     for text in layout.texts:
@@ -71,8 +73,9 @@ def _mosaic(maps: list[tuple[MapCell, Box]], painter: Painter, per_unit: float) 
     return mosaic, whole
 
 
-def _show(canvas: Axes, picture: Rgb, box: Box) -> None:
-    image = AxesImage(canvas, extent=(box.left, box.right, box.bottom, box.top), origin="upper")
+def _show(canvas: Axes, picture: Rgb, box: Box, interpolation: str) -> None:
+    extent = (box.left, box.right, box.bottom, box.top)
+    image = AxesImage(canvas, extent=extent, origin="upper", interpolation=interpolation)
     image.set_data(picture)
     canvas.add_image(image)
 

@@ -73,10 +73,11 @@ class Plot(Figure):
             return {"Creator": program, "Subject": self._about, "CreationDate": None}
         return {"Creator": program, "Description": self._about, "Date": None}
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return what a notebook shows, and how many pixels wide: half of its own, for screens with fine pixels."""
         data = BytesIO()
         self.savefig(data, format="png", dpi=2 * _ON_SCREEN, **_PNG)
-        return data.getvalue()
+        return data.getvalue(), {"width": round(_ON_SCREEN * float(self.get_figwidth()))}
 
 
 def require_suffix(path: Path) -> str:

@@ -84,14 +84,21 @@ def grey(tmp_path_factory):
     return path
 
 
-def test_a_word_is_over_the_frame_of_the_moment_beside_the_frame_itself(grey):
-    (_, frame), (_, overlaid) = pictures(drawn(grey, "kiss", at="1f", settings={"upsampling": "bilinear"}))
+def test_a_word_is_over_the_frame_of_the_moment_beside_the_frame_itself(grey, tmp_path):
+    plot = drawn(grey, "kiss", at="1f", settings={"upsampling": "bilinear"}, size=4)
+    (_, frame), (_, overlaid) = pictures(plot)
     assert np.abs(frame.astype(float) - 90).max() < 4
     maps = blob_maps()[0, 0, 0]
     shares = (bilinear(maps[0].astype(float), HEIGHT, WIDTH) - maps.min()) / (maps.max() - maps.min())
     weights = (0.8 * shares)[..., None]  # `overlay_alpha` of the colour where attention is highest
     expected = (1 - weights) * 90 + weights * coloured(shares, "viridis")
     assert psnr(overlaid, expected) > 33
+    _, (_, printed) = saved(plot, tmp_path)
+    rows, columns = (
+        ((np.arange(count) + 0.5) * size / count).astype(int)
+        for count, size in zip((HEIGHT, WIDTH), printed.shape[:2], strict=True)
+    )
+    assert psnr(printed[rows][:, columns], expected) > 33
 
 
 @pytest.mark.parametrize("style", ["weighted", "uniform", "spotlight"])

@@ -69,7 +69,9 @@ def test_what_matplotlib_saves_has_text_and_pixels_of_the_same_kind(plot, tmp_pa
 
 
 def test_a_notebook_shows_the_figure(plot):
-    assert plot._repr_png_().startswith(b"\x89PNG")
+    data, metadata = plot._repr_png_()
+    assert data.startswith(b"\x89PNG")
+    assert metadata == {"width": 330}
     assert isinstance(plot, mpl.figure.Figure)
     assert isinstance(plot, Plot)
 
