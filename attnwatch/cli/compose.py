@@ -93,7 +93,7 @@ def _written(videos: tuple[Path, ...], output: Path, request: "Request", limit: 
         manifests = _manifests(videos)
         settings = flags.settings()
         look, notes = settings.for_batch(manifests[0].document.visualization, manifests[0].path)
-        request = replace(request, threads=settings.watcher.workers)
+        request = replace(request, threads=settings.watcher.workers, memory=settings.watcher.memory_limit)
         written = write(manifests, look.per_video(), request, output, limit)
     except (ConfigError, UnknownNameError):
         raise

@@ -57,6 +57,7 @@ def compose(
         width=width,
         shared=scale == "shared",
         threads=watcher.workers,
+        memory=watcher.memory_limit,
     )
     with tempfile.TemporaryDirectory(prefix="attnwatch-") as folder:
         path = Path(folder, "composed.mp4")

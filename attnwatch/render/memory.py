@@ -61,7 +61,7 @@ class Load:
         pages = [width * height for width, height in sizes if (width, height) != self.source]
         encoders = {kind: encoder_bytes(self.sizes[kind], self.quality, lean=lean) for kind in kinds}
         pixels = self.source[0] * self.source[1]
-        source = (_SOURCE + _MAPPED if self.hdr else _SOURCE) * pixels
+        source = source_bytes(self.source, hdr=self.hdr)
         per_word = sum(encoders[kind] for kind in kinds if kind.per_word) + _PAGE * sum(pages)
         lanes = words * bool(per_word) + (OutputKind.COMBINED in kinds)
         lane = _PICTURES * max([pixels, *pages]) + _MEASURING * self.values
@@ -106,6 +106,11 @@ def plan(load: Load, words: int, kinds: Sequence[OutputKind], room: int | None) 
             if room is None or max(load.bytes(at_once, group, lean=lean) for group in groups) <= room:
                 return Plan(at_once, groups, lean)
     raise _too_little(load.source, max(load.bytes(1, group, lean=True) for group in alone), room or 0)
+
+
+def source_bytes(size: Size, *, hdr: bool) -> float:
+    """Return the bytes that the decoder of a video needs, with the frame that it has just returned."""
+    return (_SOURCE + _MAPPED if hdr else _SOURCE) * size[0] * size[1]
 
 
 def encoder_bytes(size: Size, quality: Quality, *, lean: bool) -> float:

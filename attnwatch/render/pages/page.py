@@ -49,7 +49,7 @@ class Page:
         for plane in chroma:
             plane[:] = _NEUTRAL
         for box, picture in fixed:
-            paste(self._background, box, picture)
+            _paste(self._background, box, picture)
 
     def compose(self, pictures: Sequence[av.VideoFrame], **numbers: float) -> av.VideoFrame:
         """Return the page with a picture in each box and, if it has a counter, the numbers of the frame by name."""
@@ -57,13 +57,13 @@ class Page:
         for plane, drawn in zip(frame.planes, self._background.planes, strict=True):
             np.copyto(pixels(plane), pixels(drawn))
         for box, picture in zip(self.boxes, pictures, strict=True):
-            paste(frame, box, picture)
+            _paste(frame, box, picture)
         if self.counter is not None:
             self.counter.write(pixels(frame.planes[0]), numbers)
         return frame
 
 
-def paste(frame: av.VideoFrame, box: Box, picture: av.VideoFrame) -> None:
+def _paste(frame: av.VideoFrame, box: Box, picture: av.VideoFrame) -> None:
     """Put a picture into a box of a frame."""
     for plane, source in zip(frame.planes, picture.planes, strict=True):
         subsampling = frame.width // plane.width

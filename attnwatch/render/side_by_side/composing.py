@@ -11,14 +11,16 @@ from pathlib import Path
 import av
 from av.video.reformatter import Colorspace
 
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.colormap import yuv_tables
+from attnwatch.render.colour_bars import colour_bar
 from attnwatch.render.colours import Colours
 from attnwatch.render.encode import Encoder
-from attnwatch.render.figure import Page
 from attnwatch.render.memory import must_be_lean
 from attnwatch.render.side_by_side.cells import Cells, Look
 from attnwatch.render.side_by_side.clock import common_rate
-from attnwatch.render.side_by_side.page import drawn
+from attnwatch.render.side_by_side.page import BarOf, drawn
 from attnwatch.render.side_by_side.plan import Plan, planned
 from attnwatch.render.side_by_side.scene import MOST_CELLS, Request, Scene, too_many
 from attnwatch.render.side_by_side.videos import Video, opened
@@ -89,19 +91,25 @@ def _with_sound(videos: Sequence[Video], settings: Visualization, path: Path) ->
 def _write(scene: Scene, path: Path, threads: int) -> Composition:
     timelines = [video.source.timeline for video in scene.videos]
     rate = common_rate(timelines, scene.settings.fps)
-    plan = planned(scene, max(float(timeline.seconds[-1] + 1 / timeline.rate) for timeline in timelines))
     colours = _colours(scene.videos)
-    drawing = drawn(plan.layout.size, plan.labels, plan.layout.letters, scene.settings)
-    page = Page(drawing, [box for boxes in plan.boxes for box in boxes], colours)
+    bar = _bars(scene, colours)
+    plan = planned(scene, max(float(timeline.seconds[-1] + 1 / timeline.rate) for timeline in timelines), bar)
+    places = [box for boxes in plan.boxes for box in boxes]
+    page = drawn(plan.layout.size, plan.labels, plan.clock, plan.style, pictures=places, bar=bar)
     rows = _rows(scene, plan, colours, rate)
     with _encoder(path, page.size, rate, colours, scene.settings) as encoder, ThreadPoolExecutor(threads) as pool:
         tick = 0
         for tick, pictures in enumerate(_ticks(rows, pool)):
-            frame = page.compose(pictures)
-            plan.clock.show(frame, tick / rate)
-            encoder.write(frame, tick, 1)
+            encoder.write(page.compose(pictures, seconds=float(tick / rate)), tick, 1)
     missing = missing_glyphs("".join(label.text for label in plan.labels))
     return Composition(page.size, rate, tick + 1, () if missing is None else (str(missing),))
+
+
+def _bars(scene: Scene, colours: Colours) -> BarOf:
+    """Return what makes the colour bar of a scale."""
+    kind = OutputKind.ATTENTION if scene.request.alone else OutputKind.OVERLAY
+    tables = yuv_tables(scene.settings.colormap, colours)
+    return lambda scale: colour_bar(kind, scale, scene.settings, tables)
 
 
 def _ticks(rows: Sequence[Cells], pool: ThreadPoolExecutor) -> Iterator[list[av.VideoFrame]]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attnwatch.errors import ConfigError
-from attnwatch.render.figure import Box
+from attnwatch.render.pages.boxes import Box
+from attnwatch.render.pages.lines import TextStyle
 
 USUAL_WIDTH = 1920
 """Width of a page of a video at most, unless another one is asked for."""
@@ -21,7 +22,6 @@ _SMALLEST, _ENLARGED = 32, 240  # pixels: side of a cell at least; height to whi
 _IN_A_ROW = 3  # groups that stay in one row whatever their shape
 _WIDESCREEN = 16 / 9
 _LETTERS = (12, 24)  # pixels
-_LINE = 1.35  # height of a line of text, by the size of its letters
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,11 @@ class _Page:
         self._margin = self._left = even(letters / 2)
         self._gap = even(letters / 2)  # between cells
         self._apart = even(letters / 1.2)  # between groups
-        self._line = even(letters * _LINE)
+        self._line = even(TextStyle(letters).height(1) + 1)
         self._title = self._lines(shape.title) + self._gap
         self._caption = self._lines(shape.caption)
-        self._over = self._caption + even(letters / 6)  # so that letters do not touch the picture
         self._head = self._lines(shape.head)
+        self._over = self._caption + even(letters / 6)  # so that letters do not touch the picture
 
     def _lines(self, height: int) -> int:
         return max(self._line, even(height + 1))

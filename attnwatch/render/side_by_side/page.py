@@ -1,194 +1,142 @@
-"""Draws what stands around the pictures: texts, colour bars and a running clock."""
+"""Draws what stands around the pictures: texts, colour bars and running seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 
-import av
-import numpy as np
-import numpy.typing as npt
+from attnwatch.render.maps import Scale
+from attnwatch.render.pages.bars import draw_in_line
+from attnwatch.render.pages.boxes import Box
+from attnwatch.render.pages.canvas import Canvas
+from attnwatch.render.pages.colour_bar import ColourBar, Fixed
+from attnwatch.render.pages.counter import Counter, seconds_form
+from attnwatch.render.pages.lines import TextStyle
+from attnwatch.render.pages.page import Page
 
-from attnwatch.render.colormap import UInt8Array, colormap_rgb
-from attnwatch.render.compose import pixels
-from attnwatch.render.figure import DPI, Box
-from attnwatch.render.text.fitting import fit
-from attnwatch.render.text.lettering import Align, Lettering
-from attnwatch.render.text.measuring import POINTS_PER_INCH, Font, extent
-from attnwatch.settings import Visualization
+_EMPTY = 220  # luma of a cell without a picture
+_SHORTEST = 6  # em; what is kept free for a colour bar, beside the texts at its ends
 
-_INK, _INK_LUMA = "#222222", 45
-_PAPER_LUMA = 235
-_EMPTY = 0.93  # grey of a cell without a picture
-_SHORTEST, _LONGEST = 2, 8  # of a colour bar, by the size of the letters
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A colour bar: the texts at its ends, and what it is about, where there is room for it."""
-
-    low: str
-    high: str
-    about: str = ""
+BarOf = Callable[[Scale], ColourBar | None]
+"""Returns the colour bar of a scale; None if none is wanted."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text at the bottom of a box, with a colour bar at its right if there is one.
+    """A text at the bottom of a box, followed by a colour bar if there is one: in the same line, or in one below.
 
     Attributes:
-        box: the box, which the text does not leave.
+        box: the box, which neither leaves.
         text: the text.
-        bar: the colour bar.
-        align: at which side of the box the text is.
+        scale: the scale that the colour bar shows.
         is_gap: whether the box is an empty cell, in the middle of which the text says why.
 
     """
 
     box: Box
     text: str
-    bar: Bar | None = None
-    align: Align = "start"
+    scale: Scale | None = None
     is_gap: bool = False
 
 
-def height_of(text: str, width: int, letters: int, lines: int) -> int:
+@dataclass(frozen=True)
+class Clock:
+    """The running seconds at the right end of a line.
+
+    Attributes:
+        right: the column at which it ends.
+        top: the row at which the line begins.
+        last: the largest time in seconds.
+
+    """
+
+    right: int
+    top: int
+    last: float
+
+    def width(self, style: TextStyle) -> int:
+        """Return the columns that it takes."""
+        return Counter(seconds_form(self.last), style).width
+
+
+def height_of(text: str, width: int, style: TextStyle, lines: int) -> int:
     """Return the height in pixels of a text in lines of a width in pixels; more than so many lines are cut."""
-    return fit(text, _font(letters), width=width, lines=lines).height
+    return style.height(len(style.fitted(text, width, lines)))
 
 
 def drawn(
-    size: tuple[int, int], labels: Sequence[Label], letters: int, settings: Visualization
-) -> npt.NDArray[np.float64]:
-    """Return a white page with labels: `[height, width, 3]`, 0..1.
+    size: tuple[int, int],
+    labels: Sequence[Label],
+    clock: Clock,
+    style: TextStyle,
+    *,
+    pictures: Sequence[Box],
+    bar: BarOf,
+) -> Page:
+    """Draw a page with labels and a clock; it takes pictures, and a number named `seconds`.
 
     Args:
         size: width and height in pixels.
         labels: the labels; each text is cut so that it stays within its box.
-        letters: size of the letters in pixels.
-        settings: the colormap, and whether it is inverted.
+        clock: the place of the clock.
+        style: how texts look.
+        pictures: places of the pictures.
+        bar: returns the colour bar of a scale; None for none.
 
     """
-    pen = _Pen(size, letters)
-    strips = [pen.write(label) for label in labels]
-    page = pen.page()
-    colours = colormap_rgb(settings.colormap)[:: -1 if settings.invert else 1]
-    for label, strip in zip(labels, strips, strict=True):
-        if label.is_gap:
-            page[_within(label.box)] *= _EMPTY
-        if strip is not None:
-            page[_within(strip)] = colours[np.rint(np.linspace(0, len(colours) - 1, strip.width)).astype(int)]
-    return page
+    canvas = Canvas(*size)
+    fixed = [one for label in labels for one in _draw(canvas, label, style, bar)]
+    counter = Counter(seconds_form(clock.last), style)
+    counter.draw(canvas, clock.right - counter.width, clock.top + style.ascent)
+    return Page(canvas, pictures, counter, fixed)
 
 
-class _Pen:
-    """Writes texts onto a page."""
-
-    def __init__(self, size: tuple[int, int], letters: int) -> None:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - only for pages
-
-        self._letters, self._font = letters, _font(letters)
-        self._figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
-
-    def write(self, label: Label) -> Box | None:
-        """Write a label; return the place of its colour bar, if it has one."""
-        box = label.box
-        if label.is_gap:
-            text = self._fitted(label.text, box.width - self._letters, box.height)
-            text.draw(self._figure, box.left, _middle(box, text), width=box.width, align="center", color=_INK)
-            return None
-        strip, room = (None, box.width) if label.bar is None else self._bar(label, label.bar)
-        text = self._fitted(label.text, room, box.height)
-        text.draw(self._figure, box.left, _bottom(box, text), width=room, align=label.align, color=_INK)
-        return strip
-
-    def page(self) -> npt.NDArray[np.float64]:
-        """Return what is written: `[height, width, 3]`, 0..1."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - only for pages
-
-        canvas = FigureCanvasAgg(self._figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        rgb = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
-        return rgb.astype(np.float64) / 255
-
-    def _bar(self, label: Label, bar: Bar) -> tuple[Box, int]:
-        """Write the ends of a colour bar; return its place, and the width that is left for the text before it."""
-        box, gap = label.box, self._letters // 2
-        low, high, about = (self._fitted(text, box.width, box.height) for text in (bar.low, bar.high, bar.about))
-        free = box.width - fit(label.text, self._font).width - low.width - high.width - 4 * gap
-        length = min(max(_SHORTEST * self._letters, free), _LONGEST * self._letters)
-        height = max(4, self._letters * 3 // 4)
-        right = box.left + box.width - high.width
-        strip = Box(right - gap - length, box.top + box.height - low.height // 2 - height // 2, length, height)
-        left = strip.left - gap - low.width
-        high.draw(self._figure, right, _bottom(box, high), color=_INK)
-        low.draw(self._figure, left, _bottom(box, low), color=_INK)
-        if about.width and free - length >= about.width + gap:
-            left -= about.width + gap
-            about.draw(self._figure, left, _bottom(box, about), color=_INK)
-        return strip, left - 2 * gap - box.left
-
-    def _fitted(self, text: str, width: int, height: int) -> Lettering:
-        return fit(text, self._font, width=width, height=height)
+def _draw(canvas: Canvas, label: Label, style: TextStyle, bar: BarOf) -> list[Fixed]:
+    """Draw a label; return the picture of its colour bar, if it has one."""
+    box = label.box
+    if label.is_gap:
+        canvas.fill(box, _EMPTY)
+        lines = _fitted(label.text, Box(box.left, box.top, box.width - round(style.size), box.height), style)
+        bottom = box.bottom - (box.height - style.height(len(lines))) // 2
+        for baseline, line in _placed(lines, bottom, style):
+            canvas.write(line, box.left + box.width // 2, baseline, style, "centre")
+        return []
+    shown = None if label.scale is None else bar(label.scale)
+    if shown is None:
+        _write(canvas, label.text, box, style)
+        return []
+    last = Box(box.left, box.bottom - style.height(1), box.width, style.height(1))
+    if box.height >= style.height(2) and width_of(label.text, shown, style) > box.width:
+        _write(canvas, label.text, Box(box.left, box.top, box.width, last.bottom - style.leading - box.top), style)
+        start = box.left
+    else:
+        room = max(box.width // 4, box.width - _least(shown, style) - round(style.size))
+        start = box.left + _write(canvas, label.text, Box(box.left, box.top, room, box.height), style)
+    return draw_in_line(canvas, shown, style, (start, last.bottom - style.descent), box.right - start)
 
 
-def _middle(box: Box, text: Lettering) -> int:
-    return box.top + (box.height - text.height) // 2
+def _write(canvas: Canvas, text: str, box: Box, style: TextStyle) -> int:
+    """Write a text at the bottom of a box; return the columns that it takes, with a space after it."""
+    lines = _fitted(text, box, style)
+    for baseline, line in _placed(lines, box.bottom, style):
+        canvas.write(line, box.left, baseline, style)
+    return max((style.width(line) + round(style.size) for line in lines), default=0)
 
 
-def _bottom(box: Box, text: Lettering) -> int:
-    return box.top + box.height - text.height
+def width_of(text: str, bar: ColourBar, style: TextStyle) -> int:
+    """Return the columns that a text and a colour bar in the same line take at least."""
+    return style.width(text) + round(style.size) + _least(bar, style)
 
 
-def _within(box: Box) -> tuple[slice, slice]:
-    return slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
+def _least(bar: ColourBar, style: TextStyle) -> int:
+    """Return the columns that a colour bar takes at least, with the texts at its ends."""
+    return sum(map(style.width, (*bar.end_texts, bar.unit))) + round(_SHORTEST * style.size)
 
 
-def _font(letters: int) -> Font:
-    return Font(letters * POINTS_PER_INCH / DPI, DPI)
+def _fitted(text: str, box: Box, style: TextStyle) -> list[str]:
+    """Return a text in as many lines as a box holds."""
+    return style.fitted(text, box.width, 1 + max(0, box.height - style.height(1)) // style.leading)
 
 
-class Clock:
-    """The running seconds at the upper right of a box, in digits that keep their places.
-
-    Args:
-        box: the box.
-        letters: size of the letters in pixels.
-        last: the last time in seconds.
-
-    Attributes:
-        left: where it begins.
-
-    """
-
-    def __init__(self, box: Box, letters: int, last: float) -> None:
-        self._letters, self._top = letters, box.top
-        self._longest = len(_seconds(last))
-        self._right = box.left + box.width
-        self.left = self._right - sum(_advance(character, letters) for character in _seconds(last))
-
-    def show(self, frame: av.VideoFrame, seconds: Fraction) -> None:
-        """Write a time onto a page."""
-        luma, left = pixels(frame.planes[0]), self._right
-        for character in reversed(_seconds(float(seconds))[-self._longest :]):
-            left -= _advance(character, self._letters)
-            glyph = _glyph(character, self._letters)
-            place = luma[self._top : self._top + len(glyph), left : left + glyph.shape[1]]
-            np.minimum(place, glyph[: len(place), : place.shape[1]], out=place)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s"
-
-
-@lru_cache(maxsize=64)
-def _advance(character: str, letters: int) -> int:
-    """Return the width of a character of the clock; all digits have the same."""
-    return round(extent("0" if character.isdigit() else character, _font(letters), ()).width)
-
-
-@lru_cache(maxsize=64)
-def _glyph(character: str, letters: int) -> UInt8Array:
-    """Return a character, dark on white: luma, `[rows, columns]`."""
-    ink = fit(character, _font(letters)).ink()
-    return np.rint(_PAPER_LUMA - ink * (_PAPER_LUMA - _INK_LUMA)).astype(np.uint8)
+def _placed(lines: Sequence[str], bottom: int, style: TextStyle) -> list[tuple[int, str]]:
+    """Return the lines that end above a row, each with its baseline."""
+    last = bottom - style.descent
+    return [(last - (len(lines) - 1 - number) * style.leading, line) for number, line in enumerate(lines)]

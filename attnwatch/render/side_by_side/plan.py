@@ -1,19 +1,17 @@
 """Plans a page: where its cells are, and what stands beside them."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from attnwatch.render.figure import Box
-from attnwatch.render.maps import Scale
+from attnwatch.render.pages.boxes import Box
+from attnwatch.render.pages.lines import TextStyle
 from attnwatch.render.side_by_side.captions import Captions, captions
 from attnwatch.render.side_by_side.layout import Layout, Shape, arranged
-from attnwatch.render.side_by_side.page import Bar, Clock, Label, height_of
+from attnwatch.render.side_by_side.page import BarOf, Clock, Label, height_of, width_of
 from attnwatch.render.side_by_side.scene import Scene
 from attnwatch.render.text.plain import isolated
 
 _MOST_LINES = 3  # of a title, and of a caption
-_DIGITS, _MOST_DECIMALS = 2, 5  # of the width of a scale that its ends are told with
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,19 @@ class Plan:
     labels: list[Label]
     clock: Clock
 
+    @property
+    def style(self) -> TextStyle:
+        """How its texts look."""
+        return TextStyle(self.layout.letters)
 
-def planned(scene: Scene, seconds: float) -> Plan:
+
+def planned(scene: Scene, seconds: float, bar: BarOf) -> Plan:
     """Plan a page, with as much room for its texts as they need, within limits.
 
     Args:
         scene: what is shown.
         seconds: how long the longest video is.
+        bar: returns the colour bar of a scale.
 
     Raises:
         ConfigError: there is no room for the cells.
@@ -49,14 +53,12 @@ def planned(scene: Scene, seconds: float) -> Plan:
     shape = _shape(scene)
     layout = arranged(shape)
     for _ in range(2):  # more room for texts may leave less for cells, and so make the page narrower
-        shape = _with_texts(shape, scene, texts, layout, seconds)
+        shape = _with_texts(shape, scene, texts, layout, (_clock(layout, seconds), bar))
         layout = arranged(shape)
-    clock = Clock(layout.title, layout.letters, seconds)
-    labels = [Label(replace(_before(clock, layout), height=shape.title), texts.title)]
+    clock = _clock(layout, seconds)
+    labels = [Label(replace(_before(clock, layout), height=shape.title), texts.title), *_headings(scene, layout)]
     if scene.is_of_one_video:
-        labels += _headings(scene, [replace(box, width=box.width - layout.letters // 2) for box in layout.captions])
         return Plan(layout, [[box for group in layout.cells for box in group]], labels, clock)
-    labels += _headings(scene, layout.heads)
     boxes: list[list[Box]] = []
     for number, group in enumerate(layout.cells):
         labels += _above(scene, number, layout, texts.each[number])
@@ -81,28 +83,40 @@ def _shape(scene: Scene) -> Shape:
     )
 
 
-def _with_texts(shape: Shape, scene: Scene, texts: Captions, layout: Layout, seconds: float) -> Shape:
+def _with_texts(shape: Shape, scene: Scene, texts: Captions, layout: Layout, beside: tuple[Clock, BarOf]) -> Shape:
     """Return a shape with the heights that the texts take in a layout."""
-
-    def height(text: str, width: int, lines: int = _MOST_LINES) -> int:
-        return height_of(text, width, layout.letters, lines)
-
-    title = height(texts.title, _before(Clock(layout.title, layout.letters, seconds), layout).width)
-    head = max(height(_quoted(scene, word), layout.size[0], 1) for word in scene.words)
+    style, (clock, bar) = TextStyle(layout.letters), beside
+    title = height_of(texts.title, _before(clock, layout).width, style, _MOST_LINES)
+    head = max(_height_of_heading(label, style, bar) for label in _headings(scene, layout))
     if scene.is_of_one_video:
         return replace(shape, title=title, caption=head)
     widths = (_caption_box(scene, number, layout).width for number in range(len(scene.videos)))
-    caption = max(height(text, width) for text, width in zip(texts.each, widths, strict=True))
-    return replace(shape, title=title, caption=caption, head=head)
+    pairs = zip(texts.each, widths, strict=True)
+    return replace(shape, title=title, head=head, caption=max(height_of(*pair, style, _MOST_LINES) for pair in pairs))
+
+
+def _height_of_heading(label: Label, style: TextStyle, bar: BarOf) -> int:
+    """Return the height of a heading: of two lines if the word and the colour bar do not fit into one."""
+    shown = None if label.scale is None else bar(label.scale)
+    return style.height(2 if shown and width_of(label.text, shown, style) > label.box.width else 1)
+
+
+def _clock(layout: Layout, seconds: float) -> Clock:
+    return Clock(layout.title.right, layout.title.top, seconds)
 
 
 def _before(clock: Clock, layout: Layout) -> Box:
     """Return the part of the title's box that the clock leaves free."""
-    return replace(layout.title, width=clock.left - layout.title.left - layout.letters)
+    return replace(layout.title, width=layout.title.width - clock.width(TextStyle(layout.letters)) - layout.letters)
 
 
-def _headings(scene: Scene, boxes: Sequence[Box]) -> list[Label]:
+def _headings(scene: Scene, layout: Layout) -> list[Label]:
     """Return the headings of the columns, which are repeated where videos stand beside each other."""
+    if scene.is_of_one_video:
+        inset = layout.letters // 2
+        boxes = [replace(box, width=box.width - inset) for box in layout.captions]
+    else:
+        boxes = layout.heads
     columns = scene.columns if len(boxes) > 1 else scene.columns[-1:]
     return [_heading(scene, columns[at % len(columns)], box) for at, box in enumerate(boxes)]
 
@@ -110,11 +124,8 @@ def _headings(scene: Scene, boxes: Sequence[Box]) -> list[Label]:
 def _heading(scene: Scene, column: str | None, box: Box) -> Label:
     if column is None:
         return Label(box, "source")
-    scales = {scale for (_, word), scale in scene.scales.items() if word == column}
-    bar = Bar("low", "high")
-    if len(scales) == 1 and scene.has_fixed_scales:
-        bar = Bar(*_ends_of(scales.pop()), "attention")
-    return Label(box, _quoted(scene, column), bar)
+    scale = next(scale for (_, word), scale in scene.scales.items() if word == column)
+    return Label(box, _quoted(scene, column), None if _has_bars(scene) else scale)
 
 
 def _quoted(scene: Scene, word: str) -> str:
@@ -122,40 +133,30 @@ def _quoted(scene: Scene, word: str) -> str:
 
 
 def _above(scene: Scene, number: int, layout: Layout, text: str) -> Iterator[Label]:
-    """Yield the caption of a video, and the ends of the scales of its words if they are its own."""
+    """Yield the caption of a video, and the colour bars of its words if they are its own."""
     yield Label(_caption_box(scene, number, layout), text)
-    if _has_ends(scene):
+    if _has_bars(scene):
         for column, cell in zip(scene.columns, layout.cells[number], strict=True):
             if column is not None and column in scene.videos[number].maps:
-                ends = " – ".join(_ends_of(scene.scales[number, column]))
-                yield Label(_ends_box(cell, layout, number), ends, align="right")
+                yield Label(_bar_box(cell, layout, number), "", scene.scales[number, column])
 
 
-def _has_ends(scene: Scene) -> bool:
-    """Return whether each video has scales of its own, whose ends stand above its cells."""
-    return not scene.request.shared and scene.has_fixed_scales
+def _has_bars(scene: Scene) -> bool:
+    """Return whether each video has scales of its own, with a colour bar above each cell."""
+    return not scene.request.shared and not scene.is_of_one_video
 
 
 def _caption_box(scene: Scene, number: int, layout: Layout) -> Box:
-    """Return the place of a caption; above the first cell alone if there are ends of scales above others."""
+    """Return the place of a caption; above the first cell alone if there are colour bars above others."""
     box, cells = layout.captions[number], layout.cells[number]
-    if not _has_ends(scene):
+    if not _has_bars(scene):
         return box
     if scene.columns[0] is None and len(cells) > 1:
         return replace(box, width=cells[1].left - box.left - layout.letters)
-    return replace(box, width=_ends_box(cells[0], layout, number).left - box.left - layout.letters)
+    return replace(box, width=_bar_box(cells[0], layout, number).left - box.left - layout.letters)
 
 
-def _ends_box(cell: Box, layout: Layout, number: int) -> Box:
+def _bar_box(cell: Box, layout: Layout, number: int) -> Box:
     """Return the right half of what is above a cell."""
     caption = layout.captions[number]
     return Box(cell.left + cell.width // 2, caption.top, cell.width - cell.width // 2, caption.height)
-
-
-def _ends_of(scale: Scale) -> tuple[str, str]:
-    """Return the ends of a scale as texts, with as many digits as matter for its width."""
-    width = abs(scale.high - scale.low) or abs(scale.high) or 1.0
-    decimals = _DIGITS - 1 - math.floor(math.log10(width))
-    kind = f".{max(0, decimals)}f" if decimals <= _MOST_DECIMALS else f".{_DIGITS - 1}e"
-    low, high = (f"{end:{kind}}" if abs(end) * 10**decimals >= _DIGITS / 4 else "0" for end in (scale.low, scale.high))
-    return low, high

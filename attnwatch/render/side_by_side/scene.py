@@ -6,10 +6,12 @@ from functools import cached_property
 
 from attnwatch.errors import ConfigError, NotReadyError
 from attnwatch.render.maps import Scale
+from attnwatch.render.memory import source_bytes
 from attnwatch.render.side_by_side.layout import USUAL_WIDTH
 from attnwatch.render.side_by_side.videos import Video, columns_of
 from attnwatch.render.source import AbsentSource
 from attnwatch.settings import Visualization
+from attnwatch.system.sizes import size_text
 
 MOST_CELLS = 36
 
@@ -27,6 +29,7 @@ class Request:
         widest: width of the page at most if none is given.
         shared: whether a word has one colour scale for all videos, instead of one for each.
         threads: videos decoded and painted at the same time.
+        memory: bytes that decoding all videos at once may take; None for any number.
 
     """
 
@@ -38,6 +41,7 @@ class Request:
     widest: int = USUAL_WIDTH
     shared: bool = True
     threads: int = 1
+    memory: int | None = None
 
 
 Scales = Mapping[tuple[int, str], Scale]
@@ -67,7 +71,7 @@ class Scene:
 
         Raises:
             UnknownNameError: no video has a requested word.
-            ConfigError: there are too many cells.
+            ConfigError: there are too many cells, or their videos do not fit into the memory.
             NotReadyError: a video is absent that has to be shown.
 
         """
@@ -79,6 +83,7 @@ class Scene:
             raise too_many(f"{cells} ({len(videos)} videos, {len(words)} words{and_source})")
         if source or not request.alone:
             _require_present(videos)
+        _require_memory(videos, request.memory)
         return cls(videos, (*([None] if source else []), *words), request, settings)
 
     @property
@@ -90,11 +95,6 @@ class Scene:
     def is_of_one_video(self) -> bool:
         """Whether there is only one video, so that its columns are what is compared."""
         return len(self.videos) == 1
-
-    @property
-    def has_fixed_scales(self) -> bool:
-        """Whether colours mean the same in all frames."""
-        return self.settings.normalization != "frame"
 
     def columns_in(self, number: int) -> list[str | None]:
         """Return the columns that a video has."""
@@ -136,3 +136,21 @@ def _require_present(videos: Sequence[Video]) -> None:
                 f"{video.manifest.video_id}: found no {video.manifest.video.name}; expected the video at "
                 f"{video.manifest.video.parent}; restore it, or show maps alone (--alone --no-source)"
             )
+
+
+def _require_memory(videos: Sequence[Video], limit: int | None) -> None:
+    needed = sum(map(_decoding, videos))
+    if limit is not None and needed > limit:
+        width, height = max((video.source.timeline.width, video.source.timeline.height) for video in videos)
+        raise ConfigError(
+            f"found {len(videos)} videos of up to {width} x {height} pixels, which take about "
+            f"{size_text(round(needed))} while they are decoded at once; expected at most {size_text(limit)}, the "
+            "memory_limit; choose fewer videos, or set memory_limit"
+        )
+
+
+def _decoding(video: Video) -> float:
+    source = video.source
+    if isinstance(source, AbsentSource):
+        return 0.0
+    return source_bytes((source.timeline.width, source.timeline.height), hdr=source.is_hdr)

@@ -6,6 +6,9 @@ import pytest
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.errors import ConfigError, NotReadyError, UnknownNameError
+from attnwatch.render.colormap import yuv_tables
+from attnwatch.render.colour_bars import colour_bar
+from attnwatch.render.colours import Colours
 from attnwatch.render.side_by_side.composing import compose
 from attnwatch.render.side_by_side.plan import planned
 from attnwatch.render.side_by_side.scene import Request, Scene
@@ -18,6 +21,10 @@ from tests.sounds import sound_codecs, write_with_sound
 from tests.support import Batch, decode
 
 SETTINGS = Visualization(quality="high")
+
+
+def bars(scale):
+    return colour_bar(OutputKind.OVERLAY, scale, SETTINGS, yuv_tables("viridis", Colours.usual(480)))
 
 
 class Composed:
@@ -48,7 +55,7 @@ def places(manifests, request, settings, seconds):
 
     with ExitStack() as stack:
         videos = [stack.enter_context(opened(manifest, request.words, settings)) for manifest in manifests]
-        return planned(Scene.of(videos, request, settings), seconds).boxes
+        return planned(Scene.of(videos, request, settings), seconds, bars).boxes
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +174,14 @@ def test_more_than_36_pictures_are_refused(manifests, tmp_path):
         Composed(tmp_path, manifests[:1] * 13)
     with pytest.raises(ConfigError, match="found 5,000 pictures"):
         compose([read_video(manifests[0])] * 5000, SETTINGS, Request(), tmp_path / "a.mp4")
+
+
+def test_videos_that_do_not_fit_into_the_memory_together_are_refused(manifests, tmp_path):
+    one = 20 * 64 * 48  # bytes
+    about = r"found 3 videos of up to 64 x 48 .* 180 KiB .* at most 120 KiB, the memory_limit; choose fewer"
+    with pytest.raises(ConfigError, match=about):
+        Composed(tmp_path, manifests, memory=2 * one)
+    Composed(tmp_path, manifests[:2], memory=2 * one, words=("kiss",), width=200)
 
 
 def test_a_word_is_found_by_its_text_and_an_ambiguous_one_is_refused(tmp_path):
