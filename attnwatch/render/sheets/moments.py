@@ -23,7 +23,7 @@ MOMENTS = 6
 CELL = (332, 400)
 """Largest width and height of a picture in pixels."""
 
-_KEPT = 48  # videos whose small frames are kept for the sheets of other words: 30 MiB
+_KEPT = 32  # videos whose small frames are kept for the sheets of other words: 20 MiB
 
 
 @dataclass(frozen=True)
