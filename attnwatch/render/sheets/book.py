@@ -1,5 +1,6 @@
 """All contact sheets of a batch: of each word, and of what each slot of the template does to it."""
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
@@ -73,6 +74,7 @@ class Book:
         sheet = self._sheets[subject]
         drawn, notes = sheet.page(page)
         drawn.write(file)
+        gc.collect()  # a figure refers to itself, and has 50 MB
         return [f"the contact sheet of {subject.word!r} {note}" for note in ([] if page else sheet.notes) + notes]
 
     def _of_words(self, root: Root) -> Iterator[tuple[Subject, Sheet]]:

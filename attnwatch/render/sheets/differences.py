@@ -8,7 +8,7 @@ import numpy as np
 
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.maps import Float64Array
-from attnwatch.render.sheets.moments import Gap, Videos
+from attnwatch.render.sheets.moments import Footage, Gap, Videos
 from attnwatch.render.sheets.page import Bar, Strip
 from attnwatch.render.sheets.pairs import Comparison, Slot
 from attnwatch.render.sheets.pictures import alone, difference_colours, frame_of
@@ -16,6 +16,7 @@ from attnwatch.render.sheets.rows import Group, Row, counted
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
 
+_TRIED = 3  # pairs of which the frames are looked for
 NOTHING = "(nothing)"
 """An empty choice."""
 
@@ -67,13 +68,22 @@ class Differences:
         mean = self._means[number]
         if isinstance(mean, Gap):
             return mean
-        first, second = (self._videos.footage(video, mean.shape[1:]) for video in self._slot.rows[number].pairs[0])
+        first, second = self._footage(number, mean.shape[1:])
         if isinstance(first, Gap):
             return first
         if isinstance(second, Gap):
             return second
         maps = alone(first, self._shares(mean), difference_colours(), self._settings)
         return Strip((frame_of(first), frame_of(second), *maps), (first.seconds[0], *second.seconds))
+
+    def _footage(self, number: int, grid: tuple[int, int]) -> list[Footage | Gap]:
+        """Return the frames of the first pair of a row that can be shown."""
+        found: list[Footage | Gap] = []
+        for pair in self._slot.rows[number].pairs[:_TRIED]:
+            found = [self._videos.footage(video, grid) for video in pair]
+            if not any(isinstance(footage, Gap) for footage in found):
+                break
+        return found
 
     def _shares(self, mean: Float32Array) -> Float32Array:
         """Return a difference as positions among the colours: 0.5 where there is none."""

@@ -7,8 +7,8 @@ from attnwatch.render.sheets.lettering import HEADING, LABEL, NOTE, Words, fitte
 from attnwatch.render.sheets.rows import Group, rows_of
 
 MARGIN = 32
-MOST_HEIGHT = 5000
-"""Height of the rows of a page: 24 rows of 832 x 480, and 64 cm on paper."""
+MOST_HEIGHT = 6200
+"""Height of the rows of a page: 31 rows of 832 x 480, or 79 cm on paper."""
 
 _BESIDE = 6  # pixels between pictures
 _APART = 18  # between frames and maps, and beside labels

@@ -23,7 +23,8 @@ MOMENTS = 6
 CELL = (332, 400)
 """Largest width and height of a picture in pixels."""
 
-_KEPT = 48  # videos whose small frames are kept for the sheets of other words: 30 MiB
+_ANY_GRID = (1, 9, 16)  # only the size of an absent video depends on it
+_KEPT = 32  # videos whose small frames are kept for the sheets of other words: 20 MiB
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Videos:
     def __init__(self, settings: Visualization) -> None:
         self._settings = settings
         self._kept: OrderedDict[str, Footage | Gap] = OrderedDict()
+        self._timelines: dict[str, Timeline] = {}
 
     def maps(self, video: Manifest, slug: str) -> Float32Array | Gap:
         """Return the maps of a word at the moments, `[moment, height, width]`; or why they cannot be read."""
@@ -80,9 +82,9 @@ class Videos:
                     problem = f"found no word {slug!r}, which its receipt names; render it again"
                     raise UnknownNameError(f"{video.path}: {problem}")
                 maps = word.frames(part_of(self._settings))
-            with open_source(video, word.grid, turns=self._turns) as source:
-                moments, _ = _moments(source.timeline)
-                return source.timeline.alignment(video.document).moments(maps, moments)
+            timeline = self._timeline(video, word.grid)
+            moments, _ = _moments(timeline)
+            return timeline.alignment(video.document).moments(maps, moments)
         except (AttnwatchError, OSError) as error:
             return Gap(describe(error))
 
@@ -109,7 +111,7 @@ class Videos:
         """Return the width and height of a video's small pictures; None if it cannot be read."""
         grid = video.document.grid
         try:
-            with open_source(video, (1, grid.height, grid.width) if grid else (1, 9, 16), turns=self._turns) as source:
+            with open_source(video, (1, grid.height, grid.width) if grid else _ANY_GRID, turns=self._turns) as source:
                 return small_size(source.timeline)
         except (AttnwatchError, OSError):
             return None
@@ -118,9 +120,17 @@ class Videos:
     def _turns(self) -> bool:
         return self._settings.rotation == "apply"
 
+    def _timeline(self, video: Manifest, grid: tuple[int, int, int]) -> Timeline:
+        """Return when the frames of a video are shown; to find out takes longer than to read its maps."""
+        key = str(video.path)
+        if key not in self._timelines:
+            with open_source(video, grid, turns=self._turns) as source:
+                self._timelines[key] = source.timeline
+        return self._timelines[key]
+
     def _read(self, video: Manifest, grid: tuple[int, int]) -> Footage:
         with open_source(video, (1, *grid), turns=self._turns) as source:
-            timeline = source.timeline
+            timeline = self._timelines.get(str(video.path), source.timeline)
             moments, middle = _moments(timeline)
             wanted = {*moments, middle}
             found = {

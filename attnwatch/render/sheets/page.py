@@ -141,7 +141,7 @@ class Page:
     def write(self, file: BinaryIO) -> None:
         """Write the page as a PNG file."""
         canvas, _ = self.drawn()
-        pixels = np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
         for left, top, picture in self.pictures():
             height, width = picture.shape[:2]
             pixels[top : top + height, left : left + width, :3] = picture

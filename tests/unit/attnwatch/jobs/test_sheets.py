@@ -155,9 +155,10 @@ def test_sheets_and_pages_that_are_not_needed_any_more_are_removed(batch, monkey
     assert record_of(batch)["files"] == ["contact_sheet_kiss.png"]
 
 
-def test_nothing_but_contact_sheets_is_removed_whatever_the_record_names(batch):
+@pytest.mark.parametrize("name", ["prompt_001_vid001_kiss_overlay.mp4", "holiday.png", "contact_sheet_kiss.json"])
+def test_nothing_but_contact_sheets_is_removed_whatever_the_record_names(batch, name):
     add(batch, 1)
-    precious = batch.folder / "attention_videos/prompt_001_vid001_kiss_overlay.mp4"
+    precious = batch.folder / "attention_videos" / name
     precious.write_bytes(b"precious")
     record = {"format": "attnwatch/1", "collection_sha256": "0" * 64, "files": [precious.name]}
     write_json(batch.folder / "attention_videos/contact_sheets.json", record)

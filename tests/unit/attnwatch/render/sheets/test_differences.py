@@ -88,3 +88,9 @@ def test_empty_choices_are_called_nothing(batch):
     content, _ = of_slot(batch, ["men", ""], attention=lambda *_: 0.5)
     assert content.title == "men minus (nothing)"
     assert means(content) == [pytest.approx(MIDDLE, abs=3)]
+
+
+def test_frames_are_those_of_the_first_pair_that_can_be_shown(batch):
+    content, manifests = of_slot(batch, ["men", "women"])
+    manifests[0].with_name("video_001.mp4").write_bytes(b"no video")
+    assert not isinstance(content.strip(0), Gap)
