@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import outputs_of, read_video
-from attnwatch.cli.lookup import named, root_of
+from attnwatch.cli.lookup import videos
 from attnwatch.config import Settings
 from attnwatch.contract.export_document import ExportDocument
 from attnwatch.contract.receipts import describe
@@ -39,7 +38,7 @@ def export_each(
     """Export videos, and yield the result for each.
 
     Args:
-        given: videos, their manifests, folders or names of batches.
+        given: videos, their manifests, folders or names of batches, or patterns of names; see `lookup.videos`.
         settings: those of the command line and the environment; each batch's own count less.
         out: the folder for the exports; None for the one beside each video.
         asked: further fields of `Export`.
@@ -48,7 +47,7 @@ def export_each(
         ConfigError: at one of the given paths is no video.
 
     """
-    paths = [path for one in given for path in _videos(one)]
+    paths = [path for one in given for path in videos(one)]
     for path in dict.fromkeys(paths):
         name = outputs_of(path)[0]
         try:
@@ -75,14 +74,6 @@ def require_applicable(names: Iterable[str]) -> None:
         if name in Visualization.model_fields and name not in APPLICABLE:
             expected = f"one of those that have: {', '.join(sorted(APPLICABLE))}"
             raise ConfigError(f"--set: found {name!r}, which has no effect on exports; expected {expected}")
-
-
-def _videos(path: Path) -> list[Path]:
-    """Return what identifies the videos at a path; see `find_videos`."""
-    found = list(find_videos(root_of(named(path))))
-    if not found:
-        raise ConfigError(f"found no finished video at {path}; expected a video, its manifest or a folder of videos")
-    return found
 
 
 def _what(document: ExportDocument) -> str:
