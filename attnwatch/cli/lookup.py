@@ -130,7 +130,7 @@ def videos(path: Path) -> list[Path]:
         ConfigError: there is no such video.
 
     """
-    if not path.exists() and path.name != str(path):
+    if _is_pattern(path):
         folder = root_of(named(path.parent))
         found = [video for video in find_videos(folder) if fnmatchcase(identifier_of(video), path.name)]
         expected = f"the name of a video in {folder}, or a pattern such as 'prompt_001_*'"
@@ -140,6 +140,11 @@ def videos(path: Path) -> list[Path]:
     if not found:
         raise ConfigError(f"found no finished video at {path}; expected {expected}; `attnwatch status` lists them")
     return found
+
+
+def _is_pattern(path: Path) -> bool:
+    """Return whether the last part of a path is the name of a video in what stands before it, or a pattern of names."""
+    return not path.exists() and path.name != str(path)
 
 
 def single_video(path: Path) -> Path:
@@ -154,7 +159,7 @@ def single_video(path: Path) -> Path:
         names = " and ".join(identifier_of(video) for video in (first, others[0]))
         raise ConfigError(
             f"found {1 + len(others):,} videos in {path}, such as {names}; expected one; name it, as in "
-            f"{path / identifier_of(first)}"
+            f"{(path.parent if _is_pattern(path) else path) / identifier_of(first)}"
         )
     return first
 

@@ -104,7 +104,7 @@ def columns_of(videos: Sequence[Video], words: Sequence[str]) -> tuple[str, ...]
             with_all = dict.fromkeys(slug for video in videos for slug in _slugs(video.manifest))
             expected = f"some of: {', '.join(with_all)}"
             raise UnknownNameError(f"found no word {word!r} in {len(videos)} videos; expected {expected}")
-    return tuple(words) or tuple(dict.fromkeys(word for video in videos for word in video.maps))
+    return tuple(dict.fromkeys(words or (word for video in videos for word in video.maps)))
 
 
 def _slugs(manifest: Manifest) -> list[str]:

@@ -140,7 +140,7 @@ def test_a_single_word_of_several_videos_needs_no_source_unless_asked_for(manife
     assert [len(boxes) for boxes in Composed(tmp_path, manifests[1:2], width=200).boxes] == [2]
     plain = Composed(tmp_path, manifests, words=("kiss",), width=200)
     assert [len(boxes) for boxes in plain.boxes] == [1, 1, 1]
-    asked = Composed(tmp_path, manifests, words=("kiss",), source=True, width=200)
+    asked = Composed(tmp_path, manifests, words=("kiss", "kiss"), source=True, width=200)
     assert [len(boxes) for boxes in asked.boxes] == [2, 2, 2]
 
 
