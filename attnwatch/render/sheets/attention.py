@@ -5,11 +5,15 @@ from functools import cached_property
 
 import numpy as np
 
+from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.colormap import LEVELS, yuv_tables
+from attnwatch.render.colour_bars import colour_bar
+from attnwatch.render.colours import Colours
 from attnwatch.render.maps import Scale, ends, to_levels
 from attnwatch.render.sheets.moments import Gap, Videos
-from attnwatch.render.sheets.page import Bar, Strip
-from attnwatch.render.sheets.pictures import alone, frame_of, map_colours, overlaid, scale_colours
+from attnwatch.render.sheets.page import BAR, Bar, Strip
+from attnwatch.render.sheets.pictures import alone, frame_of, map_colours, overlaid, rgb_of
 from attnwatch.render.sheets.rows import Row, Selection, mean_label, rows_of
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
@@ -35,7 +39,7 @@ class VideoRows:
     def __init__(self, word: str, selection: Selection, scale: Scale, videos: Videos, settings: Visualization) -> None:
         self.groups = selection.groups
         self.about = selection.about
-        self.bar = _bar(scale, settings, "one scale for the whole batch", over_frames=True)
+        self.bar = _bar(OutputKind.OVERLAY, scale, settings, "one scale for the whole batch")
         self.notes = [] if selection.left_out is None else [selection.left_out]
         self.is_empty = False  # there is a scale, so some map could be read
         self._word, self._scale, self._videos, self._settings = word, scale, videos, settings
@@ -82,7 +86,7 @@ class MeanRows:
     @cached_property
     def bar(self) -> Bar:
         """The colour bar."""
-        return _bar(self._scale, self._settings, "one scale for all rows", over_frames=False)
+        return _bar(OutputKind.ATTENTION, self._scale, self._settings, "one scale for all rows")
 
     def strip(self, number: int) -> Strip | Gap:
         """Return the pictures of a row."""
@@ -127,14 +131,12 @@ def _shares(maps: Float32Array, scale: Scale, settings: Visualization) -> Float3
     return to_levels(maps, own_ends, scale).shares
 
 
-def _bar(scale: Scale, settings: Visualization, whose: str, *, over_frames: bool) -> Bar:
-    colours = scale_colours(settings) if over_frames else map_colours(settings)[:: -1 if settings.invert else 1]
-    return Bar(colours, _ticks(scale), f"attention probability, {whose}")
-
-
-def _ticks(scale: Scale) -> tuple[str, str, str]:
-    """Return both ends of a scale and its middle, to three digits of the larger end."""
-    values = (scale.low, scale.low / 2 + scale.high / 2, scale.high)
-    largest = max(abs(scale.low), abs(scale.high))
-    low, middle, high = (f"{value:.3g}" if abs(value) * 1000 >= largest else "0" for value in values)
-    return low, middle, high
+def _bar(kind: OutputKind, scale: Scale, settings: Visualization, whose: str) -> Bar:
+    """Return a colour bar as figures and captions have it."""
+    colours = Colours.usual(BAR[1])
+    shown = settings.model_copy(update={"include_colorbar": True, "normalization": "video"})
+    bar = colour_bar(kind, scale, shown, yuv_tables(settings.colormap, colours))
+    assert bar is not None  # noqa: S101 - for the type checker: it was asked for
+    picture = rgb_of(bar.painted(np.linspace(0, 1, LEVELS, dtype=np.float32)[None], BAR), colours)
+    low, high = bar.end_texts
+    return Bar(picture, (low, "", high), f"{bar.labels[0].text(bar.unit)}; {whose}")

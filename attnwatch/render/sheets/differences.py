@@ -9,9 +9,9 @@ import numpy as np
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.maps import Float64Array
 from attnwatch.render.sheets.moments import Footage, Gap, Videos
-from attnwatch.render.sheets.page import Bar, Strip
+from attnwatch.render.sheets.page import BAR, Bar, Strip
 from attnwatch.render.sheets.pairs import Comparison, Slot
-from attnwatch.render.sheets.pictures import alone, difference_colours, frame_of
+from attnwatch.render.sheets.pictures import alone, difference_colours, frame_of, gradient
 from attnwatch.render.sheets.rows import Group, Row, counted
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
@@ -61,7 +61,8 @@ class Differences:
     def bar(self) -> Bar:
         """The colour bar; zero is in its middle."""
         ends = f"{self._limit:.3g}"
-        return Bar(difference_colours(), (f"−{ends}", "0", f"+{ends}"), "difference of attention probability")
+        colours = gradient(difference_colours(), BAR)
+        return Bar(colours, (f"−{ends}", "0", f"+{ends}"), "difference of attention probability")
 
     def strip(self, number: int) -> Strip | Gap:
         """Return the pictures of a row."""

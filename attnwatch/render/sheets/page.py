@@ -17,7 +17,9 @@ from attnwatch.render.sheets.pictures import Picture
 if TYPE_CHECKING:
     from matplotlib.text import Text
 
-_BAR = (720, 26)  # width and height of the colour bar
+BAR = (720, 26)
+"""Width and height of the colour bar in pixels."""
+
 _NEAR = 6  # pixels between the colour bar and its texts
 _SPACE = 24  # below the header
 _EFFORT = 4  # of the compression: 6 saves 5 %, and takes more than twice the time
@@ -28,13 +30,13 @@ class Bar:
     """The colour bar of a sheet.
 
     Attributes:
-        colours: from left to right, RGB, `[256, 3]`.
+        picture: RGB, of the size `BAR`.
         ticks: what is written below its left end, its middle and its right end.
         label: what the colours mean.
 
     """
 
-    colours: Picture
+    picture: Picture
     ticks: tuple[str, str, str]
     label: str
 
@@ -106,7 +108,7 @@ class Page:
     ) -> None:
         self._grid, self._layout, self._strips = grid, layout, strips
         self._items: list[Item] = []
-        self._bar = (grid.width - MARGIN - _BAR[0], 0, _gradient(header.bar.colours))
+        self._bar = (grid.width - MARGIN - BAR[0], 0, header.bar.picture)
         below = max(self._add_texts(header, number), self._add_bar(header.bar))
         self._body = self._add_columns(below + _SPACE)
         self._add_rows()
@@ -154,7 +156,7 @@ class Page:
 
     def _add_texts(self, header: Header, number: tuple[int, int]) -> int:
         page, pages = number
-        width = self._grid.text_width - _BAR[0] - 2 * MARGIN
+        width = self._grid.text_width - BAR[0] - 2 * MARGIN
         about = header.about if pages == 1 else f"{header.about} Page {page} of {pages}."
         top = self._add(words(header.title, TITLE, width, 2), MARGIN, MARGIN) + _NEAR
         top = self._add(words(header.origin, LABEL, width, 3), MARGIN, top) + _NEAR
@@ -162,13 +164,13 @@ class Page:
 
     def _add_bar(self, bar: Bar) -> int:
         left, _, picture = self._bar
-        top = self._add(words(bar.label, LABEL, _BAR[0], 2), left, MARGIN + _NEAR) + _NEAR
+        top = self._add(words(bar.label, LABEL, BAR[0], 2), left, MARGIN + _NEAR) + _NEAR
         self._bar = (left, top, picture)
         low, middle, high = (words(tick, SMALL) for tick in bar.ticks)
-        top += _BAR[1] + _NEAR
+        top += BAR[1] + _NEAR
         self._add(low, left, top)
-        self._add(middle, left, top, _BAR[0])
-        return self._add(high, left + _BAR[0] - high.width, top)
+        self._add(middle, left, top, BAR[0])
+        return self._add(high, left + BAR[0] - high.width, top)
 
     def _add_columns(self, top: int) -> int:
         """Add the names of the columns; return where the rows begin."""
@@ -201,9 +203,3 @@ def _moments(strips: Sequence[Strip], number: int) -> list[str]:
         return list(times.pop())
     inside = [f"after {share:.0%}" for share in np.linspace(0, 1, number)[1:-1]]
     return ["first frame", *inside, "last frame"]
-
-
-def _gradient(colours: Picture) -> Picture:
-    width, height = _BAR
-    columns = (np.arange(width) * len(colours)) // width
-    return np.broadcast_to(colours[columns], (height, width, 3))

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.render.colormap import LEVELS, colormap_rgb, yuv_tables
+from attnwatch.render.colormap import colormap_rgb, yuv_tables
 from attnwatch.render.colours import Colours
 from attnwatch.render.compose import Enlarged, HeatPainter
 from attnwatch.render.gamut import to_srgb
@@ -20,7 +20,7 @@ _DIVERGING = "RdBu_r"
 
 def frame_of(footage: Footage) -> Picture | None:
     """Return the middle frame of a video; None if the video is absent."""
-    return None if footage.middle is None else _rgb(footage.middle, footage.timeline.colours)
+    return None if footage.middle is None else rgb_of(footage.middle, footage.timeline.colours)
 
 
 def overlaid(footage: Footage, shares: Float32Array, settings: Visualization) -> list[Picture]:
@@ -40,7 +40,7 @@ def overlaid(footage: Footage, shares: Float32Array, settings: Visualization) ->
     for frame, share in zip(footage.moments, shares, strict=True):
         enlarged = Enlarged(painter, share)
         shown = painter.coloured(enlarged) if frame is None else laid.over(frame, enlarged)
-        pictures.append(_rgb(shown, colours))
+        pictures.append(rgb_of(shown, colours))
     return pictures
 
 
@@ -59,15 +59,6 @@ def alone(footage: Footage, shares: Float32Array, colours: Picture, settings: Vi
     return [colours[Enlarged(painter, share).greys[0]] for share in shares]
 
 
-def scale_colours(settings: Visualization) -> Picture:
-    """Return the colours of overlays from the lower to the upper end of the scale: RGB, `[256, 3]`."""
-    if settings.overlay == "spotlight":
-        bright = 1 - settings.overlay_alpha * np.linspace(1, 0, LEVELS)
-        return _bytes(np.repeat(bright[:, None], 3, axis=1))
-    colours = map_colours(settings)
-    return colours[::-1] if settings.invert else colours
-
-
 def map_colours(settings: Visualization) -> Picture:
     """Return the colours of maps alone, by position in the colormap: RGB, `[256, 3]`."""
     return _bytes(colormap_rgb(settings.colormap))
@@ -78,10 +69,18 @@ def difference_colours() -> Picture:
     return _bytes(colormap_rgb(_DIVERGING))
 
 
-def _bytes(colours: npt.NDArray[np.float64]) -> Picture:
-    return np.rint(255 * colours).astype(np.uint8)
+def gradient(colours: Picture, size: tuple[int, int]) -> Picture:
+    """Return a bar of colours (RGB, `[256, 3]`) from left to right, of a width and height."""
+    width, height = size
+    columns = (np.arange(width) * len(colours)) // width
+    return np.broadcast_to(colours[columns], (height, width, 3))
 
 
-def _rgb(picture: av.VideoFrame, colours: Colours) -> Picture:
+def rgb_of(picture: av.VideoFrame, colours: Colours) -> Picture:
+    """Return a frame as sRGB, `[height, width, 3]`."""
     rgb = picture.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
     return np.rint(255 * to_srgb(rgb / 255, colours.primaries)).astype(np.uint8)
+
+
+def _bytes(colours: npt.NDArray[np.float64]) -> Picture:
+    return np.rint(255 * colours).astype(np.uint8)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from attnwatch.render.sheets.layout import Grid, label_width, paginate
 from attnwatch.render.sheets.moments import Gap
-from attnwatch.render.sheets.page import Bar, Header, Page, Strip
+from attnwatch.render.sheets.page import BAR, Bar, Header, Page, Strip
+from attnwatch.render.sheets.pictures import gradient
 from attnwatch.render.sheets.rows import Group, Row
 
 LATIN = "an extraordinarily photorealistic grandmother dancing in the rain, "
@@ -33,7 +34,9 @@ def page_of(groups, cell=(332, 192), strips=None, ticks=("0", "0.0202", "0.0404"
     layouts = paginate(groups, grid)
     shown = strips or [strip(cell, 8 * place.number) for place in layouts[number].places]
     how = {"title": "“kiss”", "origin": "demo_20260102_030405 · Wan-AI/Wan2.1", "about": "Each row is a video. " * 5}
-    head = Header(**(how | header), bar=Bar(GREYS, ticks, "attention probability, one scale for the whole batch"))
+    head = Header(
+        **(how | header), bar=Bar(gradient(GREYS, BAR), ticks, "attention probability, one scale for the whole batch")
+    )
     return Page(head, (number + 1, len(layouts)), grid, layouts[number], shown)
 
 
