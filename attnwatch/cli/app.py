@@ -15,7 +15,7 @@ from typing import Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.markup import escape
 
-from attnwatch.cli import about, commands, compose, export, rendering, still
+from attnwatch.cli import about, commands, compose, export, measure, rendering, still
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from attnwatch.cli.mistakes import described
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
@@ -61,6 +61,7 @@ _ALL: tuple[Callable[..., int], ...] = (
     *compose.ALL,
     *still.ALL,
     *export.ALL,
+    *measure.ALL,
     *commands.ALL,
     *about.ALL,
     completion,

@@ -23,6 +23,7 @@ SYNOPSIS = {
     "accept": "Usage: attnwatch accept [OPTIONS] VIDEO...",
     "doctor": "Usage: attnwatch doctor [OPTIONS] FOLDER",
     "export": "Usage: attnwatch export [OPTIONS] VIDEO...",
+    "measure": "Usage: attnwatch measure [OPTIONS] BATCH...",
     "import": "Usage: attnwatch import [OPTIONS] FOLDER",
     "settings": "Usage: attnwatch settings [OPTIONS] [NAME...]",
     "schema": "Usage: attnwatch schema [DOCUMENT]",
@@ -90,6 +91,12 @@ Examples:
   attnwatch export demo                       EXR images of all words and videos
   attnwatch export video_001.mp4 --words kiss --format prores4444 -o comp/
   attnwatch export video_001.mp4 --grid       the latent grid, bit by bit
+""",
+    "measure": """\
+Examples:
+  attnwatch measure demo > demo.csv           a row for each word of each video
+  attnwatch measure demo other -o both.parquet
+  attnwatch measure demo --words kiss --level step -o steps.csv
 """,
     "import": """\
 Examples:

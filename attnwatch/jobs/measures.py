@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnwatch.analysis.spatial import Float64Array, Spatial
+from attnwatch.analysis.table import Level
 from attnwatch.analysis.video import VideoMeasures, measure_video
 from attnwatch.analysis.video import WordMeasures as Measured
 from attnwatch.batches.videos import open_attention
@@ -76,8 +77,24 @@ def read_measures(place: Place, manifest: Manifest) -> MeasuresDocument | None:
         )
     except (AttnwatchError, OSError):
         return None
-    is_of_these = (found.manifest_sha256, found.inputs) == (manifest.sha256, manifest.inputs())
-    return found if is_of_these else None
+    inputs = manifest.inputs()  # those that were removed since do not count
+    same_files = inputs.keys() == found.inputs.keys() and all(
+        size in (None, found.inputs[name]) for name, size in inputs.items()
+    )
+    return found if same_files and found.manifest_sha256 == manifest.sha256 else None
+
+
+def measures_at(manifest: Manifest, level: Level, *, masked: bool = False, turns: bool = False) -> MeasuresDocument:
+    """Return the measures of a video for a table: those written with its last rendering, if they are of these files.
+
+    Otherwise the video is measured, as far as the table needs: of the frames, only the mean map. Raises the errors of
+    `measures_of`.
+    """
+    place = Place(manifest.path, manifest.video_id, manifest.output_directory, root=manifest.outputs_root)
+    found = read_measures(place, manifest)
+    if found is not None and (level != "head" or not found.notes):
+        return found
+    return measures_of(manifest, masked=masked, turns=turns, level=level)
 
 
 def measures_of(
@@ -87,6 +104,7 @@ def measures_of(
     masked: bool = False,
     turns: bool = False,
     limited: bool = False,
+    level: Level | None = None,
 ) -> MeasuresDocument:
     """Measure the tracked words of a video.
 
@@ -96,6 +114,7 @@ def measures_of(
         masked: take values that are NaN or infinite for 0.
         turns: whether a picture that its header turns or mirrors is shown that way, see `VideoSource`.
         limited: leave out layers and heads if there are so many that a rendering would have to wait for them.
+        level: measure only what a table of this level has; None for everything.
 
     Raises:
         TensorError: a tensor file breaks the contract, or has values that are not finite and not masked.
@@ -104,10 +123,12 @@ def measures_of(
 
     """
     with open_attention(manifest) as reader:
-        seconds = _latent_seconds(manifest, reader.words, timeline, turns=turns)
+        is_timed = level in (None, "video", "frame")
+        seconds = _latent_seconds(manifest, reader.words, timeline, turns=turns) if is_timed else None
         values = sum(prod(word.shape) for word in reader.words.values() if word.shape is not None)
         too_many = limited and values > _MOST_VALUES
-        measures = measure_video(reader.words, seconds, masked=masked, parts=not too_many)
+        parts, steps = level in (None, "head") and not too_many, level in (None, "step")
+        measures = measure_video(reader.words, seconds, masked=masked, steps=steps, parts=parts)
     note = f"layers and heads have {values:,} values, too many to measure while rendering; `attnwatch measure` does it"
     return _document(manifest, measures, seconds, (note,) if too_many else ())
 
@@ -126,14 +147,14 @@ def _latent_seconds(
 
 
 def _document(
-    manifest: Manifest, measures: VideoMeasures, seconds: Float64Array, notes: tuple[str, ...]
+    manifest: Manifest, measures: VideoMeasures, seconds: Float64Array | None, notes: tuple[str, ...]
 ) -> MeasuresDocument:
     texts = manifest.document.texts
     return MeasuresDocument(
         video_id=manifest.video_id,
         manifest_sha256=manifest.sha256,
         inputs=manifest.inputs(),
-        seconds=_values(seconds),
+        seconds=() if seconds is None else _values(seconds),
         words={slug: _word(word, texts.get(slug)) for slug, word in measures.words.items()},
         pairs=tuple(
             PairMeasures(words=words, cosine_similarity=_values(pair.cosine_similarity), overlap=_values(pair.overlap))
