@@ -53,6 +53,7 @@ _FORKS = forking.ForkServer(
     "attnwatch.__main__",
     "attnwatch.cli.rendering",
     "attnwatch.render.video",
+    "attnwatch.jobs.measures",
     "attnwatch.jobs.sheets",
     "matplotlib.colors",
     **SINGLE_THREADED,

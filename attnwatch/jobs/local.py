@@ -22,7 +22,7 @@ from attnwatch.system.usage import Usage, usage_of
 
 _log = logging.getLogger(__name__)
 
-_PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.sheets", "matplotlib.colors")
+_PRELOADED = ("attnwatch.render.video", "attnwatch.jobs.measures", "attnwatch.jobs.sheets", "matplotlib.colors")
 _KILL_AFTER = 5.0  # seconds between TERM and KILL
 _LEFT_AFTER = 5.0  # seconds between KILL and abandoning a process that the kernel cannot end
 _STOP_AFTER = 1.0  # seconds after TERM and after KILL in `stop`

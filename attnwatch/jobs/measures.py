@@ -24,7 +24,7 @@ from attnwatch.contract.names import MEASURES_SUFFIX
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError
-from attnwatch.render.source import open_source
+from attnwatch.render.source import read_timeline
 from attnwatch.render.timeline import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.system.folders import Folder
@@ -57,8 +57,7 @@ def write_measures(
     if not settings.measures:
         return None, ()
     try:
-        turns, masked = settings.rotation == "apply", settings.nonfinite == "mask"
-        document = measures_of(manifest, timeline, masked=masked, turns=turns, limited=True)
+        document = measures_of(manifest, timeline, masked=settings.nonfinite == "mask", limited=True)
     except (AttnwatchError, MemoryError) as error:
         return None, (f"no measures: {describe(error)}",)
     if not document.words:
@@ -84,7 +83,7 @@ def read_measures(place: Place, manifest: Manifest) -> MeasuresDocument | None:
     return found if same_files and found.manifest_sha256 == manifest.sha256 else None
 
 
-def measures_at(manifest: Manifest, level: Level, *, masked: bool = False, turns: bool = False) -> MeasuresDocument:
+def measures_at(manifest: Manifest, level: Level, *, masked: bool = False) -> MeasuresDocument:
     """Return the measures of a video for a table: those written with its last rendering, if they are of these files.
 
     Otherwise the video is measured, as far as the table needs: of the frames, only the mean map. Raises the errors of
@@ -94,7 +93,7 @@ def measures_at(manifest: Manifest, level: Level, *, masked: bool = False, turns
     found = read_measures(place, manifest)
     if found is not None and (level != "head" or not found.notes):
         return found
-    return measures_of(manifest, masked=masked, turns=turns, level=level)
+    return measures_of(manifest, masked=masked, level=level)
 
 
 def measures_of(
@@ -102,7 +101,6 @@ def measures_of(
     timeline: Timeline | None = None,
     *,
     masked: bool = False,
-    turns: bool = False,
     limited: bool = False,
     level: Level | None = None,
 ) -> MeasuresDocument:
@@ -112,7 +110,6 @@ def measures_of(
         manifest: manifest of the finished video.
         timeline: when its frames are shown; None to read it.
         masked: take values that are NaN or infinite for 0.
-        turns: whether a picture that its header turns or mirrors is shown that way, see `VideoSource`.
         limited: leave out layers and heads if there are so many that a rendering would have to wait for them.
         level: measure only what a table of this level has; None for everything.
 
@@ -124,7 +121,7 @@ def measures_of(
     """
     with open_attention(manifest) as reader:
         is_timed = level in (None, "video", "frame")
-        seconds = _latent_seconds(manifest, reader.words, timeline, turns=turns) if is_timed else None
+        seconds = _latent_seconds(manifest, reader.words, timeline) if is_timed else None
         values = sum(prod(word.shape) for word in reader.words.values() if word.shape is not None)
         too_many = limited and values > _MOST_VALUES
         parts, steps = level in (None, "head") and not too_many, level in (None, "step")
@@ -133,16 +130,12 @@ def measures_of(
     return _document(manifest, measures, seconds, (note,) if too_many else ())
 
 
-def _latent_seconds(
-    manifest: Manifest, words: Mapping[str, WordMaps], timeline: Timeline | None, *, turns: bool
-) -> Float64Array:
+def _latent_seconds(manifest: Manifest, words: Mapping[str, WordMaps], timeline: Timeline | None) -> Float64Array:
     """Return the time of each latent frame of a video, `[frame]`; empty if it has no words."""
     if not words:
         return np.zeros(0)
     grid = next(iter(words.values())).grid
-    if timeline is None:
-        with open_source(manifest, grid, turns=turns) as source:
-            timeline = source.timeline
+    timeline = timeline or read_timeline(manifest, grid)
     return timeline.alignment(manifest.document).latent_seconds(grid[0], timeline.seconds)
 
 

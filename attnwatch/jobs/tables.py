@@ -24,7 +24,7 @@ def add_video(
         table: the table.
         manifest: manifest of the video.
         level: what a row is.
-        settings: those that apply to the video; `nonfinite` and `rotation` have an effect.
+        settings: those that apply to the video; `nonfinite` has an effect.
         words: slugs or texts of the words; None for all. Those that the video does not have are left out.
 
     Returns:
@@ -35,8 +35,7 @@ def add_video(
         ContractError, VideoError, OSError: as for `measures_of`.
 
     """
-    masked, turns = settings.nonfinite == "mask", settings.rotation == "apply"
-    document = measures_at(manifest, level, masked=masked, turns=turns)
+    document = measures_at(manifest, level, masked=settings.nonfinite == "mask")
     if not document.words:
         raise ConfigError(why_no_words(manifest))
     asked = None if words is None else frozenset(words)

@@ -208,6 +208,22 @@ def open_source(
         yield VideoSource(file, str(manifest.video), turns=turns)
 
 
+def read_timeline(manifest: Manifest, grid: tuple[int, int, int]) -> Timeline:
+    """Return when the frames of a video are shown, if possible without decoding any; raises as `open_source`."""
+    try:
+        file = manifest.open_file(manifest.video)
+    except FileNotFoundError:
+        return AbsentSource(manifest.document, grid).timeline
+    with file, open_video(file, str(manifest.video), decodes=False) as (container, stream):
+        shown, rate = presented(container, stream), _rate(stream)
+        if shown.times:
+            width, height = _even(stream.width), _even(stream.height)
+            time_base = Fraction(stream.time_base or 1 / rate)
+            return Timeline(width, height, shown.frames, rate, time_base, Colours.usual(height), times=shown.times)
+    with open_source(manifest, grid, turns=True) as source:
+        return source.timeline
+
+
 def _rate(stream: VideoStream) -> Fraction:
     return Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)
 

@@ -7,11 +7,12 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from attnwatch.contract.documents import ManifestDocument
+from attnwatch.contract.manifest import read_manifest
 from attnwatch.errors import VideoError
 from attnwatch.render.compose import pixels
-from attnwatch.render.source import AbsentSource, VideoSource
+from attnwatch.render.source import AbsentSource, VideoSource, open_source, read_timeline
 from tests.odd_videos import tagged, turn, without_first_packet, write_at, write_trimmed_video
-from tests.support import write_source_video
+from tests.support import write_manifest, write_source_video
 
 
 def write(path, *, pix_fmt="yuv420p", size=(64, 48), times=None, matrix=None, full_range=False, level=120, rotate=0):
@@ -302,3 +303,23 @@ def test_times_are_exact_at_any_rate(opened, tmp_path, rate):
         container.mux(stream.encode(None))
     source = opened(path)
     assert [frame.pts * source.timeline.time_base for frame in source.frames()] == [index / rate for index in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["steady", "irregular", "matroska", "trimmed", "turned", "absent"])
+def test_the_times_of_frames_are_the_same_without_decoding_any(tmp_path, kind):
+    video = tmp_path / f"video_001.{'mkv' if kind == 'matroska' else 'mp4'}"
+    if kind == "trimmed":
+        write_trimmed_video(video, frames=6, hidden=2)
+    elif kind != "absent":
+        write(video, times=(0, 700, 2500, 2600) if kind == "irregular" else None)
+    if kind == "turned":
+        turn(video, (0, 1, -1, 0))
+    manifest = read_manifest(
+        write_manifest(tmp_path / "video_001.complete.json", video=video.name, generation={"fps": 16, "frames": 5})
+    )
+
+    found = read_timeline(manifest, (3, 6, 8))
+
+    with open_source(manifest, (3, 6, 8), turns=True) as source:
+        assert found.seconds.tolist() == source.timeline.seconds.tolist()
+        assert (found.frames, found.rate) == (source.timeline.frames, source.timeline.rate)
