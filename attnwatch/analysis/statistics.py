@@ -24,6 +24,7 @@ _RESAMPLES = 9_999
 _SEED = 0
 _FEWEST = 3  # values from which an interval can be estimated
 _MOST_SEEDS = 10_000
+_ROUNDING = 1e-12  # relative; what differs less counts as equal
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,20 @@ def _permuted(samples: tuple[Float64Array, ...], kind: str) -> float:
         first, *rest = (value.mean(axis=axis) for value in values)
         return np.asarray(first - sum(rest))
 
+    if min(map(len, samples)) == 1:  # refused by scipy
+        return _permuted_single(samples)
     test = extra("scipy.stats").permutation_test
     result = test(samples, mean_difference, permutation_type=kind, n_resamples=_RESAMPLES, rng=_SEED, vectorized=True)
     return float(result.pvalue)
+
+
+def _permuted_single(samples: tuple[Float64Array, ...]) -> float:
+    """Return the p-value of a test in which one sample has a single value: of a pair, or one value against others."""
+    if len(samples) == 1:
+        return 1.0
+    values = np.concatenate(sorted(samples, key=len))
+    distances = np.abs(values - (values.sum() - values) / (len(values) - 1))
+    return float((distances >= distances[0] * (1 - _ROUNDING)).mean())
 
 
 def _standard_error(deviations: Sequence[Any], samples: Sequence[Float64Array]) -> Any:  # noqa: ANN401 - one or many
@@ -168,4 +180,4 @@ def _deviation(values: Float64Array) -> float:
     if len(values) < 2:  # noqa: PLR2004 - one value has none
         return 0.0
     deviation = float(values.std(ddof=1))
-    return deviation if deviation > np.abs(values).max() * 1e-12 else 0.0
+    return deviation if deviation > np.abs(values).max() * _ROUNDING else 0.0

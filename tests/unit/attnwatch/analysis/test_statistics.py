@@ -153,6 +153,19 @@ def test_a_tiny_effect_needs_more_pairs_than_anybody_makes() -> None:
     assert pairs_needed(0.001, tests=1) is None
 
 
+@pytest.mark.parametrize(("others", "p"), [([1.0, 2.0, 3.0], 0.25), ([9.0, 11.0, 12.0], 0.5), ([5.0], 1.0)])
+def test_a_single_value_is_compared_with_others_by_all_ways_to_choose_one(others: list[float], p: float) -> None:
+    """Exact: the share of the values that are at least as far from the mean of the rest as the single one."""
+    assert unpaired(np.array(others), np.array([8.0])).p == p
+
+
+def test_a_single_pair_shows_nothing() -> None:
+    found = paired(np.array([1.0]), np.array([3.0]))
+    assert (found.mean, found.p) == (2.0, 1.0)
+    assert math.isnan(found.effect)
+    assert math.isnan(found.low)
+
+
 def test_a_missing_library_is_named_with_what_to_install() -> None:
     with pytest.raises(ConfigError, match=r"found no not_there; .*pip install 'attnwatch\[measure\]'"):
         extra("not_there.part")
