@@ -7,8 +7,8 @@ from math import isnan
 
 from attnwatch.analysis.contrasts import Contrast, Pairs
 from attnwatch.analysis.named import MEASURES, USUAL, Measure, measure_named
-from attnwatch.analysis.statistics import LEVEL, Difference, holm, paired, pairs_needed, unpaired
-from attnwatch.analysis.tracked import Row, rows_about, video_of
+from attnwatch.analysis.statistics import LEVEL, Difference, holm, paired, pairs_needed, smallest_p, unpaired
+from attnwatch.analysis.tracked import Row, Word, rows_about, video_of
 from attnwatch.errors import ConfigError, did_you_mean
 
 Seeds = Mapping[int, float]
@@ -51,6 +51,10 @@ class Compared:
         """Whether the corrected p is evidence of a difference."""
         return self.corrected <= LEVEL
 
+    def is_too_small(self, tests: int) -> bool:
+        """Return whether there are too few seeds for any difference, however large, to be shown."""
+        return smallest_p(self.difference.counts, is_paired=self.is_paired) * tests > LEVEL
+
     def more_seeds(self, tests: int) -> int | None:
         """Return how many seeds more would show a difference of this size; None if that is shown, or unknown.
 
@@ -69,7 +73,7 @@ class Comparison:
 
     Attributes:
         by: number of the slot of the template, `model` or `batch`.
-        word: how a sentence names the word.
+        word: the word.
         levels: the choices, in the order in which they were found.
         measures: what was compared.
         results: for each two choices, each measure.
@@ -79,7 +83,7 @@ class Comparison:
     """
 
     by: str
-    word: str
+    word: Word
     levels: tuple[str, ...]
     measures: tuple[Measure, ...]
     results: tuple[Compared, ...]
@@ -112,7 +116,7 @@ def compare(
     if not rows:
         raise ConfigError("found no tracked word in these videos; expected at least one; mark it as (word)")
     asked = [_known(name, rows) for name in dict.fromkeys(measures)]
-    about, label = rows_about(rows, word)
+    about, chosen = rows_about(rows, word)
     others = len({video_of(row) for row in rows}) - len(about)
     contrast = Contrast(about, str(by))
     tried = (_compared(contrast, *levels, measure) for levels in contrast.pairs_of_levels() for measure in asked)
@@ -120,12 +124,12 @@ def compare(
     corrected = holm([result.difference.p for result in results])
     return Comparison(
         by=str(by),
-        word=label,
+        word=chosen,
         levels=contrast.levels,
         measures=tuple(asked),
         results=tuple(replace(result, corrected=p) for result, p in zip(results, corrected, strict=True)),
         values={measure.name: _values(contrast, measure) for measure in asked},
-        notes=tuple(_notes(contrast, results, asked, Counter({f"without {label}": others}))),
+        notes=tuple(_notes(contrast, results, asked, Counter({f"without {chosen.label}": others}))),
     )
 
 

@@ -1,5 +1,6 @@
 """Says in words what a comparison found: a sentence for a paper for each result."""
 
+from dataclasses import dataclass
 from math import floor, isnan, log10
 
 from attnwatch.analysis.comparison import Compared, Comparison
@@ -15,20 +16,23 @@ def sentence(result: Compared, comparison: Comparison) -> str:
     """Return a sentence for a paper about one result."""
     first, second = (choice_named(level) for level in (result.first, result.second))
     if result.is_shown and result.difference.mean != 0:
-        found = result.measure.finding(comparison.word, is_more=result.difference.mean > 0)
+        found = result.measure.finding(comparison.word.label, is_more=result.difference.mean > 0)
         phrase = _PHRASES.get(comparison.by, "with {}").format
         return f"{found} {phrase(second)} than {phrase(first)} ({statistics(result, comparison)})."
-    about = f"the {result.measure.label} of attention to {comparison.word}"
-    said = f"No difference in {about} between {first} and {second} was shown ({statistics(result, comparison)})"
+    about = f"the {result.measure.label} of attention to {comparison.word.label}"
+    between, found = f"{about} between {first} and {second}", statistics(result, comparison)
+    said = f"No difference in {between} was shown ({found})"
+    if result.is_too_small(comparison.tests):
+        said = f"There were too few seeds to show a difference in {between} ({found})"
     return f"{said}; {further}." if (further := more_seeds(result, comparison)) else f"{said}."
 
 
 def statistics(result: Compared, comparison: Comparison) -> str:
     """Return the figures of a result as they are written in a paper: difference, interval, effect size, p and n."""
-    difference, decimals = result.difference, decimals_of(result)
-    parts = [f"mean difference {number(difference.mean, decimals)}"]
+    difference, written = result.difference, notation(result).written
+    parts = [f"mean difference {written(difference.mean)}"]
     if not isnan(difference.low):
-        parts.append(f"95 % CI {number(difference.low, decimals)} to {number(difference.high, decimals)}")
+        parts.append(f"95 % CI {written(difference.low)} to {written(difference.high)}")
     if not isnan(difference.effect):
         parts.append(f"{'d' if result.is_paired else 'g'} = {number(difference.effect, _DIGITS - 1)}")
     parts.append(f"p {p_value(result.corrected, sign=True)}{_correction(comparison.tests)}")
@@ -67,22 +71,44 @@ def p_value(p: float, *, sign: bool = False) -> str:
     return f"= {p:.3f}" if sign else f"{p:.3f}"
 
 
-def decimals_of(result: Compared) -> int:
-    """Return with how many decimals a difference is told: two digits of the half-width of its interval."""
+@dataclass(frozen=True)
+class Notation:
+    """How the numbers of a result are written: with so many decimals, as multiples of a power of ten."""
+
+    decimals: int
+    power: int = 0
+
+    @property
+    def unit(self) -> str:
+        """The power of ten; empty if there is none."""
+        return f"10{str(self.power).translate(_SUPERSCRIPT)}" if self.power else ""
+
+    def digits(self, value: float) -> str:
+        """Return a number without the power of ten."""
+        return number(value / 10.0**self.power, self.decimals)
+
+    def written(self, value: float) -> str:
+        """Return a number."""
+        return f"{self.digits(value)} × {self.unit}" if self.power else self.digits(value)
+
+
+def notation(result: Compared) -> Notation:
+    """Return how the numbers of a result are written: with two digits of the half-width of the interval."""
     difference = result.difference
-    size = abs(difference.mean) if isnan(difference.low) else (difference.high - difference.low) / 2
-    size = size or max(map(abs, result.means))
-    return max(0, _DIGITS - 1 - floor(log10(size))) if size else _DIGITS
+    half = abs(difference.mean) if isnan(difference.low) else (difference.high - difference.low) / 2
+    largest = max(map(abs, result.means))
+    smallest = half or largest
+    if not smallest:
+        return Notation(_DIGITS)
+    decimals = _DIGITS - 1 - floor(log10(smallest))
+    power = floor(log10(largest or smallest)) if decimals > _MOST_DECIMALS else 0
+    return Notation(max(0, decimals + power), power)
 
 
 def number(value: float, decimals: int) -> str:
-    """Return a number with so many decimals; very small ones as multiples of a power of ten."""
-    if decimals <= _MOST_DECIMALS:
-        text = f"{value:.{decimals}f}"
-        return (text if float(text) else text.removeprefix("-")).replace("-", "−")
-    power = -decimals + _DIGITS - 1
-    text = f"{value / 10.0**power:.{_DIGITS - 1}f}".replace("-", "−")
-    return f"{text} × 10{str(power).translate(_SUPERSCRIPT)}"
+    """Return a number with so many decimals, and a proper minus sign."""
+    text = f"{value:.{decimals}f}"
+    return (text if float(text) else text.removeprefix("-")).replace("-", "−")
 
 
 def _correction(tests: int) -> str:

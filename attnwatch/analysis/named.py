@@ -39,24 +39,32 @@ def _both(common: str, more: str, less: str) -> tuple[str, str]:
 
 
 _WIDTHS, _HEIGHTS, _DIAGONALS = "picture widths", "picture heights", "picture diagonals"
+_RATE = " per second"
 _PICTURE, _WENT = "share of picture", "of the attention went to {}"
 
 _ALL = (
     Measure("mass", "mass", "share of attention", f"More {_WENT}", f"Less {_WENT}"),
     Measure("peak", "peak", "probability"),
-    Measure("peak_x", "peak, x", _WIDTHS),
-    Measure("peak_y", "peak, y", _HEIGHTS),
+    Measure("peak_x", "horizontal place of the peak", _WIDTHS),
+    Measure("peak_y", "vertical place of the peak", _HEIGHTS),
     Measure("entropy", "entropy", "share of maximum", *_both("was ", "more evenly spread", "less evenly spread")),
     Measure("concentration", "concentration", "", *_both("was ", "more concentrated", "less concentrated")),
     Measure("effective_area", "effective area", _PICTURE, *_both("covered a ", "larger area", "smaller area")),
-    Measure("centroid_x", "centroid, x", _WIDTHS, *_both("was further to the ", "right", "left")),
-    Measure("centroid_y", "centroid, y", _HEIGHTS, *_both("was ", "lower in the picture", "higher in the picture")),
+    Measure("centroid_x", "horizontal place of the centroid", _WIDTHS, *_both("was further to the ", "right", "left")),
+    Measure(
+        "centroid_y",
+        "vertical place of the centroid",
+        _HEIGHTS,
+        *_both("was further ", "down", "up"),
+    ),
     Measure("spread", "spread", _DIAGONALS, *_both("was ", "more widely spread", "less widely spread")),
     Measure("hottest_share", "share of the hottest tenth"),
     Measure("path_length", "path length", _DIAGONALS, *_both("moved ", "further", "less far")),
-    Measure("speed", "speed", f"{_DIAGONALS} per second", *_both("moved ", "faster", "more slowly")),
-    Measure("velocity_x", "velocity, x", f"{_WIDTHS} per second", *_both("moved more to the ", "right", "left")),
-    Measure("velocity_y", "velocity, y", f"{_HEIGHTS} per second", *_both("moved more ", "downwards", "upwards")),
+    Measure("speed", "speed", f"{_DIAGONALS}{_RATE}", *_both("moved ", "faster", "more slowly")),
+    Measure(
+        "velocity_x", "horizontal velocity", f"{_WIDTHS} per second", *_both("moved more to the ", "right", "left")
+    ),
+    Measure("velocity_y", "vertical velocity", f"{_HEIGHTS} per second", *_both("moved more ", "downwards", "upwards")),
     Measure("peak_frame", "frame of the highest mass", "latent frame"),
     Measure("temporal_entropy", "temporal entropy", "share of maximum"),
     Measure("settled", "step of the final form", "denoising step", *_both("settled ", "later", "earlier")),

@@ -50,7 +50,7 @@ def _record(result: Compared, comparison: Comparison) -> dict[str, Any]:
     difference, (first_mean, second_mean) = result.difference, result.means
     values = (
         comparison.by,
-        comparison.word.strip("'"),
+        comparison.word.name,
         result.measure.name,
         result.measure.unit,
         result.first,

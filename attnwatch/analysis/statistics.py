@@ -6,6 +6,7 @@ is an estimate. Random numbers are seeded: the same values give the same results
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     remaining = len(order) - np.arange(len(order))
     corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * remaining))
     return corrected.tolist()
+
+
+def smallest_p(counts: tuple[int, int], *, is_paired: bool) -> float:
+    """Return the smallest p-value of a permutation test: that of the largest difference of so many values."""
+    ways = 2.0 ** counts[0] if is_paired else float(comb(sum(counts), counts[0]))
+    return min(1.0, 2 / min(ways, _RESAMPLES + 1))
 
 
 def pairs_needed(effect: float, tests: int) -> int | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from attnwatch.errors import ConfigError, UnknownNameError
@@ -9,11 +10,26 @@ from attnwatch.errors import ConfigError, UnknownNameError
 Row = Mapping[str, Any]
 """One word of one video: column -> value, None where it is unknown."""
 
+
+@dataclass(frozen=True)
+class Word:
+    """The word that was chosen.
+
+    Attributes:
+        name: its slug or text as it was given, or `slot:1`.
+        label: how a sentence names it.
+
+    """
+
+    name: str
+    label: str
+
+
 _SLOT = re.compile(r"slot:(\d+)")
 
 
-def rows_about(rows: Sequence[Row], word: str | None) -> tuple[list[Row], str]:
-    """Return the row of each video that is about a word, and how a sentence names the word.
+def rows_about(rows: Sequence[Row], word: str | None) -> tuple[list[Row], Word]:
+    """Return the row of each video that is about a word, and the word.
 
     Args:
         rows: a row for each word of each video.
@@ -39,7 +55,7 @@ def rows_about(rows: Sequence[Row], word: str | None) -> tuple[list[Row], str]:
     first: dict[Hashable, Row] = {}
     for row in found:
         first.setdefault(video_of(row), row)
-    return list(first.values()), label
+    return list(first.values()), Word(chosen, label)
 
 
 def video_of(row: Row) -> tuple[Any, Any]:

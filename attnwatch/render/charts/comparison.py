@@ -50,7 +50,7 @@ class _Sheet:
 
     def draw(self) -> Plot:
         """Return the chart."""
-        about, key = f"Attention to {self._comparison.word}", self._key()
+        about, key = f"Attention to {self._comparison.word.label}", self._key()
         title = fit(about, _TITLE, width=self._inside * DPI, lines=2)
         legend = fit(key, Font(6.5, DPI), width=self._inside * DPI, lines=4)
         top = _MARGIN + title.height / DPI + 0.08

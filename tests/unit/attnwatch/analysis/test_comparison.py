@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnwatch.analysis.comparison import compare
-from attnwatch.analysis.findings import number, p_value, sentence
+from attnwatch.analysis.findings import notation, number, p_value, sentence
 from attnwatch.analysis.records import as_csv, records
 from attnwatch.errors import ConfigError
 from tests.unit.attnwatch.analysis.tables import row, rows
@@ -69,12 +69,14 @@ def test_a_huge_difference_of_few_seeds_is_not_shown_but_needs_only_as_many_as_t
     (only,) = found.results
     assert only.difference.p == 0.25
     assert (only.is_shown, only.more_seeds(found.tests)) == (False, 3)
-    assert "; about 3 more seeds would show" in sentence(only, found)
+    text = sentence(only, found)
+    assert text.startswith("There were too few seeds to show a difference in the concentration of attention to 'kiss' ")
+    assert "; about 3 more seeds would show" in text
 
 
 def test_one_seed_has_a_difference_but_no_interval_and_no_effect_size():
     found = compare(rows("concentration", {"a": [0.1], "b": [0.5]}), 1, measures=ONE)
-    assert sentence(found.results[0], found).endswith("was shown (mean difference 0.40, p = 1.000, n = 1 seed).")
+    assert sentence(found.results[0], found).endswith("'a' and 'b' (mean difference 0.40, p = 1.000, n = 1 seed).")
 
 
 def test_choices_without_common_seeds_are_compared_unpaired_and_this_is_said():
@@ -118,7 +120,7 @@ def test_a_choice_without_any_value_is_not_compared():
 
 
 def test_equal_values_are_no_difference():
-    found = compare(rows("mass", {"a": [1, 2, 3], "b": [1, 2, 3]}), 1, measures=["mass"])
+    found = compare(rows("mass", {"a": range(8), "b": range(8)}), 1, measures=["mass"])
     assert sentence(found.results[0], found).startswith("No difference in the mass of attention to 'kiss'")
 
 
@@ -154,12 +156,15 @@ def test_figures_that_are_not_known_are_empty_cells():
     assert ",1.0,,,,d,1.0,1.0,1,True,1,1," in line
 
 
-@pytest.mark.parametrize(
-    ("value", "decimals", "text"),
-    [(0.0312, 3, "0.031"), (-0.0312, 3, "−0.031"), (-0.0001, 2, "0.00"), (12.3, 0, "12"), (-8.1e-6, 7, "−8.1 × 10⁻⁶")],
-)
+@pytest.mark.parametrize(("value", "decimals", "text"), [(-0.0312, 3, "−0.031"), (-0.0001, 2, "0.00"), (12.3, 0, "12")])
 def test_numbers_are_written_as_in_a_paper(value, decimals, text):
     assert number(value, decimals) == text
+
+
+def test_very_small_numbers_are_multiples_of_a_power_of_ten():
+    means = {"a": [6.4e-4, 6.5e-4, 6.1e-4, 6.3e-4], "b": [5.9e-4, 5.94e-4, 5.7e-4, 5.84e-4]}
+    (only,) = compare(rows("mass", means), 1, measures=["mass"]).results
+    assert notation(only).written(only.difference.mean) == "−0.480 × 10⁻⁴"
 
 
 def test_small_p_values_are_not_written_out():

@@ -5,7 +5,7 @@ import pytest
 
 from attnwatch.analysis.extras import extra
 from attnwatch.analysis.spatial import spatial
-from attnwatch.analysis.statistics import Difference, holm, mean_interval, paired, pairs_needed, unpaired
+from attnwatch.analysis.statistics import Difference, holm, mean_interval, paired, pairs_needed, smallest_p, unpaired
 from attnwatch.errors import ConfigError
 from tests.unit.attnwatch.analysis.test_spatial import gaussian
 
@@ -164,6 +164,12 @@ def test_a_single_pair_shows_nothing() -> None:
     assert (found.mean, found.p) == (2.0, 1.0)
     assert math.isnan(found.effect)
     assert math.isnan(found.low)
+
+
+def test_the_smallest_p_is_that_of_the_largest_difference() -> None:
+    far, near = np.arange(100, 106.0), np.arange(6.0)
+    assert smallest_p((6, 6), is_paired=True) == paired(near, far + near).p
+    assert smallest_p((6, 5), is_paired=False) == pytest.approx(unpaired(near, far[:5]).p)
 
 
 def test_a_missing_library_is_named_with_what_to_install() -> None:

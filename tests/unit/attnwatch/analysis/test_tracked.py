@@ -1,6 +1,6 @@
 import pytest
 
-from attnwatch.analysis.tracked import rows_about
+from attnwatch.analysis.tracked import Word, rows_about
 from attnwatch.errors import ConfigError, UnknownNameError
 from tests.unit.attnwatch.analysis.tables import row
 
@@ -14,14 +14,14 @@ def words_of(rows):
 
 
 def test_the_only_word_that_all_videos_have_is_meant():
-    rows, label = rows_about([*table("kiss"), *table("man", seeds=(1,)), *table("woman", seeds=(2,))], None)
-    assert (words_of(rows), label) == (["kiss", "kiss"], "'kiss'")
+    rows, word = rows_about([*table("kiss"), *table("man", seeds=(1,)), *table("woman", seeds=(2,))], None)
+    assert (words_of(rows), word) == (["kiss", "kiss"], Word("kiss", "'kiss'"))
 
 
 def test_a_word_is_named_by_slug_or_text():
     rows = [row(1, "a", word="kiss_2", text="Kiss!"), row(1, "a", word="dog")]
     assert words_of(rows_about(rows, "kiss_2")[0]) == ["kiss_2"]
-    assert rows_about(rows, "Kiss!") == ([rows[0]], "'Kiss!'")
+    assert rows_about(rows, "Kiss!") == ([rows[0]], Word("Kiss!", "'Kiss!'"))
 
 
 def test_the_first_of_equal_words_of_a_video_counts():
@@ -31,8 +31,8 @@ def test_the_first_of_equal_words_of_a_video_counts():
 
 def test_the_word_in_a_bracket_is_followed_whichever_it_is():
     rows = [row(1, "a", word="men", slot=1), row(1, "b", word="women", slot=1), row(1, "b", word="kiss")]
-    found, label = rows_about(rows, "slot:1")
-    assert (words_of(found), label) == (["men", "women"], "the word in bracket 1")
+    found, word = rows_about(rows, "slot:1")
+    assert (words_of(found), word) == (["men", "women"], Word("slot:1", "the word in bracket 1"))
 
 
 def test_several_words_in_common_must_be_chosen_from():
