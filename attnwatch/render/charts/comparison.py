@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from attnwatch.analysis.comparison import Compared, Comparison
 from attnwatch.analysis.findings import number, p_value, seeds
+from attnwatch.analysis.statistics import LEVEL
 from attnwatch.render.charts.panels import NAME_LINES, draw_difference, draw_differences, draw_seeds
 from attnwatch.render.charts.scale import DPI, GREY, lettered
 from attnwatch.render.plots.plot import Plot
@@ -93,12 +94,11 @@ class _Sheet:
     def _key(self) -> str:
         """Return what the marks mean."""
         tests = self._comparison.tests
-        corrected = f" after Holm's correction for {tests} comparisons" if tests > 1 else ""
-        paired = {one.is_paired for one in self._comparison.results}
-        lines = "Grey lines: seeds. " if True in paired else ""
+        corrected = f"; p is corrected for {tests} comparisons (Holm)" if tests > 1 else ""
+        lines = "Grey lines: seeds. " if any(one.is_paired for one in self._comparison.results) else ""
         return (
             f"Coloured points: one value for each seed. {lines}Black: means, and mean differences with their 95 % "
-            f"interval, filled where p ≤ 0.05{corrected}."
+            f"interval, filled where p ≤ {LEVEL}{corrected}."
         )
 
     def _axes(self, plot: Plot, left: float, top: float, width: float, height: float) -> Axes:
