@@ -8,7 +8,8 @@ from math import isnan
 from attnwatch.analysis.contrasts import Contrast, Pairs
 from attnwatch.analysis.named import MEASURES, USUAL, Measure, measure_named
 from attnwatch.analysis.statistics import LEVEL, Difference, holm, paired, pairs_needed, smallest_p, unpaired
-from attnwatch.analysis.tracked import Row, Word, rows_about, video_of
+from attnwatch.analysis.table import Row
+from attnwatch.analysis.tracked import Word, rows_about, video_of
 from attnwatch.errors import ConfigError, did_you_mean
 
 Seeds = Mapping[int, float]

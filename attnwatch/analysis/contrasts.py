@@ -1,7 +1,7 @@
 """Which videos of a table of measures are compared with which: those of the same seed that differ in one choice.
 
-Rows are as in the table of `attnwatch measure --level video`: one for each word of each video, a mapping of columns to
-values, None where a value is unknown.
+Rows are as in the table of `attnwatch measure`: one for each word of each video, column -> value, None where that is
+unknown.
 """
 
 from collections import Counter, defaultdict
@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 
 from attnwatch.analysis.spatial import Float64Array
-from attnwatch.analysis.tracked import Row
+from attnwatch.analysis.table import CHOICE, Row
 from attnwatch.errors import ConfigError
-
-CHOICE = "choice_"
-"""Beginning of the names of the columns with the choices: `choice_1`, `choice_2`, ..."""
 
 _Key = tuple[Any, ...]
 """The seed of a video, and what else must be equal in its counterpart."""

@@ -1,30 +1,22 @@
 """The results of a comparison as rows of a table."""
 
-import csv
-from io import StringIO
 from math import isnan
-from typing import Any
 
 from attnwatch.analysis.comparison import Compared, Comparison
+from attnwatch.analysis.table import Row, Table
 
 
-def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return a row for each result: column -> value, None where it is unknown; MEASURES.md explains the columns."""
-    return [_record(result, comparison) for result in comparison.results]
-
-
-def as_csv(comparison: Comparison) -> str:
-    """Return the results as the text of a CSV file."""
-    text = StringIO()
-    writer = csv.DictWriter(text, list(_COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records(comparison))
-    return text.getvalue()
+def table_of(comparison: Comparison) -> Table:
+    """Return a row for each result; MEASURES.md explains the columns."""
+    table = Table()
+    for result in comparison.results:
+        table.add(_record(result, comparison))
+    return table
 
 
 _COLUMNS = (
-    "by",
     "word",
+    "by",
     "measure",
     "unit",
     "first",
@@ -46,11 +38,11 @@ _COLUMNS = (
 )
 
 
-def _record(result: Compared, comparison: Comparison) -> dict[str, Any]:
+def _record(result: Compared, comparison: Comparison) -> Row:
     difference, (first_mean, second_mean) = result.difference, result.means
     values = (
-        comparison.by,
         comparison.word.name,
+        comparison.by,
         result.measure.name,
         result.measure.unit,
         result.first,

@@ -1,14 +1,12 @@
 """Chooses one word of each video of a table of measures."""
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from attnwatch.analysis.table import Row
 from attnwatch.errors import ConfigError, UnknownNameError
-
-Row = Mapping[str, Any]
-"""One word of one video: column -> value, None where it is unknown."""
 
 
 @dataclass(frozen=True)

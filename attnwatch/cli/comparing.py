@@ -1,9 +1,11 @@
 """Shows the results of a comparison: tables, what was left out, and a sentence for each finding."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from itertools import groupby
 from math import isnan
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +13,12 @@ from rich.text import Text
 
 from attnwatch.analysis.comparison import Compared, Comparison
 from attnwatch.analysis.findings import choice_named, notation, number, p_value, seeds, sentence
+from attnwatch.cli.measuring import unwritable
+from attnwatch.render.charts.comparison import comparison_chart
+from attnwatch.report.log import counted
 from attnwatch.system.display import visible
+
+_log = logging.getLogger(__name__)
 
 _GAP, _NARROW = 3, 90  # characters between columns; up to how wide there is only one
 _WIDE = 10_000  # characters; what is piped is not broken into lines
@@ -35,6 +42,15 @@ def show_comparison(comparison: Comparison) -> None:
         if index and console.is_terminal:
             console.print()  # between sentences of several lines
         console.print(_safe(sentence(result, comparison)))
+
+
+def save_figure(comparison: Comparison, output: Path) -> None:
+    """Write the chart of a comparison to a file. Raises `ConfigError` if that is impossible."""
+    try:
+        comparison_chart(comparison).save(output.absolute())
+    except OSError as error:
+        raise unwritable("--figure", output, error) from None
+    _log.info("%s: %s", output, counted(len(comparison.measures), "measure"))
 
 
 def _heading(first: str, second: str, results: list[Compared], comparison: Comparison) -> str:

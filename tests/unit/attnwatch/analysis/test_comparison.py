@@ -3,7 +3,7 @@ import pytest
 
 from attnwatch.analysis.comparison import compare
 from attnwatch.analysis.findings import notation, number, p_value, sentence
-from attnwatch.analysis.records import as_csv, records
+from attnwatch.analysis.records import table_of
 from attnwatch.errors import ConfigError
 from tests.unit.attnwatch.analysis.tables import row, rows
 
@@ -144,16 +144,16 @@ def test_without_videos_there_is_nothing_to_compare():
 
 
 def test_results_are_rows_of_a_table(men_and_women):
-    first, _ = records(men_and_women)
+    table = table_of(men_and_women)
+    first, _ = table.rows()
     assert first["measure"] == "concentration"
     assert (first["word"], first["first_n"], first["paired"], first["effect_size"]) == ("kiss", 12, True, "d")
-    assert as_csv(men_and_women).splitlines()[0].startswith("by,word,measure,unit,first,second,first_mean,")
-    assert len(as_csv(men_and_women).splitlines()) == 3
+    assert list(table.columns)[:7] == ["word", "by", "measure", "unit", "first", "second", "first_mean"]
 
 
 def test_figures_that_are_not_known_are_empty_cells():
-    line = as_csv(compare(rows("mass", {"a": [1], "b": [2]}), 1, measures=["mass"])).splitlines()[1]
-    assert ",1.0,,,,d,1.0,1.0,1,True,1,1," in line
+    (found,) = table_of(compare(rows("mass", {"a": [1], "b": [2]}), 1, measures=["mass"])).rows()
+    assert [name for name, value in found.items() if value is None] == ["low", "high", "effect", "more_seeds"]
 
 
 @pytest.mark.parametrize(("value", "decimals", "text"), [(-0.0312, 3, "−0.031"), (-0.0001, 2, "0.00"), (12.3, 0, "12")])
