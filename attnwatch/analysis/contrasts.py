@@ -140,7 +140,7 @@ class Contrast:
         what = f"choices in bracket {by}" if by.isdecimal() else {"batch": "batches", "model": "models"}[by]
         only = f"only {self.levels[0]!r}" if self.levels else f"none in {sum(self.left_out.values())} videos"
         why = "; ".join(f"{count} {reason}" for reason, count in self.left_out.items())
-        return f"--by {by}: found {only}; expected at least two {what}{f' ({why})' if why else ''}"
+        return f"by {by}: found {only}; expected at least two {what}{f' ({why})' if why else ''}"
 
 
 def column_of(by: str, rows: Sequence[Row]) -> str:
@@ -157,7 +157,7 @@ def column_of(by: str, rows: Sequence[Row]) -> str:
         return f"{CHOICE}{int(by)}"
     known = [f"{name.removeprefix(CHOICE)} ({_listed(choices)})" for name, choices in sorted(slots.items())]
     raise ConfigError(
-        f"--by: found {by!r}; expected {', '.join([*known, *_WHOLE[:-1]])} or {_WHOLE[-1]}"
+        f"by: found {by!r}; expected {', '.join([*known, *_WHOLE[:-1]])} or {_WHOLE[-1]}"
         f"{'' if known else '; no video says what was chosen in the brackets of its template'}"
     )
 

@@ -49,7 +49,7 @@ def rows_about(rows: Sequence[Row], word: str | None) -> tuple[list[Row], Word]:
         label = f"'{found[0].get('text') or chosen}'" if found else ""
     if not found:
         words = ", ".join(dict.fromkeys(str(row["word"]) for row in rows))
-        raise UnknownNameError(f"--word: found no {chosen!r}; expected one of {words}, or slot:N for that in bracket N")
+        raise UnknownNameError(f"word: found no {chosen!r}; expected one of {words}, or slot:N for that in bracket N")
     first: dict[Hashable, Row] = {}
     for row in found:
         first.setdefault(video_of(row), row)
@@ -77,8 +77,8 @@ def _common_word(rows: Sequence[Row]) -> str:
     found = f"{f'{len(common)} words' if common else 'no word'} that all {count} videos have"
     if not ways:
         words = ", ".join(dict.fromkeys(str(row["word"]) for row in rows))
-        raise ConfigError(f"found {found}; the words are {words}; name one: --word {words.partition(',')[0]}")
-    raise ConfigError(f"found {found}; expected one; choose it: {' or '.join(f'--word {way}' for way in ways)}")
+        raise ConfigError(f"found {found}; the words are {words}; choose one of them")
+    raise ConfigError(f"found {found}; expected one; choose a word: {' or '.join(ways)}")
 
 
 def _shared(found: Iterable[tuple[Any, Hashable]], count: int) -> list[Any]:

@@ -117,9 +117,9 @@ def test_videos_without_seed_or_choice_are_counted():
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("2", r"--by: found '2'; expected 1 \(a, nothing\), model or batch"),
-        ("colour", r"--by: found 'colour'; expected 1 \(a, nothing\), model or batch"),
-        ("model", "--by model: found only 'tiny'; expected at least two models"),
+        ("2", r"by: found '2'; expected 1 \(a, nothing\), model or batch"),
+        ("colour", r"by: found 'colour'; expected 1 \(a, nothing\), model or batch"),
+        ("model", "by model: found only 'tiny'; expected at least two models"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(by, said):

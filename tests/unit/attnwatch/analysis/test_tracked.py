@@ -36,22 +36,22 @@ def test_the_word_in_a_bracket_is_followed_whichever_it_is():
 
 
 def test_several_words_in_common_must_be_chosen_from():
-    with pytest.raises(ConfigError, match=r"found 2 words that all 2 videos have; .* --word kiss or --word dog"):
+    with pytest.raises(ConfigError, match=r"found 2 words that all 2 videos have; .* choose a word: kiss or dog"):
         rows_about(table("kiss", "dog"), None)
 
 
 def test_without_a_common_word_the_bracket_that_has_one_in_each_video_is_proposed():
     rows = [row(1, "a", word="men", slot=1), row(1, "b", word="women", slot=1)]
-    with pytest.raises(ConfigError, match=r"found no word that all 2 videos have; .*: --word slot:1"):
+    with pytest.raises(ConfigError, match=r"found no word that all 2 videos have; .*: slot:1"):
         rows_about(rows, None)
 
 
 def test_words_that_have_nothing_in_common_are_listed():
-    with pytest.raises(ConfigError, match="the words are men, women; name one: --word men"):
+    with pytest.raises(ConfigError, match="the words are men, women; choose one of them"):
         rows_about([row(1, "a", word="men"), row(1, "b", word="women")], None)
 
 
 @pytest.mark.parametrize("word", ["cat", "slot:3"])
 def test_an_unknown_word_is_refused_with_those_that_there_are(word):
-    with pytest.raises(UnknownNameError, match=f"--word: found no '{word}'; expected one of kiss, dog, or slot:N"):
+    with pytest.raises(UnknownNameError, match=f"word: found no '{word}'; expected one of kiss, dog, or slot:N"):
         rows_about(table("kiss", "dog"), word)
