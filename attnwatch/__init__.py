@@ -13,7 +13,15 @@ TYPE_CHECKING = False  # importing nothing, so that the program soon handles int
 
 if TYPE_CHECKING:
     from attnwatch.errors import AttnwatchError
-    from attnwatch.library import Batch, Clip, Video, compose, open, render_video  # noqa: A004 - read as `attnwatch.open`
+    from attnwatch.library import (
+        Batch,
+        BatchComparison,
+        Clip,
+        Video,
+        compose,
+        open,  # noqa: A004 - read as `attnwatch.open`
+        render_video,
+    )
 else:
 
     def __getattr__(name):  # noqa: ANN001, ANN202 - type checkers read the imports above
@@ -25,7 +33,7 @@ else:
         return getattr(import_module("attnwatch.errors" if name == "AttnwatchError" else "attnwatch.library"), name)
 
 
-__all__ = ["AttnwatchError", "Batch", "Clip", "Video", "compose", "open", "render_video"]
+__all__ = ["AttnwatchError", "Batch", "BatchComparison", "Clip", "Video", "compose", "open", "render_video"]
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ is an estimate. Random numbers are seeded: the same values give the same results
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _RESAMPLES = 9_999
 _SEED = 0
 _FEWEST = 3  # values from which an interval can be estimated
 _MOST_SEEDS = 10_000
+_ROUNDING = 1e-12  # relative; what differs less counts as equal
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
+def smallest_p(counts: tuple[int, int], *, is_paired: bool) -> float:
+    """Return the smallest p-value of a permutation test: that of the largest difference of so many values."""
+    ways = 2.0 ** counts[0] if is_paired else float(comb(sum(counts), counts[0]))
+    return min(1.0, 2 / min(ways, _RESAMPLES + 1))
+
+
 def pairs_needed(effect: float, tests: int) -> int | None:
     """Return how many pairs would show a difference of this size in four of five experiments; None beyond 10,000.
 
@@ -154,9 +162,20 @@ def _permuted(samples: tuple[Float64Array, ...], kind: str) -> float:
         first, *rest = (value.mean(axis=axis) for value in values)
         return np.asarray(first - sum(rest))
 
+    if min(map(len, samples)) == 1:  # refused by scipy
+        return _permuted_single(samples)
     test = extra("scipy.stats").permutation_test
     result = test(samples, mean_difference, permutation_type=kind, n_resamples=_RESAMPLES, rng=_SEED, vectorized=True)
     return float(result.pvalue)
+
+
+def _permuted_single(samples: tuple[Float64Array, ...]) -> float:
+    """Return the p-value of a test in which one sample has a single value: of a pair, or one value against others."""
+    if len(samples) == 1:
+        return 1.0
+    values = np.concatenate(sorted(samples, key=len))
+    distances = np.abs(values - (values.sum() - values) / (len(values) - 1))
+    return float((distances >= distances[0] * (1 - _ROUNDING)).mean())
 
 
 def _standard_error(deviations: Sequence[Any], samples: Sequence[Float64Array]) -> Any:  # noqa: ANN401 - one or many
@@ -168,4 +187,4 @@ def _deviation(values: Float64Array) -> float:
     if len(values) < 2:  # noqa: PLR2004 - one value has none
         return 0.0
     deviation = float(values.std(ddof=1))
-    return deviation if deviation > np.abs(values).max() * 1e-12 else 0.0
+    return deviation if deviation > np.abs(values).max() * _ROUNDING else 0.0

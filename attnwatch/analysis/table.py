@@ -19,7 +19,7 @@ CHOICE = "choice_"
 """Begins the columns of the template's slots: `choice_1` is what stands in the first one."""
 
 _DIGITS = 9
-_STATED = ("prompt_id", "variation", "seed", "model", "prompt", "negative_prompt")
+_STATED = ("prompt_id", "variation", "seed", "model", "template", "prompt", "negative_prompt")
 _SETTINGS = ("width", "height", "frames", "fps", "steps", "guidance_scale", "scheduler")
 _NOT_STORED: Mapping[Level, str] = {
     "step": "found only the mean of all denoising steps; expected each step; generate with store_attention",

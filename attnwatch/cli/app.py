@@ -15,7 +15,7 @@ from typing import Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.markup import escape
 
-from attnwatch.cli import about, commands, compose, export, measure, rendering, still
+from attnwatch.cli import about, commands, compare, compose, export, measure, rendering, still
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from attnwatch.cli.mistakes import described
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
@@ -62,6 +62,7 @@ _ALL: tuple[Callable[..., int], ...] = (
     *still.ALL,
     *export.ALL,
     *measure.ALL,
+    *compare.ALL,
     *commands.ALL,
     *about.ALL,
     completion,

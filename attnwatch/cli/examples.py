@@ -24,6 +24,7 @@ SYNOPSIS = {
     "doctor": "Usage: attnwatch doctor [OPTIONS] FOLDER",
     "export": "Usage: attnwatch export [OPTIONS] VIDEO...",
     "measure": "Usage: attnwatch measure [OPTIONS] BATCH...",
+    "compare": "Usage: attnwatch compare [OPTIONS] BATCH... --by SLOT",
     "import": "Usage: attnwatch import [OPTIONS] FOLDER",
     "settings": "Usage: attnwatch settings [OPTIONS] [NAME...]",
     "schema": "Usage: attnwatch schema [DOCUMENT]",
@@ -97,6 +98,13 @@ Examples:
   attnwatch measure demo > demo.csv           a row for each word of each video
   attnwatch measure demo other -o both.parquet
   attnwatch measure demo --words kiss --level step -o steps.csv
+""",
+    "compare": """\
+Examples:
+  attnwatch compare demo --by 1               the choices in the first [...]
+  attnwatch compare demo --by 1 --word kiss -o kiss.csv --figure kiss.pdf
+  attnwatch compare demo --by 2 --word slot:1 --measure mass,velocity_x
+  attnwatch compare wan ltx --by model
 """,
     "import": """\
 Examples:

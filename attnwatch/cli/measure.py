@@ -2,8 +2,7 @@
 
 import logging
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,13 +10,12 @@ from cyclopts import Parameter
 
 from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
 from attnwatch.cli.output import FAILED, OK
-from attnwatch.errors import AttnwatchError, ConfigError, nearest
+from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
 
 if TYPE_CHECKING:
     from attnwatch.analysis.formats import TableFormat
-    from attnwatch.analysis.table import Level, Table
-    from attnwatch.config import Settings
+    from attnwatch.analysis.table import Table
 
 _NOTHING = SettingFlags()
 _log = logging.getLogger(__name__)
@@ -60,93 +58,28 @@ def measure(
     """
     if not batches:
         raise ConfigError("found no batch; expected at least one; for example: attnwatch measure demo -o demo.csv")
-    from attnwatch.cli.lookup import videos  # noqa: PLC0415 - help and errors of usage need nothing of it
+    from attnwatch.cli.measuring import kind_of, measured, save_table  # noqa: PLC0415 - help needs nothing of it
 
     set_up(logging.INFO, console(), "auto")
-    kind, settings = _kind(format, output), flags.settings()
-    paths = list(dict.fromkeys(path for given in batches for path in videos(given)))
-    table, missed = _measured(paths, level, words_of(words), settings)
-    if table.length:
-        _write(table, kind, output)
+    kind, settings = kind_of(format, output), flags.settings()
+    table, count, missed = measured(batches, level, words_of(words), settings)
+    if table.length and output is None:
+        _print(table, kind)
+    elif table.length and output is not None:
+        save_table(table, kind, output)
     if missed:
-        _log.error("%s of %s not measured", f"{missed:,}", counted(len(paths), "video"))
+        _log.error("%s of %s not measured", f"{missed:,}", counted(count, "video"))
     return FAILED if missed else OK
 
 
 ALL: tuple[Callable[..., int], ...] = (measure,)
 
 
-def _kind(given: "TableFormat | None", output: Path | None) -> "TableFormat":
-    """Return the format that was asked for. Raises `ConfigError` if it cannot be known, or cannot be printed."""
-    suffixes: dict[str, TableFormat] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
-    if output is None:
-        if given == "parquet":
-            raise ConfigError("--format: found parquet without a file; expected one; for example: -o demo.parquet")
-        return given or "csv"
-    if not output.absolute().parent.is_dir():
-        raise ConfigError(f"--output: found no folder {output.parent}; expected the folder of {output.name}; create it")
-    found = given or suffixes.get(output.suffix.lower())
-    if found is None:
-        expected = f"one that ends in {', '.join(suffixes)}, or a format"
-        raise ConfigError(f"--output: found {output.name}; expected {expected}; add --format csv")
-    if found == "parquet":
-        from attnwatch.analysis.extras import extra  # noqa: PLC0415
-
-        for library in ("pandas", "pyarrow"):  # before videos are measured, which may take long
-            extra(library)
-    return found
-
-
-def _measured(
-    paths: Sequence[Path], level: "Level", words: tuple[str, ...] | None, settings: "Settings"
-) -> tuple["Table", int]:
-    """Return the table of some videos, and how many could not be measured; those are logged."""
-    from attnwatch.analysis.table import Table  # noqa: PLC0415
-    from attnwatch.batches.videos import outputs_of, read_video  # noqa: PLC0415
-    from attnwatch.contract.receipts import describe  # noqa: PLC0415
-    from attnwatch.jobs.tables import add_video  # noqa: PLC0415
-
-    table, found, missed, tracked = Table(), Counter[str](), 0, set[str]()
-    for path in paths:
-        name = outputs_of(path)[0]
-        try:
-            manifest = read_video(path)
-            name = manifest.video_id
-            tracked.update(manifest.document.texts)
-            pictures, _ = settings.for_batch(manifest.document.visualization, manifest.path)
-            found.update(add_video(table, manifest, level, pictures, words))
-        except (AttnwatchError, OSError, MemoryError) as error:
-            missed += 1
-            _log.error("%s: not measured: %s", name, describe(error))
-    for word in words or ():
-        _say_if_missing(word, found[word], len(paths) - missed, tracked)
-    return table, missed
-
-
-def _say_if_missing(word: str, found: int, measured: int, tracked: set[str]) -> None:
-    """Log that some videos do not track a word. Raises `ConfigError` if none does."""
-    if not found and measured:
-        near = ", ".join(nearest(word, sorted(tracked), most=3, cutoff=0))
-        raise ConfigError(f"--words: found no video with {word!r}; expected a tracked word, nearest: {near or 'none'}")
-    if found < measured:
-        _log.warning("%s: tracked in %s of %s", word, f"{found:,}", counted(measured, "measured video"))
-
-
-def _write(table: "Table", kind: "TableFormat", output: Path | None) -> None:
-    from attnwatch.analysis.formats import encoded, write_csv, write_json  # noqa: PLC0415
+def _print(table: "Table", kind: "TableFormat") -> None:
+    from attnwatch.analysis.formats import write_csv, write_json  # noqa: PLC0415
     from attnwatch.system.display import visible  # noqa: PLC0415
-    from attnwatch.system.files import write_file  # noqa: PLC0415
 
-    if output is None:
-        if kind == "csv":
-            write_csv(table, sys.stdout, visible if sys.stdout.isatty() else str)
-        else:
-            write_json(table, sys.stdout)
-        return
-    try:
-        write_file(output.absolute(), encoded(table, kind))
-    except OSError as error:
-        raise ConfigError(
-            f"--output: found {output} ({error.strerror}); expected a file that can be written; check the path"
-        ) from None
-    _log.info("%s: %s of %s", output, counted(table.length, "row"), counted(len(table.columns), "column"))
+    if kind == "csv":
+        write_csv(table, sys.stdout, visible if sys.stdout.isatty() else str)
+    else:
+        write_json(table, sys.stdout)

@@ -7,6 +7,7 @@ from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.errors import ConfigError, UnknownNameError, nearest
+from attnwatch.library.comparing import BatchComparison, compare_videos
 from attnwatch.library.files import PathName
 from attnwatch.library.video import Video
 from attnwatch.system.exclusion import Exclusion
@@ -70,6 +71,25 @@ class Batch(Mapping[str, Video]):
         if len(paths) > 1:
             raise self._ambiguous(video_id, *paths[:2])
         return Video(read_video(paths[0]))
+
+    def compare(
+        self, by: int | str, *, word: str | None = None, measure: str | Sequence[str] | None = None
+    ) -> BatchComparison:
+        """Compare where attention is between the choices in a slot of the template, as `attnwatch compare` does.
+
+        Args:
+            by: number of the slot, from 1; `model`; or `batch`, in a folder of several.
+            word: slug or text of a word; `slot:1` for the one in slot 1, whichever it is; None for the only one that
+                all videos have.
+            measure: names of measures, see MEASURES.md; None for mass, concentration, spread and speed.
+
+        Raises:
+            ConfigError: no two choices can be compared, a measure is unknown, it is not clear which word is meant, or
+                the extra `attnwatch[measure]` is not installed.
+            UnknownNameError: (a `KeyError`) no video has this word.
+
+        """
+        return compare_videos(self._names, by, word, measure)
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

@@ -5,7 +5,7 @@ import pytest
 
 from attnwatch.analysis.extras import extra
 from attnwatch.analysis.spatial import spatial
-from attnwatch.analysis.statistics import Difference, holm, mean_interval, paired, pairs_needed, unpaired
+from attnwatch.analysis.statistics import Difference, holm, mean_interval, paired, pairs_needed, smallest_p, unpaired
 from attnwatch.errors import ConfigError
 from tests.unit.attnwatch.analysis.test_spatial import gaussian
 
@@ -151,6 +151,25 @@ def test_a_huge_effect_still_needs_as_many_pairs_as_the_test_can_answer_with() -
 
 def test_a_tiny_effect_needs_more_pairs_than_anybody_makes() -> None:
     assert pairs_needed(0.001, tests=1) is None
+
+
+@pytest.mark.parametrize(("others", "p"), [([1.0, 2.0, 3.0], 0.25), ([9.0, 11.0, 12.0], 0.5), ([5.0], 1.0)])
+def test_a_single_value_is_compared_with_others_by_all_ways_to_choose_one(others: list[float], p: float) -> None:
+    """Exact: the share of the values that are at least as far from the mean of the rest as the single one."""
+    assert unpaired(np.array(others), np.array([8.0])).p == p
+
+
+def test_a_single_pair_shows_nothing() -> None:
+    found = paired(np.array([1.0]), np.array([3.0]))
+    assert (found.mean, found.p) == (2.0, 1.0)
+    assert math.isnan(found.effect)
+    assert math.isnan(found.low)
+
+
+def test_the_smallest_p_is_that_of_the_largest_difference() -> None:
+    far, near = np.arange(100, 106.0), np.arange(6.0)
+    assert smallest_p((6, 6), is_paired=True) == paired(near, far + near).p
+    assert smallest_p((6, 5), is_paired=False) == pytest.approx(unpaired(near, far[:5]).p)
 
 
 def test_a_missing_library_is_named_with_what_to_install() -> None:

@@ -1,0 +1,85 @@
+"""`attnwatch compare`: how attention differs between two choices of a template, in numbers."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
+from attnwatch.cli.output import FAILED, OK
+from attnwatch.errors import ConfigError
+from attnwatch.report.log import console, counted, set_up
+
+_NOTHING = SettingFlags()
+_log = logging.getLogger(__name__)
+
+
+def compare(
+    *batches: Path,
+    by: Annotated[str, Parameter(group=SELECTION, metavar="SLOT")],
+    word: Annotated[str | None, Parameter(group=SELECTION, metavar="WORD")] = None,
+    measures: Annotated[
+        tuple[str, ...],
+        Parameter(name=["--measure", "-m"], group=SELECTION, metavar="MEASURES", consume_multiple=False, negative=""),
+    ] = (),
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")] = None,
+    figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
+    flags: SettingFlags = _NOTHING,
+) -> int:
+    """Compare where attention is between the choices in one bracket of the template, between models or batches.
+
+    Videos of the same seed are pairs. For every two choices and each measure, the result is the mean difference, its
+    95 % interval, the effect size, and the p-value of a permutation test, corrected for everything that was asked
+    (Holm). It ends with a sentence for a paper about each. MEASURES.md explains all figures.
+
+    Parameters
+    ----------
+    batches
+        Videos, their manifests, folders or batches of them. They need not have been rendered.
+    by
+        What differs: the number of a bracket of the template, from 1; `model`; or `batch`.
+    word
+        The word to follow: its text or slug, or `slot:1` for the one in bracket 1, whichever it is (default: the only
+        one that all videos have).
+    measures
+        Measures, separated by commas (default: mass,concentration,spread,speed). Each further one makes the correction
+        stricter for all.
+    output
+        Write the results as a table, too: CSV, JSON or Parquet, by its suffix.
+    figure
+        Draw the seeds of each choice beside the differences: PNG, PDF or SVG, by its suffix.
+    flags
+        Options that set something.
+
+    """
+    if not batches:
+        raise ConfigError("found no batch; expected at least one; for example: attnwatch compare demo --by 1")
+    from attnwatch.analysis.comparison import compare as compared  # noqa: PLC0415 - help needs nothing of it
+    from attnwatch.analysis.extras import extra  # noqa: PLC0415
+    from attnwatch.analysis.named import USUAL  # noqa: PLC0415
+    from attnwatch.analysis.records import table_of  # noqa: PLC0415
+    from attnwatch.cli.comparing import save_figure, show_comparison  # noqa: PLC0415
+    from attnwatch.cli.measuring import kind_of, measured, require_folder, save_table  # noqa: PLC0415
+    from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415
+
+    set_up(logging.INFO, console(), "auto")
+    extra("scipy.stats")  # before videos are measured, which may take long
+    kind = kind_of(None, output)
+    if figure is not None:
+        require_suffix(figure)
+        require_folder("--figure", figure)
+    table, count, missed = measured(batches, "video", None, flags.settings())
+    comparison = compared(list(table.rows()), by, word=word, measures=words_of(measures) or USUAL)
+    show_comparison(comparison)
+    if output is not None:
+        save_table(table_of(comparison), kind, output)
+    if figure is not None:
+        save_figure(comparison, figure)
+    if missed:
+        _log.error("%s of %s not measured", f"{missed:,}", counted(count, "video"))
+    return FAILED if missed else OK
+
+
+ALL: tuple[Callable[..., int], ...] = (compare,)

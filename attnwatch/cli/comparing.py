@@ -1,0 +1,96 @@
+"""Shows the results of a comparison: tables, what was left out, and a sentence for each finding."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from math import isnan
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from attnwatch.analysis.comparison import Compared, Comparison
+from attnwatch.analysis.findings import choice_named, notation, number, p_value, seeds, sentence
+from attnwatch.cli.measuring import unwritable
+from attnwatch.render.charts.comparison import comparison_chart
+from attnwatch.report.log import counted
+from attnwatch.system.display import visible
+
+_log = logging.getLogger(__name__)
+
+_GAP, _NARROW = 3, 90  # characters between columns; up to how wide there is only one
+_WIDE = 10_000  # characters; what is piped is not broken into lines
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Write a comparison to stdout: as wide as the terminal, or in whole lines if it goes elsewhere."""
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    for levels, results in groupby(comparison.results, key=lambda result: (result.first, result.second)):
+        some = list(results)
+        console.print(_safe(_heading(*levels, some, comparison)))
+        console.print(_table(some, comparison, gap=_GAP if console.width > _NARROW else 1))
+        console.print()
+    for note in comparison.notes:
+        console.print(_safe(note[:1].upper() + note[1:] + "."))
+    if comparison.notes:
+        console.print()
+    for index, result in enumerate(comparison.results):
+        if index and console.is_terminal:
+            console.print()  # between sentences of several lines
+        console.print(_safe(sentence(result, comparison)))
+
+
+def save_figure(comparison: Comparison, output: Path) -> None:
+    """Write the chart of a comparison to a file. Raises `ConfigError` if that is impossible."""
+    try:
+        comparison_chart(comparison).save(output.absolute())
+    except OSError as error:
+        raise unwritable("--figure", output, error) from None
+    _log.info("%s: %s", output, counted(len(comparison.measures), "measure"))
+
+
+def _heading(first: str, second: str, results: list[Compared], comparison: Comparison) -> str:
+    counts = {seeds(result) for result in results}
+    count = f", {counts.pop()}" if len(counts) == 1 else ""
+    return f"Attention to {comparison.word.label}, {choice_named(second)} minus {choice_named(first)}{count}"
+
+
+def _table(results: list[Compared], comparison: Comparison, *, gap: int) -> Table:
+    """Return the results of two choices; where all have the same number of seeds, the heading says it."""
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    table.add_column("measure", overflow="fold")
+    names = [choice or "nothing" for choice in (results[0].first, results[0].second)]
+    columns = [*names, "difference", "95 % interval", "d" if results[0].is_paired else "g", "p"]
+    columns += ["Holm"] if comparison.tests > 1 else []
+    has_counts = len({result.difference.counts for result in results}) > 1
+    columns += ["n"] if has_counts else []
+    for name in columns:
+        table.add_column(_safe(name), justify="right", overflow="fold")
+    for result in results:
+        cells = list(_cells(result, has_corrected=comparison.tests > 1))
+        table.add_row(*map(_safe, cells + ([_count(result)] if has_counts else [])))
+    return table
+
+
+def _cells(result: Compared, *, has_corrected: bool) -> Iterator[str]:
+    difference, style = result.difference, notation(result)
+    yield f"{result.measure.name} ({style.unit})" if style.unit else result.measure.name
+    yield from (style.digits(value) for value in (*result.means, difference.mean))
+    yield "" if isnan(difference.low) else f"{style.digits(difference.low)} to {style.digits(difference.high)}"
+    yield "" if isnan(difference.effect) else number(difference.effect, 1)
+    yield p_value(difference.p)
+    if has_corrected:
+        yield p_value(result.corrected)
+
+
+def _count(result: Compared) -> str:
+    first, second = result.difference.counts
+    return str(first) if result.is_paired else f"{first}+{second}"
+
+
+def _safe(text: str) -> Text:
+    return Text(visible(text))

@@ -1,0 +1,1 @@
+"""Charts of measures: how videos of different choices compare."""

@@ -1,0 +1,99 @@
+"""Round numbers along an axis, and text as it fits beside it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import floor, isfinite, log10
+
+from matplotlib.axis import Axis
+from matplotlib.ticker import MaxNLocator
+
+from attnwatch.render.text.fitting import fit
+from attnwatch.render.text.lettering import Lettering
+from attnwatch.render.text.measuring import Font
+
+DPI = 300
+"""Pixels per inch at which text is measured."""
+
+SMALL = Font(7, DPI)
+"""How everything in a chart is set."""
+
+GREY = "0.35"
+LINE = 0.5
+"""Width of thin lines in points."""
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SMALLEST, _LARGEST = -2, 3  # powers of ten that are written out
+_LEAST = 3  # numbers on an axis
+_MARGIN = 0.08  # of the length of an axis, beyond the values
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis in units of a power of ten.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        power: the power of ten that its numbers are multiples of.
+        places: where numbers stand.
+        labels: the numbers.
+
+    """
+
+    low: float
+    high: float
+    power: int
+    places: tuple[float, ...]
+    labels: tuple[str, ...]
+
+    @classmethod
+    def around(cls, values: Iterable[float], most: int) -> "Scale":
+        """Return the axis around some values, except those that are not finite, with about so many numbers."""
+        known = [value for value in values if isfinite(value)] or [0.0]
+        low, high = min(known), max(known)
+        margin = _MARGIN * (high - low) or abs(high) * _MARGIN or 1.0
+        low, high = low - margin, high + margin
+        largest = max(abs(low), abs(high))
+        power = floor(log10(largest))
+        power = 0 if _SMALLEST <= power <= _LARGEST else power
+        unit = 10.0**power
+        found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=_LEAST).tick_values(low / unit, high / unit)
+        places = [float(place) for place in found if low <= place * unit <= high]
+        return cls(low, high, power, tuple(place * unit for place in places), _written(places))
+
+    def named(self, label: str) -> str:
+        """Return the label of the axis with the power of ten that its numbers are multiples of."""
+        if not self.power:
+            return label
+        power = f"10{str(self.power).translate(_SUPERSCRIPT)}"
+        return f"{label.removesuffix(')')}, {power})" if label.endswith(")") else f"{label} ({power})"
+
+    def put_on(self, axis: Axis) -> None:
+        """Give an axis these ends and numbers."""
+        axis.set_view_interval(self.low, self.high, ignore=True)
+        axis.set_ticks(self.places, list(self.labels), **fit("0", SMALL).style)
+        axis.set_tick_params(length=2, width=LINE, pad=2)
+
+
+def lettered(text: str, inches: float, lines: int = 2) -> Lettering:
+    """Return a text that fits into a width."""
+    return fit(text, SMALL, width=inches * DPI, lines=lines, balanced=True)
+
+
+def named_difference(first: str, second: str, inches: float, lines: int = 1) -> str:
+    """Return `second − first` in so many lines; if that is too long, the longer name is cut, or both, to one line."""
+    room, sign = inches * DPI, " − "
+    names = [second or "nothing", first or "nothing"]
+    if not (several := lettered(sign.join(names), inches, lines)).is_cut:
+        return several.text
+    whole = [fit(name, SMALL) for name in names]
+    left = room - fit(sign, SMALL).width - 2 * fit("n", SMALL).width
+    shares = [max(left / 2, left - other.width) for other in reversed(whole)]
+    return sign.join(fit(name, SMALL, width=share, lines=1).text for name, share in zip(names, shares, strict=True))
+
+
+def _written(values: list[float]) -> tuple[str, ...]:
+    """Return numbers with as many decimals as the one that needs most."""
+    texts = [f"{value:.6g}" for value in values]
+    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return tuple(f"{value:.{decimals}f}".replace("-", "−") for value in values)
