@@ -88,11 +88,13 @@ class HeatPainter:
 
     def enlarge(self, small: av.VideoFrame, part: int, pixel_format: str) -> av.VideoFrame:
         """Enlarge a grey frame to the size of the picture, divided by `part`."""
-        width, height = self._size
+        width, height = (side // part for side in self._size)
+        if (small.width, small.height) == (width, height):  # swscale would leave out the change of range
+            return _in_levels(small, pixel_format)
         return self._scalers[part, pixel_format].reformat(
             small,
-            width // part,
-            height // part,
+            width,
+            height,
             format=pixel_format,
             interpolation=_INTERPOLATION[self._upsampling],
             threads=1,
@@ -121,6 +123,13 @@ def _refined(cells: int, upsampling: Upsampling) -> int:
     """Return into how many rows so many are enlarged: by an odd factor, which keeps the middles of all of them."""
     few = 1 < cells < _FEWEST[upsampling]
     return cells * (-(-_REFINED // cells) // 2 * 2 + 1) if few else cells
+
+
+def _in_levels(small: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
+    """Return a map that has the size of the picture already, in the levels of a pixel format."""
+    shares = (small.to_ndarray() - _FLOAT_START) / _FLOAT_SPAN
+    kind, levels = (np.uint8, 255) if pixel_format == "gray" else (np.uint16, FINE_LEVELS - 1)
+    return av.VideoFrame.from_ndarray(np.rint(shares * levels).astype(kind), format=pixel_format)
 
 
 def pixels(plane: VideoPlane) -> UInt8Array:

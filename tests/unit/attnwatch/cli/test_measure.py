@@ -121,7 +121,7 @@ def test_heads_that_were_too_many_to_measure_while_rendering_are_measured(batch,
     [
         ([], "error: found no batch; expected at least one; for example: attnwatch measure demo -o demo.csv"),
         (["nowhere"], "error: found nothing at nowhere"),
-        (["outputs"], "error: found no video for outputs in "),
+        (["outputs"], "error: found no finished video at outputs; expected a video"),
         (["outputs", "-o", "table.xlsx"], "error: --output: found table.xlsx; expected one that ends in .csv, .json,"),
         (["outputs", "-o", "none/table.csv"], "error: --output: found no folder none; expected the folder of"),
         (["outputs", "--format", "parquet"], "error: --format: found parquet without a file; expected one;"),

@@ -46,6 +46,18 @@ def test_however_few_rows_or_columns_a_map_has_it_is_enlarged_as_asked(cells, up
             assert np.abs(found - exact(values, *found.shape)).max() < (0.02 if upsampling == "lanczos" else 0.01)
 
 
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest", "lanczos"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_map_of_the_size_of_the_picture_or_of_its_chroma_is_shown_as_it_is(times, upsampling):
+    values = np.random.default_rng(1).random((24, 32)).astype(np.float32)
+    values.flat[:2] = 0, 1
+    enlarged = Enlarged(HeatPainter(32 * times, 24 * times, IDENTITY, upsampling), values)
+    plane = enlarged.greys[times - 1]
+    assert np.abs(plane / 255 - values).max() <= 0.5 / 255 + 1e-6
+    if times == 1:
+        assert np.abs(enlarged.fine() / (FINE_LEVELS - 1) - values).max() <= 1 / (FINE_LEVELS - 1)
+
+
 def test_every_plane_uses_its_own_table():
     tables = yuv_tables("turbo", Colours.of_matrix(Colorspace.ITU709))
     for level in range(256):
