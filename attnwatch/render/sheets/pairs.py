@@ -16,6 +16,9 @@ MOST_COMPARED = 96
 MOST_CHOICES = 5
 """Of more choices, only the first one is compared with the others."""
 
+MOST_SLOTS = 20
+"""Slots that are compared: the first ones of a template."""
+
 _Choices = tuple[str, ...]
 _Made = Mapping[_Choices, Manifest]
 
@@ -64,7 +67,8 @@ def slots_of(videos: Iterable[Manifest]) -> list[Slot]:
         if how.choices and how.seed is not None:
             made[how.template, len(how.choices)][how.seed].setdefault(how.choices, video)
     most = max((length for _, length in made), default=0)
-    found = (_slot(number, [list(by_seed.values()) for by_seed in made.values()]) for number in range(1, most + 1))
+    numbers = range(1, min(most, MOST_SLOTS) + 1)
+    found = (_slot(number, [list(by_seed.values()) for by_seed in made.values()]) for number in numbers)
     return [slot for slot in found if slot is not None]
 
 

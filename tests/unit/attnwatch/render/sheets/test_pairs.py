@@ -46,6 +46,11 @@ def test_of_many_choices_only_the_first_is_compared(batch):
     assert slot.left_out == "compares only the first of 6 choices with the others"
 
 
+def test_of_many_slots_the_first_are_compared(batch, monkeypatch):
+    monkeypatch.setattr("attnwatch.render.sheets.pairs.MOST_SLOTS", 2)
+    assert [slot.number for slot in slots(batch, ["a", "b"], ["c"], ["e", "f"], seeds=1)] == [1]
+
+
 def test_of_too_many_rows_the_means_over_other_choices_are_shown(batch, monkeypatch):
     monkeypatch.setattr("attnwatch.render.sheets.pairs.MOST_COMPARED", 5)
     first, _ = slots(batch, ["a", "b", "c"], ["x", "y"], seeds=1)
