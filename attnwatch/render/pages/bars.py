@@ -22,6 +22,7 @@ class Upright:
 
     Attributes:
         width: columns that it takes, with its texts.
+        is_legible: whether it is high enough for two values.
 
     """
 
@@ -31,6 +32,7 @@ class Upright:
         self._label = bar.label(style, height)
         self._values = _thickness(style) + _pixels(_TICK, style) + _pixels(_GAP, style)
         self._beside = self._values + max(style.width(text) for _, text in self._ticks) + _pixels(_GAP, style)
+        self.is_legible = height >= _FEWEST * style.leading
         self.width = self._beside + (style.ascent + style.descent if self._label else 0)
 
     def draw(self, canvas: Canvas, left: int, top: int) -> Fixed:
@@ -57,6 +59,7 @@ class Level:
 
     Attributes:
         height: rows that it takes, with its values.
+        is_legible: whether it is wide enough for its values.
 
     """
 
@@ -66,7 +69,8 @@ class Level:
         self.height = self._below + style.height(1)
         for most in range(_MOST, _FEWEST - 1, -1):
             self._values = self._placed(bar.ticks(most))
-            if self._is_spaced():
+            self.is_legible = self._is_spaced()
+            if self.is_legible:
                 break
 
     def draw(self, canvas: Canvas, left: int, top: int) -> Fixed:

@@ -8,7 +8,7 @@ from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar, Fixed
 from attnwatch.render.pages.counter import Counter, Form
-from attnwatch.render.pages.lines import TextStyle
+from attnwatch.render.pages.lines import TextStyle, squeeze_of
 from attnwatch.render.pages.page import Page
 
 _TEXT, _SMALLEST_TEXT = 0.032, 9  # size of the text: share of the shorter side, and pixels
@@ -111,7 +111,7 @@ class _Band:
     @classmethod
     def of(cls, size: Size, pixel_aspect: Fraction, *, full: bool) -> "_Band":
         shown = float(size[0] * pixel_aspect)
-        text = TextStyle(max(_SMALLEST_TEXT, round(_TEXT * min(shown, size[1]))), float(1 / pixel_aspect))
+        text = TextStyle(max(_SMALLEST_TEXT, round(_TEXT * min(shown, size[1]))), squeeze_of(pixel_aspect))
         width = size[0] - 2 * round(_PADDING * text.size * text.squeeze)
         shapes = [(1 if shown >= _WIDE * text.size else 2, True), (1, True)] if full else []
         for lines, has_scale in shapes:

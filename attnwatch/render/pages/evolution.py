@@ -9,7 +9,7 @@ from attnwatch.render.pages.boxes import Box, even
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar
 from attnwatch.render.pages.counter import Counter, Number
-from attnwatch.render.pages.lines import TextStyle
+from attnwatch.render.pages.lines import TextStyle, squeeze_of
 from attnwatch.render.pages.page import Page
 
 _TEXT, _SMALLEST_TEXT = 0.032, 9  # size of the text: share of the picture's shorter side, and pixels
@@ -55,9 +55,13 @@ def evolution_page(
     _label(canvas, boxes[:1], [large], shape)
     _label(canvas, boxes[1:], small, shape)
     baseline = foot + shape.gap + shape.text.ascent
-    counter = Counter(("step ", Number("step", last), f" / {last}"), shape.text)
-    counter.draw(canvas, max(0, boxes[0].right - counter.width), baseline)
-    room = size[0] - counter.width - 2 * shape.side
+    number = Number("step", last)
+    counters = (Counter(form, shape.text) for form in (("step ", number, f" / {last}"), (number,)))
+    counter = next((counter for counter in counters if counter.width <= size[0]), None)
+    room = size[0] - 2 * shape.side
+    if counter is not None:
+        counter.draw(canvas, boxes[0].right - counter.width, baseline)
+        room -= counter.width
     fixed = [] if bar is None else draw_in_line(canvas, bar, shape.text, (shape.side, baseline), room)
     return Page(canvas, boxes, counter, fixed)
 
@@ -82,8 +86,8 @@ class _Shape:
     @classmethod
     def of(cls, size: tuple[int, int], pixel_aspect: Fraction, columns: int) -> "_Shape":
         shorter = min(float(size[0] * pixel_aspect), size[1])
-        text = TextStyle(max(_SMALLEST_TEXT, round(_TEXT * shorter)), float(1 / pixel_aspect))
-        side = max(2, even(_MARGIN * text.size * text.squeeze))
+        text = TextStyle(max(_SMALLEST_TEXT, round(_TEXT * shorter)), squeeze_of(pixel_aspect))
+        side = max(2, even(min(_MARGIN * text.size * text.squeeze, size[0] / (2 * columns))))
         width = max(2, (size[0] - (columns - 1) * side) // columns // 2 * 2)
         height = max(2, even(width * size[1] / size[0]))
         return cls(text, (width, height), side, width + side)
@@ -109,6 +113,6 @@ def _label(canvas: Canvas, boxes: Sequence[Box], labels: Sequence[str], shape: _
     end = 0
     for box, label in zip(boxes, labels, strict=True):
         start = box.left + (box.width - shape.text.width(label)) // 2
-        if start >= end:
+        if start >= end and start + shape.text.width(label) <= canvas.size[0]:
             canvas.write(label, start, box.bottom + shape.gap + shape.text.ascent, shape.text)
             end = start + shape.text.width(label) + shape.side

@@ -12,6 +12,7 @@ from attnwatch.render.pages.page import Page
 
 _TITLE = 1.12  # size of the title as a share of that of other text
 _EDGE, _GAP, _APART = 0.7, 0.5, 1.2  # em
+_TRIES = 3  # to find the width of a colour bar of unknown height
 _PANEL_LINES = 8  # of a title beside the picture, where they take nothing from it
 _NARROWEST_PANEL, _WIDEST_PANEL, _LOWEST_BAR = 11, 26, 5  # em
 
@@ -109,16 +110,29 @@ class _Page:
         parts, gap = self.parts, self.parts.pixels(_GAP)
         lines, above = self._title(self._width, parts.lines)
         below = self._row if parts.counter is not None else 0
-        height = self._height - above - below
-        beside = 0 if parts.bar is None else 2 * gap + Upright(parts.bar, parts.text, max(2, height)).width
-        picture = self._picture(above, beside, below)
+        if parts.bar is None:
+            picture, bar = self._picture(above, 0, below), None
+        else:
+            picture, bar = self._with_bar(parts.bar, above, below)
         if picture is None:
             return None
-        bar = None
-        if parts.bar is not None:
-            bar = Upright(parts.bar, parts.text, picture.height), even(picture.right + 2 * gap), picture.top
+        placed = None if bar is None else (bar, even(picture.right + 2 * gap), picture.top)
         title = lines, self.size[0] // 2, picture.top - above, CENTRE
-        return Layout(picture, title, bar, None, self._counter(picture, picture.bottom + below))
+        return Layout(picture, title, placed, None, self._counter(picture, picture.bottom + below))
+
+    def _with_bar(self, shown: ColourBar, above: int, below: int) -> tuple[Box | None, Upright | None]:
+        """Return the largest picture with an upright bar of its height beside it."""
+        height = self._height - above - below
+        for _ in range(_TRIES):  # another height may have other values, which may be wider
+            bar = Upright(shown, self.parts.text, max(2, height))
+            picture = self._picture(above, 2 * self.parts.pixels(_GAP) + bar.width, below)
+            if picture is None:
+                break
+            own = Upright(shown, self.parts.text, picture.height)
+            if own.width <= bar.width:
+                return (picture, own) if own.is_legible else (None, None)
+            height = picture.height
+        return None, None
 
     def with_level_bar(self) -> Layout | None:
         """Put the title above the picture, the bar below it, and the counter and the bar's label below that."""
@@ -131,6 +145,8 @@ class _Page:
         if picture is None:
             return None
         level = Level(parts.bar, parts.text, picture.width)
+        if not level.is_legible:
+            return None
         counter = self._counter(picture, picture.bottom + taken + self._row)
         room = picture.width if counter is None else counter[0] - picture.left - parts.pixels(_APART)
         label = parts.bar.label(parts.text, room)

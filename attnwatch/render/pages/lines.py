@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ UInt8Array = npt.NDArray[np.uint8]
 
 _ASCENT, _DESCENT, _LEADING = 0.95, 0.3, 1.35  # shares of the size
 _OPENING, _CLOSING = "“", "”"
+_MOST_SQUEEZED = 4.0
 _SUBPIXELS = 64  # per pixel, in FreeType
 _PADDING = 1  # empty pixels above the glyphs in FreeType's picture
 _SPARE = 1  # columns by which ink may be wider than measured, because it is on whole pixels
@@ -89,6 +91,11 @@ class TextStyle:
     def fitted(self, text: str, width: int, lines: int) -> list[str]:
         """Return a text in at most `lines` lines of at most `width` pixels; none if not even a few letters fit."""
         return list(_fitted(text, self.size, (width - _SPARE) / self.squeeze, lines))
+
+
+def squeeze_of(pixel_aspect: Fraction) -> float:
+    """Return the squeeze of letters that look as usual on pixels that are not square; within what can be read."""
+    return min(max(1 / float(pixel_aspect), 1 / _MOST_SQUEEZED), _MOST_SQUEEZED)
 
 
 @contextlib.contextmanager

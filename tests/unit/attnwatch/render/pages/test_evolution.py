@@ -13,10 +13,12 @@ def page(size=(832, 480), text="“kiss”, while denoising", par=SQUARE):
     return evolution_page(size, par, text, LABELS, last=50, bar=bar())
 
 
-@pytest.mark.parametrize("size", [(832, 480), (480, 832), (64, 48), (48, 48), (832, 64)])
+@pytest.mark.parametrize("size", [(832, 480), (480, 832), (64, 48), (48, 48), (832, 64), (48, 600)])
 def test_no_text_is_cut_or_covers_anything_whatever_the_prompt(size):
     for text in TITLES:
         assert faults(page(size, text)) == []
+    for par in (Fraction(1, 100), Fraction(100)):
+        assert faults(page(size, TITLES[1], par)) == []
 
 
 def test_a_large_picture_is_above_five_small_ones_of_the_same_shape():

@@ -1,6 +1,8 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attnwatch.render.compose import pixels
 from attnwatch.render.pages.counter import frame_form, seconds_form
@@ -116,6 +118,16 @@ def test_the_values_beside_the_colour_bar_are_those_of_its_scale():
     small, large = ({text for text, _ in page(bar=bar(0, high)).texts} for high in (0.02, 0.07))
     assert small != large
     assert "0.010" in small
+
+
+@given(
+    size=st.tuples(st.floats(1, 20), st.floats(1, 20)),
+    power=st.floats(-3, 3),
+    ends=st.sampled_from([(0, 0.0123), (0.1, 0.1), (-3e-8, 2e-7), (0.999, 1)]),
+    text=st.sampled_from(TITLES),
+)
+def test_no_text_is_cut_or_covers_anything_at_any_size(size, power, ends, text):
+    assert faults(page(size, 10**power, title=text, bar=bar(*ends))) == []
 
 
 def test_dollar_signs_and_characters_without_a_font_are_accepted():
