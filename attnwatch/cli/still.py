@@ -3,14 +3,19 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from attnwatch.cli.flags import OUTPUT, SELECTION, PictureFlags, words_of
-from attnwatch.cli.output import OK, show
-from attnwatch.errors import ConfigError
+from attnwatch.cli.output import FAILED, OK, show
+from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError
 from attnwatch.report.log import console, set_up
+
+if TYPE_CHECKING:
+    from attnwatch.render.plots.plot import Plot
+
+_log = logging.getLogger(__name__)
 
 _LOOK = Group("Figure", sort_key=1)
 _NOTHING = PictureFlags()
@@ -75,30 +80,36 @@ def still(
         Options that set something.
 
     """
-    from attnwatch.batches.videos import read_video  # noqa: PLC0415 - help and errors of usage need nothing of it
-    from attnwatch.cli.lookup import single_video  # noqa: PLC0415
-    from attnwatch.library.effective import log_notes  # noqa: PLC0415
-    from attnwatch.library.figures import figure_of  # noqa: PLC0415
+    from attnwatch.contract.receipts import describe  # noqa: PLC0415 - help and errors of usage need nothing of it
     from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415
 
     set_up(logging.INFO, console(), "auto")
     require_suffix(output)
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"--output: found no folder {output.parent}; expected the folder of {output.name}; create it")
+    asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
+    picked = {"step": _picked(step, "steps"), "layer": _picked(layer, "layers"), "head": _picked(head, "heads")}
+    try:
+        _drawn(video, flags, words=words_of(words) or (), at=at, asked=asked, **picked).save(output)
+    except (ConfigError, UnknownNameError):
+        raise
+    except (AttnwatchError, OSError, MemoryError) as error:
+        _log.error("%s: not written: %s", output, describe(error))
+        return FAILED
+    show(str(output))
+    return OK
+
+
+def _drawn(video: Path, flags: PictureFlags, **asked: Any) -> "Plot":  # noqa: ANN401 - see `figure_of`
+    from attnwatch.batches.videos import read_video  # noqa: PLC0415
+    from attnwatch.cli.lookup import single_video  # noqa: PLC0415
+    from attnwatch.library.effective import log_notes  # noqa: PLC0415
+    from attnwatch.library.figures import figure_of  # noqa: PLC0415
+
     manifest = read_video(single_video(video))
     pictures, notes = flags.settings().for_batch(manifest.document.visualization, manifest.path)
     log_notes(manifest, notes)
-    asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
-    picked = {"step": _picked(step, "steps"), "layer": _picked(layer, "layers"), "head": _picked(head, "heads")}
-    plot = figure_of(manifest, pictures.per_video(), words_of(words) or (), at=at, asked=asked, **picked)
-    try:
-        plot.save(output)
-    except OSError as error:
-        raise ConfigError(
-            f"--output: found {output} ({error.strerror}); expected a file that can be written; check the path"
-        ) from None
-    show(str(output))
-    return OK
+    return figure_of(manifest, pictures.per_video(), **asked)
 
 
 def _picked(text: str | None, setting: str) -> Any:  # noqa: ANN401 - what the setting accepts

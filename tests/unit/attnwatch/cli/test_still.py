@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from tests.legacy_support import OldBatch
@@ -55,12 +57,19 @@ def test_what_is_wrong_is_said_with_what_to_do(batch, capsys, monkeypatch, argum
     assert not list(batch.folder.glob("*.png"))
 
 
-def test_a_file_that_cannot_be_written_is_an_error_in_words(batch, tmp_path, capsys):
-    path = batch.add()
-    (tmp_path / "kiss.png").mkdir()
-    code, _, err = called(capsys, "still", path, "-o", tmp_path / "kiss.png")
-    assert code == 2
-    assert "expected a file that can be written; check the path" in " ".join(err.split())
+@pytest.mark.parametrize("what", ["output", "video", "tensors"])
+def test_a_file_that_cannot_be_used_is_told_with_exit_code_1(batch, tmp_path, capsys, what):
+    path, made = batch.add(), tmp_path / "kiss.png"
+    if what == "output":
+        made.mkdir()
+    else:
+        names = {"video": "video_001.mp4", "tensors": "attention_maps/vid001.safetensors"}
+        (path.parent / names[what]).write_bytes(b"damaged")
+    code, out, err = called(capsys, "still", path, "-o", made)
+    assert (code, out) == (1, "")
+    named = {"output": "kiss.png", "video": "video_001.mp4", "tensors": "vid001.safetensors"}[what]
+    assert re.search(rf"kiss.png: not written: .*{named}", " ".join(err.split()))
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("given", ["video", "tensors"])
