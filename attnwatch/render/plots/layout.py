@@ -130,7 +130,7 @@ class _Sheet:
             top += across.height
         widest = max((label.width for label in self._column_labels), default=0)
         beyond = max(0, (widest - grid.width + 1) // 2)  # of the first and the last one, which stay within the figure
-        each = thinned([widest + beyond + _SPACE], grid.width + grid.gap)
+        each = thinned([widest + beyond + _SLIM_SPACE], grid.width + grid.gap)
         for column, label in enumerate(self._column_labels[::each]):
             box = grid.box(0, column * each)
             left = min(box.left + (box.width - label.width) // 2, grid.right + self._bars.room_beside - label.width)
