@@ -1,20 +1,19 @@
 """Measures the videos that are named on the command line, and saves tables of them."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from attnwatch.analysis.extras import extra
 from attnwatch.analysis.formats import TableFormat, encoded
 from attnwatch.analysis.table import Level, Table
-from attnwatch.batches.videos import outputs_of, read_video
 from attnwatch.cli.lookup import videos
 from attnwatch.config import Settings
-from attnwatch.contract.receipts import describe
-from attnwatch.errors import AttnwatchError, ConfigError, nearest
-from attnwatch.jobs.tables import add_video
+from attnwatch.contract.manifest import Manifest
+from attnwatch.errors import ConfigError
+from attnwatch.jobs.tables import table_of
 from attnwatch.report.log import counted
+from attnwatch.settings import Visualization
 from attnwatch.system.files import write_file
 
 _log = logging.getLogger(__name__)
@@ -56,34 +55,17 @@ def measured(
         settings: those of the command line and the environment; each batch's own count less.
 
     Raises:
-        ConfigError: a path is not that of a video, or no video has one of the words.
+        ConfigError: a path is not that of a video.
+        UnknownNameError: no video has one of the words.
 
     """
     paths = list(dict.fromkeys(path for one in given for path in videos(one)))
-    table, found, missed, tracked = Table(), Counter[str](), 0, set[str]()
-    for path in paths:
-        name = outputs_of(path)[0]
-        try:
-            manifest = read_video(path)
-            name = manifest.video_id
-            tracked.update(manifest.document.texts)
-            pictures, _ = settings.for_batch(manifest.document.visualization, manifest.path)
-            found.update(add_video(table, manifest, level, pictures, words))
-        except (AttnwatchError, OSError, MemoryError) as error:
-            missed += 1
-            _log.error("%s: not measured: %s", name, describe(error))
-    for word in words or ():
-        _say_if_missing(word, found[word], len(paths) - missed, tracked)
+
+    def settings_of(manifest: Manifest) -> Visualization:
+        return settings.for_batch(manifest.document.visualization, manifest.path)[0]
+
+    table, missed = table_of(paths, level, settings_of, words)
     return table, len(paths), missed
-
-
-def _say_if_missing(word: str, found: int, measured: int, tracked: set[str]) -> None:
-    """Log that some videos do not track a word. Raises `ConfigError` if none does."""
-    if not found and measured:
-        near = ", ".join(nearest(word, sorted(tracked), most=3, cutoff=0))
-        raise ConfigError(f"--words: found no video with {word!r}; expected a tracked word, nearest: {near or 'none'}")
-    if found < measured:
-        _log.warning("%s: tracked in %s of %s", word, f"{found:,}", counted(measured, "measured video"))
 
 
 def save_table(table: Table, kind: TableFormat, output: Path) -> None:

@@ -1,14 +1,63 @@
-"""Adds videos to a table of measures."""
+"""Makes tables of the measures of videos."""
 
-from collections.abc import Collection
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from attnwatch.analysis.table import Level, Table, lacking, rows_of
 from attnwatch.batches.targets import batch_of
-from attnwatch.batches.videos import why_no_words
+from attnwatch.batches.videos import outputs_of, read_video, why_no_words
 from attnwatch.contract.manifest import Manifest
-from attnwatch.errors import ConfigError
+from attnwatch.contract.receipts import describe
+from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
 from attnwatch.jobs.measures import measures_at
 from attnwatch.settings import Visualization
+
+_log = logging.getLogger(__name__)
+
+
+def table_of(
+    paths: Sequence[Path],
+    level: Level,
+    settings_of: Callable[[Manifest], Visualization],
+    words: Collection[str] | None = None,
+) -> tuple[Table, int]:
+    """Return the table of some videos, and how many of them could not be measured; the log says why.
+
+    Args:
+        paths: what identifies each video; see `find_videos`.
+        level: what a row is.
+        settings_of: returns the settings that apply to a video.
+        words: slugs or texts of the words; None for all.
+
+    Raises:
+        UnknownNameError: no video has one of the words.
+
+    """
+    table, found, missed, tracked = Table(), Counter[str](), 0, set[str]()
+    for path in paths:
+        name = outputs_of(path)[0]
+        try:
+            manifest = read_video(path)
+            name = manifest.video_id
+            tracked.update(manifest.document.texts)
+            found.update(add_video(table, manifest, level, settings_of(manifest), words))
+        except (AttnwatchError, OSError, MemoryError) as error:
+            missed += 1
+            _log.error("%s: not measured: %s", name, describe(error))
+    for word in words or ():
+        _say_if_missing(word, found[word], len(paths) - missed, tracked)
+    return table, missed
+
+
+def _say_if_missing(word: str, found: int, measured: int, tracked: set[str]) -> None:
+    """Log that some videos do not track a word. Raises `UnknownNameError` if none does."""
+    if not found and measured:
+        near = ", ".join(nearest(word, sorted(tracked), most=3, cutoff=0)) or "none"
+        raise UnknownNameError(f"found no video with the word {word!r}; expected a tracked word, nearest: {near}")
+    if found < measured:
+        _log.warning("%s: tracked in %s of %s measured videos", word, f"{found:,}", f"{measured:,}")
 
 
 def add_video(

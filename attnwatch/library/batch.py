@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from attnwatch.analysis.extras import extra
+from attnwatch.analysis.formats import data_frame
+from attnwatch.analysis.table import Level
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.errors import ConfigError, UnknownNameError, nearest
+from attnwatch.jobs.tables import table_of
 from attnwatch.library.comparing import BatchComparison, compare_videos
+from attnwatch.library.effective import effective
 from attnwatch.library.files import PathName
 from attnwatch.library.video import Video
 from attnwatch.system.exclusion import Exclusion
 from attnwatch.system.roots import Root
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
@@ -90,6 +99,33 @@ class Batch(Mapping[str, Video]):
 
         """
         return compare_videos(self._names, by, word, measure)
+
+    def table(
+        self,
+        level: Level = "video",
+        words: str | Sequence[str] | None = None,
+        **settings: Any,  # noqa: ANN401 - see `render_video`
+    ) -> "pd.DataFrame":
+        """Measure all videos, rendered or not, and return one tidy table, as `attnwatch measure` does.
+
+        Videos that cannot be measured are logged, and left out.
+
+        Args:
+            level: what a row is, beside a word of a video: `video`, `frame`, `step` or `head`; GUIDE.md explains.
+            words: slugs or texts of the words; None for all.
+            settings: by name; `nonfinite` has an effect.
+
+        Raises:
+            ConfigError: pandas is not installed, or no video could be measured.
+            UnknownNameError: (a `KeyError`) no video has one of the words.
+
+        """
+        extra("pandas")
+        asked = (words,) if isinstance(words, str) else words
+        table, missed = table_of(list(self._names), level, lambda one: effective(one, settings)[0], asked)
+        if missed and not table.length:
+            raise ConfigError(f"{self.folder}: found no video that can be measured; expected one; the log says why")
+        return data_frame(table)
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

@@ -138,4 +138,4 @@ def test_a_word_that_no_video_has_is_refused_with_the_nearest_ones(batch, capsys
     batch.add_full()
     code, out, err = called(capsys, "measure", "demo", "--words", "kis")
     assert (code, out) == (2, "")
-    assert "--words: found no video with 'kis'; expected a tracked word, nearest: kiss" in " ".join(err.split())
+    assert "found no video with the word 'kis'; expected a tracked word, nearest: kiss" in " ".join(err.split())

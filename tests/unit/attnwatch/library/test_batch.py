@@ -110,3 +110,26 @@ def test_a_name_that_two_batches_share_is_ambiguous(tmp_path):
         videos["prompt_001_vid001"]
     with pytest.raises(ConfigError, match=places):
         list(videos)
+
+
+def test_a_table_of_all_videos_is_a_data_frame(batch, caplog):
+    pytest.importorskip("pandas")
+    batch.add_full(1, words=("kiss", "dog"))
+    batch.add_full(2)
+    batch.add(3, tensors={}, source=False, attention=[])
+
+    table = opened(batch).table(words=["kiss", "dog"])
+
+    assert table[["seed", "word"]].values.tolist() == [[42, "kiss"], [42, "dog"], [43, "kiss"]]
+    assert (table.mass > 0).all()
+    assert "prompt_001_vid003: not measured" in caplog.text
+    assert opened(batch).table("frame", words="dog").frame.tolist() == [0, 1, 2]
+    with pytest.raises(KeyError, match="nearest: kiss, dog"):
+        opened(batch).table(words="kis")
+
+
+def test_a_table_of_nothing_that_can_be_measured_is_an_error(batch):
+    pytest.importorskip("pandas")
+    batch.add(tensors={}, source=False, attention=[])
+    with pytest.raises(ConfigError, match="found no video that can be measured; expected one; the log says why"):
+        opened(batch).table()
