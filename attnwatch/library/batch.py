@@ -21,6 +21,9 @@ from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
+
+    from attnwatch.library.arrays import Chunks
 
 
 def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
@@ -126,6 +129,29 @@ class Batch(Mapping[str, Video]):
         if missed and not table.length:
             raise ConfigError(f"{self.folder}: found no video that can be measured; expected one; the log says why")
         return data_frame(table)
+
+    def maps(self, word: str, *, frames: bool = False, masked: bool = False, chunks: "Chunks" = None) -> "xr.DataArray":
+        """Return the maps of a word in all videos that track it, with a first dimension `video`; see `Video.maps`.
+
+        Videos are labelled with `seed` and the choices of the template, `choice_1`, ..., too.
+
+        Raises:
+            ConfigError: maps have different shapes; or as for `Video.maps`.
+            UnknownNameError: (a `KeyError`) no video tracks the word.
+
+        """
+        extra("xarray")
+        from attnwatch.library.arrays import WordOfVideo, labelled  # noqa: PLC0415 - imports xarray
+
+        stored, missing = [], None
+        for video in self.values():
+            try:
+                stored.append(WordOfVideo.of(video.manifest, word, frames=frames, masked=masked))
+            except UnknownNameError as error:
+                missing = error
+        if not stored:
+            raise missing or UnknownNameError(f"{self.folder}: found no video; expected at least one")
+        return labelled(stored, chunks)
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

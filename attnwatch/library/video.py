@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attnwatch.analysis.extras import extra
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.library.clip import Clip
@@ -20,6 +21,9 @@ from attnwatch.render.video import render_outputs
 from attnwatch.tensors.reduction import Float32Array
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from attnwatch.library.arrays import Chunks
     from attnwatch.render.plots.plot import Plot
 
 
@@ -72,6 +76,32 @@ class Video:
             maps = word_of(self.manifest, reader, word)
             # A map stored as float32 is returned as a read-only view of the file, so copy it for the caller.
             return maps.frames(part).copy()
+
+    def maps(self, word: str, *, frames: bool = False, masked: bool = False, chunks: "Chunks" = None) -> "xr.DataArray":
+        """Return everything that is stored of a word, labelled: float32 `[step, layer, head, frame, y, x]`.
+
+        Nothing is read until values are needed, and then only the selected ones, such as those of
+        `video.maps("kiss").sel(layer=3).mean("head")`. An axis of which only the mean is stored has length 1 and no
+        labels. Steps are labelled with `timestep`, `sigma` and `model` too, frames with `seconds`; `y` and `x` are
+        places of the centres of cells, 0 to 1.
+
+        Args:
+            word: slug of the word, or its text if no other word has the same.
+            frames: return a map for each frame of the video, interpolated, instead of one for each latent frame.
+            masked: as for `attention`, but each value that is NaN or infinite is NaN.
+            chunks: return an array of dask in these chunks, such as `{"step": 1}`.
+
+        Raises:
+            UnknownNameError: (a `KeyError`) no word has this name; the message lists the tracked words.
+            ConfigError: xarray is not installed, or dask is asked for and not installed.
+            NotReadyError, TensorError, VideoError: a file is missing, breaks the contract, or cannot be read.
+
+        """
+        extra("xarray")
+        from attnwatch.library.arrays import WordOfVideo, labelled  # noqa: PLC0415 - imports xarray
+
+        stored = WordOfVideo.of(self.manifest, word, frames=frames, masked=masked)
+        return labelled([stored], chunks).isel(video=0)
 
     def export(
         self,
