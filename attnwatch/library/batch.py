@@ -1,6 +1,9 @@
 """The finished videos of a folder, by name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +13,13 @@ from attnwatch.analysis.table import Level
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
-from attnwatch.errors import ConfigError, UnknownNameError, nearest
+from attnwatch.contract.manifest import Manifest
+from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
 from attnwatch.jobs.tables import table_of
 from attnwatch.library.comparing import BatchComparison, compare_videos
 from attnwatch.library.effective import effective
 from attnwatch.library.files import PathName
+from attnwatch.library.html import card
 from attnwatch.library.video import Video
 from attnwatch.system.exclusion import Exclusion
 from attnwatch.system.roots import Root
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from attnwatch.library.arrays import Chunks
+
+_MOST_SHOWN = 12  # videos of a batch in a notebook
 
 
 def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
@@ -49,9 +56,9 @@ class Batch(Mapping[str, Video]):
 
     """
 
-    def __init__(self, folder: Path, start: Root | None = None) -> None:
+    def __init__(self, folder: Path, start: Root | None = None, paths: Iterable[Path] | None = None) -> None:
         self.folder = folder
-        self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder, start))
+        self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder, start) if paths is None else paths)
         self._likely: dict[str, list[Path]] = {}
         for path in self._names:
             self._likely.setdefault(outputs_of(path)[0], []).append(path)
@@ -102,6 +109,52 @@ class Batch(Mapping[str, Video]):
 
         """
         return compare_videos(self._names, by, word, measure)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
+    def _repr_html_(self) -> str:
+        cards = []
+        for path in islice(self._names, _MOST_SHOWN):
+            with contextlib.suppress(AttnwatchError, OSError):
+                manifest = read_video(path)
+                cards.append(card(manifest, manifest.document.texts.values()))
+        more = len(self) - _MOST_SHOWN
+        rest = f"<p>and {more:,} more</p>" if more > 0 else ""
+        return f"<div><p>{escape(str(self.folder))}: {len(self):,} videos</p>{''.join(cards)}{rest}</div>"
+
+    def where(
+        self,
+        *,
+        choice: str | Sequence[str] | None = None,
+        seed: int | Sequence[int] | None = None,
+        word: str | Sequence[str] | None = None,
+        model: str | Sequence[str] | None = None,
+    ) -> "Batch":
+        """Return the videos that have one of the given values in each respect; reads all manifests.
+
+        Args:
+            choice: what stands in a slot of the template.
+            seed: the seed.
+            word: slug or text of a tracked word.
+            model: name of the model.
+
+        Raises:
+            ManifestError: a manifest cannot be read.
+
+        """
+        asked = [_several(values) for values in (choice, seed, word, model)]
+        return Batch(
+            self.folder,
+            paths=[
+                path
+                for path in self._names
+                if all(
+                    values is None or values & found
+                    for values, found in zip(asked, _properties(read_video(path)), strict=True)
+                )
+            ],
+        )
 
     def table(
         self,
@@ -167,3 +220,15 @@ class Batch(Mapping[str, Video]):
     def _ambiguous(self, name: str, *paths: Path) -> ConfigError:
         places = " and ".join(str(path.relative_to(self.folder)) for path in paths)
         return ConfigError(f"{self.folder}: found {name!r} twice, in {places}; expected one batch; open one of them")
+
+
+def _several(values: Any) -> set[Any] | None:  # noqa: ANN401 - of any type
+    if values is None:
+        return None
+    return {values} if isinstance(values, str | int) else set(values)
+
+
+def _properties(manifest: Manifest) -> tuple[set[Any], ...]:
+    """Return the choices, the seed, the words and the model of a video."""
+    generation, texts = manifest.document.generation, manifest.document.texts
+    return set(generation.choices or ()), {generation.seed}, {*texts, *texts.values()}, {generation.model}

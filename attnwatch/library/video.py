@@ -1,22 +1,29 @@
 """One finished video: its words, their attention, and pictures of it."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from attnwatch.analysis.extras import extra
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
+from attnwatch.errors import NotReadyError
 from attnwatch.library.clip import Clip
 from attnwatch.library.effective import effective
 from attnwatch.library.figures import GridKind, ScaleKind, figure_of
 from attnwatch.library.files import PathName
+from attnwatch.library.html import card
 from attnwatch.library.maps import Choice, open_maps, part_of, word_of
+from attnwatch.render.colours import srgb
 from attnwatch.render.export.formats import FormatName
 from attnwatch.render.export.video import Export
+from attnwatch.render.source import VideoSource
 from attnwatch.render.video import render_outputs
 from attnwatch.tensors.reduction import Float32Array
 
@@ -36,6 +43,9 @@ class Video:
     def __repr__(self) -> str:
         return f"<Video {self.video_id!r}>"
 
+    def _repr_html_(self) -> str:
+        return card(self.manifest, self.manifest.document.texts.values())
+
     @property
     def video_id(self) -> str:
         """Name of the video in its batch."""
@@ -45,6 +55,22 @@ class Video:
     def prompt(self) -> str | None:
         """Prompt of the video; None if the manifest does not state it."""
         return self.manifest.document.generation.prompt
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the video; None if the manifest does not state it."""
+        return self.manifest.document.generation.seed
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What stands in each slot of the template, in order."""
+        return self.manifest.document.generation.choices or ()
+
+    @cached_property
+    def steps(self) -> tuple[int, ...]:
+        """Numbers of the stored denoising steps; empty if only their mean is stored. Raises as `words`."""
+        with open_maps(self.manifest) as reader:
+            return next((word.step_numbers for word in reader.words.values()), ())
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -102,6 +128,25 @@ class Video:
 
         stored = WordOfVideo.of(self.manifest, word, frames=frames, masked=masked)
         return labelled([stored], chunks).isel(video=0)
+
+    def source(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the frames of the video as shown, in sRGB: uint8 `[height, width, 3]`.
+
+        Raises:
+            NotReadyError: the video is missing.
+            VideoError: it cannot be decoded.
+
+        """
+        try:
+            file = self.manifest.open_file(self.manifest.video)
+        except FileNotFoundError as error:
+            path = self.manifest.video
+            raise NotReadyError(f"{path}: found nothing; expected the video there; restore it") from error
+        with file:
+            source = VideoSource(file, str(self.manifest.video), turns=True)
+            for frame in source.frames():
+                if frame.picture is not None:
+                    yield srgb(frame.picture, source.timeline.colours)
 
     def export(
         self,

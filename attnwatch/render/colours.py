@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import av
+import numpy as np
+import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
+from attnwatch.render.gamut import to_srgb
 from attnwatch.render.hdr import to_bt709
 
 PIXEL_FORMAT = "yuv420p"
@@ -124,3 +127,12 @@ class Converter:
             dst_color_range=ColorRange.MPEG,
             threads=1,
         )
+
+
+def srgb(picture: av.VideoFrame, colours: Colours) -> npt.NDArray[np.uint8]:
+    """Return a picture in sRGB, `[height, width, 3]`."""
+    frame = picture.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1)
+    levels = np.asarray(frame.to_ndarray(), np.uint8)
+    rgb = levels / 255
+    shown = to_srgb(rgb, colours.primaries)
+    return levels if shown is rgb else np.rint(255 * shown).astype(np.uint8)

@@ -11,8 +11,8 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import UNCONDITIONAL_PREFIX
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.colormap import LEVELS, colormap_rgb, yuv_tables
+from attnwatch.render.colours import srgb
 from attnwatch.render.compose import FINE_LEVELS, Enlarged, HeatPainter
-from attnwatch.render.gamut import to_srgb
 from attnwatch.render.maps import Scale, ends, part_of, to_levels
 from attnwatch.render.overlay import overlay
 from attnwatch.render.plots.asked import Asked
@@ -94,13 +94,7 @@ class Subject:
 
     def picture(self, frame: av.VideoFrame) -> Rgb:
         """Return a frame of the video in sRGB."""
-        colours = self.timeline.colours
-        levels = np.asarray(
-            frame.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray(), np.uint8
-        )
-        rgb = levels / 255
-        srgb = to_srgb(rgb, colours.primaries)
-        return levels if srgb is rgb else np.rint(255 * srgb).astype(np.uint8)
+        return srgb(frame, self.timeline.colours)
 
     def over(self, frame: av.VideoFrame, shares: Float32Array) -> Rgb:
         """Return a map, `[rows, columns]`, 0..1, over a frame of the video."""

@@ -9,11 +9,11 @@ from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.colormap import LEVELS, yuv_tables
 from attnwatch.render.colour_bars import colour_bar
-from attnwatch.render.colours import Colours
+from attnwatch.render.colours import Colours, srgb
 from attnwatch.render.maps import Scale, ends, to_levels
 from attnwatch.render.sheets.moments import Gap, Videos
 from attnwatch.render.sheets.page import BAR, Bar, Strip
-from attnwatch.render.sheets.pictures import alone, frame_of, map_colours, overlaid, rgb_of
+from attnwatch.render.sheets.pictures import alone, frame_of, map_colours, overlaid
 from attnwatch.render.sheets.rows import Row, Selection, mean_label, rows_of
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
@@ -137,6 +137,6 @@ def _bar(kind: OutputKind, scale: Scale, settings: Visualization, whose: str) ->
     shown = settings.model_copy(update={"include_colorbar": True, "normalization": "video"})
     bar = colour_bar(kind, scale, shown, yuv_tables(settings.colormap, colours))
     assert bar is not None  # noqa: S101 - for the type checker: it was asked for
-    picture = rgb_of(bar.painted(np.linspace(0, 1, LEVELS, dtype=np.float32)[None], BAR), colours)
+    picture = srgb(bar.painted(np.linspace(0, 1, LEVELS, dtype=np.float32)[None], BAR), colours)
     low, high = bar.end_texts
     return Bar(picture, (low, "", high), f"{bar.labels[0].text(bar.unit)}; {whose}")

@@ -1,13 +1,11 @@
 """Pictures of contact sheets, as RGB: frames, maps over frames as in the overlays, and maps alone."""
 
-import av
 import numpy as np
 import numpy.typing as npt
 
 from attnwatch.render.colormap import colormap_rgb, yuv_tables
-from attnwatch.render.colours import Colours
+from attnwatch.render.colours import srgb
 from attnwatch.render.compose import Enlarged, HeatPainter
-from attnwatch.render.gamut import to_srgb
 from attnwatch.render.overlay import overlay
 from attnwatch.render.sheets.moments import Footage
 from attnwatch.settings import Visualization
@@ -20,7 +18,7 @@ _DIVERGING = "RdBu_r"
 
 def frame_of(footage: Footage) -> Picture | None:
     """Return the middle frame of a video; None if the video is absent."""
-    return None if footage.middle is None else rgb_of(footage.middle, footage.timeline.colours)
+    return None if footage.middle is None else srgb(footage.middle, footage.timeline.colours)
 
 
 def overlaid(footage: Footage, shares: Float32Array, settings: Visualization) -> list[Picture]:
@@ -40,7 +38,7 @@ def overlaid(footage: Footage, shares: Float32Array, settings: Visualization) ->
     for frame, share in zip(footage.moments, shares, strict=True):
         enlarged = Enlarged(painter, share)
         shown = painter.coloured(enlarged) if frame is None else laid.over(frame, enlarged)
-        pictures.append(rgb_of(shown, colours))
+        pictures.append(srgb(shown, colours))
     return pictures
 
 
@@ -74,12 +72,6 @@ def gradient(colours: Picture, size: tuple[int, int]) -> Picture:
     width, height = size
     columns = (np.arange(width) * len(colours)) // width
     return np.broadcast_to(colours[columns], (height, width, 3))
-
-
-def rgb_of(picture: av.VideoFrame, colours: Colours) -> Picture:
-    """Return a frame as sRGB, `[height, width, 3]`."""
-    rgb = picture.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1).to_ndarray()
-    return np.rint(255 * to_srgb(rgb / 255, colours.primaries)).astype(np.uint8)
 
 
 def _bytes(colours: npt.NDArray[np.float64]) -> Picture:

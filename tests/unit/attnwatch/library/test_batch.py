@@ -133,3 +133,23 @@ def test_a_table_of_nothing_that_can_be_measured_is_an_error(batch):
     batch.add(tensors={}, source=False, attention=[])
     with pytest.raises(ConfigError, match="found no video that can be measured; expected one; the log says why"):
         opened(batch).table()
+
+
+def test_videos_are_chosen_by_what_they_are(batch):
+    for number, (side, seed) in enumerate([("left", 1), ("right", 1), ("left", 2)], start=1):
+        made = {"choices": [side], "seed": seed, "model": "tiny"}
+        tokens = [{"slug": "kiss" if number < 3 else "a_hug", "text": "kiss" if number < 3 else "a hug"}]
+        batch.add(number, tensors={}, source=False, attention=[], generation=made, tokens=tokens)
+    videos = opened(batch)
+
+    def chosen(**asked):
+        return [name[-1] for name in videos.where(**asked)]
+
+    assert chosen(choice="left") == ["1", "3"]
+    assert chosen(choice=["left", "right"], seed=1) == ["1", "2"]
+    assert chosen(word="a hug") == chosen(word="a_hug") == ["3"]
+    assert chosen(seed=[1, 2], model="tiny", choice="left", word="kiss") == ["1"]
+    assert chosen(seed=3) == []
+    assert chosen() == ["1", "2", "3"]
+    assert videos.where(seed=2)._ipython_key_completions_() == ["prompt_001_vid003"]
+    assert (videos["prompt_001_vid003"].seed, videos["prompt_001_vid003"].choices) == (2, ("left",))

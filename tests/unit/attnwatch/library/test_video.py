@@ -329,3 +329,24 @@ def test_an_export_in_an_unknown_format_is_refused(batch):
     batch.add()
     with pytest.raises(ConfigError, match="kind: found 'tiff'; expected one of: png16, exr, prores4444"):
         only_video(batch).export("tiff")
+
+
+def test_the_frames_of_the_video_are_rgb_arrays(batch):
+    path = batch.add(frames=3)
+    support.write_source_video(path.with_name("video_001.mp4"), frames=3, colour=(20, 200, 40))
+    frames = list(attnwatch.open(batch.folder)["prompt_001_vid001"].source())
+    assert [(frame.shape, frame.dtype) for frame in frames] == [((HEIGHT, WIDTH, 3), np.uint8)] * 3
+    assert frames[1].mean(axis=(0, 1)) == pytest.approx((20, 200, 40), abs=4)
+
+
+def test_frames_of_a_video_that_is_missing_are_an_error(batch):
+    batch.add(source=False)
+    with pytest.raises(NotReadyError, match="found nothing; expected the video there; restore it"):
+        next(attnwatch.open(batch.folder)["prompt_001_vid001"].source())
+
+
+def test_steps_are_those_that_are_stored(batch):
+    batch.add_full(1)
+    batch.add(2, tensors={"kiss.aggregated": support.blob_maps()[0, 0, 0]})
+    videos = attnwatch.open(batch.folder)
+    assert [video.steps for video in videos.values()] == [(0, 1), ()]
