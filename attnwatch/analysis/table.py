@@ -115,6 +115,7 @@ def _of_video(document: MeasuresDocument, _: Manifest, name: str) -> Iterator[Ro
     yield {
         **{measure: _mean(values) for measure, values in word.frames.items()},
         **word.over_time,
+        "peak_frame": None if (frame := word.over_time.get("peak_frame")) is None else int(frame),
         "settled": None if word.steps is None else word.steps.settled,
         **{column: _mean(values) for column, values in _with_others(document.pairs, name).items()},
     }

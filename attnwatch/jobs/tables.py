@@ -1,7 +1,7 @@
 """Makes tables of the measures of videos."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def table_of(
         UnknownNameError: no video has one of the words.
 
     """
-    table, found, missed, tracked = Table(), Counter[str](), 0, set[str]()
+    table, found, missed, tracked = Table(), Counter[str](), defaultdict[str, list[str]](list), set[str]()
     for path in paths:
         name = outputs_of(path)[0]
         try:
@@ -44,11 +44,14 @@ def table_of(
             tracked.update(manifest.document.texts)
             found.update(add_video(table, manifest, level, settings_of(manifest), words))
         except (AttnwatchError, OSError, MemoryError) as error:
-            missed += 1
-            _log.error("%s: not measured: %s", name, describe(error))
+            missed[describe(error)].append(name)
+    count = sum(map(len, missed.values()))
+    for reason, names in missed.items():
+        others = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        _log.error("%s%s: not measured: %s", names[0], others, reason)
     for word in words or ():
-        _say_if_missing(word, found[word], len(paths) - missed, tracked)
-    return table, missed
+        _say_if_missing(word, found[word], len(paths) - count, tracked)
+    return table, count
 
 
 def _say_if_missing(word: str, found: int, measured: int, tracked: set[str]) -> None:

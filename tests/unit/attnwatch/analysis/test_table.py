@@ -57,6 +57,7 @@ def test_a_row_tells_what_a_video_is_and_the_means_of_its_measures_over_the_fram
     assert (women["peak_x"], women["peak_y"]) == pytest.approx((5.5 / GRID[2], 2.5 / GRID[1]))
     assert kiss["concentration"] == pytest.approx(0, abs=1e-9)
     assert women["path_length"] == 0
+    assert repr(women["peak_frame"]) == "0"
     assert women["settled"] == 7
     assert kiss["settled"] is None  # a map that is the same everywhere has no correlation
     assert 0 < women["cosine_kiss"] == kiss["cosine_women"] < 1

@@ -76,6 +76,9 @@ def test_a_video_that_cannot_be_measured_is_named_and_the_others_are_in_the_tabl
     assert "prompt_001_vid002: not measured: " in said
     assert "prompt_001_vid003: not measured: found only the mean of all denoising steps; expected each step" in said
     assert "2 of 3 videos not measured" in said
+    batch.add(4, tensors={"kiss.aggregated": blob_maps()[0, 0, 0]})
+    err = called(capsys, "measure", "demo", "--level", "step")[2]
+    assert "prompt_001_vid003 and 1 more: not measured: found only the mean of all denoising steps" in err
     assert mean.exists()
 
 
