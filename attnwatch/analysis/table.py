@@ -1,5 +1,6 @@
 """One tidy table of many videos: a row for each word of each video, or for each of its frames, steps or heads."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, Literal, TypeAlias, get_args
@@ -175,9 +176,10 @@ def _with_others(pairs: tuple[PairMeasures, ...], name: str) -> dict[str, Values
 
 
 def _mean(values: Values) -> float | None:
-    """Return the mean of the frames where a measure is defined; None if there are none."""
+    """Return the mean of the frames where a measure is defined; None if there are none, or if it is too large."""
     defined = [value for value in values if value is not None]
-    return float(f"{sum(defined) / len(defined):.{_DIGITS}g}") if defined else None
+    mean = sum(defined) / len(defined) if defined else math.nan
+    return float(f"{mean:.{_DIGITS}g}") if math.isfinite(mean) else None
 
 
 _WORD = ("word", "text", "slot", "frame", "seconds", "step", "timestep", "sigma", "transformer", "layer", "head")

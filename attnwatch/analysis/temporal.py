@@ -13,7 +13,7 @@ class Temporal:
 
     Attributes:
         path_length: length of the way of the centroid, `sum(d)` of the distances d from frame to frame.
-        speed: `path_length` per second; NaN if the times of the frames are unknown or there is only one.
+        speed: `path_length` per second; NaN if the times of the frames are unknown, or all are at the same time.
         velocity_x: mean velocity of the centroid to the right, in widths of the picture per second: the slope of the
             line that fits its places best (least squares); NaN like `speed`.
         velocity_y: the same downwards, in heights per second.
@@ -37,19 +37,20 @@ def temporal(frames: Spatial, aspect: tuple[int, int], seconds: Float64Array | N
     Args:
         frames: measures of its frames, each `[frame]`. Frames without attention are left out of the centroid's way.
         aspect: width and height of the latent grid.
-        seconds: time of each frame, `[frame]`, increasing; None if unknown.
+        seconds: time of each frame, `[frame]`, never decreasing; None if unknown.
 
     """
     there = np.isfinite(frames.centroid_x)
     x, y = frames.centroid_x[there], frames.centroid_y[there]
     diagonal = np.hypot(*aspect)
     length = float(np.hypot(np.diff(x) * aspect[0], np.diff(y) * aspect[1]).sum() / diagonal)
-    times = None if seconds is None or np.count_nonzero(there) <= 1 else seconds[there]
+    times = np.zeros(0) if seconds is None else seconds[there]
+    lasts = float(times[-1] - times[0]) if len(times) else 0.0  # 0 too if a short video shows all of them at one time
     return Temporal(
         path_length=length,
-        speed=np.nan if times is None else length / float(times[-1] - times[0]),
-        velocity_x=np.nan if times is None else _slope(times, x),
-        velocity_y=np.nan if times is None else _slope(times, y),
+        speed=length / lasts if lasts else np.nan,
+        velocity_x=_slope(times, x) if lasts else np.nan,
+        velocity_y=_slope(times, y) if lasts else np.nan,
         peak_frame=int(frames.mass.argmax()),
         temporal_entropy=_evenness(frames.mass),
     )

@@ -6,6 +6,9 @@ from pydantic import ConfigDict, Field
 
 from attnwatch.contract.fields import Count, Document, FormatField, Identifier, Index, PlainName
 
+NUMBER = "%04d"
+"""Stands for the number in the names of images, as for printf."""
+
 
 class ExportedFrame(Document):
     """One frame of the video."""
@@ -30,7 +33,7 @@ class ExportedWord(Document):
     slug: PlainName
     text: str = Field(description="the exact words as marked in the template")
     files: PlainName = Field(
-        description="name of the film, or names of the images, with the number as for printf (`%04d`)"
+        description=f"name of the film, or names of the images, with the number as for printf (`{NUMBER}`)"
     )
     low: float = Field(description="attention at the lower end of the scale")
     high: float = Field(description="attention at the upper end of the scale")
@@ -81,4 +84,4 @@ class ExportDocument(Document):
             return frozenset(word.files for word in self.words)
         count = len(self.frames if self.content == "frames" else self.latent_frames)
         numbers = range(self.first_number, self.first_number + count)
-        return frozenset(word.files % number for word in self.words for number in numbers)
+        return frozenset(word.files.replace(NUMBER, NUMBER % number) for word in self.words for number in numbers)

@@ -1,6 +1,9 @@
 """`<video_id>.measures.json`: where a video's attention is, in numbers (MEASURES.md has the formulas)."""
 
-from pydantic import ConfigDict, Field
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from attnwatch.contract.fields import Count, Document, FormatField, Identifier, Index
 
@@ -8,6 +11,9 @@ MAX_MEASURES_BYTES = 256 * 2**20
 
 Values = tuple[float | None, ...]
 """A value for each frame, step, layer or head; null where a measure is undefined."""
+
+Measure = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+"""Name of a measure."""
 
 
 class StepMeasures(Document):
@@ -18,7 +24,15 @@ class StepMeasures(Document):
     settled: Index | None = Field(
         default=None, description="number of the first step from which on it is at least 0.9; null if there is none"
     )
-    frames: dict[str, tuple[Values, ...]] = Field(description="each measure of a map: [step][frame]")
+    frames: dict[Measure, tuple[Values, ...]] = Field(description="each measure of a map: [step][frame]")
+
+    @model_validator(mode="after")
+    def _require_each_step(self) -> Self:
+        if {len(self.correlation), *map(len, self.frames.values())} - {len(self.numbers)}:
+            raise PydanticCustomError(
+                "steps", "measures of {steps} steps, as many as numbers", {"steps": len(self.numbers)}
+            )
+        return self
 
 
 class WordMeasures(Document):
@@ -26,13 +40,13 @@ class WordMeasures(Document):
 
     text: str | None = Field(default=None, description="the word, as it is in the prompt; null if that is unknown")
     grid: tuple[Count, Count, Count] = Field(description="frames, height and width of its maps")
-    frames: dict[str, Values] = Field(description="each measure of the mean map: [frame]")
-    over_time: dict[str, float | None] = Field(description="the measures of the sequence of frames")
+    frames: dict[Measure, Values] = Field(description="each measure of the mean map: [frame]")
+    over_time: dict[Measure, float | None] = Field(description="the measures of the sequence of frames")
     steps: StepMeasures | None = Field(default=None, description="null if single steps are not stored")
-    layers: dict[str, tuple[Values, ...]] | None = Field(
+    layers: dict[Measure, tuple[Values, ...]] | None = Field(
         default=None, description="each measure of the map of each layer: [layer][frame]; null if they are not stored"
     )
-    heads: dict[str, tuple[Values, ...]] | None = Field(
+    heads: dict[Measure, tuple[Values, ...]] | None = Field(
         default=None, description="each measure of the map of each head: [head][frame]; null if they are not stored"
     )
     focus: tuple[Values, ...] | None = Field(
@@ -48,6 +62,12 @@ class PairMeasures(Document):
     words: tuple[str, str] = Field(description="their slugs")
     cosine_similarity: Values = Field(description="[frame]")
     overlap: Values = Field(description="[frame]")
+
+    @model_validator(mode="after")
+    def _require_two(self) -> Self:
+        if self.words[0] == self.words[1]:
+            raise PydanticCustomError("pair", "two words")
+        return self
 
 
 class MeasuresDocument(Document):

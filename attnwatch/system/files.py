@@ -3,15 +3,34 @@
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 
 from attnwatch.system.folders import Folder, Identity
 
+_OPEN_FILES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+
 
 def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file that a user has named; it is never visible in part. See `Folder.writing`."""
+    """Write a file that a user has named; it is never visible in part. See `Folder.writing`.
+
+    Nothing takes the place of a pipe or a device, such as `/dev/stdout`: the data is written to it.
+    """
+    if _is_stream(path):
+        with path.open("ab") as stream:
+            stream.write(data)
+        return
     with Folder.open(path.parent) as folder:
         folder.write(path.name, data, durable=durable)
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path leads to a pipe or a device, or is the system's own name of an open file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return path.parent in _OPEN_FILES or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def move_into_place(name: str, source: Folder, target: Folder, target_name: str) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from attnwatch.contract.export_document import NUMBER
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.enlarge import Enlarger
@@ -96,7 +97,7 @@ class Scene:
 
     def files(self, word: WordMaps) -> str:
         """Return the name of the film of a word, or the pattern of the names of its images."""
-        number = "" if self.kind.is_film else ".%04d"
+        number = "" if self.kind.is_film else f".{NUMBER}"
         video = re.sub("[%#]", "_", self.manifest.video_id)  # they stand for the number in names of sequences
         return f"{video}_{word.slug}{number}.{self.kind.suffix}"
 

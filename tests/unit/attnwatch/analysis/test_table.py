@@ -109,3 +109,13 @@ def test_columns_that_only_some_rows_have_are_none_in_the_others_and_stand_in_or
     ]
     assert table.columns["choice_2"] == [None, "y"]
     assert [row["seed"] for row in table.rows()] == [1, None]
+
+
+def test_a_mean_that_is_too_large_for_a_number_is_undefined(manifest: Manifest) -> None:
+    document = measures_of(manifest)
+    word = document.words["kiss"]
+    huge = word.model_copy(update={"frames": {**word.frames, "mass": (1e308, 1e308)}})
+
+    (row,) = rows_of(document.model_copy(update={"words": {"kiss": huge}}), manifest, "demo", "video")
+
+    assert row["mass"] is None

@@ -73,3 +73,12 @@ def test_without_times_or_motion_there_is_no_speed_and_no_warning() -> None:
     assert empty.path_length == 0
     assert math.isnan(empty.temporal_entropy)
     assert math.isnan(empty.speed)
+
+
+def test_frames_that_a_short_video_shows_all_at_one_time_have_a_path_and_no_speed() -> None:
+    frames = np.stack([gaussian(place, 0.5) for place in (0.3, 0.5, 0.7)])
+
+    found = temporal(spatial(frames), (WIDTH, HEIGHT), np.zeros(3))
+
+    assert found.path_length > 0
+    assert np.isnan([found.speed, found.velocity_x, found.velocity_y]).all()

@@ -62,6 +62,30 @@ def test_what_was_written_is_read_again_as_long_as_the_files_are_the_same(manife
     assert read_measures(place, read) is None
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"words": {"kiss": {"steps": {"correlation": []}}}},
+        {"words": {"kiss": {"steps": {"frames": {"mass": []}}}}},
+        {"words": {"kiss": {"frames": {"choice_²": [1.0]}}}},
+        {"pairs": [{"words": ["kiss", "kiss"], "cosine_similarity": [1.0], "overlap": [1.0]}]},
+    ],
+)
+def test_what_contradicts_itself_is_not_read(manifest: Path, changed: dict[str, Any]) -> None:
+    place, read = place_of(manifest), read_manifest(manifest)
+    written(place)
+    path = place.directory / NAME
+    path.write_text(json.dumps(_merged(json.loads(path.read_text()), changed)))
+
+    assert read_measures(place, read) is None
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(new, dict):
+        return new
+    return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
+
+
 def test_a_link_with_the_name_of_the_measures_is_replaced_and_not_followed(manifest: Path) -> None:
     place = place_of(manifest)
     other = manifest.with_name("other.json")

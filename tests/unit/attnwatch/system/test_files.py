@@ -1,9 +1,10 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from attnwatch.system.files import link_or_copy, move_into_place, remove_tree
+from attnwatch.system.files import link_or_copy, move_into_place, remove_tree, write_file
 from attnwatch.system.folders import Folder, LinkError
 from tests.support import bury, contents, opened_files
 
@@ -99,3 +100,24 @@ def test_a_file_exchanged_for_a_link_while_it_is_linked_is_copied_as_it_was(batc
         link_or_copy("own", folder, maps)
     assert not (batch / "maps" / "own").is_symlink()
     assert (batch / "maps" / "own").read_bytes() == b"own"
+
+
+def test_a_pipe_or_device_that_a_user_names_is_written_to_and_stays(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for number, path in enumerate((pipe, link)):
+            write_file(path, b"%d" % number)
+        assert os.read(reader, 10) == b"01"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+
+
+def test_the_name_of_an_open_file_stays_a_name_of_it(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        write_file(Path(f"/dev/fd/{file.fileno()}"), b"table")
+    assert (tmp_path / "a").read_bytes() == b"table"

@@ -1,6 +1,7 @@
 """Where an export goes: whole or not at all, beside what others have there."""
 
 import errno
+import json
 import os
 import stat
 
@@ -9,6 +10,7 @@ import pytest
 from attnwatch.batches.discover import walk
 from attnwatch.batches.videos import read_video
 from attnwatch.errors import BusyError, ConfigError, JobError
+from attnwatch.render.export.place import document_name
 from attnwatch.render.export.scene import Scene
 from attnwatch.render.export.video import Export
 from attnwatch.settings import Visualization
@@ -131,3 +133,14 @@ def test_exports_below_a_watched_folder_are_not_taken_for_videos(manifest, tmp_p
     assert [name for folder in folders for name in folder.files] == [manifest.path.name]
     assert [name for folder in folders for name in folder.unmarked] == []
     assert not any(folder.older for folder in folders)
+
+
+@pytest.mark.parametrize("files", ["%", "%q", "%s%s", "%(x)s", "%*d", "%%", "%999999999d"])
+def test_names_in_the_document_of_an_export_are_no_formats_of_their_own(manifest, tmp_path, files):
+    export(manifest, tmp_path)
+    path = tmp_path / NAME / document_name("prompt_001_vid001")
+    content = json.loads(path.read_text())
+    content["words"][0]["files"] = files
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="expected an earlier export and nothing else"):
+        export(manifest, tmp_path)
