@@ -61,7 +61,7 @@ def test_a_video_that_cannot_be_exported_does_not_keep_the_others_from_it(batch,
     [
         ([], "error: found no video; expected at least one; for example: attnwatch export video_001.mp4"),
         (["nowhere.mp4"], "error: found nothing at nowhere.mp4"),
-        (["outputs"], "error: found no video for outputs in "),
+        (["outputs"], "error: found no finished video at outputs;"),
         (["outputs", "--format", "tiff"], "tiff"),
         (["outputs", "--first-number", "-1"], "--first-number"),
         (["outputs", "--set", "vmax=a"], "vmax"),
