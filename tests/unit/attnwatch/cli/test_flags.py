@@ -35,7 +35,11 @@ WRITERS = [
 SELECTORS = [
     "outputs/",
     "still a -o b",
-    *(f"{name} a" for name in ["render", "collect", "compose", "export", "measure"]),
+    "render a",
+    "collect a",
+    "compose a",
+    "export a",
+    "measure a",
 ]
 
 
