@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from attnwatch.errors import ManifestError
 from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
-    from attnwatch.tensors.reader import AttentionReader, WordMaps
+    from attnwatch.tensors.reader import AttentionReader
 
 _TRACKED = re.compile(r"(?<!\\)\(")  # in a template, parentheses mark the words to track
 
@@ -69,14 +68,6 @@ def open_attention(manifest: Manifest) -> "AttentionReader":
 
     is_old = any(path.is_dir() for path in manifest.attention)
     return OldReader(manifest) if is_old else AttentionReader(manifest)
-
-
-def words_named(name: str, manifest: Manifest, words: "Mapping[str, WordMaps]") -> "list[WordMaps]":
-    """Return which words of a video, given by slug, a name stands for: the one of this slug, else all of this text."""
-    if name in words:
-        return [words[name]]
-    texts = manifest.document.texts
-    return [word for slug, word in words.items() if name in (texts.get(slug), word.name)]
 
 
 class _Identity(BaseModel):

@@ -19,7 +19,7 @@ _Root = Annotated[Path | None, Parameter(show=False)]
 
 _FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], metavar="FILE")]
-_Out = Annotated[Path | None, Parameter(metavar="FOLDER")]
+_Out = Annotated[Path | None, Parameter(name=["--out", "--output", "-o"], metavar="FOLDER")]
 
 
 def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = ()) -> int:
@@ -150,7 +150,7 @@ def retry(
     return FAILED if missed else OK
 
 
-def accept(*videos: Path, root: Path | None = None, out: Path | None = None, follow_links: _FollowLinks = False) -> int:
+def accept(*videos: Path, root: Path | None = None, out: _Out = None, follow_links: _FollowLinks = False) -> int:
     """Take the present files of videos for the right ones, such as after an edit of metadata, and have them rendered.
 
     Parameters

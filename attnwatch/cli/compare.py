@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, SELECTION, SettingFlags, words_of
 from attnwatch.cli.output import FAILED, OK
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
@@ -24,7 +24,7 @@ def compare(
         tuple[str, ...],
         Parameter(name=["--measure", "-m"], group=SELECTION, metavar="MEASURES", consume_multiple=False, negative=""),
     ] = (),
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")] = None,
+    output: Annotated[Path | None, OUTPUT_FILE] = None,
     figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
     flags: SettingFlags = _NOTHING,
 ) -> int:
@@ -37,7 +37,8 @@ def compare(
     Parameters
     ----------
     batches
-        Videos, their manifests, folders or batches of them. They need not have been rendered.
+        Videos, their manifests, folders or batches of them, or patterns of their names such as 'demo/prompt_001_*'.
+        They need not have been rendered.
     by
         What differs: the number of a bracket of the template, from 1; `model`; or `batch`.
     word
@@ -47,7 +48,7 @@ def compare(
         Measures, separated by commas (default: mass,concentration,spread,speed). Each further one makes the correction
         stricter for all.
     output
-        Write the results as a table, too: CSV, JSON or Parquet, by its suffix.
+        Also write the results as a table to this file: CSV, JSON or Parquet, by its suffix.
     figure
         Draw the seeds of each choice beside the differences: PNG, PDF or SVG, by its suffix.
     flags

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, WORDS, SettingFlags, words_of
 from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError
 from attnwatch.report.log import console, set_up
@@ -24,11 +24,8 @@ _log = logging.getLogger(__name__)
 
 def compose(
     *videos: Path,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")] = None,
-    words: Annotated[
-        tuple[str, ...],
-        Parameter(name=["--words", "--word"], group=SELECTION, metavar="WORDS", consume_multiple=False, negative=""),
-    ] = (),
+    output: Annotated[Path | None, OUTPUT_FILE] = None,
+    words: Annotated[tuple[str, ...], WORDS] = (),
     source: Annotated[bool | None, Parameter(group=ARRANGEMENT, negative="--no-source")] = None,
     alone: Annotated[bool, Parameter(group=ARRANGEMENT, negative="")] = False,
     columns: Annotated[int | None, Parameter(group=ARRANGEMENT, metavar="N")] = None,
@@ -37,16 +34,17 @@ def compose(
     max_size: Annotated[str | None, Parameter(group=OUTPUT, metavar="SIZE")] = None,
     flags: SettingFlags = _NOTHING,
 ) -> int:
-    """Put videos and words beside each other: in sync, with captions, on one colour scale. Nothing need be rendered.
+    """Put videos and words beside each other: in sync, with captions, on one colour scale.
 
     Parameters
     ----------
     videos
         Videos, their manifests, folders or batches of them, or patterns of their names such as 'demo/prompt_001_*'.
+        They need not have been rendered.
     output
-        The file to write: .mp4, or .gif or .webp for slides.
+        The file to write: MP4, or GIF or WebP for slides, by its suffix.
     words
-        The words to show, separated by commas (default: all). Each has a column, and each video a row.
+        Show only these words, separated by commas (default: all). Each has a column, and each video a row.
     source
         Show the videos without attention too (default: unless there is one word of several videos).
     alone
@@ -54,11 +52,11 @@ def compose(
     columns
         Videos beside each other; of a single video, words (default: so that the page is about as wide as a screen).
     width
-        Width of the page in pixels (default: that of the videos, at most 1920; of .gif and .webp, 960).
+        Width of the page in pixels (default: that of the videos, at most 1920; of a GIF or WebP, 960).
     scale
-        One colour scale for a word in all videos, or one for each.
+        One colour scale for a word in all videos, or one for each video (default: shared).
     max_size
-        Size of a .gif or .webp at most, such as 5MB: frames are left out, then it gets smaller, then coarser.
+        Largest size of a GIF or WebP, such as 5MB: frames are left out, then it gets smaller, then coarser.
     flags
         Options that set something.
 

@@ -16,7 +16,7 @@ SYNOPSIS = {
     "render": "Usage: attnwatch render [OPTIONS] PATH...",
     "collect": "Usage: attnwatch collect [OPTIONS] BATCH...",
     "compose": "Usage: attnwatch compose [OPTIONS] VIDEO... -o FILE",
-    "still": "Usage: attnwatch still [OPTIONS] --output FILE VIDEO",
+    "still": "Usage: attnwatch still [OPTIONS] VIDEO -o FILE",
     "check": "Usage: attnwatch check [OPTIONS] PATH...",
     "status": "Usage: attnwatch status [OPTIONS] FOLDER",
     "retry": "Usage: attnwatch retry [OPTIONS] FOLDER [VIDEO_ID...]",
@@ -55,7 +55,7 @@ Examples:
   attnwatch compose 'demo/*_vid001' --words kiss -o prompts.mp4
   attnwatch compose demo --words kiss -o kiss.gif --max-size 5MB
   attnwatch compose demo --words kiss,men --set overlay=contour -o all.webp
-  """,
+""",
     "still": """\
 Examples:
   attnwatch still video_001.mp4 --word kiss --at 1.5s -o kiss.pdf
@@ -91,7 +91,7 @@ Examples:
 Examples:
   attnwatch export demo                       EXR images of all words and videos
   attnwatch export video_001.mp4 --words kiss --format prores4444 -o comp/
-  attnwatch export video_001.mp4 --grid       the latent grid, bit by bit
+  attnwatch export video_001.mp4 --grid       the latent grid itself
 """,
     "measure": """\
 Examples:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FOLDER, WORDS, SettingFlags, words_of
 from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
@@ -18,11 +18,9 @@ def export(
     format: Annotated[  # noqa: A002 - the name of the option
         Literal["png16", "exr", "prores4444"], Parameter(name=["--format", "-f"], group=OUTPUT, metavar="FORMAT")
     ] = "exr",
-    words: Annotated[
-        tuple[str, ...], Parameter(group=SELECTION, metavar="WORDS", consume_multiple=False, negative="")
-    ] = (),
+    words: Annotated[tuple[str, ...], WORDS] = (),
     grid: Annotated[bool, Parameter(negative="", group=OUTPUT)] = False,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"], group=OUTPUT, metavar="FOLDER")] = None,
+    out: Annotated[Path | None, OUTPUT_FOLDER] = None,
     first_number: Annotated[
         int, Parameter(group=OUTPUT, metavar="N", validator=validators.Number(gte=0, lte=1_000_000))
     ] = 1,
@@ -41,7 +39,7 @@ def export(
         `exr`: 32-bit float, attention as it is (the default); `png16`: 16-bit grey, from the lower to the upper end of
         the scale; `prores4444`: a film with alpha, on the same scale.
     words
-        Export only these words, separated by commas.
+        Export only these words, separated by commas (default: all).
     grid
         Export the latent grid itself: an image for each latent frame, a pixel for each cell.
     out
@@ -58,8 +56,7 @@ def export(
 
     settings = flags.settings()
     require_applicable(assignment.partition("=")[0].strip().replace("-", "_") for assignment in flags.assignments)
-    chosen = tuple(word.strip() for some in words for word in some.split(",") if word.strip()) or None
-    asked = {"kind": format, "grid": grid, "words": chosen, "first_number": first_number}
+    asked = {"kind": format, "grid": grid, "words": words_of(words), "first_number": first_number}
     done = missed = 0
     for exported in export_each(videos, settings, out, asked):
         show(exported.line)

@@ -29,6 +29,12 @@ def _as_given(_type: object, tokens: Sequence[Token]) -> Path:
     return Path(text).absolute() if "/" in text else Path(text)
 
 
+WORDS = Parameter(name=["--words", "--word"], metavar="WORDS", group=SELECTION, consume_multiple=False, negative="")
+"""Slugs or texts of words; `words_of` separates them."""
+
+OUTPUT_FILE = Parameter(name=["--output", "--out", "-o"], group=OUTPUT, metavar="FILE")
+OUTPUT_FOLDER = Parameter(name=["--out", "--output", "-o"], group=OUTPUT, metavar="FOLDER")
+
 _NAMES = {"assignments": "--set"}  # of fields whose flags have another name
 
 GIVEN = Parameter(converter=_as_given, metavar="FOLDER")
@@ -108,7 +114,7 @@ class SettingFlags(PictureFlags):
             name=["--workers", "-j"],
             metavar="N",
             group=SETTINGS,
-            help="Videos rendered at the same time (default: half of the cores).",
+            help="Videos rendered, or pictures drawn, at the same time (default: half of the cores).",
         ),
     ] = None
 
@@ -128,22 +134,15 @@ class Flags(SettingFlags):
     ] = False
     tokens: Annotated[
         tuple[str, ...],
+        WORDS,
         Parameter(
-            name="--tokens",
-            metavar="WORDS",
-            group=SELECTION,
-            consume_multiple=False,
-            negative="",
-            help="Render only these words, separated by commas.",
+            name=["--tokens", "--words", "--word"], help="Render only these words, separated by commas (default: all)."
         ),
     ] = ()
     out: Annotated[
         Path | None,
-        Parameter(
-            group=OUTPUT,
-            metavar="FOLDER",
-            help="Put outputs and receipts here, in the same tree as below the given folder.",
-        ),
+        OUTPUT_FOLDER,
+        Parameter(help="Put outputs and receipts here, in the same tree as below the given folder."),
     ] = None
     since: Annotated[
         datetime | None,

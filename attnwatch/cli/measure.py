@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, SettingFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, WORDS, PictureFlags, words_of
 from attnwatch.cli.output import FAILED, OK
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
@@ -17,21 +17,19 @@ if TYPE_CHECKING:
     from attnwatch.analysis.formats import TableFormat
     from attnwatch.analysis.table import Table
 
-_NOTHING = SettingFlags()
+_NOTHING = PictureFlags()
 _log = logging.getLogger(__name__)
 
 
 def measure(
     *batches: Path,
-    words: Annotated[
-        tuple[str, ...], Parameter(group=SELECTION, metavar="WORDS", consume_multiple=False, negative="")
-    ] = (),
+    words: Annotated[tuple[str, ...], WORDS] = (),
     level: Annotated[Literal["video", "frame", "step", "head"], Parameter(group=OUTPUT)] = "video",
     format: Annotated[  # noqa: A002 - the name of the option
         Literal["csv", "json", "parquet"] | None, Parameter(name=["--format", "-f"], group=OUTPUT, metavar="FORMAT")
     ] = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")] = None,
-    flags: SettingFlags = _NOTHING,
+    output: Annotated[Path | None, OUTPUT_FILE] = None,
+    flags: PictureFlags = _NOTHING,
 ) -> int:
     """Measure where attention is: one table of many videos, a row for each word of each video.
 
@@ -44,14 +42,14 @@ def measure(
         Videos, their manifests, folders or batches of them, or patterns of their names such as 'demo/prompt_001_*'.
         They need not have been rendered.
     words
-        Measure only these words, separated by commas.
+        Measure only these words, separated by commas (default: all).
     level
         A row for each word (`video`, the default: means over its frames), or for each of its latent frames (`frame`),
         its denoising steps (`step`), or its layers and heads (`head`).
     format
         `csv` (the default), `json`, or `parquet`; needless if the file's suffix says it.
     output
-        The file to write (default: print the table).
+        The file to write: CSV, JSON or Parquet, by its suffix (default: print the table).
     flags
         Options that set something.
 

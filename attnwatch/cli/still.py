@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from attnwatch.cli.flags import OUTPUT, SELECTION, PictureFlags, words_of
+from attnwatch.cli.flags import OUTPUT_FILE, SELECTION, WORDS, PictureFlags, words_of
 from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError
 from attnwatch.report.log import console, set_up
@@ -27,11 +27,8 @@ def still(
     video: Path,
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"], group=OUTPUT, metavar="FILE")],
-    words: Annotated[
-        tuple[str, ...],
-        Parameter(name=["--words", "--word"], group=SELECTION, metavar="WORDS", consume_multiple=False, negative=""),
-    ] = (),
+    output: Annotated[Path, OUTPUT_FILE],
+    words: Annotated[tuple[str, ...], WORDS] = (),
     at: Annotated[str | None, Parameter(group=SELECTION, metavar="MOMENT")] = None,
     step: _Picked = None,
     layer: _Picked = None,
@@ -53,7 +50,7 @@ def still(
     output
         The file to write: PNG, PDF or SVG, by its suffix. Text in PDF and SVG files is text.
     words
-        Words to show, separated by commas (default: all tracked words). Grids of steps, layers or heads show one.
+        Show only these words, separated by commas (default: all). Grids of steps, layers or heads show one.
     at
         The moment: seconds such as 1.5s, a frame such as frame:24 or 24f (the first is 1), or mean, the mean over time
         (default: the middle). Grids of frames and steps take several, separated by commas.

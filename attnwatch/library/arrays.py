@@ -10,9 +10,10 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from attnwatch.batches.words import word_named
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import ConfigError
-from attnwatch.library.maps import open_maps, word_of
+from attnwatch.library.maps import open_maps
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.source import read_timeline
 from attnwatch.tensors.reader import Part, WordMaps
@@ -58,7 +59,7 @@ class WordOfVideo:
 
         """
         with open_maps(manifest) as reader:
-            maps = word_of(manifest, reader, word)
+            maps = word_named(word, manifest, reader.words)
         timeline = read_timeline(manifest, maps.grid)
         alignment = timeline.alignment(manifest.document)
         latent, height, width = maps.grid

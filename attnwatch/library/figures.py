@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from attnwatch.batches.videos import why_no_words
+from attnwatch.batches.words import chosen_words
 from attnwatch.contract.manifest import Manifest, verify
-from attnwatch.errors import UnknownNameError
 from attnwatch.library.effective import log_notes
-from attnwatch.library.maps import Choice, open_maps, part_of, word_of
+from attnwatch.library.maps import Choice, open_maps, part_of
 from attnwatch.settings import Visualization
 
 if TYPE_CHECKING:
@@ -53,13 +52,7 @@ def figure_of(
     changed = {axis: choice for axis, choice in chosen.items() if choice is not None or axis in averaged}
     verify(manifest, video_may_be_absent=True)
     with open_maps(manifest) as reader:
-        if not reader.words:
-            raise UnknownNameError(
-                f"{manifest.video_id}: found no words; expected at least one; {why_no_words(manifest)}"
-            )
-        found = [word_of(manifest, reader, word) for word in words] or list(reader.words.values())
-        plot = figure(
-            manifest, settings.model_copy(update=changed), list({one.slug: one for one in found}.values()), at, request
-        )
+        shown = chosen_words(words, manifest, reader.words)
+        plot = figure(manifest, settings.model_copy(update=changed), shown, at, request)
     log_notes(manifest, plot.notes)
     return plot

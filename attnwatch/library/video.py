@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnwatch.analysis.extras import extra
+from attnwatch.batches.words import chosen_words, word_named
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.errors import NotReadyError
@@ -19,7 +20,7 @@ from attnwatch.library.effective import effective
 from attnwatch.library.figures import GridKind, ScaleKind, figure_of
 from attnwatch.library.files import PathName
 from attnwatch.library.html import card
-from attnwatch.library.maps import Choice, open_maps, part_of, word_of
+from attnwatch.library.maps import Choice, open_maps, part_of
 from attnwatch.render.colours import srgb
 from attnwatch.render.export.formats import FormatName
 from attnwatch.render.export.video import Export
@@ -99,7 +100,7 @@ class Video:
         """
         part = replace(part_of(step, layer, head), masked=masked)
         with open_maps(self.manifest) as reader:
-            maps = word_of(self.manifest, reader, word)
+            maps = word_named(word, self.manifest, reader.words)
             # A map stored as float32 is returned as a read-only view of the file, so copy it for the caller.
             return maps.frames(part).copy()
 
@@ -188,7 +189,7 @@ class Video:
         Takes the settings of `render_video`. Raises the errors of `attention` and `render_video`.
         """
         with open_maps(self.manifest) as reader:
-            slug = word_of(self.manifest, reader, word).slug
+            slug = word_named(word, self.manifest, reader.words).slug
         return self._clip(OutputKind.OVERLAY, (slug,), slug, settings)
 
     def combined(self, *words: str, **settings: Any) -> Clip:  # noqa: ANN401 - see `render_video`
@@ -198,8 +199,7 @@ class Video:
         `overlay` does, but without the video, the words are over black.
         """
         with open_maps(self.manifest) as reader:
-            # If no word is tracked, the refusal of "" says why.
-            slugs = tuple(word_of(self.manifest, reader, word).slug for word in words or self.words or [""])
+            slugs = tuple(word.slug for word in chosen_words(words, self.manifest, reader.words))
         return self._clip(OutputKind.COMBINED, slugs, OutputKind.COMBINED, settings)
 
     def _clip(self, kind: OutputKind, slugs: tuple[str, ...], token: str, settings: Mapping[str, Any]) -> Clip:

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnwatch.batches.videos import open_attention, why_no_words
+from attnwatch.batches.videos import open_attention
+from attnwatch.batches.words import chosen_words
 from attnwatch.contract.export_document import ExportDocument
 from attnwatch.contract.manifest import Manifest, verify
-from attnwatch.errors import ConfigError, UnknownNameError
+from attnwatch.errors import ConfigError
 from attnwatch.render.export.document import describe
 from attnwatch.render.export.formats import FORMATS, FormatName
 from attnwatch.render.export.moments import moments_of
@@ -81,7 +82,7 @@ class Export:
             raise ConfigError(f"--grid: found it with {self.kind}, which is a film; expected images: png16 or exr")
         verify(self.manifest, video_may_be_absent=True)
         with open_attention(self.manifest) as reader:
-            words = chosen_words(self.manifest, reader.words, self.words)
+            words = chosen_words(self.words or (), self.manifest, reader.words)
             scene, notes = self._scene(words)
             measured = {word.slug: scene.measure(word) for word in words}
             document = describe(scene, words, measured, self.first_number, notes)
@@ -121,21 +122,3 @@ class Export:
             raise ConfigError(f"{place}: found a link; expected a folder; name where it leads to with --out") from None
         except (FileExistsError, NotADirectoryError):
             raise ConfigError(f"{place}: found a file; expected a folder, or nothing; name another --out") from None
-
-
-def chosen_words(manifest: Manifest, words: dict[str, WordMaps], names: Collection[str] | None) -> list[WordMaps]:
-    """Return the words of a video whose slug or text is one of the names; all if it is None.
-
-    Raises:
-        UnknownNameError: there is none of one of the names, or none at all.
-
-    """
-    texts = manifest.document.texts
-    known = {slug: {slug, texts.get(slug, slug), word.name} for slug, word in words.items()}
-    if not words:
-        raise UnknownNameError(f"{manifest.video_id}: found no attention; expected some; {why_no_words(manifest)}")
-    for name in names or ():
-        if not any(name in called for called in known.values()):
-            expected = f"some of: {', '.join(words)}"
-            raise UnknownNameError(f"{manifest.video_id}: found no word {name!r}; expected {expected}")
-    return [word for slug, word in words.items() if names is None or known[slug] & set(names)]

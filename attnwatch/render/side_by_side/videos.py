@@ -4,14 +4,14 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from attnwatch.batches.videos import open_attention, why_no_words, words_named
+from attnwatch.batches.videos import open_attention
+from attnwatch.batches.words import find_word, require_words
 from attnwatch.contract.manifest import Manifest, verify
-from attnwatch.errors import ConfigError, UnknownNameError
+from attnwatch.errors import UnknownNameError
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.maps import Scale, ends, part_of
 from attnwatch.render.source import AbsentSource, VideoSource, open_source
 from attnwatch.settings import Visualization
-from attnwatch.tensors.reader import WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
 
@@ -64,32 +64,21 @@ def opened(manifest: Manifest, words: Sequence[str], settings: Visualization) ->
         settings: the selected steps, layers and heads apply.
 
     Raises:
-        ConfigError: no word was tracked, a requested step, layer or head is not stored, or a word is ambiguous.
+        UnknownNameError: no word was tracked, or several words have the text of a wanted one.
+        ConfigError: a requested step, layer or head is not stored.
         NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
 
     """
     verify(manifest, video_may_be_absent=True)
     with open_attention(manifest) as reader:
-        if not reader.words:
-            raise ConfigError(f"{manifest.video_id}: found no map of a word: {why_no_words(manifest)}")
+        require_words(manifest, reader.words)
         grid = next(iter(reader.words.values())).grid
-        found = {word: _found(word, manifest, reader.words) for word in words or reader.words}
+        found = {word: find_word(word, manifest, reader.words) for word in words or reader.words}
         chosen = {word: maps for word, maps in found.items() if maps is not None}
         maps = {word: one.frames(part_of(settings)) for word, one in chosen.items()}
     texts = {word: manifest.document.texts.get(one.name, one.slug) for word, one in chosen.items()}
     with open_source(manifest, grid, turns=settings.rotation == "apply") as source:
         yield Video(manifest, source, maps, texts)
-
-
-def _found(word: str, manifest: Manifest, known: Mapping[str, WordMaps]) -> WordMaps | None:
-    """Return the word of a slug or a text; None if the video lacks it."""
-    found = words_named(word, manifest, known)
-    if len(found) > 1:
-        slugs = ", ".join(maps.slug for maps in found)
-        raise UnknownNameError(
-            f"{manifest.video_id}: found {len(found)} words {word!r}; expected one; choose one of: {slugs}"
-        )
-    return found[0] if found else None
 
 
 def columns_of(videos: Sequence[Video], words: Sequence[str]) -> tuple[str, ...]:
@@ -102,7 +91,7 @@ def columns_of(videos: Sequence[Video], words: Sequence[str]) -> tuple[str, ...]
     for word in words:
         if not any(word in video.maps for video in videos):
             with_all = dict.fromkeys(slug for video in videos for slug in _slugs(video.manifest))
-            expected = f"some of: {', '.join(with_all)}"
+            expected = f"one of: {', '.join(with_all)}"
             raise UnknownNameError(f"found no word {word!r} in {len(videos)} videos; expected {expected}")
     return tuple(dict.fromkeys(words or (word for video in videos for word in video.maps)))
 

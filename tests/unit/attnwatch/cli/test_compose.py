@@ -47,7 +47,7 @@ def elsewhere(tmp_path, monkeypatch):
         ([], "found no video; expected at least one"),
         (["BATCH"], "found no output; expected one"),
         (["BATCH", "-o", "out.avi"], "expected a name that ends in"),
-        (["BATCH", "-o", "out.mp4", "--words", "dog"], "found no word 'dog' in 2 videos; expected some of: kiss, park"),
+        (["BATCH", "-o", "out.mp4", "--words", "dog"], "found no word 'dog' in 2 videos; expected one of: kiss, park"),
         (["BATCH", "-o", "out.gif", "--max-size", "much"], "--max-size: found 'much'; expected a size such as 5MB"),
         (["BATCH", "-o", "out.mp4", "--columns", "0"], "--columns: found 0; expected a whole number from 1 on"),
         (["BATCH", "-o", "out.mp4", "--width", "-5"], "--width: found -5; expected a whole number from 1 on"),

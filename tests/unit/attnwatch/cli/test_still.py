@@ -45,7 +45,7 @@ def test_one_of_several_videos_has_to_be_named(batch, tmp_path, capsys):
         (["-o", "a.png", "--size", "wide"], "--size: found 'wide'; expected a number"),
         (["-o", "a.png", "--layer", "0"], "layers: found 0, but kiss has one map for all layers, their mean"),
         (["-o", "a.png", "--set", "layers=0"], "layers: found 0, but kiss has one map for all layers, their mean"),
-        (["-o", "a.png", "--word", "dog"], "found no words 'dog'; expected one of: kiss"),
+        (["-o", "a.png", "--word", "dog"], "found no word 'dog'; expected one of: kiss"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_do(batch, capsys, monkeypatch, arguments, message):

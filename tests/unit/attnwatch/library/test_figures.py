@@ -63,13 +63,13 @@ def test_a_word_is_named_as_for_attention(batch):
     video = only_video(batch)
     assert "“two men”" in texts(video.figure("two men", "two_men"))
     assert [text for text in texts(video.figure()) if text.startswith("“")] == ["“two men”", "“kiss”"]
-    with pytest.raises(UnknownNameError, match="found no words 'dog'; expected one of: two_men, kiss"):
+    with pytest.raises(UnknownNameError, match="found no word 'dog'; expected one of: two_men, kiss"):
         video.figure("dog")
 
 
 def test_a_video_without_words_has_no_figure(batch):
     batch.add(tensors={}, attention=[])
-    with pytest.raises(UnknownNameError, match="found no words; expected at least one; no word was tracked"):
+    with pytest.raises(UnknownNameError, match="found no word; expected at least one; no word was tracked"):
         only_video(batch).figure()
 
 

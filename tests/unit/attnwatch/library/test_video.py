@@ -163,12 +163,12 @@ def test_an_unknown_word_is_a_key_error_that_lists_the_words(batch):
     for use in (only_video(batch).attention, only_video(batch).overlay):
         with pytest.raises(KeyError) as caught:
             use("dog")
-        assert str(caught.value) == "prompt_001_vid001: found no words 'dog'; expected one of: cat, kiss"
+        assert str(caught.value) == "prompt_001_vid001: found no word 'dog'; expected one of: cat, kiss"
 
 
 def test_without_tracked_words_every_word_is_unknown(batch):
     batch.add(tensors={}, attention=[])
-    with pytest.raises(UnknownNameError, match="expected none: no word was tracked"):
+    with pytest.raises(UnknownNameError, match="found no word; expected at least one; no word was tracked"):
         only_video(batch).attention("kiss")
 
 
@@ -275,13 +275,13 @@ def test_several_words_are_combined_or_all_if_none_is_named(batch):
     video = only_video(batch)
     for words in (("man", "kiss"), ()):
         assert video.combined(*words).name == "prompt_001_vid001_combined.mp4"
-    with pytest.raises(UnknownNameError, match=r"found no words 'tree'; expected one of: "):
+    with pytest.raises(UnknownNameError, match=r"found no word 'tree'; expected one of: "):
         video.combined("kiss", "tree")
 
 
 def test_without_tracked_words_nothing_is_combined(batch):
     batch.add(tensors={"__padding__": blob_maps()})
-    with pytest.raises(UnknownNameError, match=r"found no words ''; expected none"):
+    with pytest.raises(UnknownNameError, match=r"found no word; expected at least one"):
         only_video(batch).combined()
 
 

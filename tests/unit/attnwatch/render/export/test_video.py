@@ -162,7 +162,7 @@ def test_words_are_chosen_by_slug_or_text(made, tmp_path):
 
 
 def test_an_unknown_word_is_an_error_that_names_the_words(made, tmp_path):
-    with pytest.raises(UnknownNameError, match=r"found no word 'kis'; expected some of: two_men, kiss$"):
+    with pytest.raises(UnknownNameError, match=r"found no word 'kis'; expected one of: two_men, kiss$"):
         exported(made.manifest, "exr", tmp_path / "new", words=["kiss", "kis"])
     assert not (tmp_path / "new").exists()
 

@@ -165,7 +165,7 @@ def test_a_video_that_is_absent_is_shown_as_maps_alone_if_that_is_asked_for(tmp_
 
 
 def test_a_word_that_no_video_has_is_refused_with_those_that_there_are(manifests, tmp_path):
-    with pytest.raises(UnknownNameError, match="found no word 'dog' in 3 videos; expected some of: kiss, park"):
+    with pytest.raises(UnknownNameError, match="found no word 'dog' in 3 videos; expected one of: kiss, park"):
         Composed(tmp_path, manifests, words=("dog",))
 
 
@@ -190,7 +190,7 @@ def test_a_word_is_found_by_its_text_and_an_ambiguous_one_is_refused(tmp_path):
     manifest = read_video(add_numbered(Batch.make(tmp_path), 1, words=tuple(texts), tokens=tokens, frames=2))
     with opened(manifest, ("two men", "man"), SETTINGS) as video:
         assert dict(video.texts) == {"two men": "two men", "man": "Man"}
-    with pytest.raises(UnknownNameError, match="found 2 words 'Man'; expected one; choose one of: man, man_2"):
+    with pytest.raises(UnknownNameError, match="found 2 words 'Man'; expected one of: man, man_2"):
         Composed(tmp_path, [manifest.path], words=("Man",))
 
 
