@@ -53,6 +53,7 @@ class Contrast:
     Args:
         rows: a row for each video, about one word.
         by: number of the slot from 1, `model` or `batch`.
+        fewest: how many choices there must be.
 
     Attributes:
         levels: the choices in the order in which they are found.
@@ -63,7 +64,7 @@ class Contrast:
 
     """
 
-    def __init__(self, rows: Iterable[Row], by: str) -> None:
+    def __init__(self, rows: Iterable[Row], by: str, *, fewest: int = _PAIR) -> None:
         rows = list(rows)
         self.column = column_of(by, rows)
         self._rows: dict[str, list[Row]] = defaultdict(list)
@@ -77,7 +78,7 @@ class Contrast:
             else:
                 self._rows[str(level)].append(row)
         self.levels = tuple(self._rows)
-        if len(self.levels) < _PAIR:
+        if len(self.levels) < fewest:
             raise ConfigError(self._too_few(by))
 
     def pairs_of_levels(self) -> list[tuple[str, str]]:

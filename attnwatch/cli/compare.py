@@ -3,16 +3,21 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, SELECTION, SettingFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, SELECTION, PictureFlags, words_of
 from attnwatch.cli.output import FAILED, OK
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
 
-_NOTHING = SettingFlags()
+if TYPE_CHECKING:
+    from attnwatch.analysis.comparison import Comparison
+    from attnwatch.analysis.courses import Over
+    from attnwatch.render.plots.plot import Plot
+
+_NOTHING = PictureFlags()
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +31,8 @@ def compare(
     ] = (),
     output: Annotated[Path | None, OUTPUT_FILE] = None,
     figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
-    flags: SettingFlags = _NOTHING,
+    over: Annotated[Literal["time", "steps"] | None, Parameter(group=OUTPUT)] = None,
+    flags: PictureFlags = _NOTHING,
 ) -> int:
     """Compare where attention is between the choices in one bracket of the template, between models or batches.
 
@@ -51,6 +57,9 @@ def compare(
         Also write the results as a table to this file: CSV, JSON or Parquet, by its suffix.
     figure
         Draw the seeds of each choice beside the differences: PNG, PDF or SVG, by its suffix.
+    over
+        Let the figure show how the measures of a map go over time, or over the denoising steps: a line for each choice,
+        with the 95 % interval of its mean.
     flags
         Options that set something.
 
@@ -71,16 +80,35 @@ def compare(
     if figure is not None:
         require_suffix(figure)
         require_folder("--figure", figure)
+    elif over is not None:
+        raise ConfigError(f"--over: found {over} without a figure; expected one; for example: --figure {over}.pdf")
     table, count, missed = measured(batches, "video", None, flags.settings())
     comparison = compared(list(table.rows()), by, word=word, measures=words_of(measures) or USUAL)
     show_comparison(comparison)
     if output is not None:
         save_table(table_of(comparison), kind, output)
     if figure is not None:
-        save_figure(comparison, figure)
+        save_figure(_chart(comparison, batches, over, flags), figure)
     if missed:
         _log.error("%s of %s not measured", f"{missed:,}", counted(count, "video"))
     return FAILED if missed else OK
+
+
+def _chart(comparison: "Comparison", batches: tuple[Path, ...], over: "Over | None", flags: PictureFlags) -> "Plot":
+    """Return the figure of a comparison, or of how its measures go over time or steps."""
+    from attnwatch.analysis.courses import LEVELS, courses  # noqa: PLC0415
+    from attnwatch.cli.measuring import measured  # noqa: PLC0415
+    from attnwatch.render.charts.comparison import comparison_chart  # noqa: PLC0415
+    from attnwatch.render.charts.courses import courses_chart  # noqa: PLC0415
+
+    if over is None:
+        return comparison_chart(comparison)
+    rows = list(measured(batches, LEVELS[over], None, flags.settings())[0].rows())
+    measures = [measure.name for measure in comparison.measures]
+    followed = courses(rows, comparison.by, over, word=comparison.word.name, measures=measures)
+    for note in followed.notes:
+        _log.warning("%s", note)
+    return courses_chart(followed)
 
 
 ALL: tuple[Callable[..., int], ...] = (compare,)

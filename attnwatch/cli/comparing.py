@@ -14,7 +14,7 @@ from rich.text import Text
 from attnwatch.analysis.comparison import Compared, Comparison
 from attnwatch.analysis.findings import choice_named, notation, number, p_value, seeds, sentence
 from attnwatch.cli.measuring import unwritable
-from attnwatch.render.charts.comparison import comparison_chart
+from attnwatch.render.plots.plot import Plot
 from attnwatch.report.log import counted
 from attnwatch.system.display import visible
 
@@ -44,13 +44,13 @@ def show_comparison(comparison: Comparison) -> None:
         console.print(_safe(sentence(result, comparison)))
 
 
-def save_figure(comparison: Comparison, output: Path) -> None:
-    """Write the chart of a comparison to a file. Raises `ConfigError` if that is impossible."""
+def save_figure(plot: Plot, output: Path) -> None:
+    """Write a figure to a file, and log what it leaves out. Raises `ConfigError` if it cannot be written."""
     try:
-        comparison_chart(comparison).save(output.absolute())
+        plot.save(output.absolute())
     except OSError as error:
         raise unwritable("--figure", output, error) from None
-    _log.info("%s: %s", output, counted(len(comparison.measures), "measure"))
+    _log.info("%s: %s", output, counted(len(plot.axes), "chart"))
 
 
 def _heading(first: str, second: str, results: list[Compared], comparison: Comparison) -> str:

@@ -104,7 +104,7 @@ Examples:
   attnwatch compare demo --by 1               the choices in the first [...]
   attnwatch compare demo --by 1 --word kiss -o kiss.csv --figure kiss.pdf
   attnwatch compare demo --by 2 --word slot:1 --measure mass,velocity_x
-  attnwatch compare wan ltx --by model
+  attnwatch compare wan ltx --by model --over time --figure time.pdf
 """,
     "import": """\
 Examples:

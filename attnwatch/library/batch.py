@@ -7,16 +7,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attnwatch.analysis.comparison import compare
 from attnwatch.analysis.extras import extra
 from attnwatch.analysis.formats import data_frame
-from attnwatch.analysis.table import Level
+from attnwatch.analysis.named import USUAL
+from attnwatch.analysis.table import Level, Row
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
 from attnwatch.jobs.tables import table_of
-from attnwatch.library.comparing import BatchComparison, compare_videos
+from attnwatch.library.comparing import BatchComparison
 from attnwatch.library.effective import effective
 from attnwatch.library.files import PathName
 from attnwatch.library.html import card
@@ -108,7 +110,10 @@ class Batch(Mapping[str, Video]):
             UnknownNameError: (a `KeyError`) no video has this word.
 
         """
-        return compare_videos(self._names, by, word, measure)
+        for library in ("scipy.stats", "pandas"):  # before videos are measured, which may take long
+            extra(library)
+        measures = (measure,) if isinstance(measure, str) else measure or USUAL
+        return BatchComparison(compare(self._rows("video"), by, word=word, measures=measures), self._rows)
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
@@ -205,6 +210,10 @@ class Batch(Mapping[str, Video]):
         if not stored:
             raise missing or UnknownNameError(f"{self.folder}: found no video; expected at least one")
         return labelled(stored, chunks)
+
+    def _rows(self, level: Level) -> list[Row]:
+        """Return the rows of the table of all videos."""
+        return list(table_of(list(self._names), level, lambda one: effective(one, {})[0])[0].rows())
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

@@ -1,30 +1,20 @@
 """Compares the choices of a template in a notebook."""
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnwatch.analysis.comparison import Comparison, compare
-from attnwatch.analysis.extras import extra
+from attnwatch.analysis.comparison import Comparison
+from attnwatch.analysis.courses import LEVELS, Over, courses
 from attnwatch.analysis.findings import sentence
 from attnwatch.analysis.formats import data_frame
-from attnwatch.analysis.named import USUAL
 from attnwatch.analysis.records import table_of
-from attnwatch.analysis.table import Table
-from attnwatch.batches.videos import outputs_of, read_video
-from attnwatch.contract.receipts import describe
-from attnwatch.errors import AttnwatchError
-from attnwatch.jobs.tables import add_video
-from attnwatch.library.effective import effective
+from attnwatch.analysis.table import Level, Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from attnwatch.render.plots.plot import Plot
-
-_log = logging.getLogger(__name__)
 
 
 class BatchComparison:
@@ -32,11 +22,12 @@ class BatchComparison:
 
     Args:
         comparison: the results.
+        rows_at: returns the rows of the videos at another level.
 
     """
 
-    def __init__(self, comparison: Comparison) -> None:
-        self._comparison = comparison
+    def __init__(self, comparison: Comparison, rows_at: Callable[[Level], list[Row]]) -> None:
+        self._comparison, self._rows_at = comparison, rows_at
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -53,14 +44,29 @@ class BatchComparison:
         """What was left out or done differently."""
         return self._comparison.notes
 
-    def figure(self, *, dpi: int = 300) -> "Plot":
+    def figure(self, *, over: Over | None = None, dpi: int = 300) -> "Plot":
         """Draw the seeds of each choice beside the differences, as `attnwatch compare --figure` does.
 
-        Returns a figure of matplotlib that the notebook shows; `.save("kiss.pdf")` writes it as PDF, SVG or PNG.
+        Args:
+            over: `time` or `steps` to draw how the measures go over time, or over the denoising steps, instead.
+            dpi: pixels per inch of a saved PNG file.
+
+        Returns:
+            A figure of matplotlib that the notebook shows; `.save("kiss.pdf")` writes it as PDF, SVG or PNG.
+
+        Raises:
+            ConfigError: none of the measures has values over time or steps.
+
         """
         from attnwatch.render.charts.comparison import comparison_chart  # noqa: PLC0415 - takes half a second
+        from attnwatch.render.charts.courses import courses_chart  # noqa: PLC0415
 
-        return comparison_chart(self._comparison, dpi)
+        found = self._comparison
+        if over is None:
+            return comparison_chart(found, dpi)
+        names = [measure.name for measure in found.measures]
+        rows = self._rows_at(LEVELS[over])
+        return courses_chart(courses(rows, found.by, over, word=found.word.name, measures=names), dpi)
 
     def __repr__(self) -> str:
         return "\n".join([*self.sentences, *self.notes])
@@ -88,19 +94,3 @@ _SHOWN = {
     "first_n": "n of first",
     "second_n": "n of second",
 }
-
-
-def compare_videos(
-    paths: Iterable[Path], by: int | str, word: str | None, measure: str | Sequence[str] | None
-) -> BatchComparison:
-    """Compare videos, as `Batch.compare` says; those that cannot be measured are left out, with a warning."""
-    extra("scipy.stats")  # before videos are measured, which may take long
-    table = Table()
-    for path in paths:
-        try:
-            manifest = read_video(path)
-            add_video(table, manifest, "video", effective(manifest, {})[0])
-        except (AttnwatchError, OSError) as error:
-            _log.warning("%s: not measured: %s", outputs_of(path)[0], describe(error))
-    measures = USUAL if measure is None else (measure,) if isinstance(measure, str) else tuple(measure)
-    return BatchComparison(compare(list(table.rows()), by, word=word, measures=measures))

@@ -48,7 +48,7 @@ def draw_seeds(
         axes.plot([index] * len(some), list(some.values()), "o", ms=_DOT, mec="none", color=colour_of(index), alpha=0.7)
     means = [sum(some.values()) / len(some) if some else float("nan") for some in values.values()]
     axes.plot(range(len(means)), means, "-", color="black", linewidth=_THICK, marker="_", ms=9, mew=1.4, zorder=3)
-    _tidy(axes, "left", "bottom")
+    tidy(axes, "left", "bottom")
     scale.put_on(axes.yaxis)
     axes.set_xlim(-0.35, len(values) - 0.65)
     names = [lettered(level or "nothing", room[0], NAME_LINES) for level in values]
@@ -68,7 +68,7 @@ def draw_difference(axes: Axes, result: Compared, *, room: float) -> None:
 
     """
     scale = _scale_of([result], _NUMBERS)
-    _tidy(axes, "right")
+    tidy(axes, "right")
     axes.yaxis.tick_right()
     axes.yaxis.set_label_position("right")
     axes.axhline(0, color=GREY, linewidth=LINE, linestyle=(0, (4, 3)))
@@ -95,7 +95,7 @@ def draw_differences(
 
     """
     scale, room = _scale_of(results, _NUMBERS if rooms[1] > _NARROW else _FEW), rooms[0]
-    _tidy(axes, "bottom")
+    tidy(axes, "bottom")
     axes.axvline(0, color=GREY, linewidth=LINE, linestyle=(0, (4, 3)))
     for row, (result, text) in enumerate(zip(results, texts, strict=True)):
         difference = result.difference
@@ -124,7 +124,7 @@ def _filling(result: Compared) -> str:
     return "black" if not isnan(result.corrected) and result.is_shown else "white"
 
 
-def _tidy(axes: Axes, *shown: str) -> None:
+def tidy(axes: Axes, *shown: str) -> None:
     """Remove the frame of a chart, except for some sides."""
     for side, spine in axes.spines.items():
         spine.set_linewidth(LINE)

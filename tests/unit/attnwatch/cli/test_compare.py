@@ -104,6 +104,7 @@ def test_videos_that_cannot_be_measured_are_named_and_the_others_compared(tmp_pa
         (["demo", "--by", "1", "-m", "mas"], "error: measure: found no 'mas'; did you mean 'mass'?"),
         (["demo", "--by", "1", "--figure", "a.gif"], "expected a name that ends in .png, .pdf or .svg"),
         (["demo", "--by", "1", "--figure", "none/a.png"], "error: --figure: found no folder none; expected the folder"),
+        (["demo", "--by", "1", "--over", "time"], "error: --over: found time without a figure; expected one;"),
         (["demo", "--by", "1", "-o", "a.xlsx"], "error: --output: found a.xlsx; expected one that ends in .csv,"),
     ],
 )
@@ -118,3 +119,12 @@ def test_a_missing_library_is_told_before_anything_is_measured(capsys, monkeypat
     code, out, err = called(capsys, "compare", "demo", *KISS)
     assert (code, out) == (2, "")
     assert "found no scipy; expected it for tables and comparisons; install it: pip install 'attnwatch[measure]'" in err
+
+
+@pytest.mark.parametrize(("over", "label"), [("time", "time (s)"), ("steps", "denoising step")])
+def test_the_figure_may_show_how_measures_go(capsys, folder, over, label):
+    asked = ("--by", "1", "--word", "kiss", "-m", "mass,speed", "--over", over, "--figure", "over.svg")
+    code, _, err = called(capsys, "compare", "demo", *asked)
+    assert code == 0
+    assert f"speed: has no values over {over}" in err
+    assert label in (folder / "over.svg").read_text(encoding="utf-8")

@@ -44,6 +44,7 @@ def test_the_text_is_a_sentence_for_each_result(compared):
 
 def test_the_figure_is_one_of_matplotlib(compared):
     assert compared.figure(dpi=50).axes[0].get_ylabel().startswith("mass")
+    assert compared.figure(over="steps").axes[0].get_xlabel() == "denoising step"
 
 
 def test_one_measure_may_be_named_as_it_is(folder):

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.text import Text
 
 from attnwatch.analysis.comparison import compare
-from attnwatch.render.charts.comparison import COLUMN, WIDTH, comparison_chart
+from attnwatch.render.charts.comparison import comparison_chart
+from attnwatch.render.charts.sheet import COLUMN, WIDTH
 from tests.unit.attnwatch.analysis.tables import row
 
 pytest.importorskip("scipy.stats", reason="scipy is not installed: pip install 'attnwatch[measure]'")
