@@ -70,16 +70,14 @@ def compare(
     from attnwatch.analysis.extras import extra  # noqa: PLC0415
     from attnwatch.analysis.named import USUAL  # noqa: PLC0415
     from attnwatch.analysis.records import table_of  # noqa: PLC0415
-    from attnwatch.cli.comparing import save_figure, show_comparison  # noqa: PLC0415
-    from attnwatch.cli.measuring import kind_of, measured, require_folder, save_table  # noqa: PLC0415
-    from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415
+    from attnwatch.cli.comparing import show_comparison  # noqa: PLC0415
+    from attnwatch.cli.measuring import kind_of, measured, require_figure, save_figure, save_table  # noqa: PLC0415
 
     set_up(logging.INFO, console(), "auto")
     extra("scipy.stats")  # before videos are measured, which may take long
     kind = kind_of(None, output)
     if figure is not None:
-        require_suffix(figure)
-        require_folder("--figure", figure)
+        require_figure(figure)
     elif over is not None:
         raise ConfigError(f"--over: found {over} without a figure; expected one; for example: --figure {over}.pdf")
     table, count, missed = measured(batches, "video", None, flags.settings())

@@ -1,11 +1,9 @@
 """Shows the results of a comparison: tables, what was left out, and a sentence for each finding."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from itertools import groupby
 from math import isnan
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,12 +11,7 @@ from rich.text import Text
 
 from attnwatch.analysis.comparison import Compared, Comparison
 from attnwatch.analysis.findings import choice_named, notation, number, p_value, seeds, sentence
-from attnwatch.cli.measuring import unwritable
-from attnwatch.render.plots.plot import Plot
-from attnwatch.report.log import counted
 from attnwatch.system.display import visible
-
-_log = logging.getLogger(__name__)
 
 _GAP, _NARROW = 3, 90  # characters between columns; up to how wide there is only one
 _WIDE = 10_000  # characters; what is piped is not broken into lines
@@ -42,15 +35,6 @@ def show_comparison(comparison: Comparison) -> None:
         if index and console.is_terminal:
             console.print()  # between sentences of several lines
         console.print(_safe(sentence(result, comparison)))
-
-
-def save_figure(plot: Plot, output: Path) -> None:
-    """Write a figure to a file, and log what it leaves out. Raises `ConfigError` if it cannot be written."""
-    try:
-        plot.save(output.absolute())
-    except OSError as error:
-        raise unwritable("--figure", output, error) from None
-    _log.info("%s: %s", output, counted(len(plot.axes), "chart"))
 
 
 def _heading(first: str, second: str, results: list[Compared], comparison: Comparison) -> str:

@@ -98,6 +98,7 @@ Examples:
   attnwatch measure demo > demo.csv           a row for each word of each video
   attnwatch measure demo other -o both.parquet
   attnwatch measure demo --words kiss --level step -o steps.csv
+  attnwatch measure demo --level head --figure focus.pdf
 """,
     "compare": """\
 Examples:

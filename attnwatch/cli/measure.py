@@ -15,7 +15,7 @@ from attnwatch.report.log import console, counted, set_up
 
 if TYPE_CHECKING:
     from attnwatch.analysis.formats import TableFormat
-    from attnwatch.analysis.table import Table
+    from attnwatch.analysis.table import Level, Table
 
 _NOTHING = PictureFlags()
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def measure(
         Literal["csv", "json", "parquet"] | None, Parameter(name=["--format", "-f"], group=OUTPUT, metavar="FORMAT")
     ] = None,
     output: Annotated[Path | None, OUTPUT_FILE] = None,
+    figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
     flags: PictureFlags = _NOTHING,
 ) -> int:
     """Measure where attention is: one table of many videos, a row for each word of each video.
@@ -49,28 +50,42 @@ def measure(
     format
         `csv` (the default), `json`, or `parquet`; needless if the file's suffix says it.
     output
-        The file to write: CSV, JSON or Parquet, by its suffix (default: print the table).
+        The file to write: CSV, JSON or Parquet, by its suffix (default: print the table, if there is no figure).
+    figure
+        Draw the table: the focus of layers and heads (`head`), or the overlap of words (`video`), as PNG, PDF or SVG.
     flags
         Options that set something.
 
     """
     if not batches:
         raise ConfigError("found no batch; expected at least one; for example: attnwatch measure demo -o demo.csv")
-    from attnwatch.cli.measuring import kind_of, measured, save_table  # noqa: PLC0415 - help needs nothing of it
+    from attnwatch.cli.measuring import kind_of, measured, require_figure, save_table  # noqa: PLC0415 - help needs none
 
     set_up(logging.INFO, console(), "auto")
     kind, settings = kind_of(format, output), flags.settings()
+    if figure is not None:
+        require_figure(figure)
     table, count, missed = measured(batches, level, words_of(words), settings)
-    if table.length and output is None:
-        _print(table, kind)
-    elif table.length and output is not None:
+    if table.length and output is not None:
         save_table(table, kind, output)
+    if table.length and figure is not None:
+        _draw(table, level, figure)
+    elif table.length and output is None:
+        _print(table, kind)
     if missed:
         _log.error("%s of %s not measured", f"{missed:,}", counted(count, "video"))
     return FAILED if missed else OK
 
 
 ALL: tuple[Callable[..., int], ...] = (measure,)
+
+
+def _draw(table: "Table", level: "Level", output: Path) -> None:
+    from attnwatch.analysis.matrices import matrices  # noqa: PLC0415
+    from attnwatch.cli.measuring import save_figure  # noqa: PLC0415
+    from attnwatch.render.charts.matrices import matrices_chart  # noqa: PLC0415
+
+    save_figure(matrices_chart(matrices(list(table.rows()), level)), output)
 
 
 def _print(table: "Table", kind: "TableFormat") -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnwatch.analysis.extras import extra
 from attnwatch.analysis.formats import TableFormat, encoded
@@ -15,6 +16,9 @@ from attnwatch.jobs.tables import table_of
 from attnwatch.report.log import counted
 from attnwatch.settings import Visualization
 from attnwatch.system.files import write_file
+
+if TYPE_CHECKING:
+    from attnwatch.render.plots.plot import Plot
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +79,23 @@ def save_table(table: Table, kind: TableFormat, output: Path) -> None:
     except OSError as error:
         raise unwritable("--output", output, error) from None
     _log.info("%s: %s of %s", output, counted(table.length, "row"), counted(len(table.columns), "column"))
+
+
+def require_figure(file: Path) -> None:
+    """Check that a figure can have this name, and that there is a folder for it. Raises `ConfigError` if not."""
+    from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415 - takes half a second
+
+    require_suffix(file)
+    require_folder("--figure", file)
+
+
+def save_figure(plot: "Plot", output: Path) -> None:
+    """Write a figure to a file, and log what it leaves out. Raises `ConfigError` if it cannot be written."""
+    try:
+        plot.save(output.absolute())
+    except OSError as error:
+        raise unwritable("--figure", output, error) from None
+    _log.info("%s", output)
 
 
 def unwritable(flag: str, file: Path, error: OSError) -> ConfigError:

@@ -52,7 +52,11 @@ class Scale:
         known = [value for value in values if isfinite(value)] or [0.0]
         low, high = min(known), max(known)
         margin = _MARGIN * (high - low) or abs(high) * _MARGIN or 1.0
-        low, high = low - margin, high + margin
+        return cls.between(low - margin, high + margin, most)
+
+    @classmethod
+    def between(cls, low: float, high: float, most: int) -> "Scale":
+        """Return the axis from one value to another, with about so many numbers."""
         largest = max(abs(low), abs(high))
         power = floor(log10(largest))
         power = 0 if _SMALLEST <= power <= _LARGEST else power

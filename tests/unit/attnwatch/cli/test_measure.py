@@ -142,3 +142,21 @@ def test_a_word_that_no_video_has_is_refused_with_the_nearest_ones(batch, capsys
     code, out, err = called(capsys, "measure", "demo", "--words", "kis")
     assert (code, out) == (2, "")
     assert "found no video with the word 'kis'; expected a tracked word, nearest: kiss" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(("level", "label"), [("head", "focus"), ("video", "overlap")])
+def test_a_figure_shows_the_table_which_then_is_not_printed(batch, capsys, level, label):
+    batch.add(1, tensors={word: blob_maps(layers=2, heads=2) for word in ("kiss", "dog")}, source=False)
+
+    code, out, err = called(capsys, "measure", "demo", "--level", level, "--figure", "figure.svg")
+
+    assert (code, out) == (0, "")
+    assert "figure.svg" in err
+    assert label in (batch.folder.parents[1] / "figure.svg").read_text(encoding="utf-8")
+
+
+def test_a_level_without_a_figure_is_refused(batch, capsys):
+    batch.add(1, source=False)
+    code, _, err = called(capsys, "measure", "demo", "--level", "frame", "--figure", "figure.svg")
+    assert code == 2
+    assert "--figure: found level frame; expected video or head;" in " ".join(err.split())
