@@ -18,7 +18,7 @@ _HEIGHT = 1.9  # inches of the axes
 _BELOW, _TICKS = 0.34, 0.3  # inches for numbers and label below the axes; for numbers beside them
 _BAR, _BAR_ROOM = 0.09, 0.75  # width of the colour bar, and of all that belongs to it
 _WIDEST_NAME = 0.9  # inches of a name beside or below the axes
-_MOST_TICKS, _MOST_WRITTEN = 12, 10  # numbers along an axis; rows whose values are written into the cells
+_MOST_TICKS, _MOST_WRITTEN = 12, 6  # numbers along an axis; rows whose values are written into the cells
 _DARK = 0.6  # share of the colour scale up to which white letters are read better
 
 
