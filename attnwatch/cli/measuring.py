@@ -90,7 +90,7 @@ def require_figure(file: Path) -> None:
 
 
 def save_figure(plot: "Plot", output: Path) -> None:
-    """Write a figure to a file, and log what it leaves out. Raises `ConfigError` if it cannot be written."""
+    """Write a figure to a file. Raises `ConfigError` if that is impossible."""
     try:
         plot.save(output.absolute())
     except OSError as error:

@@ -5,11 +5,13 @@ from math import isnan
 from attnwatch.analysis.comparison import Compared, Comparison
 from attnwatch.analysis.findings import number, p_value, seeds
 from attnwatch.analysis.statistics import LEVEL
+from attnwatch.errors import ConfigError
 from attnwatch.render.charts.panels import NAME_LINES, draw_difference, draw_differences, draw_seeds
 from attnwatch.render.charts.scale import DPI, GREY, lettered
 from attnwatch.render.charts.sheet import COLUMN, GAP, LABEL, LINE, MARGIN, NUMBERS, PANEL, WIDTH, Sheet
 from attnwatch.render.plots.plot import Plot
 
+_MOST = 12  # choices
 _BELOW = 0.2  # height of what is below the axes, besides the names of choices
 _DIFFERENCE = 0.35  # width of an upright difference, as a share of the width of both
 _WIDEST, _WIDER = 0.68, 0.06  # width of the seeds of several choices, and for each of them, as shares
@@ -21,8 +23,16 @@ def comparison_chart(comparison: Comparison, dpi: int = 300) -> Plot:
     """Return the chart of a comparison: a panel for each measure, as wide as a page or, for a single one, as a column.
 
     Of two choices, the difference stands beside the seeds; of more, the differences of all pairs are listed.
+
+    Raises:
+        ConfigError: there are too many choices to draw.
+
     """
-    return (_Two if len(comparison.levels) == 2 else _Many)(comparison, dpi).draw()  # noqa: PLR2004 - a pair
+    count = len(comparison.levels)
+    if count > _MOST:
+        expected = f"at most {_MOST} in a figure, which have {_MOST * (_MOST - 1) // 2} differences"
+        raise ConfigError(f"found {count} choices; expected {expected}; compare fewer videos, or leave the figure out")
+    return (_Two if count == 2 else _Many)(comparison, dpi).draw()  # noqa: PLR2004 - a pair
 
 
 class _Sheet(Sheet):

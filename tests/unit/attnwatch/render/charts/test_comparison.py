@@ -5,6 +5,7 @@ import pytest
 from matplotlib.text import Text
 
 from attnwatch.analysis.comparison import compare
+from attnwatch.errors import ConfigError
 from attnwatch.render.charts.comparison import comparison_chart
 from attnwatch.render.charts.sheet import COLUMN, WIDTH
 from tests.unit.attnwatch.analysis.tables import row
@@ -99,6 +100,12 @@ def test_unpaired_choices_have_no_lines():
 def test_a_single_measure_of_two_choices_is_a_column_wide():
     assert comparison_chart(comparison(CHOICES[:2], ("speed",))).get_size_inches()[0] == COLUMN
     assert comparison_chart(comparison(CHOICES[:3], ("speed",))).get_size_inches()[0] == WIDTH
+
+
+def test_more_choices_than_can_be_drawn_are_refused():
+    many = comparison([f"choice {number}" for number in range(13)], ("speed",), seeds=[1])
+    with pytest.raises(ConfigError, match="found 13 choices; expected at most 12 in a figure"):
+        comparison_chart(many)
 
 
 def test_one_seed_has_no_interval_but_a_chart():
