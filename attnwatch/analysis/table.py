@@ -44,7 +44,8 @@ class Table:
     def add(self, row: Row) -> None:
         """Add a row."""
         for name in row:
-            self._columns.setdefault(name, [None] * self.length)
+            if name not in self._columns:
+                self._columns[name] = [None] * self.length
         for name, values in self._columns.items():
             values.append(row.get(name))
         self.length += 1

@@ -9,9 +9,11 @@ from typing import Any, get_args
 import av
 import numpy as np
 
+from attnwatch.analysis.table import Level, Table
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.jobs.measures import write_measures
+from attnwatch.jobs.tables import add_video
 from attnwatch.render.encode import Encoder
 from attnwatch.render.source import VideoSource
 from attnwatch.render.video import render_outputs
@@ -155,6 +157,35 @@ def measures(folder: Path) -> Iterator[Row]:
     yield row("832x480, fast, 1 word: with measures over without", both, 1.05)
 
 
+def tables(folder: Path, videos: int = 100) -> Iterator[Row]:
+    """Compare tables of measures that were written while rendering with reading all maps once."""
+    (path,) = write_case(folder / "tables", SD, FRAMES, words=2)
+    manifest, settings = read_manifest(path), Visualization()
+
+    def read_through() -> None:
+        for _ in range(videos):
+            with AttentionReader(read_manifest(path)) as reader:
+                for word in reader.words.values():
+                    word.frames()
+
+    def tabulate(level: Level) -> None:
+        table = Table()
+        for _ in range(videos):
+            add_video(table, read_manifest(path), level, settings)
+
+    manifest.output_directory.mkdir(exist_ok=True)
+    with Folder.open(manifest.output_directory) as target:
+        write_measures(manifest, settings, target)
+    levels: tuple[Level, ...] = ("video", "step")
+    for level in levels:
+        ratio = alternate(
+            lambda level=level: cpu_seconds(lambda: tabulate(level)),  # type: ignore[misc]
+            lambda: cpu_seconds(read_through),
+            runs=3,
+        )
+        yield row(f"measure --level {level}, {videos} videos x 2 words: over reading the maps", ratio, 1.5)
+
+
 def parallel(folder: Path) -> Iterator[Row]:
     """Compare the wall time per word: eight words on two threads, and one word on one."""
     (eight,) = write_case(folder / "eight", SD, FRAMES, words=8)
@@ -252,7 +283,7 @@ def baselines(folder: Path) -> Iterator[Row]:
         yield row(f"{name}: over attnwatch", ratio, None)
 
 
-PARTS = (qualities, overlays, pages, measures, parallel, whole_program, per_head, memory, baselines)
+PARTS = (qualities, overlays, pages, measures, tables, parallel, whole_program, per_head, memory, baselines)
 
 
 if __name__ == "__main__":
