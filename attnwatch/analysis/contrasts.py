@@ -35,7 +35,7 @@ class Pairs:
         seeds: the seeds of the pairs, in order; None if the values are not paired.
         across: whether the two videos of a pair differ in more than the choice, such as their batch.
         alone: number of videos that have no counterpart; 0 if the values are not paired.
-        per_seed: number of pairs of videos of a seed, at most.
+        per_seed: number of pairs of videos of a seed, at most; of videos of a choice, if they are not paired.
 
     """
 
@@ -99,10 +99,9 @@ class Contrast:
             if shared:
                 (seeds, one), (_, other) = (_by_seed({key: values[key] for key in shared}) for values in (a, b))
                 alone = sum(len(values) for key, values in (*a.items(), *b.items()) if key not in a or key not in b)
-                most = max(Counter(seed for seed, *_ in shared).values())
-                return Pairs(one, other, seeds, across=way != strictest, alone=alone, per_seed=most)
-        one, other = (_by_seed(self._by_key(level, strictest, measure))[1] for level in (first, second))
-        return Pairs(one, other, None)
+                return Pairs(one, other, seeds, across=way != strictest, alone=alone, per_seed=_most_of_a_seed(shared))
+        a, b = (self._by_key(level, strictest, measure) for level in (first, second))
+        return Pairs(_by_seed(a)[1], _by_seed(b)[1], None, per_seed=max(map(_most_of_a_seed, (a, b))))
 
     def values(self, level: str, measure: str) -> tuple[tuple[int, ...], Float64Array]:
         """Return the seeds of a choice, and the mean of a measure for each of them.
@@ -185,6 +184,10 @@ def _is_choice(name: str) -> bool:
 def _value(row: Row, measure: str) -> float | None:
     value: Any = row.get(measure)
     return None if value is None or isnan(value) else float(value)
+
+
+def _most_of_a_seed(keys: Iterable[_Key]) -> int:
+    return max(Counter(seed for seed, *_ in keys).values(), default=0)
 
 
 def _by_seed(values: Mapping[_Key, Sequence[float]]) -> tuple[tuple[int, ...], Float64Array]:

@@ -14,6 +14,8 @@ from attnwatch.analysis.findings import choice_named, notation, number, p_value,
 from attnwatch.system.display import visible
 
 _GAP, _NARROW = 3, 90  # characters between columns; up to how wide there is only one
+_NAME = 24  # characters of the name of a choice, at most
+_LEAST = 78  # characters in which everything else has room beside short names
 _WIDE = 10_000  # characters; what is piped is not broken into lines
 
 
@@ -25,7 +27,7 @@ def show_comparison(comparison: Comparison) -> None:
     for levels, results in groupby(comparison.results, key=lambda result: (result.first, result.second)):
         some = list(results)
         console.print(_safe(_heading(*levels, some, comparison)))
-        console.print(_table(some, comparison, gap=_GAP if console.width > _NARROW else 1))
+        console.print(_table(some, comparison, width=console.width))
         console.print()
     for note in comparison.notes:
         console.print(_safe(note[:1].upper() + note[1:] + "."))
@@ -43,17 +45,23 @@ def _heading(first: str, second: str, results: list[Compared], comparison: Compa
     return f"Attention to {comparison.word.label}, {choice_named(second)} minus {choice_named(first)}{count}"
 
 
-def _table(results: list[Compared], comparison: Comparison, *, gap: int) -> Table:
-    """Return the results of two choices; where all have the same number of seeds, the heading says it."""
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
-    table.add_column("measure", overflow="fold")
+def _table(results: list[Compared], comparison: Comparison, *, width: int) -> Table:
+    """Return the results of two choices; where all have the same number of seeds, the heading says it.
+
+    Of what is too wide, the names of the choices are broken first.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP if width > _NARROW else 1, 0, 0))
+    is_whole = width >= _LEAST
+    table.add_column("measure", overflow="fold", no_wrap=is_whole)
     names = [choice or "nothing" for choice in (results[0].first, results[0].second)]
     columns = [*names, "difference", "95 % interval", "d" if results[0].is_paired else "g", "p"]
     columns += ["Holm"] if comparison.tests > 1 else []
     has_counts = len({result.difference.counts for result in results}) > 1
     columns += ["n"] if has_counts else []
     for name in columns:
-        table.add_column(_safe(name), justify="right", overflow="fold")
+        heading = _safe(name)
+        heading.truncate(_NAME, overflow="ellipsis")  # the line above the table has the whole name
+        table.add_column(heading, justify="right", overflow="fold", no_wrap=is_whole and name not in names)
     for result in results:
         cells = list(_cells(result, has_corrected=comparison.tests > 1))
         table.add_row(*map(_safe, cells + ([_count(result)] if has_counts else [])))

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font
+from attnwatch.render.text.plain import isolated
 
 DPI = 300
 """Pixels per inch at which text is measured."""
@@ -87,13 +88,14 @@ def lettered(text: str, inches: float, lines: int = 2) -> Lettering:
 def named_difference(first: str, second: str, inches: float, lines: int = 1) -> str:
     """Return `second − first` in so many lines; if that is too long, the longer name is cut, or both, to one line."""
     room, sign = inches * DPI, " − "
-    names = [second or "nothing", first or "nothing"]
+    names = [isolated(second or "nothing"), isolated(first or "nothing")]  # each is read in its own direction
     if not (several := lettered(sign.join(names), inches, lines)).is_cut:
         return several.text
     whole = [fit(name, SMALL) for name in names]
     left = room - fit(sign, SMALL).width - 2 * fit("n", SMALL).width
     shares = [max(left / 2, left - other.width) for other in reversed(whole)]
-    return sign.join(fit(name, SMALL, width=share, lines=1).text for name, share in zip(names, shares, strict=True))
+    cut = (fit(name, SMALL, width=share, lines=1).text for name, share in zip(names, shares, strict=True))
+    return sign.join(map(isolated, cut))
 
 
 def _written(values: list[float]) -> tuple[str, ...]:

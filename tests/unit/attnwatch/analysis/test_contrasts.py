@@ -96,6 +96,7 @@ def test_without_common_seeds_each_seed_is_one_value_of_its_own_choice():
         row(7, "b", "left", mass=8),
     ]
     assert pairs(Contrast(table, "1")) == (None, [2, 4], [8])
+    assert Contrast(table, "1").pairs("a", "b", "mass").per_seed == 2
 
 
 def test_values_of_a_choice_are_those_with_a_counterpart_for_every_other_choice():

@@ -1,8 +1,10 @@
 """Calls `attnwatch compare`."""
 
 import csv
+import re
 
 import pytest
+from rich.cells import cell_len
 
 from tests.support import Batch, blob_maps, called
 
@@ -62,7 +64,7 @@ def test_a_terminal_of_80_columns_is_enough_for_the_table(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stdout for a terminal
     out = called(capsys, "compare", "demo", *KISS)[1]
-    assert max(map(len, out.splitlines())) <= 80 + len("\x1b[1m\x1b[0m") * 20
+    assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines())) <= 80
     assert "concentration" in out
 
 
