@@ -55,7 +55,7 @@ def measured(
         UnknownNameError: no video has one of the words.
 
     """
-    paths = list(dict.fromkeys(path for one in given for path in videos(one)))
+    paths = videos(*given)
 
     def settings_of(manifest: Manifest) -> Visualization:
         return settings.for_batch(manifest.document.visualization, manifest.path)[0]

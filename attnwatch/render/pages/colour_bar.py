@@ -9,8 +9,8 @@ import av
 import numpy as np
 
 from attnwatch.analysis.notation import number, power_of, ten_to, with_power
+from attnwatch.render.boxes import Box
 from attnwatch.render.maps import Scale
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.lines import TextStyle
 from attnwatch.tensors.reduction import Float32Array

@@ -6,9 +6,10 @@ from functools import cached_property
 from itertools import groupby
 
 from attnwatch.analysis.notation import power_of, with_power
+from attnwatch.render.boxes import Box
 from attnwatch.render.plots.content import Bar
 from attnwatch.render.plots.grid import Grid
-from attnwatch.render.plots.placed import Box, Placed, PlacedBar
+from attnwatch.render.plots.placed import Placed, PlacedBar
 from attnwatch.render.plots.ticks import ticks
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.measuring import Font

@@ -8,6 +8,7 @@ import numpy as np
 
 from attnwatch.analysis.notation import power_of, with_power
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.colour_bars import UNIT
 from attnwatch.render.maps import Float64Array
 from attnwatch.render.sheets.moments import Footage, Gap, Videos
 from attnwatch.render.sheets.page import BAR, Bar, Strip
@@ -63,7 +64,7 @@ class Differences:
         """The colour bar; zero is in its middle."""
         power = power_of(self._limit)
         end = f"{self._limit / 10.0**power:.3g}"
-        label = with_power("difference of attention probability", power)
+        label = with_power(f"difference of {UNIT}", power)
         colours = gradient(difference_colours(), BAR)
         return Bar(colours, (f"−{end}", "0", f"+{end}"), label)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from attnwatch.render.pages.boxes import Box
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.lines import TextStyle
 from attnwatch.render.side_by_side.captions import Captions, captions
 from attnwatch.render.side_by_side.layout import Layout, Shape, arranged

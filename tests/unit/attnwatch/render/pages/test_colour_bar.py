@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from attnwatch.analysis.notation import with_power
-from attnwatch.render.pages.boxes import Box
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import draw_bar
 from attnwatch.render.pages.lines import TextStyle
