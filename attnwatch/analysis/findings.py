@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import floor, isnan, log10
 
 from attnwatch.analysis.comparison import Compared, Comparison
+from attnwatch.analysis.notation import number, ten_to
 
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DIGITS = 2  # of the half-width of an interval, or of a difference without one
 _MOST_DECIMALS = 5
 _SMALLEST_P = 0.001
@@ -81,7 +81,7 @@ class Notation:
     @property
     def unit(self) -> str:
         """The power of ten; empty if there is none."""
-        return f"10{str(self.power).translate(_SUPERSCRIPT)}" if self.power else ""
+        return ten_to(self.power)
 
     def digits(self, value: float) -> str:
         """Return a number without the power of ten."""
@@ -103,12 +103,6 @@ def notation(result: Compared) -> Notation:
     decimals = _DIGITS - 1 - floor(log10(smallest))
     power = floor(log10(largest or smallest)) if decimals > _MOST_DECIMALS else 0
     return Notation(max(0, decimals + power), power)
-
-
-def number(value: float, decimals: int) -> str:
-    """Return a number with so many decimals, and a proper minus sign."""
-    text = f"{value:.{decimals}f}"
-    return (text if float(text) else text.removeprefix("-")).replace("-", "−")
 
 
 def _correction(tests: int) -> str:

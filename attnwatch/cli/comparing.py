@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from attnwatch.analysis.comparison import Compared, Comparison
-from attnwatch.analysis.findings import choice_named, notation, number, p_value, seeds, sentence
+from attnwatch.analysis.findings import choice_named, notation, p_value, seeds, sentence
+from attnwatch.analysis.notation import number
 from attnwatch.system.display import visible
 
 _GAP, _NARROW = 3, 90  # characters between columns; up to how wide there is only one

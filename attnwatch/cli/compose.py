@@ -110,7 +110,7 @@ def _manifests(paths: tuple[Path, ...]) -> "list[Manifest]":
     from attnwatch.batches.videos import read_video  # noqa: PLC0415
     from attnwatch.cli.lookup import videos  # noqa: PLC0415
 
-    return [read_video(path) for path in dict.fromkeys(found for path in paths for found in videos(path))]
+    return [read_video(path) for path in videos(*paths)]
 
 
 def _positive(flag: str, number: int | None) -> int | None:

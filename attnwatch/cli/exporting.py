@@ -47,8 +47,7 @@ def export_each(
         ConfigError: at one of the given paths is no video.
 
     """
-    paths = [path for one in given for path in videos(one)]
-    for path in dict.fromkeys(paths):
+    for path in videos(*given):
         name = outputs_of(path)[0]
         try:
             manifest = read_video(path)

@@ -119,17 +119,21 @@ def video(path: Path) -> Path:
     return manifest
 
 
-def videos(path: Path) -> list[Path]:
-    """Return what identifies each of the videos that a path stands for.
+def videos(*paths: Path) -> list[Path]:
+    """Return what identifies each of the videos that some paths stand for, each once.
 
     Args:
-        path: a video or its manifest, a folder or the name of a batch for all videos in it, or one of these with a
+        paths: a video or its manifest, a folder or the name of a batch for all videos in it, or one of these with a
             pattern of names of videos below it, such as `demo/prompt_001_*`.
 
     Raises:
-        ConfigError: there is no such video.
+        ConfigError: there is no such video at one of the paths.
 
     """
+    return list(dict.fromkeys(found for path in paths for found in _videos(path)))
+
+
+def _videos(path: Path) -> list[Path]:
     if _is_pattern(path):
         folder = root_of(named(path.parent))
         found = [video for video in find_videos(folder) if fnmatchcase(identifier_of(video), path.name)]

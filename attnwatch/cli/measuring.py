@@ -16,6 +16,7 @@ from attnwatch.jobs.tables import table_of
 from attnwatch.report.log import counted
 from attnwatch.settings import Visualization
 from attnwatch.system.files import write_file
+from attnwatch.system.output_files import require_place, require_suffix, require_writable
 
 if TYPE_CHECKING:
     from attnwatch.render.plots.plot import Plot
@@ -30,21 +31,12 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
         if given == "parquet":
             raise ConfigError("--format: found parquet without a file; expected one; for example: -o demo.parquet")
         return given or "csv"
-    require_folder("--output", output)
-    found = given or suffixes.get(output.suffix.lower())
-    if found is None:
-        expected = f"one that ends in {', '.join(suffixes)}, or a format"
-        raise ConfigError(f"--output: found {output.name}; expected {expected}; add --format csv")
+    require_place(output)
+    found = given or suffixes[require_suffix(output, tuple(suffixes))]
     if found == "parquet":
         for library in ("pandas", "pyarrow"):  # before videos are measured, which may take long
             extra(library)
     return found
-
-
-def require_folder(flag: str, file: Path) -> None:
-    """Check that there is a folder for a file that will be written. Raises `ConfigError` if not."""
-    if not file.absolute().parent.is_dir():
-        raise ConfigError(f"{flag}: found no folder {file.parent}; expected the folder of {file.name}; create it")
 
 
 def measured(
@@ -63,7 +55,7 @@ def measured(
         UnknownNameError: no video has one of the words.
 
     """
-    paths = list(dict.fromkeys(path for one in given for path in videos(one)))
+    paths = videos(*given)
 
     def settings_of(manifest: Manifest) -> Visualization:
         return settings.for_batch(manifest.document.visualization, manifest.path)[0]
@@ -83,10 +75,9 @@ def save_table(table: Table, kind: TableFormat, output: Path) -> None:
 
 def require_figure(file: Path) -> None:
     """Check that a figure can have this name, and that there is a folder for it. Raises `ConfigError` if not."""
-    from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415 - takes half a second
+    from attnwatch.render.plots.plot import SUFFIXES  # noqa: PLC0415 - takes half a second
 
-    require_suffix(file)
-    require_folder("--figure", file)
+    require_writable(file, SUFFIXES)
 
 
 def save_figure(plot: "Plot", output: Path) -> None:

@@ -78,12 +78,11 @@ def still(
 
     """
     from attnwatch.contract.receipts import describe  # noqa: PLC0415 - help and errors of usage need nothing of it
-    from attnwatch.render.plots.plot import require_suffix  # noqa: PLC0415
+    from attnwatch.render.plots.plot import SUFFIXES  # noqa: PLC0415
+    from attnwatch.system.output_files import require_writable  # noqa: PLC0415
 
     set_up(logging.INFO, console(), "auto")
-    require_suffix(output)
-    if not output.absolute().parent.is_dir():
-        raise ConfigError(f"--output: found no folder {output.parent}; expected the folder of {output.name}; create it")
+    require_writable(output, SUFFIXES)
     asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
     picked = {"step": _picked(step, "steps"), "layer": _picked(layer, "layers"), "head": _picked(head, "heads")}
     try:

@@ -18,7 +18,8 @@ from attnwatch.tensors.reduction import Float32Array
 
 _SQUARES = 150, 200  # luma of the squares that stand for the video
 _NEUTRAL = 128
-_UNIT, _SHORT = "attention probability", "attention"
+UNIT = "attention probability"
+_SHORT = "attention"
 
 
 def colour_bar(kind: OutputKind, scale: Scale, settings: Visualization, tables: YuvTables) -> ColourBar | None:
@@ -77,7 +78,7 @@ def _labels(kind: OutputKind, settings: Visualization) -> Iterator[Label]:
         "contour": f"lines at {', '.join(f'{100 * share:.0f}' for share in CONTOURS)} %",
         "spotlight": "dark where it is low",
     }
-    unit = f"{_UNIT}, extremes of all frames" if settings.normalization == "frame" else _UNIT
+    unit = f"{UNIT}, extremes of all frames" if settings.normalization == "frame" else UNIT
     if kind is OutputKind.OVERLAY:
-        yield from (Label(about, effect[settings.overlay]) for about in (unit, _UNIT, _SHORT))
-    yield from map(Label, (unit, _UNIT, _SHORT))
+        yield from (Label(about, effect[settings.overlay]) for about in (unit, UNIT, _SHORT))
+    yield from map(Label, (unit, UNIT, _SHORT))

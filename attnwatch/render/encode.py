@@ -1,7 +1,6 @@
 """Encodes YUV frames to H.264 files with PyAV and x264."""
 
 import contextlib
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +9,10 @@ from typing import Self
 import av
 from av.video.reformatter import ColorRange
 
-from attnwatch.errors import VideoError
 from attnwatch.render.colours import PIXEL_FORMAT, Colours
+from attnwatch.render.encoding_errors import in_our_words, require_small_numbers
 from attnwatch.render.memory import encoder_bytes
 from attnwatch.settings import Quality
-from attnwatch.system.limits import room
-from attnwatch.system.sizes import size_text
 
 KEYFRAME_INTERVAL = 16  # frames; makes seeking instant at no cost for smooth maps
 
@@ -38,7 +35,6 @@ _FOOTAGE = "qpmax=15:aq-mode=0"
 
 # Added where memory is short: no frames are reordered or looked ahead at, and one is referred to.
 _LEAN = "bframes=0:rc-lookahead=0:ref=1"
-_LARGEST = 2**31 - 1  # of the numbers in an MP4 file
 
 
 class Encoder:
@@ -77,7 +73,7 @@ class Encoder:
         footage: bool = False,
         lean: bool = False,
     ) -> None:
-        _require_small_numbers(path, rate, time_base)
+        require_small_numbers(path.name, rate, time_base, "set fps, or encode the video again at a usual rate")
         self._path = path
         self._time_base = time_base
         self._needed = encoder_bytes((width, height), quality, lean=lean)
@@ -100,7 +96,7 @@ class Encoder:
         """Encode one frame; `pts` and `duration` are in units of the time base."""
         frame.pts, frame.duration, frame.time_base = pts, duration, self._time_base
         size = f"{frame.width} x {frame.height}"
-        with self._in_our_words(
+        with self._translated(
             f"a frame of {size} pixels at time {pts} that cannot be written",
             "even sizes from 2 x 2 to 16384 x 16384, and times that grow from frame to frame",
         ):
@@ -111,27 +107,12 @@ class Encoder:
 
         Raises the errors of the class.
         """
-        with self._in_our_words("frames that cannot be written", "frames that H.264 in MP4 can hold"):
+        with self._translated("frames that cannot be written", "frames that H.264 in MP4 can hold"):
             self._container.mux(self._stream.encode(None))
             self._container.close()
 
-    @contextlib.contextmanager
-    def _in_our_words(self, found: str, expected: str) -> Iterator[None]:
-        """Translate errors of x264 and of the MP4 writer, which do not say what they are about."""
-        try:
-            yield
-        except av.MemoryError as error:
-            raise MemoryError(f"{self._path.name}: no memory to encode") from error
-        except (av.FFmpegError, OverflowError) as error:
-            if isinstance(error, OSError):  # such as a full disk
-                raise
-            left = room()
-            # x264 reports "generic error" if it cannot allocate something.
-            if isinstance(error, av.error.ExternalError) and left is not None and left < self._needed:
-                raise MemoryError(f"{self._path.name}: no memory to encode; {size_text(left)} are left") from error
-            said = getattr(error, "strerror", None) or error  # without the path, which is that of a descriptor
-            message = f"{self._path.name}: found {found} ({said}); expected {expected}; check the video"
-            raise VideoError(message) from error
+    def _translated(self, found: str, expected: str) -> contextlib.AbstractContextManager[None]:
+        return in_our_words(self._path.name, found, expected, "check the video", self._needed)
 
     def __enter__(self) -> Self:
         return self
@@ -144,12 +125,3 @@ class Encoder:
         else:
             with contextlib.suppress(av.FFmpegError):  # the first error tells more
                 self._container.close()
-
-
-def _require_small_numbers(path: Path, rate: Fraction, time_base: Fraction) -> None:
-    for what, number in (("rate", rate), ("time base", time_base)):
-        if not 0 < max(number.numerator, number.denominator) <= _LARGEST or number <= 0:
-            raise VideoError(
-                f"{path.name}: found a {what} of {number}; expected a positive fraction of numbers below 2^31; "
-                "set fps, or encode the video again at a usual rate"
-            )

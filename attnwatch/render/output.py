@@ -20,7 +20,7 @@ from attnwatch.render.pages.caption import Full, caption_height, caption_page
 from attnwatch.render.pages.counter import frame_form, seconds_form
 from attnwatch.render.pages.figure import figure_page, figure_size
 from attnwatch.render.pages.page import Page
-from attnwatch.render.text.plain import isolated
+from attnwatch.render.text.plain import quoted
 from attnwatch.render.timeline import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
@@ -189,10 +189,10 @@ class Context:
     def title(self, word: WordMaps, kind: OutputKind, *, prompt: bool = True) -> str:
         """Return what an output of a word shows, with the prompt or without it."""
         document = self.manifest.document
-        shown = f"“{isolated(self.text(word))}”"
+        shown = quoted(self.text(word))
         how = f", {_HOW[kind]}" if kind in _HOW else ""
         if not prompt:
             return f"{shown}{how}"
         is_negative = word.name.startswith(UNCONDITIONAL_PREFIX)
         said = document.generation.negative_prompt if is_negative else document.generation.prompt
-        return f"{shown}{how and how + ','} in {f'“{isolated(said)}”' if said else self.manifest.video_id}"
+        return f"{shown}{how and how + ','} in {quoted(said) if said else self.manifest.video_id}"

@@ -3,7 +3,8 @@
 from math import isnan
 
 from attnwatch.analysis.comparison import Compared, Comparison
-from attnwatch.analysis.findings import number, p_value, seeds
+from attnwatch.analysis.findings import p_value, seeds
+from attnwatch.analysis.notation import number
 from attnwatch.analysis.statistics import LEVEL
 from attnwatch.errors import ConfigError
 from attnwatch.render.charts.panels import NAME_LINES, draw_difference, draw_differences, draw_seeds

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import floor, isfinite, log10
+from math import isfinite
 
 from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 
+from attnwatch.analysis.notation import number, power_of, with_power
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font
@@ -22,8 +23,6 @@ GREY = "0.35"
 LINE = 0.5
 """Width of thin lines in points."""
 
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SMALLEST, _LARGEST = -2, 3  # powers of ten that are written out
 _LEAST = 3  # numbers on an axis
 _MARGIN = 0.08  # of the length of an axis, beyond the values
 
@@ -58,9 +57,7 @@ class Scale:
     @classmethod
     def between(cls, low: float, high: float, most: int) -> "Scale":
         """Return the axis from one value to another, with about so many numbers."""
-        largest = max(abs(low), abs(high))
-        power = floor(log10(largest))
-        power = 0 if _SMALLEST <= power <= _LARGEST else power
+        power = power_of(low, high)
         unit = 10.0**power
         found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=_LEAST).tick_values(low / unit, high / unit)
         places = [float(place) for place in found if low <= place * unit <= high]
@@ -68,10 +65,7 @@ class Scale:
 
     def named(self, label: str) -> str:
         """Return the label of the axis with the power of ten that its numbers are multiples of."""
-        if not self.power:
-            return label
-        power = f"10{str(self.power).translate(_SUPERSCRIPT)}"
-        return f"{label.removesuffix(')')}, {power})" if label.endswith(")") else f"{label} ({power})"
+        return with_power(label, self.power)
 
     def put_on(self, axis: Axis) -> None:
         """Give an axis these ends and numbers."""
@@ -102,4 +96,4 @@ def _written(values: list[float]) -> tuple[str, ...]:
     """Return numbers with as many decimals as the one that needs most."""
     texts = [f"{value:.6g}" for value in values]
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
-    return tuple(f"{value:.{decimals}f}".replace("-", "−") for value in values)
+    return tuple(number(value, decimals) for value in values)

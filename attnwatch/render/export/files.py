@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -14,14 +14,12 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from attnwatch.errors import VideoError
+from attnwatch.render.encoding_errors import in_our_words, require_small_numbers
 from attnwatch.render.export.formats import Format
 from attnwatch.render.export.moments import Moment
 from attnwatch.render.timeline import Timeline
 from attnwatch.system.folders import Folder
 from attnwatch.tensors.reduction import Float32Array
-
-_LARGEST = 2**31 - 1  # of the numbers in a MOV file
 
 
 @dataclass(frozen=True)
@@ -99,14 +97,14 @@ class Images:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            with _in_our_words(self._names):
+            with _translated(self._names):
                 self._write(self._context.encode(None))
 
     def write(self, values: Float32Array, moment: Moment | None) -> None:  # noqa: ARG002 - images have no time
         """Append a picture, `[height, width]`."""
         picture = self._kind.picture(values)
         picture.pts, self._given = self._given, self._given + 1
-        with _in_our_words(self._names):
+        with _translated(self._names):
             self._write(self._context.encode(picture))
 
     def _write(self, packets: Iterable["Packet[VideoStream]"]) -> None:
@@ -130,7 +128,7 @@ class Film:
     """
 
     def __init__(self, folder: Folder, name: str, encoder: Encoder, timeline: Timeline) -> None:
-        _require_small_numbers(name, timeline)
+        require_small_numbers(name, timeline.rate, timeline.time_base, "export images")
         self._folder, self._name, self._kind, self._time_base = folder, name, encoder.kind, timeline.time_base
         self._first: int | None = None
         self._durations: deque[int] = deque()  # of the pictures that are being encoded
@@ -149,7 +147,7 @@ class Film:
             with contextlib.suppress(av.FFmpegError):  # the first error tells more
                 self._container.close()
             return
-        with _in_our_words(self._name):
+        with _translated(self._name):
             self._mux(self._stream.encode(None))
             self._container.close()
         with self._folder.open_file(self._name) as file:
@@ -162,7 +160,7 @@ class Film:
         picture = self._kind.picture(values)
         picture.pts, picture.time_base = moment.pts - self._first, self._time_base
         self._durations.append(moment.duration)
-        with _in_our_words(self._name):
+        with _translated(self._name):
             self._mux(self._stream.encode(picture))
 
     def _mux(self, packets: Iterable["Packet[VideoStream]"]) -> None:
@@ -171,26 +169,6 @@ class Film:
             self._container.mux(packet)
 
 
-@contextlib.contextmanager
-def _in_our_words(name: str) -> Iterator[None]:
-    """Translate errors of FFmpeg, which do not say what they are about."""
-    try:
-        yield
-    except av.MemoryError as error:
-        raise MemoryError(f"{name}: no memory to encode") from error
-    except (av.FFmpegError, OverflowError) as error:
-        if isinstance(error, OSError):  # such as a full disk
-            raise
-        raise VideoError(
-            f"{name}: found a picture that cannot be written ({getattr(error, 'strerror', None) or error}); expected "
-            "one that this format can hold; try another --format"
-        ) from error
-
-
-def _require_small_numbers(name: str, timeline: Timeline) -> None:
-    for what, value in (("rate", timeline.rate), ("time base", timeline.time_base)):
-        if max(value.numerator, value.denominator) > _LARGEST:
-            raise VideoError(
-                f"{name}: found a {what} of {value} in the video; expected numbers below 2^31, which MOV can hold; "
-                "export images"
-            )
+def _translated(name: str) -> contextlib.AbstractContextManager[None]:
+    found, expected = "a picture that cannot be written", "one that this format can hold"
+    return in_our_words(name, found, expected, "try another --format")

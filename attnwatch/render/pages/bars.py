@@ -1,6 +1,6 @@
 """Colour bars with their values: upright beside a map, level below it, or in a line of text."""
 
-from attnwatch.render.pages.boxes import Box, even
+from attnwatch.render.boxes import Box, even
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar, Fixed, Label, draw_bar
 from attnwatch.render.pages.lines import TextStyle

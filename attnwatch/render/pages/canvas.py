@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from attnwatch.render.pages.boxes import Box
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.lines import TextStyle, UInt8Array
 
 PAPER, INK = 235, 16

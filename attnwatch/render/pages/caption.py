@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.bars import draw_in_line
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar, Fixed
 from attnwatch.render.pages.counter import Counter, Form

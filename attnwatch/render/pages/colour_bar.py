@@ -8,8 +8,9 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from attnwatch.analysis.notation import number, power_of, ten_to, with_power
+from attnwatch.render.boxes import Box
 from attnwatch.render.maps import Scale
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.lines import TextStyle
 from attnwatch.tensors.reduction import Float32Array
@@ -17,8 +18,6 @@ from attnwatch.tensors.reduction import Float32Array
 Painted = Callable[[Float32Array, tuple[int, int]], av.VideoFrame]
 """Paints shares of the scale, `[rows, columns]`, 0..1, as an output shows them, in a width and height, both even."""
 
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SMALLEST, _LARGEST = -2, 4  # powers of ten between which numbers are written as they are
 _DIGITS = range(3, 10)  # significant ones of the ends of the scale: as few as tell them apart
 _STEPS = (1, 2, 2.5, 5, 10)
 _ROUNDING = 1e-9
@@ -32,9 +31,9 @@ class Label(NamedTuple):
     quantity: str
     remark: str = ""
 
-    def text(self, unit: str = "") -> str:
-        """Return the label, with the unit of the values if they stand apart from it."""
-        about = f"{self.quantity} {unit}".strip()
+    def text(self, power: int = 0) -> str:
+        """Return the label, with the power of ten that values which stand apart from it are multiples of."""
+        about = with_power(self.quantity, power)
         return f"{about}, {self.remark}" if self.remark else about
 
 
@@ -60,7 +59,7 @@ class ColourBar:
 
     @property
     def end_texts(self) -> tuple[str, str]:
-        """Both ends of the scale, in the unit, with as few digits as tell them apart."""
+        """Both ends of the scale, as multiples of the power of ten, with as few digits as tell them apart."""
         low, high = (end / self._unit for end in self.ends)
         size = math.floor(math.log10(max(abs(low), abs(high)))) if low or high else 0
         texts = "", ""
@@ -72,17 +71,22 @@ class ColourBar:
         return texts
 
     @property
+    def power(self) -> int:
+        """The power of ten that the numbers are multiples of; 0 if they are neither very small nor very large."""
+        return power_of(*self.ends)
+
+    @property
     def unit(self) -> str:
-        """What the numbers are multiples of, such as `× 10⁻³`; empty if they are neither very small nor very large."""
-        return f"× 10{str(self._power).translate(_SUPERSCRIPTS)}" if self._power else ""
+        """What follows a number, such as `× 10⁻³`; empty if the numbers are written out."""
+        return f"× {ten_to(self.power)}" if self.power else ""
 
     def label(self, style: TextStyle, room: int) -> str:
-        """Return the longest label, with the unit, that fits into a number of pixels; empty if none does."""
-        wordings = (label.text(self.unit) for label in (*self.labels, Label("")))
+        """Return the longest label that fits into a number of pixels, or only the power of ten; empty if none does."""
+        wordings = (*(label.text(self.power) for label in self.labels), self.unit)
         return next((wording for wording in wordings if style.width(wording) <= room), "")
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Return round values within the scale, as shares of it, with their texts in the unit; about `most`."""
+        """Return round values within the scale, as shares of it, with their texts; about `most`."""
         low, high = self.ends
         if not high > low:
             return [(0.5, self.end_texts[0])]
@@ -92,17 +96,11 @@ class ColourBar:
             return list(zip((0.0, 1.0), self.end_texts, strict=True))
         decimals = _decimals(step / self._unit)
         values = [index * step for index in range(first, last + 1)]
-        return [((value - low) / (high - low), f"{value / self._unit + 0.0:.{decimals}f}") for value in values]
-
-    @property
-    def _power(self) -> int:
-        largest = max(map(abs, self.ends))
-        power = math.floor(math.log10(largest)) if largest > 0 else 0
-        return 0 if _SMALLEST <= power < _LARGEST else power
+        return [((value - low) / (high - low), number(value / self._unit, decimals)) for value in values]
 
     @property
     def _unit(self) -> float:
-        return 10.0**self._power
+        return 10.0**self.power
 
 
 Fixed = tuple[Box, av.VideoFrame]
@@ -141,5 +139,5 @@ def _decimals(step: float) -> int:
 
 
 def _text(value: float, decimals: int) -> str:
-    rounded = f"{value:.{decimals}f}"
-    return rounded if float(rounded) else "0"
+    text = number(value, decimals)
+    return text if value and float(f"{value:.{decimals}f}") else "0"

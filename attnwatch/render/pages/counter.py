@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attnwatch.render.pages.boxes import Box
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.canvas import Canvas, stamp
 from attnwatch.render.pages.lines import TextStyle, UInt8Array
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from attnwatch.render.boxes import Box, even
 from attnwatch.render.pages.bars import draw_in_line
-from attnwatch.render.pages.boxes import Box, even
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar
 from attnwatch.render.pages.counter import Counter, Number

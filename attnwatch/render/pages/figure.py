@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from attnwatch.render.pages.boxes import Box, even
+from attnwatch.render.boxes import Box, even
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar
 from attnwatch.render.pages.counter import Counter, Form

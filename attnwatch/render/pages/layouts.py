@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from attnwatch.render.boxes import Box, even
 from attnwatch.render.pages.bars import Level, Upright
-from attnwatch.render.pages.boxes import Box, even
 from attnwatch.render.pages.canvas import Canvas, Side
 from attnwatch.render.pages.colour_bar import ColourBar
 from attnwatch.render.pages.counter import Counter

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import av
 import numpy as np
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.render.compose import pixels
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.counter import Counter
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 
+from attnwatch.analysis.notation import power_of, with_power
+from attnwatch.render.boxes import Box
 from attnwatch.render.plots.content import Bar
 from attnwatch.render.plots.grid import Grid
-from attnwatch.render.plots.placed import Box, Placed, PlacedBar
-from attnwatch.render.plots.ticks import power_of, ticks, with_power
+from attnwatch.render.plots.placed import Placed, PlacedBar
+from attnwatch.render.plots.ticks import ticks
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.measuring import Font
 
@@ -37,7 +39,7 @@ class Bars:
         self._rows, self._font = rows, font
         self._beside = [bar for bar in bars if not bar.is_below]
         self._below = [bar for bar in bars if bar.is_below]
-        self._power = power_of(bars)
+        self._power = power_of(*(end for bar in bars for end in (bar.low, bar.high)))
         self._text = with_power(bars[0].label, self._power)
         self._lines = 1
 

@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.plots.bars import TICK
 from attnwatch.render.plots.content import Content, MapCell, Rgb
 from attnwatch.render.plots.layout import laid_out
-from attnwatch.render.plots.placed import UNITS_PER_INCH, Box, Layout, Placed, PlacedBar
+from attnwatch.render.plots.placed import UNITS_PER_INCH, Layout, Placed, PlacedBar
 from attnwatch.render.plots.plot import Plot
 from attnwatch.render.plots.subject import Subject
 

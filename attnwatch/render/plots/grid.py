@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from attnwatch.render.plots.placed import Box
+from attnwatch.render.boxes import Box
 
 _SMALLEST = 4  # units: the least height and width of a cell
 

@@ -6,11 +6,12 @@ from math import log
 import numpy as np
 
 from attnwatch.errors import ConfigError
+from attnwatch.render.colour_bars import UNIT
 from attnwatch.render.maps import Scale
 from attnwatch.render.plots.content import Bar, Cell, Content, MapCell
 from attnwatch.render.plots.described import averaged, joined
 from attnwatch.render.plots.moments import Moment
-from attnwatch.render.plots.over_video import UNIT, VIDEO, Frames
+from attnwatch.render.plots.over_video import VIDEO, Frames
 from attnwatch.render.plots.stored import Axis, is_stored, only_word, require_stored
 from attnwatch.render.plots.subject import Subject
 from attnwatch.tensors.choices import selected

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from functools import cached_property
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.plots.asked import Asked
 from attnwatch.render.plots.bars import Bars
 from attnwatch.render.plots.content import Cell, Content
 from attnwatch.render.plots.grid import Grid, grid_in, thinned
-from attnwatch.render.plots.placed import UNITS_PER_INCH, Box, Layout, Placed
+from attnwatch.render.plots.placed import UNITS_PER_INCH, Layout, Placed
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import av
 
+from attnwatch.render.colour_bars import UNIT
 from attnwatch.render.maps import Scale
 from attnwatch.render.plots.content import Bar, Cell, Content, MapCell, Rgb
 from attnwatch.render.plots.described import averaged, joined
@@ -15,7 +16,6 @@ from attnwatch.tensors.reduction import Float32Array
 Frames = Mapping[int, av.VideoFrame]
 """Frames of the video by their numbers; empty if the video is absent."""
 
-UNIT = "attention probability"
 VIDEO = "video"
 
 _MOST_IN_A_ROW = 4

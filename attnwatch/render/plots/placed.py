@@ -3,31 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.plots.content import Bar, Cell
 from attnwatch.render.plots.ticks import Ticks
 from attnwatch.render.text.lettering import Align, Lettering
 
 UNITS_PER_INCH = 300
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def right(self) -> int:
-        """Its right side."""
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> int:
-        """Its lower side."""
-        return self.top + self.height
 
 
 @dataclass(frozen=True)

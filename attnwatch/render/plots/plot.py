@@ -11,8 +11,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attnwatch.errors import ConfigError
 from attnwatch.system.files import write_file
+from attnwatch.system.output_files import require_suffix
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -59,7 +59,7 @@ class Plot(Figure):
 
         """
         target = Path(path)
-        suffix = require_suffix(target)
+        suffix = require_suffix(target, SUFFIXES)
         data = BytesIO()
         self.savefig(data, format=suffix[1:], metadata=self._metadata(suffix), **_PNG if suffix == ".png" else {})
         write_file(target, data.getvalue())
@@ -78,17 +78,3 @@ class Plot(Figure):
         data = BytesIO()
         self.savefig(data, format="png", dpi=2 * _ON_SCREEN, **_PNG)
         return data.getvalue(), {"width": round(_ON_SCREEN * float(self.get_figwidth()))}
-
-
-def require_suffix(path: Path) -> str:
-    """Return the suffix of a file name in lower case.
-
-    Raises:
-        ConfigError: it is none of a kind that can be written.
-
-    """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        expected = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        raise ConfigError(f"found {path.name}; expected a name that ends in {expected}; choose one of these formats")
-    return suffix

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from attnwatch.render.colour_bars import UNIT
 from attnwatch.render.maps import Scale
 from attnwatch.render.plots.content import Bar, Cell, Content, MapCell
 from attnwatch.render.plots.described import averaged, joined, step_label
 from attnwatch.render.plots.moments import Moment
-from attnwatch.render.plots.over_video import UNIT, VIDEO, Frames
+from attnwatch.render.plots.over_video import VIDEO, Frames
 from attnwatch.render.plots.stored import only_word, require_stored
 from attnwatch.render.plots.subject import Subject
 from attnwatch.tensors.reader import Step, WordMaps

@@ -18,7 +18,7 @@ from attnwatch.render.overlay import overlay
 from attnwatch.render.plots.asked import Asked
 from attnwatch.render.plots.content import Content, MapCell, Rgb
 from attnwatch.render.plots.moments import Moment
-from attnwatch.render.text.plain import isolated
+from attnwatch.render.text.plain import quoted
 from attnwatch.render.timeline import Timeline
 from attnwatch.settings import Visualization
 from attnwatch.tensors.reader import Part, WordMaps
@@ -58,7 +58,7 @@ class Subject:
 
     def text(self, word: WordMaps) -> str:
         """Return the words that are tracked, in quotation marks."""
-        return f"“{isolated(self.manifest.document.texts.get(word.name, word.name))}”"
+        return quoted(self.manifest.document.texts.get(word.name, word.name))
 
     @property
     def title(self) -> str:

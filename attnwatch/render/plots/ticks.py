@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, isfinite, log10
 
+from attnwatch.analysis.notation import number
 from attnwatch.render.plots.content import Bar
 
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SMALLEST, _LARGEST = -2, 3  # powers of ten that are written out
 _ROUNDING = 1e-6  # of the length of the bar
 _PAIR = 2  # numbers that it takes to make a scale
 
@@ -18,18 +16,6 @@ class Ticks:
 
     places: tuple[float, ...]
     labels: tuple[str, ...]
-
-
-def power_of(bars: Sequence[Bar]) -> int:
-    """Return the power of ten that the numbers beside some bars are multiples of; 0 if they are written out."""
-    largest = max(max(abs(bar.low), abs(bar.high)) for bar in bars)
-    power = floor(log10(largest)) if largest > 0 and isfinite(largest) else 0
-    return 0 if _SMALLEST <= power <= _LARGEST else power
-
-
-def with_power(label: str, power: int) -> str:
-    """Return the label of a bar with the power of ten that its numbers are multiples of."""
-    return f"{label} (10{str(power).translate(_SUPERSCRIPT)})" if power else label
 
 
 def ticks(bar: Bar, power: int, most: int) -> Ticks:
@@ -56,5 +42,6 @@ def _written(values: Sequence[float]) -> tuple[str, ...]:
     decimals = (
         max(len(text.partition(".")[2]) for text in shortest) if not any("e" in text for text in shortest) else -1
     )
-    texts = shortest if decimals < 0 else [f"{value:.{decimals}f}" for value in values]
-    return tuple(text.replace("-", "−") for text in texts)
+    if decimals < 0:
+        return tuple(text.replace("-", "−") for text in shortest)
+    return tuple(number(value, decimals) for value in values)

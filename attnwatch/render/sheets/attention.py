@@ -139,4 +139,4 @@ def _bar(kind: OutputKind, scale: Scale, settings: Visualization, whose: str) ->
     assert bar is not None  # noqa: S101 - for the type checker: it was asked for
     picture = srgb(bar.painted(np.linspace(0, 1, LEVELS, dtype=np.float32)[None], BAR), colours)
     low, high = bar.end_texts
-    return Bar(picture, (low, "", high), f"{bar.labels[0].text(bar.unit)}; {whose}")
+    return Bar(picture, (low, "", high), f"{bar.labels[0].text(bar.power)}; {whose}")

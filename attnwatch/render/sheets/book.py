@@ -13,7 +13,7 @@ from attnwatch.render.sheets.moments import Videos
 from attnwatch.render.sheets.pairs import slots_of
 from attnwatch.render.sheets.rows import select
 from attnwatch.render.sheets.sheet import Content, Sheet
-from attnwatch.render.text.plain import isolated
+from attnwatch.render.text.plain import quoted
 from attnwatch.settings import Visualization
 from attnwatch.system.roots import Root
 
@@ -98,6 +98,6 @@ class Book:
             dict.fromkeys(video.document.generation.model for video in videos if video.document.generation.model)
         )
         shown = [*models[:_MOST_MODELS], *(["…"] if len(models) > _MOST_MODELS else [])]
-        text = isolated(videos[0].document.texts.get(word, word))
+        text = quoted(videos[0].document.texts.get(word, word))
         origin = " · ".join([self._batch, ", ".join(shown)] if shown else [self._batch])
-        return Sheet(f"“{text}”{more}", origin, content, self._videos)
+        return Sheet(f"{text}{more}", origin, content, self._videos)

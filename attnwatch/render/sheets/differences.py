@@ -6,7 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
+from attnwatch.analysis.notation import power_of, with_power
 from attnwatch.contract.manifest import Manifest
+from attnwatch.render.colour_bars import UNIT
 from attnwatch.render.maps import Float64Array
 from attnwatch.render.sheets.moments import Footage, Gap, Videos
 from attnwatch.render.sheets.page import BAR, Bar, Strip
@@ -60,9 +62,11 @@ class Differences:
     @cached_property
     def bar(self) -> Bar:
         """The colour bar; zero is in its middle."""
-        ends = f"{self._limit:.3g}"
+        power = power_of(self._limit)
+        end = f"{self._limit / 10.0**power:.3g}"
+        label = with_power(f"difference of {UNIT}", power)
         colours = gradient(difference_colours(), BAR)
-        return Bar(colours, (f"−{ends}", "0", f"+{ends}"), "difference of attention probability")
+        return Bar(colours, (f"−{end}", "0", f"+{end}"), label)
 
     def strip(self, number: int) -> Strip | Gap:
         """Return the pictures of a row."""

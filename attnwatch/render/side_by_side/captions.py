@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from attnwatch.contract.manifest import Manifest
 from attnwatch.render.text.breaking import pieces
-from attnwatch.render.text.plain import isolated, plain
+from attnwatch.render.text.plain import plain, quoted
 
 _LEAST_COMMON = 2  # words, or characters of a script without blanks, that are worth a title
 _LEAST_RUN = 4  # words in the midst of prompts that are told once
@@ -70,20 +70,16 @@ def _joined(*parts: str) -> str:
 def _common(prompts: Sequence[str]) -> tuple[str, list[str]]:
     """Return what all prompts have in common, with ellipses for what they have not, and the rest of each."""
     if len(set(prompts)) == 1:
-        return _quoted(prompts[0]), [""] * len(prompts)
+        return quoted(prompts[0]), [""] * len(prompts)
     words = [list(pieces(plain(prompt))) for prompt in prompts]
     parts = list(_parts(words))
     own = [filter(None, map(_text, of_one)) for of_one in zip(*itertools.filterfalse(_is_shared, parts), strict=True)]
     blank = " " if any(word.endswith(" ") for word in words[0]) else ""
     each = [f"{blank}…{blank}".join(texts) for texts in own]
     if sum(len(part[0]) for part in parts if _is_shared(part)) < _LEAST_COMMON or not all(each):
-        return "", [_quoted(prompt) for prompt in prompts]
+        return "", [quoted(prompt) for prompt in prompts]
     title = blank.join(_text(part[0]) if _is_shared(part) else "…" for part in parts)
-    return _quoted(title), [_quoted(text) for text in each]
-
-
-def _quoted(text: str) -> str:
-    return f"“{isolated(text)}”"
+    return quoted(title), [quoted(text) for text in each]
 
 
 def _text(words: _Words) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attnwatch.errors import ConfigError
-from attnwatch.render.pages.boxes import Box
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.lines import TextStyle
 
 USUAL_WIDTH = 1920

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.maps import Scale
 from attnwatch.render.pages.bars import draw_in_line
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.canvas import Canvas
 from attnwatch.render.pages.colour_bar import ColourBar, Fixed
 from attnwatch.render.pages.counter import Counter, seconds_form

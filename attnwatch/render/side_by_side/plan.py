@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from attnwatch.render.pages.boxes import Box
+from attnwatch.render.boxes import Box
 from attnwatch.render.pages.lines import TextStyle
 from attnwatch.render.side_by_side.captions import Captions, captions
 from attnwatch.render.side_by_side.layout import Layout, Shape, arranged
 from attnwatch.render.side_by_side.page import BarOf, Clock, Label, height_of, width_of
 from attnwatch.render.side_by_side.scene import Scene
-from attnwatch.render.text.plain import isolated
+from attnwatch.render.text.plain import quoted
 
 _MOST_LINES = 3  # of a title, and of a caption
 
@@ -66,7 +66,7 @@ def planned(scene: Scene, seconds: float, bar: BarOf) -> Plan:
         boxes.append([box for box, is_there in zip(group, has, strict=True) if is_there])
         for column, box, is_there in zip(scene.columns, group, has, strict=True):
             if column is not None and not is_there:
-                labels.append(Label(box, f"{_quoted(scene, column)}: not tracked", is_gap=True))
+                labels.append(Label(box, f"{quoted(scene.text(column))}: not tracked", is_gap=True))
     return Plan(layout, boxes, labels, clock)
 
 
@@ -125,11 +125,7 @@ def _heading(scene: Scene, column: str | None, box: Box) -> Label:
     if column is None:
         return Label(box, "source")
     scale = next(scale for (_, word), scale in scene.scales.items() if word == column)
-    return Label(box, _quoted(scene, column), None if _has_bars(scene) else scale)
-
-
-def _quoted(scene: Scene, word: str) -> str:
-    return f"“{isolated(scene.text(word))}”"
+    return Label(box, quoted(scene.text(column)), None if _has_bars(scene) else scale)
 
 
 def _above(scene: Scene, number: int, layout: Layout, text: str) -> Iterator[Label]:

@@ -17,6 +17,7 @@ from attnwatch.render.side_by_side.scene import Request
 from attnwatch.settings import Visualization
 from attnwatch.system.files import move_into_place
 from attnwatch.system.folders import Folder
+from attnwatch.system.output_files import require_writable
 
 _VIDEO = ".mp4"
 SUFFIXES = (_VIDEO, *DETAILS)
@@ -42,23 +43,19 @@ def write(
         UnknownNameError, NotReadyError, ContractError, VideoError: see `compose`.
 
     """
-    _require_writable(path, manifests, limit)
+    _require_usable(path, manifests, limit)
     with _written(path) as unfinished:
         if path.suffix.lower() == _VIDEO:
             return compose(manifests, settings, request, unfinished)
         return _animated(manifests, settings, request, unfinished, limit)
 
 
-def _require_writable(path: Path, manifests: Sequence[Manifest], limit: int | None) -> None:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ConfigError(f"found the output {path.name!r}; expected a name that ends in .mp4, .gif or .webp")
+def _require_usable(path: Path, manifests: Sequence[Manifest], limit: int | None) -> None:
+    suffix = require_writable(path, SUFFIXES)
     if limit is not None and suffix == _VIDEO:
-        raise ConfigError("--max-size: found a limit for a video; expected an output that ends in .gif or .webp")
-    if not path.parent.is_dir():
-        raise ConfigError(f"found no folder {path.parent} for {path.name}; expected an existing one; create it")
-    if path.is_dir():
-        raise ConfigError(f"found the folder {path}; expected the name of a file; add one")
+        raise ConfigError(
+            "--max-size: found a limit for a video; expected a name that ends in .gif or .webp; leave it out"
+        )
     for manifest in manifests:
         for file in (manifest.path, manifest.video, *manifest.attention):
             if path.exists() and file.exists() and path.samefile(file):

@@ -40,6 +40,11 @@ def isolated(text: str) -> str:
     return f"{RIGHT_TO_LEFT_ISOLATE if is_right_to_left(inner) else LEFT_TO_RIGHT_ISOLATE}{inner}{POP_ISOLATE}"
 
 
+def quoted(text: str) -> str:
+    """Return a text in quotation marks, `isolated`."""
+    return f"“{isolated(text)}”"
+
+
 def composed(text: str) -> str:
     """Return a text like `plain`, but with the marks that `isolated` put around its parts, each of them closed."""
     tidied = _tidied(text, isolates=True)

@@ -105,9 +105,9 @@ def test_videos_that_cannot_be_measured_are_named_and_the_others_compared(tmp_pa
         (["demo", "--by", "1", "--word", "dog"], "error: word: found no 'dog'; expected one of kiss, man, or slot:N"),
         (["demo", "--by", "1", "-m", "mas"], "error: measure: found no 'mas'; did you mean 'mass'?"),
         (["demo", "--by", "1", "--figure", "a.gif"], "expected a name that ends in .png, .pdf or .svg"),
-        (["demo", "--by", "1", "--figure", "none/a.png"], "error: --figure: found no folder none; expected the folder"),
+        (["demo", "--by", "1", "--figure", "none/a.png"], "error: found no folder none for a.png; expected an"),
         (["demo", "--by", "1", "--over", "time"], "error: --over: found time without a figure; expected one;"),
-        (["demo", "--by", "1", "-o", "a.xlsx"], "error: --output: found a.xlsx; expected one that ends in .csv,"),
+        (["demo", "--by", "1", "-o", "a.xlsx"], "error: found a.xlsx; expected a name that ends in .csv,"),
     ],
 )
 def test_wrong_usage_is_refused(capsys, arguments, said):

@@ -6,11 +6,11 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.colormap import yuv_tables
 from attnwatch.render.colours import Colours
 from attnwatch.render.compose import HeatPainter, pixels
 from attnwatch.render.maps import Scale
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.colour_bar import ColourBar, Label
 
 LABELS = (Label("attention probability", "0–80 % opaque"), Label("attention probability"), Label("attention"))

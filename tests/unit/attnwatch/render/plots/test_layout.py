@@ -5,10 +5,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from attnwatch.render.boxes import Box
 from attnwatch.render.plots.asked import Asked
 from attnwatch.render.plots.content import Bar, Cell, Content
 from attnwatch.render.plots.layout import laid_out
-from attnwatch.render.plots.placed import UNITS_PER_INCH, Box
+from attnwatch.render.plots.placed import UNITS_PER_INCH
 
 PROMPT = "a group of cyclists rides down a street between old houses in the morning sun, seen from a balcony, " * 3
 CHINESE = "一群骑自行车的人在清晨的阳光下沿着老房子之间的街道骑行，从二楼的阳台上看去，" * 3

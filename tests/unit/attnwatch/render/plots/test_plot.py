@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attnwatch.errors import ConfigError
-from attnwatch.render.plots.plot import Plot, require_suffix
+from attnwatch.render.plots.plot import Plot
 from tests.support import Batch, only_video
 
 PROMPT = "a kiss for $5 and 自行车"
@@ -76,9 +76,7 @@ def test_a_notebook_shows_the_figure(plot):
     assert isinstance(plot, Plot)
 
 
-@pytest.mark.parametrize("name", ["figure.jpg", "figure", ".png", "figure.pdf.gz"])
-def test_another_suffix_is_refused_with_those_that_can_be_written(plot, tmp_path, name):
-    for use in (plot.save, require_suffix):
-        with pytest.raises(ConfigError, match=rf"^found {re.escape(name)}; expected a name that ends in .png, .pdf or"):
-            use(tmp_path / name)
+def test_another_suffix_is_refused_with_those_that_can_be_written(plot, tmp_path):
+    with pytest.raises(ConfigError, match=r"^found figure.jpg; expected a name that ends in .png, .pdf or .svg"):
+        plot.save(tmp_path / "figure.jpg")
     assert list(tmp_path.iterdir()) == []

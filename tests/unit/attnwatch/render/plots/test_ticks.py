@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from attnwatch.analysis.notation import power_of, with_power
 from attnwatch.render.plots.content import Bar
-from attnwatch.render.plots.ticks import power_of, ticks, with_power
+from attnwatch.render.plots.ticks import ticks
 
 
 def bar(low, high, **fields):
@@ -22,20 +23,16 @@ def bar(low, high, **fields):
     ],
 )
 def test_numbers_are_round_and_written_alike_and_small_ones_share_a_power_of_ten(low, high, label, numbers):
-    power = power_of([bar(low, high)])
+    power = power_of(low, high)
     assert with_power("attention probability", power) == label
     assert ticks(bar(low, high), power, 5).labels == numbers
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0011, 0.0039), (0.51, 0.59), (0.123, 0.124), (1e-30, 2e-30)])
 def test_a_short_bar_has_two_numbers_within_its_ends(low, high):
-    found = ticks(bar(low, high), power_of([bar(low, high)]), 2)
+    found = ticks(bar(low, high), power_of(low, high), 2)
     assert len(found.places) == len(set(found.labels)) == 2
     assert low <= found.places[0] < found.places[1] <= high
-
-
-def test_all_bars_of_a_figure_share_the_power_of_the_largest_number():
-    assert power_of([bar(0, 4e-5), bar(0, 2e-3), bar(0, 7e-4)]) == -3
 
 
 def test_a_bar_of_maps_with_ends_of_their_own_has_no_numbers():

@@ -8,12 +8,12 @@ import pytest
 
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.kinds import OutputKind
+from attnwatch.render.boxes import Box
 from attnwatch.render.colormap import yuv_tables
 from attnwatch.render.colour_bars import colour_bar
 from attnwatch.render.colours import Colours
 from attnwatch.render.compose import pixels
 from attnwatch.render.maps import Scale
-from attnwatch.render.pages.boxes import Box
 from attnwatch.render.pages.lines import TextStyle
 from attnwatch.render.side_by_side.page import Clock, Label, drawn, height_of
 from attnwatch.render.side_by_side.plan import planned

@@ -66,8 +66,8 @@ def test_an_impossible_limit_is_refused_and_what_was_there_stays(manifests, tmp_
 @pytest.mark.parametrize(
     ("name", "limit", "about"),
     [
-        ("out.avi", None, r"found the output 'out.avi'; expected a name that ends in .mp4, .gif or .webp"),
-        ("out.mp4", 1000, r"--max-size: found a limit for a video; expected an output that ends in .gif or .webp"),
+        ("out.avi", None, r"found out.avi; expected a name that ends in .mp4, .gif or .webp"),
+        ("out.mp4", 1000, r"--max-size: found a limit for a video; expected a name that ends in .gif or .webp"),
         ("nowhere/out.mp4", None, r"found no folder .*nowhere for out.mp4; expected an existing one; create it"),
         ("folder.mp4", None, r"found the folder .*folder.mp4; expected the name of a file"),
     ],

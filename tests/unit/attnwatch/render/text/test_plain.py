@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from attnwatch.render.text.plain import closed, composed, directed, is_right_to_left, isolated, plain
+from attnwatch.render.text.plain import closed, composed, directed, is_right_to_left, isolated, plain, quoted
 
 ARABIC, HEBREW = "قطة على cat", "חתול"
 LRI, RLI, PDI = "\u2066", "\u2067", "\u2069"
@@ -65,3 +65,8 @@ def test_each_line_of_a_text_has_its_direction():
     assert directed(HEBREW, right_to_left=True) == HEBREW
     assert is_right_to_left(directed("cat 123", right_to_left=True))
     assert not is_right_to_left(directed(HEBREW, right_to_left=False))
+
+
+def test_quotations_keep_the_order_of_the_sentence_around_them():
+    assert quoted("two\nmen") == "“two men”"
+    assert quoted("قطة") == f"“{isolated('قطة')}”" != "“قطة”"

@@ -1,11 +1,14 @@
-"""Rectangles of pixels."""
+"""Rectangles of pixels, or of other small units."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of pixels; its edges are even where a picture is pasted, which covers whole chroma samples."""
+    """A rectangle of pixels, unless said otherwise.
+
+    Where a picture is pasted into a page, its edges are even, because a chroma sample covers two pixels.
+    """
 
     left: int
     top: int
