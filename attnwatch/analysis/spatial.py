@@ -160,7 +160,8 @@ class _Cells:
 
 def without_nan(maps: Maps) -> Maps:
     """Return maps with 0 for cells that are NaN; the same array if there are none, which takes a third of the time."""
-    return np.nan_to_num(maps, nan=0.0) if np.isnan(maps.sum()) else maps
+    with np.errstate(over="ignore"):
+        return np.nan_to_num(maps, nan=0.0) if np.isnan(maps.sum()) else maps
 
 
 def _centres(size: int) -> Float64Array:

@@ -99,6 +99,7 @@ def measure_video(
     masked: bool = False,
     steps: bool = True,
     parts: bool = True,
+    pairs: bool = True,
 ) -> VideoMeasures:
     """Measure the maps of one video.
 
@@ -108,6 +109,7 @@ def measure_video(
         masked: take values that are NaN or infinite for 0, as the setting `nonfinite: mask` does.
         steps: measure single denoising steps too.
         parts: measure single layers and heads too, which takes about 20 ns for each of their values.
+        pairs: measure how each two words share the picture, too.
 
     Raises:
         TensorError: a value is negative, or not finite and not masked.
@@ -116,7 +118,7 @@ def measure_video(
     measured, means = {}, {}
     for slug, word in words.items():
         measured[slug], means[slug] = _word(word, seconds, masked=masked, with_steps=steps, with_parts=parts)
-    return VideoMeasures(measured, dict(_pairs(means)))
+    return VideoMeasures(measured, dict(_pairs(means)) if pairs else {})
 
 
 def _pairs(means: Mapping[str, Float32Array]) -> Iterable[tuple[tuple[str, str], PairMeasures]]:

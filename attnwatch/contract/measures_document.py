@@ -7,7 +7,9 @@ from pydantic_core import PydanticCustomError
 
 from attnwatch.contract.fields import Count, Document, FormatField, Identifier, Index
 
-MAX_MEASURES_BYTES = 256 * 2**20
+MAX_MEASURES_BYTES = 64 * 2**20
+MOST_MEASURES = 2_000_000
+"""JSON values in the document: 12 words of 50 steps, 30 layers and 12 heads have 250,000."""
 
 Values = tuple[float | None, ...]
 """A value for each frame, step, layer or head; null where a measure is undefined."""

@@ -24,7 +24,12 @@ _Document = TypeVar("_Document", bound=BaseModel)
 
 
 def read_document(
-    path: Path, model: type[_Document], most: int = MAX_DOCUMENT_BYTES, *, root: Root | None = None
+    path: Path,
+    model: type[_Document],
+    most: int = MAX_DOCUMENT_BYTES,
+    *,
+    values: int = MOST_VALUES,
+    root: Root | None = None,
 ) -> tuple[_Document, str]:
     """Read and validate a JSON document of at most `most` bytes; return it with the SHA-256 of its bytes.
 
@@ -32,6 +37,7 @@ def read_document(
         path: the document.
         model: what it should be.
         most: its largest size in bytes.
+        values: the most JSON values in it.
         root: the folder that was named by the user, from which the document is reached without links; None for its own.
 
     Raises:
@@ -42,8 +48,8 @@ def read_document(
     data = read_bytes(path, most, root=root)
     if len(data) > most:
         raise ManifestError(problem(path, "the file itself", f"more than {most:,} bytes", f"at most {most:,} bytes"))
-    if most_values_in(data) > MOST_VALUES:
-        raise ManifestError(problem(path, "the file itself", f"more than {MOST_VALUES:,} values", "fewer"))
+    if most_values_in(data) > values:
+        raise ManifestError(problem(path, "the file itself", f"more than {values:,} values", "fewer"))
     try:
         return model.model_validate_json(data.removeprefix(BOM_UTF8)), hashlib.sha256(data).hexdigest()
     except ValidationError as error:

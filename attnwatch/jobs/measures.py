@@ -1,6 +1,7 @@
 """Measures a finished video, and puts the measures into their document."""
 
 from collections.abc import Mapping
+from itertools import compress
 from math import prod
 from typing import Any
 
@@ -14,6 +15,7 @@ from attnwatch.batches.videos import open_attention
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.measures_document import (
     MAX_MEASURES_BYTES,
+    MOST_MEASURES,
     MeasuresDocument,
     PairMeasures,
     StepMeasures,
@@ -21,7 +23,7 @@ from attnwatch.contract.measures_document import (
     WordMeasures,
 )
 from attnwatch.contract.names import MEASURES_SUFFIX
-from attnwatch.contract.reading import read_document
+from attnwatch.contract.reading import most_values_in, read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError
 from attnwatch.render.source import read_timeline
@@ -34,6 +36,7 @@ from attnwatch.tensors.reader import WordMaps
 _DIGITS = 9  # significant; single precision has 7
 _MOST_PLACES = 300
 _POWERS = np.array([float(f"1e{place}") for place in range(-_MOST_PLACES, _MOST_PLACES + 1)])  # exact up to 1e22
+_MOST_WORDS_IN_PAIRS = 64  # 2,016 pairs; 1,000 words would have 500,000, for which a rendering would wait 10 minutes
 _MOST_VALUES = 500_000_000  # of single layers and heads that are measured beside a rendering: about 10 s
 
 
@@ -63,7 +66,12 @@ def write_measures(
     if not document.words:
         return None, ()
     name = f"{manifest.video_id}{MEASURES_SUFFIX}"
-    folder.write(name, document.model_dump_json().encode() + b"\n", durable=False)
+    data = document.model_dump_json().encode() + b"\n"
+    if (values := most_values_in(data)) > MOST_MEASURES or len(data) > MAX_MEASURES_BYTES:
+        return None, (
+            f"no measures: {values:,} values are too many for a file; `attnwatch measure` makes tables of them",
+        )
+    folder.write(name, data, durable=False)
     return name, document.notes
 
 
@@ -72,7 +80,11 @@ def read_measures(place: Place, manifest: Manifest) -> MeasuresDocument | None:
     path = place.directory / f"{place.video_id}{MEASURES_SUFFIX}"
     try:
         found, _ = read_document(
-            path, MeasuresDocument, MAX_MEASURES_BYTES, root=place.root or Root(path.parent.parent)
+            path,
+            MeasuresDocument,
+            MAX_MEASURES_BYTES,
+            values=MOST_MEASURES,
+            root=place.root or Root(path.parent.parent),
         )
     except (AttnwatchError, OSError):
         return None
@@ -125,9 +137,13 @@ def measures_of(
         values = sum(prod(word.shape) for word in reader.words.values() if word.shape is not None)
         too_many = limited and values > _MOST_VALUES
         parts, steps = level in (None, "head") and not too_many, level in (None, "step")
-        measures = measure_video(reader.words, seconds, masked=masked, steps=steps, parts=parts)
-    note = f"layers and heads have {values:,} values, too many to measure while rendering; `attnwatch measure` does it"
-    return _document(manifest, measures, seconds, (note,) if too_many else ())
+        words, pairs = len(reader.words), len(reader.words) <= _MOST_WORDS_IN_PAIRS
+        measures = measure_video(reader.words, seconds, masked=masked, steps=steps, parts=parts, pairs=pairs)
+    notes = (
+        f"layers and heads have {values:,} values, too many to measure while rendering; `attnwatch measure` does it",
+        f"{words:,} words have too many pairs, so these are not measured",
+    )
+    return _document(manifest, measures, seconds, tuple(compress(notes, (too_many, not pairs))))
 
 
 def _latent_seconds(manifest: Manifest, words: Mapping[str, WordMaps], timeline: Timeline | None) -> Float64Array:

@@ -9,6 +9,7 @@ import pytest
 
 from attnwatch.analysis.spatial import spatial
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.contract.reading import most_values_in
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.schemas import json_schema
 from attnwatch.jobs import measures
@@ -137,6 +138,30 @@ def test_many_layers_and_heads_are_left_out_beside_a_rendering_and_said_so(
     (note,) = limited.notes
     assert note.startswith(f"layers and heads have {2 * maps.size:,} values, too many to measure while rendering")
     assert np.shape(whole.words["kiss"].focus) == (2, 3)
+
+
+def test_pairs_of_many_words_are_left_out_beside_a_rendering_and_in_tables_and_said_so(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "_MOST_WORDS_IN_PAIRS", 1)
+
+    for limited in (True, False):
+        document = measures_of(read_manifest(manifest), limited=limited)
+        assert (list(document.words), document.pairs) == (["kiss", "star"], ())
+        assert document.notes == ("2 words have too many pairs, so these are not measured",)
+
+
+def test_a_document_has_no_more_values_than_are_read_again(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, read = place_of(manifest), read_manifest(manifest)
+    values = most_values_in(measures_of(read).model_dump_json().encode())
+    monkeypatch.setattr(measures, "MOST_MEASURES", values)
+    assert written(place)[0] == NAME
+    assert read_measures(place, read) is not None
+
+    monkeypatch.setattr(measures, "MOST_MEASURES", values - 1)
+    name, (note,) = written(place)
+    assert name is None
+    assert note.startswith(f"no measures: {values:,} values are too many for a file")
 
 
 def test_latent_frames_have_the_times_of_the_frames_that_they_cover(manifest: Path) -> None:
