@@ -23,6 +23,7 @@ from attnwatch.contract.names import (
     EXPORT_SUFFIX,
     MANIFEST_SUFFIX,
     TENSOR_DIRECTORY,
+    export_prefix,
     is_manifest,
     printable,
 )
@@ -49,7 +50,7 @@ class Folder:
         within: limits the older videos of this folder to those at or below this path; None for all of them.
         start: where the walk started, and which links it follows.
         linked: names of links to folders, which were not entered.
-        unmarked: names of videos without a manifest beside them, in any order; none where an export lies.
+        unmarked: names of videos without a manifest beside them, in any order; those of an export left out.
         is_batch: whether it contains `batch.json`.
         excluded: names of files and folders that the user leaves out.
         closed: why it cannot be read, as far as it was not; None if it can, or if it has vanished.
@@ -226,7 +227,7 @@ def _scan(
     """Return a folder below the root of a walk, and the names of the folders inside it to enter next."""
     root = trail.root
     path = os.path.join(root.path, name) if name else str(root.path)  # noqa: PTH118 - Path takes 10 x
-    folder, inside, is_export = Folder(path), [], False
+    folder, inside, exported = Folder(path), [], list[str]()
     try:
         opened = trail.enter(name)
         with opened.scan() as entries:
@@ -235,7 +236,8 @@ def _scan(
             for entry in shown(entries, name, excluded, folder.excluded):
                 if not entry.is_dir(follow_symlinks=False):
                     _note_file(entry, folder, wanted, root.path)
-                    is_export = is_export or entry.name.endswith(EXPORT_SUFFIX)
+                    if entry.name.endswith(EXPORT_SUFFIX):
+                        exported.append(export_prefix(entry.name.removesuffix(EXPORT_SUFFIX)))
                     continue
                 folder.folders += 1
                 if entry.name not in NOT_ENTERED:
@@ -249,7 +251,7 @@ def _scan(
     if folder.unmarked:
         marked = {name.removesuffix(MANIFEST_SUFFIX) for name in (*folder.files, *folder.excluded)}
         unmarked = [name for name in folder.unmarked if name[: name.rfind(".")] not in marked]
-        folder.unmarked = [] if is_export else unmarked
+        folder.unmarked = [name for name in unmarked if not name.startswith(tuple(exported))]
     folder.older = folder.older and not folder.files  # tensors beside a manifest belong to it
     return folder, sorted(inside)
 

@@ -26,7 +26,7 @@ def named(path: Path) -> Path:
         ConfigError: neither a path nor a batch has this name.
 
     """
-    if path.exists():
+    if _exists(path):
         return manifest_of(path) if path.is_file() else path
     stamped = re.compile(rf"{re.escape(str(path))}(_\d{{8}}_\d{{6}})?")
     batches = sorted(folder for folder in BATCH_FOLDER.glob("*") if stamped.fullmatch(folder.name))
@@ -54,7 +54,7 @@ def to_watch(path: Path, commands: Sequence[str], *, waits: bool, now: str | Non
         ConfigError: there is nothing at the path, and it is not waited for.
 
     """
-    if os.path.exists(path):  # noqa: PTH110 - Path.exists raises if permission is denied
+    if _exists(path):
         return root_of(manifest_of(path) if path.is_file() else path)
     if now is not None:
         beside = nearest(path.name, _folders_in(path.parent), cutoff=_ALIKE)
@@ -69,6 +69,10 @@ def to_watch(path: Path, commands: Sequence[str], *, waits: bool, now: str | Non
         f"found nothing at {path}; expected a folder or a command; {hint}"
         f"`attnwatch {path}/` waits for a folder that does not exist yet"
     )
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if permission is denied, or a name is too long
 
 
 def _folders_in(path: Path) -> list[str]:
@@ -136,7 +140,9 @@ def videos(*paths: Path) -> list[Path]:
 def _videos(path: Path) -> list[Path]:
     if _is_pattern(path):
         folder = root_of(named(path.parent))
-        found = [video for video in find_videos(folder) if fnmatchcase(identifier_of(video), path.name)]
+        names = {video: identifier_of(video) for video in find_videos(folder)}
+        found = [video for video, name in names.items() if name == path.name]
+        found = found or [video for video, name in names.items() if fnmatchcase(name, path.name)]
         expected = f"the name of a video in {folder}, or a pattern such as 'prompt_001_*'"
     else:
         found = list(find_videos(root_of(named(path))))
@@ -148,7 +154,7 @@ def _videos(path: Path) -> list[Path]:
 
 def _is_pattern(path: Path) -> bool:
     """Return whether the last part of a path is the name of a video in what stands before it, or a pattern of names."""
-    return not path.exists() and path.name != str(path)
+    return not _exists(path) and path.name != str(path)
 
 
 def single_video(path: Path) -> Path:

@@ -86,6 +86,11 @@ def unique_slugs(texts: Iterable[str]) -> list[str]:
     return names
 
 
+def export_prefix(video_id: str) -> str:
+    """Return what the names of the exported pictures of a video begin with."""
+    return f"{re.sub('[%#]', '_', video_id)}_"  # both stand for the number in names of sequences
+
+
 class Subject(NamedTuple):
     """What a contact sheet is about: a word, by its slug, or what the choices of a slot of the template do to it."""
 

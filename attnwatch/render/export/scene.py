@@ -1,6 +1,5 @@
 """The pictures of an export: which values they show, at which size, and the files that they go into."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +9,7 @@ import numpy as np
 
 from attnwatch.contract.export_document import NUMBER
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import export_prefix
 from attnwatch.render.alignment import Alignment
 from attnwatch.render.enlarge import Enlarger
 from attnwatch.render.export.files import Encoder, Film, Images, Pictures
@@ -98,8 +98,7 @@ class Scene:
     def files(self, word: WordMaps) -> str:
         """Return the name of the film of a word, or the pattern of the names of its images."""
         number = "" if self.kind.is_film else f".{NUMBER}"
-        video = re.sub("[%#]", "_", self.manifest.video_id)  # they stand for the number in names of sequences
-        return f"{video}_{word.slug}{number}.{self.kind.suffix}"
+        return f"{export_prefix(self.manifest.video_id)}{word.slug}{number}.{self.kind.suffix}"
 
     def measure(self, word: WordMaps) -> Measured:
         """Measure the maps of a word, and encode some of its pictures to estimate the size of all."""

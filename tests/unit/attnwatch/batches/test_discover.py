@@ -9,7 +9,7 @@ from attnwatch.system.exclusion import Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 from tests.legacy_support import OldBatch
-from tests.support import Batch, write_manifest
+from tests.support import Batch, write_json, write_manifest, write_source_video
 
 
 def found(root):
@@ -279,3 +279,18 @@ def test_linked_folders_are_counted_and_the_first_are_named():
     assert not_followed([Path("/o/a")]) == "1 linked folder is not followed: /o/a; --follow-links follows it"
     many = not_followed([Path(f"/o/{name}") for name in "abcde"])
     assert many == "5 linked folders are not followed: /o/a, /o/b, /o/c and 2 more; --follow-links follows them"
+
+
+def test_documents_with_names_like_those_of_exports_hide_no_other_videos(tmp_path):
+    old = OldBatch(tmp_path / "old")
+    tensors = [old.add(number) for number in (1, 2)]
+    write_json(old.video(1).with_name("settings_export.json"), {})
+    assert list(find_videos(old.folder)) == tensors
+
+
+def test_films_of_an_export_are_no_videos(tmp_path):
+    for name in ("50__kiss.mov", "other.mov"):
+        write_source_video(tmp_path / name)
+    write_json(tmp_path / "50%_export.json", {})
+    (folder,) = walk(tmp_path)
+    assert folder.unmarked == ["other.mov"]

@@ -127,7 +127,15 @@ def test_videos_of_older_batches_are_named_in_the_same_way(tmp_path):
     assert videos(old.folder / "*_vid001") == tensors[:1]
 
 
-@pytest.mark.parametrize("path", ["demo/nothing", f"outputs/{BATCH}/x*", "empty", "nowhere", "nowhere/*"])
+def test_a_name_with_characters_of_patterns_is_a_name_first(outputs):
+    named = outputs.add(3, video_id="a[1]")
+    outputs.add(4, video_id="a1")
+    assert videos(Path("demo/a[1]")) == [named.absolute()]
+
+
+@pytest.mark.parametrize(
+    "path", ["demo/nothing", f"outputs/{BATCH}/x*", "empty", "nowhere", "nowhere/*", 300 * "a", f"{300 * 'a'}/b"]
+)
 def test_what_stands_for_no_video_is_refused(path, outputs):
     Path("empty").mkdir()
     with pytest.raises(ConfigError, match=r"found (no finished video|nothing) at .*; expected "):
