@@ -181,6 +181,11 @@ def test_the_title_is_the_prompt_and_says_what_is_averaged(known):
     assert texts(some)[1] == "0.25 s · step 1, σ = 0.99 · mean over the layers 0, 2 · mean over the heads 1–3"
 
 
+def test_of_a_single_map_that_may_be_a_mean_or_a_step_nothing_is_claimed(tmp_path):
+    path = Batch.make(tmp_path / "outputs").add(source=False, tensors={"kiss": blob_maps(steps=1)})
+    assert texts(drawn(path, "kiss", at="1f"))[1] == "0.00 s"
+
+
 # Grids of maps
 
 
