@@ -111,6 +111,12 @@ def test_each_overlay_is_brightest_where_attention_is_highest_at_every_moment(gr
         assert np.hypot(row - expected[0], column - expected[1]) < WIDTH / GRID[2]
 
 
+def test_lines_over_a_small_video_are_as_fine_as_over_a_large_one(grey):
+    (_, frame), (_, lined) = pictures(drawn(grey, "kiss", at="1f", settings={"overlay": "contour"}))
+    assert frame.shape == lined.shape == (10 * HEIGHT, 10 * WIDTH, 3)
+    assert 0.001 < (np.abs(lined.astype(float) - 90) > 30).mean() < 0.02
+
+
 def test_the_bar_of_an_overlay_shows_its_colours_as_they_are_over_white_paper(grey):
     for style, lowest, highest in (("weighted", 255, 0.2 * 255), ("uniform", 0.2 * 255 + 0.8 * 255, 0.2 * 255)):
         settings = {"overlay": style, "colormap": "gray_r"}
