@@ -46,9 +46,11 @@ def find_word(name: str, manifest: Manifest, words: "Mapping[str, WordMaps]") ->
         words: its words by slug.
 
     Raises:
-        UnknownNameError: several words have this text.
+        UnknownNameError: several words have this text, or the name is no text.
 
     """
+    if not isinstance(name, str):  # from a notebook: `video.figure(["kiss", "men"])`
+        raise UnknownNameError(f"{manifest.video_id}: found {name!r}; expected the text of a word; give each by itself")
     if name in words:
         return words[name]
     texts = manifest.document.texts

@@ -34,8 +34,8 @@ def schema(document: str = "manifest") -> int:
     Parameters
     ----------
     document
-        manifest, batch, batch-complete, failure, receipt, acceptance, contact-sheets, export, measures, or
-        status (what `status --json` prints).
+        manifest, batch, batch-complete, failure, receipt, acceptance, contact-sheets, export, measures or status.
+        `status` is what `status --json` prints.
 
     """
     from attnwatch.contract.schemas import DOCUMENTS, json_schema  # noqa: PLC0415

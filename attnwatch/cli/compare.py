@@ -36,9 +36,10 @@ def compare(
 ) -> int:
     """Compare where attention is between the choices in one bracket of the template, between models or batches.
 
-    Videos of the same seed are pairs. For every two choices and each measure, the result is the mean difference, its
-    95 % interval, the effect size, and the p-value of a permutation test, corrected for everything that was asked
-    (Holm). It ends with a sentence for a paper about each. MEASURES.md explains all figures.
+    Videos of the same seed are pairs.
+    Told of every two choices and each measure: the mean difference with its 95 % interval, effect size and p-value.
+    The p-value is that of a permutation test, corrected for everything that was asked (Holm).
+    It ends with a sentence for a paper about each. MEASURES.md explains all figures.
 
     Parameters
     ----------
@@ -48,11 +49,10 @@ def compare(
     by
         What differs: the number of a bracket of the template, from 1; `model`; or `batch`.
     word
-        The word to follow: its text or slug, or `slot:1` for the one in bracket 1, whichever it is (default: the only
-        one that all videos have).
+        The word to follow: text, slug, or `slot:1` for that in bracket 1 (default: the only one that all videos have).
     measures
-        Measures, separated by commas (default: mass,concentration,spread,speed). Each further one makes the correction
-        stricter for all.
+        Measures, separated by commas (default: mass,concentration,spread,speed).
+        Each further one makes the correction stricter for all.
     output
         Also write the results as a table to this file: CSV, JSON or Parquet, by its suffix.
     figure

@@ -36,8 +36,9 @@ def export(
         Videos, their manifests, folders or batches of them, or patterns of their names such as 'demo/prompt_001_*'.
         They need not have been rendered.
     format
-        `exr`: 32-bit float, attention as it is (the default); `png16`: 16-bit grey, from the lower to the upper end of
-        the scale; `prores4444`: a film with alpha, on the same scale.
+        `exr` (the default): 32-bit float, attention as it is.
+        `png16`: 16-bit grey, from the lower to the upper end of the scale.
+        `prores4444`: a film with alpha, on the same scale.
     words
         Export only these words, separated by commas (default: all).
     grid

@@ -56,7 +56,8 @@ def export_each(
             export = Export(manifest, pictures.per_video(), threads=settings.watcher.workers, **asked)
             document = export.write(out)
         except (AttnwatchError, OSError, MemoryError) as error:
-            yield Exported(f"{name}: not exported: {describe(error)}", done=False)
+            reason = describe(error).removeprefix(f"{name}: ")
+            yield Exported(f"{name}: not exported: {reason}", done=False)
             continue
         where = export.place(out) / export.name
         yield Exported(f"{name}: {_what(document)} in {where}", done=True, notes=(*notes, *document.notes))

@@ -34,8 +34,8 @@ def measure(
 ) -> int:
     """Measure where attention is: one table of many videos, a row for each word of each video.
 
-    Each row has the prompt, what was chosen in each slot of the template, the seed, the model and its settings, and the
-    measures that MEASURES.md explains. Videos that cannot be measured are named on stderr, and the exit code is 1.
+    Each row has the prompt, the choices in the template, seed, model and settings, and the measures of MEASURES.md.
+    Videos that cannot be measured are named on stderr, and the exit code is 1.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def measure(
     words
         Measure only these words, separated by commas (default: all).
     level
-        A row for each word (`video`, the default: means over its frames), or for each of its latent frames (`frame`),
-        its denoising steps (`step`), or its layers and heads (`head`).
+        `video` (the default): a row for each word, with means over its frames.
+        `frame`, `step`, `head`: a row for each of its latent frames, denoising steps, or heads of layers.
     format
         `csv` (the default), `json`, or `parquet`; needless if the file's suffix says it.
     output

@@ -52,8 +52,8 @@ def still(
     words
         Show only these words, separated by commas (default: all). Grids of steps, layers or heads show one.
     at
-        The moment: seconds such as 1.5s, a frame such as frame:24 or 24f (the first is 1), or mean, the mean over time
-        (default: the middle). Grids of frames and steps take several, separated by commas.
+        The moment: seconds (1.5s), a frame (24f or frame:24, from 1), or `mean`, over time (default: the middle).
+        Grids of frames and steps take several, separated by commas.
     step
         Denoising steps to average, such as 10, -1, 0-9 or 0,5,10; in a grid of steps, those to show (default: all).
     layer

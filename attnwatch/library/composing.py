@@ -1,7 +1,7 @@
 """Puts videos and words beside each other, for display in a notebook."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from attnwatch.render.side_by_side.scene import Request
 
 
 def compose(
-    videos: Iterable[Video | Manifest | PathName],
+    videos: Mapping[str, Video] | Video | Iterable[Video | Manifest | PathName],
     words: str | Sequence[str] = (),
     *,
     source: bool | None = None,
@@ -30,7 +30,7 @@ def compose(
     """Put videos and words beside each other: in sync, with captions, on one colour scale.
 
     Args:
-        videos: videos, their manifests, or the paths of either.
+        videos: a batch, a video, or several of them: videos, their manifests, or the paths of either.
         words: slugs or texts of the words to show; none for all.
         source: whether the videos are shown without attention too; None for where there is more than one column anyway.
         alone: whether maps are shown alone, without the video behind them.
@@ -45,7 +45,8 @@ def compose(
         NotReadyError, ContractError, VideoError: a file is missing, breaks the contract, or cannot be decoded.
 
     """
-    manifests = [as_manifest(video) for video in videos]
+    given = videos.values() if isinstance(videos, Mapping) else [videos] if isinstance(videos, Video) else videos
+    manifests = [as_manifest(video) for video in given]
     if not manifests:
         raise ConfigError("videos: found none; expected at least one")
     pictures, watcher = effective(manifests[0], settings)

@@ -40,12 +40,14 @@ def _lengths(word: WordMaps) -> tuple[int, int]:
 
 def _steps(subject: Subject, word: WordMaps) -> str:
     choice, numbers = subject.settings.steps, word.step_numbers
-    if choice is None:
+    if choice is None and len(numbers) != 1:
         return "mean over the denoising steps"
     chosen = [numbers[position] for position in selected("steps", choice, numbers)]
     if len(chosen) > 1:
         return f"mean over the steps {_listed(chosen)}"
     level = _level(subject, chosen[0])
+    if choice is None and not level:  # the only one, of a writer that does not tell what it is: it may be a mean
+        return ""
     return f"step {chosen[0]}, {level}" if level else f"step {chosen[0]}"
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.names import UNCONDITIONAL_PREFIX
@@ -25,6 +26,7 @@ from attnwatch.tensors.reader import Part, WordMaps
 from attnwatch.tensors.reduction import Float32Array
 
 _RAMP = (400, 40)  # length and width in pixels of a colour bar
+_UNDER_LINES = 480  # pixels: shorter side to which small frames are enlarged; lines have a width of their own
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,22 @@ class Subject:
 
     def picture(self, frame: av.VideoFrame) -> Rgb:
         """Return a frame of the video in sRGB."""
-        return srgb(frame, self.timeline.colours)
+        return srgb(self._under_lines(frame), self.timeline.colours)
 
     def over(self, frame: av.VideoFrame, shares: Float32Array) -> Rgb:
         """Return a map, `[rows, columns]`, 0..1, over a frame of the video."""
         settings, tables = self.settings, yuv_tables(self.settings.colormap, self.timeline.colours)
-        painter = HeatPainter(self.timeline.width, self.timeline.height, tables, settings.upsampling)
+        frame = self._under_lines(frame)
+        painter = HeatPainter(frame.width, frame.height, tables, settings.upsampling)
         laid = overlay(settings.overlay, tables, settings.overlay_alpha, inverted=settings.invert)
-        return self.picture(laid.over(frame, Enlarged(painter, shares)))
+        return srgb(laid.over(frame, Enlarged(painter, shares)), self.timeline.colours)
+
+    def _under_lines(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Return a frame that is large enough for fine lines, if there are to be any."""
+        times = round(_UNDER_LINES / min(frame.width, frame.height))
+        if self.settings.overlay != "contour" or times <= 1:
+            return frame
+        return frame.reformat(times * frame.width, times * frame.height, interpolation=Interpolation.BICUBIC)
 
     def painted(self, cell: MapCell, width: int, height: int) -> Rgb:
         """Return a map alone, at a size in pixels."""
@@ -126,4 +136,4 @@ class Subject:
         white = av.VideoFrame.from_ndarray(np.full((*_RAMP, 3), 255, np.uint8), format="rgb24")
         paper = white.reformat(format="yuv420p", dst_colorspace=self.timeline.colours.matrix)
         laid = overlay(settings.overlay, tables, settings.overlay_alpha, inverted=settings.invert)
-        return self.picture(laid.over(paper, Enlarged(painter, shares)))
+        return srgb(laid.over(paper, Enlarged(painter, shares)), self.timeline.colours)

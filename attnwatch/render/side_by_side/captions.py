@@ -33,15 +33,20 @@ class Captions:
 
 def captions(manifests: Sequence[Manifest]) -> Captions:
     """Return a title for videos and a caption for each: its prompt, or the part of it that differs, and its seed."""
-    prompts = [manifest.document.generation.prompt or manifest.video_id for manifest in manifests]
+    prompts = [manifest.document.generation.prompt for manifest in manifests]
     seeds = [manifest.document.generation.seed for manifest in manifests]
-    title, each = _common(prompts)
+    known = [prompt for prompt in prompts if prompt]
+    if len(known) == len(prompts):
+        title, each = _common(known)
+    else:  # a name in the place of a prompt is no quotation
+        names = [manifest.video_id for manifest in manifests]
+        title, each = "", [quoted(prompt) if prompt else name for prompt, name in zip(prompts, names, strict=True)]
     named = ["" if seed is None else f"seed {seed}" for seed in seeds]
     if len(set(seeds)) == 1:
         title, named = _joined(named[0], title), [""] * len(named)
     each = [_joined(*parts) for parts in zip(named, each, strict=True)]
     if len(manifests) == 1:
-        return Captions(title, ("",))
+        return Captions(_joined(title, *each), ("",))
     return Captions(title, _told_apart(each, manifests))
 
 

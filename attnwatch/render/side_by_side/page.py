@@ -104,7 +104,7 @@ def _draw(canvas: Canvas, label: Label, style: TextStyle, bar: BarOf) -> list[Fi
         _write(canvas, label.text, box, style)
         return []
     last = Box(box.left, box.bottom - style.height(1), box.width, style.height(1))
-    if box.height >= style.height(2) and width_of(label.text, shown, style) > box.width:
+    if label.text and box.height >= style.height(2):  # one of the labels beside it needs them
         _write(canvas, label.text, Box(box.left, box.top, box.width, last.bottom - style.leading - box.top), style)
         start = box.left
     else:

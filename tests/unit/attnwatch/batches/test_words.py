@@ -34,6 +34,11 @@ def test_a_name_that_no_word_has_is_refused_with_those_that_there_are(video):
             choose()
 
 
+def test_a_list_in_the_place_of_a_word_is_refused(video):
+    with pytest.raises(UnknownNameError, match=r"found \['kiss'\]; expected the text of a word; give each by itself"):
+        chosen_words([["kiss"]], *video)
+
+
 def test_the_text_of_several_words_is_refused_with_their_slugs(video):
     with pytest.raises(UnknownNameError, match=r"found 2 words 'Man'; expected one of: man, man_2$"):
         find_word("Man", *video)

@@ -51,7 +51,7 @@ def test_a_video_that_cannot_be_exported_does_not_keep_the_others_from_it(batch,
     batch.add_full(2, words=("dog",))
     code, out, _ = called(capsys, "export", "demo", "--grid", "--words", "dog")
     assert code == 1
-    assert "prompt_001_vid001: not exported: prompt_001_vid001: found no word 'dog'; expected one of: kiss\n" in out
+    assert "prompt_001_vid001: not exported: found no word 'dog'; expected one of: kiss\n" in out
     assert "prompt_001_vid002: 1 word, 3 latent frames" in out
     assert out.endswith("1 video exported, 1 not\n")
 

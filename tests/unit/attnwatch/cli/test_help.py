@@ -1,12 +1,15 @@
 """Help, version and completion: what they say, and what they do not import."""
 
+import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from attnwatch.cli.app import app
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from tests.support import called, environment
 
@@ -43,6 +46,13 @@ def test_help_shows_usage_and_examples_on_80_columns(capsys, name):
     assert out.startswith(SYNOPSIS[name])
     assert out.rstrip().endswith(EXAMPLES[name].rstrip())
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_breaks_sentences_only_where_the_screen_ends(name):
+    """The line ends of docstrings are kept: a sentence on two lines would be broken twice."""
+    text = inspect.getdoc(app[name].default_command)
+    assert re.findall(r"^( *)(?!-+\n)(\S.*[^.:;\n])\n\1(?=[^\s-])", text, re.MULTILINE) == []
 
 
 def test_every_command_is_listed_in_the_help(capsys):

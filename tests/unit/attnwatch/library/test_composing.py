@@ -41,6 +41,13 @@ def test_what_cannot_be_shown_is_refused(arguments, error, about, videos):
         attnwatch.compose(videos.values(), **arguments)
 
 
+def test_a_batch_or_a_single_video_may_be_given_as_it_is(videos):
+    shown = {"words": "kiss", "width": 200}
+    assert attnwatch.compose(videos, **shown) == attnwatch.compose(videos.values(), **shown)
+    one = next(iter(videos.values()))
+    assert attnwatch.compose(one, **shown) == attnwatch.compose([one], **shown)
+
+
 def test_no_video_is_refused():
     with pytest.raises(ConfigError, match="videos: found none; expected at least one"):
         attnwatch.compose([])

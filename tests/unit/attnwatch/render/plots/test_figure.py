@@ -111,6 +111,12 @@ def test_each_overlay_is_brightest_where_attention_is_highest_at_every_moment(gr
         assert np.hypot(row - expected[0], column - expected[1]) < WIDTH / GRID[2]
 
 
+def test_lines_over_a_small_video_are_as_fine_as_over_a_large_one(grey):
+    (_, frame), (_, lined) = pictures(drawn(grey, "kiss", at="1f", settings={"overlay": "contour"}))
+    assert frame.shape == lined.shape == (10 * HEIGHT, 10 * WIDTH, 3)
+    assert 0.001 < (np.abs(lined.astype(float) - 90) > 30).mean() < 0.02
+
+
 def test_the_bar_of_an_overlay_shows_its_colours_as_they_are_over_white_paper(grey):
     for style, lowest, highest in (("weighted", 255, 0.2 * 255), ("uniform", 0.2 * 255 + 0.8 * 255, 0.2 * 255)):
         settings = {"overlay": style, "colormap": "gray_r"}
@@ -179,6 +185,11 @@ def test_the_title_is_the_prompt_and_says_what_is_averaged(known):
     assert texts(drawn(known, "kiss", at="2f"))[:2] == ["a kiss", "0.06 s · mean over the denoising steps"]
     some = drawn(known, "kiss", settings={"steps": -1, "layers": (0, 2), "heads": "1-3"})
     assert texts(some)[1] == "0.25 s · step 1, σ = 0.99 · mean over the layers 0, 2 · mean over the heads 1–3"
+
+
+def test_of_a_single_map_that_may_be_a_mean_or_a_step_nothing_is_claimed(tmp_path):
+    path = Batch.make(tmp_path / "outputs").add(source=False, tensors={"kiss": blob_maps(steps=1)})
+    assert texts(drawn(path, "kiss", at="1f"))[1] == "0.00 s"
 
 
 # Grids of maps

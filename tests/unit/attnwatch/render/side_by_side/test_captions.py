@@ -32,7 +32,8 @@ def test_a_single_video_has_a_title_alone():
 
 
 def test_a_video_without_a_prompt_has_its_name():
-    assert texts((None,)) == ("“prompt_001_vid001”", [""])
+    assert texts((None,)) == ("prompt_001_vid001", [""])
+    assert texts((None, 7, "night"), ("a kiss", 7)) == ("seed 7", ["night", "“a kiss”"])
 
 
 def test_of_one_prompt_the_seeds_are_told():

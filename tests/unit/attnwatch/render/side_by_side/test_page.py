@@ -63,6 +63,12 @@ def test_a_colour_bar_without_room_beside_the_text_is_in_a_line_of_its_own():
     assert text.bottom < drawing.drawn[0].top
 
 
+def test_colour_bars_beside_each_other_are_all_beside_their_words_or_all_below_them():
+    boxes = [Box(0, 10, 160, 40), Box(200, 10, 160, 40)]  # so high, because one of the words needs two lines
+    drawing = page(*map(Label, boxes, ["kiss", "romantic kiss"], [Scale(0, 0.012)] * 2))
+    assert len({bar.top for bar in drawing.drawn}) == len({bar.width for bar in drawing.drawn}) == 1
+
+
 def test_a_label_has_a_colour_bar_with_its_ends_and_what_it_is_about_where_there_is_room():
     wide, narrow = (
         [text for text, _ in texts(page(Label(Box(0, 20, width, 20), "kiss", Scale(0, 0.012))))] for width in (390, 180)
