@@ -11,7 +11,16 @@ from attnwatch.errors import (
 
 
 def test_the_package_exports_exactly_these_names():
-    assert attnwatch.__all__ == ["AttnwatchError", "Batch", "Clip", "Video", "compose", "open", "render_video"]
+    assert attnwatch.__all__ == [
+        "AttnwatchError",
+        "Batch",
+        "BatchComparison",
+        "Clip",
+        "Video",
+        "compose",
+        "open",
+        "render_video",
+    ]
     assert set(attnwatch.__all__) <= set(dir(attnwatch))
     assert attnwatch.AttnwatchError is AttnwatchError
     assert attnwatch.open is library.open

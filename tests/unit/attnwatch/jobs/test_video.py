@@ -55,7 +55,8 @@ def batch(tmp_path):
 
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Return the job that the watcher would plan for a video."""
-    at_once = Watcher(settle_time=0)  # even if a file is newer than its manifest
+    # Even if a file is newer than its manifest; and processes forked from the tests have all of their data.
+    at_once = Watcher(settle_time=0, memory_limit=None)
     settings = Settings(watcher=at_once, visualization={"quality": "fast", "static_duration": 0.2, **visualization})
     planner = watching(manifest.parent, settings=settings, by_name=True, force=True, tokens=tokens)
     task = due(planner.decide(Target(manifest)))
@@ -64,7 +65,7 @@ def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
         seen=task.stored,
         settings=task.settings,
         tokens=tokens,
-        watcher=Watcher(),
+        watcher=Watcher(memory_limit=None),
         video_may_be_absent=video_may_be_absent,
     )
 
@@ -447,7 +448,15 @@ def recheck(manifest):
     settings = Settings(visualization={"quality": "fast", "static_duration": 0.2})
     task = due(watching(manifest.parent, settings=settings).decide(Target(manifest)))
     assert task.recheck
-    return Job(task.place, task.stored, task.settings, None, Watcher(), video_may_be_absent=False, recheck=True)
+    return Job(
+        task.place,
+        task.stored,
+        task.settings,
+        None,
+        Watcher(memory_limit=None),
+        video_may_be_absent=False,
+        recheck=True,
+    )
 
 
 @pytest.fixture
