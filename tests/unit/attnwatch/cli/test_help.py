@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from attnwatch.cli.app import app
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from tests.support import called, environment
 
@@ -43,6 +44,14 @@ def test_help_shows_usage_and_examples_on_80_columns(capsys, name):
     assert out.startswith(SYNOPSIS[name])
     assert out.rstrip().endswith(EXAMPLES[name].rstrip())
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_breaks_paragraphs_only_where_the_terminal_ends(name):
+    command = app[name]
+    options = [one.parameter.help or "" for one in command.assemble_argument_collection(parse_docstring=True)]
+    about = command.help.partition("\n\n    Parameters")[0]
+    assert [text for text in (*about.split("\n\n"), *options) if "\n" in text.strip()] == []
 
 
 def test_every_command_is_listed_in_the_help(capsys):
