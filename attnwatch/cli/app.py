@@ -7,6 +7,7 @@ The commands import what they need when they run: help and completion need no mo
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -24,6 +25,8 @@ from attnwatch.report.log import STDERR, console
 from attnwatch.system.display import visible
 from attnwatch.system.font_cache import matplotlib_folder
 
+_BROKEN = re.compile(r"^( *)((?!--)\S.*)\n\1(?=[^\s-])", re.MULTILINE)  # lines of the same indentation; not a heading's
+
 app = App(
     name="attnwatch",
     help="Render where a text-to-video model attends for each tracked word, as soon as each video is finished.\n\n"
@@ -38,7 +41,18 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(show_default=False),
 )
-app.default(rendering.watch)
+
+
+def _in_whole_paragraphs(command: Callable[..., int]) -> Callable[..., int]:
+    """Join the lines of each paragraph of a docstring, so that help breaks them where the terminal ends."""
+    text = command.__doc__ or ""
+    while (joined := _BROKEN.sub(r"\1\2 ", text)) != text:
+        text = joined
+    command.__doc__ = text
+    return command
+
+
+app.default(_in_whole_paragraphs(rendering.watch))
 
 
 def completion(shell: Literal["bash", "zsh", "fish"] = "bash", /) -> int:
@@ -69,7 +83,7 @@ _ALL: tuple[Callable[..., int], ...] = (
 )
 for _command in _ALL:
     _name = _command.__name__.strip("_")
-    app.command(_command, name=_name, usage=SYNOPSIS[_name], help_epilogue=EXAMPLES[_name])
+    app.command(_in_whole_paragraphs(_command), name=_name, usage=SYNOPSIS[_name], help_epilogue=EXAMPLES[_name])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -111,8 +111,7 @@ def draw_in_line(canvas: Canvas, bar: ColourBar, style: TextStyle, place: tuple[
 
     """
     left, baseline = place
-    low, high = bar.end_texts
-    high = f"{high} {bar.unit}".strip()
+    low, high = bar.end_numbers
     gap, before, after = _across(_SPACE, style), style.width(low), style.width(high)
     length = min(even(_across(_LENGTH, style)), (room - before - after - 2 * gap - 1) // 2 * 2)
     if length < _across(_SHORTEST, style):

@@ -80,6 +80,12 @@ class ColourBar:
         """What follows a number, such as `× 10⁻³`; empty if the numbers are written out."""
         return f"× {ten_to(self.power)}" if self.power else ""
 
+    @property
+    def end_numbers(self) -> tuple[str, str]:
+        """Both ends of the scale, for where no label has the power of ten: each with its own."""
+        low, high = (text if text == "0" else f"{text} {self.unit}".strip() for text in self.end_texts)
+        return low, high
+
     def label(self, style: TextStyle, room: int) -> str:
         """Return the longest label that fits into a number of pixels, or only the power of ten; empty if none does."""
         wordings = (*(label.text(self.power) for label in self.labels), self.unit)

@@ -128,7 +128,7 @@ def width_of(text: str, bar: ColourBar, style: TextStyle) -> int:
 
 def _least(bar: ColourBar, style: TextStyle) -> int:
     """Return the columns that a colour bar takes at least, with the texts at its ends."""
-    return sum(map(style.width, (*bar.end_texts, bar.unit))) + round(_SHORTEST * style.size)
+    return sum(map(style.width, bar.end_numbers)) + round(_SHORTEST * style.size)
 
 
 def _fitted(text: str, box: Box, style: TextStyle) -> list[str]:

@@ -92,7 +92,8 @@ def columns_of(videos: Sequence[Video], words: Sequence[str]) -> tuple[str, ...]
         if not any(word in video.maps for video in videos):
             with_all = dict.fromkeys(slug for video in videos for slug in _slugs(video.manifest))
             expected = f"one of: {', '.join(with_all)}"
-            raise UnknownNameError(f"found no word {word!r} in {len(videos)} videos; expected {expected}")
+            where = f"{len(videos)} videos" if len(videos) > 1 else videos[0].manifest.video_id
+            raise UnknownNameError(f"found no word {word!r} in {where}; expected {expected}")
     return tuple(dict.fromkeys(words or (word for video in videos for word in video.maps)))
 
 

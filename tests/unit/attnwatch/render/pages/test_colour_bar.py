@@ -52,6 +52,12 @@ def test_very_small_and_very_large_values_have_a_power_of_ten(high, unit, text):
     assert shown.label(TextStyle(12), 1000) == with_power("attention probability", shown.power) + ", 0–80 % opaque"
 
 
+def test_ends_that_stand_alone_are_whole_numbers():
+    assert bar(0.00016, 0.004).end_numbers == ("0.16 × 10⁻³", "4.00 × 10⁻³")
+    assert bar(0, 0.004).end_numbers == ("0", "4.00 × 10⁻³")
+    assert bar(0.1, 0.5).end_numbers == ("0.100", "0.500")
+
+
 def test_the_ends_have_as_many_digits_as_tell_them_apart():
     assert bar(0.12341, 0.12349).end_texts == ("0.1234", "0.1235")
 
