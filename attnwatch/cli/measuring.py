@@ -11,6 +11,7 @@ from attnwatch.analysis.table import Level, Table
 from attnwatch.cli.lookup import videos
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import is_document
 from attnwatch.errors import ConfigError
 from attnwatch.jobs.tables import table_of
 from attnwatch.report.log import counted
@@ -31,6 +32,8 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
             raise ConfigError("--format: found parquet without a file; expected one; for example: -o demo.parquet")
         return given or "csv"
     require_folder("--output", output)
+    if is_document(output.name):
+        raise ConfigError(f"--output: found {output.name}, a name of attnwatch's own documents; expected another name")
     found = given or suffixes.get(output.suffix.lower())
     if found is None:
         expected = f"one that ends in {', '.join(suffixes)}, or a format"
