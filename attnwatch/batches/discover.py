@@ -17,9 +17,9 @@ from attnwatch.batches.legacy.layouts import (
     old_videos_in,
 )
 from attnwatch.batches.legacy.pairing import manifest_beside, tensors_of
-from attnwatch.contract.manifest import BATCH_FILE
 from attnwatch.contract.names import (
     BATCH_COMPLETE_FILE,
+    BATCH_FILE,
     EXPORT_SUFFIX,
     MANIFEST_SUFFIX,
     TENSOR_DIRECTORY,

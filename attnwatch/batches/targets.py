@@ -10,8 +10,7 @@ from pathlib import Path
 
 from attnwatch.batches.discover import Folder, find_videos, videos_in, walk
 from attnwatch.batches.legacy.layouts import batch_around
-from attnwatch.contract.manifest import BATCH_FILE
-from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, BATCH_FILE, is_manifest
 from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.stamps import stamp_of
 from attnwatch.errors import ConfigError, ManifestError

@@ -14,8 +14,8 @@ from attnwatch.batches.targets import home_of_root
 from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.config import Settings, load_settings, unknown_settings
 from attnwatch.contract.batch_documents import BatchCompleteDocument, BatchDocument, FailureDocument
-from attnwatch.contract.manifest import BATCH_FILE, Manifest, verify
-from attnwatch.contract.names import BATCH_COMPLETE_FILE, FAILURE_SUFFIX, is_manifest
+from attnwatch.contract.manifest import Manifest, verify
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, BATCH_FILE, FAILURE_SUFFIX, is_manifest
 from attnwatch.contract.output_names import claimed_by_others
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe

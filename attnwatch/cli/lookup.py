@@ -8,8 +8,7 @@ from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of
 from attnwatch.batches.videos import identifier_of
-from attnwatch.contract.manifest import BATCH_FILE
-from attnwatch.contract.names import MANIFEST_SUFFIX, is_manifest
+from attnwatch.contract.names import BATCH_FILE, MANIFEST_SUFFIX, is_manifest
 from attnwatch.errors import ConfigError, nearest
 
 BATCH_FOLDER = Path("outputs")

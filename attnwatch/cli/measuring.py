@@ -11,6 +11,7 @@ from attnwatch.analysis.table import Level, Table
 from attnwatch.cli.lookup import videos
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.names import is_document
 from attnwatch.errors import ConfigError
 from attnwatch.jobs.tables import table_of
 from attnwatch.report.log import counted
@@ -32,6 +33,8 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
             raise ConfigError("--format: found parquet without a file; expected one; for example: -o demo.parquet")
         return given or "csv"
     require_place(output)
+    if is_document(output.name):
+        raise ConfigError(f"found {output.name}, a name of attnwatch's own documents; expected another name")
     found = given or suffixes[require_suffix(output, tuple(suffixes))]
     if found == "parquet":
         for library in ("pandas", "pyarrow"):  # before videos are measured, which may take long

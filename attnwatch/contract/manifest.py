@@ -17,7 +17,6 @@ from attnwatch.errors import ManifestError, NotReadyError, Problem
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
-BATCH_FILE = "batch.json"
 MAX_FOLDERS = MAX_FILES
 """Folders in the paths of a manifest, all together."""
 

@@ -14,12 +14,22 @@ ACCEPTANCE_SUFFIX = ".accepted.json"
 FAILURE_SUFFIX = ".failed.json"
 EXPORT_SUFFIX = "_export.json"
 MEASURES_SUFFIX = ".measures.json"
-BATCH_COMPLETE_FILE = "batch.complete.json"
+BATCH_FILE, BATCH_COMPLETE_FILE = "batch.json", "batch.complete.json"
+SHEETS_FILE = "contact_sheets.json"
 OUTPUT_DIRECTORY = "attention_videos"
 TENSOR_DIRECTORY = "attention_maps"
 SHEET_PREFIX, SHEET_SUFFIX = "contact_sheet_", ".png"
 UNCONDITIONAL_PREFIX = "uncond/"
 """Begins the tensor names of words of the negative prompt, if the manifest lists them; else of what is not a word."""
+_DOCUMENTS = frozenset({BATCH_FILE, BATCH_COMPLETE_FILE, SHEETS_FILE})
+_DOCUMENT_SUFFIXES = (
+    MANIFEST_SUFFIX,
+    RECEIPT_SUFFIX,
+    ACCEPTANCE_SUFFIX,
+    FAILURE_SUFFIX,
+    EXPORT_SUFFIX,
+    MEASURES_SUFFIX,
+)
 MAX_ID_BYTES = 120
 MAX_NAME_BYTES = 255
 MAX_SLUG_BYTES = 80
@@ -35,6 +45,11 @@ def is_manifest(name: str) -> bool:
 def is_receipt(name: str) -> bool:
     """Whether a file name or path is that of a receipt."""
     return name.endswith(RECEIPT_SUFFIX)
+
+
+def is_document(name: str) -> bool:
+    """Whether a file name is one under which a document is looked for."""
+    return name in _DOCUMENTS or name.endswith(_DOCUMENT_SUFFIXES)
 
 
 def printable(text: str) -> str:

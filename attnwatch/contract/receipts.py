@@ -32,8 +32,7 @@ from attnwatch.system.refusals import in_words
 from attnwatch.system.roots import Root
 
 _DETERMINISTIC_ATTEMPTS = 2  # invalid input fails again; one retry in case it was read while being written
-_LONGEST_WAIT = 3600.0
-_JITTER = 0.1
+_LONGEST_WAIT, _JITTER = 3600.0, 0.1  # seconds; share of a wait by which it varies
 _CLOCK_ERROR = timedelta(seconds=5)
 _MOST_NOTES, _LONGEST_NOTE = 100, 500
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnwatch.contract.documents import ContactSheetsDocument, ReceiptDocument
 from attnwatch.contract.fingerprint import RENDERER_VERSION
-from attnwatch.contract.names import RECEIPT_SUFFIX, is_receipt
+from attnwatch.contract.names import RECEIPT_SUFFIX, SHEETS_FILE, is_receipt
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import ManifestError
@@ -15,7 +15,7 @@ from attnwatch.settings import Visualization
 from attnwatch.system.folders import Folder
 from attnwatch.system.roots import Root
 
-RECORD = "contact_sheets.json"
+RECORD = SHEETS_FILE
 """Name of the document about the contact sheets of a collection."""
 
 _LARGE = 2 * 2**20  # bytes of receipts that the loop does not read itself: the job, which has limits, finds out

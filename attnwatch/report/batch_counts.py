@@ -12,8 +12,7 @@ from pydantic import BaseModel
 
 from attnwatch.batches.targets import batch_of
 from attnwatch.contract.batch_documents import BatchCompleteDocument
-from attnwatch.contract.manifest import BATCH_FILE
-from attnwatch.contract.names import BATCH_COMPLETE_FILE, is_manifest, printable
+from attnwatch.contract.names import BATCH_COMPLETE_FILE, BATCH_FILE, is_manifest, printable
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.status_document import BatchRecord, PromptRecord, VideoCounts
 from attnwatch.errors import ManifestError

@@ -13,7 +13,7 @@ from attnwatch.render.colormap import rgb_to_yuv
 from attnwatch.render.colours import Colours
 from attnwatch.render.combined.hues import hues_rgb
 from attnwatch.render.compose import pixels
-from attnwatch.render.text.fitting import fit
+from attnwatch.render.text.fitting import ELLIPSIS, fit
 from attnwatch.render.text.measuring import POINTS_PER_INCH, Font
 from attnwatch.tensors.loops import OPAQUE
 from attnwatch.tensors.reduction import Float32Array
@@ -97,9 +97,10 @@ def _lines(texts: Sequence[str], width: int, em: int, columns: int) -> list[list
     room = (width - round(_GAP * em) * (columns - 1)) // columns - round(_INDENT * em)
     if room < em:
         return []
-    letters = [fit(text, Font(em, dpi=POINTS_PER_INCH), width=room, lines=1).ink() for text in texts]
-    entries = [_Entry(number, ink) for number, ink in enumerate(letters)]
-    return list(_flowed(entries, width, em)) if all(ink.size for ink in letters) else []
+    words = [fit(text, Font(em, dpi=POINTS_PER_INCH), width=room, lines=1) for text in texts]
+    if any(word.text in ("", ELLIPSIS) for word in words):
+        return []
+    return list(_flowed([_Entry(number, word.ink()) for number, word in enumerate(words)], width, em))
 
 
 def _flowed(entries: Sequence[_Entry], width: int, em: int) -> Iterator[list[_Entry]]:

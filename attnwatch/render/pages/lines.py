@@ -119,11 +119,13 @@ def _drawn(text: str, size: float, squeeze: float) -> Line:
 
 @lru_cache(maxsize=256)
 def _fitted(text: str, size: float, width: float, lines: int) -> tuple[str, ...]:
-    lettering = fit(text, Font(size, _DOTS), width=width, lines=lines, balanced=True)
+    font = Font(size, _DOTS)
+    room = width + 2 * font.overhang  # which `fit` keeps free, beside the room that letters have of their own
+    lettering = fit(text, font, width=room, lines=lines, balanced=True)
     if not lettering.is_cut or not text.endswith(_CLOSING):
         return lettering.lines
     # A quotation whose end is left out is closed nevertheless.
-    narrower = fit(text, Font(size, _DOTS), width=width - _advance(_CLOSING, size), lines=lines).lines
+    narrower = fit(text, font, width=room - _advance(_CLOSING, size), lines=lines).lines
     said = "".join(narrower)
     return (*narrower[:-1], narrower[-1] + _CLOSING) if said.count(_OPENING) > said.count(_CLOSING) else lettering.lines
 

@@ -14,7 +14,7 @@ from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material, receipt_path
 from tests.chaos.trial import Daemon, Trial
-from tests.support import write_source_video
+from tests.support import wait_until, write_source_video
 
 DAY = 86400.0
 LONG_AGO, FAR_AHEAD = 0.0, 4102444800.0  # 1970 and 2100
@@ -136,6 +136,7 @@ def _renamed(folder: Path, times: int, scans: int) -> Iterator[Line]:
             old.rename(new)
             missing += trial.wait_for_receipts([new / running.relative_to(old)], 20)
         time.sleep(SCAN * min(scans, 6))
+        wait_until(lambda: not faults(trial.root, [])["unfinished"], about="the end of renderings")
         assert daemon.process.poll() is None
     stale = [path for name in names[:-1] for path in name.rglob("*") if name.exists()]
     moved = [names[-1] / manifest.relative_to(names[0]) for manifest in done]

@@ -75,3 +75,9 @@ def test_the_order_of_the_words_is_that_of_the_hues():
         np.nonzero((np.abs(rgb - hue * 255).max(axis=-1) < 12).any(axis=0))[0].min() for hue in hues_rgb(len(HUES))
     ]
     assert lefts == sorted(lefts)
+
+
+def test_there_is_no_legend_of_ellipses_alone():
+    for width in range(40, 90):
+        (one, changed), (other, _) = (drawn([word], (width, 46)) for word in ("kiss", "lips"))
+        assert not changed.any() or not np.array_equal(one, other)

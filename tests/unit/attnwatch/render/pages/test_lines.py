@@ -38,6 +38,14 @@ def test_blanks_have_no_ink():
     assert TextStyle(12).line("").mask.size == 0
 
 
+@pytest.mark.parametrize("size", [12, 17, 24])
+@pytest.mark.parametrize("text", ["“men”", "“kiss”", "hello world", "wwwww"])
+def test_a_line_has_room_in_the_width_that_it_takes(text, size):
+    style = TextStyle(size)
+    assert style.fitted(text, style.width(text), 1) == [text]
+    assert style.fitted(text, style.width(text) - 2, 1) != [text]
+
+
 def test_characters_that_no_font_has_are_drawn_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
