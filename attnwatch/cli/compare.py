@@ -58,8 +58,8 @@ def compare(
     figure
         Draw the seeds of each choice beside the differences: PNG, PDF or SVG, by its suffix.
     over
-        Let the figure show how the measures of a map go over time, or over the denoising steps: a line for each choice,
-        with the 95 % interval of its mean.
+        Let the figure show how the measures of a map go over time, or over the denoising steps.
+        Each choice has a line, with the 95 % interval of its mean.
     flags
         Options that set something.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of
 from attnwatch.batches.videos import identifier_of
-from attnwatch.contract.names import BATCH_FILE, MANIFEST_SUFFIX, is_manifest
+from attnwatch.contract.names import BATCH_FILE, MANIFEST_SUFFIX, OUTPUT_DIRECTORY, is_manifest
 from attnwatch.errors import ConfigError, nearest
 
 BATCH_FOLDER = Path("outputs")
@@ -91,6 +91,8 @@ def root_of(path: Path) -> Path:
 
     """
     if path.is_file() and not is_manifest(path.name):
+        if path.absolute().parent.name == OUTPUT_DIRECTORY:
+            raise ConfigError(f"found {path}, which was rendered; expected the video that it shows, or its manifest")
         beside = path.stem + MANIFEST_SUFFIX
         raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md describes its content")
     return _part_of_the_system(path)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from attnwatch.analysis.comparison import compare
 from attnwatch.analysis.extras import extra
@@ -177,10 +177,12 @@ class Batch(Mapping[str, Video]):
             settings: by name; `nonfinite` has an effect.
 
         Raises:
-            ConfigError: pandas is not installed, or no video could be measured.
+            ConfigError: pandas is not installed, there is no such level, or no video could be measured.
             UnknownNameError: (a `KeyError`) no video has one of the words.
 
         """
+        if level not in get_args(Level):
+            raise ConfigError(f"level: found {level!r}; expected one of: {', '.join(get_args(Level))}")
         extra("pandas")
         asked = (words,) if isinstance(words, str) else words
         table, missed = table_of(list(self._names), level, lambda one: effective(one, settings)[0], asked)

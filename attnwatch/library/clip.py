@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from attnwatch.errors import ConfigError
 from attnwatch.library.files import PathName
 from attnwatch.system.files import write_file
+
+_OTHERS = (".gif", ".webp")  # moving pictures that are no MP4, which users may hope for
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,16 @@ class Clip:
         return f'<video controls loop title="{escape(self.name)}" style="max-width: 100%" src="{source}"></video>'
 
     def save(self, path: PathName) -> Path:
-        """Write the file atomically and return its path."""
+        """Write the file atomically and return its path.
+
+        Raises:
+            ConfigError: the name is that of another kind of file, which a player would not take.
+
+        """
+        if Path(path).suffix.lower() in _OTHERS:
+            raise ConfigError(
+                f"found {Path(path).name}; expected a name that ends in .mp4; for slides, `attnwatch compose` makes "
+                ".gif and .webp"
+            )
         write_file(Path(path), self.data)
         return Path(path)

@@ -79,6 +79,14 @@ def test_nothing_is_waited_for_where_a_flag_says_not_to_wait(text, tmp_path, mon
         watched(text, waits=True, now="--once")
 
 
+def test_a_picture_that_was_rendered_is_not_taken_for_a_video_without_its_manifest(tmp_path):
+    rendered = tmp_path / "attention_videos" / "prompt_001_vid001_kiss_overlay.mp4"
+    rendered.parent.mkdir()
+    rendered.touch()
+    with pytest.raises(ConfigError, match=r"overlay\.mp4, which was rendered; expected the video that it shows"):
+        root_of(rendered)
+
+
 def test_a_video_stands_for_its_manifest(tmp_path):
     video, manifest = tmp_path / "v.mp4", tmp_path / "v.complete.json"
     video.touch()

@@ -128,6 +128,11 @@ def test_a_table_of_all_videos_is_a_data_frame(batch, caplog):
         opened(batch).table(words="kis")
 
 
+def test_a_table_of_a_level_that_does_not_exist_is_refused(batch):
+    with pytest.raises(ConfigError, match="level: found 'frames'; expected one of: video, frame, step, head"):
+        opened(batch).table(level="frames")
+
+
 def test_a_table_of_nothing_that_can_be_measured_is_an_error(batch):
     pytest.importorskip("pandas")
     batch.add(tensors={}, source=False, attention=[])

@@ -64,8 +64,8 @@ def test_a_colour_bar_without_room_beside_the_text_is_in_a_line_of_its_own():
 
 
 def test_colour_bars_beside_each_other_are_all_beside_their_words_or_all_below_them():
-    boxes = [Box(0, 10, 160, 40), Box(200, 10, 160, 40)]  # so high, because one of the words needs two lines
-    drawing = page(*map(Label, boxes, ["kiss", "romantic kiss"], [Scale(0, 0.012)] * 2))
+    boxes = [Box(0, 10, 190, 40), Box(200, 10, 190, 40)]  # so high, because one of the words needs two lines
+    drawing = page(*map(Label, boxes, ["kiss", "romantic kiss in the park"], [Scale(0, 0.012)] * 2))
     assert len({bar.top for bar in drawing.drawn}) == len({bar.width for bar in drawing.drawn}) == 1
 
 
