@@ -35,7 +35,9 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
     require_place(output)
     if is_document(output.name):
         raise ConfigError(f"found {output.name}, a name of attnwatch's own documents; expected another name")
-    found = given or suffixes[require_suffix(output, tuple(suffixes))]
+    if given is None or output.is_file():  # with a format, a new file may have any name, but nothing else is replaced
+        require_suffix(output, tuple(suffixes))
+    found = given or suffixes[output.suffix.lower()]
     if found == "parquet":
         for library in ("pandas", "pyarrow"):  # before videos are measured, which may take long
             extra(library)

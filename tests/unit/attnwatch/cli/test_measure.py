@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,6 +138,18 @@ def test_wrong_usage_is_refused(batch, capsys, arguments, said):
     code, out, err = called(capsys, "measure", *arguments)
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
+
+
+def test_with_a_format_a_new_file_may_have_any_name_but_no_video_is_replaced(batch, capsys):
+    video = batch.add_full().with_name("video_001.mp4")
+    before = video.read_bytes()
+
+    code, _, err = called(capsys, "measure", "demo", "--format", "csv", "-o", video)
+    assert code == 2
+    assert "found video_001.mp4; expected a name that ends in .csv, .json or .parquet" in " ".join(err.split())
+    assert video.read_bytes() == before
+    assert called(capsys, "measure", "demo", "--format", "csv", "-o", "table.txt")[0] == 0
+    assert Path("table.txt").read_text().startswith("batch,")
 
 
 def test_a_word_that_no_video_has_is_refused_with_the_nearest_ones(batch, capsys):
