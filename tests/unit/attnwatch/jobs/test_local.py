@@ -74,7 +74,7 @@ def job(manifest, behaviour="none", timeout=600.0):
     place.path.unlink(missing_ok=True)
     manifest.with_suffix(".pid").unlink(missing_ok=True)
     settings = Visualization(visualization_timeout=timeout, static_duration=0.1, quality="fast")
-    return Job(place, NOTHING, settings, None, Watcher(memory_limit=None), video_may_be_absent=False)
+    return Job(place, NOTHING, settings, None, Watcher(), video_may_be_absent=False)
 
 
 def pids(manifest):

@@ -55,8 +55,7 @@ def batch(tmp_path):
 
 def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
     """Return the job that the watcher would plan for a video."""
-    # Even if a file is newer than its manifest; and processes forked from the tests have all of their data.
-    at_once = Watcher(settle_time=0, memory_limit=None)
+    at_once = Watcher(settle_time=0)  # even if a file is newer than its manifest
     settings = Settings(watcher=at_once, visualization={"quality": "fast", "static_duration": 0.2, **visualization})
     planner = watching(manifest.parent, settings=settings, by_name=True, force=True, tokens=tokens)
     task = due(planner.decide(Target(manifest)))
@@ -65,7 +64,7 @@ def job(manifest, *, tokens=None, video_may_be_absent=False, **visualization):
         seen=task.stored,
         settings=task.settings,
         tokens=tokens,
-        watcher=Watcher(memory_limit=None),
+        watcher=Watcher(),
         video_may_be_absent=video_may_be_absent,
     )
 
