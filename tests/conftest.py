@@ -12,8 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A compiler that starts helpers has each of them import torch first.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
-# Arrow's own allocator takes a GiB of each process at once. It counts as data, of which jobs that are forked from tests may
-# have 2 GiB.
+# Arrow's own allocator takes a GiB at once. It would count as data of the jobs that tests fork, which may have 2 GiB.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 # A shell that starts the tests in the background has them ignore Ctrl+C, and so would every program that they start.
