@@ -185,7 +185,7 @@ def test_what_the_user_leaves_out_is_logged_once_while_more_of_it_is_made(activi
 
 
 def test_reasons_that_differ_from_video_to_video_do_not_fill_the_memory(activity, caplog):
-    caplog.set_level(logging.WARNING)  # so that it keeps none of them
+    caplog.set_level(logging.WARNING, "attnwatch")  # so that it keeps none of them
     report = Report(activity, Audience())
     tracemalloc.start()
     for number in range(10_000):
