@@ -12,6 +12,7 @@ import pytest
 from attnwatch.errors import ConfigError
 from attnwatch.render.plots.plot import Plot
 from tests.support import Batch, only_video
+from tests.unit.attnwatch.render.text.samples import drawable
 
 PROMPT = "a kiss for $5 and 自行车"
 
@@ -26,7 +27,7 @@ def plot(tmp_path_factory):
 def test_text_in_svg_is_text(plot, tmp_path):
     tree = ET.parse(plot.save(tmp_path / "kiss.svg"))
     found = ["".join(element.itertext()) for element in tree.iter("{http://www.w3.org/2000/svg}text")]
-    assert {PROMPT, "video", "“kiss”", "attention probability"} <= set(found)
+    assert {drawable(PROMPT), "video", "“kiss”", "attention probability"} <= set(found)
 
 
 def test_fonts_in_pdf_are_embedded_as_truetype(plot, tmp_path):
@@ -42,7 +43,7 @@ def test_text_in_pdf_is_found_by_readers(plot, tmp_path):
     path = plot.save(tmp_path / "kiss.pdf")
     run = ["pdftotext", str(path), "-"]
     found = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert {PROMPT, "video", "“kiss”", "attention probability"} <= set(found.splitlines())
+    assert {drawable(PROMPT), "video", "“kiss”", "attention probability"} <= set(found.splitlines())
 
 
 def test_png_has_the_pixels_per_inch_that_were_asked_for(plot, tmp_path):

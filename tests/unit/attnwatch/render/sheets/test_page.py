@@ -12,6 +12,7 @@ from attnwatch.render.sheets.moments import Gap
 from attnwatch.render.sheets.page import BAR, Bar, Header, Page, Strip
 from attnwatch.render.sheets.pictures import gradient
 from attnwatch.render.sheets.rows import Group, Row
+from tests.unit.attnwatch.render.text.samples import drawable
 
 LATIN = "an extraordinarily photorealistic grandmother dancing in the rain, "
 CHINESE = "两个男人在公园里接吻，夕阳在城市后面落下，柔和的光线，浅景深，电影颗粒感。"
@@ -63,7 +64,7 @@ def overlap(one, other):
 @pytest.mark.parametrize("text", [LATIN, CHINESE], ids=["Latin", "Chinese"])
 @pytest.mark.parametrize("cell", [(332, 192), (230, 400), (332, 186)], ids=["832x480", "480x832", "1280x720"])
 def test_texts_overlap_nothing_and_none_is_cut(cell, text, length):
-    prompts = [prompt_of(f"{number} {text}", length) for number in (1, 2, 3)]
+    prompts = [prompt_of(f"{number} {drawable(text)}", length) for number in (1, 2, 3)]
     page = page_of(groups_of(prompts, title="two men · in a park"), cell)
     drawn, boxes, pictures = boxes_of(page)
     assert not any(overlap(one, other) for one, other in combinations(boxes + pictures, 2))

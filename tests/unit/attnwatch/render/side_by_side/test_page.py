@@ -22,6 +22,7 @@ from attnwatch.render.side_by_side.videos import opened
 from attnwatch.settings import Visualization
 from tests.moving import add_numbered
 from tests.support import Batch
+from tests.unit.attnwatch.render.text.samples import drawable
 
 SETTINGS = Visualization()
 STYLE = TextStyle(14)
@@ -47,7 +48,7 @@ def texts(drawing):
 @pytest.mark.parametrize("scale", [None, Scale(0, 0.0117), Scale(-0.00012, 0.00034), Scale(1, 1)], ids=range(4))
 @pytest.mark.parametrize("box", [Box(20, 20, 180, 20), Box(20, 2, 300, 40)], ids=["a line", "two lines"])
 def test_a_label_and_its_colour_bar_never_leave_their_box_nor_cover_each_other(text, scale, box):
-    drawing = page(Label(box, text, scale))
+    drawing = page(Label(box, drawable(text), scale))
     found = [place for _, place in texts(drawing)] + list(drawing.drawn)
     assert all(box.contains(place) for place in found)
     assert [pair for pair in combinations(found, 2) if pair[0].overlaps(pair[1])] == []

@@ -26,6 +26,11 @@ SAMPLES = {
 
 def sample(name):
     """Return a prompt, or skip the test if no font of this machine has its script."""
-    if missing := lacking(plain(SAMPLES[name])):
+    return drawable(SAMPLES[name])
+
+
+def drawable(text):
+    """Return a text, or skip the test if no font of this machine has its characters."""
+    if missing := lacking(plain(text)):
         pytest.skip(f"no installed font has {missing}")
-    return SAMPLES[name]
+    return text
