@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from attnwatch.analysis.spatial import HOTTEST, Float64Array, Maps, without_nan
+from attnwatch.analysis.spatial import HOTTEST, Float64Array, Maps, inner, without_nan
 
 
 def cosine_similarity(first: Maps, second: Maps) -> Float64Array:
@@ -19,7 +19,7 @@ def cosine_similarity(first: Maps, second: Maps) -> Float64Array:
     """
     a, b = _rows(first), _rows(second)
     with np.errstate(invalid="ignore"):
-        return np.asarray(_product(a, b) / np.sqrt(_product(a, a) * _product(b, b)))
+        return np.asarray(inner(a, b) / np.sqrt(inner(a, a) * inner(b, b)))
 
 
 def overlap(first: Maps, second: Maps) -> Float64Array:
@@ -51,7 +51,3 @@ def _hottest(rows: Float64Array) -> npt.NDArray[np.bool_]:
     count = max(1, round(HOTTEST * rows.shape[-1]))
     least = np.partition(rows, -count, axis=-1)[..., -count]
     return np.asarray((rows >= least[..., None]) & (rows > 0))
-
-
-def _product(first: Float64Array, second: Float64Array) -> Float64Array:
-    return np.asarray(np.einsum("...i,...i", first, second))

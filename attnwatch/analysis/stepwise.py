@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnwatch.analysis.spatial import Float64Array, Maps, without_nan
+from attnwatch.analysis.spatial import Float64Array, Maps, inner, without_nan
 
 SETTLED = 0.9
 """Correlation with the final map from which on a map counts as settled."""
@@ -20,7 +20,7 @@ class FinalForm:
 
     def __init__(self, final: Maps) -> None:
         self._final = _centred(final)
-        self._norm = _product(self._final, self._final) ** 0.5
+        self._norm = float(inner(self._final, self._final)) ** 0.5
 
     def correlation(self, maps: Maps) -> float:
         """Return Pearson's correlation of another step's map with the final one, -1..1.
@@ -28,8 +28,8 @@ class FinalForm:
         NaN if one of the two is the same everywhere, because such a map has no correlation.
         """
         one = _centred(maps)
-        norms = _product(one, one) ** 0.5 * self._norm
-        return max(-1.0, min(1.0, _product(one, self._final) / norms)) if norms else float("nan")
+        norms = float(inner(one, one)) ** 0.5 * self._norm
+        return max(-1.0, min(1.0, float(inner(one, self._final)) / norms)) if norms else float("nan")
 
 
 def settled_from(correlations: Sequence[float]) -> int | None:
@@ -47,8 +47,3 @@ def _centred(maps: Maps) -> Float64Array:
     """Return the values as one row, float64, with a mean of 0; all 0 if they are the same."""
     values = without_nan(maps).astype(np.float64).ravel()
     return np.zeros_like(values) if values.max() == values.min() else values - values.mean()
-
-
-def _product(first: Float64Array, second: Float64Array) -> float:
-    """Return the inner product, computed by one thread: those of BLAS wait for each other on a busy machine."""
-    return float(np.einsum("i,i", first, second))
