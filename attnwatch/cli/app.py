@@ -23,7 +23,7 @@ from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
 from attnwatch.errors import AttnwatchError, CommandError
 from attnwatch.report.log import STDERR, console
 from attnwatch.system.display import visible
-from attnwatch.system.font_cache import matplotlib_folder
+from attnwatch.system.font_cache import writable_font_folders
 
 _BROKEN = re.compile(r"^( *)((?!--)\S.*)\n\1(?=[^\s-])", re.MULTILINE)  # lines of the same indentation; not a heading's
 
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
-        with matplotlib_folder():
+        with writable_font_folders():
             code = app(_with_command(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:

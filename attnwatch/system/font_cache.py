@@ -1,6 +1,7 @@
-"""Gives matplotlib a writable folder for its font list when the usual ones cannot be written.
+"""Gives matplotlib and fontconfig a writable folder for their lists of fonts when the usual ones cannot be written.
 
-Otherwise each process makes a temporary folder of its own, warns about it, and fails where there is no /tmp.
+Otherwise each process of matplotlib makes a temporary folder of its own, warns about it, and fails where there is no
+/tmp; and `fc-list`, by which matplotlib finds the fonts of the system, complains in the log.
 """
 
 import contextlib
@@ -10,42 +11,53 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_VARIABLE = "MPLCONFIGDIR"
+_MATPLOTLIB = "MPLCONFIGDIR"
+_FONTCONFIG = "XDG_CACHE_HOME"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
 
 
 @contextlib.contextmanager
-def matplotlib_folder() -> Iterator[None]:
-    """Set MPLCONFIGDIR to a temporary folder during the context, if matplotlib could not write its usual folders.
+def writable_font_folders() -> Iterator[None]:
+    """Set MPLCONFIGDIR and XDG_CACHE_HOME to a temporary folder during the context, each if it is needed.
 
     Enter it before matplotlib is imported, and before processes are started that import it.
     """
-    folder = None if _usual_folders_are_writable() else _temporary_folder()
+    needed = _variables_to_set()
+    folder = _temporary_folder() if needed else None
     if folder is None:  # matplotlib reports what is missing if it needs it
         yield
         return
-    before = os.environ.get(_VARIABLE)
-    os.environ[_VARIABLE] = folder
+    before = {name: os.environ.get(name) for name in needed}
+    os.environ.update(dict.fromkeys(needed, folder))
     try:
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        if before is None:
-            os.environ.pop(_VARIABLE, None)
-        else:
-            os.environ[_VARIABLE] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def _usual_folders_are_writable() -> bool:
-    """Whether matplotlib could write its configuration and its cache where it keeps them by default."""
-    if own := os.environ.get(_VARIABLE):
-        return _is_writable(Path(own))
+def _variables_to_set() -> list[str]:
+    """Name the variables of which a folder could not be written."""
+    return [name for name, folders in _usual_folders().items() if not all(map(_is_writable, folders))]
+
+
+def _usual_folders() -> dict[str, list[Path]]:
+    """Return where matplotlib and fontconfig keep what they know of fonts, by the variable that moves it."""
     try:
         home = Path.home()
     except RuntimeError:  # the user has none
-        return False
-    variables = {"XDG_CONFIG_HOME": home / ".config", "XDG_CACHE_HOME": home / ".cache"}
-    return all(_is_writable(Path(os.environ.get(name) or usual, "matplotlib")) for name, usual in variables.items())
+        home = Path(os.devnull)
+    cache = Path(os.environ.get(_FONTCONFIG) or home / ".cache")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    own = os.environ.get(_MATPLOTLIB)
+    return {
+        _MATPLOTLIB: [Path(own)] if own else [config / "matplotlib", cache / "matplotlib"],
+        _FONTCONFIG: [cache / "fontconfig"],
+    }
 
 
 def _is_writable(folder: Path) -> bool:
@@ -57,5 +69,5 @@ def _is_writable(folder: Path) -> bool:
 def _temporary_folder() -> str | None:
     for place in (None, _MEMORY):
         with contextlib.suppress(OSError):
-            return tempfile.mkdtemp(prefix="attnwatch-matplotlib-", dir=place)
+            return tempfile.mkdtemp(prefix="attnwatch-fonts-", dir=place)
     return None

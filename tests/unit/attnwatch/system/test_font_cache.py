@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attnwatch.system import font_cache
-from attnwatch.system.font_cache import matplotlib_folder
+from attnwatch.system.font_cache import writable_font_folders
 
 VARIABLES = ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
@@ -35,7 +35,7 @@ def closed(tmp_path, monkeypatch):
 
 def chosen():
     """Return the value of the variable within the context."""
-    with matplotlib_folder():
+    with writable_font_folders():
         return os.environ.get("MPLCONFIGDIR")
 
 
@@ -55,6 +55,7 @@ def test_a_writable_home_directory_is_left_alone(home, monkeypatch):
         {"HOME": "{home}/file"},
         {"MPLCONFIGDIR": "{closed}/fonts"},
         {"MPLCONFIGDIR": "{closed}"},
+        {"MPLCONFIGDIR": "{closed}", "XDG_CACHE_HOME": "{closed}"},
         {"XDG_CACHE_HOME": "{closed}"},
         {"XDG_CONFIG_HOME": "{home}/file"},
     ],
@@ -63,11 +64,20 @@ def test_a_temporary_folder_replaces_one_that_cannot_be_written(home, closed, va
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(home=home, closed=closed))
     before = dict(os.environ)
-    with matplotlib_folder():
+    with writable_font_folders():
         folder = Path(os.environ["MPLCONFIGDIR"])
         (folder / "fontlist.json").touch()
     assert not folder.exists()
     assert dict(os.environ) == before
+
+
+def test_the_folder_of_fontconfig_is_replaced_alone_if_matplotlib_has_its_own(home, closed, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", f"{home}/fonts")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(closed))
+    with writable_font_folders():
+        assert os.environ["MPLCONFIGDIR"] == f"{home}/fonts"
+        assert Path(os.environ["XDG_CACHE_HOME"]).name.startswith("attnwatch-fonts-")
+    assert os.environ["XDG_CACHE_HOME"] == str(closed)
 
 
 def test_a_user_without_a_home_directory_gets_a_temporary_folder(home, monkeypatch):
@@ -75,7 +85,7 @@ def test_a_user_without_a_home_directory_gets_a_temporary_folder(home, monkeypat
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(font_cache.Path, "home", unknown)
-    assert Path(chosen()).name.startswith("attnwatch-matplotlib-")
+    assert Path(chosen()).name.startswith("attnwatch-fonts-")
 
 
 def test_memory_is_used_if_there_is_no_temporary_folder(home, monkeypatch):
@@ -94,8 +104,8 @@ def test_the_variable_is_left_alone_if_nothing_can_be_written(home, monkeypatch)
 def test_matplotlib_uses_the_folder_without_a_warning(home):
     program = """
 import os
-from attnwatch.system.font_cache import matplotlib_folder
-with matplotlib_folder():
+from attnwatch.system.font_cache import writable_font_folders
+with writable_font_folders():
     import matplotlib
     assert matplotlib.get_cachedir() == matplotlib.get_configdir() == os.environ["MPLCONFIGDIR"]
 """
