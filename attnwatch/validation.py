@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from attnwatch.errors import ConfigError, did_you_mean, shortened
-from attnwatch.values import accepted
+from attnwatch.settings.values import accepted
 
 _MOST_OF_A_VALUE = 200  # characters that a message quotes
 _Result = TypeVar("_Result")

@@ -89,7 +89,7 @@ class PictureFlags:
     def _given(self) -> dict[str, Any]:
         """Return the values that are set, by name."""
         from attnwatch.config import field_of  # noqa: PLC0415
-        from attnwatch.values import parse_value  # noqa: PLC0415
+        from attnwatch.settings.values import parse_value  # noqa: PLC0415
 
         given: dict[str, Any] = {}
         for assignment in self.assignments:

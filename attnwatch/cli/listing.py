@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from attnwatch.config import Layer, environment_name, field_of, place_in_file
 from attnwatch.errors import ConfigError, did_you_mean
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.values import accepted, as_written
+from attnwatch.settings.values import accepted, as_written
 
 _HEADINGS: Mapping[str, type[BaseModel]] = {
     "Pictures; where nothing is set here, a batch can ask for other values": Visualization,

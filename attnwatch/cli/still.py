@@ -111,7 +111,7 @@ def _drawn(video: Path, flags: PictureFlags, **asked: Any) -> "Plot":  # noqa: A
 def _picked(text: str | None, setting: str) -> Any:  # noqa: ANN401 - what the setting accepts
     """Return a choice as it is written for a setting; one that is not written so as it is, to be refused."""
     from attnwatch.config import field_of  # noqa: PLC0415
-    from attnwatch.values import parse_value  # noqa: PLC0415
+    from attnwatch.settings.values import parse_value  # noqa: PLC0415
 
     return None if text is None else parse_value(text, field_of(setting))
 

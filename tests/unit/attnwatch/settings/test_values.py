@@ -3,7 +3,7 @@ from pydantic import ByteSize, ValidationError
 
 from attnwatch.config import field_of
 from attnwatch.settings import Visualization, Watcher
-from attnwatch.values import accepted, as_written, parse_value
+from attnwatch.settings.values import accepted, as_written, parse_value
 
 FIELDS = [(model, name) for model in (Visualization, Watcher) for name in model.model_fields]
 

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
-from attnwatch.settings import Choice, Inches
+from attnwatch.settings.visualization import Choice, Inches
 
 _BETWEEN = re.compile(r"\s*[,x×]\s*")
 _NUMBER = re.compile(r"-?\d+(\.\d*)?|-?\.\d+")
