@@ -16,8 +16,8 @@ from pydantic.fields import FieldInfo
 
 from attnwatch.errors import ConfigError, did_you_mean, nearest
 from attnwatch.settings import LIMITED_BY_WATCHER, Visualization, Watcher
-from attnwatch.validation import quoted, together, validated
 from attnwatch.settings.values import parse_value
+from attnwatch.validation import quoted, together, validated
 
 ENVIRONMENT_PREFIX = "ATTNWATCH_"
 

@@ -66,8 +66,10 @@ def compose(
     if output is None:
         raise ConfigError("found no output; expected one; for example: attnwatch compose demo --words kiss -o kiss.mp4")
     from attnwatch.render.side_by_side.scene import Request  # noqa: PLC0415 - help and errors of usage need no numpy
+    from attnwatch.settings.effects import ON_COMPOSITIONS  # noqa: PLC0415
 
     set_up(logging.INFO, console(), "auto")
+    flags.require_effect(ON_COMPOSITIONS, "compositions")
     request = Request(
         words=words_of(words) or (),
         source=source,

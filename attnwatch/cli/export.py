@@ -53,10 +53,11 @@ def export(
     """
     if not videos:
         raise ConfigError("found no video; expected at least one; for example: attnwatch export video_001.mp4")
-    from attnwatch.cli.exporting import export_each, require_applicable  # noqa: PLC0415 - help needs nothing of it
+    from attnwatch.cli.exporting import export_each  # noqa: PLC0415 - help needs nothing of it
+    from attnwatch.settings.effects import ON_EXPORTS  # noqa: PLC0415
 
+    flags.require_effect(ON_EXPORTS, "exports")
     settings = flags.settings()
-    require_applicable(assignment.partition("=")[0].strip().replace("-", "_") for assignment in flags.assignments)
     asked = {"kind": format, "grid": grid, "words": words_of(words), "first_number": first_number}
     done = missed = 0
     for exported in export_each(videos, settings, out, asked):

@@ -1,6 +1,6 @@
 """Exports the videos that are named on the command line."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ from attnwatch.cli.lookup import videos
 from attnwatch.config import Settings
 from attnwatch.contract.export_document import ExportDocument
 from attnwatch.contract.receipts import describe
-from attnwatch.errors import AttnwatchError, ConfigError
-from attnwatch.render.export.video import APPLICABLE, Export
+from attnwatch.errors import AttnwatchError
+from attnwatch.render.export.video import Export
 from attnwatch.report.log import counted
-from attnwatch.settings import Visualization
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,6 @@ def export_each(
             continue
         where = export.place(out) / export.name
         yield Exported(f"{name}: {_what(document)} in {where}", done=True, notes=(*notes, *document.notes))
-
-
-def require_applicable(names: Iterable[str]) -> None:
-    """Check that settings that were given for an export have an effect on it.
-
-    Raises:
-        ConfigError: one has none.
-
-    """
-    for name in names:
-        if name in Visualization.model_fields and name not in APPLICABLE:
-            expected = f"one of those that have: {', '.join(sorted(APPLICABLE))}"
-            raise ConfigError(f"--set: found {name!r}, which has no effect on exports; expected {expected}")
 
 
 def _what(document: ExportDocument) -> str:

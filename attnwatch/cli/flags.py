@@ -1,7 +1,7 @@
 """Options of every command that renders, and their translation into settings and selections."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -85,6 +85,24 @@ class PictureFlags:
         from attnwatch.config import settings_layers  # noqa: PLC0415
 
         return settings_layers(self.config, self._given())
+
+    def require_effect(self, effective: Set[str], what: str) -> None:
+        """Check that each setting that was given has an effect.
+
+        Args:
+            effective: names of those that have one.
+            what: what the command makes, in the plural.
+
+        Raises:
+            ConfigError: one has none.
+
+        """
+        from attnwatch.settings import Visualization  # noqa: PLC0415 - help needs no pydantic
+
+        for name in self._given():
+            if name in Visualization.model_fields and name not in effective:
+                expected = f"one of those that have: {', '.join(sorted(effective))}"
+                raise ConfigError(f"--set: found {name!r}, which has no effect on {what}; expected {expected}")
 
     def _given(self) -> dict[str, Any]:
         """Return the values that are set, by name."""

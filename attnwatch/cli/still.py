@@ -79,10 +79,12 @@ def still(
     """
     from attnwatch.contract.receipts import describe  # noqa: PLC0415 - help and errors of usage need nothing of it
     from attnwatch.render.plots.plot import SUFFIXES  # noqa: PLC0415
+    from attnwatch.settings.effects import ON_STILLS  # noqa: PLC0415
     from attnwatch.system.output_files import require_writable  # noqa: PLC0415
 
     set_up(logging.INFO, console(), "auto")
     require_writable(output, SUFFIXES)
+    flags.require_effect(ON_STILLS, "stills")
     asked = {"grid": grid, "moments": moments, "scale": scale, "size": size, "dpi": dpi, "title": title}
     picked = {"step": _picked(step, "steps"), "layer": _picked(layer, "layers"), "head": _picked(head, "heads")}
     try:

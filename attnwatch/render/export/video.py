@@ -22,11 +22,6 @@ from attnwatch.tensors.reader import WordMaps
 FOLDER = "export"
 """Folder of exports in the folder of a video's outputs."""
 
-APPLICABLE = frozenset(
-    {"steps", "layers", "heads", "nonfinite", "upsampling", "interpolation_steps", "rotation", "vmin", "vmax", "clip"}
-)
-"""Settings that apply: which maps are meant, how they are enlarged, and the scale."""
-
 _ALLOWANCE = 1.1  # for pictures that are larger than those that were measured
 _REST = 2**20  # bytes for what else is written
 
@@ -37,7 +32,7 @@ class Export:
 
     Attributes:
         manifest: manifest of the finished video.
-        settings: those of `APPLICABLE` apply.
+        settings: those of `attnwatch.settings.effects.ON_EXPORTS` apply.
         kind: name of the file format.
         grid: a picture for each latent frame, with a pixel for each cell; else one for each frame, of the same size.
         words: slugs or texts of the words; None for all.

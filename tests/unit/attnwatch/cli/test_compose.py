@@ -53,6 +53,7 @@ def elsewhere(tmp_path, monkeypatch):
         (["BATCH", "-o", "out.mp4", "--width", "-5"], "--width: found -5; expected a whole number from 1 on"),
         (["BATCH", "-o", "out.mp4", "--scale", "none"], "--scale: found 'none'; expected one of shared, each"),
         (["BATCH", "-o", "out.mp4", "--set", "steps=9"], "steps: found 9"),
+        (["BATCH", "-o", "out.mp4", "--set", "caption=full"], "--set: found 'caption', which has no effect on"),
         (["BATCH/x*", "-o", "out.mp4"], "found no finished video at "),
     ],
 )

@@ -45,6 +45,10 @@ def test_one_of_several_videos_has_to_be_named(batch, tmp_path, capsys):
         (["-o", "a.png", "--size", "wide"], "--size: found 'wide'; expected a number"),
         (["-o", "a.png", "--layer", "0"], "layers: found 0, but kiss has one map for all layers, their mean"),
         (["-o", "a.png", "--set", "layers=0"], "layers: found 0, but kiss has one map for all layers, their mean"),
+        (
+            ["-o", "a.png", "--set", "generate_combined=true"],
+            "--set: found 'generate_combined', which has no effect on",
+        ),
         (["-o", "a.png", "--word", "dog"], "found no word 'dog'; expected one of: kiss"),
     ],
 )
