@@ -58,7 +58,9 @@ class Alignment:
         """How the video contradicts its manifest, and what is done about it; None if it does not."""
         if self.placement is None:
             return None
-        found = f"the video has {len(self.positions):,} frames, the grid in its manifest covers {self.generated:,}"
+        frames = len(self.positions)
+        shown = "1 frame" if frames == 1 else f"{frames:,} frames"
+        found = f"the video has {shown}, the grid in its manifest covers {self.generated:,}"
         return f"{found}: {self.placement}"
 
     def maps(self, latent: Float32Array, steps: int | None = None) -> Float32Array:
