@@ -115,11 +115,11 @@ def _slots(manifest: Manifest) -> dict[str, int | None]:
 def _of_video(document: MeasuresDocument, _: Manifest, name: str) -> Iterator[Row]:
     word = document.words[name]
     yield {
-        **{measure: _mean(values) for measure, values in word.frames.items()},
+        **{measure: mean_of_frames(values) for measure, values in word.frames.items()},
         **word.over_time,
         "peak_frame": None if (frame := word.over_time.get("peak_frame")) is None else int(frame),
         "settled": None if word.steps is None else word.steps.settled,
-        **{column: _mean(values) for column, values in _with_others(document.pairs, name).items()},
+        **{column: mean_of_frames(values) for column, values in _with_others(document.pairs, name).items()},
     }
 
 
@@ -142,7 +142,7 @@ def _of_steps(document: MeasuresDocument, manifest: Manifest, name: str) -> Iter
             "timestep": None if step is None else step.timestep,
             "sigma": None if step is None else step.sigma,
             "transformer": None if step is None else step.model,
-            **{measure: _mean(values[position]) for measure, values in steps.frames.items()},
+            **{measure: mean_of_frames(values[position]) for measure, values in steps.frames.items()},
             "correlation": correlation,
         }
 
@@ -176,7 +176,7 @@ def _with_others(pairs: tuple[PairMeasures, ...], name: str) -> dict[str, Values
     return columns
 
 
-def _mean(values: Values) -> float | None:
+def mean_of_frames(values: Values) -> float | None:
     """Return the mean of the frames where a measure is defined; None if there are none, or if it is too large."""
     defined = [value for value in values if value is not None]
     mean = sum(defined) / len(defined) if defined else math.nan

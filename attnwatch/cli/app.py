@@ -16,7 +16,7 @@ from typing import Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.markup import escape
 
-from attnwatch.cli import about, commands, compare, compose, export, measure, rendering, still
+from attnwatch.cli import about, commands, compare, compose, export, measure, rendering, still, view
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
 from attnwatch.cli.mistakes import described
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
@@ -77,6 +77,7 @@ _ALL: tuple[Callable[..., int], ...] = (
     *export.ALL,
     *measure.ALL,
     *compare.ALL,
+    *view.ALL,
     *commands.ALL,
     *about.ALL,
     completion,

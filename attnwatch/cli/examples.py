@@ -25,6 +25,7 @@ SYNOPSIS = {
     "export": "Usage: attnwatch export [OPTIONS] VIDEO...",
     "measure": "Usage: attnwatch measure [OPTIONS] BATCH...",
     "compare": "Usage: attnwatch compare [OPTIONS] BATCH... --by SLOT",
+    "view": "Usage: attnwatch view [OPTIONS] FOLDER",
     "import": "Usage: attnwatch import [OPTIONS] FOLDER",
     "settings": "Usage: attnwatch settings [OPTIONS] [NAME...]",
     "schema": "Usage: attnwatch schema [DOCUMENT]",
@@ -106,6 +107,12 @@ Examples:
   attnwatch compare demo --by 1 --word kiss -o kiss.csv --figure kiss.pdf
   attnwatch compare demo --by 2 --word slot:1 --measure mass,velocity_x
   attnwatch compare wan ltx --by model --over time --figure time.pdf
+""",
+    "view": """\
+Examples:
+  attnwatch view outputs/                     then open http://127.0.0.1:8642
+  attnwatch view demo --port 8700
+  attnwatch view outputs/ --host 0.0.0.0      from other machines, with a token
 """,
     "import": """\
 Examples:

@@ -65,11 +65,15 @@ class Alignment:
 
     def maps(self, latent: Float32Array, steps: int | None = None) -> Float32Array:
         """Interpolate latent frames to all frames of the video; see `TimeMapping.at`."""
-        return self._mapping(latent).at(latent, self.positions, steps)
+        return self._mapping(len(latent)).at(latent, self.positions, steps)
 
     def moments(self, latent: Float32Array, frames: Sequence[int], steps: int | None = None) -> Float32Array:
         """Interpolate latent frames to some frames of the video, given by their numbers; see `TimeMapping.at`."""
-        return self._mapping(latent).at(latent, self.positions[np.asarray(frames, dtype=np.intp)], steps)
+        return self._mapping(len(latent)).at(latent, self.positions[np.asarray(frames, dtype=np.intp)], steps)
+
+    def places(self, latent: int) -> Float64Array:
+        """Return the latent frame, fractional in between, that each frame of the video shows, of a number of them."""
+        return self._mapping(latent).places(latent, self.positions)
 
     def latent_seconds(self, latent: int, seconds: Float64Array) -> Float64Array:
         """Return the time of each of a number of latent frames: the middle of the video frames that it covers.
@@ -79,11 +83,11 @@ class Alignment:
             seconds: when each frame of the video is shown.
 
         """
-        middle = TimeMapping.of(latent, self.generated, self._grid).middle(np.arange(latent, dtype=np.float64))
+        middle = self._mapping(latent).middle(np.arange(latent, dtype=np.float64))
         return np.interp(middle, self.positions, seconds)
 
-    def _mapping(self, latent: Float32Array) -> TimeMapping:
-        return TimeMapping.of(len(latent), self.generated, self._grid)
+    def _mapping(self, latent: int) -> TimeMapping:
+        return TimeMapping.of(latent, self.generated, self._grid)
 
 
 def covered_frames(grid: Grid) -> int:

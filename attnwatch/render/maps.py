@@ -162,13 +162,9 @@ class TimeMapping:
             the last map from the middle of the last one.
 
         """
-        latent = np.arange(len(maps), dtype=np.float64)
+        position = self.places(len(maps), frames, steps)
         if steps == 0:
-            covering = np.searchsorted(self.last(latent) + _ROUNDING, frames)
-            return maps[np.minimum(covering, len(maps) - 1)]
-        position = np.interp(frames, self.middle(latent), latent)
-        if steps is not None:
-            position = np.rint(position * (steps + 1)) / (steps + 1)
+            return maps[position.astype(np.intp)]
         first = position.astype(np.intp)
         second = np.minimum(first + 1, len(maps) - 1)
         weight = (position - first).astype(np.float32)[:, None, None]
@@ -176,3 +172,12 @@ class TimeMapping:
         if np.isnan(mixed).any():  # masked cells are masked for the time that is nearest to their latent frame
             mixed = np.where(np.isnan(mixed), np.where(weight < _HALF, maps[first], maps[second]), mixed)
         return mixed
+
+    def places(self, latent_frames: int, frames: Float64Array, steps: int | None = None) -> Float64Array:
+        """Return the latent frame, fractional in between, that each of the given video frames shows; see `at`."""
+        latent = np.arange(latent_frames, dtype=np.float64)
+        if steps == 0:
+            covering = np.searchsorted(self.last(latent) + _ROUNDING, frames)
+            return np.minimum(covering, latent_frames - 1).astype(np.float64)
+        position = np.interp(frames, self.middle(latent), latent)
+        return position if steps is None else np.rint(position * (steps + 1)) / (steps + 1)

@@ -85,9 +85,7 @@ def survey(
         excluded: what is left out below the root.
 
     """
-    tree = _Tree(
-        Root(root, links, excluded=excluded), Root(out or root, links), partial(outputs_at, roots=(root,), out=out)
-    )
+    tree = Surveyed.of(root, out, links, excluded)
     locked = locked_inodes()
     batches: dict[Path, None] = {}
     for folder in walk(root, start=tree.root):
@@ -95,28 +93,44 @@ def survey(
             passed.take(folder)
         if folder.files:
             batches.update(dict.fromkeys(Path(folder.path).parents[:_LEVELS]))
-            yield from _with_manifests(folder, tree, locked)
-        for tensors in older_videos(folder):
-            batches[Path(folder.path)] = None
-            yield _older(tensors, tree, locked)
+        for rendering in tree.beside(folder, locked):
+            if not folder.files:  # an older video: the folder is that of its batch
+                batches[Path(folder.path)] = None
+            yield rendering
     for batch in batches:
         if batch.is_relative_to(root):
             yield from _collected(batch, tree, locked)
 
 
 @dataclass(frozen=True)
-class _Tree:
-    """Where lookups of videos and of outputs start, and where the outputs beside a video are."""
+class Surveyed:
+    """A folder that is surveyed: where lookups of videos and of outputs start, and where those beside a video are."""
 
     root: Root
     outputs: Root
     places: Callable[[Path], Path]
 
+    @classmethod
+    def of(
+        cls, root: Path, out: Path | None = None, links: Links = Links.NONE, excluded: Exclusion = NOTHING
+    ) -> "Surveyed":
+        """Return a folder to survey; see `survey`."""
+        placed = partial(outputs_at, roots=(root,), out=out)
+        return cls(Root(root, links, excluded=excluded), Root(out or root, links), placed)
+
+    def beside(self, folder: Folder, locked: frozenset[int]) -> Iterator[Rendering]:
+        """Yield the rendering beside each video of a visited folder, given the inodes of locked files."""
+        if folder.files:
+            yield from _with_manifests(folder, self, locked)
+        for tensors in older_videos(folder):
+            yield _older(tensors, self, locked)
+
     def place(self, manifest: Path, video_id: str, directory: Path) -> Place:
+        """Return the place of a receipt in a folder of outputs."""
         return Place(manifest, video_id, directory, root=self.outputs)
 
 
-def _with_manifests(folder: Folder, tree: _Tree, locked: frozenset[int]) -> Iterator[Rendering]:
+def _with_manifests(folder: Folder, tree: Surveyed, locked: frozenset[int]) -> Iterator[Rendering]:
     outputs = _Outputs.read(tree, Path(folder.path), locked)
     by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
     for name in folder.files:
@@ -133,7 +147,7 @@ class _Outputs:
     running: frozenset[str]
 
     @classmethod
-    def read(cls, tree: _Tree, home: Path, locked: frozenset[int]) -> "_Outputs":
+    def read(cls, tree: Surveyed, home: Path, locked: frozenset[int]) -> "_Outputs":
         directory, named, running = tree.places(home / OUTPUT_DIRECTORY), [], set()
         with contextlib.suppress(OSError), tree.outputs.folder(directory) as folder, folder.scan() as entries:
             for entry in entries:
@@ -147,7 +161,7 @@ class _Outputs:
         return cls(directory, receipts, problems, frozenset(running))
 
 
-def _beside(manifest: Path, receipt: _Head | None, outputs: _Outputs, tree: _Tree) -> Rendering:
+def _beside(manifest: Path, receipt: _Head | None, outputs: _Outputs, tree: Surveyed) -> Rendering:
     try:
         data = read_bytes(manifest, root=tree.root)
     except (ManifestError, OSError):
@@ -170,7 +184,7 @@ def _beside(manifest: Path, receipt: _Head | None, outputs: _Outputs, tree: _Tre
     return Rendering(place, state, receipt, problem=problem, reason=reason)
 
 
-def _older(tensors: Path, tree: _Tree, locked: frozenset[int]) -> Rendering:
+def _older(tensors: Path, tree: Surveyed, locked: frozenset[int]) -> Rendering:
     """Return the state of a video of an older batch, which has no manifest, from its receipt."""
     video_id, usual = outputs_of(tensors)
     place = tree.place(tensors, video_id, tree.places(usual))
@@ -189,7 +203,7 @@ def _older(tensors: Path, tree: _Tree, locked: frozenset[int]) -> Rendering:
     return Rendering(place, state, receipt, problem=problem, reason=reason)
 
 
-def _older_holds(receipt: ReceiptHead, place: Place, tree: _Tree) -> bool:
+def _older_holds(receipt: ReceiptHead, place: Place, tree: Surveyed) -> bool:
     try:
         manifest = read_video(place.manifest, tree.root)
     except (AttnwatchError, OSError):
@@ -205,7 +219,7 @@ def _is_locked(place: Place, locked: frozenset[int]) -> bool:
         return False
 
 
-def _collected(batch: Path, tree: _Tree, locked: frozenset[int]) -> Iterator[Rendering]:
+def _collected(batch: Path, tree: Surveyed, locked: frozenset[int]) -> Iterator[Rendering]:
     outputs = _Outputs.read(tree, batch, locked)
     for receipt in outputs.receipts:
         state: State = "running" if receipt.video_id in outputs.running else receipt.status
@@ -219,7 +233,7 @@ def _collected(batch: Path, tree: _Tree, locked: frozenset[int]) -> Iterator[Ren
             yield Rendering(place, "running" if video_id in outputs.running else "failed", None, batch, problem)
 
 
-def _videos_of(batch: Path, tree: _Tree) -> Iterator[tuple[Path, str]]:
+def _videos_of(batch: Path, tree: Surveyed) -> Iterator[tuple[Path, str]]:
     """Yield the path and the identifier of each video of a batch whose outputs beside it are in another folder."""
     for path in (path for folder in walk(batch, start=tree.root) for path in videos_in(folder)):
         usual, beside = outputs_of(path)

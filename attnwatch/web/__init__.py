@@ -1,0 +1,1 @@
+"""The page: batches in a browser, while they grow. It reads files and writes none."""

@@ -1,0 +1,229 @@
+"""All batches and videos of a tree, and what has changed in it; one thread writes, any number read."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from attnwatch.contract.names import printable
+from attnwatch.web.documents import Batch, BatchSummary, Counts, State, VideoRow, WatcherRecord, WordRecord
+from attnwatch.web.index.entries import Entry
+from attnwatch.web.index.plans import Plan, slots_of
+
+MOST_ROWS = 20_000
+"""Videos of a batch that are listed."""
+
+_REMEMBERED = 20_000  # changes; who has missed more loads everything again
+_MADE: tuple[State, ...] = ("rendered", "skipped", "running", "waiting", "failed")
+
+
+class Change(NamedTuple):
+    """A batch that has changed, or one of its videos."""
+
+    revision: int
+    batch: str
+    video: str | None
+
+
+@dataclass
+class Folder:
+    """A batch: its folder, its plan, and its videos by identifier; planned ones are apart."""
+
+    id: str
+    path: Path
+    plan: Plan = field(default_factory=Plan)
+    videos: dict[str, Entry] = field(default_factory=dict)
+    planned: dict[str, Entry] = field(default_factory=dict)
+
+    def entries(self) -> list[Entry]:
+        """Return all entries: those that were made, then those that were not."""
+        return [*self.videos.values(), *(entry for key, entry in self.planned.items() if key not in self.videos)]
+
+
+@dataclass
+class Changes:
+    """What has changed since a revision: up to which revision this tells, and which batches and videos."""
+
+    revision: int
+    batches: dict[str, None]
+    videos: dict[str, dict[str, None]]
+
+
+class Catalogue:
+    """The batches below a root.
+
+    Args:
+        root: the folder.
+
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.watcher: WatcherRecord | None = None
+        self._lock = threading.RLock()
+        self._batches: dict[str, Folder] = {}
+        self._where: dict[str, str] = {}
+        # Later than that of any earlier server, so that a page which comes back after a restart loads everything.
+        self._revision = self._oldest = time.time_ns() // 1_000_000
+        self._changes: deque[Change] = deque(maxlen=_REMEMBERED)
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def revision(self) -> int:
+        """Number of the last change."""
+        return self._revision
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function after each change, from the thread that makes it; return what ends this."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def entry(self, video: str) -> Entry | None:
+        """Return a video by its identifier; None if there is none."""
+        with self._lock:
+            batch = self._batches.get(self._where.get(video, ""))
+            return None if batch is None else batch.videos.get(video) or batch.planned.get(video)
+
+    def summaries(self, only: Iterable[str] | None = None) -> list[BatchSummary]:
+        """Return all batches, by path, or some of them."""
+        with self._lock:
+            chosen = self._batches.values() if only is None else filter(None, map(self._batches.get, only))
+            return [self._summary(batch) for batch in sorted(chosen, key=lambda batch: batch.path)]
+
+    def summary(self, identifier: str) -> BatchSummary | None:
+        """Return one batch; None if there is none."""
+        return next(iter(self.summaries([identifier])), None)
+
+    def entries(self, batch: str) -> list[Entry]:
+        """Return the videos of a batch; none if there is no such batch."""
+        with self._lock:
+            found = self._batches.get(batch)
+            return [] if found is None else found.entries()
+
+    def document(self, identifier: str) -> bytes | None:
+        """Return a batch with its videos, as JSON; None if there is no such batch."""
+        with self._lock:
+            batch = self._batches.get(identifier)
+            if batch is None:
+                return None
+            entries, summary, plan = batch.entries(), self._summary(batch), batch.plan
+        entries.sort(key=lambda entry: entry.path)
+        shown = entries[:MOST_ROWS]
+        slots = plan.slots if plan.document is not None else slots_of([choices_of(entry) for entry in shown])
+        template = plan.document.template if plan.document is not None else None
+        head = Batch(
+            **dict(summary), template=template, slots=slots, left_out=len(entries) - len(shown), videos=()
+        ).model_dump_json()
+        return b"%b[%b]}" % (head.removesuffix("[]}").encode(), b",".join(entry.row for entry in shown))
+
+    def put(self, batch: str, folder: Path, entries: Iterable[Entry], gone: Iterable[str] = ()) -> None:
+        """Add or replace videos of a batch, and remove those that are gone."""
+        with self._lock:
+            found = self._batches.setdefault(batch, Folder(batch, folder))
+            before = self._revision
+            for entry in entries:
+                if found.videos.get(entry.id) != entry:
+                    found.videos[entry.id] = entry
+                    self._where[entry.id] = batch
+                    self._note(batch, entry.id)
+            for video in gone:
+                if found.videos.pop(video, None) is not None:
+                    if video not in found.planned:
+                        self._where.pop(video, None)
+                    self._note(batch, video)
+            if self._revision == before:
+                return
+            self._note(batch, None)
+        self._tell()
+
+    def plan(self, batch: str, folder: Path, plan: Plan, planned: Iterable[Entry]) -> None:
+        """Set what a batch says about itself, and its videos that were not made."""
+        with self._lock:
+            found = self._batches.setdefault(batch, Folder(batch, folder))
+            before, found.planned = found.planned, {entry.id: entry for entry in planned}
+            same_plan, found.plan = found.plan == plan, plan
+            changed = [key for key, entry in found.planned.items() if before.get(key) != entry]
+            changed += [key for key in before if key not in found.planned]
+            self._where.update(dict.fromkeys(found.planned, batch))
+            for video in changed:
+                if video not in found.planned and video not in found.videos:
+                    self._where.pop(video, None)
+                self._note(batch, video)
+            if same_plan and not changed:
+                return
+            self._note(batch, None)
+        self._tell()
+
+    def remove(self, batch: str) -> None:
+        """Remove a batch with all of its videos."""
+        with self._lock:
+            found = self._batches.pop(batch, None)
+            if found is None:
+                return
+            for entry in found.entries():
+                self._where.pop(entry.id, None)
+            self._note(batch, None)
+        self._tell()
+
+    def see(self, watcher: WatcherRecord | None) -> None:
+        """Set the watcher that is at work."""
+        if self.watcher != watcher:
+            self.watcher = watcher
+            with self._lock:
+                self._note("", None)
+            self._tell()
+
+    def changes(self, after: int) -> Changes | None:
+        """Return what has changed after a revision; None if that is not known, or none of this run."""
+        with self._lock:
+            if not self._oldest <= after <= self._revision:
+                return None
+            batches, videos = dict[str, None](), dict[str, dict[str, None]]()
+            for change in reversed(self._changes):
+                if change.revision <= after:
+                    break
+                if change.video is None:
+                    batches[change.batch] = None
+                else:
+                    videos.setdefault(change.batch, {})[change.video] = None
+            return Changes(self._revision, batches, videos)
+
+    def _note(self, batch: str, video: str | None) -> None:
+        self._revision += 1
+        if len(self._changes) == self._changes.maxlen:
+            self._oldest = self._changes[0].revision
+        self._changes.append(Change(self._revision, batch, video))
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _summary(self, batch: Folder) -> BatchSummary:
+        states = Counter(entry.state for entry in batch.videos.values())
+        unmade = sum(entry.state == "failed" for key, entry in batch.planned.items() if key not in batch.videos)
+        counts = Counts(finished=states.total(), unmade=unmade, **{state: states[state] for state in _MADE})
+        words: dict[WordRecord, None] = {}
+        for entry in batch.entries():
+            words.update(dict.fromkeys(entry.words))
+        models = (entry.model for entry in batch.videos.values() if entry.model)
+        below = batch.path.relative_to(self.root) if batch.path.is_relative_to(self.root) else batch.path
+        return BatchSummary(
+            id=batch.id,
+            name=printable(batch.path.name),
+            path=printable(str(below)),
+            model=batch.plan.model or next(models, None),
+            created=batch.plan.document.created if batch.plan.document is not None else None,
+            changed=batch.plan.changed,
+            planned=batch.plan.planned,
+            ended=batch.plan.ended,
+            counts=counts,
+            words=tuple(words),
+        )
+
+
+def choices_of(entry: Entry) -> tuple[str, ...]:
+    """Return what stands in each slot of the template of a video."""
+    return VideoRow.model_validate_json(entry.row).choices

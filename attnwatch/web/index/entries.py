@@ -1,0 +1,158 @@
+"""One video in the index: what a grid shows of it, ready to be sent, and where its files are."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from attnwatch.analysis.named import MEASURES
+from attnwatch.analysis.table import mean_of_frames
+from attnwatch.batches.videos import read_video
+from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.measures_document import MAX_MEASURES_BYTES, MOST_MEASURES, Values
+from attnwatch.contract.names import MEASURES_SUFFIX, printable
+from attnwatch.contract.reading import read_document
+from attnwatch.contract.receipts import Place, describe
+from attnwatch.errors import AttnwatchError, shortened
+from attnwatch.report.survey import Rendering
+from attnwatch.system.roots import Root
+from attnwatch.web.documents import State, VideoRow, WordRecord
+from attnwatch.web.words import words_of
+
+PLAYED = frozenset({".mp4", ".m4v", ".mov", ".webm"})
+"""Endings of videos that browsers can be expected to play."""
+
+_LONGEST_REASON = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One video.
+
+    Attributes:
+        id: its identifier in addresses.
+        path: its manifest or, of an older batch, its tensor folder; of a planned video, where its manifest will be.
+        place: where its receipt is, or will be; None if it was not made.
+        batch: identifier of its batch.
+        state: its state.
+        words: its tracked words.
+        model: the model that made it.
+        seen: state of the files that this was read from; None if it was not made.
+        row: a `VideoRow` as JSON.
+
+    """
+
+    id: str
+    path: Path
+    place: Place | None
+    batch: str
+    state: State
+    words: tuple[WordRecord, ...]
+    model: str | None
+    seen: object
+    row: bytes
+
+
+def identity(path: Path, root: Path) -> str:
+    """Return the identifier of a video or batch: a digest of its path below the root, so that no path is ever sent."""
+    below = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return hashlib.sha256(below.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def entry_of(rendering: Rendering, root: Root, batch: str, seen: object) -> Entry:
+    """Return the entry of a finished video.
+
+    Args:
+        rendering: its state.
+        root: where the lookup of its manifest starts.
+        batch: identifier of its batch.
+        seen: state of its files.
+
+    """
+    place, reason = rendering.place, _reason(rendering)
+    about: dict[str, Any] = {
+        "id": identity(place.manifest, root.path),
+        "video_id": place.video_id,
+        "state": rendering.state,
+    }
+    try:
+        manifest = read_video(place.manifest, root)
+    except (AttnwatchError, OSError) as error:
+        reason = reason or describe(error, place.manifest.parent)
+        row = VideoRow(**about, **_nothing(), reason=reason)
+        return _entry(row, place, batch, seen, ())
+    words = tuple(WordRecord(slug=word.slug, text=word.text) for word in words_of(manifest))
+    row = VideoRow(
+        **about,
+        **_generation(manifest),
+        reason=reason,
+        words=tuple(word.slug for word in words),
+        playable=manifest.video.suffix.lower() in PLAYED and manifest.video.exists(),
+        measures=measures_at(place) if rendering.state == "rendered" else None,
+    )
+    return _entry(row, place, batch, seen, words)
+
+
+def _entry(row: VideoRow, place: Place, batch: str, seen: object, words: tuple[WordRecord, ...]) -> Entry:
+    stamp = hashlib.sha256(f"{seen}{row.model_dump_json()}".encode()).hexdigest()[:16]
+    data = row.model_copy(update={"stamp": stamp}).model_dump_json().encode()
+    return Entry(row.id, place.manifest, place, batch, row.state, words, row.model, seen, data)
+
+
+def _reason(rendering: Rendering) -> str | None:
+    if rendering.reason is not None:
+        return printable(shortened(str(rendering.reason), _LONGEST_REASON))
+    attempts = rendering.receipt.attempts if rendering.receipt is not None else ()
+    last = attempts[-1].error if attempts and rendering.state == "failed" else rendering.problem
+    return None if last is None else printable(shortened(last, _LONGEST_REASON))
+
+
+def _nothing() -> dict[str, Any]:
+    return {"prompt_id": None, "prompt": None, "choices": (), "seed": None, "variation": None, "model": None}
+
+
+def _generation(manifest: Manifest) -> dict[str, Any]:
+    made = manifest.document.generation
+    return {
+        "prompt_id": made.prompt_id or manifest.path.parent.name,
+        "prompt": made.prompt,
+        "choices": made.choices or (),
+        "seed": made.seed,
+        "variation": made.variation,
+        "model": made.model,
+        "width": made.width,
+        "height": made.height,
+        "frames": made.frames,
+        "fps": made.fps,
+        "seconds": made.frames / made.fps if made.frames and made.fps else None,
+    }
+
+
+class _Word(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    frames: dict[str, Values] = {}
+    over_time: dict[str, float | None] = {}
+
+
+class _Measures(BaseModel):
+    """The part of the measures that a grid is sorted by."""
+
+    words: dict[str, _Word] = {}
+
+
+def measures_at(place: Place) -> dict[str, dict[str, float | None]] | None:
+    """Return the measures of the whole video by word; None if there are none, or if they cannot be read."""
+    path = place.directory / f"{place.video_id}{MEASURES_SUFFIX}"
+    try:
+        document, _ = read_document(path, _Measures, MAX_MEASURES_BYTES, values=MOST_MEASURES, root=place.root)
+    except (AttnwatchError, OSError):
+        return None
+    return {name: _usual(word) for name, word in document.words.items()}
+
+
+def _usual(word: _Word) -> dict[str, float | None]:
+    means = {measure: mean_of_frames(values) for measure, values in word.frames.items() if measure in MEASURES}
+    return means | {measure: value for measure, value in word.over_time.items() if measure in MEASURES}
