@@ -33,7 +33,7 @@ def still(
     step: _Picked = None,
     layer: _Picked = None,
     head: _Picked = None,
-    grid: Annotated[Literal["frames", "steps", "layers", "heads"] | None, Parameter(group=_LOOK)] = None,
+    grid: Annotated[Literal["frames", "steps", "layers", "heads", "paths"] | None, Parameter(group=_LOOK)] = None,
     moments: Annotated[int | None, Parameter(group=_LOOK, metavar="N")] = None,
     scale: Annotated[Literal["shared", "each"], Parameter(group=_LOOK)] = "shared",
     size: Annotated[float, Parameter(group=_LOOK, metavar="INCHES")] = 7.0,
@@ -63,6 +63,7 @@ def still(
     grid
         Several pictures: `frames` has words as rows, `steps` denoising steps as rows, both moments as columns;
         `layers` and `heads` are rows of one moment, and the other ones columns, if both are stored.
+        `paths` shows where the centre of the attention to each word moves, over the frame of one moment.
     moments
         Number of evenly spaced moments in grids of frames and steps.
     scale

@@ -12,7 +12,7 @@ from attnwatch.settings import Visualization
 if TYPE_CHECKING:
     from attnwatch.render.plots.plot import Plot
 
-GridKind: TypeAlias = Literal["frames", "steps", "layers", "heads"]
+GridKind: TypeAlias = Literal["frames", "steps", "layers", "heads", "paths"]
 ScaleKind: TypeAlias = Literal["shared", "each"]
 
 _MEAN = "mean"

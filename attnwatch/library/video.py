@@ -238,7 +238,8 @@ class Video:
             layer: layers to average, or to show in a grid of layers or heads; `"mean"` shows only their mean there.
             head: heads, in the same way.
             grid: `"frames"`: words as rows, moments as columns; `"steps"`: denoising steps as rows, moments as columns;
-                `"layers"` or `"heads"`: these as rows, the other ones as columns, if both are stored.
+                `"layers"` or `"heads"`: these as rows, the other ones as columns, if both are stored;
+                `"paths"`: where the centre of the attention to each word moves, over the frame of one moment.
             moments: number of evenly spaced moments in grids of frames and steps.
             scale: `"shared"`: one colour scale in the whole figure; `"each"`: one for each word, step, layer or head.
             size: width in inches; text has the same size in points whatever it is.

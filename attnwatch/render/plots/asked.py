@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from attnwatch.errors import ConfigError
 from attnwatch.validation import validated
 
-GridKind = Literal["frames", "steps", "layers", "heads"]
+GridKind = Literal["frames", "steps", "layers", "heads", "paths"]
 ScaleKind = Literal["shared", "each"]
 AveragedAxis = Literal["layers", "heads"]
 
@@ -24,7 +24,7 @@ class Asked(BaseModel):
     grid: GridKind | None = Field(
         default=None,
         description="several pictures: `frames` has words as rows, `steps` denoising steps, and moments as columns; "
-        "`layers` and `heads` are of one moment",
+        "`layers` and `heads` are of one moment; `paths` has the way of the centre of attention over one frame",
     )
     moments: int | None = Field(default=None, ge=1, le=50, description="number of evenly spaced moments")
     scale: ScaleKind = Field(

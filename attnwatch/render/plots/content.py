@@ -19,17 +19,33 @@ class MapCell:
 
 
 @dataclass(frozen=True)
+class Path:
+    """Where something moves in a picture.
+
+    Attributes:
+        places: x and y of each moment, as shares of the width and the height: `[moment, 2]`.
+        colours: colour of each moment, in sRGB, 0..1: `[moment, 3]`.
+
+    """
+
+    places: npt.NDArray[np.float64]
+    colours: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Cell:
     """One place of the grid.
 
     Attributes:
         content: a picture of the video, or a map alone.
         label: text above it; empty if the column has one.
+        path: a line to draw over it.
 
     """
 
     content: Rgb | MapCell
     label: str = ""
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.image import AxesImage
 
 from attnwatch.render.boxes import Box
 from attnwatch.render.plots.bars import TICK
-from attnwatch.render.plots.content import Content, MapCell, Rgb
+from attnwatch.render.plots.content import Content, MapCell, Path, Rgb
 from attnwatch.render.plots.layout import laid_out
 from attnwatch.render.plots.placed import UNITS_PER_INCH, Layout, Placed, PlacedBar
 from attnwatch.render.plots.plot import Plot
@@ -16,6 +17,7 @@ from attnwatch.render.plots.subject import Subject
 
 _MANY = 100  # maps that are drawn as one picture
 _LINE = 0.5  # points
+_PATH, _OUTLINE, _END = 1.6, 0.5, 5.0  # points: width of a path and of its outline, size of the marks at its ends
 _POINTS_PER_UNIT = 72 / UNITS_PER_INCH
 _WHITE = 255
 
@@ -31,6 +33,9 @@ def drawn(content: Content, subject: Subject, notes: Sequence[str]) -> Plot:
     interpolation = "auto" if subject.settings.upsampling == "nearest" else "hanning"
     for picture, box in _pictures(layout, subject.painted, dpi):
         _show(canvas, picture, box, interpolation)
+    for cell, box in layout.cells:
+        if cell.path is not None and len(cell.path.places):
+            _draw_path(canvas, cell.path, box)
     for bar in layout.bars:
         _draw_bar(plot, layout, bar)
     for text in layout.texts:
@@ -79,6 +84,17 @@ def _show(canvas: Axes, picture: Rgb, box: Box, interpolation: str) -> None:
     image = AxesImage(canvas, extent=extent, origin="upper", interpolation=interpolation)
     image.set_data(picture)
     canvas.add_image(image)
+
+
+def _draw_path(canvas: Axes, path: Path, box: Box) -> None:
+    """Draw a line, outlined in black, from a ring, where it begins, to a dot."""
+    points = np.array([box.left, box.top]) + path.places * [box.width, box.height]
+    pieces, width = np.stack([points[:-1], points[1:]], axis=1), _PATH
+    for colours, points_wide in (("black", width + 2 * _OUTLINE), (path.colours[1:], width)):
+        canvas.add_collection(LineCollection(list(pieces), colors=colours, linewidths=points_wide, capstyle="round"))
+    first, last = {"mfc": "white", "mec": path.colours[0], "mew": _PATH}, {"mfc": path.colours[-1], "mec": "black"}
+    for (x, y), look in ((points[0], first), (points[-1], {**last, "mew": _OUTLINE})):
+        canvas.plot(x, y, "o", ms=_END, zorder=3, **look)
 
 
 def _draw_bar(plot: Plot, layout: Layout, placed: PlacedBar) -> None:

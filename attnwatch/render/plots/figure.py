@@ -10,6 +10,7 @@ from attnwatch.render.plots.drawing import drawn
 from attnwatch.render.plots.layers import layers_and_heads
 from attnwatch.render.plots.moments import At, Moment, evenly, middle, moments
 from attnwatch.render.plots.over_video import Frames, one_moment, some_moments
+from attnwatch.render.plots.paths import centroid_paths
 from attnwatch.render.plots.plot import Plot
 from attnwatch.render.plots.source import frames_of
 from attnwatch.render.plots.steps import steps_and_moments
@@ -75,6 +76,8 @@ def _content(subject: Subject, chosen: Sequence[Moment], frames: Frames) -> Cont
             return some_moments(subject, chosen, frames)
         case "steps":
             return steps_and_moments(subject, chosen, frames)
+        case "paths":
+            return centroid_paths(subject, chosen[0], frames)
         case None:
             return one_moment(subject, chosen[0], frames)
         case _:

@@ -30,7 +30,7 @@ def one_moment(subject: Subject, moment: Moment, frames: Frames) -> Content:
     ]
     if moment.frame in frames:
         pictures.insert(0, Cell(subject.picture(frames[moment.frame]), VIDEO))
-    rows = _rows(pictures)
+    rows = in_rows(pictures)
     places = [(row, column) for row, cells in enumerate(rows) for column in range(len(cells))]
     first = len(pictures) - len(subject.words)
     if subject.asked.scale == "shared" or len(subject.words) == 1:
@@ -100,7 +100,7 @@ def _bar(subject: Subject, scale: Scale, frames: Frames, rows: tuple[int, int], 
     return Bar(subject.ramp(scale, over_video=bool(frames)), scale.low, scale.high, UNIT, rows, columns)
 
 
-def _rows(cells: list[Cell]) -> list[list[Cell]]:
+def in_rows(cells: list[Cell]) -> list[list[Cell]]:
     """Return cells in rows of nearly equal length."""
     count = -(-len(cells) // _MOST_IN_A_ROW)
     length = -(-len(cells) // count)

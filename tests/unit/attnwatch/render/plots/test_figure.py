@@ -1,5 +1,7 @@
 """What a figure shows: the right maps in the right places, over the right frames, in the right colours."""
 
+import json
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -315,3 +317,35 @@ def test_a_video_with_fewer_frames_than_its_file_promises_is_cut_where_it_ends(t
     path = Batch.make(tmp_path / "outputs").add()
     with pytest.raises(ConfigError, match=f"expected 1 to {FRAMES}, "):
         drawn(path, "kiss", at=f"{FRAMES + 1}f")
+
+
+def path_in(plot, picture):
+    """Return the places of the coloured line over a picture, as shares of its width and height, and its colours."""
+    top, left, bottom, right = pictures(plot)[picture][0]
+    lines = [one for one in plot.axes[0].collections if len(one.get_colors()) > 1]
+    pieces = np.array(lines[picture].get_segments())
+    places = np.concatenate([pieces[:, 0], pieces[-1:, 1]])
+    return (places - (left, top)) / (right - left, bottom - top), lines[picture].get_colors()[:, :3]
+
+
+def test_a_path_follows_the_centre_of_attention_in_the_colours_of_time(tmp_path):
+    batch = Batch.make(tmp_path / "outputs")
+    path = batch.add_full(words=("kiss", "dog"))
+    frames, height, width = GRID
+    moving = np.zeros((1, 1, 1, *GRID), np.float32)
+    for frame in range(frames):  # one hot cell, which goes to the right, and down at the end
+        moving[..., frame, frame // (frames - 1), frame] = 0.5
+    nowhere = np.zeros_like(moving)
+    support.write_tensors(path.parent / "attention_maps/vid001.safetensors", {"kiss": moving, "dog": nowhere})
+    support.write_manifest(path, **{**json.loads(path.read_text()), "files": {}})
+    plot = drawn(path, "kiss", "dog", grid="paths")
+    places, colours = path_in(plot, 0)
+    assert places[0] == pytest.approx([0.5 / width, 0.5 / height], abs=1e-6)
+    assert places[-1] == pytest.approx([(frames - 0.5) / width, 1.5 / height], abs=1e-6)
+    assert (np.diff(places[:, 0]) > 0).all()
+    table = mpl.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]
+    levels = [int(np.abs(table - colour).sum(axis=1).argmin()) for colour in colours]
+    assert levels == sorted(levels)
+    assert levels[-1] - levels[0] > 150
+    assert len([one for one in plot.axes[0].collections if len(one.get_colors()) > 1]) == 1  # none without attention
+    assert "centre of attention" in " ".join(texts(plot))
