@@ -182,5 +182,5 @@ def _chunked(array: xr.DataArray, chunks: Chunks) -> xr.DataArray:
         return array.chunk(chunks)
     except ImportError as error:
         raise ConfigError(
-            "chunks: found no dask; expected it; install it (pip install dask), or leave chunks out"
+            "chunks: found no dask; expected it; install it (pip install 'attnwatch[dask]'), or leave chunks out"
         ) from error

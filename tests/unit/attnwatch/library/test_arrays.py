@@ -3,6 +3,7 @@ import pytest
 
 import attnwatch
 from attnwatch.errors import ConfigError, NotReadyError
+from attnwatch.library.arrays import WordOfVideo
 from tests.support import FPS, FRAMES, GRID, Batch, blob_maps
 
 xr = pytest.importorskip("xarray")
@@ -128,13 +129,42 @@ def test_values_that_are_not_finite_are_nan_if_asked(batch):
     assert np.isfinite(video.maps("kiss").isel(step=0)).all()
 
 
-def test_chunks_need_dask_and_say_so(batch):
+def test_chunks_need_dask_and_say_so(batch, monkeypatch):
     stored(batch, 1, MAPS)
-    video = opened(batch)["prompt_001_vid001"]
-    try:
-        import dask  # noqa: F401
-    except ImportError:
-        with pytest.raises(ConfigError, match="chunks: found no dask; expected it; install it"):
-            video.maps("kiss", chunks={"step": 1})
-    else:
-        assert video.maps("kiss", chunks={"step": 1}).chunks[0] == (1, 1)
+    monkeypatch.setattr(xr.DataArray, "chunk", refuse_to_import)
+    with pytest.raises(ConfigError, match="chunks: found no dask; expected it; install it"):
+        opened(batch)["prompt_001_vid001"].maps("kiss", chunks={"step": 1})
+
+
+def refuse_to_import(*_):
+    raise ImportError("chunk manager 'dask' is not available")
+
+
+def test_each_chunk_reads_only_what_it_holds(batch, monkeypatch):
+    pytest.importorskip("dask")
+    for number in (1, 2):
+        stored(batch, number, MAPS)
+    read, reading = [], WordOfVideo.read
+    monkeypatch.setattr(WordOfVideo, "read", lambda one, places: read.append(places) or reading(one, places))
+
+    array = opened(batch).maps("kiss", chunks={"video": 1, "step": 1})
+
+    assert array.chunks[:2] == ((1, 1), (1, 1))
+    assert read == []
+    mean = array.isel(video=1, step=0).mean("head").compute(scheduler="synchronous")
+    assert (mean.values == MAPS[0].mean(axis=1)).all()
+    assert [places[:3] for places in read] == [[[0], [0, 1, 2], [0, 1]]]
+
+
+@pytest.mark.slow
+def test_a_cluster_of_processes_computes_with_chunks(batch):
+    distributed = pytest.importorskip("distributed")
+    for number in (1, 2):
+        stored(batch, number, MAPS)
+    array = opened(batch).maps("kiss", chunks={"video": 1})
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+        mean = array.mean(("y", "x")).compute()
+    assert mean.values == pytest.approx(np.stack([MAPS, MAPS]).mean(axis=(-2, -1)))
