@@ -50,7 +50,7 @@ def status(
 
     """
     passed = Passed()
-    watchers = list(_watchers(root if out is None else out))
+    watchers = list(watchers_of(root if out is None else out))
     stock = _Stock(watchers)
     for rendering in survey(root, out, links, passed, excluded):
         stock.take(rendering)
@@ -155,7 +155,7 @@ class _Stock:
             return False
 
 
-def _watchers(root: Path) -> Iterator[Activity]:
+def watchers_of(root: Path) -> Iterator[Activity]:
     """Yield the watchers with activity files in a folder, its parents or its subfolders."""
     seen = set()
     folders = [root, *root.parents, *(path.parent for path in sorted(root.glob(f"*/{FOLDER}")))]

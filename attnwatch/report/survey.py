@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,10 +118,19 @@ class Surveyed:
         placed = partial(outputs_at, roots=(root,), out=out)
         return cls(Root(root, links, excluded=excluded), Root(out or root, links), placed)
 
-    def beside(self, folder: Folder, locked: frozenset[int]) -> Iterator[Rendering]:
-        """Yield the rendering beside each video of a visited folder, given the inodes of locked files."""
+    def beside(
+        self, folder: Folder, locked: frozenset[int], receipts: Container[str] | None = None
+    ) -> Iterator[Rendering]:
+        """Yield the rendering beside each video of a visited folder.
+
+        Args:
+            folder: the folder; only the videos that it lists count.
+            locked: inodes of the locked files.
+            receipts: names of the receipts to read, among which are those of these videos; None for all.
+
+        """
         if folder.files:
-            yield from _with_manifests(folder, self, locked)
+            yield from _with_manifests(folder, self, locked, receipts)
         for tensors in older_videos(folder):
             yield _older(tensors, self, locked)
 
@@ -130,8 +139,10 @@ class Surveyed:
         return Place(manifest, video_id, directory, root=self.outputs)
 
 
-def _with_manifests(folder: Folder, tree: Surveyed, locked: frozenset[int]) -> Iterator[Rendering]:
-    outputs = _Outputs.read(tree, Path(folder.path), locked)
+def _with_manifests(
+    folder: Folder, tree: Surveyed, locked: frozenset[int], receipts: Container[str] | None
+) -> Iterator[Rendering]:
+    outputs = _Outputs.read(tree, Path(folder.path), locked, receipts)
     by_manifest = {receipt.manifest: receipt for receipt in outputs.receipts}
     for name in folder.files:
         yield _beside(Path(folder.path, name), by_manifest.get(printable(name)), outputs, tree)
@@ -147,12 +158,14 @@ class _Outputs:
     running: frozenset[str]
 
     @classmethod
-    def read(cls, tree: Surveyed, home: Path, locked: frozenset[int]) -> "_Outputs":
+    def read(
+        cls, tree: Surveyed, home: Path, locked: frozenset[int], wanted: Container[str] | None = None
+    ) -> "_Outputs":
         directory, named, running = tree.places(home / OUTPUT_DIRECTORY), [], set()
         with contextlib.suppress(OSError), tree.outputs.folder(directory) as folder, folder.scan() as entries:
             for entry in entries:
                 if is_receipt(entry.name) and not entry.name.startswith("."):
-                    named.append(entry.name)
+                    named += [entry.name] if wanted is None or entry.name in wanted else []
                 elif entry.name.endswith(_LOCK) and entry.inode() in locked:
                     running.add(entry.name[1 : -len(_LOCK)])
         read = {name: _receipt(tree.place(home, name.removesuffix(RECEIPT_SUFFIX), directory)) for name in named}

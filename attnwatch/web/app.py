@@ -53,6 +53,7 @@ class Page:
 
     def __init__(self, catalogue: Catalogue, surveyed: Surveyed) -> None:
         self._catalogue = catalogue
+        self._surveyed = surveyed
         self._root = surveyed.root
         self._static = dict(_static_files())
         self.bell: Bell | None = None
@@ -109,7 +110,7 @@ class Page:
 
     async def video(self, request: Request) -> Response:
         """Answer with everything about one video."""
-        return await answer(request, await self._read(detail_of, self._entry(request), self._root))
+        return await answer(request, await self._read(detail_of, self._entry(request), self._surveyed))
 
     async def measures(self, request: Request) -> Response:
         """Answer with the measures of a video, as they are on disk."""
@@ -131,7 +132,7 @@ class Page:
 
     async def scale(self, request: Request) -> Response:
         """Answer with the colour scale of a word over a whole batch."""
-        made = [entry for entry in self._catalogue.entries(request.path_params["batch"]) if entry.place is not None]
+        made = [entry for entry in self._catalogue.entries(request.path_params["batch"]) if entry.is_made]
         if not made:
             raise HTTPException(404)
         return await answer(request, await self._read(self._scale, made, request.path_params["word"]))
@@ -171,10 +172,10 @@ class Page:
         return entry
 
     def _place(self, request: Request) -> Place:
-        place = self._entry(request).place
-        if place is None:
+        entry = self._entry(request)
+        if entry.outputs is None:
             raise HTTPException(404)
-        return place
+        return self._surveyed.place(entry.path, entry.video_id, entry.outputs)
 
     def _manifest(self, entry: Entry) -> Manifest:
         return read_video(entry.path, self._root)

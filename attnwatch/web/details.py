@@ -10,7 +10,7 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import AttnwatchError
 from attnwatch.library.maps import open_maps
 from attnwatch.render.source import read_timeline
-from attnwatch.system.roots import Root
+from attnwatch.report.survey import Surveyed
 from attnwatch.web.documents import (
     AttemptRecord,
     FileRecord,
@@ -26,21 +26,21 @@ from attnwatch.web.words import words_of
 _SHOWN_ELSEWHERE = frozenset({"prompt", "negative_prompt", "template", "choices"})
 
 
-def detail_of(entry: Entry, root: Root) -> VideoDetail:
+def detail_of(entry: Entry, surveyed: Surveyed) -> VideoDetail:
     """Return everything about a video; of one that was not made, or cannot be read, what its row says.
 
     Args:
         entry: the video.
-        root: where the lookup of its manifest starts.
+        surveyed: where lookups start.
 
     """
-    row = {**dict(VideoRow.model_validate_json(entry.row)), "batch": entry.batch}
-    if entry.place is None:
+    row = {**dict(VideoRow.model_validate_json(entry.row)), "batch": entry.batch, "worker": entry.seen.worker}
+    if entry.outputs is None:
         return VideoDetail(**row)
-    receipt = entry.place.read()
+    receipt = surveyed.place(entry.path, entry.video_id, entry.outputs).read()
     done: dict[str, Any] = {"outputs": _outputs(receipt), "attempts": _attempts(receipt), "notes": _notes(receipt)}
     try:
-        manifest = read_video(entry.path, root)
+        manifest = read_video(entry.path, surveyed.root)
     except (AttnwatchError, OSError):
         return VideoDetail(**row, **done)
     document = manifest.document

@@ -29,18 +29,58 @@ class Change(NamedTuple):
 
 
 @dataclass
-class Folder:
-    """A batch: its folder, its plan, and its videos by identifier; planned ones are apart."""
+class Listed:
+    """A batch in the catalogue: its folder, its plan, and its videos by identifier.
+
+    Attributes:
+        id: its identifier.
+        path: its folder.
+        plan: what it says about itself.
+        videos: those that were made.
+        planned: those that were not, or were not when the plan was read last.
+        states: number of those that were made, by state.
+        words: the words that any of them has tracked.
+
+    """
 
     id: str
     path: Path
     plan: Plan = field(default_factory=Plan)
     videos: dict[str, Entry] = field(default_factory=dict)
     planned: dict[str, Entry] = field(default_factory=dict)
+    states: Counter[State] = field(default_factory=Counter)
+    words: dict[WordRecord, None] = field(default_factory=dict)
 
     def entries(self) -> list[Entry]:
         """Return all entries: those that were made, then those that were not."""
         return [*self.videos.values(), *(entry for key, entry in self.planned.items() if key not in self.videos)]
+
+    def put(self, entry: Entry) -> None:
+        """Add or replace a video that was made."""
+        self.drop(entry.id)
+        self.videos[entry.id] = entry
+        self.states[entry.state] += 1
+        self.words.update(dict.fromkeys(entry.words))
+
+    def drop(self, video: str) -> bool:
+        """Remove a video; return whether it was there."""
+        entry = self.videos.pop(video, None)
+        if entry is not None:
+            self.states[entry.state] -= 1
+        return entry is not None
+
+    def plan_for(self, entries: Iterable[Entry]) -> list[str]:
+        """Take the videos that were not made; return those that have changed."""
+        before, self.planned = self.planned, {entry.id: entry for entry in entries}
+        for entry in self.planned.values():
+            self.words.update(dict.fromkeys(entry.words))
+        changed = [key for key, entry in self.planned.items() if before.get(key) is not entry]
+        return changed + [key for key in before if key not in self.planned and key not in self.videos]
+
+    @property
+    def unmade(self) -> int:
+        """Number of videos that could not be made."""
+        return sum(entry.state == "failed" for key, entry in self.planned.items() if key not in self.videos)
 
 
 @dataclass
@@ -64,7 +104,7 @@ class Catalogue:
         self.root = root
         self.watcher: WatcherRecord | None = None
         self._lock = threading.RLock()
-        self._batches: dict[str, Folder] = {}
+        self._batches: dict[str, Listed] = {}
         self._where: dict[str, str] = {}
         # Later than that of any earlier server, so that a page which comes back after a restart loads everything.
         self._revision = self._oldest = time.time_ns() // 1_000_000
@@ -119,42 +159,42 @@ class Catalogue:
         ).model_dump_json()
         return b"%b[%b]}" % (head.removesuffix("[]}").encode(), b",".join(entry.row for entry in shown))
 
+    def batch(self, identifier: str) -> Listed:
+        """Return what is known about a batch, for the thread that writes."""
+        with self._lock:
+            return self._batches.get(identifier) or Listed(identifier, self.root)
+
     def put(self, batch: str, folder: Path, entries: Iterable[Entry], gone: Iterable[str] = ()) -> None:
         """Add or replace videos of a batch, and remove those that are gone."""
         with self._lock:
-            found = self._batches.setdefault(batch, Folder(batch, folder))
-            before = self._revision
-            for entry in entries:
-                if found.videos.get(entry.id) != entry:
-                    found.videos[entry.id] = entry
-                    self._where[entry.id] = batch
-                    self._note(batch, entry.id)
-            for video in gone:
-                if found.videos.pop(video, None) is not None:
-                    if video not in found.planned:
-                        self._where.pop(video, None)
-                    self._note(batch, video)
-            if self._revision == before:
+            found = self._batches.setdefault(batch, Listed(batch, folder))
+            changed = [entry for entry in entries if found.videos.get(entry.id) is not entry]
+            lost = [video for video in gone if found.drop(video)]
+            for entry in changed:
+                found.put(entry)
+                self._where[entry.id] = batch
+            for video in lost:
+                if video not in found.planned:
+                    self._where.pop(video, None)
+            if not changed and not lost:
                 return
-            self._note(batch, None)
+            self._note(batch, *(entry.id for entry in changed), *lost)
         self._tell()
 
     def plan(self, batch: str, folder: Path, plan: Plan, planned: Iterable[Entry]) -> None:
         """Set what a batch says about itself, and its videos that were not made."""
         with self._lock:
-            found = self._batches.setdefault(batch, Folder(batch, folder))
-            before, found.planned = found.planned, {entry.id: entry for entry in planned}
-            same_plan, found.plan = found.plan == plan, plan
-            changed = [key for key, entry in found.planned.items() if before.get(key) != entry]
-            changed += [key for key in before if key not in found.planned]
-            self._where.update(dict.fromkeys(found.planned, batch))
+            found = self._batches.setdefault(batch, Listed(batch, folder))
+            same, found.plan = found.plan == plan, plan
+            changed = found.plan_for(planned)
             for video in changed:
-                if video not in found.planned and video not in found.videos:
+                if video in found.planned:
+                    self._where[video] = batch
+                else:
                     self._where.pop(video, None)
-                self._note(batch, video)
-            if same_plan and not changed:
+            if same and not changed:
                 return
-            self._note(batch, None)
+            self._note(batch, *changed)
         self._tell()
 
     def remove(self, batch: str) -> None:
@@ -165,7 +205,7 @@ class Catalogue:
                 return
             for entry in found.entries():
                 self._where.pop(entry.id, None)
-            self._note(batch, None)
+            self._note(batch)
         self._tell()
 
     def see(self, watcher: WatcherRecord | None) -> None:
@@ -173,7 +213,7 @@ class Catalogue:
         if self.watcher != watcher:
             self.watcher = watcher
             with self._lock:
-                self._note("", None)
+                self._note("")
             self._tell()
 
     def changes(self, after: int) -> Changes | None:
@@ -191,23 +231,21 @@ class Catalogue:
                     videos.setdefault(change.batch, {})[change.video] = None
             return Changes(self._revision, batches, videos)
 
-    def _note(self, batch: str, video: str | None) -> None:
-        self._revision += 1
-        if len(self._changes) == self._changes.maxlen:
-            self._oldest = self._changes[0].revision
-        self._changes.append(Change(self._revision, batch, video))
+    def _note(self, batch: str, *videos: str) -> None:
+        """Remember that videos of a batch have changed, and with them the batch."""
+        for video in (*videos, None):
+            self._revision += 1
+            if len(self._changes) == self._changes.maxlen:
+                self._oldest = self._changes[0].revision
+            self._changes.append(Change(self._revision, batch, video))
 
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
             listener()
 
-    def _summary(self, batch: Folder) -> BatchSummary:
-        states = Counter(entry.state for entry in batch.videos.values())
-        unmade = sum(entry.state == "failed" for key, entry in batch.planned.items() if key not in batch.videos)
-        counts = Counts(finished=states.total(), unmade=unmade, **{state: states[state] for state in _MADE})
-        words: dict[WordRecord, None] = {}
-        for entry in batch.entries():
-            words.update(dict.fromkeys(entry.words))
+    def _summary(self, batch: Listed) -> BatchSummary:
+        states = batch.states
+        counts = Counts(finished=states.total(), unmade=batch.unmade, **{state: states[state] for state in _MADE})
         models = (entry.model for entry in batch.videos.values() if entry.model)
         below = batch.path.relative_to(self.root) if batch.path.is_relative_to(self.root) else batch.path
         return BatchSummary(
@@ -220,7 +258,7 @@ class Catalogue:
             planned=batch.plan.planned,
             ended=batch.plan.ended,
             counts=counts,
-            words=tuple(words),
+            words=tuple(batch.words),
         )
 
 

@@ -1,9 +1,11 @@
 """One video in the index: what a grid shows of it, ready to be sent, and where its files are."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,6 +29,15 @@ PLAYED = frozenset({".mp4", ".m4v", ".mov", ".webm"})
 _LONGEST_REASON = 1_000
 
 
+class Seen(NamedTuple):
+    """What an entry was made from: times of its files, the state that they tell, and who is rendering it."""
+
+    times: tuple[tuple[int, ...] | None, ...]
+    state: State
+    reason: str
+    worker: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One video.
@@ -34,25 +45,32 @@ class Entry:
     Attributes:
         id: its identifier in addresses.
         path: its manifest or, of an older batch, its tensor folder; of a planned video, where its manifest will be.
-        place: where its receipt is, or will be; None if it was not made.
+        video_id: its name in its batch.
+        outputs: folder of its outputs; None if it was not made.
         batch: identifier of its batch.
         state: its state.
         words: its tracked words.
         model: the model that made it.
-        seen: state of the files that this was read from; None if it was not made.
+        seen: what this was made from.
         row: a `VideoRow` as JSON.
 
     """
 
     id: str
     path: Path
-    place: Place | None
+    video_id: str
+    outputs: Path | None
     batch: str
     state: State
     words: tuple[WordRecord, ...]
     model: str | None
-    seen: object
+    seen: Seen
     row: bytes
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the video exists."""
+        return self.outputs is not None
 
 
 def identity(path: Path, root: Path) -> str:
@@ -61,14 +79,14 @@ def identity(path: Path, root: Path) -> str:
     return hashlib.sha256(below.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def entry_of(rendering: Rendering, root: Root, batch: str, seen: object) -> Entry:
+def entry_of(rendering: Rendering, root: Root, batch: str, seen: Seen) -> Entry:
     """Return the entry of a finished video.
 
     Args:
         rendering: its state.
         root: where the lookup of its manifest starts.
         batch: identifier of its batch.
-        seen: state of its files.
+        seen: what it is made from.
 
     """
     place, reason = rendering.place, _reason(rendering)
@@ -82,7 +100,7 @@ def entry_of(rendering: Rendering, root: Root, batch: str, seen: object) -> Entr
     except (AttnwatchError, OSError) as error:
         reason = reason or describe(error, place.manifest.parent)
         row = VideoRow(**about, **_nothing(), reason=reason)
-        return _entry(row, place, batch, seen, ())
+        return made_entry(row, place.manifest, batch, seen, outputs=place.directory)
     words = tuple(WordRecord(slug=word.slug, text=word.text) for word in words_of(manifest))
     row = VideoRow(
         **about,
@@ -92,13 +110,29 @@ def entry_of(rendering: Rendering, root: Root, batch: str, seen: object) -> Entr
         playable=manifest.video.suffix.lower() in PLAYED and manifest.video.exists(),
         measures=measures_at(place) if rendering.state == "rendered" else None,
     )
-    return _entry(row, place, batch, seen, words)
+    return made_entry(row, place.manifest, batch, seen, outputs=place.directory, words=words)
 
 
-def _entry(row: VideoRow, place: Place, batch: str, seen: object, words: tuple[WordRecord, ...]) -> Entry:
+def made_entry(
+    row: VideoRow,
+    path: Path,
+    batch: str,
+    seen: Seen,
+    *,
+    outputs: Path | None,
+    words: tuple[WordRecord, ...] = (),
+) -> Entry:
+    """Return an entry with its row in JSON, and with a stamp that changes with all of it."""
     stamp = hashlib.sha256(f"{seen}{row.model_dump_json()}".encode()).hexdigest()[:16]
     data = row.model_copy(update={"stamp": stamp}).model_dump_json().encode()
-    return Entry(row.id, place.manifest, place, batch, row.state, words, row.model, seen, data)
+    model = None if row.model is None else sys.intern(row.model)
+    return Entry(row.id, path, row.video_id, outputs, batch, row.state, _shared(words), model, seen, data)
+
+
+@lru_cache(maxsize=1_000)
+def _shared(words: tuple[WordRecord, ...]) -> tuple[WordRecord, ...]:
+    """Return the same object for the same words: many videos have them."""
+    return words
 
 
 def _reason(rendering: Rendering) -> str | None:
