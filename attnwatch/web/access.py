@@ -1,10 +1,11 @@
 """Who is answered, and what the browser is told to allow."""
 
+import contextlib
 import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
@@ -25,7 +26,7 @@ HEADERS: Mapping[str, str] = {
 }
 
 _METHODS = ("GET", "HEAD")
-_LONGEST = 8_000  # characters of a query in which a token is looked for
+_MOST_FIELDS = 100  # of a query in which a token is looked for
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _OWN = frozenset({"same-origin", "none"})
 """What browsers say about requests of the page itself, and of its user."""
@@ -120,7 +121,10 @@ def _is_address(name: str) -> bool:
 
 
 def _token_in(query: str) -> str:
-    return parse_qs(query, max_num_fields=100).get("token", [""])[0] if len(query) < _LONGEST else ""
+    """Return the token in a query; what is no query has none."""
+    with contextlib.suppress(ValueError):
+        return dict(parse_qsl(query, max_num_fields=_MOST_FIELDS)).get("token", "")
+    return ""
 
 
 def _cookies(headers: list[str], name: str) -> list[str]:

@@ -73,7 +73,7 @@ class Page:
             "/api/tables": self.tables,
             "/api/events": self.events,
             "/files/{video}/video": self.video_file,
-            "/files/{video}/outputs/{n:int}": self.output_file,
+            "/files/{video}/outputs/{n}": self.output_file,
         }
         return [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
 
@@ -160,9 +160,10 @@ class Page:
         """Answer with a file that was rendered."""
         place, number = self._place(request), request.path_params["n"]
         receipt = await self._read(place.read)
-        if receipt is None or number >= len(receipt.outputs):
+        outputs = {str(n): output.file for n, output in enumerate(receipt.outputs)} if receipt is not None else {}
+        if number not in outputs:
             raise HTTPException(404)
-        name = receipt.outputs[number].file
+        name = outputs[number]
         return send(request, await self._read(_output, place, name), name)
 
     def _entry(self, request: Request) -> Entry:

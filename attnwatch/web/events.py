@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from attnwatch.web.index.catalogue import Catalogue, Changes
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _PULSE = 15.0  # seconds after which a comment shows that the connection lives
 _GATHERED = 0.2  # seconds for which changes are gathered
 _MOST = 200  # videos in one event
@@ -50,15 +52,17 @@ class Bell:
         rung.set()
 
 
-def stream(request: Request, catalogue: Catalogue, bell: Bell) -> StreamingResponse:
+def stream(request: Request, catalogue: Catalogue, bell: Bell) -> Response:
     """Return the stream of changes after what the page knows: `after`, or what it received last before it came back.
 
     With `batch`, videos of that batch only.
     """
     asked = request.headers.get("last-event-id") or request.query_params.get("after") or ""
-    after = int(asked) if asked.isascii() and asked.isdigit() else -1
+    after = int(asked) if _NUMBER.fullmatch(asked) else -1
     only = request.query_params.get("batch")
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream", headers=headers)
     return StreamingResponse(_events(catalogue, bell, after, only), media_type="text/event-stream", headers=headers)
 
 

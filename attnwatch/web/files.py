@@ -8,13 +8,15 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 import anyio.to_thread
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from attnwatch.contract.stamps import Mark
 from attnwatch.web.responses import BINARY, has_tag, tag_of, unchanged
 
-_BLOCK = 256 * 1024
+_BLOCK = 64 * 1024
+_PART = 2**20  # bytes
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 _TYPES = {
     ".mp4": "video/mp4",
@@ -77,6 +79,8 @@ def send(request: Request, file: BufferedReader, name: str) -> Response:
         file.close()
         return Response(status_code=416, headers={**headers, "content-range": f"bytes */{mark.bytes}"})
     begin, end = part or (0, mark.bytes)
+    if part is not None and end == mark.bytes and _is_player(request.headers):
+        end = min(end, begin + _PART)
     headers["content-length"] = str(end - begin)
     if part is not None:
         headers["content-range"] = f"bytes {begin}-{end - 1}/{mark.bytes}"
@@ -87,11 +91,25 @@ def send(request: Request, file: BufferedReader, name: str) -> Response:
     return StreamingResponse(_blocks(file, begin, end), status_code=status, headers=headers)
 
 
+def _is_player(headers: Headers) -> bool:
+    """Return whether a player asks for everything from some byte on.
+
+    A browser has six connections to a server. A player that is paused would keep one for as long as it has not taken
+    all of a long video; six of them would leave none. So it gets a part, and asks for the next one when it needs it.
+    """
+    by_purpose = headers.get("sec-fetch-dest") in ("video", "audio")
+    # Chromium and Firefox do not tell their purpose to another machine that is reached without encryption.
+    return by_purpose or "identity;q=1" in headers.get("accept-encoding", "") or "video/" in headers.get("accept", "")
+
+
 def _said_about(name: str) -> dict[str, str]:
     """Return what a browser is told about a file: what it does not play or show, it saves."""
     kind = _TYPES.get(PurePath(name).suffix.lower())
     shown = "inline" if kind else "attachment"
-    return {"content-type": kind or BINARY, "content-disposition": f"{shown}; filename*=utf-8''{quote(name, safe='')}"}
+    return {
+        "content-type": kind or BINARY,
+        "content-disposition": f"{shown}; filename*=utf-8''{quote(os.fsencode(name), safe='')}",
+    }
 
 
 async def _blocks(file: BufferedReader, begin: int, end: int) -> AsyncIterator[bytes]:

@@ -4,8 +4,8 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST = 512
-"""Connections at a time; each takes little memory, but a descriptor."""
+MOST = 256
+"""Connections at a time; each takes a descriptor, and another one for the file that is sent."""
 
 _REQUEST_TIME = 15.0  # seconds for a request to arrive
 _STALL_TIME = 120.0  # seconds for which nothing that is sent is taken; players go on later with a new request

@@ -8,11 +8,13 @@ import anyio.to_thread
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 JSON, BINARY = "application/json", "application/octet-stream"
 
 _LEAST = 1024  # bytes that are compressed
 _LEVEL = 5
+_PIECE = 64 * 1024
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -64,4 +66,15 @@ async def answer(request: Request, data: bytes | BaseModel, kind: str = JSON, ta
         packed = await anyio.to_thread.run_sync(lambda: gzip.compress(content, _LEVEL, mtime=0))
         if len(packed) < len(content):
             content, headers["content-encoding"] = packed, "gzip"
-    return Response(content, media_type=kind, headers=headers)
+    return Pieces(content, media_type=kind, headers=headers)
+
+
+class Pieces(Response):
+    """An answer that is sent in pieces, each when the one before it was taken: slow clients take no memory."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+        """Send the answer."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for begin in range(0, len(self.body), _PIECE):
+            await send({"type": "http.response.body", "body": self.body[begin : begin + _PIECE], "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,5 +1,6 @@
 """Serves the page until a signal ends it."""
 
+import asyncio
 import contextlib
 import secrets
 import socket
@@ -20,6 +21,7 @@ from attnwatch.web.limits import Connection
 
 _TOKEN_BYTES = 24
 _LARGEST_REQUEST = 16 * 1024  # bytes of its line and its headers
+_LAST_WORDS = 0.1  # seconds in which streams end
 _PATIENCE = 3  # seconds that answers may take when the server ends
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not chosen
 
@@ -87,9 +89,12 @@ class Server(uvicorn.Server):
         self.signal: Signals | None = None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End all streams, then everything else."""
+        """End all streams, then everything else: a paused player would keep its connection for ever."""
         if self._page.bell is not None:
             self._page.bell.close()
+            await asyncio.sleep(_LAST_WORDS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

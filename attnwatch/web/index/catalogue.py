@@ -40,6 +40,7 @@ class Listed:
         planned: those that were not, or were not when the plan was read last.
         states: number of those that were made, by state.
         words: the words that any of them has tracked.
+        revision: number of the last change in it.
 
     """
 
@@ -50,6 +51,7 @@ class Listed:
     planned: dict[str, Entry] = field(default_factory=dict)
     states: Counter[State] = field(default_factory=Counter)
     words: dict[WordRecord, None] = field(default_factory=dict)
+    revision: int = 0
 
     def entries(self) -> list[Entry]:
         """Return all entries: those that were made, then those that were not."""
@@ -110,6 +112,7 @@ class Catalogue:
         self._revision = self._oldest = time.time_ns() // 1_000_000
         self._changes: deque[Change] = deque(maxlen=_REMEMBERED)
         self._listeners: list[Callable[[], None]] = []
+        self._last_document: tuple[str, int, bytes] = ("", 0, b"")
 
     @property
     def revision(self) -> int:
@@ -149,7 +152,10 @@ class Catalogue:
             batch = self._batches.get(identifier)
             if batch is None:
                 return None
-            entries, summary, plan = batch.entries(), self._summary(batch), batch.plan
+            last, at, document = self._last_document
+            if last == identifier and at == batch.revision:  # many who ask for the same share it
+                return document
+            entries, summary, plan, revision = batch.entries(), self._summary(batch), batch.plan, batch.revision
         entries.sort(key=lambda entry: entry.path)
         shown = entries[:MOST_ROWS]
         slots = plan.slots if plan.document is not None else slots_of([choices_of(entry) for entry in shown])
@@ -157,7 +163,9 @@ class Catalogue:
         head = Batch(
             **dict(summary), template=template, slots=slots, left_out=len(entries) - len(shown), videos=()
         ).model_dump_json()
-        return b"%b[%b]}" % (head.removesuffix("[]}").encode(), b",".join(entry.row for entry in shown))
+        document = b"%b[%b]}" % (head.removesuffix("[]}").encode(), b",".join(entry.row for entry in shown))
+        self._last_document = (identifier, revision, document)
+        return document
 
     def batch(self, identifier: str) -> Listed:
         """Return what is known about a batch, for the thread that writes."""
@@ -235,6 +243,8 @@ class Catalogue:
         """Remember that videos of a batch have changed, and with them the batch."""
         for video in (*videos, None):
             self._revision += 1
+            if batch in self._batches:
+                self._batches[batch].revision = self._revision
             if len(self._changes) == self._changes.maxlen:
                 self._oldest = self._changes[0].revision
             self._changes.append(Change(self._revision, batch, video))

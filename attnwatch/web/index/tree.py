@@ -83,7 +83,7 @@ class Tree:
         for path, known in list(self._known.items()):
             if known.again or self._times(path) != known.glance.changed:
                 self.look(Path(path))
-                yield
+            yield
 
     def look(self, path: Path) -> None:
         """Look at what has changed in a folder, and at the folders inside that are new.
