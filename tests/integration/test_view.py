@@ -130,54 +130,26 @@ def test_ten_thousand_odd_requests_get_nothing_from_outside_and_break_nothing(ba
         assert memory(process.process.pid) < 200
 
 
-_PATHS = [
-    "/",
-    "/static/index.html",
-    "/api/batches",
-    "/api/batches/{b}",
-    "/api/batches/{b}/scales/kiss",
-    "/api/tables",
-    "/files/{v}/video",
-    "/api/videos/{v}",
-    "/api/videos/{v}/measures",
-    "/api/videos/{v}/maps/kiss",
-    "/files/{v}/outputs/0",
-]
-_PIECES = [
-    "..",
-    "%2e%2e",
-    "/",
-    "%2f",
-    "\\",
-    "%00",
-    "%ff",
-    "secret",
-    "etc/passwd",
-    "%",
-    "?",
-    "#",
-    ";",
-    "kiss",
-    "\u202e",
-    "💋",
-    "?x=%gg",
-    "&steps=each",
-    "?layers=0-99999999999",
-    "&heads=-1",
-    "&layers=1,2,3",
-    "?after=-1",
-    "&clip=nan,inf",
-    "?clip=0,1e400",
-]
+def _listed(text, between=None):
+    return [one.strip() for one in text.strip().split(between)]
+
+
+_PATHS = _listed("""
+/ /static/index.html /api/batches /api/batches/{b} /api/batches/{b}/scales/kiss /api/tables /files/{v}/video
+/api/videos/{v} /api/videos/{v}/measures /api/videos/{v}/maps/kiss /files/{v}/outputs/0
+""")
+_PIECES = _listed("""
+.. %2e%2e / %2f \\ %00 %ff secret etc/passwd % ? # ; kiss \u202e 💋 ?x=%gg &steps=each ?layers=0-99999999999 &heads=-1
+&layers=1,2,3 ?after=-1 &clip=nan,inf ?clip=0,1e400
+""")
 _PIECES += ["9" * 5_000, "?steps=" + "9" * 5_000, "?token=" + "x" * 99, "&" * 200]
-_LINES = (
+_LINES = _listed(
     """
-Host: evil.example|Host:|Range: bytes=0-|Range: bytes=-|Range: bytes=9999999999999999999-|Cookie: attnwatch=x|Range: x
-Content-Length: 5|Content-Length: -1|Transfer-Encoding: chunked|Connection: close|If-None-Match: *|If-Range: x|Bad
-Accept-Encoding: gzip|Upgrade: websocket|Expect: 100-continue|Sec-Fetch-Site: cross-site|Accept-Encoding: \xff\xfe
-""".strip()
-    .replace("\n", "|")
-    .split("|")
+    Host: evil.example|Host:|Range: bytes=0-|Range: bytes=-|Range: bytes=9999999999999999999-|Cookie: attnwatch=x|
+    Content-Length: 5|Content-Length: -1|Transfer-Encoding: chunked|Connection: close|If-None-Match: *|If-Range: x|
+    Accept-Encoding: gzip|Upgrade: websocket|Expect: 100-continue|Sec-Fetch-Site: cross-site|Bad|Range: x|X: \xff\xfe
+    """,
+    "|",
 )
 _LINES += ["X: " + "x" * 20_000, "Last-Event-ID: " + "9" * 5_000]
 
