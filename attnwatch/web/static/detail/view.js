@@ -1,0 +1,1 @@
+export class DetailView { constructor(app, element, id) { element.textContent = id; } close() {} }
