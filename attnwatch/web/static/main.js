@@ -29,6 +29,7 @@ export class App {
     /** @type {any} the view that is open */
     this.view = null;
     this._opened = "";
+    this._scrolled = 0;
     /** @type {string[]} the videos of the grid in their order, for the way to the next one */
     this.order = [];
   }
@@ -41,9 +42,10 @@ export class App {
     this.keys = new Keys(this);
     clock.rate = session.state.rate;
     clock.loop = session.state.loop;
+    clock.seek(session.state.time);
     clock.addEventListener("state", () => {
       if (clock.playing) return;
-      session.change({ rate: clock.rate, loop: clock.loop });
+      session.change({ rate: clock.rate, loop: clock.loop, time: clock.time });
     });
     clock.addEventListener("time", () => !clock.playing && session.keepTime(clock.time));
     session.listen((state, before) => void this._follow(state, before));
@@ -83,6 +85,11 @@ export class App {
     this.session.change({ compare: next }, { visit: next.length === 2 });
   }
 
+  /** Choose a video to compare, and go to the grid for the other one. @param {string} id */
+  compareWith(id) {
+    this.session.change({ video: null, compare: [id] }, { visit: true });
+  }
+
   /** Go one level up. */
   back() {
     const { state } = this.session;
@@ -118,26 +125,33 @@ export class App {
     const { state } = this.session;
     const opened = place(state);
     this._opened = opened;
-    const back = this.view instanceof GridView ? this.view.scroller.scrollTop : null;
-    if (this.view instanceof GridView) this.order = this.view.order;
-    this.view?.close();
-    this.view = null;
-    this.clock.pause();
+    this._leave();
+    let view = null;
     try {
       if (state.batch !== null) await this.library.open(state.batch);
-      if (this._opened !== opened) return;
-      this.view = await this._made(state);
+      if (this._opened === opened) view = await this._made(state);
     } catch (error) {
       if (this._opened === opened) fill(this.main, failure(error));
     }
-    if (this._opened !== opened) return;
+    if (this._opened !== opened) {
+      view?.close();
+      return;
+    }
+    this.view = view;
+    if (view instanceof GridView) view.restore(this._scrolled);
     document.body.dataset.view = opened.split(" ")[0];
-    if (back !== null) this._scrolled = back;
-    else if (this.view instanceof GridView && this._scrolled) this.view.restore(this._scrolled);
-    this.panel?.refresh();
-    this.top?.refresh();
-    this.transport?.refresh();
-    if (state.time > 0) this.clock.seek(state.time);
+    for (const part of [this.panel, this.top, this.transport]) part?.refresh();
+  }
+
+  /** Close the view that is open; the grid is found again where it was left. */
+  _leave() {
+    if (this.view instanceof GridView) {
+      this._scrolled = this.view.scroller.scrollTop;
+      this.order = this.view.order;
+    }
+    this.view?.close();
+    this.view = null;
+    this.clock.pause();
   }
 
   /** @param {PageState} state */

@@ -53,8 +53,13 @@ interface WordMeasures {
 interface MeasuresDocument { seconds: number[]; words: Record<string, WordMeasures>; notes: string[] }
 
 interface Tables {
-  colormaps: Record<string, string>; hues: string[]; settings: Record<string, unknown>;
+  colormaps: Record<string, string>; diverging: string; hues: string[]; settings: Record<string, unknown>;
 }
+
+/** What of the maps is averaged: `steps` is "mean", "each", or the number of one. */
+interface MapsPart { steps: string; layers: string | null; heads: string | null }
+
+interface ScalePart extends MapsPart { clip: string | null }
 
 /** Where all data come from: a server, or the files of an export. */
 interface Source {
@@ -63,8 +68,8 @@ interface Source {
   batch(id: string): Promise<Batch>;
   video(id: string): Promise<VideoDetail>;
   measures(id: string): Promise<MeasuresDocument | null>;
-  maps(id: string, word: string, part: { steps: "mean" | "each"; layers: string | null; heads: string | null }): Promise<ArrayBuffer>;
-  scale(batch: string, word: string): Promise<{ low: number; high: number }>;
+  maps(id: string, word: string, part: MapsPart): Promise<ArrayBuffer>;
+  scale(batch: string, word: string, part: ScalePart): Promise<{ low: number; high: number }>;
   tables(): Promise<Tables>;
   videoUrl(id: string): string;
   outputUrl(id: string, n: number): string;
@@ -86,6 +91,8 @@ type Scale = "video" | "frame" | "batch" | { low: number; high: number };
 interface View {
   words: string[]; step: number | null; layers: string | null; heads: string | null; colormap: string; alpha: number;
   style: "weighted" | "uniform"; threshold: number; scale: Scale; upsampling: "bilinear" | "nearest"; invert: boolean;
+  /** Percentiles at the ends of the scale. */
+  clip?: [number, number] | null;
   /** Number of the hue of each word, the same in all cells. */
   hues?: Record<string, number>;
 }

@@ -91,11 +91,15 @@ export class Clock extends EventTarget {
   }
 
   /**
-   * Show a time everywhere.
+   * Show a time everywhere; before anything is there to be shown, start with it.
    *
    * @param {number} time
    */
   seek(time) {
+    if (this.length === 0) {
+      this._time = Math.max(time, 0);
+      return;
+    }
     const wanted = Math.min(Math.max(time, 0), this.length);
     if (this.playing) this._gather(wanted);
     else {
@@ -179,16 +183,17 @@ export class Clock extends EventTarget {
     if (this.playing) this._advance(now, passed);
     let open = this.playing;
     for (const one of this._followers) {
-      const near = one.distance(this._time) <= 1 && (this.playing || one.settled);
-      const lost = !near && !this._gathering && (this.playing || one.stalled);
-      if (one.joined ? lost : near) this._join(one, near);
+      this._join(one);
       open ||= !one.joined || !one.settled;
     }
     if (open) this._go();
   }
 
-  /** @param {Follower} one @param {boolean} near */
-  _join(one, near) {
+  /** Let a video be seen where it is near enough, and hide one that has fallen behind. @param {Follower} one */
+  _join(one) {
+    const near = one.distance(this._time) <= 1 && (this.playing || one.settled);
+    const lost = !near && !this._gathering && (this.playing || one.stalled);
+    if (one.joined ? !lost : !near) return;
     one.joined = near;
     one.video.toggleAttribute("data-joined", near);
   }

@@ -74,8 +74,19 @@ export class Follower {
       this.pause();
       return;
     }
-    const nudge = Math.min(Math.max(-off / 0.4, -0.25), 0.25);
-    const wanted = Math.min(Math.max(rate * (Math.abs(off) < times.frame / 6 ? 1 : 1 + nudge), 0.0625), 8);
+    this._run(rate, off);
+  }
+
+  /**
+   * Play at a rate, a little slower or faster to come nearer.
+   *
+   * @param {number} rate
+   * @param {number} off seconds ahead of the clock
+   */
+  _run(rate, off) {
+    const { video, times } = this;
+    const nudge = Math.abs(off) < times.frame / 6 ? 0 : Math.min(Math.max(-off / 0.4, -0.25), 0.25);
+    const wanted = Math.min(Math.max(rate * (1 + nudge), 0.0625), 8);
     if (Math.abs(video.playbackRate - wanted) > 0.01) video.playbackRate = wanted;
     if (video.paused && !video.ended) video.play().catch(() => undefined);
   }

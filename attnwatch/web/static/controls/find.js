@@ -49,7 +49,7 @@ function sorting({ session }, batch, rows) {
     session.change({ sort: next.measure ? `${next.down ? "-" : ""}${next.measure}.${word}` : null });
   };
   const names = Object.fromEntries([...measures].map((name) => [name, name.replaceAll("_", " ")]));
-  const words = Object.fromEntries(batch.words.map(({ slug, text }) => [slug, text]));
+  const words = Object.fromEntries(batch.words.map((word) => [word.slug, word.text]));
   const fields = [
     select("Sort by", [{ value: "", label: "nothing: rows and columns" }, ...options(names)], (state) => parts(state).measure, (measure) => change({ measure })),
     select("of the word", options(words), (state) => parts(state).word, (word) => change({ word })),

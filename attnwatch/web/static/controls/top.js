@@ -37,12 +37,7 @@ export class Top {
   _status() {
     const { library } = this.app;
     const { watcher } = library;
-    let text = "no watcher at work";
-    if (!library.source.live) text = "";
-    else if (!library.connected) text = "connection lost; trying again";
-    else if (watcher?.paused) text = `watcher paused: ${watcher.paused}`;
-    else if (watcher?.silent) text = "watcher not heard of for a while";
-    else if (watcher) text = watcher.running + watcher.waiting ? `watcher: ${watcher.running} rendering, ${watcher.waiting} waiting` : "watcher idle";
+    const text = library.connected ? (library.source.live ? watching(watcher) : "") : "connection lost; trying again";
     if (this.status.textContent !== text) this.status.textContent = text;
     this.status.dataset.kind = library.connected ? (watcher && !watcher.silent ? "live" : "off") : "lost";
   }
@@ -64,6 +59,14 @@ export class Top {
     }
     setTimeout(() => (this.copyButton.textContent = said), 1800);
   }
+}
+
+/** @param {WatcherRecord | null} watcher */
+function watching(watcher) {
+  if (watcher === null) return "no watcher at work";
+  if (watcher.silent) return "watcher not heard of for a while";
+  if (watcher.paused) return `watcher paused: ${watcher.paused}`;
+  return watcher.running + watcher.waiting ? `watcher: ${watcher.running} rendering, ${watcher.waiting} waiting` : "watcher idle";
 }
 
 /** @param {BatchSummary} batch */

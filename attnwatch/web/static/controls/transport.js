@@ -15,7 +15,9 @@ export class Transport {
     this.playButton = button("Play", "", () => clock.toggle());
     this.scrubber = make("input", { type: "range", class: "scrubber", min: 0, max: 0, step: 1, value: 0, "aria-label": "Frame" });
     this.scrubber.addEventListener("input", () => clock.seek(Number(this.scrubber.value) * clock.frame));
-    this.told = make("output", { class: "told" });
+    this.seconds = make("span", {});
+    this.frames = make("span", {});
+    this.told = make("div", { class: "told" }, this.seconds, this.frames);
     this.rate = make("select", { "aria-label": "Speed", title: "Speed ([ and ])", onchange: () => clock.setRate(Number(this.rate.value)) });
     fill(this.rate, ...RATES.map((rate) => make("option", { value: rate }, `${rate}×`)));
     this.loop = make("button", { type: "button", class: "toggle", onclick: () => clock.setLoop(!clock.loop), title: "Loop (l)" }, "Loop");
@@ -50,8 +52,8 @@ export class Transport {
     if (Number(this.scrubber.value) !== frame) this.scrubber.value = String(frame);
     const done = clock.lastFrame ? frame / clock.lastFrame : 0;
     this.scrubber.style.setProperty("--done", `${100 * done}%`);
-    const text = clock.length ? `${clock.time.toFixed(2)} / ${clock.length.toFixed(2)} s · frame ${frame + 1} of ${clock.lastFrame + 1}` : "nothing to play";
-    if (this.told.textContent !== text) this.told.textContent = text;
+    this.seconds.textContent = clock.length ? `${clock.time.toFixed(2)} / ${clock.length.toFixed(2)} s` : "nothing to play";
+    this.frames.textContent = clock.length ? `frame ${frame + 1} of ${clock.lastFrame + 1}` : "";
     this.scrubber.setAttribute("aria-valuetext", `frame ${frame + 1} of ${clock.lastFrame + 1}`);
   }
 }

@@ -17,27 +17,43 @@ export class Geometry {
     this.narrow = room < NARROW;
     this._edge = this.narrow ? 10 : EDGE;
     const labelled = this.table && arrangement.lines.some(({ label }) => label !== "");
-    this.labelWidth = !labelled ? 0 : this.narrow ? room - 2 * this._edge : Math.min(220, Math.max(110, room * 0.17));
+    this.labelWidth = labelled ? this._labels(room) : 0;
     this._left = this._edge + (labelled && !this.narrow ? this.labelWidth + GAP : 0);
     this._above = labelled && this.narrow ? 26 : 0;
-    const free = room - this._left - this._edge;
-    this._lines = arrangement.lines.map(({ cells }) => cells);
-    let across = Math.max(1, this._lines[0]?.length ?? 1);
-    if (!this.table) {
-      across = Math.max(1, Math.floor((free + GAP) / ((size ?? (this.narrow ? 110 : 170)) + GAP)));
-      this._lines = chunks(this._lines[0] ?? [], across);
-    }
-    const fitting = (free + GAP) / across - GAP;
-    this.tile = Math.floor(this.table ? (size ?? Math.min(Math.max(fitting, this.narrow ? 104 : 112), 280)) : fitting);
-    const shapes = rows.map(({ width, height }) => (width && height ? height / width : 0)).filter(Boolean);
-    this.picture = Math.round(this.tile * (shapes.length ? Math.min(Math.max(...shapes), 1.8) : 9 / 16));
+    const cells = arrangement.lines.map((line) => line.cells);
+    const { across, tile } = this._fit(cells, room - this._left - this._edge, size);
+    this._lines = this.table ? cells : chunks(cells[0] ?? [], across);
+    this.tile = tile;
+    this.picture = Math.round(tile * tallest(rows));
     this.step = this.picture + LINE + GAP + this._above;
     this.labelHeight = this._above || this.picture;
     this.height = this._lines.length * this.step + EDGE;
     this.width = Math.max(room, this.x(across - 1) + this.tile + this._edge);
     /** @type {Map<string, {line: number, column: number}>} */
     this._places = new Map();
-    this._lines.forEach((cells, line) => cells.forEach((row, column) => row && this._places.set(row.id, { line, column })));
+    this._lines.forEach((list, line) => list.forEach((row, column) => row && this._places.set(row.id, { line, column })));
+  }
+
+  /** @param {number} room */
+  _labels(room) {
+    return this.narrow ? room - 2 * this._edge : Math.min(220, Math.max(110, room * 0.17));
+  }
+
+  /**
+   * Return the number of cells side by side, and their width.
+   *
+   * @param {(VideoRow | null)[][]} cells
+   * @param {number} free
+   * @param {number | null} size
+   */
+  _fit(cells, free, size) {
+    if (this.table) {
+      const across = Math.max(1, cells[0]?.length ?? 1);
+      const fitting = Math.min(Math.max((free + GAP) / across - GAP, this.narrow ? 104 : 112), 280);
+      return { across, tile: Math.floor(size ?? fitting) };
+    }
+    const across = Math.max(1, Math.floor((free + GAP) / ((size ?? (this.narrow ? 110 : 170)) + GAP)));
+    return { across, tile: Math.floor((free + GAP) / across - GAP) };
   }
 
   /** @param {number} column */
@@ -110,4 +126,10 @@ export class Geometry {
  */
 function chunks(list, length) {
   return Array.from({ length: Math.ceil(list.length / length) }, (_, n) => list.slice(n * length, (n + 1) * length));
+}
+
+/** Height of the tallest picture by its width, within reason. @param {VideoRow[]} rows */
+function tallest(rows) {
+  const shapes = rows.flatMap(({ width, height }) => (width && height ? [height / width] : []));
+  return shapes.length ? Math.min(Math.max(...shapes), 1.8) : 9 / 16;
 }

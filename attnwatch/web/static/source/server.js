@@ -16,6 +16,11 @@ async function get(path) {
 /** @param {string} id */
 const safe = (id) => encodeURIComponent(id);
 
+/** @param {Record<string, string | null>} part what is null is left out */
+function query(part) {
+  return new URLSearchParams(Object.entries(part).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+}
+
 /** @implements {Source} */
 export class ServerSource {
   live = true;
@@ -44,18 +49,15 @@ export class ServerSource {
   /**
    * @param {string} id
    * @param {string} word
-   * @param {{steps: "mean" | "each", layers: string | null, heads: string | null}} part
+   * @param {MapsPart} part
    */
-  async maps(id, word, { steps, layers, heads }) {
-    const query = new URLSearchParams({ steps });
-    if (layers !== null) query.set("layers", layers);
-    if (heads !== null) query.set("heads", heads);
-    return (await get(`api/videos/${safe(id)}/maps/${safe(word)}?${query}`)).arrayBuffer();
+  async maps(id, word, part) {
+    return (await get(`api/videos/${safe(id)}/maps/${safe(word)}?${query({ ...part })}`)).arrayBuffer();
   }
 
-  /** @param {string} batch @param {string} word */
-  async scale(batch, word) {
-    return (await get(`api/batches/${safe(batch)}/scales/${safe(word)}`)).json();
+  /** @param {string} batch @param {string} word @param {ScalePart} part */
+  async scale(batch, word, part) {
+    return (await get(`api/batches/${safe(batch)}/scales/${safe(word)}?${query({ ...part })}`)).json();
   }
 
   /** @returns {Promise<Tables>} */
