@@ -1,4 +1,9 @@
-export class Painter { constructor(tables) { this.tables = tables; } layer(canvas) { return { show() {}, draw() {}, valueAt() { return []; }, close() {} }; } }
-export class MapStore { constructor(source) { this.source = source; } async get() { return {}; } }
+/** Everything that the page uses to show maps. */
+
+export { Container } from "./container.js";
+export { instead } from "./instead.js";
+export { Layer } from "./layer.js";
+export { Painter } from "./painter.js";
+export { MapStore } from "./store.js";
 export function mountCompare(element) { element.textContent = "compare"; return { update() {}, close() {} }; }
 export async function still() { return { blob: new Blob(), name: "still.png" }; }
