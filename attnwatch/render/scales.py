@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from attnwatch.batches.videos import open_attention, read_video
 from attnwatch.errors import AttnwatchError
 from attnwatch.render.maps import Scale, ends, part_of
@@ -36,18 +38,25 @@ def batch_scales(
 
 
 def _measure(manifests: Iterable[Path], settings: Visualization, root: Root) -> dict[str, Scale]:
-    scales: dict[str, Scale] = {}
+    scales: dict[str, list[Scale]] = {}
     part = part_of(settings)
     for path in manifests:
         try:
             with open_attention(read_video(path, root)) as reader:
-                measured = {slug: ends(word.frames(part), settings) for slug, word in reader.words.items()}
+                found = {slug: ends(word.frames(part), settings) for slug, word in reader.words.items()}
         except (AttnwatchError, OSError):
             continue
-        for slug, scale in measured.items():
-            known = scales.get(slug, scale)
-            scales[slug] = Scale(min(known.low, scale.low), max(known.high, scale.high))
-    return scales
+        for slug, scale in found.items():
+            scales.setdefault(slug, []).append(scale)
+    return {slug: widest(measured) for slug, measured in scales.items()}
+
+
+def widest(scales: Iterable[Scale]) -> Scale:
+    """Return the lowest lower end with the highest upper end; 0 and 0 if there are no scales."""
+    low, high = np.inf, -np.inf
+    for scale in scales:
+        low, high = min(low, scale.low), max(high, scale.high)
+    return Scale(low, high) if low <= high else Scale(0.0, 0.0)
 
 
 def _read(cache: tuple[Folder, str]) -> dict[str, Scale] | None:

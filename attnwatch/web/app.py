@@ -1,13 +1,13 @@
 """The addresses of the page, and what each of them answers. No path ever comes from the browser."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -25,7 +25,6 @@ from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError
 from attnwatch.report.survey import Surveyed
-from attnwatch.web import maps
 from attnwatch.web.access import Access, Guard
 from attnwatch.web.details import detail_of
 from attnwatch.web.documents import BatchesDocument
@@ -34,9 +33,17 @@ from attnwatch.web.files import send
 from attnwatch.web.index.catalogue import Catalogue
 from attnwatch.web.index.entries import Entry
 from attnwatch.web.index.live import Live
+from attnwatch.web.maps.asked import Asked
+from attnwatch.web.maps.container import container
+from attnwatch.web.maps.kept import Kept
+from attnwatch.web.maps.scales import BatchScales
+from attnwatch.web.maps.tables import tables
 from attnwatch.web.responses import BINARY, answer, has_tag, tag_of, type_of, unchanged
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+_KEPT_BYTES = 32 * 2**20  # of maps, for other pages and for those that are loaded again
+_AT_ONCE = 2  # requests whose answers are computed from maps: others wait, without a thread
 
 
 class Page:
@@ -56,6 +63,9 @@ class Page:
         self._surveyed = surveyed
         self._root = surveyed.root
         self._static = dict(_static_files())
+        self._containers = Kept[str, bytes](_KEPT_BYTES, len)
+        self._scales = BatchScales()
+        self._at_once = anyio.CapacityLimiter(_AT_ONCE)
         self.bell: Bell | None = None
 
     @property
@@ -121,13 +131,13 @@ class Page:
     async def maps(self, request: Request) -> Response:
         """Answer with the maps of a word of a video."""
         entry, word, query = self._entry(request), request.path_params["word"], request.query_params
-        steps: maps.Steps = "each" if query.get("steps") == "each" else "mean"
-        layers, heads = query.get("layers") or None, query.get("heads") or None
+        asked = await self._read(Asked.of, query.get("steps"), query.get("layers"), query.get("heads"))
         manifest = await self._read(self._manifest, entry)
-        tag = tag_of(manifest.sha256, manifest.stamps(), word, steps, layers, heads)
+        tag = tag_of(manifest.sha256, await self._read(manifest.stamps), word, asked)
         if has_tag(request, tag):
             return unchanged(tag)
-        found = await self._read(maps.container, manifest, word, steps, layers, heads)
+        packed = partial(container, manifest, word, asked)
+        found = await self._read(self._containers.get, tag, packed, limiter=self._at_once)
         return await answer(request, found, BINARY, tag)
 
     async def scale(self, request: Request) -> Response:
@@ -135,14 +145,24 @@ class Page:
         made = [entry for entry in self._catalogue.entries(request.path_params["batch"]) if entry.is_made]
         if not made:
             raise HTTPException(404)
-        return await answer(request, await self._read(self._scale, made, request.path_params["word"]))
+        word, query = request.path_params["word"], request.query_params
+        asked = await self._read(Asked.of, query.get("steps"), query.get("layers"), query.get("heads"))
+        found = await self._read(self._scale, made, word, asked, query.get("clip"), limiter=self._at_once)
+        return await answer(request, found)
 
-    def _scale(self, made: list[Entry], word: str) -> BaseModel:
-        return maps.scale((self._manifest(entry) for entry in made), word)
+    def _scale(self, made: list[Entry], word: str, asked: Asked, clip: str | None) -> BaseModel:
+        manifests = (manifest for entry in made if (manifest := self._readable(entry)) is not None)
+        return self._scales.scale(manifests, word, asked, clip)
+
+    def _readable(self, entry: Entry) -> Manifest | None:
+        try:
+            return self._manifest(entry)
+        except (AttnwatchError, OSError):
+            return None
 
     async def tables(self, request: Request) -> Response:
         """Answer with what maps are drawn with."""
-        return await answer(request, _json(await anyio.to_thread.run_sync(maps.tables)))
+        return await answer(request, await anyio.to_thread.run_sync(tables))
 
     async def events(self, request: Request) -> Response:
         """Answer with changes, as they come."""
@@ -181,10 +201,12 @@ class Page:
     def _manifest(self, entry: Entry) -> Manifest:
         return read_video(entry.path, self._root)
 
-    async def _read(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what it returns
+    async def _read(
+        self, function: Callable[..., Any], *arguments: object, limiter: anyio.CapacityLimiter | None = None
+    ) -> Any:  # noqa: ANN401 - what it returns
         """Call what reads files, in a thread of its own; what cannot be read is not found."""
         try:
-            return await anyio.to_thread.run_sync(function, *arguments)
+            return await anyio.to_thread.run_sync(function, *arguments, limiter=limiter)
         except (AttnwatchError, OSError) as error:
             raise HTTPException(404, describe(error, self._root.path)) from error
 
@@ -192,10 +214,6 @@ class Page:
 def _output(place: Place, name: str) -> Any:  # noqa: ANN401 - an open file
     with place.open() as folder:
         return folder.open_file(name)
-
-
-def _json(document: object) -> bytes:
-    return json.dumps(document).encode()
 
 
 def _static_files() -> list[tuple[str, Traversable]]:

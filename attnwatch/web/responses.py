@@ -62,7 +62,8 @@ async def answer(request: Request, data: bytes | BaseModel, kind: str = JSON, ta
     if has_tag(request, tag):
         return unchanged(tag)
     headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
-    if len(content) >= _LEAST and "gzip" in request.headers.get("accept-encoding", ""):
+    # Maps are nearly random: they would become smaller by a few percent.
+    if kind != BINARY and len(content) >= _LEAST and "gzip" in request.headers.get("accept-encoding", ""):
         packed = await anyio.to_thread.run_sync(lambda: gzip.compress(content, _LEVEL, mtime=0))
         if len(packed) < len(content):
             content, headers["content-encoding"] = packed, "gzip"

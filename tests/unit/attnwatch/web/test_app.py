@@ -107,3 +107,18 @@ def test_documents_are_compressed_and_kept_by_the_browser(batch, opened):
     batch.add_full(5)
     page.poll()
     assert page.ask(path, if_none_match=found.headers["etag"]).status_code == 200
+
+
+def test_maps_scales_and_tables_are_answered_from_what_is_stored(batch, opened):
+    batch.add_full(1)
+    page = opened()
+    path = f"/api/videos/{page.videos[0]['id']}/maps/kiss"
+    mean, each = page.ask(path), page.ask(f"{path}?steps=each")
+    assert len(each.content) > 1.5 * len(mean.content)
+    assert page.ask(path, if_none_match=mean.headers["etag"]).status_code == 304
+    assert page.ask(f"{path}?steps=each", if_none_match=mean.headers["etag"]).status_code == 200
+    for wrong in ("?steps=17", "?layers=9", "?heads=..", "/../x"):
+        assert page.ask(f"{path}{wrong}").status_code == 404, wrong
+    scales = f"/api/batches/{page.batches[0]['id']}/scales/kiss"
+    assert page.json(scales)["high"] < page.json(f"{scales}?steps=1")["high"]
+    assert next(iter(page.json("/api/tables")["colormaps"])) == "viridis"
