@@ -1,0 +1,97 @@
+import { fill, make } from "../dom.js";
+import { drawn } from "../words.js";
+import { findFields } from "./find.js";
+import { mapFields } from "./maps.js";
+
+/** @typedef {import("../main.js").App} App @typedef {import("./fields.js").Field} Field */
+
+/** The controls beside the videos: how maps are drawn, how videos are arranged, which ones are shown. */
+export class Panel {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.element = /** @type {HTMLElement} */ (document.getElementById("panel"));
+    this.count = make("span", { class: "count", role: "status" });
+    /** @type {Field[]} */
+    this.fields = [];
+    this._built = "";
+    app.session.listen((state) => this._sync(state));
+    app.library.listen((what) => what !== "connection" && this.refresh());
+  }
+
+  /** Build it for what is open; only again if what can be chosen has changed. */
+  refresh() {
+    const { app } = this;
+    const { batch, rows } = app.library;
+    this.element.hidden = !app.isOpen;
+    if (!app.isOpen || batch === null) return;
+    const grid = document.body.dataset.view === "grid";
+    const made = `${batch.id} ${grid} ${batch.words.map(({ slug }) => slug).join()} ${[...rows.values()].map(({ seed, state, playable }) => `${seed}${state}${playable}`).join()}`;
+    if (made === this._built || this.element.contains(document.activeElement)) {
+      this._sync(app.session.state);
+      return;
+    }
+    this._built = made;
+    void this._build(batch, grid, made);
+  }
+
+  /** @param {Batch} batch @param {boolean} grid @param {string} made */
+  async _build(batch, grid, made) {
+    const stored = await this._stored();
+    if (this._built !== made) return;
+    const maps = mapFields(this.app, batch, stored);
+    const find = grid ? findFields(this.app, batch) : { arrange: [], find: [] };
+    this.fields = [...maps, ...find.arrange, ...find.find];
+    const section = (/** @type {string} */ title, /** @type {Field[]} */ fields, /** @type {Node | null} */ beside = null) =>
+      fields.length ? make("section", {}, make("h2", {}, title, beside), ...fields.map(({ element }) => element)) : null;
+    fill(this.element, section("Attention", maps), section("Arrange", find.arrange), section("Find", find.find, this.count), this._foot(grid));
+    this._sync(this.app.session.state);
+  }
+
+  /** What is stored of the maps of a video: of the open one, or of the first of the batch. */
+  async _stored() {
+    const { library, session } = this.app;
+    const rows = [...library.rows.values()];
+    const row = rows.find(({ id }) => id === session.state.video) ?? rows.find(({ playable, words }) => playable && words.length > 0);
+    if (!row) return null;
+    try {
+      return Object.values((await library.detail(row)).maps)[0] ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {boolean} grid */
+  _foot(grid) {
+    const { library } = this.app;
+    if (!grid || !library.source.live) return null;
+    const command = `attnwatch export ${library.batch?.path} page/`;
+    return make("section", { class: "foot" }, make("h2", {}, "Keep"), make("p", {}, "The same page as a folder of files, to send to someone:"), make("code", { class: "command" }, command));
+  }
+
+  /** @param {PageState} state */
+  _sync(state) {
+    for (const field of this.fields) field.sync(state);
+  }
+
+  /** @param {number} shown @param {number} all */
+  tellShown(shown, all) {
+    const text = shown === all ? `all ${all}` : `${shown} of ${all}`;
+    if (this.count.textContent !== text) this.count.textContent = text;
+  }
+
+  /** Show or hide words. @param {{slug: string}[]} group */
+  toggleWords(group) {
+    const { session, library } = this.app;
+    if (library.batch === null) return;
+    const shown = drawn(session.state.words, library.batch);
+    const slugs = group.map(({ slug }) => slug);
+    const on = slugs.every((slug) => shown.includes(slug));
+    const next = on ? shown.filter((slug) => !slugs.includes(slug)) : [...new Set([...shown, ...slugs])];
+    session.change({ words: next });
+  }
+
+  focusFind() {
+    /** @type {HTMLInputElement | null} */ (this.element.querySelector("input[type=search]"))?.focus();
+  }
+}

@@ -1,0 +1,83 @@
+import { fill, make } from "../dom.js";
+import { progress, progressText } from "../marks.js";
+import { helpButton } from "./help.js";
+
+/** @typedef {import("../main.js").App} App */
+
+/** The line at the top: where we are, how far the batch is, and whether the page still hears from the server. */
+export class Top {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.where = make("nav", { class: "where", "aria-label": "Place" });
+    this.progress = make("div", { class: "overall" });
+    this.status = make("span", { class: "status", role: "status" });
+    this.panelButton = make("button", { type: "button", class: "quiet panel-button", onclick: () => app.session.change({ panel: !app.session.state.panel }) }, "Controls");
+    this.copyButton = make("button", { type: "button", class: "quiet", onclick: () => this._copy() }, "Copy link");
+    fill(/** @type {HTMLElement} */ (document.getElementById("top")), this.where, this.progress, this.status, this.copyButton, this.panelButton, helpButton());
+    app.library.listen(() => this.refresh());
+    app.session.listen(() => this._panel());
+    this.refresh();
+  }
+
+  refresh() {
+    const { library, session, isOpen } = this.app;
+    const batch = isOpen ? library.batch : null;
+    const home = make("a", { href: "#", class: "home" }, "attnwatch");
+    const place = batch ? make("a", { href: `#batch=${batch.id}`, class: "batch-name", title: batch.path }, batch.name) : null;
+    const row = session.state.video === null ? null : library.rows.get(session.state.video);
+    const names = session.state.compare.length === 2 ? "comparison" : (row?.video_id ?? null);
+    fill(this.where, home, place, names && isOpen ? make("span", { class: "leaf" }, names) : null);
+    document.title = [names, batch?.name, "attnwatch"].filter(Boolean).join(" – ");
+    fill(this.progress, batch ? bar(batch) : null, batch ? make("span", { class: "said" }, progressText(batch)) : null);
+    this._status();
+    this._panel();
+  }
+
+  _status() {
+    const { library } = this.app;
+    const { watcher } = library;
+    const text = library.connected ? (library.source.live ? watching(watcher) : "") : "connection lost; trying again";
+    if (this.status.textContent !== text) this.status.textContent = text;
+    this.status.dataset.kind = library.connected ? (watcher && !watcher.silent ? "live" : "off") : "lost";
+  }
+
+  _panel() {
+    const { panel } = this.app.session.state;
+    this.panelButton.hidden = this.copyButton.hidden = !this.app.isOpen;
+    this.panelButton.setAttribute("aria-expanded", String(panel));
+    document.body.classList.toggle("panel-open", panel && this.app.isOpen);
+  }
+
+  async _copy() {
+    const said = this.copyButton.textContent;
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.copyButton.textContent = "Copied";
+    } catch {
+      this.copyButton.textContent = "Copy the address above";
+    }
+    setTimeout(() => (this.copyButton.textContent = said), 1800);
+  }
+}
+
+/** @param {WatcherRecord | null} watcher */
+function watching(watcher) {
+  if (watcher === null) return "no watcher at work";
+  if (watcher.silent) return "watcher not heard of for a while";
+  if (watcher.paused) return `watcher paused: ${watcher.paused}`;
+  return watcher.running + watcher.waiting ? `watcher: ${watcher.running} rendering, ${watcher.waiting} waiting` : "watcher idle";
+}
+
+/** @param {BatchSummary} batch */
+export function bar(batch) {
+  const { parts, total } = progress(batch);
+  const pieces = parts
+    .filter(({ count }) => count > 0)
+    .map(({ kind, count, label }) => {
+      const piece = make("span", { class: "piece", "data-kind": kind, title: `${count} ${label}` });
+      piece.style.flexGrow = String(count);
+      return piece;
+    });
+  return make("div", { class: "bar", role: "img", "aria-label": total ? progressText(batch) : "no videos yet" }, ...pieces);
+}

@@ -1,0 +1,156 @@
+import { fill, make } from "../dom.js";
+import { Overlay } from "../grid/overlay.js";
+import { still } from "../maps/index.js";
+import { stateMark } from "../marks.js";
+import { Curves } from "./curves.js";
+import { facts } from "./facts.js";
+import { promptOf } from "./prompt.js";
+import { readout } from "./readout.js";
+
+/** @typedef {import("../main.js").App} App */
+
+/** One video, large: its picture with the maps, its prompt, its curves, and everything that is known of it. */
+export class DetailView {
+  /** @param {App} app @param {HTMLElement} element @param {string} id */
+  constructor(app, element, id) {
+    this.app = app;
+    this.id = id;
+    this._closed = false;
+    this._stamp = "";
+    this._detach = () => {};
+    /** @type {Overlay | null} */
+    this.overlay = null;
+    /** @type {Curves | null} */
+    this.curves = null;
+    /** @type {VideoDetail | null} */
+    this.detail = null;
+    this.head = make("header", { class: "detail-head" });
+    this.stage = make("div", { class: "stage" });
+    this.value = make("p", { class: "readout" });
+    this.tools = make("div", { class: "tools" });
+    this.charts = make("section", { class: "charts", "aria-label": "Curves" });
+    this.facts = make("section", { class: "facts", "aria-label": "About this video" });
+    const left = make("div", { class: "seen" }, this.stage, this.value, this.tools);
+    this.element = make("div", { class: "detail" }, this.head, left, this.charts, this.facts);
+    fill(element, this.element);
+    this._listening = app.session.listen(() => this._say());
+    this._fit = () => this.stage.style.setProperty("--room", `${Math.max(180, element.clientHeight - 190)}px`);
+    this._watched = new ResizeObserver(this._fit);
+    this._watched.observe(element);
+    void this.refresh();
+  }
+
+  get row() {
+    return this.app.library.rows.get(this.id) ?? null;
+  }
+
+  /** Load what has changed. */
+  async refresh() {
+    const { row } = this;
+    const stamp = row?.stamp ?? "none";
+    if (stamp === this._stamp) return;
+    this._stamp = stamp;
+    if (row === null) {
+      fill(this.stage, make("p", { class: "missing" }, "This video is not, or no longer, in this batch."));
+      return;
+    }
+    const { library } = this.app;
+    const [detail, measures] = await Promise.all([library.detail(row), library.measures(row).catch(() => null)]);
+    if (this._closed || this._stamp !== stamp) return;
+    const first = this.detail === null || this.detail.playable !== detail.playable;
+    this.detail = detail;
+    if (first) this._play(detail);
+    this._say();
+    fill(this.facts, ...facts(this.app, detail));
+    this.curves?.close();
+    this.curves = new Curves(this.app, this.charts, detail, measures);
+    this.redraw();
+  }
+
+  /** @param {VideoDetail} detail */
+  _play(detail) {
+    this._stop();
+    if (!detail.playable) {
+      fill(this.stage, make("p", { class: "missing" }, detail.reason ?? stateMark(detail).long));
+      this.app.clock.span([]);
+      return;
+    }
+    const video = make("video", { src: this.app.source.videoUrl(detail.id), "aria-label": detail.prompt ?? detail.video_id });
+    const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
+    const { width, height } = { width: detail.width || 16, height: detail.height || 9 };
+    canvas.width = Math.min(1600, Math.max(width, 640));
+    canvas.height = Math.round((canvas.width * height) / width);
+    this.stage.style.setProperty("--shape", `${width / height}`);
+    fill(this.stage, video, canvas);
+    const overlay = new Overlay(this.app, canvas);
+    this.overlay = overlay;
+    this.video = video;
+    this.app.clock.span([detail]);
+    this._detach = this.app.clock.attach(video, detail, (frame) => {
+      overlay.draw(frame);
+      this.reading?.again();
+    });
+    this.reading = readout(this.stage, this.value, overlay, detail);
+  }
+
+  _stop() {
+    this._detach();
+    this._detach = () => {};
+    this.overlay?.close();
+    this.video?.removeAttribute("src");
+    this.video?.load();
+    this.overlay = null;
+  }
+
+  /** Draw the maps as the controls say now. */
+  redraw() {
+    if (this.detail === null) return;
+    void this.overlay?.show(this.detail, this.app.viewOf(this.detail)).then(() => this.reading?.again());
+    this.curves?.redraw();
+  }
+
+  _say() {
+    const { detail, app } = this;
+    if (detail === null) return;
+    const mark = stateMark(detail);
+    const state = make("span", { class: "state", "data-kind": mark.kind }, mark.text);
+    const told = make("p", { class: "sub" }, state, [detail.choices.join(" · "), detail.seed === null ? "" : `seed ${detail.seed}`, detail.video_id].filter(Boolean).join(" · "));
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.word;
+    fill(this.head, promptOf(app, detail), told);
+    if (focused) /** @type {HTMLElement | null} */ (this.head.querySelector(`[data-word="${CSS.escape(focused)}"]`))?.focus();
+    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ action) => make("button", { type: "button", title, onclick: action }, text);
+    const compared = app.session.state.compare.includes(this.id);
+    fill(
+      this.tools,
+      button("← Grid", "Back (Esc)", () => app.back()),
+      button("Previous", "Previous video (↑)", () => this.beside(-1)),
+      button("Next", "Next video (↓)", () => this.beside(1)),
+      detail.playable && button("Save still", "Save this frame with its maps as PNG", () => void this._still()),
+      detail.playable && button(compared ? "Chosen to compare" : "Compare…", "Choose another cell in the grid to compare with this one", () => app.compareWith(this.id)),
+    );
+  }
+
+  async _still() {
+    const { detail, overlay, video, app } = this;
+    if (!detail || !overlay || !video) return;
+    const { blob, name } = await still(overlay.layer, video, { video_id: detail.video_id, frame: app.clock.frameNumber, words: app.viewOf(detail).words });
+    const address = URL.createObjectURL(blob);
+    make("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  }
+
+  /** Open the previous or next video of the grid. @param {number} by */
+  beside(by) {
+    const order = this.app.order.length ? this.app.order : [...this.app.library.rows.keys()];
+    const next = order[order.indexOf(this.id) + by];
+    if (next !== undefined) this.app.session.change({ video: next });
+  }
+
+  close() {
+    this._closed = true;
+    this._listening();
+    this._watched.disconnect();
+    this.curves?.close();
+    this._stop();
+  }
+}

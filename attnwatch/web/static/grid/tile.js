@@ -1,0 +1,124 @@
+import { make, set } from "../dom.js";
+import { stateMark } from "../marks.js";
+import { measured } from "./arrange.js";
+import { Overlay } from "./overlay.js";
+
+/** @typedef {import("../main.js").App} App */
+
+/** One cell: a picture with its state, the maps over it, and a line below. */
+export class Tile {
+  /** @param {App} app @param {VideoRow} row */
+  constructor(app, row) {
+    this.app = app;
+    this.row = row;
+    this.link = make("a", { class: "open", tabindex: "-1" });
+    this.mark = make("span", { class: "mark" });
+    this.reason = make("span", { class: "reason" });
+    this.box = make("div", { class: "picture" }, this.reason, this.mark, this.link);
+    this.caption = make("span", { class: "caption" });
+    this.value = make("span", { class: "value" });
+    this.chosen = make("input", { type: "checkbox", class: "choose", onchange: () => app.choose(this.row.id) });
+    this.element = make("div", { class: "tile", role: "listitem" }, this.box, make("div", { class: "line" }, this.caption, this.value, this.chosen));
+    /** @type {HTMLVideoElement | null} */
+    this.video = null;
+    /** @type {Overlay | null} */
+    this.overlay = null;
+    this._detach = () => {};
+    this._width = 0;
+  }
+
+  /**
+   * Place it, and show what is known of its video now.
+   *
+   * @param {VideoRow} row
+   * @param {{x: number, y: number, width: number, height: number, caption: string}} place
+   */
+  update(row, { x, y, width, height, caption }) {
+    const { state } = this.app.session;
+    const changed = row.stamp !== this.row.stamp || row.playable !== this.row.playable;
+    this.row = row;
+    this._width = width;
+    this.element.style.transform = `translate(${x}px, ${y}px)`;
+    this.element.style.width = `${width}px`;
+    this.box.style.height = `${height}px`;
+    this.caption.textContent = caption;
+    this.caption.title = row.prompt ?? "";
+    const value = state.sort === null ? null : measured(row, state.sort);
+    this.value.textContent = state.sort === null ? "" : value === null ? "–" : Number(value.toPrecision(3)).toString();
+    this._describe(row, caption);
+    if (changed && this.video) {
+      this.sleep();
+      this.wake();
+    }
+  }
+
+  /** @param {VideoRow} row @param {string} caption */
+  _describe(row, caption) {
+    const { state } = this.app.session;
+    const mark = stateMark(row);
+    this.element.dataset.state = row.state;
+    this.element.dataset.id = row.id;
+    this.mark.textContent = mark.text;
+    this.mark.title = row.reason ?? "";
+    this.mark.hidden = mark.quiet;
+    this.mark.dataset.kind = mark.kind;
+    this.reason.textContent = row.playable ? "" : (row.reason ?? mark.long);
+    const label = `${row.prompt ?? row.video_id}, seed ${row.seed}: ${mark.long}`;
+    set(this.link, { href: this.app.linkTo(row.id), "aria-label": label });
+    const chosen = state.compare.includes(row.id);
+    this.chosen.checked = chosen;
+    set(this.chosen, { "aria-label": `Compare ${caption || label}`, title: "Compare (x)", disabled: !row.playable });
+    this.element.classList.toggle("chosen", chosen);
+  }
+
+  /** Hold a video from now on. */
+  wake() {
+    if (this.video || !this.row.playable) return;
+    this.video = make("video", { src: this.app.source.videoUrl(this.row.id), tabindex: "-1", "aria-hidden": "true" });
+    this.video.disablePictureInPicture = true;
+    const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
+    this._resize(canvas);
+    this.box.prepend(this.video, canvas);
+    this.overlay = new Overlay(this.app, canvas);
+    const { overlay } = this;
+    this._detach = this.app.clock.attach(this.video, this.row, (frame) => overlay.draw(frame));
+    this.video.onerror = () => {
+      this.reason.textContent = "This browser cannot play this video.";
+    };
+    this.redraw();
+  }
+
+  /** Draw the maps as the controls say now. */
+  redraw() {
+    if (!this.overlay) return;
+    const view = this.app.viewOf(this.row);
+    void this.overlay.show(this.app.library.detail(this.row), view);
+  }
+
+  /** @param {HTMLCanvasElement} canvas */
+  _resize(canvas) {
+    const { width, height } = this.row;
+    const across = Math.round(Math.min(Math.max(this._width, 64) * devicePixelRatio, 640));
+    canvas.width = across;
+    canvas.height = Math.max(1, Math.round((across * (height || 9)) / (width || 16)));
+  }
+
+  /** Let go of the video. */
+  sleep() {
+    this._detach();
+    this.overlay?.close();
+    if (this.video) {
+      this.video.onerror = null;
+      this.video.removeAttribute("src");
+      this.video.load();
+    }
+    this.box.querySelectorAll("video, canvas").forEach((one) => one.remove());
+    this.video = this.overlay = null;
+    this._detach = () => {};
+  }
+
+  close() {
+    this.sleep();
+    this.element.remove();
+  }
+}

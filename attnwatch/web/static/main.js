@@ -1,0 +1,213 @@
+import { Clock } from "./clock/clock.js";
+import { Keys } from "./controls/keys.js";
+import { Panel } from "./controls/panel.js";
+import { Top } from "./controls/top.js";
+import { Transport } from "./controls/transport.js";
+import { DetailView } from "./detail/view.js";
+import { fill, make } from "./dom.js";
+import { GridView } from "./grid/view.js";
+import { MapStore, Painter, mountCompare } from "./maps/index.js";
+import { BatchesView } from "./overview/batches.js";
+import { ServerSource } from "./source/server.js";
+import { DEFAULT_VIEW, written } from "./state/address.js";
+import { Library } from "./state/library.js";
+import { Session } from "./state/session.js";
+import { drawn, hues } from "./words.js";
+
+/** Everything that the parts of the page share, and which of its views is open. */
+export class App {
+  /** @param {Source} source @param {Tables} tables */
+  constructor(source, tables) {
+    this.source = source;
+    this.tables = tables;
+    this.session = new Session(usualView(tables));
+    this.library = new Library(source);
+    this.clock = new Clock();
+    this.painter = new Painter(tables);
+    this.store = new MapStore(source);
+    this.main = /** @type {HTMLElement} */ (document.getElementById("main"));
+    /** @type {any} the view that is open */
+    this.view = null;
+    this._opened = "";
+    this._scrolled = 0;
+    /** @type {string[]} the videos of the grid in their order, for the way to the next one */
+    this.order = [];
+  }
+
+  async start() {
+    const { session, clock, library } = this;
+    this.top = new Top(this);
+    this.panel = new Panel(this);
+    this.transport = new Transport(this);
+    this.keys = new Keys(this);
+    clock.rate = session.state.rate;
+    clock.loop = session.state.loop;
+    clock.seek(session.state.time);
+    clock.addEventListener("state", () => {
+      if (clock.playing) return;
+      session.change({ rate: clock.rate, loop: clock.loop, time: clock.time });
+    });
+    clock.addEventListener("time", () => !clock.playing && session.keepTime(clock.time));
+    session.listen((state, before) => void this._follow(state, before));
+    library.listen((what) => this._changed(what));
+    await library.start();
+    await this._show();
+  }
+
+  /** Whether the panel and the clock have something to act on. */
+  get isOpen() {
+    return this.session.state.batch !== null;
+  }
+
+  /** How the maps of a video are drawn. @param {VideoRow} row @returns {View} */
+  viewOf(row) {
+    const { batch } = this.library;
+    const { state } = this.session;
+    if (batch === null) return state.view;
+    const words = drawn(state.words, batch).filter((word) => row.words.includes(word));
+    return { ...state.view, words, hues: hues(batch, this.tables.hues.length) };
+  }
+
+  /** Return the address of a video in this page. @param {string} id */
+  linkTo(id) {
+    return `#${written({ ...this.session.state, video: id, compare: [] })}`;
+  }
+
+  /** @param {string | null} id */
+  openVideo(id) {
+    this.session.change({ video: id, compare: [] }, { visit: true });
+  }
+
+  /** Choose a video to compare, or no longer; the second one opens the comparison. @param {string} id */
+  choose(id) {
+    const { compare } = this.session.state;
+    const next = compare.includes(id) ? compare.filter((one) => one !== id) : [...compare, id].slice(-2);
+    this.session.change({ compare: next }, { visit: next.length === 2 });
+  }
+
+  /** Choose a video to compare, and go to the grid for the other one. @param {string} id */
+  compareWith(id) {
+    this.session.change({ video: null, compare: [id] }, { visit: true });
+  }
+
+  /** Go one level up. */
+  back() {
+    const { state } = this.session;
+    if (state.video !== null) this.session.change({ video: null }, { visit: true });
+    else if (state.compare.length > 0) this.session.change({ compare: [] }, { visit: true });
+  }
+
+  /** @param {number} shown @param {number} all */
+  tellShown(shown, all) {
+    this.panel?.tellShown(shown, all);
+  }
+
+  /** @param {PageState} state @param {PageState} before */
+  async _follow(state, before) {
+    if (place(state) !== this._opened) await this._show();
+    else if (this.view instanceof GridView) this.view.layout();
+    if (state.view !== before.view || state.words !== before.words) this.view?.redraw?.();
+    if (state.time !== before.time && Math.abs(state.time - this.clock.time) > 1e-3) this.clock.seek(state.time);
+    if (state.rate !== this.clock.rate) this.clock.setRate(state.rate);
+    if (state.loop !== this.clock.loop) this.clock.setLoop(state.loop);
+  }
+
+  /** @param {"batches" | "rows" | "connection"} what */
+  _changed(what) {
+    if (what === "rows") {
+      if (this.view instanceof GridView) this.view.layout();
+      else this.view?.refresh?.();
+    } else if (what === "batches" && this.view instanceof BatchesView) this.view.refresh();
+  }
+
+  /** Open the view that the address names. */
+  async _show() {
+    const { state } = this.session;
+    const opened = place(state);
+    this._opened = opened;
+    this._leave();
+    let view = null;
+    try {
+      if (state.batch !== null) await this.library.open(state.batch);
+      if (this._opened === opened) view = await this._made(state);
+    } catch (error) {
+      if (this._opened === opened) fill(this.main, failure(error));
+    }
+    if (this._opened !== opened) {
+      view?.close();
+      return;
+    }
+    this.view = view;
+    if (view instanceof GridView) view.restore(this._scrolled);
+    document.body.dataset.view = opened.split(" ")[0];
+    for (const part of [this.panel, this.top, this.transport]) part?.refresh();
+  }
+
+  /** Close the view that is open; the grid is found again where it was left. */
+  _leave() {
+    if (this.view instanceof GridView) {
+      this._scrolled = this.view.scroller.scrollTop;
+      this.order = this.view.order;
+    }
+    this.view?.close();
+    this.view = null;
+    this.clock.pause();
+  }
+
+  /** @param {PageState} state */
+  async _made(state) {
+    if (state.batch === null) return new BatchesView(this, this.main);
+    if (state.video !== null) return new DetailView(this, this.main, state.video);
+    if (state.compare.length === 2) return this._comparison(state.compare);
+    return new GridView(this, this.main);
+  }
+
+  /** @param {string[]} ids */
+  async _comparison(ids) {
+    const rows = ids.map((id) => this.library.rows.get(id));
+    const [a, b] = await Promise.all(rows.map((row, n) => this.library.detail(row ?? { id: ids[n], stamp: "" })));
+    const element = make("div", { class: "comparison" });
+    fill(this.main, element);
+    this.clock.span([a, b]);
+    const view = () => ({ ...this.viewOf({ ...a, words: [...new Set([...a.words, ...b.words])] }) });
+    const mounted = mountCompare(element, this, a, b, view());
+    return { close: () => mounted.close(), redraw: () => mounted.update(view()) };
+  }
+}
+
+/** What of a state says which view is open. @param {PageState} state */
+function place(state) {
+  if (state.batch === null) return "batches";
+  if (state.video !== null) return `video ${state.batch} ${state.video}`;
+  return state.compare.length === 2 ? `compare ${state.batch} ${state.compare.join(" ")}` : `grid ${state.batch}`;
+}
+
+/** @param {unknown} error */
+function failure(error) {
+  const reason = error instanceof Error ? error.message : String(error);
+  return make("div", { class: "failure", role: "alert" }, make("h1", {}, "This cannot be shown"), make("p", {}, reason), make("p", {}, make("a", { href: "#" }, "All batches")));
+}
+
+/** The renderer's own defaults. @param {Tables} tables @returns {Partial<View>} */
+function usualView(tables) {
+  const { colormap, overlay, overlay_alpha: alpha } = /** @type {Record<string, any>} */ (tables.settings);
+  return {
+    colormap: colormap in tables.colormaps ? colormap : DEFAULT_VIEW.colormap,
+    alpha: typeof alpha === "number" ? alpha : DEFAULT_VIEW.alpha,
+    style: overlay === "uniform" ? "uniform" : "weighted",
+  };
+}
+
+/** @returns {Promise<void>} */
+async function start() {
+  const source = new ServerSource();
+  try {
+    const app = new App(source, await source.tables());
+    Object.assign(window, { attnwatch: app });
+    await app.start();
+  } catch (error) {
+    fill(/** @type {HTMLElement} */ (document.getElementById("main")), failure(error));
+  }
+}
+
+void start();

@@ -1,0 +1,67 @@
+import { read, written } from "./address.js";
+
+/**
+ * The state of the page. Whoever changes it calls `change`; whoever shows it listens. The address follows.
+ */
+export class Session {
+  /** @param {Partial<View>} usual how maps are drawn where a link does not say it */
+  constructor(usual) {
+    this.usual = usual;
+    this.state = read(location.hash.slice(1), usual);
+    /** @type {Set<(state: PageState, before: PageState) => void>} */
+    this._listeners = new Set();
+    this._written = location.hash.slice(1);
+    window.addEventListener("hashchange", () => this._readBack());
+  }
+
+  /** @param {(state: PageState, before: PageState) => void} listener */
+  listen(listener) {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  }
+
+  /**
+   * @param {Partial<PageState>} changes
+   * @param {{visit?: boolean}} [how] visit: the browser's way back leads to the state before
+   */
+  change(changes, { visit = false } = {}) {
+    const before = this.state;
+    this.state = { ...before, ...changes };
+    this._write(visit);
+    for (const listener of this._listeners) listener(this.state, before);
+  }
+
+  /** @param {Partial<View>} changes */
+  changeView(changes) {
+    this.change({ view: { ...this.state.view, ...changes } });
+  }
+
+  /**
+   * Keep the time in the address, without telling anyone.
+   *
+   * @param {number} time
+   */
+  keepTime(time) {
+    this.state = { ...this.state, time };
+    this._write(false);
+  }
+
+  /** @param {boolean} visit */
+  _write(visit) {
+    const text = written(this.state);
+    if (text === this._written) return;
+    this._written = text;
+    const address = `${location.pathname}${location.search}#${text}`;
+    if (visit) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+  }
+
+  _readBack() {
+    const text = location.hash.slice(1);
+    if (text === this._written) return;
+    const before = this.state;
+    this._written = text;
+    this.state = read(text, this.usual);
+    for (const listener of this._listeners) listener(this.state, before);
+  }
+}
