@@ -21,14 +21,16 @@ import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall
+from generator.capture.branches import Branches
 from generator.capture.columns import TrackedColumns
 from generator.capture.heard import Heard, hearing
 from generator.capture.host import HostCopies
 from generator.capture.layers import TextLayers
 from generator.capture.maps import CONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.capture.marking import Marking
 from generator.capture.placement import Placement, kept_branches
 from generator.capture.steps import Steps
-from generator.capture.taps import CallContext, tapped
+from generator.capture.taps import NetworkCall, tapped
 from generator.errors import CaptureError, first_line
 from generator.models.contract import LatentGrid, VideoModel
 from generator.prompts.tokens import TrackedWord
@@ -66,8 +68,10 @@ class Recorder:
         heard: Heard | None = None,
     ) -> None:
         keep = replace(keep, branches=kept_branches(words, keep))
-        self._placement = Placement(model, words, keep, prompts, heard or Heard(None, None))
+        heard = heard or Heard(None, None)
+        self._placement = Placement(model, words, keep, prompts, heard)
         self._tracked = TrackedColumns(model, grid, keep, self._placement)
+        self._marking = Marking(model, self._placement, self._tracked, heard)
         self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
@@ -82,7 +86,7 @@ class Recorder:
         self._on_maps = on_maps or self.steps.append
         self._layers = TextLayers(model, keep)
         self._means = {branch: Mean() for branch in keep.branches}
-        self._steps = Steps(model, keep.branches)
+        self._steps = Steps(model, keep.branches, Branches(model, heard))
         self._complete = 0
         self._copies = HostCopies()
         self._call: _Call | None = None
@@ -124,6 +128,7 @@ class Recorder:
             "branch_source": self._steps.branch_source,
             "gaps": self.gaps,
             "text": self._placement.summary(),
+            "marking": self._marking.summary(),
             **self._tracked.report.summary(),
         }
         if self._tracked.check is not None:
@@ -152,17 +157,15 @@ class Recorder:
         except (CaptureError, MemoryError, torch.OutOfMemoryError) as error:
             self.fail(error)
 
-    def begin(self, denoiser: str, context: CallContext, batch: int, text: Tensor | None) -> None:
-        """Prepare for a call of ``denoiser``: determine its guidance branches, their steps and their text."""
+    def begin(self, call: NetworkCall) -> None:
+        """Prepare for a call of a network: determine its guidance branches, their steps and their text."""
         self._call = None
         with self._failing_late():
-            steps = self._steps.begin(context, batch)
-            self._placement.prove(tuple(steps), text)
-            wanted = [
-                branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])
-            ]
+            steps = self._steps.begin(call)
+            self._marking.prove(tuple(steps), call)
+            wanted = [name for name in self.keep.branches if name in steps and self.keep.needs_step(steps[name])]
             maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
-            self._call = _Call(denoiser, steps, maps) if steps else None
+            self._call = _Call(call.denoiser, steps, maps) if steps else None
 
     def end(self) -> None:
         """Check a finished call of a denoising network and keep its maps."""

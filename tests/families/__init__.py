@@ -90,7 +90,7 @@ def wan_of_two_networks():
     return diffusers.WanPipeline(**{**pipe.components, "transformer_2": second}, boundary_ratio=0.9)
 
 
-def cogvideox(**transformer):
+def cogvideox(in_channels=4, **transformer):
     return diffusers.CogVideoXPipeline(
         tokenizer=build_tokenizer(),
         text_encoder=_t5(),
@@ -106,7 +106,7 @@ def cogvideox(**transformer):
         transformer=diffusers.CogVideoXTransformer3DModel(
             num_attention_heads=4,
             attention_head_dim=16,
-            in_channels=4,
+            in_channels=in_channels,
             out_channels=4,
             time_embed_dim=8,
             text_embed_dim=32,
