@@ -23,7 +23,7 @@ class Branches:
     def __init__(self, model: VideoModel, heard: Heard) -> None:
         """Tell the branches of ``model``, whose ``encode_prompt`` was ``heard``."""
         self.source = ""
-        """How they are known: ``cache_context``, ``halves of the batch``, ``text`` or ``order of calls``."""
+        """How they are known: ``cache_context``, ``halves`` or ``parts of the batch``, ``text``, ``order of calls``."""
         self._model = model
         self._heard = heard
         self._known: dict[str, Tensor] = {}
@@ -46,9 +46,10 @@ class Branches:
         if named is not None and batch == 1:
             self.source = "cache_context"
             return (named,)
-        if self._model.guidance_in_one_batch and (batch == 1 or (batch == len(BRANCHES) and self._guided(begun))):
-            self.source = "halves of the batch"
-            return (CONDITIONAL,) if batch == 1 else (UNCONDITIONAL, CONDITIONAL)
+        own = batch - self._model.extra_samples
+        if self._model.guidance_in_one_batch and (own == 1 or (own == len(BRANCHES) and self._guided(begun))):
+            self.source = "halves of the batch" if own == batch else "parts of the batch"
+            return (CONDITIONAL,) if own == 1 else (UNCONDITIONAL, CONDITIONAL)
         if name is None and batch == 1:
             return (self._by_text(call.text, begun),)
         raise CaptureError(

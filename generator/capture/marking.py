@@ -33,16 +33,17 @@ _proven: WeakKeyDictionary[VideoModel, Proven] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class _Part:
-    """The samples of one branch, number ``number`` of ``branches``, in a call of a network."""
+    """The samples of one branch, number ``number`` in a call of a network."""
 
     call: NetworkCall
     branch: str
     number: int
-    branches: int
+    batch: int
+    """Number of videos in the call, also those of further guidance."""
 
     def turned(self, text: Tensor, positions: Sequence[int]) -> Tensor:
         """Return embeddings ``[sample, position, channel]`` with the opposite sign at some positions of the branch."""
-        each = len(text) // self.branches
+        each = len(text) // self.batch
         mine = slice(self.number * each, (self.number + 1) * each)
         changed = text.clone()
         rows = changed[mine, list(positions)]
@@ -80,7 +81,7 @@ class Marking:
         for number, branch in enumerate(branches):
             words = self._placement.words_of(branch)
             if words and branch not in proven:
-                part = _Part(call, branch, number, len(branches))
+                part = _Part(call, branch, number, call.batch)
                 before = self._keys(part, call.arguments)
                 proven[branch] = max(self._answer(part, word, before) for word in words)
 

@@ -76,7 +76,7 @@ class Placement:
         self._texts = {branch: _text(model, own[branch], prompts.get(branch)) for branch in own}
         self.text_keys = model.text_keys
         """Number of text tokens that the denoising network receives, including padding."""
-        if keep.reserved and (model.rearranges_text or model.text_stage is not None):
+        if keep.reserved and not model.knows_padding:
             raise CaptureError(
                 f"store_reserved: {model.name} moves or replaces the padding of a text, so its mass is not known. "
                 "Switch store_reserved off"
@@ -147,9 +147,9 @@ class Placement:
             if is_known or not (text.words or branch in self._keep.branches):
                 continue
             text.embeddings = received
-            self._prove(branch, text, self._received(text, call, number, len(branches)))
+            self._prove(branch, text, self._received(text, call, number))
 
-    def _received(self, text: BranchText, call: NetworkCall, number: int, branches: int) -> Tensor | None:
+    def _received(self, text: BranchText, call: NetworkCall, number: int) -> Tensor | None:
         """Return the embeddings of one branch, before the text stage, and find out where its keys are."""
         embeddings, given = call.text, call.arguments
         if self._model.text_stage is not None:
@@ -158,7 +158,7 @@ class Placement:
             embeddings, given = (stage.text, stage.arguments) if stage is not None and is_of_stage else (None, given)
         if embeddings is None:
             return None
-        sample = number * len(embeddings) // branches
+        sample = number * len(embeddings) // call.batch
         text.columns = self._model.text_columns(given, sample)
         return self._model.encoded(embeddings[sample])
 
@@ -255,6 +255,8 @@ class Placement:
             if found is None:
                 raise CaptureError(doubtful(word, text.prompt, sequence))
         found_words = tuple(word for word in words if word is not None)
+        if text.prompt is not None and sequence.text.strip() == model.clean(text.prompt).strip():
+            return sequence, found_words
         log.warning(
             "the pipeline encodes another text than the prompt: %s. %s",
             shown(sequence.text),

@@ -49,6 +49,7 @@ class _Call:
     denoiser: str
     steps: Mapping[str, int]
     maps: Mapping[str, LayerMaps]
+    batch: int
     samples: Counter[str] = field(default_factory=Counter)
     """Samples that the attention function received, by layer."""
 
@@ -165,7 +166,7 @@ class Recorder:
             self._marking.prove(tuple(steps), call)
             wanted = [name for name in self.keep.branches if name in steps and self.keep.needs_step(steps[name])]
             maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
-            self._call = _Call(call.denoiser, steps, maps) if steps else None
+            self._call = _Call(call.denoiser, steps, maps, call.batch) if steps else None
 
     def end(self) -> None:
         """Check a finished call of a denoising network and keep its maps."""
@@ -204,7 +205,7 @@ class Recorder:
 
     def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
         """Whether every layer was called exactly once; if a cache skipped layers, record a gap in each branch."""
-        once = len(call.steps) * self._tracked.samples
+        once = call.batch * self._tracked.samples
         calls = {layer: samples / once for layer, samples in call.samples.items()}
         skipped = self._layers.skipped(call.denoiser, call.steps[branches[0]], calls)
         if skipped:
@@ -217,8 +218,7 @@ class Recorder:
     def _finish(self, call: _Call, branch: str) -> None:
         """Keep the maps of a step in one branch."""
         gathered = call.maps.get(branch)
-        maps = None if gathered is None else gathered.maps()
-        if maps is None:
+        if gathered is None or (maps := gathered.maps()) is None:
             return
         step = call.steps[branch]
         mean = maps.mean((1, 2)) if self.keep.aggregated else None

@@ -101,9 +101,13 @@ class VideoModel(Protocol):
     """Whether one call of the network computes both guidance branches, the unconditional one first."""
     branch_names: Mapping[str, str | None]
     """Guidance branch by the name that the pipeline gives to a call; None for extra calls, which are not recorded."""
+    extra_samples: int
+    """Number of samples of further guidance behind those of both branches in a batch; they are not recorded."""
     rearranges_text: bool
     """Whether rows of the text encoder's output are left out, moved, or put behind others, before the network's call.
     Then each row is looked for by its values."""
+    knows_padding: bool
+    """Whether all text keys without a token of the prompt are its padding."""
     frame_by_frame: bool
     """Whether text attention treats each frame as a separate sample, with the text repeated, in layers of
     different resolutions."""

@@ -128,8 +128,8 @@ def _family(settings: ModelSettings, source: str, *, local: bool) -> type[Pipeli
     needed = [name for name, use in vars(family.inputs).items() if use is Use.REQUIRED]
     if needed:
         raise ModelError(
-            f"model {settings.id}: its {found} needs an input besides the prompt ({' and '.join(needed)}), which cannot be "
-            "given here. Call it in a program of your own, inside `capture` of generator.library"
+            f"model {settings.id}: its {found} needs another input ({' and '.join(needed)}), which cannot be given. "
+            "Call it in a program of your own, inside `capture` of generator.library"
         )
     return family
 

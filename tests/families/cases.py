@@ -6,8 +6,8 @@ import diffusers
 
 from generator.models.contract import LatentGrid
 from tests import families
-from tests.families import like_cogvideox, like_ltx, like_wan
-from tests.families.conformance import BY_CALLS, Case
+from tests.families import like_cogvideox, like_hunyuan, like_ltx, like_wan
+from tests.families.conformance import BY_BATCH, BY_CALLS, Case
 from tests.families.media import film, picture
 
 WAN = {"width": 64, "height": 48, "guidance_scale": 5.0}
@@ -25,6 +25,11 @@ wan_film, wan_picture = partial(film, 64, 48, 5), partial(picture, 64, 48)
 
 LTX = {"width": 96, "height": 64, "num_frames": 17}
 ltx_case = partial(Case, like_ltx.condition, LatentGrid(3, 2, 3, 8, True), 2)
+LTX2 = {"width": 32, "height": 32, "num_frames": 5, "spatio_temporal_guidance_blocks": [1]}
+ALONE = {"audio_stg_scale": 0.0, "audio_modality_scale": 1.0}
+ltx2_case = partial(Case, grid=LatentGrid(3, 16, 16, 2, True), layers=2)
+hunyuan15_case = partial(Case, grid=LatentGrid(3, 4, 4, 4, True), layers=2, rows=(None, 48), **NAMED)
+hunyuan_case = partial(Case, grid=WAN_GRID, layers=3, rows=(None, 24), order=BY_CALLS, source="text")
 SHORT_TEXT = {"max_sequence_length": 32}
 
 CASES = {
@@ -89,6 +94,41 @@ CASES = {
     ),
     "LTXConditionPipeline at half strength": ltx_case(
         arguments=given(**LTX, video=lambda: [film(96, 64, 17)], denoise_strength=0.7, num_inference_steps=3)
+    ),
+    "LTX2Pipeline": ltx2_case(like_ltx.ltx2, arguments=given(**LTX2), order=(*BY_BATCH, "stg", "modality")),
+    "LTX2Pipeline without registers": ltx2_case(
+        partial(like_ltx.ltx2, registers=None), arguments=given(**LTX2, stg_scale=0.0, modality_scale=1.0, **ALONE)
+    ),
+    "LTX2ImageToVideoPipeline": ltx2_case(
+        partial(like_ltx.ltx2, diffusers.LTX2ImageToVideoPipeline),
+        arguments=given(**LTX2, image=partial(picture, 32, 32)),
+        order=(*BY_BATCH, "stg", "modality"),
+    ),
+    "HunyuanVideo15Pipeline": hunyuan15_case(
+        like_hunyuan.hunyuan_video15, arguments=given(width=16, height=16, num_frames=9)
+    ),
+    "HunyuanVideo15Pipeline with a quoted word": hunyuan15_case(
+        like_hunyuan.hunyuan_video15,
+        arguments=given(width=16, height=16, num_frames=9, prompt='a romantic kiss under a sign that says "red"'),
+    ),
+    "HunyuanVideo15ImageToVideoPipeline": hunyuan15_case(
+        partial(like_hunyuan.hunyuan_video15, diffusers.HunyuanVideo15ImageToVideoPipeline, image=True),
+        arguments=given(image=partial(picture, 16, 16), num_frames=9),
+    ),
+    "HunyuanVideoImageToVideoPipeline": hunyuan_case(
+        like_hunyuan.hunyuan_video_from_image,
+        arguments=given(width=64, height=48, num_frames=5, true_cfg_scale=6.0, image=wan_picture),
+    ),
+    "HunyuanVideoImageToVideoPipeline beside the latents": hunyuan_case(
+        partial(like_hunyuan.hunyuan_video_from_image, "latent_concat"),
+        arguments=given(width=64, height=48, num_frames=9, true_cfg_scale=6.0, image=wan_picture),
+        grid=LatentGrid(3, 3, 4, 4, True),
+        rows=(None, 36),
+        video_frames=5,
+    ),
+    "HunyuanSkyreelsImageToVideoPipeline": hunyuan_case(
+        like_hunyuan.skyreels,
+        arguments=given(width=64, height=48, num_frames=5, guidance_scale=6.0, image=wan_picture),
     ),
     "HunyuanVideoPipeline": Case(
         families.hunyuan_video,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from generator.errors import ModelError
 from generator.models.contract import Arguments, LatentGrid, OnStep, TextAttention, TextPlace
+from generator.models.families.tokenising import tokenised, tokenised_between
 from generator.models.inputs import Takes
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -46,7 +47,9 @@ class PipelineModel(ABC):
     processors: tuple[type, ...]
     guidance_in_one_batch = True
     branch_names = BRANCH_NAMES
+    extra_samples = 0
     rearranges_text = False
+    knows_padding = True
     frame_by_frame = False
     float32_vae = True
     inputs: ClassVar[Takes] = Takes()
@@ -64,9 +67,9 @@ class PipelineModel(ABC):
         self.name = name
         self.revision = revision
         self.recommended = recommended or self._recommended()
-        if not pipe.tokenizer.is_fast:
+        if not self.tokenizer.is_fast:
             raise ModelError(
-                f"model {name}: its tokenizer, {type(pipe.tokenizer).__name__}, does not report the character offsets "
+                f"model {name}: its tokenizer, {type(self.tokenizer).__name__}, does not report the character offsets "
                 "of tokens. Install `tokenizers`, or convert it to a fast tokenizer"
             )
 
@@ -267,27 +270,10 @@ class PipelineModel(ABC):
         ]
 
     def _tokenise(self, text: str, length: int) -> TokenSequence:
-        tokenizer = self.tokenizer
-        found = tokenizer(
-            text,
-            padding="max_length",
-            max_length=length,
-            truncation=True,
-            add_special_tokens=True,
-            return_offsets_mapping=True,
-        )
-        kept = sum(found["attention_mask"])
-        is_full = kept == length
-        whole = tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"] if is_full else range(kept)
-        return TokenSequence(
-            text=text,
-            ids=tuple(found["input_ids"]),
-            offsets=tuple(found["offset_mapping"]),
-            pieces=tuple(found.tokens()),
-            length=kept,
-            whole_length=len(whole),
-            unknown_id=tokenizer.unk_token_id,
-        )
+        return tokenised(self.tokenizer, text, length)
+
+    def _tokenise_between(self, before: str, text: str, after: str, length: int, *, start: int = 0) -> TokenSequence:
+        return tokenised_between(self.tokenizer, before, text, after, length=length, start=start)
 
     def _refuse_unknown_settings(self, sampling: Sampling) -> None:
         if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:
