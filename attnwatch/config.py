@@ -98,8 +98,13 @@ def unknown_settings(requested: Mapping[str, Any]) -> list[str]:
     return [f"the batch asks for the unknown settings {names}{more}; they are ignored"] if unknown else []
 
 
+def flag_of(name: str) -> str | None:
+    """Return the flag of a setting's own; None if `--set` is the only one."""
+    return f"--{name.replace('_', '-')}" if name in ("workers", "engine", "path_map") else None
+
+
 def _flag_name(name: str) -> str:
-    return "--workers" if name == "workers" else f"--set {name}"
+    return flag_of(name) or f"--set {name}"
 
 
 def load_settings(

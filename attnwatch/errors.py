@@ -11,6 +11,7 @@
     ├── BusyError              another process is rendering this video
     ├── JobError               a rendering job crashed, timed out or failed
     ├── SlowMachineError       a rendering job got too little of the processor or the disk
+    ├── WorkerLostError        the machine of a cluster that ran a rendering job, or the way to it, was lost
     ├── EngineError            rendering jobs can no longer be started
     ├── CommandError           the command of `attnwatch run` cannot be started; carries the exit code
     └── UnknownNameError       no video or word has this name; also a `KeyError`
@@ -84,6 +85,10 @@ class JobError(AttnwatchError):
 
 class SlowMachineError(AttnwatchError):
     """A rendering job was ended because other programs left it too little of the machine; the video has not failed."""
+
+
+class WorkerLostError(AttnwatchError):
+    """A worker of a cluster was lost with the job that it ran; the video has not failed."""
 
 
 class EngineError(AttnwatchError):

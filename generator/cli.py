@@ -9,6 +9,7 @@ Modules that need torch are imported only when a batch starts, so that help, pre
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from inspect import Parameter as Argument
 from inspect import signature
@@ -21,7 +22,8 @@ from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from generator.batch.plan import Plan, plan_batch
+from generator.batch.claiming.joining import Planned, plan_joining
+from generator.batch.plan import BATCH_FILE, Plan, plan_batch
 from generator.batch.preview import describe_batch, describe_plan
 from generator.batch.progress import set_up_logging
 from generator.batch.ranks import Rank
@@ -58,6 +60,7 @@ def generate(
     *,
     config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None,
     resume: Path | None = None,
+    claim: Path | None = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
     preview: Annotated[bool, Parameter(negative="")] = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
@@ -74,8 +77,11 @@ def generate(
         YAML file with settings.
     resume
         Folder of a batch to complete; no other flag is needed.
+    claim
+        Folder of a batch that any number of processes make together, on any number of machines, started at any time:
+        each takes the next video that nobody makes. The first one creates it; to join, no other flag is needed.
     verify
-        With --resume: compare the digest of every file, and make damaged videos again. Sizes are always compared.
+        With --resume or --claim: compare the digest of every file, not only sizes; make damaged videos again.
     preview
         Print the prompts, the number of videos and what the run would refuse, without generating anything.
     verbose
@@ -85,8 +91,16 @@ def generate(
 
     """
     merged = load_settings(settings, os.environ, config)
+    if resume is not None and claim is not None:
+        raise SettingsError(
+            f"found --resume {resume} and --claim {claim}; expected one. --claim continues a batch, too; --resume "
+            "does so alone, and also tries again what has failed several times"
+        )
     if preview:
-        return _preview(merged, resume)
+        begun = claim if claim is not None and (claim / BATCH_FILE).exists() else None
+        return _preview(merged, resume or begun)
+    if claim is not None:
+        return _run(partial(plan_joining, claim, merged, verify=verify), verbose=verbose)
     plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged, verify=verify)
     return _run(plan, verbose=verbose)
 
@@ -142,17 +156,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(plan: Plan, *, verbose: bool) -> int:
+def _run(plan: Plan | Planned, *, verbose: bool) -> int:
+    """Make the videos of a plan; of one that is called for because other processes may make it first, together."""
     console = Console(stderr=True)
     rank = Rank.of(os.environ)
     set_up_logging(console, verbose=verbose, prefix=f"[{rank.number}] " if rank.size > 1 else "")
     try:
-        from generator.batch.run import run  # noqa: PLC0415 - imports torch and diffusers, which takes seconds
+        from generator.batch.claiming.process import run_claiming  # noqa: PLC0415 - imports torch and diffusers: seconds
+        from generator.batch.run import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"generation needs the module {error.name}, which is not installed: pip install 'attnwatch[generator]'"
         ) from error
-    return run(plan, console)
+    return run(plan, console) if isinstance(plan, Plan) else run_claiming(plan, console)
 
 
 def _preview(settings: Settings, resume: Path | None) -> int:

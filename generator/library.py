@@ -8,7 +8,7 @@ write_video("outputs/mine/videos/prompt_001/video_001.mp4", frames, fps=16, atte
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,6 @@ from generator.prompts.asked import Asked, asked
 from generator.settings import AttentionSettings, Sampling
 
 log = logging.getLogger(__name__)
-
-_SIZES = {"width": "width", "height": "height", "num_frames": "frames", "num_inference_steps": "steps"}
-"""Arguments of a pipeline's call -> fields of `Sampling`; without an argument, the model's recommendation holds."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +169,7 @@ def capture(
 def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str, Any], heard: Heard) -> Iterator[None]:
     """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
     maps.began, maps.last = True, None
+    heard.begin_call()
     prompt, sampling = _prompt(model, given, heard, wanted), _sampling(model, given, heard)
     _refuse_other_length(model, given)
     model.check(sampling)
@@ -192,16 +190,12 @@ def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str,
 
 
 def _sampling(model: VideoModel, given: Mapping[str, Any], heard: Heard) -> Sampling:
-    recommended = model.recommended
-    sizes = {field: given.get(argument) or getattr(recommended, field) for argument, field in _SIZES.items()}
-    return Sampling(
-        **sizes,
-        fps=recommended.fps,
-        guidance_scale=float(given["guidance_scale"]),
-        negative_prompt=_only(given, "negative_prompt")
+    negative = (
+        _only(given, "negative_prompt")
         if given.get("negative_prompt")
-        else text_of(model, heard, given.get("negative_prompt_embeds")) or "",
+        else text_of(model, heard, given.get("negative_prompt_embeds")) or ""
     )
+    return replace(model.sampling_of(given), negative_prompt=negative)
 
 
 def _prompt(model: VideoModel, given: Mapping[str, Any], heard: Heard, wanted: Asked) -> str:

@@ -67,6 +67,11 @@ class FakeEngine:
         self.error: Exception | None = None
         """The error that `start` raises."""
         self._ended: list[Finished] = []
+        self.slots: int | None = None
+        self.obstacle: str | None = None
+
+    def worker_of(self, job: Work) -> str | None:
+        return None
 
     @property
     def running(self) -> int:

@@ -35,6 +35,21 @@ WORDS = Parameter(name=["--words", "--word"], metavar="WORDS", group=SELECTION, 
 OUTPUT_FILE = Parameter(name=["--output", "--out", "-o"], group=OUTPUT, metavar="FILE")
 OUTPUT_FOLDER = Parameter(name=["--out", "--output", "-o"], group=OUTPUT, metavar="FOLDER")
 
+ENGINE = Parameter(
+    name="--engine",
+    metavar="ENGINE",
+    group=SETTINGS,
+    help="Where videos are worked on: `local`, or a Dask cluster: `dask://HOST:8786`, `dask://local?workers=4`.",
+)
+PATH_MAP = Parameter(
+    name="--path-map",
+    metavar="HERE=THERE",
+    group=SETTINGS,
+    consume_multiple=False,
+    negative="",
+    help="A folder that workers of a cluster have under another path, such as /data=/mnt/data; may be repeated.",
+)
+
 _NAMES = {"assignments": "--set"}  # of fields whose flags have another name
 
 GIVEN = Parameter(converter=_as_given, metavar="FOLDER")
@@ -192,6 +207,8 @@ class Flags(SettingFlags):
         ),
     ] = False
     exclude: Annotated[tuple[str, ...], EXCLUDE, Parameter(group=SELECTION)] = ()
+    engine: Annotated[str | None, ENGINE] = None
+    path_map: Annotated[tuple[str, ...], PATH_MAP] = ()
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also log which videos are started.")
     ] = False
@@ -207,6 +224,9 @@ class Flags(SettingFlags):
             help="Format of the log; `auto` is rich on a terminal, journald under systemd, plain elsewhere.",
         ),
     ] = "auto"
+
+    def _given(self) -> dict[str, Any]:
+        return {**given_cluster(self.engine, self.path_map), **super()._given()}
 
     def as_arguments(self) -> list[str]:
         """Return the arguments that give these flags."""
@@ -257,6 +277,11 @@ def _made(folder: Path) -> Path:
             f"--out: found {folder} ({error.strerror}); expected a folder that can be created; check the path"
         ) from None
     return folder.absolute()
+
+
+def given_cluster(engine: str | None, path_map: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values that the options about a cluster set, by name."""
+    return {name: value for name, value in (("engine", engine), ("path_map", path_map)) if value}
 
 
 def words_of(tokens: tuple[str, ...]) -> tuple[str, ...] | None:

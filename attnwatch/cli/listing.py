@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from attnwatch.config import Layer, environment_name, field_of, place_in_file
+from attnwatch.config import Layer, environment_name, field_of, flag_of, place_in_file
 from attnwatch.errors import ConfigError, did_you_mean
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.settings.values import accepted, as_written
@@ -69,7 +69,7 @@ def _ways(name: str) -> Iterator[str]:
     field = field_of(name)
     if field is None:
         return
-    flags = f"--set {name}=VALUE" + (" or --workers VALUE" if name == "workers" else "")
+    flags = f"--set {name}=VALUE" + (f" or {own} VALUE" if (own := flag_of(name)) else "")
     yield from _indented(f"accepts: {accepted(field)}")
     yield from _indented(f"flag: {flags}")
     yield from _indented(f"environment: {environment_name(name)}")

@@ -122,7 +122,8 @@ def _rate(status: StatusDocument) -> str:
 
 
 def _running(record: RunningRecord, at: str) -> str:
-    return record.video_id if record.since is None else f"{record.video_id} for {_span(record.since, at)}"
+    where = f" on {record.worker}" if record.worker else ""
+    return f"{record.video_id}{where}{'' if record.since is None else f' for {_span(record.since, at)}'}"
 
 
 def _oldest(record: RunningRecord | None, at: str) -> str:

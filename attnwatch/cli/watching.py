@@ -3,13 +3,14 @@
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
-from attnwatch.batches.targets import distinct_roots, find_targets
+from attnwatch.batches.targets import distinct_roots, find_targets, home_of_root
 from attnwatch.cli.flags import Flags
 from attnwatch.cli.output import FAILED, INTERRUPTED, OK, show
 from attnwatch.config import Settings
@@ -56,7 +57,7 @@ def run(
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
     try:
         # The engine comes first: it forks, so no thread may exist yet.
-        with open_engine() as engine:
+        with open_engine(settings.watcher, partial(_folders, options)) as engine:
             STDERR.hand_over()  # from now until the process ends, nothing waits for whoever reads the log
             with _bar(target, options) as audience.progress, _published(options) as audience.publisher:
                 report = Report(activity, audience)
@@ -76,10 +77,16 @@ def run(
     return OK
 
 
+def _folders(options: Options) -> Iterator[tuple[Path, bool]]:
+    """Yield the folders that jobs work in, each with whether they write there."""
+    yield from ((home_of_root(root), options.out is None) for root in options.roots)
+    if options.out is not None:
+        yield options.out, True
+
+
 def _engine_lost(error: EngineError, options: Options) -> int:
     again = "run the command again" if options.once else "start the watcher again (a service manager does)"
-    hint = f"{again}: no work is lost; `dmesg` may say why"
-    _log.error("%s; %s", error, hint)
+    _log.error("%s; %s: no work is lost", error, again)
     return FAILED
 
 

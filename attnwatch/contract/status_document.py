@@ -31,6 +31,7 @@ class RunningRecord(_Record):
     video_id: str
     manifest: str
     since: str | None = None
+    worker: str | None = Field(default=None, description="address of the worker that has it; null on no cluster")
 
 
 class FailureRecord(_Record):

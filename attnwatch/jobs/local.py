@@ -73,6 +73,17 @@ class LocalEngine:
         return len(self._running)
 
     @property
+    def slots(self) -> None:
+        """None: as many as the setting `workers` says."""
+
+    @property
+    def obstacle(self) -> None:
+        """None: nothing keeps it from taking jobs."""
+
+    def worker_of(self, job: Work) -> None:
+        """Return None: jobs run on this machine."""
+
+    @property
     def server(self) -> ForkServer:
         """The fork server.
 
@@ -117,6 +128,14 @@ class LocalEngine:
             for running in self._running.values():
                 running.deadline.shift(late)
         return self._ended()
+
+    def drop(self, job: Work) -> None:
+        """End a job with TERM, then KILL; it ends without a result, which `wait` returns."""
+        for number, running in self._running.items():
+            if running.job is job and running.sent is None:
+                running.deadline.due = time.monotonic() + _KILL_AFTER
+                running.sent = SIGTERM
+                self.server.signal(number, SIGTERM)
 
     def stop(self) -> list[Finished]:
         """End all jobs with TERM, then KILL; their unfinished files remain. Return the jobs that ended in time."""
@@ -181,7 +200,8 @@ class LocalEngine:
         server, self._server = self.server, None
         server.close()
         self._forget_all()
-        raise EngineError("the process that starts renderings has ended, and the running renderings with it")
+        found = "the process that starts renderings has ended, and the running renderings with it"
+        raise EngineError(f"{found}; `dmesg` may say why")
 
     def _forget_all(self) -> None:
         for running in self._running.values():

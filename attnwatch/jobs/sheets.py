@@ -75,6 +75,11 @@ class SheetJob:
         return Collection(self.directory, self.outputs_root or Root(self.directory.parent))
 
     @property
+    def label(self) -> str:
+        """What it is called: `sheets-kiss_20260102_030405`."""
+        return f"sheets-{self.batch.name}"
+
+    @property
     def limits(self) -> Limits:
         """Limits of its process."""
         seconds = self.settings.visualization_timeout * (1 + len(self.collection.receipts()))

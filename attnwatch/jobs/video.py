@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from attnwatch.batches.targets import batch_of
 from attnwatch.batches.videos import home_of, read_video
 from attnwatch.contract.documents import FileRecord, OutputRecord, ReceiptDocument
 from attnwatch.contract.fingerprint import Fingerprint
@@ -81,6 +82,11 @@ class Job:
     batch_sha256: str | None = None
     accepted: Mapping[str, FileRecord] | None = None
     recheck: bool = False
+
+    @property
+    def label(self) -> str:
+        """What it is called: `render-kiss_20260102_030405/prompt_001_vid001`."""
+        return f"render-{(self.batch or batch_of(self.place.manifest)).name}/{self.place.video_id}"
 
     @property
     def limits(self) -> Limits:

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.receipts import describe
-from attnwatch.errors import BusyError, SlowMachineError
+from attnwatch.errors import BusyError, SlowMachineError, WorkerLostError
 from attnwatch.system.limits import Limits
 from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
@@ -14,6 +14,10 @@ from attnwatch.system.shortage import Shortage, shortage_behind
 
 class Work(Protocol):
     """One job. It says what it needs; how that is enforced is the engine's business."""
+
+    @property
+    def label(self) -> str:
+        """What it is called where jobs are listed: what is done, and to what."""
 
     @property
     def limits(self) -> Limits:
@@ -38,6 +42,7 @@ class Result:
         receipt: as written; None if nothing was tried.
         obstacle: why nothing was tried; None if there is a receipt.
         busy: the obstacle is another process that renders the same video.
+        lost: the obstacle is that the worker of a cluster was lost.
         shortage: the obstacle is that a resource has run out.
         unchanged: the receipt is the previous one; only timestamps of the files had changed.
         starved: the obstacle is that other programs left the job too little of the machine.
@@ -52,9 +57,16 @@ class Result:
     unchanged: bool = False
     starved: bool = False
     linked: bool = False
+    lost: bool = False
 
 
 def obstructed(error: BaseException) -> Result:
     """Return the result of an error that is not the video's fault."""
-    starved = isinstance(error, SlowMachineError)
-    return Result(None, describe(error), isinstance(error, BusyError), shortage_behind(error), starved=starved)
+    return Result(
+        None,
+        describe(error),
+        isinstance(error, BusyError),
+        shortage_behind(error),
+        starved=isinstance(error, SlowMachineError),
+        lost=isinstance(error, WorkerLostError),
+    )

@@ -44,11 +44,12 @@ def now() -> str:
 
 @dataclass
 class Running:
-    """A video whose rendering began at `since` (RFC 3339)."""
+    """A video whose rendering began at `since` (RFC 3339), and the worker of a cluster that has it; None for none."""
 
     video_id: str
     manifest: str
     since: str
+    worker: str | None = None
 
 
 @dataclass

@@ -90,7 +90,7 @@ class Report:
         interval = self._audience.notifier.watchdog_interval
         return None if interval is None else interval / 4
 
-    def hello(self, stock: Stock, workers: int, *, once: bool) -> None:
+    def hello(self, stock: Stock, workers: int | None, *, once: bool) -> None:
         """Report, after the first scan, how much there is to do."""
         verb = "rendering" if once else "watching"
         counts = f"{counted(stock.videos, 'video')} to render, {stock.up_to_date} up to date"
@@ -98,7 +98,9 @@ class Report:
             counts += f", {stock.given_up} refused or given up"
         if stock.left_out:
             counts += f", {stock.left_out} left out"
-        _log.info("%s %s: %s, %d at a time", verb, ", ".join(self.activity.roots), counts, workers)
+        if workers is not None:
+            counts += f", {workers} at a time"
+        _log.info("%s %s: %s", verb, ", ".join(self.activity.roots), counts)
 
     def finds_nothing(self, batches: Sequence[Path]) -> None:
         """Report, once, that a scan has found no finished video, and which batches are there nevertheless."""
@@ -227,12 +229,13 @@ class Report:
             _log.info("%d rendered, %s", self._done, remaining)
         self._summed_up, self._next_summary = self._done, now + _SUMMARY_INTERVAL
 
-    def runs(self, places: Iterable[Place]) -> None:
-        """Record which videos are being rendered."""
-        since = {(running.video_id, running.manifest): running for running in self.activity.running}
+    def runs(self, places: Iterable[tuple[Place, str | None]]) -> None:
+        """Record which videos are being rendered, each with the worker of a cluster that has it."""
+        since = {(running.video_id, running.manifest): running.since for running in self.activity.running}
+        named = ((place.video_id, str(place.manifest), worker) for place, worker in places)
         self.activity.running = [
-            since.get((place.video_id, str(place.manifest))) or Running(place.video_id, str(place.manifest), now())
-            for place in places
+            Running(video_id, manifest, since.get((video_id, manifest)) or now(), worker)
+            for video_id, manifest, worker in named
         ]
 
     @contextlib.contextmanager

@@ -107,10 +107,10 @@ class _Stock:
             if rendering.reason is not None and state != "running":
                 self._explain(rendering, "skipped" if state == "skipped" else "waiting", rendering.reason)
         if state == "running":
-            since = announced.since if announced else None
-            self.running.append(
-                RunningRecord(video_id=place.video_id, manifest=printable(str(place.manifest)), since=since)
-            )
+            since, worker = (announced.since, announced.worker) if announced else (None, None)
+            name, manifest = place.video_id, printable(str(place.manifest))
+            worker = None if worker is None else printable(worker)
+            self.running.append(RunningRecord(video_id=name, manifest=manifest, since=since, worker=worker))
         elif state == "failed":
             self.failures.append(_failure(rendering))
         elif state == "waiting":

@@ -1,5 +1,6 @@
 """What the settings of both kinds have in common."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -13,6 +14,13 @@ class Concern(Enum):
     OPERATION = "what is done when; not in fingerprints, because pictures are the same"
     RESOURCES = "what a rendering may use: like `OPERATION`, and a batch can lower it, but not raise it"
     SHEETS = "pictures of a whole batch; not in fingerprints of its videos"
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a setting accepts, in words, where its type does not say so; part of its annotation."""
+
+    text: str
 
 
 class Settings(BaseModel):

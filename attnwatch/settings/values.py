@@ -9,6 +9,7 @@ import yaml
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
+from attnwatch.settings.base import Accepts
 from attnwatch.settings.visualization import Choice, Inches
 
 _BETWEEN = re.compile(r"\s*[,x×]\s*")
@@ -45,7 +46,10 @@ def _of_names(kind: Any) -> bool:  # noqa: ANN401 - any annotation
 def accepted(field: FieldInfo) -> str:
     """Return what a setting accepts, such as `a number from 0 to 1, or null`."""
     members = _members(field.annotation)
-    if set(_members(Choice)) <= set(members):
+    said = [note.text for note in field.metadata if isinstance(note, Accepts)]
+    if said:
+        text = said[0]
+    elif set(_members(Choice)) <= set(members):
         text = "a number, a range such as 0-9, or a list of at most 10,000 numbers such as 0,4,9"
     else:
         text = " or ".join(_described(kind, limits) for kind, limits in _kinds(field))

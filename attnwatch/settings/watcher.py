@@ -1,11 +1,12 @@
 """Settings of the watcher, which a batch cannot make."""
 
 import os
+import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ByteSize, Field
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
-from attnwatch.settings.base import Settings
+from attnwatch.settings.base import Accepts, Settings
 
 
 def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value
@@ -17,6 +18,26 @@ def _as_list(value: Any) -> Any:  # noqa: ANN401 - any value
 Pattern = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^/]")]
 
 
+_ENGINE = re.compile(
+    r"local|dask|dask://local(\?workers=[1-9]\d{0,2})?|dask://(\[[\da-fA-F:.]+\]|[^\s/?#:\[\]]+):\d{1,5}"
+)
+_ENGINES = Accepts("local, or a Dask cluster such as dask://scheduler:8786, dask://local?workers=4 or dask")
+_PAIRS = Accepts("absolute paths here and there, such as /data=/mnt/data or [/a=/mnt/a, /b=/mnt/b]")
+_PAIR = re.compile(r"/[^=]*=/.*", re.DOTALL)
+
+
+def _require_engine(name: str) -> str:
+    if not _ENGINE.fullmatch(name):
+        raise ValueError(_ENGINES.text)
+    return name
+
+
+def _require_pair(text: str) -> str:
+    if not _PAIR.fullmatch(text):
+        raise ValueError(_PAIRS.text)
+    return text
+
+
 def _half_the_cores() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
@@ -26,7 +47,8 @@ class Watcher(Settings):
 
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         default_factory=_half_the_cores,
-        description="number of videos rendered at the same time (default: half of the CPU cores)",
+        description="number of videos rendered at the same time "
+        "(default: half of the CPU cores; on a cluster, as many as it can take)",
     )
     rescan_interval: Annotated[float, Field(ge=0.1)] = Field(
         default=60.0,
@@ -63,6 +85,20 @@ class Watcher(Settings):
         default=(),
         description="folders and videos to leave out, as a list of patterns: of names (`old_*`), or of paths below the "
         "watched folder (`archive/2024_*`, `**/drafts/*`); recycle bins and folders of the system are always left out",
+    )
+    engine: Annotated[str, AfterValidator(_require_engine), _ENGINES] = Field(
+        default="local",
+        description="where videos are rendered: `local`, or on a Dask cluster: `dask://HOST:8786`, `dask` (the address "
+        "is in `DASK_SCHEDULER_ADDRESS` or Dask's configuration), `dask://local?workers=4` to try it on this machine",
+    )
+    path_map: Annotated[
+        tuple[Annotated[str, AfterValidator(_require_pair)], ...],
+        Field(max_length=100),
+        BeforeValidator(_as_list),
+        _PAIRS,
+    ] = Field(
+        default=(),
+        description="folders that workers of a cluster have under another path, as a list such as `/data=/mnt/data`",
     )
     file_events: bool = Field(
         default=True, description="detect new videos by file events; false: only by scanning, at least every 10 s"

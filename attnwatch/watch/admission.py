@@ -37,6 +37,13 @@ def threads_for(backlog: Backlog, running: int, settings: Watcher) -> int:
     return max(1, settings.workers // (others + 1))
 
 
+def at_once(slots: int | None, settings: Watcher) -> int:
+    """Return how many jobs may run at the same time: as many as a cluster takes, unless the user has set `workers`."""
+    if slots is None:
+        return settings.workers
+    return min(slots, settings.workers) if "workers" in settings.model_fields_set else slots
+
+
 def beside_in_batch(target: Target, running: Iterable[Target]) -> Target | None:
     """Return a target of the same collection that is being rendered; None if there is none."""
     return next((other for other in running if target.batch is not None and other.batch == target.batch), None)

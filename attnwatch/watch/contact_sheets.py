@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attnwatch.batches.targets import Target
 from attnwatch.contract.names import BATCH_COMPLETE_FILE
-from attnwatch.errors import SlowMachineError
+from attnwatch.errors import SlowMachineError, WorkerLostError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.settings import Watcher
@@ -124,6 +124,9 @@ class ContactSheets:
 
         """
         self._drawing.discard(batch)
+        if isinstance(ended.outcome, WorkerLostError):
+            self._check_again(batch)
+            return None
         if isinstance(ended.outcome, SlowMachineError) and not self._options.once:
             self._ledger.warn(f"{batch}: no contact sheets yet: {ended.outcome}")
             self._check_again(batch)

@@ -158,7 +158,8 @@ class Daemon:
         self._report.scanned(self._scanner.scans, self._scanner.seconds)
         once = self._options.once
         if self._scanner.scans == 1:
-            ledger, workers = self._dispatcher.ledger, self._settings.watcher.workers
+            ledger = self._dispatcher.ledger
+            workers = self._settings.watcher.workers if self._engine.slots is None else None
             given_up = len({target.manifest for target in ledger.given_up})
             stock = Stock(self._dispatcher.videos, ledger.up_to_date, given_up, len(ledger.left_out))
             self._report.hello(stock, workers, once=once)
@@ -211,7 +212,7 @@ class Daemon:
                 _log.error("the new configuration is wrong; keeping the old one: %s", error)
                 return
             _log.info("configuration reloaded")
-            for name in ("exclude", "file_events"):
+            for name in ("exclude", "file_events", "engine", "path_map"):
                 if getattr(self._settings.watcher, name) != getattr(before, name):
                     _log.warning("%s takes effect after a restart", name)
             self._dispatcher.reload(self._settings)

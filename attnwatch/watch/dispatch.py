@@ -3,12 +3,12 @@
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.backoff import Backoff
-from attnwatch.errors import JobError, SlowMachineError
+from attnwatch.errors import JobError, SlowMachineError, WorkerLostError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.outputs import remove_leftovers
 from attnwatch.jobs.sheets import SheetJob
@@ -16,7 +16,7 @@ from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
 from attnwatch.system.shortage import Shortage, lack_of_space
-from attnwatch.watch.admission import beside_in_batch, enqueue, state_of, threads_for
+from attnwatch.watch.admission import at_once, beside_in_batch, enqueue, state_of, threads_for
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.contact_sheets import ContactSheets
 from attnwatch.watch.decision import Decision, NotYet, Refused, Render
@@ -34,7 +34,15 @@ _log = logging.getLogger(__name__)
 
 _BETWEEN_LOOKS = Backoff(first=0.5, longest=30.0)  # at a video that is not complete yet
 _DYING = 1.0  # seconds for a job that was killed to release its lock
+_OFTEN_LOST = 3  # times that a job is lost until a warning says so
 _PATIENCE = 30.0  # seconds after which a missing video is taken as permanently absent
+
+
+@dataclass(frozen=True)
+class _Started:
+    task: Task
+    waiting: Waiting
+    job: Job
 
 
 class Dispatcher:
@@ -65,7 +73,7 @@ class Dispatcher:
         self._pauses = Pauses(self._backlog, options.out)
         self._rivals = Rivals(settings, options, report.activity)
         self._sheets = ContactSheets(options, self.ledger, engine, self._pauses)
-        self._running: dict[Target, tuple[Task, Waiting]] = {}
+        self._running: dict[Target, _Started] = {}
         self.results = Results(settings, options, self.ledger, report)
         self.stopping = False
 
@@ -95,8 +103,9 @@ class Dispatcher:
 
     def tell(self) -> None:
         """Report what is running and waiting."""
-        self._report.runs(task.place for task, _ in self._running.values())
-        self._report.beat(waiting=len(self._backlog), paused=self._pauses.reason)
+        running = self._running.values()
+        self._report.runs((started.task.place, self._engine.worker_of(started.job)) for started in running)
+        self._report.beat(waiting=len(self._backlog), paused=self._pauses.reason or self._engine.obstacle)
 
     def consider(self, target: Target) -> None:
         """Queue a target if it should be rendered."""
@@ -169,8 +178,8 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Remove the unfinished files of renderings that were ended early."""
-        for task, _ in self._running.values():
-            remove_leftovers(task.place, _DYING)
+        for started in self._running.values():
+            remove_leftovers(started.task.place, _DYING)
 
     def _decide(self, target: Target) -> Decision:
         decision = self._planner.decide(target)
@@ -190,7 +199,7 @@ class Dispatcher:
         if self.results.gives_up:
             return False
         running = self._engine.running
-        return running < self._settings.watcher.workers and self._pauses.lets_start(running)
+        return running < at_once(self._engine.slots, self._settings.watcher) and self._pauses.lets_start(running)
 
     @property
     def _busy(self) -> list[Target]:
@@ -212,17 +221,21 @@ class Dispatcher:
         if (obstacle := task.obstacle(video_may_be_absent=absent)) is not None:
             self._put_back(task, waiting, Result(None, obstacle))
             return
-        watcher, threads = self._settings.watcher, threads_for(self._backlog, self.running, self._settings.watcher)
+        watcher, threads = self._settings.watcher, 1
+        if self._engine.slots is None:  # idle workers of a cluster are on other machines
+            threads = threads_for(self._backlog, self.running, watcher)
+        job = task.job(watcher, self._options.tokens, threads=threads, video_may_be_absent=absent)
         try:
-            self._engine.start(task.job(watcher, self._options.tokens, threads=threads, video_may_be_absent=absent))
+            self._engine.start(job)
         except OSError as error:
             self._put_back(task, waiting, obstructed(error))
             return
-        self._running[task.target] = (task, waiting)
+        self._running[task.target] = _Started(task, waiting, job)
         _log.debug("started %s", task.place.video_id)
 
     def _take_result(self, target: Target, ended: Finished) -> None:
-        task, waiting = self._running.pop(target)
+        started = self._running.pop(target)
+        task, waiting = started.task, started.waiting
         self._backlog.release(target)
         result = ended.outcome
         if isinstance(result, JobError | SlowMachineError):
@@ -231,7 +244,7 @@ class Dispatcher:
             return  # killed with the watcher, so it has not failed
         if isinstance(result, JobError):
             result = record_crash(task, ended.seconds, result, self._settings.watcher)
-        elif isinstance(result, SlowMachineError | OSError):
+        elif isinstance(result, SlowMachineError | WorkerLostError | OSError):
             result = obstructed(result)
         if not isinstance(result, Result):
             return
@@ -249,7 +262,7 @@ class Dispatcher:
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
         now, looks = time.monotonic(), waiting.looks + 1
-        starts_again = result.busy or (result.starved and looks < self._settings.watcher.max_attempts)
+        starts_again = result.busy or result.lost or (result.starved and looks < self._settings.watcher.max_attempts)
         if self._options.once and not starts_again:
             self.results.take_obstacle(task, result)
             return
@@ -262,8 +275,13 @@ class Dispatcher:
         if result.busy and (other := beside_in_batch(task.target, self._running)) is not None:
             self._backlog.hold(later, other)  # it is probably measuring the colour scale of the batch
             return
-        since = waiting.since if result.starved else waiting.since or now
-        if result.starved:
+        since = waiting.since if result.starved or result.lost else waiting.since or now
+        if result.lost and looks >= _OFTEN_LOST:
+            message = (
+                f"{task.place.video_id} was lost {looks} times with its worker and starts again: {result.obstacle}"
+            )
+            self.ledger.warn(message, about=f"lost {task.place.manifest}")
+        elif result.starved:
             self._report.starved(task.place, result.obstacle or "")
         elif since is not None and now - since >= _PATIENCE:
             message = f"still waiting for {task.place.video_id}: {result.obstacle}"

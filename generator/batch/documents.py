@@ -88,22 +88,22 @@ def write_failure(folder: Path, video: PlannedVideo, error: Exception, seconds: 
         "format": FORMAT,
         "video_id": video.video_id,
         "seed": video.seed,
-        "attempts": [*_attempts(path), attempt],
+        "attempts": [*attempts(folder, video), attempt],
         "traceback": "".join(traceback.format_exception(error)),
     }
     write_json(path, document)
 
 
-def _attempts(path: Path) -> list[Document]:
-    """Return the attempts that an existing failure note lists; a damaged note is replaced."""
+def attempts(folder: Path, video: PlannedVideo) -> list[Document]:
+    """Return the attempts that the failure note of a video lists; none if it has no note, or a damaged one."""
     try:
-        attempts = read_object(path).get("attempts")
+        found = read_object(folder / video.failure).get("attempts")
     except FileNotFoundError:
         return []
     except DocumentError as error:
         log.warning("%s; the earlier attempts that it listed are lost", error)
         return []
-    return [attempt for attempt in attempts if isinstance(attempt, dict)] if isinstance(attempts, list) else []
+    return [attempt for attempt in found if isinstance(attempt, dict)] if isinstance(found, list) else []
 
 
 def write_batch_complete(folder: Path, *, expected: int, complete: int, failed: int) -> None:

@@ -1,20 +1,18 @@
-"""The folder of a batch, and the locks of the processes that work in it."""
+"""The folder of a batch, and who works in it."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from generator.batch.leases import FOLDER, Leases, State
 from generator.batch.plan import Plan, new_folder_name
 from generator.errors import OutputError, ResumeError
 from generator.outputs.files import make_folder
 from generator.settings import Settings
 
-LOCK_FILE = ".generator.lock"
-"""Lock of the first or only process."""
-_OTHER_LOCKS = ".generator.*.lock"
+PROCESS = "process-"
+"""Start of the names of leases that processes hold which share out the videos among them, or which are alone."""
 _POLL_SECONDS = 0.2
 
 
@@ -24,47 +22,46 @@ def batch_folder(plan: Plan) -> Path:
 
 
 @contextmanager
-def claimed(folder: Path, number: int = 0) -> Iterator[None]:
-    """Hold the lock of process ``number`` in ``folder``; the first process keeps other generators out.
+def occupied(folder: Path, number: int = 0) -> Iterator[None]:
+    """Hold the lease of process ``number`` in ``folder``; the first process keeps other generators out.
 
     Raises:
         ResumeError: if another generator works there.
         OutputError: if the folder cannot be written.
 
     """
-    lock = FileLock(folder / _lock_name(number))
-    try:
-        lock.acquire(timeout=0)
-        if number == 0:
-            _refuse_while_others_work(folder)
-    except Timeout as error:
-        raise ResumeError(
-            f"another generator is working in {folder}. Wait until it has ended, or stop it first"
-        ) from error
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be locked: {error.strerror}. Check that it is writable") from error
-    try:
+    leases, name = Leases(folder / FOLDER), f"{PROCESS}{number}"
+    if number == 0:
+        refuse_beside(folder, leases)
+    with leases.taken(name) as lease:
+        if lease is None:
+            raise at_work(folder, "another generator")
+        if number == 0 and leases.held() != [name]:  # somebody came in the meantime
+            raise at_work(folder, "another generator")
         yield
-    finally:
-        lock.release()
+    if number == 0:
+        leases.clear()
+
+
+def refuse_beside(folder: Path, leases: Leases, start: str = "") -> None:
+    """Raise ResumeError if a process works in the folder; ``start`` is the start of the name of its lease.
+
+    That a process on another machine is dead takes a minute to see.
+    """
+    if (owner := leases.survivor(start)) is not None:
+        raise at_work(folder, f"another generator ({owner})")
+
+
+def at_work(folder: Path, who: str) -> ResumeError:
+    """Return the error of a process that may not work in ``folder`` beside another one."""
+    return ResumeError(f"{who} is working in {folder}. Wait until it has ended, or stop it first")
 
 
 def wait_until_ended(folder: Path, number: int) -> None:
     """Wait until process ``number`` no longer works in ``folder``, however it ended."""
-    path = folder / _lock_name(number)
-    with FileLock(path).acquire(poll_interval=_POLL_SECONDS):
-        path.unlink(missing_ok=True)
-
-
-def _refuse_while_others_work(folder: Path) -> None:
-    """Raise Timeout if another process of the batch still works although the first one has died."""
-    for path in folder.glob(_OTHER_LOCKS):
-        with FileLock(path).acquire(timeout=0):
-            path.unlink(missing_ok=True)
-
-
-def _lock_name(number: int) -> str:
-    return LOCK_FILE if number == 0 else _OTHER_LOCKS.replace("*", str(number))
+    leases, name = Leases(folder / FOLDER), f"{PROCESS}{number}"
+    while leases.state(name, leases.newest().get(name, 0)) is State.HELD:
+        time.sleep(_POLL_SECONDS)
 
 
 def _new_folder(settings: Settings) -> Path:

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_GLANCE = 0.2
+"""Seconds: sleeping goes on after a signal."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,6 +40,12 @@ class StopRequest:
         self.signal = number
         # Not logged: a signal handler must not take the locks of logging.
         os.write(2, b"\nstopping after this denoising step; a second signal stops at once\n")
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until a signal comes."""
+        end = time.monotonic() + seconds
+        while self.signal is None and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _GLANCE))
 
     def raise_if_stopped(self) -> None:
         """Raise Stopped if a signal came."""

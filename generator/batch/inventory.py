@@ -36,7 +36,7 @@ def missing_videos(folder: Path, videos: Iterable[PlannedVideo], *, verify: bool
     """
     missing = []
     for video in videos:
-        _refuse_links(folder, video)
+        refuse_links(folder, video)
         if not is_begun(folder, video):
             missing.append(video)
         elif (reason := defect(folder, video, verify=verify)) is not None:
@@ -144,8 +144,13 @@ def _is_rendered(manifest: Path, video: PlannedVideo) -> bool:
     return receipt.get("status") == "rendered" and receipt.get("manifest_sha256") == digest
 
 
-def _refuse_links(folder: Path, video: PlannedVideo) -> None:
-    """Refuse to write, or to remove files, through a link inside of the batch."""
+def refuse_links(folder: Path, video: PlannedVideo) -> None:
+    """Refuse to write, or to remove files, through a link inside of the batch.
+
+    Raises:
+        ResumeError: naming the link.
+
+    """
     place = (folder / video.manifest).parent
     for path in (place.parent, place, place / "attention_maps"):
         if path.is_symlink():

@@ -2,13 +2,15 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from generator.batch.leases import LeaseLost
 from generator.batch.plan import PlannedVideo
 from generator.batch.prepare import PreparedBatch
 from generator.capture.budget import keep_of
@@ -34,8 +36,12 @@ MEMORY_ADVICE = (
 )
 
 
-def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep) -> None:
+def make_video(
+    batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep, confirm: Callable[[], None] = lambda: None
+) -> None:
     """Make one video of the batch in ``folder``.
+
+    ``confirm`` is called before finished files are written, and may raise LeaseLost.
 
     Raises:
         CaptureError: if its attention could not be captured correctly.
@@ -50,6 +56,7 @@ def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step:
     with ExitStack() as undo:
         with _recording(batch, video, sampling, place, undo) as store:
             frames = _generate(batch.model, video, sampling, on_step)
+        confirm()
         place_prompt(place, video.variation.prompt)
         write_video(
             place / f"{video.stem}.mp4",
@@ -98,8 +105,14 @@ def _recording(
     ) as recorder:
         compress = settings.attention_analysis.compress_attention
         store = AttentionStore(place / TENSOR_FOLDER, video.tensors_stem, recorder, prompt, compress=compress)
-        undo.callback(store.discard)
+        undo.push(partial(_discard, store))
         yield store
+
+
+def _discard(store: AttentionStore, kind: type[BaseException] | None, *_: object) -> None:
+    """Remove the files of an attempt that failed, unless they belong to the process that has taken over."""
+    if kind is None or not issubclass(kind, LeaseLost):
+        store.discard()
 
 
 def _finish(batch: PreparedBatch, video_id: str, store: AttentionStore | None) -> AttentionFiles:

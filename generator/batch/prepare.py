@@ -76,13 +76,18 @@ def load_model(plan: Plan, rank: Rank) -> VideoModel:
     """Load the model of a batch. A resumed batch needs the same version as at its start."""
     wanted = plan.settings.model
     model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}))
+    refuse_other_version(plan, model)
+    return model
+
+
+def refuse_other_version(plan: Plan, model: VideoModel) -> None:
+    """Raise ResumeError if a batch was started with another version of its model."""
     recorded = (plan.resumed or {}).get("model_revision", model.revision)
     if model.revision != recorded:
         raise ResumeError(
             f"the batch was started with version {recorded} of {model.name}; found version {model.revision}. "
             "Install the libraries that it was started with, or start a new batch"
         )
-    return model
 
 
 Watched = Callable[[Sequence[Variation]], Iterable[Variation]]

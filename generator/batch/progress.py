@@ -107,9 +107,9 @@ class BatchProgress:
         """Remove the bars."""
         self._bars.stop()
 
-    def begin(self, video: PlannedVideo) -> None:
-        """Start the next video."""
-        self._number += 1
+    def begin(self, video: PlannedVideo, number: int | None = None) -> None:
+        """Start the next video, or that with ``number``."""
+        self._number = self._number + 1 if number is None else number
         self._began = time.monotonic()
         self._bars.reset(self._denoising, description=video.video_id, total=None)
 

@@ -14,24 +14,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from generator.batch.documents import COMPLETE_FILE, write_batch, write_batch_complete, write_failure
-from generator.batch.folders import batch_folder, claimed, wait_until_ended
-from generator.batch.interrupt import Stopped, StopRequest, stop_on_signals
+from generator.batch.attempt import attempt
+from generator.batch.documents import COMPLETE_FILE, write_batch
+from generator.batch.folders import batch_folder, occupied, wait_until_ended
+from generator.batch.interrupt import StopRequest, stop_on_signals
 from generator.batch.inventory import is_complete, missing_videos
-from generator.batch.make_video import make_video
+from generator.batch.outcome import say_how_to_render, write_outcome
 from generator.batch.plan import Plan, PlannedVideo
 from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, warn
 from generator.batch.progress import BatchProgress, counted, loading, restore_terminal
 from generator.batch.ranks import Rank
-from generator.batch.watchers import hint
-from generator.errors import CaptureError, PipelineError, VideoError
-from generator.models.memory import recover
 from generator.outputs.files import remove_leftovers
 
 log = logging.getLogger(__name__)
-
-# After these, the batch continues with the next video. Any other exception ends the batch.
-VIDEO_FAILURES = (CaptureError, PipelineError, VideoError, MemoryError)
 
 
 def run(plan: Plan, console: Console) -> int:
@@ -72,7 +67,7 @@ def _lead(work: _Work) -> int:
     """Start the batch, make this process's videos, and end the batch when all processes have ended."""
     plan, rank = work.batch.plan, work.rank
     folder = batch_folder(plan)
-    with claimed(folder):
+    with occupied(folder):
         if plan.resumed is None:
             write_batch(folder, plan, work.batch.words, work.batch.model.revision, work.batch.sources)
         else:
@@ -85,7 +80,7 @@ def _lead(work: _Work) -> int:
             "%s: generating %d of %d videos with %s", folder, len(missing), len(plan.videos), work.batch.model.name
         )
         log_size(work.batch, folder, missing)
-        _say_how_to_render(work.batch, folder)
+        say_how_to_render(work.batch, folder)
         began = time.time()
         rank.agree((folder, [video.video_id for video in missing]))
         rank.meet()
@@ -93,20 +88,15 @@ def _lead(work: _Work) -> int:
         for number in range(1, rank.size):
             wait_until_ended(folder, number)
             _report_early_end(work, folder, rank.share(missing, number), number, began)
-        code = _end(work, folder)
-        _say_how_to_render(work.batch, folder)
-        return code
-
-
-def _say_how_to_render(batch: PreparedBatch, folder: Path) -> None:
-    if (line := hint(batch, folder)) is not None:
-        log.info("%s", line)
+        code = write_outcome(plan, folder, "--resume")
+        say_how_to_render(work.batch, folder)
+        return work.stop.exit_code if code and work.stop.signal is not None else code
 
 
 def _follow(work: _Work) -> int:
     """Make this process's videos in the folder that the first process announces."""
     folder, missing = work.rank.agree((Path(), [""]))
-    with claimed(folder, work.rank.number):
+    with occupied(folder, work.rank.number):
         work.rank.meet()
         videos = [video for video in work.batch.plan.queue if video.video_id in set(missing)]
         _make_videos(work, folder, work.rank.share(videos), 0)
@@ -118,8 +108,8 @@ def _make_videos(work: _Work, folder: Path, videos: Sequence[PlannedVideo], done
     done = done if work.rank.size == 1 else 0
     with BatchProgress(work.console, len(videos) + done, done, bars=work.rank.size == 1) as progress:
         for video in _until_stopped(videos, work.stop):
-            if not _try(work.batch, folder, video, progress, work.stop):
-                recover(work.batch.model.pipe)
+            progress.begin(video)
+            attempt(work.batch, folder, video, progress, work.stop)
 
 
 def _until_stopped(videos: Iterable[PlannedVideo], stop: StopRequest) -> Iterator[PlannedVideo]:
@@ -127,29 +117,6 @@ def _until_stopped(videos: Iterable[PlannedVideo], stop: StopRequest) -> Iterato
         if stop.signal is not None:
             return
         yield video
-
-
-def _try(batch: PreparedBatch, folder: Path, video: PlannedVideo, progress: BatchProgress, stop: StopRequest) -> bool:
-    """Make one video; return False if it failed. An abandoned video did not fail."""
-
-    def on_step(done: int, total: int) -> None:
-        progress.step(done, total)
-        if done < total:  # after the last step the video is nearly done: it is finished and kept
-            stop.raise_if_stopped()
-
-    progress.begin(video)
-    began = time.monotonic()
-    try:
-        make_video(batch, folder, video, on_step)
-    except Stopped:
-        log.info("%s abandoned: stopped during denoising", video.video_id)
-    except VIDEO_FAILURES as error:
-        progress.failed(video, error)
-        write_failure(folder, video, error, time.monotonic() - began)
-        return False
-    else:
-        progress.finished(video)
-    return True
 
 
 def _report_early_end(work: _Work, folder: Path, videos: Sequence[PlannedVideo], number: int, began: float) -> None:
@@ -169,24 +136,3 @@ def _report_early_end(work: _Work, folder: Path, videos: Sequence[PlannedVideo],
 def _was_tried(folder: Path, video: PlannedVideo, since: float) -> bool:
     failure = folder / video.failure
     return is_complete(folder, video) or (failure.exists() and failure.stat().st_mtime >= since)
-
-
-def _end(work: _Work, folder: Path) -> int:
-    """Write and log the outcome of the batch, and return the exit code."""
-    videos = work.batch.plan.videos
-    unmade = [video for video in videos if not is_complete(folder, video)]
-    failed = sum((folder / video.failure).exists() for video in unmade)
-    complete = len(videos) - len(unmade)
-    write_batch_complete(folder, expected=len(videos), complete=complete, failed=failed)
-    if not unmade:
-        log.info("%s is complete, %d of %d videos", folder, complete, len(videos))
-        return 0
-    log.warning(
-        "%s has %d of %d videos; %d failed. Resume with: python -m generator --resume %s",
-        folder,
-        complete,
-        len(videos),
-        failed,
-        folder,
-    )
-    return work.stop.exit_code if work.stop.signal is not None else 1

@@ -74,12 +74,8 @@ class TrackedColumns:
         return replace(call, log_sum=log_sum)
 
     def _rows_of_video(self, call: AttentionCall, samples: slice, layer: str) -> AttentionCall:
-        rows = {
-            TextPlace.APART: slice(None),
-            TextPlace.FIRST: slice(self._placement.text_keys, None),
-            TextPlace.LAST: slice(0, self._grid.size),
-        }[self._model.text_place]
-        part = call.part(samples, rows)
+        part = call.part(samples, self._latent_tokens())
+        part = part.part(slice(None), self._model.latent_rows(part.query.shape[2], self._grid))
         found, tokens = len(part.query), part.query.shape[2]
         if found != self.samples or (not self._model.frame_by_frame and tokens != self._grid.size):
             raise CaptureError(
@@ -87,6 +83,23 @@ class TrackedColumns:
                 f"{self._grid.size // self.samples}. Generate one video at a time, of the size passed to capture"
             )
         return part
+
+    def text_keys(self, keys: Tensor) -> Tensor:
+        """Select the keys of the text from all keys of a sample, ``[head, key, dim]``."""
+        text = {
+            TextPlace.APART: slice(None),
+            TextPlace.FIRST: slice(self._placement.text_keys),
+            TextPlace.LAST: slice(self._grid.size, None),
+        }[self._model.text_place]
+        return keys[:, text]
+
+    def _latent_tokens(self) -> slice:
+        """Return the rows that are not text."""
+        return {
+            TextPlace.APART: slice(None),
+            TextPlace.FIRST: slice(self._placement.text_keys, None),
+            TextPlace.LAST: slice(0, self._grid.size),
+        }[self._model.text_place]
 
     def _columns_of(self, branch: str, part: AttentionCall) -> Columns:
         """Find the keys of all names; positions beyond the last key have no mass."""

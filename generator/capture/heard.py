@@ -6,17 +6,18 @@ states. The embeddings that a network receives are compared with these, position
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from generator.capture.replacing import Function, shared
-from generator.models.contract import VideoModel
+from generator.capture.replacing import Function, replaced, shared
+from generator.models.contract import Arguments, VideoModel
 
 CHANNELS = 16
 """Number of channels of a hidden state that are compared."""
@@ -48,6 +49,23 @@ class HeardText:
         count = self.length - cut if self.length > cut else len(embeddings)  # the padding may have been replaced
         return _is_one(self.states[:, cut : cut + count], embeddings[:count])
 
+    def places_in(self, embeddings: Tensor) -> dict[int, int]:
+        """Return the rows of ``embeddings``, ``[position, channel]``, by the tokens that they were made of.
+
+        Only what is certain: rows and tokens of which each is like exactly one other.
+        """
+        found: dict[int, int] = {}
+        if embeddings.shape[1] < self.states.shape[2]:
+            return found
+        rows = embeddings[:, : self.states.shape[2]].detach().to(self.states.device, torch.float32)
+        for states in self.states[:, : self.length]:
+            distances = torch.cdist(states, rows, compute_mode="donot_use_mm_for_euclid_dist")
+            near = torch.le(distances, TOLERANCE * states.norm(dim=-1, keepdim=True))
+            certain = near & (near.sum(0) == 1) & (near.sum(1, keepdim=True) == 1)
+            places = {int(token): int(row) for token, row in certain.nonzero().tolist()}
+            found = max(found, places, key=len)
+        return found
+
     def is_moved_in(self, embeddings: Tensor) -> bool:
         """Whether ``embeddings``, ``[position, channel]``, contain a hidden state of this text behind other tokens."""
         last = len(embeddings) - self.length
@@ -69,11 +87,26 @@ def _are_near(states: Tensor, embeddings: Tensor) -> Tensor:
     return torch.le((states - found).norm(dim=-1), TOLERANCE * states.norm(dim=-1))
 
 
+@dataclass(frozen=True)
+class StageCall:
+    """A call of the network between text encoder and denoising network (`VideoModel.text_stage`)."""
+
+    arguments: Arguments
+    text: Tensor
+    """Its first argument: what it received of the prompts."""
+    output: Tensor
+    """What the denoising network receives of it."""
+
+
 class Heard:
     """The texts that a model's text encoder was given, the last one at the end."""
 
     def __init__(self, pad_id: int | None, end_id: int | None) -> None:
         self.texts: deque[HeardText] = deque(maxlen=MOST_TEXTS)
+        self.prompts: list[Tensor] = []
+        """What the pipeline's ``encode_prompt`` returned in the running call, each prompt once."""
+        self.stage: StageCall | None = None
+        """The last call of the network between text encoder and denoising network."""
         self._pad_id = pad_id
         self._end_id = end_id
 
@@ -84,6 +117,30 @@ class Heard:
         """
         made = (text for text in reversed(list(self.texts)) if text.made(embeddings))
         return max(made, key=lambda text: text.length, default=None)
+
+    def moved(self, embeddings: Tensor) -> tuple[HeardText | None, dict[int, int]]:
+        """Return the text of which ``embeddings`` contain most, and their rows by its tokens."""
+        texts = list(reversed(self.texts))
+        places = [text.places_in(embeddings) for text in texts]
+        best = max(range(len(texts)), key=lambda number: len(places[number]), default=None)
+        return (None, {}) if best is None or not places[best] else (texts[best], places[best])
+
+    def begin_call(self) -> None:
+        """Forget what was encoded for the call of the pipeline before."""
+        self.prompts.clear()
+
+    def note_prompts(self, encoded: object) -> None:
+        """Note what ``encode_prompt`` returned."""
+        for found in _tensors(encoded):
+            if found.ndim == _AXES and found.is_floating_point() and all(found is not known for known in self.prompts):
+                self.prompts.append(found)
+
+    def note_stage(self, names: list[str], args: tuple[Any, ...], kwargs: Arguments, output: object) -> None:
+        """Note a call of the network between text encoder and denoising network."""
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        text, first = arguments.get(names[0]), next(_tensors(output), None)
+        if isinstance(text, Tensor) and first is not None:
+            self.stage = StageCall(arguments, text, first)
 
     def ending_with(self, ids: tuple[int, ...], embeddings: Tensor | None) -> HeardText | None:
         """Return the text whose tokens are, or end with, the padded sequence ``ids``; None if it was not heard.
@@ -112,7 +169,7 @@ class Heard:
     def _length(self, ids: list[int], mask: list[int] | None) -> int:
         """Return the number of tokens before the padding."""
         if mask is not None:
-            return sum(map(bool, mask))
+            return max((place + 1 for place, is_token in enumerate(mask) if is_token), default=0)
         padded = len(ids)
         while padded and ids[padded - 1] == self._pad_id:
             padded -= 1
@@ -122,22 +179,38 @@ class Heard:
 
 @contextmanager
 def hearing(model: VideoModel) -> Iterator[Heard]:
-    """Hear the text encoder of ``model`` inside the context."""
+    """Hear the text encoder of ``model`` inside the context, and what its pipeline makes of the output."""
     heard = Heard(model.tokenizer.pad_token_id, model.tokenizer.eos_token_id)
-    encoder = model.text_encoder
-    if encoder is None:
+    encoder, stage = model.text_encoder, model.text_stage
+    with ExitStack() as stack:
+        if encoder is not None and vars(encoder).get(_COMPILED) is not None:
+            stack.enter_context(_told(encoder, heard))
+            stack.enter_context(shared(encoder, _COMPILED, partial(_noted, encoder)))
+        elif encoder is not None:
+            stack.callback(encoder.register_forward_hook(_heard_by(heard.note), with_kwargs=True).remove)
+        if stage is not None:
+            names = list(signature(type(stage).forward).parameters)[1:]
+            note = partial(heard.note_stage, names)
+            stack.callback(stage.register_forward_hook(_heard_by(note), with_kwargs=True).remove)
+        if not model.guidance_in_one_batch:
+            encode = _prompts_noted(model.pipe.encode_prompt, heard)
+            stack.enter_context(replaced(model.pipe, "encode_prompt", encode))
         yield heard
-    elif vars(encoder).get(_COMPILED) is not None:
-        with _told(encoder, heard), shared(encoder, _COMPILED, partial(_noted, encoder)):
-            yield heard
-    else:
-        hook = encoder.register_forward_hook(
-            lambda _, args, kwargs, output: heard.note(args, kwargs, output), with_kwargs=True
-        )
-        try:
-            yield heard
-        finally:
-            hook.remove()
+
+
+def _heard_by(note: Callable[[tuple[Any, ...], Arguments, object], None]) -> Callable[..., None]:
+    """Return a forward hook."""
+    return lambda _, args, kwargs, output: note(args, kwargs, output)
+
+
+def _prompts_noted(encode: Function, heard: Heard) -> Function:
+    @wraps(encode)
+    def noted(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401 - as the wrapped function
+        encoded = encode(*args, **kwargs)
+        heard.note_prompts(encoded)
+        return encoded
+
+    return noted
 
 
 _listeners: dict[nn.Module, tuple[Heard, ...]] = {}

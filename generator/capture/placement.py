@@ -12,6 +12,8 @@ from torch import Tensor
 
 from generator.capture.heard import Heard, HeardText
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, Keep
+from generator.capture.taps import NetworkCall
+from generator.capture.unproven import doubtful, not_received, refuse_positions_beyond, shown, unknown
 from generator.errors import CaptureError
 from generator.models.contract import TextPlace, VideoModel
 from generator.prompts.relocate import read_back, relocated
@@ -27,12 +29,9 @@ BY_EMBEDDINGS, BY_IDS, BY_CALLER = "embeddings", "ids", "caller"
 """How a place is known: the network received what the encoder made of these tokens; the encoder was given exactly the
 expected tokens; or the caller gave the positions."""
 
-MOST_SHOWN = 150
-"""Characters of a long text that are shown of its beginning, and of its end."""
-
 
 @dataclass
-class _Text:
+class BranchText:
     """The text of one branch."""
 
     words: tuple[TrackedWord, ...]
@@ -44,8 +43,16 @@ class _Text:
     proof: str | None = None
     is_read: bool = False
     """Whether the positions of its words are in use."""
+    original: tuple[TrackedWord, ...] | None = None
+    """The words as they were expected, if the encoder's output is rearranged."""
     embeddings: Tensor | None = field(default=None, repr=False)
     """What was examined last: as long as it is the same, so are the places."""
+    columns: Sequence[int] | None = None
+    """Place among the text keys of each position of the text; None if they are the same."""
+
+    def keys(self, positions: Sequence[int]) -> tuple[int, ...]:
+        """Return the places of text positions among the text keys of a layer."""
+        return tuple(positions) if self.columns is None else tuple(self.columns[position] for position in positions)
 
 
 class Placement:
@@ -69,6 +76,11 @@ class Placement:
         self._texts = {branch: _text(model, own[branch], prompts.get(branch)) for branch in own}
         self.text_keys = model.text_keys
         """Number of text tokens that the denoising network receives, including padding."""
+        if keep.reserved and not model.knows_padding:
+            raise CaptureError(
+                f"store_reserved: {model.name} moves or replaces the padding of a text, so its mass is not known. "
+                "Switch store_reserved off"
+            )
         if keep.reserved and not all(self._texts[branch].expected for branch in keep.branches):
             raise CaptureError("store_reserved: the mass of the padding needs the prompt of each branch; found none")
 
@@ -88,73 +100,86 @@ class Placement:
         return (*(f"{prefix}{slug}" for slug in slugs), *(f"{both}{name}" for name in reserved))
 
     def positions(self, branch: str) -> tuple[tuple[int, ...], ...]:
-        """Return the text positions of all names, in order.
+        """Return the places of all names among the text keys of a layer, in order.
 
         In cross-attention, the mass of the padding is 1 minus that of the other tokens, so these are listed in its
         place. They are fewer, and summing hundreds of equal probabilities would be less exact.
         """
         text = self._text_at(branch)
         text.is_read = True
-        positions = tuple(word.positions for word in text.words)
+        positions = tuple(text.keys(word.positions) for word in text.words)
         tokens = self._texts[branch].given or self._texts[branch].expected
         if not self._keep.reserved or tokens is None:
             return positions
         apart = self._model.text_place is TextPlace.APART
         return (*positions, tuple(range(tokens.length)) if apart else tokens.padding, tokens.end)
 
+    def words_of(self, branch: str) -> tuple[TrackedWord, ...]:
+        """Return the words of a branch's own text, as far as their maps are kept."""
+        return self._texts[branch].words if branch in self._keep.branches else ()
+
+    def keys_of(self, branch: str, word: TrackedWord) -> tuple[int, ...]:
+        """Return the places of a word of a branch's own text among the text keys of a layer."""
+        return self._texts[branch].keys(word.positions)
+
     def summary(self) -> dict[str, str]:
         """Return how the places in each branch are known."""
         proofs = {branch: self._texts[branch].proof for branch in self._keep.branches}
         return {branch: proof for branch, proof in proofs.items() if proof is not None}
 
-    def prove(self, branches: Sequence[str], embeddings: Tensor | None) -> None:
+    def prove(self, branches: Sequence[str], call: NetworkCall) -> None:
         """Find the words in the text of each branch that a network's call computes.
 
         Args:
             branches: guidance branches of the samples, in order
-            embeddings: text that the network receives, ``[sample, position, channel]``; None if that is not known
+            call: the call, and what it receives of the prompts, ``[sample, position, channel]``
 
         Raises:
             CaptureError: if the text is not known, or a word is not certain to be at some place in it.
 
         """
-        if embeddings is not None:
-            self.text_keys = embeddings.shape[1]
+        received = call.text
+        if received is not None:
+            self.text_keys = received.shape[1]
         for number, branch in enumerate(branches):
             text = self._texts[branch]
-            is_known = embeddings is not None and text.embeddings is embeddings
+            is_known = received is not None and text.embeddings is received
             if is_known or not (text.words or branch in self._keep.branches):
                 continue
-            text.embeddings = embeddings
-            first = None if embeddings is None else embeddings[number * len(embeddings) // len(branches)]
-            self._prove(branch, text, first)
+            text.embeddings = received
+            self._prove(branch, text, self._received(text, call, number))
+
+    def _received(self, text: BranchText, call: NetworkCall, number: int) -> Tensor | None:
+        """Return the embeddings of one branch, before the text stage, and find out where its keys are."""
+        embeddings, given = call.text, call.arguments
+        if self._model.text_stage is not None:
+            stage = self._heard.stage
+            is_of_stage = stage is not None and stage.output is embeddings
+            embeddings, given = (stage.text, stage.arguments) if stage is not None and is_of_stage else (None, given)
+        if embeddings is None:
+            return None
+        sample = number * len(embeddings) // call.batch
+        text.columns = self._model.text_columns(given, sample)
+        return self._model.encoded(embeddings[sample])
 
     def _words_at(self, branch: str) -> tuple[TrackedWord, ...]:
         """Return the words whose positions are recorded in a branch."""
         return self._text_at(branch).words
 
-    def _text_at(self, branch: str) -> _Text:
+    def _text_at(self, branch: str) -> BranchText:
         """Return the text with the words whose positions are recorded in a branch."""
         return self._texts[branch] if self._texts[branch].words else self._texts[CONDITIONAL]
 
-    def _prove(self, branch: str, text: _Text, embeddings: Tensor | None) -> None:
+    def _prove(self, branch: str, text: BranchText, embeddings: Tensor | None) -> None:
         if text.words and not any(word.ids for word in text.words):
-            self._refuse_positions_beyond(text)
+            refuse_positions_beyond(text.words, self.text_keys)
             text.proof = BY_CALLER
             return
-        origin, proof = self._origin(text, embeddings)
-        if origin is None:
-            if text.words or self._needs_length(branch):
-                raise CaptureError(_unknown(branch))
-            return
-        cut = len(origin.ids) - self.text_keys
-        ids, length = origin.ids[cut:], max(origin.length - cut, 0)
         before = text.words
-        expected = text.expected
-        if expected is not None and ids[:length] == expected.ids[: expected.length]:
-            text.given = replace(expected, ids=ids)  # the padding may be longer or shorter
+        if self._model.rearranges_text:
+            proof = self._locate_moved(branch, text, embeddings)
         else:
-            text.given, text.words = self._located(text, ids, length)
+            proof = self._locate_in_place(branch, text, embeddings)
         if text.words != before and text.is_read:
             raise CaptureError(
                 "the text that the denoising network receives changed after its first step, and the tracked words "
@@ -162,21 +187,50 @@ class Placement:
             )
         text.proof = proof
 
-    def _refuse_positions_beyond(self, text: _Text) -> None:
-        """Raise CaptureError for positions that the text lacks: in joint attention, the video's tokens follow there."""
-        for word in text.words:
-            if max(word.positions) >= self.text_keys:
-                raise CaptureError(
-                    f"words: found position {max(word.positions)} for {word.text!r}; expected positions from 0 to "
-                    f"{self.text_keys - 1}, because the denoising network receives {self.text_keys} text tokens. Pass "
-                    "the positions among these"
-                )
+    def _locate_in_place(self, branch: str, text: BranchText, embeddings: Tensor | None) -> str | None:
+        """Find the words in a text that is the output of the encoder, or its end; return what proves it."""
+        origin, proof = self._origin(text, embeddings)
+        if origin is None:
+            if text.words or self._needs_length(branch):
+                raise CaptureError(unknown(branch))
+            return None
+        cut = len(origin.ids) - self.text_keys
+        ids, length = origin.ids[cut:], max(origin.length - cut, 0)
+        expected = text.expected
+        if expected is not None and ids[:length] == expected.ids[: expected.length]:
+            text.given = replace(expected, ids=ids)  # the padding may be longer or shorter
+        else:
+            text.given, text.words = self._located(text, ids, length)
+        return proof
+
+    def _locate_moved(self, branch: str, text: BranchText, embeddings: Tensor | None) -> str | None:
+        """Find the words in a text of rows of the encoder's output, each by its values; return what proves it."""
+        origin, rows = (None, {}) if embeddings is None else self._heard.moved(embeddings)
+        if not text.words:
+            return None
+        if origin is None:
+            raise CaptureError(unknown(branch))
+        expected = text.original if text.original is not None else text.words
+        ids = origin.ids[: origin.length]
+        start = None if text.expected is None else _found(text.expected.ids[: text.expected.length], ids)
+        if start is None:
+            _, words = self._located(replace(text, words=expected), ids, origin.length)
+        else:
+            words = tuple(
+                replace(word, positions=tuple(start + place for place in word.positions)) for word in expected
+            )
+        text.original = expected
+        for word in words:
+            if any(place not in rows for place in word.positions):
+                raise CaptureError(not_received(word))
+        text.words = tuple(replace(word, positions=tuple(rows[place] for place in word.positions)) for word in words)
+        return BY_EMBEDDINGS
 
     def _needs_length(self, branch: str) -> bool:
         """Whether the padding of a branch is recorded, which words of the caller's own places say nothing about."""
         return self._keep.reserved and branch in self._keep.branches and any(word.ids for word in self.words)
 
-    def _origin(self, text: _Text, embeddings: Tensor | None) -> tuple[HeardText | None, str]:
+    def _origin(self, text: BranchText, embeddings: Tensor | None) -> tuple[HeardText | None, str]:
         """Return the text that the encoder was given for a branch, and what proves it."""
         origin = None if embeddings is None else self._heard.origin(embeddings)
         if origin is not None or text.expected is None:
@@ -184,7 +238,9 @@ class Placement:
         expected = text.expected.ids
         return self._heard.ending_with(expected, embeddings), BY_IDS
 
-    def _located(self, text: _Text, ids: tuple[int, ...], length: int) -> tuple[TokenSequence, tuple[TrackedWord, ...]]:
+    def _located(
+        self, text: BranchText, ids: tuple[int, ...], length: int
+    ) -> tuple[TokenSequence, tuple[TrackedWord, ...]]:
         """Return another text than the expected one, and the words at their places in it."""
         model = self._model
         if not text.words:
@@ -193,15 +249,17 @@ class Placement:
         if text.prompt is None or sequence is None:
             if all(tuple(ids[place] for place in word.positions) == word.ids for word in text.words):
                 return sequence or _without_text(ids, length), text.words
-            raise CaptureError(_doubtful(text.words[0], text.prompt, sequence))
+            raise CaptureError(doubtful(text.words[0], text.prompt, sequence))
         words = tuple(relocated(word, text.prompt, model.clean, sequence) for word in text.words)
         for word, found in zip(text.words, words, strict=True):
             if found is None:
-                raise CaptureError(_doubtful(word, text.prompt, sequence))
+                raise CaptureError(doubtful(word, text.prompt, sequence))
         found_words = tuple(word for word in words if word is not None)
+        if text.prompt is not None and sequence.text.strip() == model.clean(text.prompt).strip():
+            return sequence, found_words
         log.warning(
             "the pipeline encodes another text than the prompt: %s. %s",
-            _shown(sequence.text),
+            shown(sequence.text),
             "; ".join(f"{word.text!r} is at {list(word.positions)} in it" for word in found_words),
         )
         return sequence, found_words
@@ -225,8 +283,8 @@ def text_of(model: VideoModel, heard: Heard, embeddings: object) -> str | None:
     return None if sequence is None else sequence.text
 
 
-def _text(model: VideoModel, words: tuple[TrackedWord, ...], prompt: str | None) -> _Text:
-    return _Text(words, prompt, None if prompt is None else model.tokenise(model.clean(prompt)))
+def _text(model: VideoModel, words: tuple[TrackedWord, ...], prompt: str | None) -> BranchText:
+    return BranchText(words, prompt, None if prompt is None else model.tokenise(model.clean(prompt)))
 
 
 def _without_text(ids: tuple[int, ...], length: int) -> TokenSequence:
@@ -234,24 +292,7 @@ def _without_text(ids: tuple[int, ...], length: int) -> TokenSequence:
     return TokenSequence("", ids, (nothing,) * len(ids), ("",) * len(ids), length, length)
 
 
-def _unknown(branch: str) -> str:
-    prompt = "the negative prompt" if branch == UNCONDITIONAL else "the prompt"
-    return (
-        f"the denoising network received a text for {prompt} that its pipeline's text encoder was not heard to encode, "
-        "so nothing tells where its words are. Expected embeddings that were made inside the `with` block, unchanged: "
-        "call the pipeline with a prompt, or call `encode_prompt` inside the block too; or give the positions of the "
-        'words among the tokens, such as words={"kiss": [3, 4]}'
-    )
-
-
-def _doubtful(word: TrackedWord, prompt: str | None, sequence: TokenSequence | None) -> str:
-    found = "which cannot be read back from its tokens" if sequence is None else f"which is {_shown(sequence.text)}"
-    return (
-        f"tracked word {word.text!r}: the pipeline encodes another text than the prompt {prompt!r}, {found}; "
-        "which of its tokens are this word is not certain. Expected the prompt as a part of it, or the word as often "
-        "as in the prompt. Track another word, or pass the pipeline the text that it is to encode"
-    )
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 2 * MOST_SHOWN else f"{text[:MOST_SHOWN]} ... {text[-MOST_SHOWN:]}")
+def _found(sought: tuple[int, ...], ids: tuple[int, ...]) -> int | None:
+    """Return the only place of a sequence of ids in another one; None if there is none, or more."""
+    places = [start for start in range(len(ids) - len(sought) + 1) if ids[start : start + len(sought)] == sought]
+    return places[0] if len(places) == 1 else None

@@ -21,14 +21,16 @@ import torch
 from torch import Tensor
 
 from generator.capture.attention import AttentionCall
+from generator.capture.branches import Branches
 from generator.capture.columns import TrackedColumns
 from generator.capture.heard import Heard, hearing
 from generator.capture.host import HostCopies
 from generator.capture.layers import TextLayers
 from generator.capture.maps import CONDITIONAL, Keep, LayerMaps, Mean, StepMaps
+from generator.capture.marking import Marking
 from generator.capture.placement import Placement, kept_branches
 from generator.capture.steps import Steps
-from generator.capture.taps import CallContext, tapped
+from generator.capture.taps import NetworkCall, tapped
 from generator.errors import CaptureError, first_line
 from generator.models.contract import LatentGrid, VideoModel
 from generator.prompts.tokens import TrackedWord
@@ -47,6 +49,7 @@ class _Call:
     denoiser: str
     steps: Mapping[str, int]
     maps: Mapping[str, LayerMaps]
+    batch: int
     samples: Counter[str] = field(default_factory=Counter)
     """Samples that the attention function received, by layer."""
 
@@ -66,8 +69,10 @@ class Recorder:
         heard: Heard | None = None,
     ) -> None:
         keep = replace(keep, branches=kept_branches(words, keep))
-        self._placement = Placement(model, words, keep, prompts, heard or Heard(None, None))
+        heard = heard or Heard(None, None)
+        self._placement = Placement(model, words, keep, prompts, heard)
         self._tracked = TrackedColumns(model, grid, keep, self._placement)
+        self._marking = Marking(model, self._placement, self._tracked, heard)
         self.grid = keep.grid(grid)
         self.keep = keep
         self.steps: list[StepMaps] = []
@@ -82,7 +87,7 @@ class Recorder:
         self._on_maps = on_maps or self.steps.append
         self._layers = TextLayers(model, keep)
         self._means = {branch: Mean() for branch in keep.branches}
-        self._steps = Steps(model, keep.branches)
+        self._steps = Steps(model, keep.branches, Branches(model, heard))
         self._complete = 0
         self._copies = HostCopies()
         self._call: _Call | None = None
@@ -124,6 +129,7 @@ class Recorder:
             "branch_source": self._steps.branch_source,
             "gaps": self.gaps,
             "text": self._placement.summary(),
+            "marking": self._marking.summary(),
             **self._tracked.report.summary(),
         }
         if self._tracked.check is not None:
@@ -152,17 +158,15 @@ class Recorder:
         except (CaptureError, MemoryError, torch.OutOfMemoryError) as error:
             self.fail(error)
 
-    def begin(self, denoiser: str, context: CallContext, batch: int, text: Tensor | None) -> None:
-        """Prepare for a call of ``denoiser``: determine its guidance branches, their steps and their text."""
+    def begin(self, call: NetworkCall) -> None:
+        """Prepare for a call of a network: determine its guidance branches, their steps and their text."""
         self._call = None
         with self._failing_late():
-            steps = self._steps.begin(context, batch)
-            self._placement.prove(tuple(steps), text)
-            wanted = [
-                branch for branch in self.keep.branches if branch in steps and self.keep.needs_step(steps[branch])
-            ]
+            steps = self._steps.begin(call)
+            self._marking.prove(tuple(steps), call)
+            wanted = [name for name in self.keep.branches if name in steps and self.keep.needs_step(steps[name])]
             maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
-            self._call = _Call(denoiser, steps, maps) if steps else None
+            self._call = _Call(call.denoiser, steps, maps, call.batch) if steps else None
 
     def end(self) -> None:
         """Check a finished call of a denoising network and keep its maps."""
@@ -201,7 +205,7 @@ class Recorder:
 
     def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
         """Whether every layer was called exactly once; if a cache skipped layers, record a gap in each branch."""
-        once = len(call.steps) * self._tracked.samples
+        once = call.batch * self._tracked.samples
         calls = {layer: samples / once for layer, samples in call.samples.items()}
         skipped = self._layers.skipped(call.denoiser, call.steps[branches[0]], calls)
         if skipped:
@@ -214,8 +218,7 @@ class Recorder:
     def _finish(self, call: _Call, branch: str) -> None:
         """Keep the maps of a step in one branch."""
         gathered = call.maps.get(branch)
-        maps = None if gathered is None else gathered.maps()
-        if maps is None:
+        if gathered is None or (maps := gathered.maps()) is None:
             return
         step = call.steps[branch]
         mean = maps.mean((1, 2)) if self.keep.aggregated else None

@@ -7,17 +7,24 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from generator.capture.attention import AttentionCall
+
+Look = Callable[[str, AttentionCall], None]
+"""Is told of each call of a text attention layer, by name, before it is computed."""
+
 
 @dataclass(eq=False)
 class Running:
     """What a thread is doing.
 
-    ``recording`` is what listens to the pipeline that it runs. ``layer`` is the tag (`generator.capture.observed`) of
-    the text attention layer that it runs. ``kernels`` are called instead of torch's own attention. All may be None.
+    ``recording`` is what listens to the pipeline that it runs. ``look`` is told of its attention to the text before.
+    ``layer`` is the tag (`generator.capture.observed`) of the text attention layer that it runs. ``kernels`` are called
+    instead of torch's own attention. All may be None.
     ``is_compiled`` tells whether compiled code called the attention function.
     """
 
     recording: object | None = None
+    look: Look | None = None
     layer: Tensor | None = None
     kernels: Callable[..., Tensor] | None = None
     is_compiled: bool = False
@@ -48,6 +55,17 @@ def recorded_by(recording: object | None) -> Iterator[None]:
     finally:
         if running.recording is recording:
             running.recording = before
+
+
+@contextmanager
+def looking(look: Look) -> Iterator[None]:
+    """Let ``look`` be told of each call of a text attention layer of this thread inside the context."""
+    running = here()
+    before, running.look = running.look, look
+    try:
+        yield
+    finally:
+        running.look = before
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from generator.capture.maps import BRANCHES, CONDITIONAL, UNCONDITIONAL
-from generator.capture.taps import CallContext
+from generator.capture.branches import Branches
+from generator.capture.maps import UNCONDITIONAL
+from generator.capture.taps import NetworkCall
 from generator.errors import CaptureError
 from generator.models.contract import VideoModel
 
@@ -22,54 +24,61 @@ class Steps:
     Some pipelines denoise several times, each time from the result before; only the steps of the last time count.
     """
 
-    def __init__(self, model: VideoModel, kept: Sequence[str]) -> None:
+    def __init__(self, model: VideoModel, kept: Sequence[str], branches: Branches) -> None:
         """Count the steps of ``model``; of each, the branches ``kept`` are wanted."""
         self.begun: Counter[str] = Counter()
         """Number of begun steps by branch."""
         self.seen: dict[str, set[int]] = defaultdict(set)
         """Numbers of the finished steps by branch, including gaps."""
-        self.branch_source = ""
-        """Source of a call's guidance branch: ``cache_context`` or ``halves of the batch``."""
         self.passes = model.passes()
         """How often the pipeline denoises."""
         self._model = model
         self._kept = kept
+        self._branches = branches
+        self._first_times: dict[str, Tensor] = {}
         self._pass = 0
         self._timesteps: Tensor | None = None
 
     @property
+    def branch_source(self) -> str:
+        """How the branch of a call is known (`Branches.source`)."""
+        return self._branches.source
+
+    @property
     def announced(self) -> int:
-        """Number of steps that the pipeline's scheduler announces, known as soon as denoising has begun; else 0."""
-        timesteps = getattr(self._model.pipe.scheduler, "timesteps", None)
-        return 0 if timesteps is None else len(timesteps)
+        """Number of steps that the pipeline announces, known as soon as denoising has begun; else 0."""
+        return self._model.announced()
 
     @property
     def complete(self) -> int:
         """Number of steps in which every kept branch was computed."""
         return min(len(self.seen[branch]) for branch in self._kept)
 
-    def begin(self, context: CallContext, batch: int) -> dict[str, int]:
-        """Return the number of the step in each branch of the call, in the order of its samples; empty if none counts.
+    def begin(self, call: NetworkCall) -> dict[str, int]:
+        """Return the number of the step in each branch of a call, in the order of its samples; empty if none counts.
 
         Raises:
-            CaptureError: if the branches are unknown, the scheduler announced no such step, or the step before lacked
-                a branch to keep.
+            CaptureError: if the branches are unknown, the pipeline announced no such step, it computes the first one
+                twice, or the step before lacked a branch to keep.
 
         """
         if self.passes > 1 and not self._is_last_pass():
             return {}
         steps = {}
-        for branch in self._branches(context, batch):
-            steps[branch] = self.begun[branch] if context.step is None else context.step
+        for branch in self._branches.of(call, self.begun):
+            steps[branch] = self.begun[branch] if call.step is None else call.step
             self.begun[branch] += 1
+        if not steps:
+            return {}
         if max(self.begun.values()) > self.announced:
             raise CaptureError(
-                f"the scheduler announced {self.announced} denoising steps, and the pipeline began another one after "
+                f"the pipeline announced {self.announced} denoising steps, and began another one after "
                 "them; expected a pipeline that denoises once. The maps show the announced steps; for maps of all, "
                 "call a pipeline that denoises once"
             )
         if max(steps.values()) == 1 and self._is_not_guided:
             raise CaptureError(NOT_GUIDED)
+        self._refuse_same_time(steps, call.arguments.get("timestep"))
         return steps
 
     def missing(self) -> str | None:
@@ -89,6 +98,24 @@ class Steps:
             )
         return None
 
+    def _refuse_same_time(self, steps: dict[str, int], time: object) -> None:
+        """Refuse a second step at the timestep of the first: the pipeline's steps are not what is counted.
+
+        A video that is given whole has the timestep 0 in all steps.
+        """
+        for branch, step in steps.items():
+            first = self._first_times.get(branch)
+            if not isinstance(time, Tensor) or step > 1:
+                continue
+            if step == 0 and first is None:
+                self._first_times[branch] = time.clone()
+            elif first is not None and first.shape == time.shape and torch.equal(first, time) and time.any():
+                raise CaptureError(
+                    f"found two calls of the denoising network for the {branch} branch at the timestep "
+                    f"{float(time.flatten()[0]):g}; expected one in each denoising step. Capture cannot tell the steps "
+                    "of this pipeline: use a pipeline of diffusers 0.42, or generate without capture"
+                )
+
     @property
     def _is_not_guided(self) -> bool:
         return UNCONDITIONAL in self._kept and not self.begun[UNCONDITIONAL]
@@ -100,26 +127,3 @@ class Steps:
             self._timesteps = timesteps
             self._pass += 1
         return self._pass == self.passes
-
-    def _branches(self, context: CallContext, batch: int) -> tuple[str, ...]:
-        """Return the branches of a call's samples, in order."""
-        if context.branch in BRANCHES and batch == 1:
-            self.branch_source = "cache_context"
-            return (context.branch,)
-        if self._model.guidance_in_one_batch and (batch == 1 or (batch == len(BRANCHES) and self._is_guided)):
-            self.branch_source = "halves of the batch"
-            return (CONDITIONAL,) if batch == 1 else (UNCONDITIONAL, CONDITIONAL)
-        if context.branch is None and not self._model.guidance_in_one_batch:
-            raise CaptureError(
-                "a denoising network was called outside of `cache_context`, which names the guidance branch. "
-                "Use a pipeline of diffusers 0.42"
-            )
-        raise CaptureError(
-            f"found a batch of {batch} latent videos; expected one video and its guidance branches. "
-            "Generate one video at a time"
-        )
-
-    @property
-    def _is_guided(self) -> bool:
-        """Whether the pipeline uses guidance; a dynamic scale may drop to 1 in later steps."""
-        return self.begun[UNCONDITIONAL] > 0 or self._model.pipe.guidance_scale > 1

@@ -14,6 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
 from types import ModuleType
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from generator.capture.arguments import DiffusersArguments, TorchArguments
 from generator.capture.attention import AttentionCall
 from generator.capture.dispatch import dispatched
 from generator.capture.observed import Attention, observed
@@ -29,7 +31,7 @@ from generator.capture.reading import TORCH_ATTENTION, AttentionReader, Reads
 from generator.capture.replacing import original, replaced
 from generator.capture.running import here, recorded_by
 from generator.errors import CaptureError, UsageError
-from generator.models.contract import TextAttention, VideoModel
+from generator.models.contract import Arguments, TextAttention, VideoModel
 from generator.models.parallel import refuse_split_networks
 
 Call = ParamSpec("Call")
@@ -46,6 +48,34 @@ class CallContext(NamedTuple):
     step: int | None
 
 
+@dataclass(frozen=True, eq=False)
+class NetworkCall:
+    """A call of a denoising network on ``batch`` latent videos, in a context that the pipeline may have announced."""
+
+    denoiser: str
+    context: CallContext
+    batch: int
+    arguments: Arguments
+    again: Callable[[Arguments], object]
+    """Calls the network with other arguments, without torch.compile; the listener hears nothing of it."""
+
+    @property
+    def branch(self) -> str | None:
+        """Name that the pipeline gives to the call."""
+        return self.context.branch
+
+    @property
+    def step(self) -> int | None:
+        """Denoising step that the pipeline names."""
+        return self.context.step
+
+    @property
+    def text(self) -> Tensor | None:
+        """What the network receives of the prompts, ``[sample, position, channel]``; None if it receives nothing."""
+        text = self.arguments.get(TEXT)
+        return text if isinstance(text, Tensor) else None
+
+
 class Listener(Protocol):
     """Receives the events of a tapped model."""
 
@@ -56,11 +86,8 @@ class Listener(Protocol):
     def fail(self, error: CaptureError) -> None:
         """Handle a call that cannot be read: raise the error, or take no more events."""
 
-    def begin(self, denoiser: str, context: CallContext, batch: int, text: Tensor | None) -> None:
-        """Handle the start of a denoising network's call on ``batch`` latent videos.
-
-        ``text`` is what it receives of the prompts, ``[sample, position, channel]``; None if it receives nothing.
-        """
+    def begin(self, call: NetworkCall) -> None:
+        """Handle the start of a denoising network's call."""
 
     def end(self) -> None:
         """Handle the end of a denoising network's call; not called after an exception."""
@@ -90,7 +117,9 @@ def tapped(model: VideoModel, listener: Listener) -> Iterator[None]:
             function = original(site, model.attention_function)
             for layer in its_layers:
                 read = reader.of(layer.name, function, heads_first=site is functional)
-                tag = stack.enter_context(observed(_seen(layer.name, read, function, listener), function))
+                arguments = TorchArguments if site is functional else DiffusersArguments
+                seen = _seen(layer.name, read, function, arguments, listener)
+                tag = stack.enter_context(observed(seen, function))
                 stack.enter_context(replaced(layer.module, "forward", _followed(layer.module.forward, tag)))
             stack.enter_context(dispatched(site, model.attention_function))
         for name, denoiser in model.denoisers().items():
@@ -163,10 +192,14 @@ def _followed(forward: Callable[Call, Result], tag: Tensor) -> Callable[Call, Re
     return followed
 
 
-def _seen(layer: str, read: Reads, function: Attention, listener: Listener) -> Attention:
+def _seen(
+    layer: str, read: Reads, function: Attention, arguments: type[TorchArguments], listener: Listener
+) -> Attention:
     """Wrap an attention function to send the calls of a layer to the listener. torch.compile never traces this."""
 
     def seen(*args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - as the wrapped function
+        if (look := here().look) is not None:
+            look(layer, arguments(*args, **kwargs).call())
         if not _listens(listener):
             return function(*args, **kwargs)
         try:
@@ -192,14 +225,18 @@ def _announce(name: str, denoiser: nn.Module, listener: Listener, stack: ExitSta
     call = getattr(denoiser, entry)
     owner = getattr(denoiser, "_orig_mod", denoiser)  # what torch.compile(network) wraps
     names = list(signature(type(owner).forward).parameters)[1:]
+    plain: Callable[..., object] = call if owner is denoiser and entry == "forward" else owner.forward
+
+    def again(given: Arguments) -> object:
+        with recorded_by(None):
+            return plain(**given)
 
     @wraps(call)
     def announced(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the wrapped function
         if not _listens(listener):
             return call(*args, **kwargs)
-        text = {**dict(zip(names, args, strict=False)), **kwargs}.get(TEXT)
-        text = text if isinstance(text, Tensor) else None
-        listener.begin(name, contexts[-1], len(_latents(*args, **kwargs)), text)
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        listener.begin(NetworkCall(name, contexts[-1], len(_latents(*args, **kwargs)), given, again))
         output = call(*args, **kwargs)
         listener.end()
         return output

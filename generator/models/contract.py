@@ -1,16 +1,16 @@
 """The interface between the generator and a video model: everything that differs between model families.
 
-To add a family, add a module to ``generator.models.families`` and a line to ``generator.models.load.FAMILIES``.
+To add a family, add a module to ``generator.models.families`` and its classes to ``generator.models.registry``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
 from diffusers import DiffusionPipeline
-from torch import nn
+from torch import Tensor, nn
 
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -46,13 +46,14 @@ class TextAttention:
     @property
     def heads(self) -> int:
         """Number of attention heads."""
-        heads: int = self.module.heads  # type: ignore[assignment]
-        return heads
+        name = "heads" if hasattr(self.module, "heads") else "num_heads"
+        return int(getattr(self.module, name))
 
     @property
     def dim(self) -> int:
         """Dimension of each head."""
-        inner: int = self.module.inner_dim  # type: ignore[assignment]
+        module: Any = self.module
+        inner: int = module.inner_dim if hasattr(module, "inner_dim") else module.to_query.out_features
         return inner // self.heads
 
 
@@ -65,6 +66,10 @@ class TextPlace(Enum):
     """Joint attention over one sequence: text tokens, then latent tokens."""
     LAST = "last"
     """Joint attention over one sequence: latent tokens, then text tokens."""
+
+
+Arguments = Mapping[str, Any]
+"""Arguments of a call, of a network or of a pipeline, by name."""
 
 
 class VideoModel(Protocol):
@@ -94,6 +99,15 @@ class VideoModel(Protocol):
     """Attention processor types known to call that function as expected; capture refuses any other."""
     guidance_in_one_batch: bool
     """Whether one call of the network computes both guidance branches, the unconditional one first."""
+    branch_names: Mapping[str, str | None]
+    """Guidance branch by the name that the pipeline gives to a call; None for extra calls, which are not recorded."""
+    extra_samples: int
+    """Number of samples of further guidance behind those of both branches in a batch; they are not recorded."""
+    rearranges_text: bool
+    """Whether rows of the text encoder's output are left out, moved, or put behind others, before the network's call.
+    Then each row is looked for by its values."""
+    knows_padding: bool
+    """Whether all text keys without a token of the prompt are its padding."""
     frame_by_frame: bool
     """Whether text attention treats each frame as a separate sample, with the text repeated, in layers of
     different resolutions."""
@@ -128,11 +142,47 @@ class VideoModel(Protocol):
     def guides(self, sampling: Sampling) -> bool:
         """Whether the pipeline also computes the unconditional branch with these settings."""
 
+    def is_guided(self) -> bool:
+        """Whether the running call of the pipeline also computes the unconditional branch."""
+
+    def sampling_of(self, given: Arguments) -> Sampling:
+        """Return the sampling of a call of the pipeline with these arguments; the negative prompt is that of ``given``.
+
+        Raises:
+            ModelError: for arguments with which attention cannot be captured.
+
+        """
+
     def denoisers(self) -> dict[str, nn.Module]:
         """Return the denoising networks by their names in the pipeline."""
 
     def text_attention(self) -> list[TextAttention]:
         """Return the attention modules whose keys include the prompt, in the order of their calls."""
+
+    @property
+    def text_stage(self) -> nn.Module | None:
+        """Network between text encoder and denoising network that the pipeline itself calls; None for most models."""
+
+    def encoded(self, text: Tensor) -> Tensor:
+        """Return what a stage or network received as text as the encoder's hidden states: ``[.., position, channel]``.
+
+        A few channels suffice.
+        """
+
+    def text_columns(self, given: Arguments, sample: int) -> Sequence[int] | None:
+        """Return the place among a layer's text keys of each text position; None if they are in the same order.
+
+        Args:
+            given: arguments of the network's call, or those of `text_stage`, if there is one
+            sample: number of the sample in the batch
+
+        """
+
+    def latent_rows(self, found: int, grid: LatentGrid) -> slice:
+        """Return the latent tokens of the video among ``found`` latent tokens: some models add others."""
+
+    def announced(self) -> int:
+        """Return the number of denoising steps of the running call, known as soon as denoising has begun; else 0."""
 
     def schedule(self) -> list[tuple[float, float | None]]:
         """Return the timestep and the sigma (None if undefined) of each denoising step of the last call."""

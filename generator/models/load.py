@@ -15,31 +15,17 @@ from generator.errors import ModelError, first_line
 from generator.models import tiny
 from generator.models.additions import add_weights
 from generator.models.contract import VideoModel
-from generator.models.families.animatediff import AnimateDiffModel
 from generator.models.families.base import PipelineModel
-from generator.models.families.cogvideox import CogVideoXModel
-from generator.models.families.hunyuan_video import HunyuanVideoModel
-from generator.models.families.ltx import LTXModel
-from generator.models.families.mochi import MochiModel
-from generator.models.families.wan import WanModel
+from generator.models.inputs import Use
 from generator.models.memory import arrange
 from generator.models.outline import outline
+from generator.models.registry import FAMILIES
 from generator.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
 """Seconds to wait for the hub's answer before only downloaded models are used."""
-
-FAMILIES: dict[str, type[PipelineModel]] = {
-    "AnimateDiffPipeline": AnimateDiffModel,
-    "CogVideoXPipeline": CogVideoXModel,
-    "HunyuanVideoPipeline": HunyuanVideoModel,
-    "LTXPipeline": LTXModel,
-    "MochiPipeline": MochiModel,
-    "WanPipeline": WanModel,
-}
-"""Adapters by the name of the diffusers pipeline class."""
 
 
 def load(settings: ModelSettings) -> VideoModel:
@@ -138,7 +124,14 @@ def _family(settings: ModelSettings, source: str, *, local: bool) -> type[Pipeli
     found = index.get("_class_name")
     if found not in FAMILIES:
         raise _unknown(settings.id, str(found))
-    return FAMILIES[found]
+    family = FAMILIES[found]
+    needed = [name for name, use in vars(family.inputs).items() if use is Use.REQUIRED]
+    if needed:
+        raise ModelError(
+            f"model {settings.id}: its {found} needs another input ({' and '.join(needed)}), which cannot be given. "
+            "Call it in a program of your own, inside `capture` of generator.library"
+        )
+    return family
 
 
 def _device(name: str) -> torch.device:

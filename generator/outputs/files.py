@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OutputError: if the file cannot be written, for example because the disk is full.
 
     """
-    temporary = path.with_name(f"{_TEMPORARY_PREFIX}{os.getpid()}-{path.name[-100:]}{_TEMPORARY_SUFFIX}")
+    # The number of a process is not unique: on several machines, and in several containers, others have it too.
+    writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f"{_TEMPORARY_PREFIX}{writer}-{path.name[-100:]}{_TEMPORARY_SUFFIX}")
     try:
         yield temporary
         _flush(temporary)
@@ -75,9 +78,14 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"the folder {path} cannot be created: {error.strerror or error}") from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed process left anywhere below ``folder``."""
-    for leftover in folder.rglob(f"{_TEMPORARY_PREFIX}*{_TEMPORARY_SUFFIX}"):
+def remove_leftovers(folder: Path, start: str = "") -> None:
+    """Remove temporary files that a killed process left anywhere below ``folder``.
+
+    Those of a process that is still alive must not be among them: ``start`` is the start of the names of the files
+    that it does not write.
+    """
+    of = f"{start}*" if start else ""
+    for leftover in folder.rglob(f"{_TEMPORARY_PREFIX}*{of}{_TEMPORARY_SUFFIX}"):
         leftover.unlink(missing_ok=True)
 
 

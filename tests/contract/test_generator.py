@@ -303,7 +303,9 @@ def test_a_settings_file_is_accepted_by_both_programs_or_neither(tmp_path, conte
 
 
 def test_the_committed_configurations_are_accepted_by_both_programs():
-    paths = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+    paths = {*(Path(__file__).parents[2] / "configs").glob("*.yaml")} - {
+        *Path(__file__).parents[2].glob("configs/dask-*")
+    }
     assert paths
     for path in paths:
         assert accepted_by_watcher(path)

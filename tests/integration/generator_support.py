@@ -14,7 +14,12 @@ from tests.support import attnwatch
 
 ROOT = Path(__file__).parents[2]
 FORKS = ForkServer(
-    "generator.cli", "generator.batch.run", "tests.integration.library_support", OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1"
+    "generator.cli",
+    "generator.batch.claiming.process",
+    "generator.batch.run",
+    "tests.integration.library_support",
+    OMP_NUM_THREADS="1",
+    HF_HUB_OFFLINE="1",
 )
 LIMIT = 900.0
 """Seconds after which a process counts as hanging: far more than a heavily loaded machine needs."""

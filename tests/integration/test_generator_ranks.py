@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from generator.batch import leases
+from tests.forking import run_program
 from tests.integration.generator_support import (
     LIMIT,
     assert_whole,
@@ -36,17 +38,26 @@ def alone(tmp_path_factory):
 
 
 @contextmanager
-def both(*arguments):
-    """Start two processes as a launcher would; kill them at the end of the context if they still run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def both(*arguments, run=run_program, hosts=1):
+    """Start two processes on each host, as a launcher would; kill them at the end of the context if they still run."""
+    common = {"WORLD_SIZE": str(2 * hosts), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     with ExitStack() as stack:
         yield [
-            stack.enter_context(generating(*arguments, **common, RANK=str(rank), LOCAL_RANK=str(rank)))
-            for rank in (0, 1)
+            stack.enter_context(generating(*arguments, run=run, **common, RANK=str(rank), LOCAL_RANK=str(rank % 2)))
+            for rank in range(2 * hosts)
         ]
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def run_elsewhere(*arguments):
+    """Run the generator as if on another host than the others, whose processes its kernel knows nothing of."""
+    leases._kernel = lambda: None
+    return run_program(*arguments)
 
 
 def test_the_processes_of_a_launcher_make_one_batch_together(tmp_path, alone):
@@ -65,6 +76,43 @@ def test_the_processes_of_a_launcher_make_one_batch_together(tmp_path, alone):
     assert sorted(line[0] for line in made) == ["0", "0", "0", "1", "1", "1"]
     assert len({line.split()[3] for line in made}) == 6
     assert result.stderr.count("is complete, 6 of 6 videos") == 1
+
+
+def test_the_processes_of_two_hosts_make_one_batch_together(tmp_path, alone):
+    with both(*SMALL, "--steps", "2", "--output", tmp_path, run=run_elsewhere, hosts=2) as processes:
+        logs = [process.stderr.read() for process in processes]
+        assert [process.wait(timeout=LIMIT) for process in processes] == [0] * 4, logs
+    folder = batch_below(tmp_path)
+    assert contents(folder) == contents(alone)
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
+    assert [log.count("] video ") for log in logs] == [2, 2, 1, 1]
+    assert list(folder.rglob(".*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("claim", [False, True])
+def test_two_launchers_of_torch_on_two_hosts_make_one_batch_together(tmp_path, alone, claim):
+    program = tmp_path / "elsewhere.py"
+    program.write_text(
+        "import sys; from tests.integration.test_generator_ranks import run_elsewhere; "
+        "sys.exit(run_elsewhere('generator', *sys.argv[1:]))"
+    )
+    where = ["--claim", tmp_path / "outputs" / "kiss"] if claim else ["--output", tmp_path / "outputs"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "2"]
+    launcher += ["--master_addr", "127.0.0.1", "--master_port", free_port()]
+    arguments = map(str, [program, *SMALL, "--steps", "2", *where])
+    command = [*launcher, "--node_rank", "{}", *arguments]
+    hosts = [
+        subprocess.Popen([part.format(host) for part in command], env=environment(), stderr=subprocess.PIPE, text=True)
+        for host in range(2)
+    ]
+    logs = [host.communicate(timeout=LIMIT)[1] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], logs
+    folder = batch_below(tmp_path / "outputs")
+    assert contents(folder) == contents(alone)
+    assert read(folder / "batch.complete.json")["counts"] == {"expected": 6, "complete": 6, "failed": 0}
+    assert sum(log.count("] video ") for log in logs) == 6
+    assert "".join(logs).count("is complete, 6 of 6 videos") == 1
 
 
 def test_the_death_of_a_process_is_reported_and_a_resumption_makes_its_videos(tmp_path):
@@ -91,7 +139,7 @@ def test_the_death_of_a_process_is_reported_and_a_resumption_makes_its_videos(tm
 
 def test_a_signal_to_all_processes_ends_the_batch_cleanly(tmp_path):
     with both(*SMALL, "--steps", "400", "--output", tmp_path) as processes:
-        wait_for(lambda: list(tmp_path.rglob(".generator.1.lock")), *processes)
+        wait_for(lambda: list(tmp_path.rglob("process-1.1.lease")), *processes)
         wait_for(lambda: "generating" in processes[0].stderr.readline(), *processes)
         for process in processes:
             os.kill(process.pid, signal.SIGTERM)

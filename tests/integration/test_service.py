@@ -291,11 +291,22 @@ def fake_programs(folder, **scripts):
     return programs
 
 
-def test_the_example_for_slurm_ends_the_generator_when_its_time_runs_out(tmp_path):
+def test_the_example_for_a_slurm_array_passes_on_the_folder_and_the_flags(tmp_path):
+    path = f"{fake_programs(tmp_path, python='echo $*; exit 7')}:{os.environ['PATH']}"
+    command = ["bash", str(ROOT / "configs/slurm-array.sbatch"), "outputs/kiss", "--template", "a"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(PATH=path), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (7, "-m generator --claim outputs/kiss --template a\n")
+
+
+@pytest.mark.parametrize("script", ["slurm", "slurm-array"])
+def test_the_examples_for_slurm_end_the_generator_when_their_time_runs_out(tmp_path, script):
+    program = ROOT / f"configs/{script}.sbatch"
     script = "trap 'touch stopped; exit 143' TERM\ntouch started\nwhile :; do sleep 0.1; done"
     path = f"{fake_programs(tmp_path, python=script)}:{PROGRAM.parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
-        ["bash", str(ROOT / "configs/slurm.sbatch")],
+        ["bash", str(program), "outputs/kiss"],
         cwd=tmp_path,
         env=environment(PATH=path),
         stdout=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import { fill, make } from "./dom.js";
 import { GridView } from "./grid/view.js";
 import { MapStore, Painter, mountCompare } from "./maps/index.js";
 import { BatchesView } from "./overview/batches.js";
-import { ServerSource } from "./source/server.js";
+import { openSource } from "./source/open.js";
 import { DEFAULT_VIEW, written } from "./state/address.js";
 import { Library } from "./state/library.js";
 import { Session } from "./state/session.js";
@@ -200,7 +200,7 @@ function usualView(tables) {
 
 /** @returns {Promise<void>} */
 async function start() {
-  const source = new ServerSource();
+  const source = openSource();
   try {
     const app = new App(source, await source.tables());
     Object.assign(window, { attnwatch: app });

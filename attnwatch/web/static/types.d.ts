@@ -71,6 +71,9 @@ interface Source {
   maps(id: string, word: string, part: MapsPart): Promise<ArrayBuffer>;
   scale(batch: string, word: string, part: ScalePart): Promise<{ low: number; high: number }>;
   tables(): Promise<Tables>;
+  /** Have an element play a video, as soon as its data are there. */
+  play(element: HTMLVideoElement, id: string): void;
+  /** Where a video can be saved from; empty in an export that holds it. */
   videoUrl(id: string): string;
   outputUrl(id: string, n: number): string;
   subscribe(handler: SourceHandler, after: number): () => void;

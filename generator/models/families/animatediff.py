@@ -1,4 +1,4 @@
-"""AnimateDiff: the text-to-image UNet of Stable Diffusion with motion modules."""
+"""AnimateDiff and PIA: the text-to-image UNet of Stable Diffusion with motion modules."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from torch import nn
 from generator.errors import ModelError
 from generator.models.contract import TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
 NEGATIVE_PROMPT = "bad quality, worse quality"
@@ -41,6 +42,11 @@ class AnimateDiffModel(PipelineModel):
     def check(self, sampling: Sampling) -> None:
         """Raise ModelError for sizes that the pipeline refuses, and for more frames than the motion modules support."""
         self._refuse_unknown_settings(sampling)
+        if getattr(self.pipe, "free_noise_enabled", False):
+            raise ModelError(
+                f"model {self.name}: FreeNoise computes frames in overlapping windows; capture expects each frame "
+                "once. Call disable_free_noise(), or generate without capture"
+            )
         self._refuse_other_sizes(sampling, self.pipe.vae_scale_factor)
         most: int = self._network.config.motion_max_seq_length
         if sampling.frames > most:
@@ -48,7 +54,7 @@ class AnimateDiffModel(PipelineModel):
 
     def passes(self) -> int:
         """Return the iterations of FreeInit, which denoises again with the low frequencies of the result before."""
-        return int(self.pipe._free_init_num_iters) if self.pipe.free_init_enabled else 1
+        return int(self.pipe._free_init_num_iters) if getattr(self.pipe, "free_init_enabled", False) else 1
 
     def denoisers(self) -> dict[str, nn.Module]:
         """Return the UNet."""
@@ -72,3 +78,38 @@ class AnimateDiffModel(PipelineModel):
     @property
     def _strides(self) -> Strides:
         return Strides(1, self.pipe.vae_scale_factor, 1, 1)
+
+
+class AnimateDiffVideoModel(AnimateDiffModel):
+    """Beginning with the noised latents of a video."""
+
+    inputs = Takes(video=Use.REQUIRED)
+    video_argument = "video"
+
+
+class AnimateDiffControlModel(AnimateDiffModel):
+    """With pictures that control each frame, or some."""
+
+    inputs = Takes(video=Use.REQUIRED)
+
+
+class AnimateDiffPAGModel(AnimateDiffModel):
+    """With perturbed-attention guidance, whose sample follows those of both branches."""
+
+    @property
+    def extra_samples(self) -> int:  # type: ignore[override]
+        """One if the running call uses that guidance."""
+        return int(self.pipe.do_perturbed_attention_guidance)
+
+
+class AnimateDiffSDXLModel(AnimateDiffModel):
+    """The UNet of Stable Diffusion XL. Its text is what two encoders make of the same tokens, side by side."""
+
+    def _recommended(self) -> Sampling:
+        return Sampling(1024, 1024, 16, 8.0, 50, 5.0, NEGATIVE_PROMPT)
+
+
+class PIAModel(AnimateDiffModel):
+    """PIA: animates an image."""
+
+    inputs = Takes(image=Use.REQUIRED)

@@ -1,19 +1,25 @@
 """The base class of all adapters: implements the contract as most pipelines need it; a family overrides the rest."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from inspect import signature
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
-from torch import nn
+from torch import Tensor, nn
 
 from generator.errors import ModelError
-from generator.models.contract import LatentGrid, OnStep, TextAttention, TextPlace
+from generator.models.contract import Arguments, LatentGrid, OnStep, TextAttention, TextPlace
+from generator.models.families.tokenising import tokenised, tokenised_between
+from generator.models.inputs import Takes
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
+BRANCH_NAMES: Mapping[str, str | None] = MappingProxyType({"cond": "cond", "uncond": "uncond"})
 SHIFTS = ("flow_shift", "shift")
 """Names that schedulers give to the shift of their noise levels."""
 
@@ -40,8 +46,18 @@ class PipelineModel(ABC):
     attention_function: str
     processors: tuple[type, ...]
     guidance_in_one_batch = True
+    branch_names = BRANCH_NAMES
+    extra_samples = 0
+    rearranges_text = False
+    knows_padding = True
     frame_by_frame = False
     float32_vae = True
+    inputs: ClassVar[Takes] = Takes()
+    """What the pipeline takes besides a prompt."""
+    frames_argument = "num_frames"
+    """Argument of the pipeline that takes the number of frames."""
+    video_argument: str | None = None
+    """Argument of the pipeline that takes an input video; it has the number of frames unless an argument gives it."""
 
     def __init__(
         self, pipe: DiffusionPipeline, name: str = "", revision: str | None = None, recommended: Sampling | None = None
@@ -51,9 +67,9 @@ class PipelineModel(ABC):
         self.name = name
         self.revision = revision
         self.recommended = recommended or self._recommended()
-        if not pipe.tokenizer.is_fast:
+        if not self.tokenizer.is_fast:
             raise ModelError(
-                f"model {name}: its tokenizer, {type(pipe.tokenizer).__name__}, does not report the character offsets "
+                f"model {name}: its tokenizer, {type(self.tokenizer).__name__}, does not report the character offsets "
                 "of tokens. Install `tokenizers`, or convert it to a fast tokenizer"
             )
 
@@ -109,6 +125,50 @@ class PipelineModel(ABC):
         """Whether the guidance scale is above 1; at 1 there is no guidance."""
         return sampling.guidance_scale > 1
 
+    def is_guided(self) -> bool:
+        """Ask the pipeline: whether it uses guidance, or whether its guidance scale is above 1."""
+        found = getattr(self.pipe, "do_classifier_free_guidance", None)
+        return bool(self.pipe.guidance_scale > 1) if found is None else bool(found)
+
+    def sampling_of(self, given: Arguments) -> Sampling:
+        """Read the arguments; where one is missing, the model's recommendation holds."""
+        recommended = self.recommended
+        return Sampling(
+            width=given.get("width") or recommended.width,
+            height=given.get("height") or recommended.height,
+            frames=self._frames_of(given),
+            fps=recommended.fps,
+            steps=given.get("num_inference_steps") or recommended.steps,
+            guidance_scale=self._guidance_of(given),
+        )
+
+    def _frames_of(self, given: Arguments) -> int:
+        video = given.get(self.video_argument) if self.video_argument else None
+        frames: int | None = given.get(self.frames_argument)
+        if video is not None and frames is None:
+            return len(video) if isinstance(video, Sequence) else int(video.shape[-4])
+        return frames or self.recommended.frames
+
+    def _guidance_of(self, given: Arguments) -> float:
+        return float(given["guidance_scale"])
+
+    @property
+    def text_stage(self) -> nn.Module | None:
+        """None, as for most pipelines."""
+        return None
+
+    def encoded(self, text: Tensor) -> Tensor:
+        """Return the text unchanged."""
+        return text
+
+    def text_columns(self, given: Arguments, sample: int) -> Sequence[int] | None:  # noqa: ARG002
+        """Return None, as for most pipelines."""
+        return None
+
+    def latent_rows(self, found: int, grid: LatentGrid) -> slice:  # noqa: ARG002
+        """Return all, as for most pipelines."""
+        return slice(found)
+
     def denoisers(self) -> dict[str, nn.Module]:
         """Return ``transformer``, the only denoising network."""
         return {"transformer": self.pipe.transformer}
@@ -117,13 +177,23 @@ class PipelineModel(ABC):
     def text_attention(self) -> list[TextAttention]:
         """Return the attention modules whose keys include the prompt, in the order of their calls."""
 
+    def announced(self) -> int:
+        """Return the number of timesteps that the pipeline announces, or else its scheduler."""
+        timesteps = getattr(self.pipe.scheduler, "timesteps", None)
+        return int(getattr(self.pipe, "_num_timesteps", 0 if timesteps is None else len(timesteps)))
+
     def schedule(self) -> list[tuple[float, float | None]]:
-        """Read the scheduler's timesteps and sigmas; not every scheduler has sigmas."""
+        """Read the scheduler's timesteps and sigmas; not every scheduler has sigmas.
+
+        A pipeline that begins with a video uses the last ones only.
+        """
         scheduler = self.pipe.scheduler
         timesteps = [float(timestep) for timestep in scheduler.timesteps]
         if not hasattr(scheduler, "sigmas"):
-            return [(timestep, None) for timestep in timesteps]
-        return list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
+            found: list[tuple[float, float | None]] = [(timestep, None) for timestep in timesteps]
+        else:
+            found = list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
+        return found[len(found) - min(self.announced(), len(found)) :]
 
     def passes(self) -> int:
         """Return 1, as for most pipelines."""
@@ -131,27 +201,33 @@ class PipelineModel(ABC):
 
     def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
         """Call the pipeline with a generator seeded on the CPU."""
+        if sampling.flow_shift is not None:
+            self._shift_noise(sampling.flow_shift)
+        result = self.pipe(
+            prompt=prompt,
+            num_inference_steps=sampling.steps,
+            generator=torch.Generator("cpu").manual_seed(seed),
+            output_type="np",
+            **self._size_arguments(sampling),
+            **self._callback(on_step),
+            **self._arguments(sampling),
+        )
+        frames: np.ndarray = result.frames[0]
+        return frames
+
+    def _size_arguments(self, sampling: Sampling) -> dict[str, Any]:
+        return {"height": sampling.height, "width": sampling.width, self.frames_argument: sampling.frames}
+
+    def _callback(self, on_step: OnStep) -> dict[str, Any]:
+        """Return the arguments that let a pipeline report its steps; none if it cannot."""
 
         def step_done(pipe: DiffusionPipeline, step: int, _time: object, _tensors: object) -> dict[str, object]:
             on_step(step + 1, pipe.num_timesteps)
             return {}
 
-        if sampling.flow_shift is not None:
-            self._shift_noise(sampling.flow_shift)
-        result = self.pipe(
-            prompt=prompt,
-            height=sampling.height,
-            width=sampling.width,
-            num_frames=sampling.frames,
-            num_inference_steps=sampling.steps,
-            generator=torch.Generator("cpu").manual_seed(seed),
-            output_type="np",
-            callback_on_step_end=step_done,
-            callback_on_step_end_tensor_inputs=[],
-            **self._arguments(sampling),
-        )
-        frames: np.ndarray = result.frames[0]
-        return frames
+        if "callback_on_step_end" not in signature(type(self.pipe).__call__).parameters:
+            return {}
+        return {"callback_on_step_end": step_done, "callback_on_step_end_tensor_inputs": []}
 
     @property
     def _shifts(self) -> list[str]:
@@ -194,27 +270,10 @@ class PipelineModel(ABC):
         ]
 
     def _tokenise(self, text: str, length: int) -> TokenSequence:
-        tokenizer = self.tokenizer
-        found = tokenizer(
-            text,
-            padding="max_length",
-            max_length=length,
-            truncation=True,
-            add_special_tokens=True,
-            return_offsets_mapping=True,
-        )
-        kept = sum(found["attention_mask"])
-        is_full = kept == length
-        whole = tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"] if is_full else range(kept)
-        return TokenSequence(
-            text=text,
-            ids=tuple(found["input_ids"]),
-            offsets=tuple(found["offset_mapping"]),
-            pieces=tuple(found.tokens()),
-            length=kept,
-            whole_length=len(whole),
-            unknown_id=tokenizer.unk_token_id,
-        )
+        return tokenised(self.tokenizer, text, length)
+
+    def _tokenise_between(self, before: str, text: str, after: str, length: int, *, start: int = 0) -> TokenSequence:
+        return tokenised_between(self.tokenizer, before, text, after, length=length, start=start)
 
     def _refuse_unknown_settings(self, sampling: Sampling) -> None:
         if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:

@@ -1,9 +1,10 @@
-"""CogVideoX 2B, 5B and 1.5, text to video."""
+"""CogVideoX 2B, 5B and 1.5: from text, and from a video."""
 
 from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0, FusedCogVideoXAttnProcessor2_0
 
 from generator.models.contract import TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
 LATENT_PAIR = 2
@@ -51,3 +52,17 @@ class CogVideoXModel(PipelineModel):
         config = self._network.config
         time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
         return Strides(time, space, config.patch_size_t or 1, config.patch_size)
+
+
+class CogVideoXVideoToVideoModel(CogVideoXModel):
+    """As from text, beginning with the noised latents of a video."""
+
+    inputs = Takes(video=Use.REQUIRED)
+    video_argument = "video"
+
+
+class CogVideoXFunControlModel(CogVideoXModel):
+    """As from text, with the latents of a control video beside those that are denoised."""
+
+    inputs = Takes(video=Use.REQUIRED)
+    video_argument = "control_video"

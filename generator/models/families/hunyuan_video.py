@@ -1,4 +1,4 @@
-"""HunyuanVideo, text to video."""
+"""HunyuanVideo: from text, and from an image."""
 
 from inspect import signature
 from typing import Any
@@ -7,6 +7,7 @@ from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideo
 
 from generator.models.contract import TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
@@ -28,16 +29,7 @@ class HunyuanVideoModel(PipelineModel):
         """Tokenise the prompt inside the pipeline's instruction template, and drop the tokens before the prompt."""
         template: dict[str, Any] = signature(type(self.pipe).__call__).parameters["prompt_template"].default
         before, after = template["template"].split("{}")
-        crop: int = template["crop_start"]
-        found = self._tokenise(before + text + after, crop + self.text_keys)
-        return TokenSequence(
-            text=text,
-            ids=found.ids[crop:],
-            offsets=tuple(_within(text, offset, len(before)) for offset in found.offsets[crop:]),
-            pieces=found.pieces[crop:],
-            length=found.length - crop,
-            whole_length=found.whole_length - crop,
-        )
+        return self._tokenise_between(before, text, after, self.text_keys, start=template["crop_start"])
 
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn`` of the dual-stream blocks, then of the single-stream blocks."""
@@ -63,7 +55,19 @@ class HunyuanVideoModel(PipelineModel):
         return Strides(time, space, config.patch_size_t, config.patch_size)
 
 
-def _within(text: str, offset: tuple[int, int], first: int) -> tuple[int, int]:
-    """Return a token's character range relative to ``first``; ``(0, 0)`` if it lies outside ``text``."""
-    start, end = max(offset[0] - first, 0), min(offset[1] - first, len(text))
-    return (start, end) if start < end else (0, 0)
+class HunyuanVideoImageModel(HunyuanVideoModel):
+    """From an image, which the text encoder sees too: rows of the image are put before those of the text."""
+
+    rearranges_text = True
+    knows_padding = False
+    inputs = Takes(image=Use.REQUIRED)
+
+
+class HunyuanSkyreelsModel(HunyuanVideoModel):
+    """The image model of SkyReels V1: classifier-free guidance in calls without a name."""
+
+    inputs = Takes(image=Use.REQUIRED)
+
+    def guides(self, sampling: Sampling) -> bool:
+        """Whether the guidance scale is above 1."""
+        return sampling.guidance_scale > 1

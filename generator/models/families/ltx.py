@@ -1,11 +1,12 @@
-"""LTX-Video, text to video."""
+"""LTX-Video: from text, and with images and videos as conditions."""
 
 from typing import Any
 
 from diffusers.models.transformers.transformer_ltx import LTXVideoAttnProcessor
 
-from generator.models.contract import TextAttention, TextPlace
+from generator.models.contract import LatentGrid, TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
 DECODING = {"decode_timestep": 0.05, "decode_noise_scale": 0.025}
@@ -42,3 +43,18 @@ class LTXModel(PipelineModel):
             pipe.transformer_temporal_patch_size,
             pipe.transformer_spatial_patch_size,
         )
+
+
+class LTXConditionModel(LTXModel):
+    """As from text, with up to 256 text tokens; latents of keyframes are put before those of the video."""
+
+    text_keys = 256
+    inputs = Takes(image=Use.OPTIONAL, video=Use.OPTIONAL)
+
+    def latent_rows(self, found: int, grid: LatentGrid) -> slice:
+        """Return the last ones; before them are those of keyframes, which are whole frames."""
+        extra = found - grid.size
+        return slice(extra, None) if extra > 0 and extra % (grid.height * grid.width) == 0 else slice(found)
+
+    def _recommended(self) -> Sampling:
+        return Sampling(768, 512, 161, 24.0, 40, 3.0, NEGATIVE_PROMPT)

@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2, text to video."""
+"""Wan 2.1 and 2.2: from text, from a video, and VACE."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import nn
 
 from generator.errors import ModelError
-from generator.models.contract import TextAttention, TextPlace
+from generator.models.contract import LatentGrid, TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
 
@@ -45,7 +46,7 @@ class WanModel(PipelineModel):
     def denoisers(self) -> dict[str, nn.Module]:
         """Return ``transformer`` and, for Wan 2.2, ``transformer_2``, which handles low noise levels."""
         names = ("transformer", "transformer_2")
-        return {name: getattr(self.pipe, name) for name in names if getattr(self.pipe, name) is not None}
+        return {name: getattr(self.pipe, name) for name in names if getattr(self.pipe, name, None) is not None}
 
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn2`` of every block."""
@@ -61,3 +62,31 @@ class WanModel(PipelineModel):
     def _strides(self) -> Strides:
         patch_time, patch, _ = self._network.config.patch_size
         return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)
+
+
+class WanVideoToVideoModel(WanModel):
+    """As from text, beginning with the noised latents of a video. The pipeline does not name its calls."""
+
+    inputs = Takes(video=Use.REQUIRED)
+    video_argument = "video"
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        return {"negative_prompt": sampling.negative_prompt, "guidance_scale": sampling.guidance_scale}
+
+
+class WanVACEModel(WanModel):
+    """As from text, with further blocks that see a video, masks and reference images, and attend to the text too.
+
+    The latents of reference images are put before those of the video.
+    """
+
+    inputs = Takes(video=Use.OPTIONAL)
+
+    def latent_rows(self, found: int, grid: LatentGrid) -> slice:
+        """Return the last ones; before them are those of reference images, which are whole frames."""
+        extra = found - grid.size
+        return slice(extra, None) if extra > 0 and extra % (grid.height * grid.width) == 0 else slice(found)
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return ``attn2`` of the blocks that see references, then of all others."""
+        return self._attention_of_blocks("attn2", "vace_blocks", "blocks")

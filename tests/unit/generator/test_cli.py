@@ -156,6 +156,8 @@ def test_lists_and_sizes_are_taken_from_flags(call, monkeypatch):
         (["--seed", "-5", "--template", "x"], "--seed: found -5; expected greater than or equal to 0"),
         (["--config", "/nowhere.yaml"], "/nowhere.yaml cannot be read: No such file"),
         (["--resume", "/nowhere"], "/nowhere/batch.json cannot be read"),
+        (["--resume", "/nowhere", "--claim", "/there"], "found --resume /nowhere and --claim /there; expected one"),
+        (["--claim", "/nowhere"], "no template: describe the videos with --template"),
         (["an argument"], "an argument"),
     ],
 )
@@ -185,7 +187,7 @@ def test_help_shows_the_flag_and_the_meaning_of_every_setting():
     # In a process of its own: the console keeps the width that it had when it was first used.
     command, wide = [sys.executable, "-m", "generator", "--help"], {**os.environ, "COLUMNS": "300", "LINES": "100"}
     out = subprocess.run(command, env=wide, capture_output=True, text=True, check=True, timeout=600).stdout
-    own = {"--config", "--resume", "--verify", "--preview", "--verbose", "--help", "--version"}
+    own = {"--config", "--resume", "--claim", "--verify", "--preview", "--verbose", "--help", "--version"}
     shown = {name: field_of(place) for name, place in NAMES.items() if name not in cli.WITHOUT_FLAG}
     switches = {flag_of(f"no_{name}") for name, field in shown.items() if field.annotation is bool}
     assert set(re.findall(r"--[a-z][a-z-]+", out)) == {*own, *map(flag_of, shown), *switches}

@@ -46,7 +46,8 @@ function textOf(detail, slug) {
 
 /** @param {App} app @param {VideoDetail} detail */
 function files({ source }, detail) {
-  const links = detail.playable ? [make("li", {}, make("a", { href: source.videoUrl(detail.id), download: "" }, "the video itself"))] : [];
+  const film = detail.playable ? source.videoUrl(detail.id) : "";
+  const links = film ? [make("li", {}, make("a", { href: film, download: "" }, "the video itself"))] : [];
   for (const { n, name, bytes } of detail.outputs) links.push(make("li", {}, make("a", { href: source.outputUrl(detail.id, n), target: "_blank", rel: "noopener" }, name), ` ${size(bytes)}`));
   return links.length ? make("ul", { class: "files" }, ...links) : make("p", { class: "soft" }, "None yet.");
 }

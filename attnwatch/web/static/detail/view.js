@@ -75,7 +75,8 @@ export class DetailView {
       this.app.clock.span([]);
       return;
     }
-    const video = make("video", { src: this.app.source.videoUrl(detail.id), "aria-label": detail.prompt ?? detail.video_id });
+    const video = make("video", { "aria-label": detail.prompt ?? detail.video_id });
+    this.app.source.play(video, detail.id);
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     const { width, height } = { width: detail.width || 16, height: detail.height || 9 };
     canvas.width = Math.min(1600, Math.max(width, 640));

@@ -74,7 +74,8 @@ export class Tile {
   /** Hold a video from now on. */
   wake() {
     if (this.video || !this.row.playable) return;
-    this.video = make("video", { src: this.app.source.videoUrl(this.row.id), tabindex: "-1", "aria-hidden": "true" });
+    this.video = make("video", { tabindex: "-1", "aria-hidden": "true" });
+    this.app.source.play(this.video, this.row.id);
     this.video.disablePictureInPicture = true;
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     this._resize(canvas);

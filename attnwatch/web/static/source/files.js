@@ -45,7 +45,7 @@ async function unpacked(key) {
 }
 
 /** @param {string} key @returns {Promise<any>} */
-async function document_(key) {
+async function read(key) {
   return JSON.parse(new TextDecoder().decode(await unpacked(key)));
 }
 
@@ -60,28 +60,28 @@ export class FilesSource {
     Object.assign(window, { attnwatchData: take });
     /** @type {Map<string, Promise<string>>} */
     this._films = new Map();
-    /** @type {Promise<Record<string, string>> | null} */
-    this._addresses = null;
+    /** Where the videos are that are not in this folder, by their identifiers. @type {Promise<Record<string, string>>} */
+    this._linked = read("films");
   }
 
   /** @returns {Promise<BatchesDocument>} */
   batches() {
-    return document_("batches");
+    return read("batches");
   }
 
   /** @param {string} id @returns {Promise<Batch>} */
   batch(id) {
-    return document_(`batch-${id}`);
+    return read(`batch-${id}`);
   }
 
   /** @param {string} id @returns {Promise<VideoDetail>} */
   video(id) {
-    return document_(`video-${id}`);
+    return read(`video-${id}`);
   }
 
   /** @param {string} id @returns {Promise<MeasuresDocument | null>} */
   measures(id) {
-    return document_(`measures-${id}`);
+    return read(`measures-${id}`);
   }
 
   /** @param {string} id @param {string} word @param {MapsPart} part */
@@ -112,29 +112,35 @@ export class FilesSource {
 
   /** @returns {Promise<Tables>} */
   tables() {
-    return document_("tables");
+    return read("tables");
   }
 
   /**
-   * Return the address of a video: of its own bytes, because a page from a folder may not read the pixels of another file.
+   * Have an element play a video: from its own bytes, because a page from a folder may not read the pixels of another file.
    *
-   * @param {string} id @returns {Promise<string>}
+   * @param {HTMLVideoElement} element @param {string} id
    */
-  videoUrl(id) {
-    const known = this._films.get(id);
-    if (known) return known;
-    const address = this._address(id);
-    this._films.set(id, address);
-    return address;
+  async play(element, id) {
+    try {
+      const address = (await this._linked)[id] ?? (await this._film(id));
+      if (element.isConnected) element.src = address;
+    } catch {
+      element.dispatchEvent(new Event("error"));
+    }
   }
 
   /** @param {string} id @returns {Promise<string>} */
-  async _address(id) {
-    this._addresses ??= document_("films");
-    const linked = (await this._addresses)[id];
-    if (linked) return linked;
-    const data = /** @type {Uint8Array<ArrayBuffer>} */ (await load(`film-${id}`));
-    return URL.createObjectURL(new Blob([data], { type: "video/mp4" }));
+  _film(id) {
+    const known = this._films.get(id);
+    if (known) return known;
+    const film = load(`film-${id}`).then((data) => URL.createObjectURL(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (data)], { type: "video/mp4" })));
+    this._films.set(id, film);
+    return film;
+  }
+
+  /** Videos are in the data of the page, not in files that could be saved. */
+  videoUrl() {
+    return "";
   }
 
   /** Rendered files are not exported: the page draws them itself. */

@@ -65,6 +65,11 @@ export class ServerSource {
     return (await get("api/tables")).json();
   }
 
+  /** @param {HTMLVideoElement} element @param {string} id */
+  play(element, id) {
+    element.src = this.videoUrl(id);
+  }
+
   /** @param {string} id */
   videoUrl(id) {
     return `files/${safe(id)}/video`;

@@ -19,6 +19,7 @@ GIVEN = [
         "--oldest-first",
     ),
     *("--follow-links", "--verbose", "--quiet", "--log-format=json", "--exclude=old_*"),
+    *("--engine=dask://h:1", "--path-map=/a=/b"),
 ]
 
 WRITERS = [

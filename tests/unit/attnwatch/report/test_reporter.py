@@ -254,7 +254,7 @@ def test_the_progress_bar_gets_the_numbers_done_and_known(activity, task):
     shown = []
     report = Report(activity, Audience(progress=lambda done, known: shown.append((done, known))))
     report.beat(waiting=2, paused=None)
-    report.runs([task.place])
+    report.runs([(task.place, None)])
     report.beat(waiting=1, paused=None)
     report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     report.runs([])
@@ -279,8 +279,8 @@ def test_a_running_video_keeps_its_start_time(activity, task, monkeypatch):
     report = Report(activity, Audience())
     times = iter(["first", "second"])
     monkeypatch.setattr("attnwatch.report.reporter.now", lambda: next(times))
-    report.runs([task.place])
-    report.runs([task.place])
+    report.runs([(task.place, None)])
+    report.runs([(task.place, None)])
     assert [(running.video_id, running.since) for running in activity.running] == [("prompt_001_vid001", "first")]
     report.runs([])
     assert activity.running == []

@@ -12,7 +12,7 @@ from attnwatch.config import Settings
 from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import failure, success
-from attnwatch.errors import EngineError, JobError, SlowMachineError, VideoError
+from attnwatch.errors import EngineError, JobError, SlowMachineError, VideoError, WorkerLostError
 from attnwatch.jobs.collection import Collection
 from attnwatch.jobs.sheets import SheetJob, SheetResult
 from attnwatch.jobs.work import Result
@@ -216,6 +216,39 @@ def test_a_starved_job_starts_again_without_a_failed_attempt(watcher, batch, cap
     assert watcher.report.activity.slow is None
 
 
+LOST = WorkerLostError("the cluster has lost it: KilledWorker()")
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_job_that_was_lost_with_its_worker_starts_again_for_ever_without_a_failed_attempt(
+    tmp_path, batch, monkeypatch, caplog, once
+):
+    watcher, manifest = Watcher(tmp_path, monkeypatch, once=once), batch.add()
+    for number in range(9):
+        assert watcher.start(manifest) == [manifest]
+        (job,) = watcher.engine.jobs
+        watcher.end(LOST)
+        assert watcher.start() == []
+        assert watcher.pass_time() <= 30
+        assert ("was lost 3 times with its worker" in caplog.text) == (number >= 2)
+    assert job.place.read() is None
+    assert (watcher.dispatcher.results.failed, watcher.dispatcher.results.gives_up) == (set(), False)
+
+
+@pytest.mark.parametrize(("slots", "workers", "started"), [(3, None, 3), (3, 2, 2), (0, 2, 0), (None, 2, 2)])
+def test_as_many_jobs_run_as_a_cluster_takes_unless_workers_is_set(watcher, batch, slots, workers, started):
+    given = WatcherSettings() if workers is None else WatcherSettings(workers=workers)
+    watcher.dispatcher.reload(Settings(watcher=given))
+    watcher.engine.slots = slots
+    assert len(watcher.start(*(batch.add(number) for number in range(1, 5)))) == started
+    assert all(job.threads == 1 for job in watcher.engine.jobs)
+
+
+def test_why_a_cluster_takes_no_jobs_is_reported_as_a_pause(watcher):
+    watcher.engine.obstacle = "no scheduler answers"
+    assert watcher.paused == "no scheduler answers"
+
+
 def test_a_single_run_starts_a_starved_job_again_as_often_as_a_failing_one(tmp_path, batch, monkeypatch):
     watcher = Watcher(tmp_path, monkeypatch, once=True)
     manifest = batch.add()
@@ -403,11 +436,12 @@ def test_contact_sheets_pause_a_full_disk_until_they_are_drawn(collector):
     assert collector.paused is None
 
 
-def test_contact_sheets_whose_job_was_starved_are_drawn_again(collector):
+@pytest.mark.parametrize("outcome", [SLOW, LOST])
+def test_contact_sheets_whose_job_was_starved_or_lost_are_drawn_again(collector, outcome):
     for _ in range(2):
         collector.start()
         assert len(collector.engine.jobs) == 1
-        collector.end(SLOW)
+        collector.end(outcome)
     assert collector.dispatcher.results.failed == set()
 
 

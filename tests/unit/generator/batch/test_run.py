@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 import torch
 import zstandard
-from filelock import FileLock
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.numpy import load as load_tensors
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attnwatch.cli.check import check
-from generator.batch.folders import LOCK_FILE
 from generator.batch.interrupt import Stopped
+from generator.batch.leases import FOLDER, Leases
 from generator.batch.make_video import make_video
 from generator.batch.plan import plan_batch
 from generator.batch.resumption import plan_resumption
@@ -527,13 +526,13 @@ def fail_at(monkeypatch):
 
     @contextmanager
     def failing_at(video_id, error):
-        def failing(batch, folder, video, on_step):
+        def failing(batch, folder, video, *how):
             if video.video_id == video_id:
                 raise error
-            make_video(batch, folder, video, on_step)
+            make_video(batch, folder, video, *how)
 
         with monkeypatch.context() as patch:
-            patch.setattr("generator.batch.run.make_video", failing)
+            patch.setattr("generator.batch.attempt.make_video", failing)
             yield
 
     return failing_at
@@ -760,12 +759,15 @@ def test_a_batch_of_another_version_of_the_model_is_refused(make, console):
         resume(folder, console)
 
 
-@pytest.mark.parametrize("lock", [LOCK_FILE, ".generator.1.lock"])
-def test_two_generators_do_not_work_in_one_batch(make, console, lock):
-    """Not even beside a surviving process of a batch whose first process has died."""
+@pytest.mark.parametrize("name", ["process-0", "process-1", "prompt_001_vid001"])
+def test_two_generators_do_not_work_in_one_batch(make, console, name):
+    """Not even beside a surviving process of a batch whose first process has died, or one that claims videos."""
     _, folder = make()
-    with FileLock(folder / lock), pytest.raises(ResumeError, match="another generator is working"):
+    leases = Leases(folder / FOLDER, duration=0.5)
+    with leases.taken(name), pytest.raises(ResumeError, match=rf"another generator \(process {os.getpid()} on"):
         resume(folder, console)
+    assert resume(folder, console) == 0
+    assert not (folder / FOLDER).exists()
 
 
 @pytest.mark.parametrize(

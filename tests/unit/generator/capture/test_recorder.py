@@ -229,6 +229,7 @@ def test_the_summary_counts_every_call(model, sampling, words):
         "branch_source": "cache_context",
         "gaps": [],
         "text": {"cond": "embeddings"},
+        "marking": {"cond": 0.0},
         "kernel": "flash_attention",
         "log_sum": "kernel",
         "exact": True,

@@ -18,8 +18,8 @@ class Listener:
     def __init__(self):
         self.begun = []
 
-    def begin(self, denoiser, context, batch, text):
-        self.begun.append((denoiser, context, batch))
+    def begin(self, call):
+        self.begun.append((call.denoiser, call.context, call.batch))
 
     def end(self):
         self.begun.append("end")

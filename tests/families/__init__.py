@@ -13,14 +13,14 @@ CORPUS = ["a romantic kiss between two men and a dog", "kissing in the rain", "b
 CLIP_LENGTH = 77
 
 
-def _t5():
+def t5():
     config = transformers.T5Config(
         vocab_size=len(build_tokenizer()), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4
     )
     return transformers.T5EncoderModel(config)
 
 
-def _byte_level_tokenizer(start, end, *, others=(), starts=1, ends=1, texts=CORPUS, length):
+def byte_level_tokenizer(start, end, *, others=(), starts=1, ends=1, texts=CORPUS, length):
     """Train a byte-level tokenizer that adds ``starts`` start tokens and ``ends`` end tokens to each text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -46,7 +46,7 @@ def _llama_tokenizer():
     before = template[: template.index("{}")]
 
     def trained(starts):
-        return _byte_level_tokenizer(
+        return byte_level_tokenizer(
             "<|begin_of_text|>",
             "<|eot_id|>",
             others=["<|start_header_id|>", "<|end_header_id|>"],
@@ -60,7 +60,7 @@ def _llama_tokenizer():
     return trained(1 + missing)
 
 
-def _clip(tokenizer):
+def clip(tokenizer):
     config = transformers.CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -75,8 +75,8 @@ def _clip(tokenizer):
     return transformers.CLIPTextModel(config)
 
 
-def _clip_tokenizer():
-    return _byte_level_tokenizer("<|startoftext|>", "<|endoftext|>", length=CLIP_LENGTH)
+def build_clip_tokenizer():
+    return byte_level_tokenizer("<|startoftext|>", "<|endoftext|>", length=CLIP_LENGTH)
 
 
 def wan():
@@ -90,10 +90,10 @@ def wan_of_two_networks():
     return diffusers.WanPipeline(**{**pipe.components, "transformer_2": second}, boundary_ratio=0.9)
 
 
-def cogvideox(**transformer):
+def cogvideox(in_channels=4, **transformer):
     return diffusers.CogVideoXPipeline(
         tokenizer=build_tokenizer(),
-        text_encoder=_t5(),
+        text_encoder=t5(),
         vae=diffusers.AutoencoderKLCogVideoX(
             down_block_types=("CogVideoXDownBlock3D",) * 4,
             up_block_types=("CogVideoXUpBlock3D",) * 4,
@@ -106,7 +106,7 @@ def cogvideox(**transformer):
         transformer=diffusers.CogVideoXTransformer3DModel(
             num_attention_heads=4,
             attention_head_dim=16,
-            in_channels=4,
+            in_channels=in_channels,
             out_channels=4,
             time_embed_dim=8,
             text_embed_dim=32,
@@ -130,7 +130,7 @@ def cogvideox_in_pairs():
 def ltx(**vae):
     return diffusers.LTXPipeline(
         tokenizer=build_tokenizer(),
-        text_encoder=_t5(),
+        text_encoder=t5(),
         vae=diffusers.AutoencoderKLLTXVideo(
             latent_channels=8,
             block_out_channels=(8, 8, 8, 8),
@@ -152,8 +152,8 @@ def ltx(**vae):
     )
 
 
-def hunyuan_video():
-    tokenizer, clip_tokenizer = _llama_tokenizer(), _clip_tokenizer()
+def hunyuan_video(in_channels=4, **network):
+    tokenizer, clip_tokenizer = _llama_tokenizer(), build_clip_tokenizer()
     return diffusers.HunyuanVideoPipeline(
         tokenizer=tokenizer,
         text_encoder=transformers.LlamaModel(
@@ -167,7 +167,7 @@ def hunyuan_video():
             )
         ),
         tokenizer_2=clip_tokenizer,
-        text_encoder_2=_clip(clip_tokenizer),
+        text_encoder_2=clip(clip_tokenizer),
         vae=diffusers.AutoencoderKLHunyuanVideo(
             latent_channels=4,
             block_out_channels=(8, 8, 8, 8),
@@ -176,7 +176,7 @@ def hunyuan_video():
             mid_block_add_attention=False,
         ),
         transformer=diffusers.HunyuanVideoTransformer3DModel(
-            in_channels=4,
+            in_channels=in_channels,
             out_channels=4,
             num_attention_heads=4,
             attention_head_dim=16,
@@ -186,6 +186,7 @@ def hunyuan_video():
             text_embed_dim=32,
             pooled_projection_dim=32,
             rope_axes_dim=(4, 6, 6),
+            **network,
         ),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
     )
@@ -194,7 +195,7 @@ def hunyuan_video():
 def mochi():
     return diffusers.MochiPipeline(
         tokenizer=build_tokenizer(),
-        text_encoder=_t5(),
+        text_encoder=t5(),
         vae=diffusers.AutoencoderKLMochi(
             encoder_block_out_channels=(32, 32, 32, 32),
             decoder_block_out_channels=(32, 32, 32, 32),
@@ -214,7 +215,7 @@ def mochi():
 
 
 def animatediff():
-    tokenizer = _clip_tokenizer()
+    tokenizer = build_clip_tokenizer()
     unet = diffusers.UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16, 16),
@@ -233,7 +234,7 @@ def animatediff():
     )
     return diffusers.AnimateDiffPipeline(
         tokenizer=tokenizer,
-        text_encoder=_clip(tokenizer),
+        text_encoder=clip(tokenizer),
         vae=diffusers.AutoencoderKL(
             block_out_channels=(8, 8, 8, 8),
             down_block_types=("DownEncoderBlock2D",) * 4,

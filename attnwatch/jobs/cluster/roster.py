@@ -1,0 +1,134 @@
+"""The workers of a cluster: which of them are fit for jobs, and what is wrong with the others."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from attnwatch.jobs.cluster import remote
+from attnwatch.jobs.cluster.expected import Answer, Expected, wrong_clock, wrong_version
+from attnwatch.report.log import counted
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 8.0  # seconds for a worker's answer
+_AGAIN_AFTER = 30.0  # seconds until a worker that is not fit is checked again
+
+
+@dataclass
+class _Worker:
+    threads: int
+    problem: str | None = None
+    checked: float | None = None
+    """When it was checked last; None if the check has not ended yet."""
+
+
+class Roster:
+    """The workers of a cluster, each checked when it joins, and again later if something is wrong with it."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, _Worker] = {}
+        self._checks: set[asyncio.Task[None]] = set()
+
+    @property
+    def threads(self) -> int:
+        """Number of jobs that the workers can run at the same time; those count that have yet to be checked."""
+        return sum(worker.threads for worker in self._workers.values() if worker.problem is None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no worker at all."""
+        return not self._workers
+
+    def choice(self) -> list[str] | None:
+        """Return the workers that may get jobs; None for any, because nothing is wrong with one of them."""
+        if all(worker.problem is None for worker in self._workers.values()):
+            return None
+        return [address for address, worker in self._workers.items() if worker.problem is None]
+
+    def has(self, addresses: list[str]) -> bool:
+        """Return whether one of some workers is still there."""
+        return any(address in self._workers for address in addresses)
+
+    def forget(self) -> None:
+        """Forget all workers, because the connection to the cluster is lost."""
+        for check in self._checks:
+            check.cancel()
+        self._workers.clear()
+
+    def update(self, client: "Client", threads: dict[str, int], expected: Expected) -> None:
+        """Take the workers that the scheduler knows, with their numbers of threads, and check those that need it."""
+        before = len(self._workers)
+        self._workers = {address: self._workers.get(address) or _Worker(number) for address, number in threads.items()}
+        if before != len(self._workers):
+            workers, number = counted(len(threads), "worker"), counted(sum(threads.values()), "thread")
+            _log.info("the cluster has %s with %s", workers, number)
+        now = time.monotonic()
+        for address, worker in self._workers.items():
+            is_new = worker.checked is None and worker.problem is None
+            if is_new or (worker.problem is not None and worker.checked and now - worker.checked > _AGAIN_AFTER):
+                worker.checked = now
+                check = asyncio.ensure_future(self._check(client, address, worker, expected))
+                self._checks.add(check)
+                check.add_done_callback(self._checks.discard)
+
+    def refuse(self, address: str, problem: str) -> None:
+        """Give a worker no more jobs, because it has found something wrong with itself."""
+        if (worker := self._workers.get(address)) is not None:
+            self._note(address, worker, problem)
+
+    async def _check(self, client: "Client", address: str, worker: _Worker, expected: Expected) -> None:
+        try:
+            problem = await asyncio.wait_for(_problem(client, address, expected), _PATIENCE)
+        except TimeoutError:
+            found = f"found no answer within {_PATIENCE:g} s; expected one at once"
+            problem = f"{found}; see whether it hangs, or a mount there does"
+        except OSError:
+            return  # it has gone
+        worker.checked = time.monotonic()
+        self._note(address, worker, problem)
+
+    def _note(self, address: str, worker: _Worker, problem: str | None) -> None:
+        if problem is not None and problem != worker.problem:
+            _log.warning("worker %s gets no jobs: %s", address, problem)
+        elif problem is None and worker.problem is not None:
+            _log.info("worker %s is fit for jobs again", address)
+        worker.problem = problem
+
+
+async def scheduler_problem(client: "Client") -> str | None:
+    """Return what is wrong with the scheduler, which unpickles the names of our functions; None if nothing is."""
+    try:
+        found = await client.run_on_scheduler(version, "attnwatch")
+    except PackageNotFoundError:
+        found = None
+    return wrong_version(found, version("attnwatch"))
+
+
+async def _problem(client: "Client", address: str, expected: Expected) -> str | None:
+    # The version first, by a function of Python: another version may lack ours.
+    found = await _ask(client, address, version, "attnwatch")
+    if isinstance(found, PackageNotFoundError):
+        found = None
+    if isinstance(found, Exception):
+        raise OSError(str(found)) from found
+    if (wrong := wrong_version(found, expected.version)) is not None:
+        return wrong
+    before = time.time()
+    answer = await _ask(client, address, remote.check, expected)
+    if not isinstance(answer, Answer):
+        return f"found that its check failed ({answer}); expected it to pass; see the worker's log"
+    after = time.time()
+    latency = (after - before) / 2
+    return answer.problem or wrong_clock(answer.time - after + min(latency, 1.0))
+
+
+async def _ask(client: "Client", address: str, function: Any, *arguments: object) -> Any:  # noqa: ANN401 - its answer
+    """Return what a function returns on a worker, or the exception that it raises there."""
+    answers = await client.run(function, *arguments, workers=[address], on_error="return")
+    return answers.get(address, OSError("it has left"))

@@ -1,0 +1,316 @@
+"""The connection to a cluster, in a thread of its own with an event loop. It is made again whenever it is lost."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from attnwatch.errors import EngineError, WorkerLostError
+from attnwatch.jobs.cluster import remote
+from attnwatch.jobs.cluster.address import Address
+from attnwatch.jobs.cluster.expected import Expected, ExpectedFolder
+from attnwatch.jobs.cluster.remote import Ended
+from attnwatch.jobs.cluster.roster import Roster, scheduler_problem
+from attnwatch.report.log import counted
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_log = logging.getLogger(__name__)
+
+_CONNECT = 10.0  # seconds that the scheduler has to answer at first
+_ANSWER = 15.0  # seconds that it has to answer a question, before the connection counts as lost
+_TURN = 1.0  # seconds between two questions
+_END = 3.0  # seconds that workers have to end their jobs
+
+Report = Callable[[int, "bytes | Exception"], None]
+
+
+@dataclass
+class _Sent:
+    """A job that was sent to the cluster.
+
+    Attributes:
+        key: its name there.
+        future: its end.
+        workers: those that may run it; None for any.
+
+    """
+
+    key: str
+    future: "Future[Any]"
+    workers: list[str] | None
+
+
+@dataclass
+class State:
+    """What the watcher's thread may read at any time.
+
+    Attributes:
+        slots: number of jobs that the cluster can take at the same time.
+        obstacle: why it takes none at present.
+        places: addresses of workers, by keys of the jobs that they have.
+
+    """
+
+    slots: int = 0
+    obstacle: str | None = None
+    places: dict[str, str] = field(default_factory=dict)
+
+
+class Session:
+    """Sends jobs to a cluster and reports how they have ended.
+
+    Args:
+        address: of the cluster.
+        folders: returns the folders of the watcher that workers must have.
+        report: called in the session's thread with the number of a job, and what its worker has pickled or why there
+            is nothing.
+        tell: called in that thread when something in `state` has changed.
+
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        folders: Callable[[], tuple[ExpectedFolder, ...]],
+        report: Report,
+        tell: Callable[[], None],
+    ) -> None:
+        self.state = State()
+        self.failure: str | None = None
+        """Why there is no connection, and none will be made."""
+        self._address = address
+        self._folders = folders
+        self._report = report
+        self._tell = tell
+        self._roster = Roster()
+        self._expected = Expected(version("attnwatch"), ())
+        self._client: Client | None = None
+        self._sent: dict[int, _Sent] = {}
+        self._followers: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._main: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="attnwatch cluster", daemon=True)
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            EngineError: no scheduler answers, or one that is not fit.
+
+        """
+        self._thread.start()
+        self._ready.wait()
+        if self.failure is not None:
+            self._thread.join()
+            raise EngineError(self.failure)
+
+    def send(self, number: int, key: str, packed: bytes) -> None:
+        """Send a job."""
+        self._loop.call_soon_threadsafe(self._send, number, key, packed)
+
+    def close(self) -> None:
+        """End the jobs, and the connection."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._thread.join(3 * _END)
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop), contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._live())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+
+    def _cancel(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
+
+    async def _live(self) -> None:
+        self._main = asyncio.current_task()
+        try:
+            async with _cluster(self._address) as scheduler:
+                while True:
+                    await self._connected(scheduler)
+        except OSError as error:
+            remedy = "start it (dask scheduler), or correct the setting `engine`"
+            self.failure = f"found no Dask scheduler at {self._address} ({error}); expected one; {remedy}"
+        except EngineError as error:
+            self.failure = str(error)
+        except Exception as error:  # noqa: BLE001 - the watcher must hear that this thread has ended
+            _log.exception("the connection to %s", self._address)
+            self.failure = f"the connection to {self._address} has failed ({error!r})"
+        finally:
+            self._ready.set()
+            self._tell()
+
+    async def _connected(self, scheduler: str) -> None:
+        """Work with one connection until it is lost.
+
+        Raises:
+            OSError: there has not been a connection yet, and none can be made.
+
+        """
+        try:
+            client = await _open_client(scheduler)
+        except OSError:
+            if not self._ready.is_set():
+                raise
+            await asyncio.sleep(_TURN)
+            return
+        try:
+            if (wrong := await asyncio.wait_for(scheduler_problem(client), _ANSWER)) is not None:
+                raise EngineError(f"the scheduler at {self._address}: {wrong}")
+            if self._ready.is_set():
+                _log.info("connected to the scheduler at %s again", self._address)
+            self._client = client
+            await self._stay(client)
+        except OSError:
+            if not self._ready.is_set():
+                raise
+            self._lose()
+        except asyncio.CancelledError:
+            await self._end_jobs(client)
+            raise
+        finally:
+            self._client = None
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await asyncio.wait_for(client.close(timeout=1), _END)
+
+    async def _stay(self, client: "Client") -> None:
+        """Ask the scheduler again and again which workers there are, and what they have.
+
+        Raises:
+            OSError: the connection is lost.
+
+        """
+        self._expected = Expected(self._expected.version, self._folders())
+        while True:
+            if self._client is None or client.status != "running":
+                raise ConnectionError
+            threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
+            self._roster.update(client, threads, self._expected)
+            self._let_go()
+            places: dict[str, str] = {}
+            if self._sent:
+                held = await asyncio.wait_for(client.scheduler.processing(), _ANSWER)
+                own = {sent.key for sent in self._sent.values()}
+                places = {key: worker for worker, keys in held.items() for key in keys if key in own}
+            self._learn(places)
+            self._ready.set()
+            await asyncio.sleep(_TURN)
+
+    def _learn(self, places: dict[str, str] | None = None) -> None:
+        # Twice as many as threads: the next job is at its worker before the last one has ended. To a cluster without
+        # workers, one is sent, because an adaptive one starts workers for what waits.
+        slots = 1 if self._roster.is_empty else 2 * self._roster.threads
+        obstacle = None if slots else "none of the cluster's workers is fit for jobs; the log says why"
+        state = State(slots, obstacle, self.state.places if places is None else places)
+        if state != self.state:
+            self.state = state
+            self._tell()
+
+    def _lose(self) -> None:
+        """Report that all jobs are lost, because the connection is, unless that was found out before."""
+        if self._client is None:
+            return
+        self._client = None
+        lost = WorkerLostError(f"the connection to {self._address} was lost")
+        _log.warning(
+            "lost the connection to the scheduler at %s; %s will start again when it answers; no video has failed",
+            self._address,
+            counted(len(self._sent), "job"),
+        )
+        self._roster.forget()
+        self.state = State(obstacle=f"no scheduler answers at {self._address}")
+        for number in list(self._sent):
+            self._end(number, lost)
+
+    def _let_go(self) -> None:
+        """Take back jobs whose workers have all gone: the scheduler would wait for these."""
+        for number, sent in list(self._sent.items()):
+            if sent.workers is not None and not self._roster.has(sent.workers):
+                sent.future.release()
+                self._end(number, WorkerLostError("the workers that it was sent to have gone"))
+
+    def _send(self, number: int, key: str, packed: bytes) -> None:
+        client = self._client
+        if client is None or client.status != "running":
+            self._report(number, WorkerLostError(f"there is no connection to {self._address}"))
+            return
+        workers = self._roster.choice()
+        try:
+            future = client.submit(
+                remote.run_packed, packed, self._expected, key=key, workers=workers, pure=False, retries=0
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is not the video's fault
+            self._report(number, WorkerLostError(f"the cluster did not take it: {error!r}"))
+            return
+        self._sent[number] = _Sent(key, future, workers)
+        follower = self._loop.create_task(self._follow(number, future))
+        self._followers.add(follower)
+        follower.add_done_callback(self._followers.discard)
+
+    async def _follow(self, number: int, future: "Future[Any]") -> None:
+        try:
+            outcome: bytes | Exception = await future
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - killed workers, and whatever else
+            outcome = WorkerLostError(f"the cluster has lost it: {error!r}")
+            if self._client is not None and self._client.status != "running":
+                self._lose()
+        future.release()
+        self._end(number, outcome)
+
+    def _end(self, number: int, outcome: "bytes | Exception") -> None:
+        if self._sent.pop(number, None) is not None:
+            self._report(number, outcome)
+
+    def refuse(self, ended: Ended) -> None:
+        """Give no more jobs to a worker that has found something wrong with itself."""
+
+        def note() -> None:
+            self._roster.refuse(ended.worker, ended.unfit or "")
+            self._learn()
+
+        self._loop.call_soon_threadsafe(note)
+
+    async def _end_jobs(self, client: "Client") -> None:
+        """End the jobs of this watcher on their workers."""
+        sent, self._sent = self._sent, {}
+        with contextlib.suppress(Exception):
+            if sent:
+                keys = [one.key for one in sent.values()]
+                await asyncio.wait_for(client.cancel([one.future for one in sent.values()], force=True), _END)
+                await asyncio.wait_for(client.run(remote.drop, keys, on_error="ignore"), _END)
+
+
+async def _open_client(scheduler: str) -> "Client":
+    from distributed import Client  # noqa: PLC0415 - an extra
+
+    start = time.monotonic()
+    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_CONNECT, name="attnwatch")
+    try:
+        return await client
+    except OSError:
+        raise
+    except Exception as error:
+        raise ConnectionError(f"{type(error).__name__} after {time.monotonic() - start:.0f} s") from error
+
+
+@contextlib.asynccontextmanager
+async def _cluster(address: Address) -> AsyncIterator[str]:
+    """Start the cluster if it is one on this machine; yield the address of the scheduler."""
+    if address.scheduler is not None:
+        yield address.scheduler
+        return
+    from distributed import LocalCluster  # noqa: PLC0415 - an extra
+
+    async with LocalCluster(
+        n_workers=address.workers, threads_per_worker=1, asynchronous=True, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address

@@ -1,0 +1,51 @@
+"""EasyAnimate: from text, from images and from a control video."""
+
+from diffusers.models.transformers.transformer_easyanimate import EasyAnimateAttnProcessor2_0
+
+from generator.models.contract import TextAttention, TextPlace
+from generator.models.families.base import PipelineModel, Strides
+from generator.models.inputs import Takes, Use
+from generator.prompts.tokens import TokenSequence
+from generator.settings import Sampling
+
+MARK = "\N{REPLACEMENT CHARACTER}"
+
+
+class EasyAnimateModel(PipelineModel):
+    """Joint attention with the text first and unmasked, in a chat template; guidance in one batch; a causal VAE."""
+
+    text_keys = 256
+    text_place = TextPlace.FIRST
+    attention_function = "scaled_dot_product_attention"
+    processors = (EasyAnimateAttnProcessor2_0,)
+
+    def tokenise(self, text: str) -> TokenSequence:
+        """Tokenise the prompt inside the chat template."""
+        messages = [{"role": "user", "content": [{"type": "text", "text": MARK}]}]
+        whole: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        before, after = whole.split(MARK)
+        return self._tokenise_between(before, text, after, self.text_keys)
+
+    def text_attention(self) -> list[TextAttention]:
+        """Return ``attn1`` of every block."""
+        return self._attention_of_blocks("attn1", "transformer_blocks")
+
+    def _recommended(self) -> Sampling:
+        return Sampling(512, 512, 49, 8.0, 50, 5.0)
+
+    @property
+    def _strides(self) -> Strides:
+        time, space = self.pipe.vae_temporal_compression_ratio, self.pipe.vae_spatial_compression_ratio
+        return Strides(time, space, 1, self._network.config.patch_size)
+
+
+class EasyAnimateInpaintModel(EasyAnimateModel):
+    """With the latents of a video and of a mask beside those that are denoised."""
+
+    inputs = Takes(video=Use.REQUIRED)
+
+
+class EasyAnimateControlModel(EasyAnimateModel):
+    """With the latents of a control video beside those that are denoised."""
+
+    inputs = Takes(video=Use.REQUIRED)

@@ -1,0 +1,151 @@
+"""A case for each supported pipeline, by the name of its class; what differs about it follows the name."""
+
+from functools import partial
+
+import diffusers
+
+from generator.models.contract import LatentGrid
+from tests import families
+from tests.families import like_cogvideox, like_hunyuan, like_ltx, like_wan
+from tests.families.conformance import BY_BATCH, BY_CALLS, Case
+from tests.families.media import film, picture
+
+WAN = {"width": 64, "height": 48, "guidance_scale": 5.0}
+WAN_GRID = LatentGrid(2, 3, 4, 4, True)
+NAMED = {"order": BY_CALLS, "source": "cache_context"}
+
+
+def given(**arguments):
+    """Return a function that builds the arguments of a call; functions among them are called each time."""
+    return lambda: {name: value() if callable(value) else value for name, value in arguments.items()}
+
+
+wan_case = partial(Case, grid=WAN_GRID, layers=2)
+wan_film, wan_picture = partial(film, 64, 48, 5), partial(picture, 64, 48)
+
+LTX = {"width": 96, "height": 64, "num_frames": 17}
+ltx_case = partial(Case, like_ltx.condition, LatentGrid(3, 2, 3, 8, True), 2)
+LTX2 = {"width": 32, "height": 32, "num_frames": 5, "spatio_temporal_guidance_blocks": [1]}
+ALONE = {"audio_stg_scale": 0.0, "audio_modality_scale": 1.0}
+ltx2_case = partial(Case, grid=LatentGrid(3, 16, 16, 2, True), layers=2)
+hunyuan15_case = partial(Case, grid=LatentGrid(3, 4, 4, 4, True), layers=2, rows=(None, 48), **NAMED)
+hunyuan_case = partial(Case, grid=WAN_GRID, layers=3, rows=(None, 24), order=BY_CALLS, source="text")
+SHORT_TEXT = {"max_sequence_length": 32}
+
+CASES = {
+    "WanPipeline": Case(families.wan, WAN_GRID, 4, given(**WAN, num_frames=5), **NAMED),
+    "WanVideoToVideoPipeline": wan_case(
+        like_wan.wan_video_to_video,
+        arguments=given(**WAN, video=wan_film, strength=0.7, num_inference_steps=3),
+        order=BY_CALLS,
+        source="text",
+    ),
+    "WanVACEPipeline": wan_case(like_wan.wan_vace, arguments=given(**WAN, num_frames=5), **{**NAMED, "layers": 4}),
+    "WanVACEPipeline with a reference": wan_case(
+        like_wan.wan_vace,
+        arguments=given(**WAN, num_frames=5, reference_images=lambda: [wan_picture()]),
+        rows=(12, None),
+        **{**NAMED, "layers": 4},
+    ),
+    "SkyReelsV2Pipeline": wan_case(like_wan.skyreels, arguments=given(**WAN, num_frames=5), **NAMED),
+    "SkyReelsV2ImageToVideoPipeline": wan_case(
+        like_wan.skyreels_from_image, arguments=given(**WAN, num_frames=5, image=wan_picture), image_keys=17, **NAMED
+    ),
+    "SkyReelsV2DiffusionForcingPipeline": wan_case(
+        partial(like_wan.skyreels, diffusers.SkyReelsV2DiffusionForcingPipeline),
+        arguments=given(**WAN, num_frames=5, base_num_frames=5),
+        **NAMED,
+    ),
+    "SkyReelsV2DiffusionForcingImageToVideoPipeline": wan_case(
+        partial(like_wan.skyreels, diffusers.SkyReelsV2DiffusionForcingImageToVideoPipeline),
+        arguments=given(**WAN, num_frames=5, base_num_frames=5, image=wan_picture),
+        **NAMED,
+    ),
+    "AnyFlowPipeline": wan_case(like_wan.anyflow, arguments=given(**WAN, num_frames=5)),
+    "ChronoEditPipeline": wan_case(
+        like_wan.chronoedit, arguments=given(**WAN, image=wan_picture), order=BY_CALLS, source="text", image_keys=17
+    ),
+    "CogVideoXPipeline": Case(
+        families.cogvideox,
+        LatentGrid(3, 3, 4, 4, True),
+        2,
+        given(width=64, height=48, num_frames=9, max_sequence_length=32),
+        rows=(-36, None),
+    ),
+    "CogVideoXVideoToVideoPipeline": Case(
+        partial(like_cogvideox.from_parts, diffusers.CogVideoXVideoToVideoPipeline),
+        LatentGrid(3, 3, 4, 4, True),
+        2,
+        given(width=64, height=48, video=partial(film, 64, 48, 9), strength=0.7, num_inference_steps=3, **SHORT_TEXT),
+        rows=(-36, None),
+    ),
+    "CogVideoXFunControlPipeline": Case(
+        partial(like_cogvideox.from_parts, diffusers.CogVideoXFunControlPipeline, in_channels=8),
+        LatentGrid(3, 3, 4, 4, True),
+        2,
+        given(width=64, height=48, control_video=partial(film, 64, 48, 9), **SHORT_TEXT),
+        rows=(-36, None),
+    ),
+    "LTXPipeline": Case(families.ltx, LatentGrid(3, 2, 3, 8, True), 2, given(width=96, height=64, num_frames=17)),
+    "LTXConditionPipeline": ltx_case(arguments=given(**LTX)),
+    "LTXConditionPipeline with a first image": ltx_case(arguments=given(**LTX, image=partial(picture, 96, 64))),
+    "LTXConditionPipeline with a keyframe": ltx_case(
+        arguments=given(**LTX, image=partial(picture, 96, 64), frame_index=8), rows=(6, None)
+    ),
+    "LTXConditionPipeline at half strength": ltx_case(
+        arguments=given(**LTX, video=lambda: [film(96, 64, 17)], denoise_strength=0.7, num_inference_steps=3)
+    ),
+    "LTX2Pipeline": ltx2_case(like_ltx.ltx2, arguments=given(**LTX2), order=(*BY_BATCH, "stg", "modality")),
+    "LTX2Pipeline without registers": ltx2_case(
+        partial(like_ltx.ltx2, registers=None), arguments=given(**LTX2, stg_scale=0.0, modality_scale=1.0, **ALONE)
+    ),
+    "LTX2ImageToVideoPipeline": ltx2_case(
+        partial(like_ltx.ltx2, diffusers.LTX2ImageToVideoPipeline),
+        arguments=given(**LTX2, image=partial(picture, 32, 32)),
+        order=(*BY_BATCH, "stg", "modality"),
+    ),
+    "HunyuanVideo15Pipeline": hunyuan15_case(
+        like_hunyuan.hunyuan_video15, arguments=given(width=16, height=16, num_frames=9)
+    ),
+    "HunyuanVideo15Pipeline with a quoted word": hunyuan15_case(
+        like_hunyuan.hunyuan_video15,
+        arguments=given(width=16, height=16, num_frames=9, prompt='a romantic kiss under a sign that says "red"'),
+    ),
+    "HunyuanVideo15ImageToVideoPipeline": hunyuan15_case(
+        partial(like_hunyuan.hunyuan_video15, diffusers.HunyuanVideo15ImageToVideoPipeline, image=True),
+        arguments=given(image=partial(picture, 16, 16), num_frames=9),
+    ),
+    "HunyuanVideoImageToVideoPipeline": hunyuan_case(
+        like_hunyuan.hunyuan_video_from_image,
+        arguments=given(width=64, height=48, num_frames=5, true_cfg_scale=6.0, image=wan_picture),
+    ),
+    "HunyuanVideoImageToVideoPipeline beside the latents": hunyuan_case(
+        partial(like_hunyuan.hunyuan_video_from_image, "latent_concat"),
+        arguments=given(width=64, height=48, num_frames=9, true_cfg_scale=6.0, image=wan_picture),
+        grid=LatentGrid(3, 3, 4, 4, True),
+        rows=(None, 36),
+        video_frames=5,
+    ),
+    "HunyuanSkyreelsImageToVideoPipeline": hunyuan_case(
+        like_hunyuan.skyreels,
+        arguments=given(width=64, height=48, num_frames=5, guidance_scale=6.0, image=wan_picture),
+    ),
+    "HunyuanVideoPipeline": Case(
+        families.hunyuan_video,
+        WAN_GRID,
+        3,
+        given(width=64, height=48, num_frames=5, true_cfg_scale=6.0),
+        rows=(None, 24),
+        **NAMED,
+    ),
+    "MochiPipeline": Case(
+        families.mochi, LatentGrid(2, 3, 4, 6, True), 2, given(width=64, height=48, num_frames=7), rows=(None, 24)
+    ),
+    "AnimateDiffPipeline": Case(
+        families.animatediff,
+        LatentGrid(3, 5, 8, 1, True),
+        7,
+        given(width=64, height=40, num_frames=3),
+        frame_by_frame=True,
+    ),
+}

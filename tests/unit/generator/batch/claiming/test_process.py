@@ -1,0 +1,280 @@
+"""Processes that come and go make one batch; each runs here after the other, or inside a step of the other."""
+
+import json
+import os
+import shutil
+from functools import partial
+
+import pytest
+from rich.console import Console
+
+from generator.batch import attempt
+from generator.batch.claiming import claims, process
+from generator.batch.claiming.joining import plan_joining
+from generator.batch.claiming.process import run_claiming
+from generator.batch.leases import FOLDER, LeaseLost, Leases
+from generator.batch.make_video import make_video
+from generator.batch.plan import plan_batch
+from generator.batch.run import run
+from generator.config import load_settings
+from generator.errors import PipelineError, ResumeError, UsageError
+from generator.models import load as models
+from tests.integration.generator_support import contents, manifests
+
+FLAGS = {"template": "a (kiss) between [men|women]", "videos_per_variation": 2, "batch_name": "demo"}
+FLAGS |= {"width": 32, "height": 32, "frames": 5, "steps": 2}
+IDS = ["prompt_001_vid001", "prompt_001_vid002", "prompt_002_vid001", "prompt_002_vid002"]
+
+
+@pytest.fixture(autouse=True)
+def _loaded(model, monkeypatch):
+    monkeypatch.setattr(models, "load", lambda settings: model)
+    monkeypatch.setattr(process, "POLL", 0.01)
+
+
+@pytest.fixture
+def console():
+    return Console(stderr=True, force_terminal=False)
+
+
+@pytest.fixture(scope="module")
+def alone(model, tmp_path_factory):
+    """A batch that one process has made."""
+    output = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "load", lambda settings: model)
+        settings = load_settings({**FLAGS, "output": str(output)}, {}, None)
+        assert run(plan_batch(settings), Console(stderr=True, force_terminal=False)) == 0
+    (folder,) = output.iterdir()
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "outputs" / "kiss"
+
+
+@pytest.fixture
+def begun(folder, alone):
+    """The batch, with its last two videos missing."""
+    shutil.copytree(alone, folder)
+    for path in manifests(folder)[2:]:
+        path.unlink()
+    return folder
+
+
+@pytest.fixture
+def join(folder, console):
+    """Run one process until nothing is left for it to make."""
+
+    def start(flags=FLAGS):
+        return run_claiming(partial(plan_joining, folder, load_settings(flags, {}, None)), console)
+
+    return start
+
+
+@pytest.fixture
+def making(monkeypatch):
+    """Replace what makes a video, and note which ones are made."""
+    made = []
+
+    def replace(how=make_video):
+        def noted(batch, folder, video, *rest):
+            made.append(video.video_id)
+            how(batch, folder, video, *rest)
+
+        monkeypatch.setattr(attempt, "make_video", noted)
+        return made
+
+    return replace
+
+
+def outcome(folder):
+    return json.loads((folder / "batch.complete.json").read_text())
+
+
+def hidden(folder):
+    return [path.name for path in folder.rglob(".*")]
+
+
+def test_one_process_that_claims_makes_the_batch_that_it_makes_alone(folder, alone, join):
+    assert join() == 0
+    assert contents(folder) == contents(alone)
+    assert outcome(folder)["counts"] == {"expected": 4, "complete": 4, "failed": 0}
+    assert json.loads((folder / "batch.json").read_text())["batch"] == "kiss"
+    assert hidden(folder) == []
+
+
+def test_a_process_joins_without_flags_and_makes_what_is_missing(begun, alone, join, making):
+    made = making()
+    assert join(flags={}) == 0
+    assert made == IDS[2:]
+    assert contents(begun) == contents(alone)
+
+
+def test_who_comes_after_the_end_makes_nothing_and_changes_nothing(begun, join, making):
+    assert join() == 0
+    before, made = (begun / "batch.complete.json").stat().st_mtime_ns, making()
+    assert join() == 0
+    assert made == []
+    assert (begun / "batch.complete.json").stat().st_mtime_ns == before
+
+
+def test_a_process_that_joins_in_the_middle_takes_other_videos(folder, join, making):
+    joined = []
+
+    def while_another_works(*arguments):
+        make_video(*arguments)
+        if not joined:
+            joined.append(True)
+            leases = Leases(folder / FOLDER)
+            lease = leases.take(IDS[1], 1)  # the other one's
+            assert lease is not None
+            joined.append(lease)
+        elif len(joined) == 2 and arguments[2].video_id == IDS[3]:
+            joined[1].end(claims.State.FREE)  # it was stopped: its video is free again
+
+    made = making(while_another_works)
+    assert join() == 0
+    assert made == [IDS[0], IDS[2], IDS[3], IDS[1]]
+    assert outcome(folder)["status"] == "complete"
+
+
+def test_a_video_that_fails_is_tried_by_three_processes_and_once_by_each(begun, join, making):
+    def failing(batch, folder, video, *rest):
+        if video.video_id == IDS[2]:
+            raise PipelineError("CUDA out of memory")
+        make_video(batch, folder, video, *rest)
+
+    made = making(failing)
+    assert [join() for _ in range(4)] == [1, 1, 1, 1]
+    assert made == [IDS[2], IDS[3], IDS[2], IDS[2]]
+    note = json.loads((begun / "videos/prompt_002/video_001.failed.json").read_text())
+    assert len(note["attempts"]) == 3
+    assert outcome(begun)["counts"] == {"expected": 4, "complete": 3, "failed": 1}
+
+
+def test_a_video_at_which_ten_processes_died_is_given_up(begun, join, making, caplog):
+    (begun / FOLDER).mkdir()
+    for number in range(1, 11):
+        dead = {"kernel": "earlier", "token": "x", "state": "held" if number < 11 else "free"}
+        (begun / FOLDER / f"{IDS[2]}.{number}.lease").write_text(json.dumps(dead))
+    (begun / FOLDER / f"{IDS[2]}.11.lease").write_text(json.dumps({"state": "free"}))
+    made = making()
+    assert join() == 1
+    assert made == [IDS[3]]
+    assert f"{IDS[2]} is given up: 10 processes died while they made it" in caplog.text
+
+
+def test_a_damaged_video_is_made_again(begun, alone, join, making):
+    (begun / "videos/prompt_001/video_002.mp4").write_bytes(b"half")
+    made = making()
+    assert join() == 0
+    assert made == [IDS[2], IDS[1], IDS[3]]
+    assert contents(begun) == contents(alone)
+
+
+def test_what_a_dead_process_left_of_a_video_is_removed_and_what_others_write_is_not(begun, join, making):
+    place = begun / "videos/prompt_002"
+    left, theirs = place / ".generator-1-video_001.mp4.tmp", place / ".generator-1-video_002.mp4.tmp"
+    left.touch()
+    theirs.touch()
+
+    def looking(batch, folder, video, *rest):
+        assert (left.exists(), theirs.exists()) == (False, video.video_id == IDS[2])
+        make_video(batch, folder, video, *rest)
+
+    making(looking)
+    assert join() == 0
+
+
+def test_a_process_that_lost_its_lease_writes_and_removes_nothing(begun, alone, join, making):
+    """It slept through the whole of another process's work on the same video."""
+    lost = []
+
+    def overtaken(batch, folder, video, on_step, confirm):
+        def step(done, total):
+            if done == total and not lost:
+                lost.append(True)
+                shutil.copytree(alone / "videos", begun / "videos", dirs_exist_ok=True)  # the other process is done
+                raise LeaseLost
+            on_step(done, total)
+
+        make_video(batch, folder, video, step, confirm)
+
+    made = making(overtaken)
+    assert join() == 0
+    assert made == [IDS[2]]
+    assert contents(begun) == contents(alone)
+    assert outcome(begun)["status"] == "complete"
+
+
+def test_a_stopped_process_leaves_the_rest_to_the_others(begun, alone, join, making):
+    def stopped(batch, folder, video, on_step, confirm):
+        os.kill(os.getpid(), 15)
+        make_video(batch, folder, video, on_step, confirm)
+
+    making(stopped)
+    assert join() == 143
+    assert not (begun / "batch.complete.json").exists()
+    making()
+    assert join() == 0
+    assert contents(begun) == contents(alone)
+
+
+def test_who_joins_with_other_settings_is_refused(begun, join):
+    with pytest.raises(ResumeError, match=r"started with video.steps 2; found 3 now"):
+        join(flags={**FLAGS, "steps": 3})
+    with pytest.raises(ResumeError, match="template"):
+        join(flags={**FLAGS, "template": "a dog"})
+
+
+def test_of_two_that_begin_with_different_templates_the_second_is_refused(folder, console, join):
+    """Both found no batch file; the first was faster."""
+    plans = iter([plan_joining(folder, load_settings({**FLAGS, "template": "a dog"}, {}, None))])
+
+    def planned():
+        found = next(plans, None)
+        if found is not None:
+            assert join() == 0
+            return found
+        return plan_joining(folder, load_settings({**FLAGS, "template": "a dog"}, {}, None))
+
+    with pytest.raises(ResumeError, match="template"):
+        run_claiming(planned, console)
+    assert outcome(folder)["status"] == "complete"
+
+
+def test_who_begins_at_the_same_time_joins_the_batch_of_the_first(folder, console, join, making):
+    plans = iter([plan_joining(folder, load_settings(FLAGS, {}, None))])
+
+    def planned():
+        found = next(plans, None)
+        if found is not None:
+            assert join() == 0
+        return found or plan_joining(folder, load_settings(FLAGS, {}, None))
+
+    made = making()
+    assert run_claiming(planned, console) == 0
+    assert sorted(made) == IDS
+
+
+def test_a_folder_with_other_contents_is_refused(begun, console):
+    """Such as that of all batches, given by mistake."""
+    with pytest.raises(
+        UsageError, match=r"found kiss and no batch\.json in .*outputs; expected the folder of one batch"
+    ):
+        plan_joining(begun.parent, load_settings(FLAGS, {}, None))
+
+
+@pytest.mark.parametrize("name", ["process-0", "process-3"])
+def test_nobody_claims_beside_a_generator_that_shares_out_videos_in_advance(begun, join, monkeypatch, name):
+    monkeypatch.setattr("generator.batch.leases.DURATION", 0.5)
+    with Leases(begun / FOLDER).taken(name), pytest.raises(ResumeError, match="another generator"):
+        join()
+
+
+def test_each_process_uses_the_device_that_it_is_given(begun):
+    given = load_settings({"device": "cuda:1"}, {}, None)
+    assert plan_joining(begun, given).settings.model.device == "cuda:1"
+    assert plan_joining(begun, load_settings({}, {}, None)).settings.model.device == "auto"
