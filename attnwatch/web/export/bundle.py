@@ -53,6 +53,11 @@ def copied_files() -> Iterator[tuple[str, bytes]]:
             yield f"static/{name}", file.read_bytes()
 
 
+def size_of_page() -> int:
+    """Return how many bytes the page takes without its data."""
+    return len(index_page().encode()) + sum(len(data) for _, data in copied_files())
+
+
 def rewritten(name: str, source: str) -> str:
     """Return a module that imports others by names of the map, given its own path below `static/`."""
     above = posixpath.dirname(name)

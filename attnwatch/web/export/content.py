@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.manifest import Manifest
@@ -18,11 +20,12 @@ from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, near
 from attnwatch.report.survey import Surveyed
 from attnwatch.web.details import detail_of
 from attnwatch.web.documents import BatchesDocument, MapsRecord, VideoDetail, VideoRow
+from attnwatch.web.export.bundle import size_of_page
 from attnwatch.web.index.catalogue import Catalogue
 from attnwatch.web.index.entries import Entry
 from attnwatch.web.index.tree import Tree
 from attnwatch.web.maps.asked import EACH, Asked
-from attnwatch.web.maps.container import container
+from attnwatch.web.maps.container import MOST_BYTES, container
 from attnwatch.web.maps.tables import tables
 
 Steps: TypeAlias = Literal["all", "mean"]
@@ -113,11 +116,13 @@ class Content:
         for word in self.selection.words:
             if word not in texts:
                 near = ", ".join(nearest(word, sorted(texts), most=3, cutoff=0)) or "none"
-                raise UnknownNameError(f"found no video with the word {word!r}; expected a tracked word, nearest: {near}")
+                raise UnknownNameError(
+                    f"found no video with the word {word!r}; expected a tracked word, nearest: {near}"
+                )
         return found
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """About how many bytes the folder will have."""
         size = 0
         for video in self.videos:
@@ -125,14 +130,14 @@ class Content:
             size += _ROW + _DETAIL + sum(_VALUE * _values(word.grid) * (1 + len(word.steps)) for word in maps)
             if video.has_film and not self.selection.linked:
                 size += video.manifest.video.stat().st_size
-        return size * 4 // 3 + len(tables())
+        return size * 4 // 3 + len(_tables()) + size_of_page()
 
     def parts(self) -> Iterator[Part]:
         """Yield all data."""
-        yield Part("tables", tables)
+        yield Part("tables", _tables)
         yield Part("batches", self._batches)
         for batch in {video.entry.batch: None for video in self.videos}:
-            yield Part(f"batch-{batch}", lambda batch=batch: self._batch(batch))
+            yield Part(f"batch-{batch}", partial(self._batch, batch))
         for video in self.videos:
             yield from self._parts_of(video)
 
@@ -142,9 +147,10 @@ class Content:
         yield Part(f"measures-{name}", lambda: self._measures(video))
         for word, stored in video.detail.maps.items():
             key = f"maps-{name}-{word.encode().hex()}"
-            yield Part(f"{key}-mean", lambda word=word: container(video.manifest, word, Asked.of("mean")))
-            if stored.steps:
-                yield Part(f"{key}-each", lambda word=word: container(video.manifest, word, Asked.of(EACH)))
+            yield Part(f"{key}-mean", partial(container, video.manifest, word, Asked.of("mean")))
+            several = _VALUE * _values(stored.grid) * len(stored.steps) > MOST_BYTES
+            for steps in map(str, stored.steps) if several else [EACH] if stored.steps else []:
+                yield Part(f"{key}-{steps}", partial(container, video.manifest, word, Asked.of(steps)))
         if video.has_film and not self.selection.linked:
             yield Part(f"film-{name}", lambda: _film(video), packed=False)
 
@@ -191,7 +197,8 @@ class Content:
         zero = dict.fromkeys(summary.model_dump()["counts"], 0)
         words = {word for video in mine for word in video.detail.words}
         listed = [word.model_dump() for word in summary.words if word.slug in words]
-        return summary.model_dump(mode="json") | {"planned": len(mine), "counts": zero | counts, "words": listed}
+        about: dict[str, Any] = summary.model_dump(mode="json")
+        return about | {"planned": len(mine), "counts": zero | counts, "words": listed}
 
     def _batch(self, identifier: str) -> bytes:
         (summary,) = self._catalogue.summaries([identifier])
@@ -212,6 +219,10 @@ class Content:
         return json.dumps(found).encode()
 
 
+def _tables() -> bytes:
+    return tables().model_dump_json().encode()
+
+
 def packed(data: bytes) -> bytes:
     """Compress data; the same data always in the same way."""
     return gzip.compress(data, 6, mtime=0)
@@ -227,9 +238,6 @@ def _film(video: Video) -> bytes:
 
 
 def _address(video: Video, folder: Path) -> str:
-    import os  # noqa: PLC0415
-    from urllib.parse import quote  # noqa: PLC0415
-
     return quote(os.fsencode(os.path.relpath(video.manifest.video, folder)))
 
 

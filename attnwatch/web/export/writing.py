@@ -3,7 +3,6 @@
 import base64
 import json
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 from attnwatch.errors import ConfigError
@@ -25,13 +24,12 @@ def require_free(folder: Path) -> None:
         raise ConfigError(f"found no folder {folder.parent}; expected it for {folder.name}; make it, or choose another")
 
 
-def write_page(content: Content, folder: Path, told: Callable[[int, int], None] = lambda done, of: None) -> None:
+def write_page(content: Content, folder: Path) -> None:
     """Write a page.
 
     Args:
         content: what it holds.
         folder: where it is to be: a folder that does not exist, or an empty one.
-        told: called with how many files are written, and of how many.
 
     Raises:
         ConfigError: something is in the folder.
@@ -45,7 +43,7 @@ def write_page(content: Content, folder: Path, told: Callable[[int, int], None] 
         above.make(temporary)
         try:
             with above.folder(temporary) as made:
-                _write(content, parts, made, folder, told)
+                _write(content, parts, made, folder)
             if folder.is_dir():
                 above.remove(folder.name)
             above.rename(temporary, above, folder.name)
@@ -54,9 +52,7 @@ def write_page(content: Content, folder: Path, told: Callable[[int, int], None] 
             raise
 
 
-def _write(
-    content: Content, parts: list[Part], made: Folder, folder: Path, told: Callable[[int, int], None]
-) -> None:
+def _write(content: Content, parts: list[Part], made: Folder, folder: Path) -> None:
     made.write("index.html", index_page().encode(), durable=False)
     for path, data in copied_files():
         above, _, name = path.rpartition("/")
@@ -65,10 +61,11 @@ def _write(
     with made.folder(_DATA, create=True) as data_folder:
         addresses = content.addresses(folder) if content.selection.linked else {}
         data_folder.write("films.js", _script("films", packed(json.dumps(addresses).encode())), durable=False)
-        for number, part in enumerate(parts, start=1):
+        for part in parts:
             found = part.read()
-            data_folder.write(f"{part.key}.js", _script(part.key, packed(found) if part.packed else found), durable=False)
-            told(number, len(parts))
+            data_folder.write(
+                f"{part.key}.js", _script(part.key, packed(found) if part.packed else found), durable=False
+            )
 
 
 def _script(key: str, data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import { Container } from "../maps/container.js";
 import { endsOf } from "../maps/levels.js";
+import { stepsOf } from "../maps/store.js";
 
 const CLIP = /^([0-9.]+),([0-9.]+)$/;
 
@@ -86,7 +87,7 @@ export class FilesSource {
 
   /** @param {string} id @param {string} word @param {MapsPart} part */
   maps(id, word, { steps }) {
-    return unpacked(`maps-${id}-${hex(word)}-${steps === "mean" ? "mean" : "each"}`);
+    return unpacked(`maps-${id}-${hex(word)}-${steps}`);
   }
 
   /**
@@ -98,11 +99,13 @@ export class FilesSource {
     const given = CLIP.exec(clip ?? "");
     /** @type {[number, number] | null} */
     const percentiles = given ? [Number(given[1]), Number(given[2])] : null;
-    const part = { steps, layers: null, heads: null };
+    const step = steps === "mean" ? null : Number(steps);
     let [low, high] = [Infinity, -Infinity];
     for (const { id, words } of (await this.batch(batch)).videos) {
-      if (!words.includes(word)) continue;
-      const maps = new Container(await this.maps(id, word, part)).at(steps === "mean" ? null : Number(steps));
+      const stored = words.includes(word) ? (await this.video(id)).maps[word] : undefined;
+      if (stored === undefined) continue;
+      const part = { steps: stepsOf(stored, step), layers: null, heads: null };
+      const maps = new Container(await this.maps(id, word, part)).at(step);
       if (maps === null) continue;
       const ends = endsOf(maps.values, percentiles);
       [low, high] = [Math.min(low, ends.low), Math.max(high, ends.high)];
