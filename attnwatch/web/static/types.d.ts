@@ -54,6 +54,8 @@ interface MeasuresDocument { seconds: number[]; words: Record<string, WordMeasur
 
 interface Tables {
   colormaps: Record<string, string>; diverging: string; hues: string[]; settings: Record<string, unknown>;
+  /** How measures are called; the usual ones first. */
+  measures: Record<string, { label: string; unit: string }>;
 }
 
 /** What of the maps is averaged: `steps` is "mean", "each", or the number of one. */
@@ -89,7 +91,7 @@ interface SourceHandler {
   connection(alive: boolean): void;
 }
 
-type Scale = "video" | "frame" | "batch" | { low: number; high: number };
+type Scale = "video" | "frame" | "batch" | { low: number | null; high: number | null };
 
 /** How maps are drawn. */
 interface View {
