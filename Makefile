@@ -18,7 +18,7 @@ help:
 demo: $(VENV)/.generator
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/demo.sh
 
-test: lint types imports unit
+test: lint types imports page-check unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

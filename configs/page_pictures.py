@@ -3,7 +3,6 @@
 Usage: `python configs/page_pictures.py outputs/shapes_20260102_030405 .`; needs Chromium and the extra `dev`.
 """
 
-import io
 import shutil
 import subprocess
 import sys
@@ -11,11 +10,9 @@ import time
 from pathlib import Path
 from urllib.parse import urlencode
 
-from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-WIDTH, HEIGHT = 1240, 720
-COLOURS = 256
+WIDTH, HEIGHT = 1120, 640
 ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
@@ -41,11 +38,11 @@ def _pictures(browser: Browser, address: str, folder: Path) -> None:
     shown = {"batch": batch, "t": "1"}
     _open(page, address, shown)
     videos = page.evaluate("[...attnwatch.library.rows.keys()]")
-    _save(page, folder / "page-grid.png")
+    page.screenshot(path=folder / "page-grid.png")
     _open(page, address, {**shown, "video": videos[0], "words": " ".join(slugs)})
-    _save(page, folder / "page-video.png")
+    page.screenshot(path=folder / "page-video.png")
     _open(page, address, {**shown, "compare": [videos[0], videos[4 % len(videos)]], "words": slugs[0]})
-    _save(page, folder / "page-compare.png")
+    page.screenshot(path=folder / "page-compare.png")
 
 
 def _open(page: Page, address: str, state: dict[str, str | list[str]]) -> None:
@@ -60,12 +57,6 @@ def _open(page: Page, address: str, state: dict[str, str | list[str]]) -> None:
             page.wait_for_timeout(50)
         page.wait_for_load_state("load")
         page.wait_for_timeout(3000)  # maps are drawn as they come
-
-
-def _save(page: Page, path: Path) -> None:
-    """Write what is shown with few colours: a third of the bytes."""
-    picture = Image.open(io.BytesIO(page.screenshot()))
-    picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ export class DetailView {
     this.element = make("div", { class: "detail" }, this.head, left, this.charts, this.facts);
     fill(element, this.element);
     this._listening = app.session.listen(() => this._say());
-    this._fit = () => this.stage.style.setProperty("--room", `${Math.max(180, element.clientHeight - 190)}px`);
+    this._fit = () => this.stage.style.setProperty("--room", `${Math.max(180, element.clientHeight - 236)}px`);
     this._watched = new ResizeObserver(this._fit);
     this._watched.observe(element);
     void this.refresh();

@@ -92,8 +92,8 @@ export class ServerSource {
     /** @param {string} name @param {(data: any, revision: number) => void} action */
     const on = (name, action) => events.addEventListener(name, ({ data, lastEventId }) => action(JSON.parse(data), Number(lastEventId)));
     on("batches", (found, revision) => handler.batches(found, revision));
-    on("videos", ({ batch, videos }) => handler.videos(batch, videos));
-    on("gone", ({ batch, videos }) => handler.gone(batch ?? null, videos));
+    on("videos", ({ batch: of, videos }) => handler.videos(of, videos));
+    on("gone", ({ batch: of, videos }) => handler.gone(of ?? null, videos));
     on("watcher", (found) => handler.watcher(found));
     events.addEventListener("reset", () => handler.reset());
     events.onopen = () => handler.connection(true);
