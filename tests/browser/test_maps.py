@@ -18,23 +18,23 @@ CELL = 16  # pixels of a cell, as in videos of Wan
 WIDTH, HEIGHT = 8 * CELL, 6 * CELL
 
 _BEGIN = """async () => {
-    const { MapStore, Painter } = await import("./static/maps/index.js");
+    const { MapStore, Painter } = await import("/static/maps/index.js");
     const json = async (path) => (await fetch(path)).json();
     const query = (part) => new URLSearchParams(Object.entries(part).filter(([, value]) => value !== null));
     const asked = [];
     const source = {
         maps: async (id, word, part) => {
             asked.push(`${word} ${query(part)}`);
-            return (await fetch(`api/videos/${id}/maps/${word}?${query(part)}`)).arrayBuffer();
+            return (await fetch(`/api/videos/${id}/maps/${word}?${query(part)}`)).arrayBuffer();
         },
-        scale: (batch, word, part) => json(`api/batches/${batch}/scales/${word}?${query(part)}`),
+        scale: (batch, word, part) => json(`/api/batches/${batch}/scales/${word}?${query(part)}`),
     };
-    const painter = new Painter(await json("api/tables"));
+    const painter = new Painter(await json("/api/tables"));
     const canvas = document.body.appendChild(document.createElement("canvas"));
     const layer = painter.layer(canvas);
-    const batch = (await json("api/batches")).batches[0].id;
+    const batch = (await json("/api/batches")).batches[0].id;
     const details = [];
-    for (const { id } of (await json(`api/batches/${batch}`)).videos) details.push(await json(`api/videos/${id}`));
+    for (const { id } of (await json(`/api/batches/${batch}`)).videos) details.push(await json(`/api/videos/${id}`));
     const plain = {
         words: ["kiss"], step: null, layers: null, heads: null, colormap: "viridis", alpha: 0.8, style: "weighted",
         threshold: 0, scale: "video", upsampling: "bilinear", invert: false,
@@ -66,7 +66,7 @@ class Drawn:
 
     def __init__(self, page, url):
         self.page = page
-        page.goto(url)
+        page.goto(f"{url}api/tables")  # a document without a program of its own
         assert page.evaluate(_BEGIN) is None
 
     def over(self, view, frames, pictures):
@@ -219,14 +219,15 @@ def test_lost_graphics_are_told_and_come_back(drawn):
     )
     before, problem, during, after, again = told
     assert "graphics driver" in problem
-    assert during == 0 < before == again
+    assert during == 0 < before
+    assert again == pytest.approx(before, rel=1e-3)  # canvases that are read often are drawn by other code
     assert after is None
 
 
 def test_without_webgl_the_page_says_so_and_names_the_rendered_overlay(drawn):
     found = drawn.page.evaluate(
         """async () => {
-            const { Painter, instead } = await import("./static/maps/index.js");
+            const { Painter, instead } = await import("/static/maps/index.js");
             const { plain, painter } = test;
             const own = HTMLCanvasElement.prototype.getContext;
             HTMLCanvasElement.prototype.getContext = function (kind, ...more) {

@@ -50,6 +50,8 @@ export class App {
     clock.addEventListener("time", () => !clock.playing && session.keepTime(clock.time));
     session.listen((state, before) => void this._follow(state, before));
     library.listen((what) => this._changed(what));
+    this.painter.addEventListener("change", () => this._warn());
+    this._warn();
     await library.start();
     await this._show();
   }
@@ -100,6 +102,14 @@ export class App {
   /** @param {number} shown @param {number} all */
   tellShown(shown, all) {
     this.panel?.tellShown(shown, all);
+  }
+
+  /** Say it if maps cannot be drawn here. */
+  _warn() {
+    const { problem } = this.painter;
+    const note = /** @type {HTMLElement} */ (document.getElementById("note"));
+    note.hidden = problem === null;
+    note.textContent = problem === null ? "" : `${problem}. Videos are shown without their maps.`;
   }
 
   /** @param {PageState} state @param {PageState} before */
@@ -198,9 +208,18 @@ function usualView(tables) {
   };
 }
 
+/** The cookie has it by now; a link that is copied from the address must not carry it. */
+function forgetToken() {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("token")) return;
+  query.delete("token");
+  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`);
+}
+
 /** @returns {Promise<void>} */
 async function start() {
   const source = openSource();
+  forgetToken();
   try {
     const app = new App(source, await source.tables());
     Object.assign(window, { attnwatch: app });

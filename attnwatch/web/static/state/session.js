@@ -7,7 +7,8 @@ export class Session {
   /** @param {Partial<View>} usual how maps are drawn where a link does not say it */
   constructor(usual) {
     this.usual = usual;
-    this.state = read(location.hash.slice(1), usual);
+    // A phone has no room for the controls beside the videos.
+    this.state = { ...read(location.hash.slice(1), usual), panel: matchMedia("(min-width: 761px)").matches };
     /** @type {Set<(state: PageState, before: PageState) => void>} */
     this._listeners = new Set();
     this._written = location.hash.slice(1);
@@ -61,7 +62,7 @@ export class Session {
     if (text === this._written) return;
     const before = this.state;
     this._written = text;
-    this.state = read(text, this.usual);
+    this.state = { ...read(text, this.usual), panel: before.panel };
     for (const listener of this._listeners) listener(this.state, before);
   }
 }
