@@ -57,7 +57,7 @@ export class DetailView {
       return;
     }
     const { library } = this.app;
-    const [detail, measures] = await Promise.all([library.detail(row), library.measures(row).catch(() => null)]);
+    const [detail, measures] = await Promise.all([library.detail(row), row.measures === null ? null : library.measures(row).catch(() => null)]);
     if (this._closed || this._stamp !== stamp) return;
     const first = this.detail === null || this.detail.playable !== detail.playable;
     this.detail = detail;
@@ -82,6 +82,7 @@ export class DetailView {
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     const { width, height } = { width: detail.width || 16, height: detail.height || 9 };
     this.stage.style.setProperty("--shape", `${width / height}`);
+    this.element.classList.toggle("wide", width > 1.2 * height);
     fill(this.stage, video, canvas);
     const overlay = new Overlay(this.app, canvas);
     this.overlay = overlay;

@@ -85,7 +85,7 @@ export class GridView {
     this.choosing.hidden = id === undefined;
     const row = library.rows.get(id ?? "");
     const cancel = make("button", { type: "button", onclick: () => session.change({ compare: [] }) }, "Cancel");
-    fill(this.choosing, make("span", {}, `Compare ${row?.choices.join(" · ") || row?.video_id || "this"}, seed ${row?.seed}, with …: choose a second cell`), cancel);
+    fill(this.choosing, make("span", {}, `Choose a cell to compare with ${[row?.choices.join(" · ") || row?.video_id, row?.seed].filter(Boolean).join(" · ")}`), cancel);
   }
 
   /** @param {import("./arrange.js").Arrangement} arrangement @param {Geometry} geometry */
