@@ -4,6 +4,7 @@ from tests.chaos.figures import Scenario
 from tests.chaos.scenarios import (
     backlog,
     captures,
+    cluster,
     content,
     crowd,
     descriptors,
@@ -39,4 +40,5 @@ SCENARIOS: dict[str, Scenario] = {
     "stopping": stopping.run,
     "neighbour": neighbour.run,
     "captures": captures.run,
+    "cluster": cluster.run,
 }
