@@ -3,7 +3,7 @@
 from generator.models.families import animatediff, cogvideox, cosmos, hunyuan_video, hunyuan_video15, ltx, ltx2, wan
 from generator.models.families.allegro import AllegroModel
 from generator.models.families.base import PipelineModel
-from generator.models.families.easyanimate import EasyAnimateControlModel, EasyAnimateInpaintModel, EasyAnimateModel
+from generator.models.families.easyanimate import EasyAnimateModel
 from generator.models.families.kandinsky5 import Kandinsky5ImageModel, Kandinsky5Model
 from generator.models.families.latte import LatteModel
 from generator.models.families.mochi import MochiModel
@@ -35,8 +35,6 @@ FAMILIES: dict[str, type[PipelineModel]] = {
     "Cosmos2_5_PredictBasePipeline": cosmos.Cosmos25Model,
     "CosmosTextToWorldPipeline": cosmos.CosmosModel,
     "CosmosVideoToWorldPipeline": cosmos.CosmosVideoModel,
-    "EasyAnimateControlPipeline": EasyAnimateControlModel,
-    "EasyAnimateInpaintPipeline": EasyAnimateInpaintModel,
     "EasyAnimatePipeline": EasyAnimateModel,
     "HunyuanSkyreelsImageToVideoPipeline": hunyuan_video.HunyuanSkyreelsModel,
     "HunyuanVideo15ImageToVideoPipeline": hunyuan_video15.HunyuanVideo15ImageModel,

@@ -55,7 +55,7 @@ class Cosmos2VideoModel(CosmosVideoModel):
 class Cosmos25Model(CosmosModel):
     """Cosmos Predict 2.5: the text is all hidden states of Qwen's chat template, each with a norm of its own."""
 
-    processors = (CosmosAttnProcessor2_5,)
+    processors = (CosmosAttnProcessor2_0, CosmosAttnProcessor2_5)
     inputs = Takes(image=Use.OPTIONAL, video=Use.OPTIONAL)
 
     def tokenise(self, text: str) -> TokenSequence:
