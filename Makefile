@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings man lock clean
+.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings models man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -59,6 +59,10 @@ schema: $(VENV)/.dev
 # Regenerates SETTINGS.md from the settings models of both programs; a test fails when it is stale.
 settings: $(VENV)/.dev
 	$(BIN)/python -m tests.settings_document > SETTINGS.md
+
+# Regenerates MODELS.md from the registry of models; a test fails when it is stale.
+models: $(VENV)/.dev
+	$(BIN)/python -m tests.models_document > MODELS.md
 
 # Regenerates the manual page from the help of the command line; a test fails when it is stale.
 man: $(VENV)/.dev

@@ -19,7 +19,7 @@ from generator.models.families.base import PipelineModel
 from generator.models.inputs import Use
 from generator.models.memory import arrange
 from generator.models.outline import outline
-from generator.models.registry import FAMILIES
+from generator.models.registry import FAMILIES, unknown
 from generator.settings import ModelSettings
 
 log = logging.getLogger(__name__)
@@ -85,14 +85,7 @@ def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
     for kind in type(pipe).__mro__:
         if kind.__name__ in FAMILIES:
             return FAMILIES[kind.__name__](pipe, str(pipe.name_or_path or kind.__name__))
-    raise _unknown(type(pipe).__name__, type(pipe).__name__)
-
-
-def _unknown(model: str, kind: str) -> ModelError:
-    return ModelError(
-        f"model {model}: found a {kind}, which this generator does not support. "
-        f"Expected one of {', '.join(sorted(FAMILIES))}"
-    )
+    raise unknown(type(pipe).__name__, type(pipe).__name__)
 
 
 def _is_local(source: str) -> bool:
@@ -123,7 +116,7 @@ def _family(settings: ModelSettings, source: str, *, local: bool) -> type[Pipeli
         ) from error
     found = index.get("_class_name")
     if found not in FAMILIES:
-        raise _unknown(settings.id, str(found))
+        raise unknown(settings.id, str(found))
     family = FAMILIES[found]
     needed = [name for name, use in vars(family.inputs).items() if use is Use.REQUIRED]
     if needed:

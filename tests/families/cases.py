@@ -170,8 +170,8 @@ CASES = {
     "Kandinsky5T2VPipeline": kandinsky_case(like_sana.kandinsky5, arguments=given(**WAN, num_frames=5)),
     "Kandinsky5I2VPipeline": kandinsky_case(
         partial(like_sana.kandinsky5, diffusers.Kandinsky5I2VPipeline, visual_cond=True),
-        grid=LatentGrid(4, 3, 4, 4, True),
-        arguments=given(**WAN, num_frames=13, image=wan_picture),
+        grid=LatentGrid(6, 3, 4, 4, True),
+        arguments=given(**WAN, num_frames=21, image=wan_picture),
     ),
     "SanaVideoPipeline": sana_case(like_sana.sana, arguments=given(**SANA)),
     "SanaImageToVideoPipeline": sana_case(

@@ -40,9 +40,9 @@ class CosmosModel(PipelineModel):
 
 
 class CosmosVideoModel(CosmosModel):
-    """Cosmos 1 from an image or a video."""
+    """Cosmos 1 from an image, or a video in its place."""
 
-    inputs = Takes(image=Use.OPTIONAL, video=Use.OPTIONAL)
+    inputs = Takes(image=Use.REQUIRED, video=Use.OPTIONAL)
 
 
 class Cosmos2VideoModel(CosmosVideoModel):
