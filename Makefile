@@ -11,7 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports page-check unit schema settings man lock clean
+<<<<<<< HEAD
+.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports page-check unit schema settings models man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -77,6 +78,10 @@ schema: $(VENV)/.dev
 # Regenerates SETTINGS.md from the settings models of both programs; a test fails when it is stale.
 settings: $(VENV)/.dev
 	$(BIN)/python -m tests.settings_document > SETTINGS.md
+
+# Regenerates MODELS.md from the registry of models; a test fails when it is stale.
+models: $(VENV)/.dev
+	$(BIN)/python -m tests.models_document > MODELS.md
 
 # Regenerates the manual page from the help of the command line; a test fails when it is stale.
 man: $(VENV)/.dev

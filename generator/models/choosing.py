@@ -10,7 +10,7 @@ from typing import NamedTuple
 from generator.errors import ModelError
 from generator.models.families.base import PipelineModel
 from generator.models.inputs import Config, Given, ReadConfig, Takes, Use
-from generator.models.registry import FAMILIES
+from generator.models.registry import FAMILIES, unknown
 
 
 class Siblings(NamedTuple):
@@ -76,14 +76,6 @@ def choose(model: str, index: Config, given: Given, read: ReadConfig) -> Choice:
         if use is Use.REQUIRED and not is_given:
             raise ModelError(_too_little(model, name, what))
     return Choice(name, FAMILIES[name])
-
-
-def unknown(model: str, kind: str) -> ModelError:
-    """Return the error for a pipeline class that is not supported."""
-    return ModelError(
-        f"model {model}: found a {kind}, which this generator does not support. "
-        f"Expected one of {', '.join(sorted(FAMILIES))}"
-    )
 
 
 def _with_inputs(found: str, index: Config, given: Given) -> str:

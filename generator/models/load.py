@@ -14,12 +14,12 @@ from huggingface_hub import constants
 from generator.errors import ModelError, first_line
 from generator.models import tiny
 from generator.models.additions import add_weights
-from generator.models.choosing import Choice, choose, unknown
+from generator.models.choosing import Choice, choose
 from generator.models.contract import VideoModel
 from generator.models.inputs import Config, Given
 from generator.models.memory import arrange
 from generator.models.outline import outline
-from generator.models.registry import FAMILIES
+from generator.models.registry import FAMILIES, unknown
 from generator.settings import ModelSettings
 
 log = logging.getLogger(__name__)
