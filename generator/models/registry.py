@@ -78,7 +78,7 @@ MISSING: dict[str, str] = {
     "AnyFlowFARPipeline": _WINDOWS,
     "ConsisIDPipeline": "its blocks of faces come from other programs, with which it was not tested",
     "Cosmos2_5_TransferPipeline": _WINDOWS,
-    "Cosmos3OmniPipeline": "its text and its video are packed into one sequence, in which capture cannot tell their keys apart",
+    "Cosmos3OmniPipeline": "text and video are packed into one sequence, in which capture cannot tell their keys apart",
     "EasyAnimateControlPipeline": _BROKEN,
     "EasyAnimateInpaintPipeline": _BROKEN,
     "HeliosPipeline": _WINDOWS,
