@@ -11,7 +11,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-<<<<<<< HEAD
 .PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports page-check unit schema settings models man lock clean
 
 help:

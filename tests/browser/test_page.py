@@ -141,7 +141,7 @@ def test_a_link_shows_the_same_thing_again(grid, address):
     grid.evaluate("attnwatch.session.changeView({ colormap: 'magma', alpha: 0.5, scale: { low: 0, high: 0.25 } })")
     grid.evaluate("attnwatch.clock.step(3)")
     before = grid.evaluate("JSON.stringify(attnwatch.session.state)")
-    link = grid.evaluate("location.hash.slice(1)")
+    link = grid.evaluate("attnwatch.session.link").partition("#")[2]
     open_page(grid, address, link)
     settled(grid)
     assert grid.evaluate("JSON.stringify(attnwatch.session.state)") == before
