@@ -132,9 +132,8 @@ class Tree:
         batch = self._batch(Path(folder.path)) if folder.is_batch else None
         again = glance.is_recent(time.time_ns())
         usual = str(self._surveyed.places(Path(folder.path, OUTPUT_DIRECTORY)))
-        elsewhere = {
-            str(entry.outputs): times_of(str(entry.outputs)) for entry in found.values() if not entry.is_beside
-        }
+        apart = {str(entry.outputs) for entry in found.values() if not entry.is_beside}
+        elsewhere = {outputs: times_of(outputs) for outputs in apart}
         self._known[folder.path] = Known(glance, found, batch, again, elsewhere)
         self._homes.update(dict.fromkeys((usual, *elsewhere), folder.path))
         if before is None or glance.changed != before.glance.changed:
