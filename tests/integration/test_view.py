@@ -189,6 +189,33 @@ def _answer(port, request):
 
 
 @pytest.mark.slow
+def test_a_batch_of_a_thousand_videos_opens_at_once_and_takes_little_memory(batch, outputs, tmp_path):
+    manifest = batch.add_full(1)
+    document = json.loads(manifest.read_text())
+    for number in range(2, 1_001):
+        folder = batch.prompt(number // 20 + 1)
+        folder.mkdir(exist_ok=True)
+        name = f"prompt_{number // 20 + 1:03d}_vid{number:03d}"
+        path = folder / f"video_{number:03d}.complete.json"
+        path.write_text(json.dumps({**document, "video_id": name, "video": f"video_{number:03d}.mp4", "files": {}}))
+        path.with_name(f"video_{number:03d}.mp4").hardlink_to(manifest.with_name("video_001.mp4"))
+        (folder / "attention_maps").mkdir(exist_ok=True)
+        maps = folder / "attention_maps" / "vid001.safetensors"
+        if not maps.exists():
+            maps.hardlink_to(manifest.parent / "attention_maps" / "vid001.safetensors")
+        write_receipt(path)
+    with served(outputs, tmp_path / "log") as (url, process):
+        wait_until(lambda: finished(url) == 1_000)
+        (found,) = ask(url, "api/batches").json()["batches"]
+        began = time.monotonic()
+        assert len(ask(url, f"api/batches/{found['id']}").json()["videos"]) == 1_000
+        assert time.monotonic() - began < 1.5
+        for video in ask(url, f"api/batches/{found['id']}").json()["videos"][:50]:
+            assert ask(url, f"api/videos/{video['id']}/maps/kiss").status_code == 200
+        assert memory(process.process.pid) < 200
+
+
+@pytest.mark.slow
 def test_two_hundred_slow_clients_take_neither_the_memory_nor_the_patience_of_the_others(batch, outputs, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
