@@ -1,6 +1,7 @@
 """All measures of one video, read from its tensors in one pass."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, TypeAlias
@@ -141,10 +142,11 @@ def _word(
     has_parts = with_parts and word.shape is not None and not {"layers", "heads"} <= word.means
     parts = _PartsInTheMaking(word, masked=masked) if has_parts else None
     steps, mean = None, None
-    if has_steps and of_steps == "settled" and parts is None:
-        steps, mean = _settling(word, masked=masked)
-    elif has_steps or has_parts:
-        steps, mean = _steps(word, parts, masked=masked, measured=has_steps)
+    with word.held() if has_steps or has_parts else nullcontext():
+        if has_steps and of_steps == "settled" and parts is None:
+            steps, mean = _settling(word, masked=masked)
+        elif has_steps or has_parts:
+            steps, mean = _steps(word, parts, masked=masked, measured=has_steps)
     if mean is None or word.has_mean:
         mean = word.frames(Part(masked=masked))
     frames, (_, height, width) = spatial(mean), word.grid
