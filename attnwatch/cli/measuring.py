@@ -45,7 +45,11 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
 
 
 def measured(
-    given: Iterable[Path], level: Level, words: tuple[str, ...] | None, settings: Settings
+    given: Iterable[Path],
+    level: Level,
+    words: tuple[str, ...] | None,
+    settings: Settings,
+    rendered_in: Path | None = None,
 ) -> tuple[Table, int, int]:
     """Return the table of some videos, how many videos there are, and how many could not be measured; those are logged.
 
@@ -54,18 +58,21 @@ def measured(
         level: what a row is.
         words: slugs or texts of the words; None for all.
         settings: those of the command line and the environment; each batch's own count less.
+        rendered_in: folder of outputs, if the videos were rendered with `--out`.
 
     Raises:
-        ConfigError: a path is not that of a video.
+        ConfigError: a path is not that of a video, or there is no such folder.
         UnknownNameError: no video has one of the words.
 
     """
+    if rendered_in is not None and not rendered_in.is_dir():
+        raise ConfigError(f"--rendered-in: found no folder {rendered_in}; expected that of the outputs; check the path")
     paths = videos(*given)
 
     def settings_of(manifest: Manifest) -> Visualization:
         return settings.for_batch(manifest.document.visualization, manifest.path)[0]
 
-    table, missed = table_of(paths, level, settings_of, words)
+    table, missed = table_of(paths, level, settings_of, words, rendered_in=rendered_in and rendered_in.absolute())
     return table, len(paths), missed
 
 

@@ -22,6 +22,8 @@ def table_of(
     level: Level,
     settings_of: Callable[[Manifest], Visualization],
     words: Collection[str] | None = None,
+    *,
+    rendered_in: Path | None = None,
 ) -> tuple[Table, int]:
     """Return the table of some videos, and how many of them could not be measured; the log says why.
 
@@ -30,6 +32,7 @@ def table_of(
         level: what a row is.
         settings_of: returns the settings that apply to a video.
         words: slugs or texts of the words; None for all.
+        rendered_in: folder of outputs, if the videos were rendered with `--out`.
 
     Raises:
         UnknownNameError: no video has one of the words.
@@ -42,7 +45,7 @@ def table_of(
             manifest = read_video(path)
             name = manifest.video_id
             tracked.update(manifest.document.texts)
-            found.update(add_video(table, manifest, level, settings_of(manifest), words))
+            found.update(add_video(table, manifest, level, settings_of(manifest), words, rendered_in=rendered_in))
         except (AttnwatchError, OSError, MemoryError) as error:
             missed[describe(error)].append(name)
     count = sum(map(len, missed.values()))
@@ -69,6 +72,8 @@ def add_video(
     level: Level,
     settings: Visualization,
     words: Collection[str] | None = None,
+    *,
+    rendered_in: Path | None = None,
 ) -> frozenset[str]:
     """Add the rows of a video to a table; it need not have been rendered.
 
@@ -78,6 +83,7 @@ def add_video(
         level: what a row is.
         settings: those that apply to the video; `nonfinite` has an effect.
         words: slugs or texts of the words; None for all. Those that the video does not have are left out.
+        rendered_in: folder of outputs, if it was rendered with `--out`.
 
     Returns:
         Those of the given words that the video has.
@@ -87,7 +93,7 @@ def add_video(
         ContractError, VideoError, OSError: as for `measures_of`.
 
     """
-    document = measures_at(manifest, level, masked=settings.nonfinite == "mask")
+    document = measures_at(manifest, level, masked=settings.nonfinite == "mask", rendered_in=rendered_in)
     if not document.words:
         raise ConfigError(why_no_words(manifest))
     asked = None if words is None else frozenset(words)
