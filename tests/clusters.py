@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,8 +41,8 @@ class Cluster:
         self.folder = folder
         self.port = _free_port()
         self.workers: list[subprocess.Popen[bytes]] = []
-        self._mark = uuid.uuid4().hex
-        self._variables = {MARK: self._mark, **_SOON, **variables}
+        self._marks: dict[int, str] = {}  # by process id; what a process has started has the same
+        self._variables = {**_SOON, **variables}
         self._numbers = iter(range(10_000))
         if stubbed:
             self.customise(_STUBBED)
@@ -78,10 +77,6 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
-    def log_of(self, process: "subprocess.Popen[bytes]") -> str:
-        """Return what a process has written."""
-        return (self.folder / f"{process.args[-1]}.log").read_text(errors="replace")  # type: ignore[index]
-
     def wait_for_workers(self, number: int) -> None:
         """Wait until the scheduler knows a number of workers."""
         from distributed import Client
@@ -91,10 +86,16 @@ class Cluster:
 
     def close(self) -> None:
         """Kill every process."""
-        kill_all(self._mark)
+        for mark in self._marks.values():
+            kill_all(mark)
         for process in (*self.workers, getattr(self, "scheduler", None)):
             if process is not None:
                 process.wait()
+
+    def kill_node(self, worker: "subprocess.Popen[bytes]") -> None:
+        """Kill a worker with everything that it has started, as if its machine had gone."""
+        kill_all(self._marks[worker.pid])
+        worker.wait()
 
     def _is_listening(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -105,16 +106,19 @@ class Cluster:
         self, module: str, *arguments: object, prefix: Sequence[str] = (), **variables: str
     ) -> "subprocess.Popen[bytes]":
         name = f"{module}_{next(self._numbers)}"
+        mark = uuid.uuid4().hex
         with (self.folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", f"distributed.cli.{module}", *map(str, arguments)],
                 cwd=self.folder,
-                env=environment(**{**self._variables, **variables}),
+                env=environment(**{MARK: mark, **self._variables, **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._marks[process.pid] = mark
+        return process
 
 
 @contextlib.contextmanager
@@ -142,5 +146,4 @@ def _free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
-    time.sleep(0)
     return port

@@ -5,6 +5,7 @@ from tests.chaos.scenarios import (
     backlog,
     captures,
     claims,
+    cluster,
     content,
     crowd,
     descriptors,
@@ -41,4 +42,5 @@ SCENARIOS: dict[str, Scenario] = {
     "neighbour": neighbour.run,
     "captures": captures.run,
     "claims": claims.run,
+    "cluster": cluster.run,
 }
