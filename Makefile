@@ -1,5 +1,6 @@
 # make demo   run both programs side by side; takes about a minute after installation
 # make bench  measure what rendering costs, relative to its floor, and what starting the program costs
+# make bench-cluster  measure what an engine on a Dask cluster costs; takes up to ten minutes
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
 # make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
 # make chaos  run the slow tests, then faults, storms and limits at full scale, and check the figures; takes two hours
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-capture bench-capture-gpu chaos test lint types imports unit schema settings man lock clean
+.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports unit schema settings man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -36,6 +37,9 @@ unit: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench.render bench.json
 	$(BIN)/python -m tests.bench.start bench-start.json
+
+bench-cluster: $(VENV)/.dev
+	$(BIN)/python -m tests.bench.cluster bench-cluster.json $(PARTS)
 
 # Some parts: make bench-capture PARTS="apart_4k memory"; all of them are at the end of tests/bench/capture*.py.
 bench-capture: $(VENV)/.dev

@@ -42,7 +42,7 @@ class Cluster:
         self.port = _free_port()
         self.workers: list[subprocess.Popen[bytes]] = []
         self._marks: dict[int, str] = {}  # by process id; what a process has started has the same
-        self._variables = {**_SOON, **variables}
+        self._variables = {"PYTHONPATH": str(REPOSITORY), **_SOON, **variables}
         self._numbers = iter(range(10_000))
         if stubbed:
             self.customise(_STUBBED)

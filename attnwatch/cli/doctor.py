@@ -21,6 +21,7 @@ from attnwatch.settings import Watcher
 from attnwatch.system.abilities import has_no_locks, sync_folder
 from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.inotify import Inotify, read_inotify
+from attnwatch.system.lock_reach import LockReach, lock_reach
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
 from attnwatch.system.roots import Root
 from attnwatch.system.shortage import ENOUGH_FILES
@@ -94,7 +95,7 @@ def _locks(file: IO[bytes]) -> Finding:
         name = errno.errorcode.get(error.errno or 0, "")
         remedy = "mount it with locks (Lustre: -o flock; NFS: without nolock, and with the lock service running)"
         return Finding("problem", f"files cannot be locked: {error.strerror} ({name})", remedy)
-    return Finding("ok", "files can be locked: several watchers can share the work")
+    return Finding("ok", "files can be locked: several watchers on this machine can share the work")
 
 
 def _flushing(root: Path) -> Finding:
@@ -124,6 +125,8 @@ def _clock(ahead: float) -> Finding:
 def _mounts(root: Path) -> Iterator[Finding]:
     for system in file_systems_below(root, parse_mountinfo(read_mountinfo())):
         yield _mount(system)
+        if (reach := lock_reach(system)) is not None:
+            yield _reach(system.mount_point, reach)
 
 
 def _mount(system: FileSystem) -> Finding:
@@ -136,6 +139,17 @@ def _mount(system: FileSystem) -> Finding:
     return Finding(
         "warning", found, "run the watcher on the machine that writes the videos, or leave it: scans find everything"
     )
+
+
+def _reach(mount_point: Path, reach: LockReach) -> Finding:
+    if reach.machines == "all":
+        return Finding("ok", f"locks in {mount_point} reach every machine that mounts it ({reach.reason})")
+    if reach.machines == "this":
+        found = f"locks in {mount_point} do not reach other machines ({reach.reason})"
+    else:
+        found = f"whether locks in {mount_point} reach other machines is not known ({reach.reason})"
+    remedy = "run a single watcher for it, which may give its work to the others: --engine dask://HOST:8786"
+    return Finding("warning", found, remedy if reach.remedy is None else f"mount it {reach.remedy}; or {remedy}")
 
 
 def _inotify(root: Root, inotify: Inotify | None) -> Iterator[Finding]:

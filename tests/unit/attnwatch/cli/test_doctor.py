@@ -2,6 +2,8 @@ import errno
 import os
 import re
 import resource
+import shutil
+import subprocess
 from collections import namedtuple
 from dataclasses import replace
 
@@ -13,7 +15,7 @@ from attnwatch.report.activity import Activity, Publisher
 from attnwatch.settings import Watcher
 from attnwatch.system.inotify import Inotify
 from attnwatch.tensors import loops
-from tests.support import Batch, write_manifest
+from tests.support import Batch, attnwatch, write_manifest
 
 PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watches=10, instances=1)
 
@@ -90,6 +92,21 @@ def test_each_mount_at_and_below_the_folder_is_checked(batch, monkeypatch):
     assert f"{root}/videos is nfs4 (server:/videos): new videos are found by scanning" in only(batch.folder, "warning")
 
 
+@pytest.mark.parametrize(
+    ("options", "level", "said"),
+    [
+        ("nfs4 server:/videos local_lock=none", "ok", "reach every machine that mounts it (nfs4)"),
+        ("nfs4 server:/videos local_lock=all", "warning", "do not reach other machines (nfs4 with local_lock=all)"),
+        ("beegfs beegfs_nodev rw", "warning", "reach other machines is not known (beegfs)"),
+    ],
+)
+def test_whether_locks_reach_other_machines_is_said_of_each_shared_mount(batch, monkeypatch, options, level, said):
+    root = os.path.realpath(batch.folder)
+    table = f"1 0 0:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:2 / {root}/videos rw - {options}"
+    monkeypatch.setattr(doctor, "read_mountinfo", lambda: table)
+    assert any(said in finding.text for finding in findings(batch.folder, level))
+
+
 def test_a_read_only_mount_is_a_problem(batch, monkeypatch):
     monkeypatch.setattr(doctor, "read_mountinfo", lambda: "1 0 0:1 / / ro - ext4 /dev/sda1 rw")
     assert "mounted read-only" in only(batch.folder, "problem")
@@ -130,6 +147,17 @@ def test_an_unwritable_folder_of_outputs_is_a_problem(batch, monkeypatch):
 def test_a_file_system_without_locks_or_with_failing_ones_is_told_apart(batch, monkeypatch, number, level, said):
     monkeypatch.setattr(doctor.fcntl, "flock", refusing(number))
     assert re.search(said, only(batch.folder, level))
+
+
+def test_a_file_system_that_answers_that_no_locks_are_available_is_a_problem(batch, tmp_path):
+    if shutil.which("cc") is None:
+        pytest.skip("needs a C compiler, for a library that answers in the place of the file system")
+    source, library = tmp_path / "no_locks.c", tmp_path / "no_locks.so"
+    source.write_text("#include <errno.h>\nint flock(int file, int what) { errno = ENOLCK; return -1; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    done = attnwatch("doctor", batch.folder, LD_PRELOAD=str(library))
+    assert done.returncode == 1
+    assert "problem  files cannot be locked: No locks available (ENOLCK)" in done.stdout
 
 
 @pytest.mark.parametrize(
