@@ -141,6 +141,18 @@ class PictureFlags:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class ClusterFlags(PictureFlags):
+    """Options that set something, of commands that can work on a cluster without being a watcher."""
+
+    engine: Annotated[str | None, ENGINE] = None
+    path_map: Annotated[tuple[str, ...], PATH_MAP] = ()
+
+    def _given(self) -> dict[str, Any]:
+        return {**given_cluster(self.engine, self.path_map), **super()._given()}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class SettingFlags(PictureFlags):
     """Options that set something, of commands that work on many videos."""
 

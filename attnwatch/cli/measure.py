@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, RENDERED_IN, WORDS, PictureFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, RENDERED_IN, WORDS, ClusterFlags, words_of
 from attnwatch.cli.output import FAILED, OK
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from attnwatch.analysis.formats import TableFormat
     from attnwatch.analysis.table import Level, Table
 
-_NOTHING = PictureFlags()
+_NOTHING = ClusterFlags()
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,7 @@ def measure(
     output: Annotated[Path | None, OUTPUT_FILE] = None,
     figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
     rendered_in: Annotated[Path | None, RENDERED_IN] = None,
-    flags: PictureFlags = _NOTHING,
+    flags: ClusterFlags = _NOTHING,
 ) -> int:
     """Measure where attention is: one table of many videos, a row for each word of each video.
 

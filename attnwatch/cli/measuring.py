@@ -1,7 +1,10 @@
 """Measures the videos that are named on the command line, and saves tables of them."""
 
+import contextlib
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +14,12 @@ from attnwatch.analysis.table import Level, Table
 from attnwatch.cli.lookup import videos
 from attnwatch.config import Settings
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.measures_document import MeasuresDocument
 from attnwatch.contract.names import is_document
 from attnwatch.errors import ConfigError
+from attnwatch.jobs import open_engine
+from attnwatch.jobs.measures import measures_at
+from attnwatch.jobs.measuring import MeasuresElsewhere
 from attnwatch.jobs.tables import table_of
 from attnwatch.report.log import counted
 from attnwatch.settings import Visualization
@@ -63,6 +70,7 @@ def measured(
     Raises:
         ConfigError: a path is not that of a video, or there is no such folder.
         UnknownNameError: no video has one of the words.
+        EngineError: the cluster that should measure cannot be reached, or has failed.
 
     """
     if rendered_in is not None and not rendered_in.is_dir():
@@ -72,8 +80,23 @@ def measured(
     def settings_of(manifest: Manifest) -> Visualization:
         return settings.for_batch(manifest.document.visualization, manifest.path)[0]
 
-    table, missed = table_of(paths, level, settings_of, words, rendered_in=rendered_in and rendered_in.absolute())
+    where = None if rendered_in is None else rendered_in.absolute()
+    with _measuring(paths, level, settings, where) as measure:
+        table, missed = table_of(paths, level, settings_of, words, measure=measure)
     return table, len(paths), missed
+
+
+@contextlib.contextmanager
+def _measuring(
+    paths: list[Path], level: Level, settings: Settings, rendered_in: Path | None
+) -> Iterator[Callable[..., MeasuresDocument]]:
+    """Measure in this process, or on the cluster that the settings name."""
+    if settings.watcher.engine == "local" or not paths:
+        yield partial(measures_at, rendered_in=rendered_in)
+        return
+    folder = Path(os.path.commonpath([path.parent for path in paths]))
+    with open_engine(settings.watcher, lambda: [(folder, False)]) as engine:
+        yield MeasuresElsewhere(engine, paths, level, settings, rendered_in)
 
 
 def save_table(table: Table, kind: TableFormat, output: Path) -> None:

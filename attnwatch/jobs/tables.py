@@ -9,6 +9,7 @@ from attnwatch.analysis.table import Level, Table, lacking, rows_of
 from attnwatch.batches.targets import batch_of
 from attnwatch.batches.videos import outputs_of, read_video, why_no_words
 from attnwatch.contract.manifest import Manifest
+from attnwatch.contract.measures_document import MeasuresDocument
 from attnwatch.contract.receipts import describe
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
 from attnwatch.jobs.measures import measures_at
@@ -23,7 +24,7 @@ def table_of(
     settings_of: Callable[[Manifest], Visualization],
     words: Collection[str] | None = None,
     *,
-    rendered_in: Path | None = None,
+    measure: Callable[..., MeasuresDocument] = measures_at,
 ) -> tuple[Table, int]:
     """Return the table of some videos, and how many of them could not be measured; the log says why.
 
@@ -32,7 +33,7 @@ def table_of(
         level: what a row is.
         settings_of: returns the settings that apply to a video.
         words: slugs or texts of the words; None for all.
-        rendered_in: folder of outputs, if the videos were rendered with `--out`.
+        measure: measures a video, as `measures_at` does.
 
     Raises:
         UnknownNameError: no video has one of the words.
@@ -45,7 +46,7 @@ def table_of(
             manifest = read_video(path)
             name = manifest.video_id
             tracked.update(manifest.document.texts)
-            found.update(add_video(table, manifest, level, settings_of(manifest), words, rendered_in=rendered_in))
+            found.update(add_video(table, manifest, level, settings_of(manifest), words, measure=measure))
         except (AttnwatchError, OSError, MemoryError) as error:
             missed[describe(error)].append(name)
     count = sum(map(len, missed.values()))
@@ -73,7 +74,7 @@ def add_video(
     settings: Visualization,
     words: Collection[str] | None = None,
     *,
-    rendered_in: Path | None = None,
+    measure: Callable[..., MeasuresDocument] = measures_at,
 ) -> frozenset[str]:
     """Add the rows of a video to a table; it need not have been rendered.
 
@@ -83,7 +84,7 @@ def add_video(
         level: what a row is.
         settings: those that apply to the video; `nonfinite` has an effect.
         words: slugs or texts of the words; None for all. Those that the video does not have are left out.
-        rendered_in: folder of outputs, if it was rendered with `--out`.
+        measure: measures it, as `measures_at` does.
 
     Returns:
         Those of the given words that the video has.
@@ -93,7 +94,7 @@ def add_video(
         ContractError, VideoError, OSError: as for `measures_of`.
 
     """
-    document = measures_at(manifest, level, masked=settings.nonfinite == "mask", rendered_in=rendered_in)
+    document = measure(manifest, level, masked=settings.nonfinite == "mask")
     if not document.words:
         raise ConfigError(why_no_words(manifest))
     asked = None if words is None else frozenset(words)

@@ -42,6 +42,20 @@ def test_a_single_run_of_a_relative_folder_renders_on_the_cluster(cluster, mater
     assert list(outputs.rglob(".*")) == []
 
 
+def test_measure_makes_the_same_table_on_the_cluster(cluster, material, outputs):
+    manifests = material.add_many(outputs / "kiss_20260102_030405", 5)
+    tensors = manifests[1].parent / "attention_maps" / "vid002.safetensors"
+    tensors.unlink()  # it is a link to those of all videos
+    tensors.write_bytes(b"broken")
+    here, there = (
+        attnwatch("measure", outputs, "--engine", engine, "-f", "json") for engine in ("local", cluster.address)
+    )
+    assert here.returncode == there.returncode == 1  # one is broken
+    assert len(json.loads(here.stdout)) == 4
+    assert there.stdout == here.stdout
+    assert "prompt_0001_vid002: not measured: " in there.stderr
+
+
 def test_status_says_which_worker_has_what(cluster, material, outputs, tmp_path):
     material.add(outputs / "kiss" / "videos" / "prompt_001", prompt="sleep 600")
     with watching(outputs, "--engine", cluster.address, log=tmp_path / "log") as watcher:

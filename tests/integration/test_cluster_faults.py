@@ -1,4 +1,4 @@
-"""A cluster that fails while a watcher works: nothing is lost, charged, or rendered twice unless it was under way."""
+"""A cluster that fails while a watcher works: nothing is lost or charged; only what was under way is rendered again."""
 
 import contextlib
 import os

@@ -35,7 +35,12 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         storm = _Storm(trial, cluster, manifests, workers)
         code = storm.rage(videos * PER_VIDEO + 120)
     wrong, found = faults(trial.root, manifests), receipts(trial.root)
-    yield Figure("workers, schedulers and watchers killed too rarely", max(0, scale.pick(2, 20) - len(storm.kills)), 0)
+    yield Figure(
+        "workers, schedulers and watchers killed too rarely",
+        max(0, scale.pick(2, 20) - len(storm.kills)),
+        0,
+        detail=f"{len(storm.kills)} kills",
+    )
     yield none_of("videos lost", wrong["lost"])
     yield none_of("partial outputs under final names, at any time", storm.tearing.torn | set(wrong["torn"]))
     yield none_of("receipts that are invalid or do not match the files", wrong["invalid"])
