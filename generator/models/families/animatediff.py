@@ -23,6 +23,7 @@ class AnimateDiffModel(PipelineModel):
     """
 
     text_place = TextPlace.APART
+    one_video_per_prompt = True
     attention_function = "scaled_dot_product_attention"
     processors = (AttnProcessor2_0, FusedAttnProcessor2_0)
     frame_by_frame = True
