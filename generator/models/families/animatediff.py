@@ -107,7 +107,7 @@ class AnimateDiffSDXLModel(AnimateDiffModel):
     """The UNet of Stable Diffusion XL. Its text is what two encoders make of the same tokens, side by side."""
 
     def _recommended(self) -> Sampling:
-        return Sampling(1024, 1024, 16, 8.0, 50, 5.0, NEGATIVE_PROMPT)
+        return Sampling(1024, 1024, 16, 8.0, 20, 8.0, "low quality, worst quality")
 
 
 class PIAModel(AnimateDiffModel):
