@@ -108,6 +108,16 @@ class HunyuanVideo15ImageModel(HunyuanVideo15Model):
 
     inputs = Takes(image=Use.REQUIRED)
 
+    def size_for(self, ratio: float, width: int | None, height: int | None, area: int | None) -> tuple[int, int]:
+        """Return the pipeline's size for pictures of this ratio, whatever is asked for."""
+        found = self._size_like(round(1000 * ratio), 1000)
+        return (width or found[0], height or found[1]) if area is None else found
+
+    def check(self, sampling: Sampling) -> None:
+        """Check the number of frames; the image decides the size."""
+        self._refuse_unknown_settings(sampling)
+        self._refuse_other_frames(sampling.frames, self._strides.time * self._strides.patch_time)
+
     def _own_size(self, given: Arguments) -> tuple[int, int]:
         return self._size_like(*given["image"].size)
 

@@ -1,6 +1,7 @@
 """SANA-Video: from text, and from an image."""
 
 from inspect import signature
+from typing import Any
 
 from diffusers.models.transformers.transformer_sana_video import SanaAttnProcessor2_0
 
@@ -11,6 +12,7 @@ from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
 LENGTH = 300
+MULTIPLE = 32
 
 
 class SanaVideoModel(PipelineModel):
@@ -39,12 +41,21 @@ class SanaVideoModel(PipelineModel):
         length = len(self.tokenizer.encode(instruction)) + LENGTH - 2
         return self._tokenise_between(instruction, text, "", length)
 
+    def check(self, sampling: Sampling) -> None:
+        """Raise ModelError, also for sizes that the pipeline would round."""
+        super().check(sampling)
+        self._refuse_other_sizes(sampling, MULTIPLE)
+
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn2`` of every block."""
         return self._attention_of_blocks("attn2", "transformer_blocks")
 
     def _recommended(self) -> Sampling:
         return Sampling(832, 480, 81, 16.0, 50, 6.0)
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        """Make videos of the size that is asked for, not of the nearest one in a list."""
+        return {**super()._arguments(sampling), "use_resolution_binning": False}
 
     @property
     def _strides(self) -> Strides:

@@ -98,6 +98,7 @@ class WanVideoToVideoModel(WanModel):
 
     inputs = Takes(video=Use.REQUIRED)
     video_argument = "video"
+    one_video_per_prompt = True
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
         return {"negative_prompt": sampling.negative_prompt, "guidance_scale": sampling.guidance_scale}
