@@ -70,7 +70,7 @@ def test_a_shipped_configuration_agrees_with_its_familys_recommendation(name):
 def test_every_configuration_is_of_a_supported_class_and_there_are_no_others():
     classes = {type(families.build(name)).__name__ for name in SHIPPED.values()}
     assert classes <= set(FAMILIES)
-    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*SHIPPED, "attention_visualization_demo"}
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*SHIPPED, "attention_visualization_demo", "dask-slurm"}
 
 
 @pytest.mark.parametrize("name", SHIPPED)

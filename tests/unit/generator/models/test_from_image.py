@@ -248,7 +248,7 @@ def test_lucy_edit_is_captured_in_a_program(folders):
     with library_capture(pipe, ["kiss"]) as maps:
         pipe(**call)
     assert maps["kiss"].shape == (2, 1, 1, 2, 3, 4)
-    with pytest.raises(ModelError, match="LucyEditPipeline changes a video, which cannot be given here"):
+    with pytest.raises(ModelError, match=r"its LucyEditPipeline needs another input \(a video\), which cannot"):
         models.load(ModelSettings(id=folders("lucy-edit"), device="cpu"))
 
 
