@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
+from attnwatch.jobs.measures import measures_at
 from attnwatch.jobs.tables import table_of
 from attnwatch.library.comparing import BatchComparison
 from attnwatch.library.effective import effective
@@ -244,8 +246,8 @@ class Batch(Mapping[str, Video]):
         self, level: Level, settings: Mapping[str, Any], words: Sequence[str] | None = None
     ) -> tuple[Table, int]:
         """Return the table of all videos, and how many could not be measured."""
-        paths, in_folder = list(self._names), self._rendered_in
-        return table_of(paths, level, lambda one: effective(one, settings)[0], words, rendered_in=in_folder)
+        paths, measure = list(self._names), partial(measures_at, rendered_in=self._rendered_in)
+        return table_of(paths, level, lambda one: effective(one, settings)[0], words, measure=measure)
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

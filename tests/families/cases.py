@@ -6,7 +6,16 @@ import diffusers
 
 from generator.models.contract import LatentGrid
 from tests import families
-from tests.families import like_animatediff, like_cogvideox, like_cosmos, like_hunyuan, like_ltx, like_sana, like_wan
+from tests.families import (
+    from_image,
+    like_animatediff,
+    like_cogvideox,
+    like_cosmos,
+    like_hunyuan,
+    like_ltx,
+    like_sana,
+    like_wan,
+)
 from tests.families.conformance import BY_BATCH, BY_CALLS, Case
 from tests.families.media import film, picture
 
@@ -274,3 +283,4 @@ CASES = {
         order=(*BY_BATCH, "stg", "modality"),
     ),
 }
+CASES |= from_image.CASES

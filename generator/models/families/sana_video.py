@@ -1,6 +1,7 @@
 """SANA-Video: from text, and from an image."""
 
 from inspect import signature
+from math import lcm
 from typing import Any
 
 from diffusers.models.transformers.transformer_sana_video import SanaAttnProcessor2_0
@@ -12,7 +13,8 @@ from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
 LENGTH = 300
-MULTIPLE = 32
+SIZES = 32
+"""The pipeline takes only multiples of this many pixels."""
 
 
 class SanaVideoModel(PipelineModel):
@@ -41,11 +43,6 @@ class SanaVideoModel(PipelineModel):
         length = len(self.tokenizer.encode(instruction)) + LENGTH - 2
         return self._tokenise_between(instruction, text, "", length)
 
-    def check(self, sampling: Sampling) -> None:
-        """Raise ModelError, also for sizes that the pipeline would round."""
-        super().check(sampling)
-        self._refuse_other_sizes(sampling, MULTIPLE)
-
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn2`` of every block."""
         return self._attention_of_blocks("attn2", "transformer_blocks")
@@ -54,8 +51,12 @@ class SanaVideoModel(PipelineModel):
         return Sampling(832, 480, 81, 16.0, 50, 6.0)
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
-        """Make videos of the size that is asked for, not of the nearest one in a list."""
+        """Have the size as it is asked for, and not the nearest one of a list."""
         return {**super()._arguments(sampling), "use_resolution_binning": False}
+
+    @property
+    def _multiple(self) -> int:
+        return lcm(super()._multiple, SIZES)
 
     @property
     def _strides(self) -> Strides:

@@ -74,6 +74,8 @@ class WanImageToVideoModel(WanModel):
     needs one; without, it has no room. Networks without such embeddings see images as frames, and TI2V only the first.
     """
 
+    inputs = Takes(image=Use.REQUIRED, last_image=Use.OPTIONAL)
+
     @classmethod
     def takes(cls, index: Config, read: ReadConfig) -> Takes:
         """Return whether the model takes a last image."""

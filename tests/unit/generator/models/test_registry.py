@@ -40,7 +40,7 @@ def test_models_md_is_up_to_date():
     assert (ROOT / "MODELS.md").read_text(encoding="utf-8") == document(), "run `make models`"
 
 
-@pytest.mark.parametrize("name", ["WanVideoToVideoPipeline", "LTX2ImageToVideoPipeline"])
+@pytest.mark.parametrize("name", ["WanVideoToVideoPipeline", "CogVideoXFunControlPipeline"])
 def test_a_class_that_needs_another_input_is_refused_before_loading(name, tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": name}), encoding="utf-8")
     with pytest.raises(ModelError, match=f"its {name} needs another input"):
