@@ -63,6 +63,8 @@ def everything(page, folder, count):
     assert page.evaluate(pixels) > 100  # a still can be saved
     assert page.evaluate(f"attnwatch.source.measures('{video}')") is None
     assert page.evaluate("attnwatch.source.live") is False
+    page.evaluate("attnwatch.session.change({video: null, compare: [...attnwatch.library.rows.keys()].slice(0, 2)})")
+    until(page, "[...document.querySelectorAll('.comparison video')].filter((one) => one.readyState >= 2).length === 2")
     return outside
 
 
