@@ -44,7 +44,11 @@ _BEGIN = """async () => {
         const all = { ...plain, ...view };
         layer.show(details[n], await store.get(details[n], all), all);
     };
-    const bytes = (data) => btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+    const bytes = (data) => {
+        let text = "";
+        for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
+        return btoa(text);
+    };
     const over = async (view, frames, pictures, [height, width]) => {
         await show(view);
         const drawing = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
@@ -149,6 +153,28 @@ CONTROLS = [
 @pytest.mark.parametrize(("view", "settings"), CONTROLS)
 def test_every_control_does_what_the_setting_of_the_renderer_does(drawn, rendered, view, settings):
     assert drawn.difference(rendered, view, settings) < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colormap", COLORMAPS)
+def test_large_pictures_are_those_of_the_renderer(browser, tmp_path, colormap):
+    batch = Batch.make(tmp_path / "outputs")
+    rows, columns = np.mgrid[:30, :52]
+    noise = np.random.default_rng(5).gamma(0.6, 1, (3, 30, 52))
+    blobs = np.stack([np.exp(-((rows - 9 - 5 * n) ** 2 + (columns - 12 - 12 * n) ** 2) / 60) for n in range(3)])
+    maps = (blobs + 0.04 * noise).astype(np.float32)[None, None, None]
+    path = batch.add(1, tensors={"kiss": maps, "dog": maps[..., ::-1].copy()})
+    write_source_video(path.with_name("video_001.mp4"), width=832, height=480)
+    rendered = Rendered(path, FRAMES)
+    with served(batch.folder.parent) as url, opened(browser) as page:
+        drawn = Drawn(page, url)
+        for scale, settings in SCALES:
+            for style in ("weighted", "uniform"):
+                for upsampling in ("bilinear", "nearest"):
+                    view = {"colormap": colormap, "scale": scale, "style": style, "upsampling": upsampling}
+                    given = {"colormap": colormap, "overlay": style, "upsampling": upsampling, **settings}
+                    assert drawn.difference(rendered, view, given) < 1.5, view
+        assert drawn.difference(rendered, {"words": ["kiss", "dog"]}, {}) < 1.5
 
 
 def test_the_hottest_pixel_is_where_the_renderer_has_it(drawn, rendered):

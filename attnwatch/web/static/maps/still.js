@@ -24,6 +24,6 @@ export async function still(layer, video, { video_id: id, frame, words }) {
     throw new Error(`found no room for a picture of ${canvas.width} x ${canvas.height} pixels; close other pages, then save again`);
   }
   const drawn = words.filter((word) => layer.words.includes(word));
-  const parts = [id, drawn.join("+"), `frame${String(frame + 1).padStart(4, "0")}`];
+  const parts = [id.replace(/^\W+/u, ""), drawn.join("+"), `frame${String(frame + 1).padStart(4, "0")}`];
   return { blob, name: `${parts.filter(Boolean).join("_").replace(/[^\p{L}\p{N}_+.-]+/gu, "-").slice(0, 200)}.png` };
 }
