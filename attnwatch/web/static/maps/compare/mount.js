@@ -49,15 +49,17 @@ class Comparison {
     this._difference = new Difference(parts.painter, this._canvas);
     this._told = make("p", { class: "told soft", role: "status" });
     const picture = make("div", { class: "seen-picture" }, this._canvas);
-    const third = make("figure", { class: "side difference" }, make("figcaption", {}, make("strong", {}, "A − B"), " attention"), picture, this._told);
+    this._caption = make("figcaption");
+    const third = make("figure", { class: "side difference" }, this._caption, picture, this._told);
     this._stage = make("div", { class: "sides" }, ...this._sides.map((one) => one.element), third);
     this._wipe = make("input", { type: "range", min: 0, max: 100, value: 50, step: 0.5, "aria-label": "Place of the line between A and B", oninput: () => this._placeWipe() });
     this._modes = make("div", { class: "modes", role: "group", "aria-label": "How the two are shown" });
-    this._words = make("select", { "aria-label": "Words that are compared", onchange: () => this._refresh() });
+    this._words = make("select", { onchange: () => this._refresh() });
+    this._chooser = make("label", { class: "chooser" }, "Compared word", this._words);
     this._bars = make("div", { class: "bars" });
     this._values = make("p", { class: "readout" });
     this._numbers = make("section", { class: "compared", "aria-label": "Measures of both" });
-    this._element = make("div", { class: "compare" }, make("div", { class: "compare-head" }, this._modes, this._words, this._bars), this._stage, this._wipe, this._values, this._numbers);
+    this._element = make("div", { class: "compare" }, make("div", { class: "compare-head" }, this._modes, this._chooser, this._bars), this._stage, this._wipe, this._values, this._numbers);
     fill(element, this._element);
     /** @type {"sides" | "wipe" | "difference"} */
     this._mode = "sides";
@@ -188,15 +190,21 @@ class Comparison {
   _showWords() {
     const pairs = this._pairs;
     const chosen = this._pair?.join("\n");
-    const text = (/** @type {string} */ word) => this._texts.get(word) ?? word;
-    const options = pairs.map((pair) => make("option", { value: pair.join("\n"), selected: pair.join("\n") === chosen }, pair[0] === pair[1] ? text(pair[0]) : `${text(pair[0])} − ${text(pair[1])}`));
+    const options = pairs.map((pair) => make("option", { value: pair.join("\n"), selected: pair.join("\n") === chosen }, this._named(pair)));
     fill(this._words, ...options);
-    this._words.hidden = pairs.length < 2;
+    this._chooser.hidden = pairs.length < 2;
+  }
+
+  /** Say which words are compared, as A − B if they are two. @param {[string, string] | null} pair */
+  _named(pair) {
+    const texts = new Set(pair?.map((word) => this._texts.get(word) ?? word));
+    return [...texts].join(" − ");
   }
 
   /** @param {View} view */
   _showDifference(view) {
     const pair = this._pair;
+    fill(this._caption, make("strong", {}, "A − B"), ` ${this._named(pair)}`);
     const [a, b] = this._sides.map(({ detail, loaded }, n) => {
       const maps = pair && loaded[pair[n]].container.at(view.step);
       return maps && detail.timeline ? { maps, timeline: detail.timeline } : null;
@@ -216,7 +224,7 @@ class Comparison {
     });
     if (this._mode === "difference") {
       const { limit } = this._difference;
-      bars.push(colourBar(painter, "diverging", [signed(-limit), "0", signed(limit)], "A − B"));
+      bars.push(colourBar(painter, "diverging", [signed(-limit), "0", signed(limit)], `A − B, ${this._named(this._pair)}`));
     }
     fill(this._bars, ...bars);
   }
@@ -269,7 +277,7 @@ class Comparison {
     }
     const [a, b] = this._sides.map(({ layer }, n) => layer.valueAt(...at).find(({ word }) => word === pair[n])?.value ?? NaN);
     const told = (/** @type {string} */ name, /** @type {string} */ value) => make("span", {}, `${name} `, make("strong", {}, value));
-    fill(this._values, told("A", number(a)), told("B", number(b)), told("A − B", signed(a - b)));
+    fill(this._values, this._named(pair), told("A", number(a)), told("B", number(b)), told("A − B", signed(a - b)));
   }
 }
 
