@@ -82,10 +82,15 @@ class Drawn:
         found = self.page.evaluate(call, [view, frames, given, shape[:2]])
         return [np.frombuffer(base64.b64decode(one), np.uint8).reshape(shape)[..., :3] for one in found]
 
-    def difference(self, rendered, view, settings, scale=None):
-        """Return the mean difference in levels of the browser's pictures from the renderer's, of the worst one."""
+    def difference(self, rendered, view, settings, scale=None, *, halved=False):
+        """Return the mean difference in levels of the browser's pictures from the renderer's, of the worst one.
+
+        `halved`: with their colours at half the resolution, as the renderer has them; of strong colours all over rough
+        maps, that is most of the difference.
+        """
         view = {"words": ["kiss"], **view}
         drawn = self.over(view, rendered.frames, rendered.sources)
+        drawn = [rendered.halved(one.copy()) for one in drawn] if halved else drawn
         expected = rendered.overlays(view["words"], Visualization(**settings), scale)
         return max(np.abs(one.astype(int) - other).mean() for one, other in zip(drawn, expected, strict=True))
 
@@ -173,7 +178,8 @@ def test_large_pictures_are_those_of_the_renderer(browser, tmp_path, colormap):
                 for upsampling in ("bilinear", "nearest"):
                     view = {"colormap": colormap, "scale": scale, "style": style, "upsampling": upsampling}
                     given = {"colormap": colormap, "overlay": style, "upsampling": upsampling, **settings}
-                    assert drawn.difference(rendered, view, given) < 1.5, view
+                    found = drawn.difference(rendered, view, given, halved=style == "uniform")
+                    assert found < 1.5, view
         assert drawn.difference(rendered, {"words": ["kiss", "dog"]}, {}) < 1.5
 
 
