@@ -148,3 +148,26 @@ def test_a_still_is_the_frame_with_its_maps_at_the_size_of_the_video(compared):
     assert picture.shape == (48, 64, 3)
     low = [round(255 * value) for value in colormap_rgb("viridis")[0].tolist()]
     assert np.abs(picture.reshape(-1, 3).astype(int) - low).sum(axis=1).min() < 12  # opaque, where attention is lowest
+
+
+def test_while_nothing_can_be_painted_the_rendered_overlay_plays_and_the_reason_is_told(compared):
+    told = compared.evaluate(
+        """async () => {
+            const { painter } = attnwatch;
+            const row = [...attnwatch.library.rows.values()].find((one) => one.video_id === "prompt_001_vid001");
+            const detail = await attnwatch.library.detail(row);
+            detail.outputs = [{ n: 0, name: "overlay.mp4", kind: "overlay", word: "cat", bytes: 1 }];
+            const side = document.querySelector(".side");
+            const [film, told] = [side.querySelector("video"), side.querySelector(".told")];
+            const shown = () => [film.getAttribute("src"), told.textContent];
+            painter._tell("Nothing can be painted");
+            const during = shown();
+            painter._tell(null);
+            return [...during, ...shown()];
+        }"""
+    )
+    overlay, reason, video, nothing = told
+    assert overlay.endswith("/outputs/0")
+    assert reason == "Nothing can be painted. Shown instead: the rendered overlay."
+    assert video.endswith("/video")
+    assert nothing == ""

@@ -1,7 +1,7 @@
 /** Everything that the page uses to show maps. */
 
 export { mountCompare } from "./compare/mount.js";
-export { instead } from "./instead.js";
+export { instead, playInstead } from "./instead.js";
 export { Layer } from "./layer.js";
 export { Painter } from "./painter.js";
 export { still } from "./still.js";

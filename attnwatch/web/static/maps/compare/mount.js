@@ -61,6 +61,7 @@ class Comparison {
     this._numbers = make("section", { class: "compared", "aria-label": "Measures of both" });
     this._element = make("div", { class: "compare" }, make("div", { class: "compare-head" }, this._modes, this._chooser, this._bars), this._stage, this._wipe, this._values, this._numbers);
     fill(element, this._element);
+    for (const side of this._sides) side.play();
     /** @type {"sides" | "wipe" | "difference"} */
     this._mode = "sides";
     /** @type {View | null} */

@@ -1,5 +1,5 @@
 import { make } from "../../dom.js";
-import { instead } from "../instead.js";
+import { playInstead } from "../instead.js";
 
 /** @typedef {import("../store.js").Loaded} Loaded */
 /** @typedef {import("./mount.js").Parts} Parts */
@@ -24,24 +24,18 @@ export class Side {
     this.layer = painter.layer(this.canvas);
     /** @type {Loaded} */
     this.loaded = {};
-    /** What is shown instead of the video; null: nothing is. @type {string | null | undefined} */
-    this._instead = undefined;
   }
 
   /** @param {View} view */
   show(view) {
-    const found = instead(this._painter, this._source, this.detail, view);
-    this.told.textContent = found?.text ?? (this.detail.playable ? "" : (this.detail.reason ?? "This video cannot be played."));
-    this._play(found?.url || null);
+    const told = playInstead(this.video, this._painter, this._source, this.detail, view);
+    this.told.textContent = told ?? (this.detail.playable ? "" : (this.detail.reason ?? "This video cannot be played."));
     this.layer.show(this.detail, this.loaded, view);
   }
 
-  /** @param {string | null} url of what is shown instead of the video */
-  _play(url) {
-    if (url === this._instead) return;
-    this._instead = url;
-    if (url !== null) this.video.src = url;
-    else this._source.play(this.video, this.detail.id);
+  /** Load the video: once its element is in the page. */
+  play() {
+    this._source.play(this.video, this.detail.id);
   }
 
   close() {
