@@ -84,7 +84,7 @@ export class DetailView {
     this.stage.style.setProperty("--shape", `${width / height}`);
     this.element.classList.toggle("wide", width > 1.2 * height);
     fill(this.stage, video, canvas);
-    const overlay = new Overlay(this.app, canvas);
+    const overlay = new Overlay(this.app, video, canvas);
     this.overlay = overlay;
     this.video = video;
     this.app.clock.span([detail]);

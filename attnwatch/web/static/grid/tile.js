@@ -78,7 +78,7 @@ export class Tile {
     this.video.disablePictureInPicture = true;
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     this.box.prepend(this.video, canvas);
-    this.overlay = new Overlay(this.app, canvas);
+    this.overlay = new Overlay(this.app, this.video, canvas);
     const { overlay } = this;
     this._detach = this.app.clock.attach(this.video, this.row, (frame) => {
       overlay.draw(frame);
