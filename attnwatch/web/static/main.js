@@ -50,7 +50,10 @@ export class App {
     clock.addEventListener("time", () => !clock.playing && session.keepTime(clock.time));
     session.listen((state, before) => void this._follow(state, before));
     library.listen((what) => this._changed(what));
-    this.painter.addEventListener("change", () => this._warn());
+    this.painter.addEventListener("change", () => {
+      this._warn();
+      this.view?.redraw?.();
+    });
     this._warn();
     await library.start();
     await this._show();
@@ -109,7 +112,7 @@ export class App {
     const { problem } = this.painter;
     const note = /** @type {HTMLElement} */ (document.getElementById("note"));
     note.hidden = problem === null;
-    note.textContent = problem === null ? "" : `${problem}. Videos are shown without their maps.`;
+    note.textContent = problem === null ? "" : `${problem}. Rendered overlays are played instead, where there are any.`;
   }
 
   /** @param {PageState} state @param {PageState} before */
