@@ -60,9 +60,8 @@ def _set_aside(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def _kept(hook: object) -> Iterator[None]:
     """Restore what a hook keeps between calls."""
-    caches = [
-        (value, vars(value).get(_CACHE)) for value in vars(hook).values() if _CACHE in getattr(value, "__dict__", {})
-    ]
+    managers = [value for value in vars(hook).values() if hasattr(value, _CACHE)]
+    caches = [(manager, getattr(manager, _CACHE)) for manager in managers]
     state = getattr(hook, "state", None)
     values = None if state is None else dict(vars(state))
     order = getattr(hook, "execution_order", None)

@@ -26,6 +26,7 @@ class Siblings(NamedTuple):
 
 SIBLINGS = (
     Siblings("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
+    Siblings("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     Siblings("LTXPipeline", "LTXImageToVideoPipeline"),
     Siblings("SanaVideoPipeline", "SanaImageToVideoPipeline"),
     Siblings("SkyReelsV2DiffusionForcingPipeline", "SkyReelsV2DiffusionForcingImageToVideoPipeline"),

@@ -49,9 +49,9 @@ def test_words_of_the_negative_prompt_are_marked_in_their_own_branch(pipe):
 @pytest.mark.parametrize("cache", [FirstBlockCacheConfig(threshold=0.5), PAB], ids=["first block", "broadcast"])
 def test_what_a_cache_keeps_between_calls_is_as_without_capture(cache):
     pipe = build("wan")
-    pipe.transformer.enable_cache(cache)
     if cache is PAB:
         cache.current_timestep_callback = lambda: pipe.current_timestep
+    pipe.transformer.enable_cache(cache)
     given = {"prompt": PROMPT, "negative_prompt": "a blurry dog", "steps": 4}
     without = call(pipe, "wan", **given)
     with capture(pipe, ["kiss"], track_negative=["dog"], branch="both") as maps:
