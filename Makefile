@@ -4,13 +4,14 @@
 # make bench-capture  measure what attention capture costs, relative to the plain forward pass
 # make bench-capture-gpu  measure this on whole networks on a GPU; takes up to 8 minutes
 # make chaos  run the slow tests, then faults, storms and limits at full scale, and check the figures; takes two hours
+# make page-check  check the types and the style of the page; needs node, and once the network
 # make test   run everything that a change must pass
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports unit schema settings man lock clean
+.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports page-check unit schema settings models man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -18,7 +19,7 @@ help:
 demo: $(VENV)/.generator
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/demo.sh
 
-test: lint types imports unit
+test: lint types imports page-check unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,6 +30,19 @@ types: $(VENV)/.dev
 
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+# The page is checked where node is; without it, or without the network the first time, this says so and passes.
+PAGE_CHECK := tests/browser/check
+page-check:
+	@if ! command -v npm > /dev/null; then \
+	  echo "page-check: skipped; found no npm (Debian: apt-get install nodejs npm)"; \
+	elif ! cmp -s $(PAGE_CHECK)/package-lock.json $(PAGE_CHECK)/node_modules/.installed \
+	  && ! (cd $(PAGE_CHECK) && npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed); then \
+	  echo "page-check: skipped; could not install what $(PAGE_CHECK)/package-lock.json pins"; \
+	else \
+	  $(PAGE_CHECK)/node_modules/.bin/tsc -p $(PAGE_CHECK) \
+	  && $(PAGE_CHECK)/node_modules/.bin/eslint --config $(PAGE_CHECK)/eslint.config.js attnwatch/web/static; \
+	fi
 
 # Four processes on two cores: for almost half of their time, tests wait for watchers.
 unit: $(VENV)/.dev
@@ -63,6 +77,10 @@ schema: $(VENV)/.dev
 # Regenerates SETTINGS.md from the settings models of both programs; a test fails when it is stale.
 settings: $(VENV)/.dev
 	$(BIN)/python -m tests.settings_document > SETTINGS.md
+
+# Regenerates MODELS.md from the registry of models; a test fails when it is stale.
+models: $(VENV)/.dev
+	$(BIN)/python -m tests.models_document > MODELS.md
 
 # Regenerates the manual page from the help of the command line; a test fails when it is stale.
 man: $(VENV)/.dev

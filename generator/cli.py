@@ -48,11 +48,13 @@ _GROUPS = {
     "model": Group("Model", sort_key=3),
     "attention_analysis": Group("Stored attention", sort_key=4),
 }
-_COUNTS = ("videos_per_variation", "max_variations", "sample", "sample_seed", "order")
+_COUNTS = ("image", "last_image", "images", "videos_per_variation", "max_variations", "sample", "sample_seed", "order")
 """Settings of the video block that say which videos there are, not what they look like."""
 WITHOUT_FLAG = ("guidance_scale_2", "flow_shift")
 """Settings of single model families, which belong in the family's configuration file."""
-REPEATABLE = ("track", "track_negative", "lora", "embeddings")
+AS_TEXT = ("max_area",)
+"""Numbers that may be written in another way, too."""
+REPEATABLE = ("image", "last_image", "track", "track_negative", "lora", "embeddings")
 """Lists whose flag is repeated, because a comma may be part of an item."""
 
 
@@ -115,7 +117,7 @@ def _with_flags(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def _flag(name: str, place: Place) -> Argument:
-    kind = list[str] if name in REPEATABLE else _simple_type(field_of(place).annotation)
+    kind = list[str] if name in REPEATABLE else str if name in AS_TEXT else _simple_type(field_of(place).annotation)
     group = _WHAT if name in _COUNTS else _GROUPS.get(place.block, _WHAT)
     parameter = Parameter(group=group, help=_help(name, field_of(place)), negative_iterable="")
     return Argument(name, Argument.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, parameter])
@@ -201,7 +203,7 @@ def _check_outline(plan: Plan) -> None:
         from generator.models.load import load_outline  # noqa: PLC0415
     except ModuleNotFoundError:
         return
-    outline = load_outline(model)
+    outline = load_outline(model, plan.given)
     if outline is not None:
         prepare(plan, outline)
 

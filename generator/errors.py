@@ -5,6 +5,7 @@
     │   ├── SettingsError     a flag, an environment variable or a key of the configuration file
     │   ├── TemplateError     the prompt template; the message shows the place with a caret
     │   ├── PromptsError      a file of prompts; the message names the line
+    │   ├── ImageError        an image that a video is to be made from cannot be used
     │   ├── ModelError        a model that cannot be loaded, has an unknown family or cannot do what is asked
     │   ├── TokenError        a tracked word without a position in the text encoder's sequence
     │   ├── ResumeError       a batch that cannot be resumed as asked
@@ -56,6 +57,10 @@ class TemplateError(UsageError):
 
 class PromptsError(UsageError):
     """A file of prompts cannot be read, or one of its lines is wrong."""
+
+
+class ImageError(UsageError):
+    """An image that a video is to be made from cannot be used."""
 
 
 class ModelError(UsageError):

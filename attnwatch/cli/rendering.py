@@ -19,6 +19,7 @@ def watch(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     wait: Annotated[bool, Parameter(negative="")] = False,
     metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
+    metrics_port: Annotated[str | None, Parameter(group=OUTPUT, metavar="[HOST:]PORT")] = None,
     on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
     started_by: Annotated[int | None, Parameter(show=False)] = None,
     flags: Flags = _NOTHING,
@@ -37,6 +38,8 @@ def watch(
         Wait for folders that do not exist yet. Those given with a slash, such as `outputs/`, are waited for anyway.
     metrics_file
         Write metrics for Prometheus to this file, every few seconds.
+    metrics_port
+        Serve metrics for Prometheus at this port; without a host such as `0.0.0.0:`, to this machine only.
     on_rendered
         Run this command after each video, with its receipt (JSON) on standard input.
     started_by
@@ -60,7 +63,7 @@ def watch(
     options = flags.options(watching.distinct(roots, flags), once=once, dry_run=dry_run)
     if dry_run:
         return watching.list_due(flags.settings(), options)
-    return watching.run(flags, options, target, metrics_file, on_rendered)
+    return watching.run(flags, options, target, watching.Outlets(metrics_file, metrics_port, on_rendered))
 
 
 def run(
@@ -69,6 +72,7 @@ def run(
     *,
     command: Annotated[tuple[str, ...], Parameter(show=False, consume_multiple=False, negative="")] = (),
     metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
+    metrics_port: Annotated[str | None, Parameter(group=OUTPUT, metavar="[HOST:]PORT")] = None,
     on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
     flags: Flags = _NOTHING,
 ) -> int:
@@ -86,6 +90,8 @@ def run(
         The command and its arguments.
     metrics_file
         Write metrics for Prometheus to this file, every few seconds.
+    metrics_port
+        Serve metrics for Prometheus at this port; without a host such as `0.0.0.0:`, to this machine only.
     on_rendered
         Run this command after each video, with its receipt (JSON) on standard input.
     flags
@@ -103,6 +109,7 @@ def run(
     flags.options([root])  # whatever is wrong is said before the command begins
     each = [] if on_rendered is None else [f"--on-rendered={on_rendered}"]
     metrics = [] if metrics_file is None else [f"--metrics-file={metrics_file}"]
+    metrics += [] if metrics_port is None else [f"--metrics-port={metrics_port}"]
     first = [*flags.as_arguments(), *metrics, *each]
     # The first has rendered everything again.
     last = [*replace(flags, force=False, outdated=False).as_arguments(), *each]

@@ -4,9 +4,11 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -27,7 +29,48 @@ from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
 from attnwatch.watch.plan import Planner
 
+if TYPE_CHECKING:
+    from attnwatch.report.metrics import Metrics
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outlets:
+    """Where other programs hear of a run.
+
+    Attributes:
+        metrics_file: file with metrics for Prometheus; None for none.
+        metrics_port: where metrics are served, as `[HOST:]PORT`; None for nowhere.
+        on_rendered: command to run after each video; None for none.
+
+    """
+
+    metrics_file: Path | None = None
+    metrics_port: str | None = None
+    on_rendered: str | None = None
+
+    def metrics(self, activity: Activity) -> "Metrics | None":
+        """Return the metrics of a run, if they are wanted."""
+        if self.metrics_file is None and self.metrics_port is None:
+            return None
+        from attnwatch.report.metrics import Metrics  # noqa: PLC0415 - a run without them is spared its libraries
+
+        return Metrics(activity, self.metrics_file)
+
+    def serving(self, metrics: "Metrics | None") -> contextlib.AbstractContextManager[object]:
+        """Serve the metrics in the context, if that is wanted.
+
+        Raises:
+            ConfigError: if the port cannot be opened.
+
+        """
+        if metrics is None or self.metrics_port is None:
+            return contextlib.nullcontext()
+        return metrics.serve(self.metrics_port)
+
+
+_NOWHERE = Outlets()
 
 
 def distinct(roots: Sequence[Path], flags: Flags) -> tuple[Path, ...]:
@@ -45,8 +88,7 @@ def run(
     flags: Flags,
     options: Options,
     target: Console,
-    metrics_file: Path | None = None,
-    on_rendered: str | None = None,
+    outlets: Outlets = _NOWHERE,
 ) -> int:
     """Run the watcher until it has ended, and return its exit code."""
     if not options.once:
@@ -54,10 +96,12 @@ def run(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller may ignore it: exit codes of commands would then be lost
     settings = flags.settings()
     activity = Activity(tuple(map(str, options.roots)), version("attnwatch"))
-    audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(on_rendered), metrics_file=metrics_file)
+    metrics = outlets.metrics(activity)
+    audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(outlets.on_rendered), metrics=metrics)
     try:
         # The engine comes first: it forks, so no thread may exist yet.
-        with open_engine(settings.watcher, partial(_folders, options)) as engine:
+        with open_engine(settings.watcher, partial(_folders, options)) as engine, contextlib.ExitStack() as stack:
+            stack.enter_context(outlets.serving(metrics))  # in a thread
             STDERR.hand_over()  # from now until the process ends, nothing waits for whoever reads the log
             with _bar(target, options) as audience.progress, _published(options) as audience.publisher:
                 report = Report(activity, audience)

@@ -20,6 +20,8 @@ class VariationRecord(Document):
     template: str | None = Field(default=None, description="its own template; null for that of the batch")
     negative_prompt: str | None = Field(default=None, description="its own negative prompt; null for that of the batch")
     seed: int | None = Field(default=None, description="the seed of its first video; null for that of the batch")
+    image: str | None = Field(default=None, description="path of the image that its videos begin with")
+    last_image: str | None = Field(default=None, description="path of the image that they end with")
 
 
 class PlannedVideo(Document):
@@ -45,6 +47,9 @@ class BatchDocument(Document):
     model_revision: str | None = None
     model_files: dict[str, str] = Field(
         default_factory=dict, description="an object: file or folder of the model's weights -> digest"
+    )
+    image_files: dict[str, str] = Field(
+        default_factory=dict, description="an object: path of an image -> SHA-256 digest of the file"
     )
     settings: dict[str, Any] = Field(default_factory=dict)
     visualization: dict[str, Any] = Field(default_factory=dict)

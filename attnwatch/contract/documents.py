@@ -1,8 +1,18 @@
 """Pydantic models of manifests, receipts and what lies beside them (FORMAT.md)."""
 
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_serializer,
+)
 
 from attnwatch.contract.fields import (
     Count,
@@ -57,6 +67,31 @@ class DenoisingStep(Document):
     branch: str | None = Field(default=None, description="guidance branch: 'cond', 'uncond' or 'both'")
 
 
+class ImageRecord(Document):
+    """An image that a video was made from."""
+
+    path: str = Field(description="the file, on the machine that made the video")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 digest of the file, 64 hexadecimal digits")
+    width: Count = Field(description="of the upright picture, in pixels")
+    height: Count = Field(description="of the upright picture, in pixels")
+
+    @property
+    def name(self) -> str:
+        """Name of the file without its folder."""
+        return PurePath(self.path).name
+
+
+def _known_or_none(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """Return None for what other writers mean by the same name."""
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+GivenImage = Annotated[ImageRecord | None, WrapValidator(_known_or_none)]
+
+
 class Generation(BaseModel):
     """How the video was made. Unknown fields are kept."""
 
@@ -81,6 +116,8 @@ class Generation(BaseModel):
     scheduler: str | None = None
     versions: dict[str, str] | None = None
     capture: dict[str, Any] | None = None
+    image: GivenImage = Field(default=None, description="the image that the video begins with")
+    last_image: GivenImage = Field(default=None, description="the image that the video ends with")
 
 
 class ManifestDocument(Document):

@@ -6,12 +6,17 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from attnwatch.contract.documents import OutputRecord
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.system.files import move_into_place, remove_tree
 from attnwatch.system.folders import Folder, PathError
 from attnwatch.system.locks import exclusive, lock_file
+
+if TYPE_CHECKING:
+    from attnwatch.render.output import Output
 
 _log = logging.getLogger(__name__)
 
@@ -112,3 +117,15 @@ def _unfinished(place: Place, names: Iterable[str]) -> Iterator[str]:
 
 
 _TOKEN_BYTES = 4
+
+
+def record_of(output: "Output") -> OutputRecord:
+    """Describe an output as a receipt does."""
+    return OutputRecord(
+        file=output.file,
+        kind=output.kind.value,
+        token=output.token,
+        bytes=output.path.stat().st_size,
+        scale=(output.scale.low, output.scale.high),
+        scales={word: (scale.low, scale.high) for word, scale in output.scales.items()},
+    )

@@ -34,7 +34,8 @@ from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.jobs.batch_scale import BatchScale
 from attnwatch.jobs.faults import explained, raise_if_short, raise_if_unfinished
 from attnwatch.jobs.kept import kept_kinds, note_of
-from attnwatch.jobs.outputs import ExchangedError, move_all, temporary_folder
+from attnwatch.jobs.outputs import ExchangedError, move_all, record_of, temporary_folder
+from attnwatch.jobs.stages import begin, spent, timed
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
 from attnwatch.system.files import link_or_copy
@@ -45,7 +46,6 @@ from attnwatch.system.roots import Root
 
 if TYPE_CHECKING:
     from attnwatch.render.maps import Scale
-    from attnwatch.render.output import Output
 
 _NAMING_PATIENCE = 60.0  # seconds for others to move their outputs into the same folder
 
@@ -149,6 +149,7 @@ class _Attempt:
 def run(job: Job) -> Result:
     """Render one video. Every expected error ends in a receipt, or in a result that says why to wait."""
     start = time.monotonic()
+    begin()
     try:
         manifest = replace(read_video(job.place.manifest, job.root), known_as=job.place.video_id)
         if job.accepted is not None:
@@ -170,7 +171,7 @@ def run(job: Job) -> Result:
                 job.place.write(receipt)
     except (AttnwatchError, OSError) as error:
         return obstructed(error)
-    return Result(receipt, linked=linked)
+    return Result(receipt, linked=linked, stages=spent())
 
 
 def _same_as_before(manifest: Manifest, seen: ReceiptDocument | None) -> ReceiptDocument | None:
@@ -193,7 +194,7 @@ def _attempt(attempt: _Attempt, start: float) -> tuple[ReceiptDocument, bool]:
     digests: dict[str, str] = {}
     try:
         scales = scale.ends() if (scale := job.batch_scale) else None
-        verify(manifest, video_may_be_absent=job.video_may_be_absent, digests=digests)
+        timed("verify")(verify)(manifest, video_may_be_absent=job.video_may_be_absent, digests=digests)
         content = record_content(stamps, digests)
         linked = _linked(attempt, fingerprint, content)
         made = _with_what_stays(job, manifest, linked or _render(attempt, scales))
@@ -211,6 +212,7 @@ def _attempt(attempt: _Attempt, start: float) -> tuple[ReceiptDocument, bool]:
     return receipt.model_copy(update={"measures": made.measures}), linked is not None
 
 
+@timed("render")
 def _render(attempt: _Attempt, scales: "dict[str, Scale] | None") -> _Rendering:
     # Imported only in the job's process, so that the watcher stays small, without numpy and av.
     from attnwatch.jobs.measures import write_measures  # noqa: PLC0415
@@ -224,10 +226,11 @@ def _render(attempt: _Attempt, scales: "dict[str, Scale] | None") -> _Rendering:
         rendering = render_outputs(
             attempt.manifest, settings, temporary.handle, tokens=job.tokens, scales=scales, threads=job.threads
         )
-        unfinished = {output.path.name: _record(output) for output in rendering.outputs}
+        unfinished = {output.path.name: record_of(output) for output in rendering.outputs}
         measures, notes = None, rendering.notes
         if job.tokens is None:  # with a choice of words, the measures of all stay as they are
-            measures, remarks = write_measures(attempt.manifest, job.settings, temporary, rendering.timeline)
+            write = timed("measure")(write_measures)
+            measures, remarks = write(attempt.manifest, job.settings, temporary, rendering.timeline)
             notes += remarks
         records = _moved(attempt, unfinished, measures, temporary)
     return _Rendering(records, notes, measures)
@@ -267,6 +270,7 @@ def _linked_measures(attempt: _Attempt, receipt: ReceiptDocument, source: Folder
     return None
 
 
+@timed("publish")
 def _moved(
     attempt: _Attempt, unfinished: Mapping[str, OutputRecord], measures: str | None, temporary: Folder
 ) -> tuple[OutputRecord, ...]:
@@ -292,14 +296,3 @@ def _with_what_stays(job: Job, manifest: Manifest, rendering: _Rendering) -> _Re
     kept = remove_outdated(job.place, rendering.outputs, keep=keep, measured=measured)
     notes = (*rendering.notes, *map(note_of, kept))
     return replace(rendering, outputs=(*rendering.outputs, *kept), notes=notes)
-
-
-def _record(output: "Output") -> OutputRecord:
-    return OutputRecord(
-        file=output.file,
-        kind=output.kind.value,
-        token=output.token,
-        bytes=output.path.stat().st_size,
-        scale=(output.scale.low, output.scale.high),
-        scales={word: (scale.low, scale.high) for word, scale in output.scales.items()},
-    )

@@ -1,6 +1,7 @@
 """What an engine runs: `Work` describes a job and runs it, a `Result` says how a rendering ended. Both are pickled."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -47,6 +48,7 @@ class Result:
         unchanged: the receipt is the previous one; only timestamps of the files had changed.
         starved: the obstacle is that other programs left the job too little of the machine.
         linked: the outputs are those beside the video, linked into the collection of its batch.
+        stages: seconds of each stage, see `attnwatch.jobs.stages`.
 
     """
 
@@ -58,6 +60,7 @@ class Result:
     starved: bool = False
     linked: bool = False
     lost: bool = False
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 def obstructed(error: BaseException) -> Result:

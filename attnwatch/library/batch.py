@@ -135,6 +135,7 @@ class Batch(Mapping[str, Video]):
         seed: int | Sequence[int] | None = None,
         word: str | Sequence[str] | None = None,
         model: str | Sequence[str] | None = None,
+        image: str | Sequence[str] | None = None,
     ) -> "Batch":
         """Return the videos that have one of the given values in each respect; reads all manifests.
 
@@ -143,12 +144,13 @@ class Batch(Mapping[str, Video]):
             seed: the seed.
             word: slug or text of a tracked word.
             model: name of the model.
+            image: name or path of the file that the video begins with.
 
         Raises:
             ManifestError: a manifest cannot be read.
 
         """
-        asked = [_several(values) for values in (choice, seed, word, model)]
+        asked = [_several(values) for values in (choice, seed, word, model, image)]
         return Batch(
             self.folder,
             paths=[
@@ -240,6 +242,7 @@ def _several(values: Any) -> set[Any] | None:  # noqa: ANN401 - of any type
 
 
 def _properties(manifest: Manifest) -> tuple[set[Any], ...]:
-    """Return the choices, the seed, the words and the model of a video."""
+    """Return the choices, the seed, the words, the model and the image of a video."""
     generation, texts = manifest.document.generation, manifest.document.texts
-    return set(generation.choices or ()), {generation.seed}, {*texts, *texts.values()}, {generation.model}
+    image = set() if generation.image is None else {generation.image.name, generation.image.path}
+    return set(generation.choices or ()), {generation.seed}, {*texts, *texts.values()}, {generation.model}, image

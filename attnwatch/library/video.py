@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from attnwatch.analysis.extras import extra
 from attnwatch.batches.words import chosen_words, word_named
+from attnwatch.contract.documents import ImageRecord
 from attnwatch.contract.kinds import OutputKind, only
 from attnwatch.contract.manifest import Manifest, verify
 from attnwatch.errors import NotReadyError
@@ -64,8 +65,18 @@ class Video:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What stands in each slot of the template, in order."""
+        """What stands in each slot of the template, in order; then the image's name, if there were several."""
         return self.manifest.document.generation.choices or ()
+
+    @property
+    def image(self) -> ImageRecord | None:
+        """The image that the video begins with: `path`, `name`, `sha256`, `width` and `height`; None without one."""
+        return self.manifest.document.generation.image
+
+    @property
+    def last_image(self) -> ImageRecord | None:
+        """The image that it ends with; None without one."""
+        return self.manifest.document.generation.last_image
 
     @cached_property
     def steps(self) -> tuple[int, ...]:

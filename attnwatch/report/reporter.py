@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnwatch.batches.passed import named_first
 from attnwatch.batches.targets import Target, batch_of
@@ -19,9 +20,11 @@ from attnwatch.errors import shortened
 from attnwatch.report.activity import Activity, Mode, Publisher, Running, now
 from attnwatch.report.hooks import Hooks
 from attnwatch.report.log import counted
-from attnwatch.report.metrics import write_metrics
 from attnwatch.report.reasons import LONGEST_REASON
 from attnwatch.system.notify import Notifier
+
+if TYPE_CHECKING:
+    from attnwatch.report.metrics import Metrics  # a run without them is spared its libraries
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class Audience:
         notifier: connection to the service manager.
         publisher: writer of activity files; None for none.
         hooks: runner of the user's command.
-        metrics_file: file for Prometheus; None for none.
+        metrics: figures for Prometheus; None for none.
 
     """
 
@@ -50,7 +53,7 @@ class Audience:
     notifier: Notifier = field(default_factory=Notifier)
     publisher: Publisher | None = None
     hooks: Hooks = field(default_factory=lambda: Hooks(None))
-    metrics_file: Path | None = None
+    metrics: "Metrics | None" = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,6 @@ class Report:
         self._done = self._linked = self._summed_up = 0
         self._next_summary = time.monotonic() + _SUMMARY_INTERVAL
         self._next_metrics = 0.0
-        self._metrics_complaint: str | None = None
         self._reasons: set[str] = set()
         self._found_nothing = False
 
@@ -197,6 +199,17 @@ class Report:
         fields = {**about, "error": error, "next_attempt": receipt.next_attempt}
         _log.error("❌ %s (%s, %s): %s; %s", receipt.video_id, about["batch"], tried, error, then, extra=fields)
 
+    def follow(self, oldest: Callable[[], float | None]) -> None:
+        """Have metrics ask for the seconds that the oldest of the waiting videos has waited."""
+        if (metrics := self._audience.metrics) is not None:
+            metrics.oldest = oldest
+
+    def took(self, stages: Mapping[str, float]) -> None:
+        """Record the seconds that stages of a video have taken."""
+        if (metrics := self._audience.metrics) is not None:
+            for stage, seconds in stages.items():
+                metrics.took(stage, seconds)
+
     def starved(self, place: Place, reason: str) -> None:
         """Report that a job was ended because this machine did not let it work."""
         self.activity.slow = f"{place.video_id}: {reason}"
@@ -212,9 +225,9 @@ class Report:
         self._audience.notifier.status(f"{state}; {len(activity.running)} running, {waiting} waiting")
         if self._audience.publisher is not None:
             self._audience.publisher.publish(activity)
-        if self._audience.metrics_file is not None and time.monotonic() >= self._next_metrics:
+        if time.monotonic() >= self._next_metrics:
             self._next_metrics = time.monotonic() + _METRICS_INTERVAL
-            self._write_metrics(self._audience.metrics_file)
+            self._write_metrics()
 
     def _show_progress(self, left: int) -> None:
         if self._audience.progress is not None:
@@ -266,16 +279,12 @@ class Report:
     def close(self, *, once: bool) -> None:
         """Finish the commands and write the metrics; a run with `once` waits longer for its commands."""
         self._audience.hooks.close(_ONCE_HOOK_TIME if once else _HOOK_TIME)
-        if self._audience.metrics_file is not None:
-            self._write_metrics(self._audience.metrics_file)
+        self._write_metrics()
 
-    def _write_metrics(self, path: Path) -> None:
-        try:
-            write_metrics(path, self.activity)
-        except OSError as error:
-            if error.strerror != self._metrics_complaint:
-                _log.warning("--metrics-file: %s cannot be written: %s", path, error.strerror)
-            self._metrics_complaint = error.strerror
+    def _write_metrics(self) -> None:
+        if self._audience.metrics is not None:
+            self.activity.heartbeat = now()
+            self._audience.metrics.write()
 
 
 def _fields(target: Target, place: Place, receipt: ReceiptDocument) -> dict[str, object]:

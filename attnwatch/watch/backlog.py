@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Waiting:
         since: monotonic time at which its files were first found incomplete; None if they never were.
         looks: number of times that it could not be tried.
         tried: state of its files when a job found that it could not go on; None if no job was started.
+        found: monotonic time at which it was first queued.
 
     """
 
@@ -28,6 +30,7 @@ class Waiting:
     since: float | None = None
     looks: int = 0
     tried: int | None = None
+    found: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -52,12 +55,19 @@ class Backlog:
         """Return a target's entry; None if it does not wait."""
         return self._waiting.get(target)
 
+    def age(self) -> float | None:
+        """Return the seconds since the oldest target was added; None if there is none."""
+        found = min((waiting.found for waiting in tuple(self._waiting.values())), default=None)
+        return None if found is None else time.monotonic() - found
+
     def videos(self) -> int:
         """Return the number of videos among the targets."""
         return len({target.manifest for target in self._waiting})
 
     def put(self, waiting: Waiting) -> None:
-        """Add a target, or replace its entry."""
+        """Add a target, or replace its entry; it has waited since it was first added."""
+        if (before := self._waiting.get(waiting.target)) is not None:
+            waiting.found = min(before.found, waiting.found)
         self._waiting[waiting.target] = waiting
         heapq.heappush(self._queue, (waiting.due, next(self._numbers), waiting))
 

@@ -70,6 +70,7 @@ class Dispatcher:
         self._engine = engine
         self._report = report
         self._backlog = Backlog()
+        report.follow(self._backlog.age)
         self._pauses = Pauses(self._backlog, options.out)
         self._rivals = Rivals(settings, options, report.activity)
         self._sheets = ContactSheets(options, self.ledger, engine, self._pauses)
@@ -231,6 +232,7 @@ class Dispatcher:
             self._put_back(task, waiting, obstructed(error))
             return
         self._running[task.target] = _Started(task, waiting, job)
+        self._report.took({"queue": time.monotonic() - waiting.found})
         _log.debug("started %s", task.place.video_id)
 
     def _take_result(self, target: Target, ended: Finished) -> None:

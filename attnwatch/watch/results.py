@@ -59,6 +59,7 @@ class Results:
         self._ledger.note_receipt(task, receipt)
         if not result.unchanged:
             self.rendered += receipt.status == "rendered"
+            self._report.took(result.stages)
             self._report.rendered(task.target, task.place, receipt, linked=result.linked)
 
     def take_obstacle(self, task: Task, result: Result) -> None:

@@ -50,6 +50,7 @@ def write_batch(
         "settings": settings,
         "model_revision": model_revision,
         "model_files": dict(sources),
+        **({"image_files": {path: image.sha256 for path, image in plan.images.items()}} if plan.images else {}),
         "visualization": plan.settings.visualization,
     }
     write_json(folder / BATCH_FILE, document)
@@ -62,7 +63,7 @@ def _described(plan: Plan, variation: Variation, words: Sequence[TrackedWord]) -
         "prompt": variation.prompt,
         "tokens": describe_words(words),
         **({"negative_tokens": negative} if negative else {}),
-        "choices": list(variation.choices.values()),
+        "choices": list(variation.taken),
         **_origin(plan, variation),
     }
 
@@ -75,6 +76,8 @@ def _origin(plan: Plan, variation: Variation) -> Document:
         "template": None if origin is None or origin.template == plan.template else origin.template,
         "negative_prompt": variation.negative,
         "seed": variation.seed,
+        "image": None if variation.image is None else variation.image.first,
+        "last_image": None if variation.image is None else variation.image.last,
     }
     return {key: value for key, value in found.items() if value is not None}
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from generator.batch.images import described_images, opened
 from generator.batch.leases import LeaseLost
 from generator.batch.plan import PlannedVideo
 from generator.batch.prepare import PreparedBatch
 from generator.capture.budget import keep_of
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder, capture
-from generator.errors import GeneratorError, PipelineError, first_line
-from generator.models.contract import OnStep, VideoModel
+from generator.errors import GeneratorError, ImageError, PipelineError, VideoError, first_line
+from generator.models.contract import OnStep
 from generator.models.memory import lacks_memory
 from generator.models.sources import Addition
 from generator.outputs.describe import describe_call
@@ -46,7 +47,7 @@ def make_video(
     Raises:
         CaptureError: if its attention could not be captured correctly.
         PipelineError: if the pipeline raised any exception.
-        VideoError: if its frames contain NaN.
+        VideoError: if its image is not there any more, or its frames contain NaN.
         OutputError: if a file cannot be written.
 
     """
@@ -55,14 +56,14 @@ def make_video(
     place = folder / "videos" / video.prompt_id
     with ExitStack() as undo:
         with _recording(batch, video, sampling, place, undo) as store:
-            frames = _generate(batch.model, video, sampling, on_step)
+            frames = _generate(batch, video, sampling, on_step)
         confirm()
         place_prompt(place, video.variation.prompt)
         write_video(
             place / f"{video.stem}.mp4",
             frames,
             fps=sampling.fps,
-            attention=_finish(batch, video.video_id, store),
+            attention=_finish(batch, video, store),
             video_id=video.video_id,
             generation=_describe(batch, video, sampling, time.monotonic() - began),
             visualization=batch.plan.settings.visualization,
@@ -70,10 +71,14 @@ def make_video(
         undo.pop_all()
 
 
-def _generate(model: VideoModel, video: PlannedVideo, sampling: Sampling, on_step: OnStep) -> np.ndarray:
+def _generate(batch: PreparedBatch, video: PlannedVideo, sampling: Sampling, on_step: OnStep) -> np.ndarray:
     """Call the pipeline and wrap its exceptions, which sets them apart from bugs of this program."""
+    variation = video.variation
     try:
-        return model.generate(video.variation.prompt, sampling, video.seed, on_step)
+        images = opened(variation.image, batch.plan.images, sampling.width, sampling.height)
+        return batch.model.generate(variation.prompt, sampling, video.seed, on_step, images)
+    except ImageError as error:  # only this video lacks its image
+        raise VideoError(str(error)) from error
     except GeneratorError:
         raise
     except Exception as error:
@@ -115,14 +120,13 @@ def _discard(store: AttentionStore, kind: type[BaseException] | None, *_: object
         store.discard()
 
 
-def _finish(batch: PreparedBatch, video_id: str, store: AttentionStore | None) -> AttentionFiles:
+def _finish(batch: PreparedBatch, video: PlannedVideo, store: AttentionStore | None) -> AttentionFiles:
     """Write the remaining attention; warn if it lacks something."""
     if store is None:
-        sampling = batch.plan.settings.video.sampling()
-        return AttentionFiles(grid=asdict(batch.model.grid(sampling)))
+        return AttentionFiles(grid=asdict(batch.model.grid(batch.sampling(video.variation))))
     files = store.finish(batch.model.schedule(), {})
     if store.recorder.unfinished is not None:
-        log.warning("%s: its attention is incomplete: %s", video_id, store.recorder.unfinished)
+        log.warning("%s: its attention is incomplete: %s", video.video_id, store.recorder.unfinished)
     _log_self_check(store.recorder)
     return files
 
@@ -168,8 +172,9 @@ def _describe(batch: PreparedBatch, video: PlannedVideo, sampling: Sampling, sec
         **describe_call(batch.model, variation.prompt, sampling, video.seed),
         "template": variation.origin.template if variation.origin else batch.plan.template,
         **_added(batch),
+        **described_images(variation.image, batch.plan.images),
         "prompt_id": video.prompt_id,
         "variation": variation.number,
-        "choices": list(variation.choices.values()),
+        "choices": list(variation.taken),
         "seconds": round(seconds, 3),
     }

@@ -1,15 +1,19 @@
 """Plans a batch: its prompts, its videos and their seeds, before anything heavy is loaded."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from generator.batch.images import examined, paths_of
 from generator.errors import SettingsError, UsageError
+from generator.images.files import ImageFile
 from generator.models import sources
+from generator.models.inputs import Given
 from generator.prompts.foreign import warning_of
+from generator.prompts.image_factor import combined
 from generator.prompts.prompt_file import read_prompt_file
 from generator.prompts.prompt_set import Line, PromptSet
 from generator.prompts.template import Template, Variation, find_words, track
@@ -63,7 +67,7 @@ class PlannedVideo:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch: its settings, template and variations.
+    """A batch: its settings, template and variations, and the image files of these by path.
 
     If the batch in ``folder`` is resumed, ``resumed`` is the content of its batch file, and ``verify`` says whether to
     compare the digests of all files of its videos.
@@ -75,6 +79,13 @@ class Plan:
     folder: Path | None = None
     resumed: dict[str, Any] | None = None
     verify: bool = False
+    images: Mapping[str, ImageFile] = field(default_factory=dict)
+
+    @property
+    def given(self) -> Given:
+        """What the videos are made from besides their prompts: the same for all of them."""
+        image = self.variations[0].image
+        return Given(image=image is not None, last_image=image is not None and image.last is not None)
 
     @cached_property
     def videos(self) -> tuple[PlannedVideo, ...]:
@@ -99,6 +110,7 @@ def plan_batch(settings: Settings) -> Plan:
 
     Raises:
         UsageError: if there are no prompts or too many, or two of them have one name.
+        ImageError: if an image cannot be used.
         TemplateError: if a template cannot be parsed.
         TokenError: if a word to track is in no negative prompt.
 
@@ -110,9 +122,10 @@ def plan_batch(settings: Settings) -> Plan:
     common = settings.video.negative_prompt or ""
     negatives = (common if variation.negative is None else variation.negative for variation in variations)
     refuse_absent_negative(settings.attention_analysis.track_negative, list(dict.fromkeys(negatives)))
+    images = examined(variations)
     settings = _settled(settings)
     templates = dict.fromkeys(variation.origin.template for variation in variations if variation.origin)
-    plan = Plan(settings, "\n".join(templates), variations)
+    plan = Plan(settings, "\n".join(templates), variations, images=images)
     _refuse_wrong_ids(plan)
     return plan
 
@@ -120,7 +133,8 @@ def plan_batch(settings: Settings) -> Plan:
 def _settled(settings: Settings) -> Settings:
     """Make paths absolute, so that they hold when the batch is resumed elsewhere."""
     prompts = None if settings.prompts is None else str(Path(settings.prompts).absolute())
-    return settings.model_copy(update={"prompts": prompts, "model": sources.settled(settings.model)})
+    video = settings.video.model_copy(update=paths_of(settings.video))
+    return settings.model_copy(update={"prompts": prompts, "video": video, "model": sources.settled(settings.model)})
 
 
 def read_prompts(settings: Settings) -> PromptSet:
@@ -135,14 +149,17 @@ def read_prompts(settings: Settings) -> PromptSet:
             "found both a template and a file of prompts; expected one. Remove `template`, or `prompts` (from the "
             "command line, the environment or --config)"
         )
+    paired = settings.video.images == "paired"
+    paths = paths_of(settings.video)
+    images = combined(paths["image"], paths["last_image"], paired=paired)
     if settings.prompts is not None:
-        return PromptSet(read_prompt_file(Path(settings.prompts)))
+        return PromptSet(read_prompt_file(Path(settings.prompts)), images, paired=paired)
     if settings.template is None:
         raise UsageError(
             'no template: describe the videos with --template "a romantic (kiss) between [two men|two women]" or '
             "--prompts FILE, or resume a batch with --resume DIR"
         )
-    return PromptSet([Line(Template(settings.template))])
+    return PromptSet([Line(Template(settings.template))], images, paired=paired)
 
 
 def chosen(prompts: PromptSet, video: VideoSettings, most: int | None = None) -> Iterator[Variation]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from generator.batch.images import Sizes, log_sizes, sizes_of
 from generator.batch.plan import Plan, PlannedVideo, foreign_syntax
 from generator.batch.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
@@ -25,7 +26,7 @@ from generator.prompts.tokens import (
     locate_negative,
     unknown_words,
 )
-from generator.settings import Sampling
+from generator.settings import Sampling, VideoSettings
 
 log = logging.getLogger(__name__)
 
@@ -53,29 +54,34 @@ class Texts:
 class PreparedBatch:
     """A plan with its model loaded, its settings resolved and its tracked words located.
 
-    ``sources`` maps the files and folders of the model to their digests.
+    ``sources`` maps the files and folders of the model to their digests, ``sizes`` images to the sizes of their videos.
     """
 
     plan: Plan
     model: VideoModel
     texts: Texts
     sources: Mapping[str, str]
+    sizes: Sizes
 
     @property
     def words(self) -> Mapping[int, tuple[TrackedWord, ...]]:
         """Tracked words by the number of the variation."""
         return self.texts.words
 
+    @property
+    def samplings(self) -> tuple[Sampling, ...]:
+        """All different arguments of pipeline calls, in order."""
+        return tuple(dict.fromkeys(map(self.sampling, self.plan.variations)))
+
     def sampling(self, variation: Variation) -> Sampling:
         """Return the arguments of the pipeline call for a prompt."""
-        sampling = self.plan.settings.video.sampling()
-        return sampling if variation.negative is None else replace(sampling, negative_prompt=variation.negative)
+        return _sampling(self.plan.settings.video, variation, self.sizes)
 
 
 def load_model(plan: Plan, rank: Rank) -> VideoModel:
     """Load the model of a batch. A resumed batch needs the same version as at its start."""
     wanted = plan.settings.model
-    model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}))
+    model = models.load(wanted.model_copy(update={"device": rank.device(wanted.device)}), plan.given)
     refuse_other_version(plan, model)
     return model
 
@@ -102,14 +108,28 @@ def prepare(plan: Plan, model: VideoModel, watched: Watched = iter) -> PreparedB
         watched: yields what it is given; may show how far that is
 
     """
-    video = plan.settings.video.over(model.recommended)
-    model.check(video.sampling())
+    asked = plan.settings.video
+    sizes = sizes_of(plan.variations, plan.images, asked, model)
+    video = asked.over(model.recommended)
+    if sizes:  # what is left open follows from the images, also when the batch is resumed
+        video = video.model_copy(update={"width": asked.width, "height": asked.height})
+    for sampling in dict.fromkeys(_sampling(video, variation, sizes) for variation in plan.variations):
+        model.check(sampling)
     used = plan.settings.model.model_copy(update={"device": model.device, "dtype": model.dtype})
     plan = replace(plan, settings=plan.settings.model_copy(update={"video": video, "model": used}))
     texts = _read_texts(watched(plan.variations), model, _negative_words(plan, model))
-    batch = PreparedBatch(plan, model, texts, digests(used))
+    batch = PreparedBatch(plan, model, texts, digests(used), sizes)
     _check_attention(batch)
     return batch
+
+
+def _sampling(video: VideoSettings, variation: Variation, sizes: Sizes) -> Sampling:
+    """Return the arguments of the pipeline call for a prompt, by settings of which only the size may be open."""
+    if variation.image is not None:
+        width, height = sizes[variation.image.first]
+        video = video.model_copy(update={"width": width, "height": height})
+    sampling = video.sampling()
+    return sampling if variation.negative is None else replace(sampling, negative_prompt=variation.negative)
 
 
 NegativeWords = Callable[[Variation], tuple[TrackedWord, ...]]
@@ -154,18 +174,19 @@ def _check_attention(batch: PreparedBatch) -> None:
     most = max(batch.words.values(), key=len)
     if most and settings.stores_anything:
         refuse_split_networks(batch.model)
-        for sampling in {batch.sampling(variation) for variation in batch.plan.variations}:
+        for sampling in batch.samplings:
             check_attention(settings, VideoShape.of(batch.model, sampling, most))
 
 
 def warn(batch: PreparedBatch) -> None:
-    """Warn about what is allowed but probably not intended."""
+    """Warn about what is allowed but probably not intended; tell sizes that follow from images."""
     is_tracking = any(batch.words.values())
     if not is_tracking:
         log.warning("no word of the template is in (parentheses): the videos are generated without attention")
     settings = batch.plan.settings.attention_analysis
     if is_tracking and settings.stores_anything:
-        warn_if_slow(batch.model, batch.model.grid(batch.plan.settings.video.sampling()), keep_of(settings))
+        largest = max((batch.model.grid(sampling) for sampling in batch.samplings), key=lambda grid: grid.size)
+        warn_if_slow(batch.model, largest, keep_of(settings))
     elif is_tracking:
         log.warning(
             "words are tracked, but store_attention and store_aggregated_attention are both off: the videos are "
@@ -176,6 +197,7 @@ def warn(batch: PreparedBatch) -> None:
             "branch: uncond, but no word of the negative prompt is tracked: the maps are stored by the positions of "
             "the prompt's words, as uncond@WORD, and no attention video shows them. Name words with --track-negative"
         )
+    log_sizes(batch.plan.variations, batch.plan.images, batch.sizes, batch.plan.settings.video)
     foreign = foreign_syntax(batch.plan.variations, batch.plan.settings)
     if foreign is not None:
         log.warning("%s", foreign)
@@ -195,11 +217,14 @@ def _warn_of_texts(name: str, texts: Texts) -> None:
 
 def log_size(batch: PreparedBatch, folder: Path, videos: Sequence[PlannedVideo]) -> None:
     """Log the size that the attention of ``videos`` will have; warn if the disk has less space."""
-    settings, sampling = batch.plan.settings.attention_analysis, batch.plan.settings.video.sampling()
+    settings = batch.plan.settings.attention_analysis
     words = [batch.words[video.variation.number] for video in videos]
     if not settings.stores_anything or not any(words):
         return
-    shapes = [VideoShape.of(batch.model, sampling, tracked) for tracked in words]
+    shapes = [
+        VideoShape.of(batch.model, batch.sampling(video.variation), tracked)
+        for video, tracked in zip(videos, words, strict=True)
+    ]
     sizes = [attention_bytes(settings, shape) if tracked else 0 for shape, tracked in zip(shapes, words, strict=True)]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     log.info(

@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from generator.batch.images import moved_images, named_again, same_images
 from generator.batch.plan import BATCH_FILE, Plan, chosen, plan_batch, read_prompts, tracked
 from generator.batch.reading import read_object
 from generator.config import ENVIRONMENT_PREFIX, NAMES, Place, complaint, flag_of
 from generator.errors import DocumentError, ResumeError
+from generator.images.files import InputImages
 from generator.models.sources import Addition, absolute, digest, settled
 from generator.prompts.template import Template, Variation
 from generator.settings import ModelSettings, Settings
@@ -18,7 +20,7 @@ from generator.settings.values import Seed
 
 # Settings that may change on resumption: they affect neither the videos nor where the batch is.
 FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})
-_COMPARED_BY_CONTENT = frozenset({"prompts", "model", "lora", "embeddings"})
+_COMPARED_BY_CONTENT = frozenset({"prompts", "model", "lora", "embeddings", "image", "last_image"})
 """Names of settings that hold paths: what counts is what is there, not where it is."""
 
 
@@ -41,15 +43,18 @@ def plan_resumption(folder: Path, given: Settings, *, verify: bool = False) -> P
     model = moved.model_copy(update={"revision": content.get("model_revision"), **_free(given.model)})
     video = settings.video.model_copy(update=_free(given.video))
     settings = settings.model_copy(update={"model": model, "video": video})
-    variations = _variations(folder / BATCH_FILE, content, settings, most=len(written))
-    plan = Plan(settings, content["template"], variations, folder, content, verify)
+    moves = named_again(folder, settings.video, given.video)
+    before = _variations(folder / BATCH_FILE, content, settings, most=len(written))
+    variations = moved_images(before, moves)
+    if "prompts" in given.model_fields_set:
+        variations = _with_given_images(folder, settings, given, variations)
+    images = same_images(folder, content, before, variations)
+    plan = Plan(settings, content["template"], variations, folder, content, verify, images)
     if [(video.video_id, video.seed) for video in plan.videos] != written:
         raise ResumeError(
             f"{folder / BATCH_FILE} lists other videos than its own template and settings give. It was edited, or "
             "written by another version of the generator: resume with that version, or start a new batch"
         )
-    if "prompts" in given.model_fields_set:
-        _refuse_other_prompts(plan, given)
     return plan
 
 
@@ -118,23 +123,40 @@ class _Recorded(BaseModel):
     template: str | None = None
     negative_prompt: str | None = None
     seed: Seed | None = None
+    choices: tuple[str, ...] = ()
+    image: str | None = None
+    last_image: str | None = None
 
     def variation(self, template: Template, place: int) -> Variation:
         """Return the prompt, which is number ``place`` of the batch."""
         variation = replace(
             template.variation(self.number), number=place, negative=self.negative_prompt, seed=self.seed
         )
+        if self.image is not None:
+            is_choice = len(self.choices) > len(variation.choices)
+            image = InputImages(self.image, self.last_image, self.choices[-1] if is_choice else None)
+            variation = replace(variation, image=image)
         return variation if self.prompt_id == variation.prompt_id else replace(variation, name=self.prompt_id)
 
 
-def _refuse_other_prompts(plan: Plan, given: Settings) -> None:
-    """Raise ResumeError if a file of prompts that is given again holds others than those of the batch."""
-    update = {"prompts": given.prompts, "template": None}
-    if plan_batch(plan.settings.model_copy(update=update)).variations != plan.variations:
+def _with_given_images(
+    folder: Path, batch: Settings, given: Settings, variations: tuple[Variation, ...]
+) -> tuple[Variation, ...]:
+    """Return the prompts of a batch with the images of a file of prompts that is given again.
+
+    Raises:
+        ResumeError: if it holds other prompts than those of the batch.
+
+    """
+    video = batch.video.model_copy(update={name: getattr(given.video, name) for name in ("image", "last_image")})
+    update = {"prompts": given.prompts, "template": None, "video": video}
+    found = plan_batch(batch.model_copy(update=update)).variations
+    if [replace(each, image=None) for each in found] != [replace(each, image=None) for each in variations]:
         raise ResumeError(
-            f"{given.prompts} holds other prompts than those that {(plan.folder or Path()).name} was started with, "
+            f"{given.prompts} holds other prompts than those that {folder.name} was started with, "
             f"which {BATCH_FILE} keeps. Resume without --prompts, or start a new batch"
         )
+    return found
 
 
 def _read_batch(folder: Path) -> dict[str, Any]:

@@ -189,6 +189,21 @@ def _by_whole_rows(call: AttentionCall, columns: Columns) -> Tensor:
     return found
 
 
+def row_log_sums(call: AttentionCall) -> Tensor:
+    """Compute the log-sum-exp of each row, ``[sample, head, row]``, in float32."""
+    samples, heads, rows, _ = call.query.shape
+    found = call.query.new_empty((samples, heads, rows), dtype=torch.float32)
+    with exact_products(call.query.device.type):
+        for sample, head in product(range(samples), range(heads)):
+            one = call.part(slice(sample, sample + 1), slice(None), slice(head, head + 1))
+            keys = _operand(one.key, call.factor)
+            for part in _slices(rows, rows_at_once(call)):
+                scores = _scores(one.query[:, :, part], keys, call.factor)
+                bias = one.bias(part, slice(None))
+                found[sample, head, part] = (scores if bias is None else scores + bias).logsumexp(-1)[0, 0]
+    return found
+
+
 def rows_at_once(call: AttentionCall) -> int:
     """Return the number of whole rows of one head that are computed at a time, at least 1."""
     _, _, keys, dim = call.key.shape

@@ -1,5 +1,6 @@
 """Selects the rows, keys and samples of a text attention call that belong to a video and its tracked words."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from generator.capture.attention import AttentionCall, Columns, word_probabilities
 from generator.capture.cost import captured_calls, slice_of, warn_of_whole_rows
+from generator.capture.image_keys import ImageKeys
 from generator.capture.kernel_report import KernelReport
 from generator.capture.maps import Keep
 from generator.capture.placement import Placement
@@ -25,6 +27,7 @@ class TrackedColumns:
         self.check = SelfCheck() if keep.self_check else None
         self.report = KernelReport()
         self._second_pass = SecondPass()
+        self._image_keys = ImageKeys(self._second_pass.log_sum)
         self._captured_calls = captured_calls(model, keep)
         self._model = model
         self._grid = grid
@@ -35,6 +38,21 @@ class TrackedColumns:
     def is_of_image(self, call: AttentionCall) -> bool:
         """Whether the keys belong to an image: image-to-video models attend to it separately from the text."""
         return self._model.text_place is TextPlace.APART and call.key.shape[2] != self._placement.text_keys
+
+    def notes_image(self, layer: str, call: AttentionCall) -> bool:
+        """Return whether the keys belong to an image; then the call is noted for the one on the text that follows."""
+        if not self.is_of_image(call):
+            return False
+        self._image_keys.note(layer, call)
+        return True
+
+    def summary(self, branches: Iterable[str]) -> dict[str, object]:
+        """Return what computed the attention, and what the keys of an image would change."""
+        found = self.report.summary()
+        if not self._image_keys.count:
+            return found
+        mass = {branch: self._image_keys.summary(branch, self._placement.names(branch)) for branch in branches}
+        return {**found, "image_keys": {"count": self._image_keys.count, "mass": mass}}
 
     def probabilities(self, call: AttentionCall, samples: slice, branch: str, layer: str) -> Tensor:
         """Compute ``[name, sample, head, row]`` of one video in one branch; samples are its frames, or there is one.
@@ -50,6 +68,7 @@ class TrackedColumns:
             self.check.compare(part, columns, found)
         if self._reserved and self._model.text_place is TextPlace.APART:
             found[-2] = (1.0 - found[-2]).clamp_(min=0.0)  # the padding, from all the other tokens
+        self._image_keys.add(layer, branch, samples, part, found)
         return found
 
     def take_error(self, like: Tensor) -> Tensor:

@@ -108,7 +108,10 @@ class Marking:
         """Return the arguments of a call with other embeddings of a word."""
         stage, network, arguments = self._heard.stage, self._model.text_stage, part.call.arguments
         if network is None or stage is None:
-            return {**arguments, TEXT: part.turned(arguments[TEXT], word.positions)}
+            text = part.call.text
+            if text is None:
+                return arguments
+            return {**arguments, TEXT: part.turned(text, word.positions).view_as(arguments[TEXT])}
         name = next(name for name, value in stage.arguments.items() if value is stage.text)
         output = network(**{**stage.arguments, name: part.turned(stage.text, word.positions)})
         self._heard.stage = stage

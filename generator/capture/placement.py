@@ -12,7 +12,7 @@ from torch import Tensor
 
 from generator.capture.heard import Heard, HeardText
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, Keep
-from generator.capture.taps import NetworkCall
+from generator.capture.taps import TEXT, NetworkCall
 from generator.capture.unproven import doubtful, not_received, refuse_positions_beyond, shown, unknown
 from generator.errors import CaptureError
 from generator.models.contract import TextPlace, VideoModel
@@ -138,9 +138,9 @@ class Placement:
             CaptureError: if the text is not known, or a word is not certain to be at some place in it.
 
         """
-        received = call.text
-        if received is not None:
-            self.text_keys = received.shape[1]
+        received = call.arguments.get(TEXT)
+        if call.text is not None:
+            self.text_keys = call.text.shape[1]
         for number, branch in enumerate(branches):
             text = self._texts[branch]
             is_known = received is not None and text.embeddings is received

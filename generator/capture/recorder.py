@@ -130,7 +130,7 @@ class Recorder:
             "gaps": self.gaps,
             "text": self._placement.summary(),
             "marking": self._marking.summary(),
-            **self._tracked.report.summary(),
+            **self._tracked.summary(self.keep.branches),
         }
         if self._tracked.check is not None:
             described["self_check"] = {**self._tracked.check.summary(), "text": self._placement.summary()}
@@ -185,7 +185,7 @@ class Recorder:
     @torch.no_grad()
     def see(self, layer: str, call: AttentionCall) -> None:
         """Record one call of a layer's attention function if its keys include the text."""
-        if self._call is not None and not self._tracked.is_of_image(call):
+        if self._call is not None and not self._tracked.notes_image(layer, call):
             with self._failing_late():
                 self._add(self._call, layer, call)
 

@@ -38,6 +38,7 @@ Call = ParamSpec("Call")
 Result = TypeVar("Result")
 TEXT = "encoder_hidden_states"
 """Argument by which the denoising networks of diffusers receive the encoded prompts."""
+_TEXT_AXES = 3
 CacheContext = Callable[..., AbstractContextManager[None]]
 
 
@@ -71,9 +72,14 @@ class NetworkCall:
 
     @property
     def text(self) -> Tensor | None:
-        """What the network receives of the prompts, ``[sample, position, channel]``; None if it receives nothing."""
+        """What the network receives of the prompts, ``[sample, position, channel]``; None if it receives nothing.
+
+        Some receive it with another axis of length 1 before the position.
+        """
         text = self.arguments.get(TEXT)
-        return text if isinstance(text, Tensor) else None
+        if not isinstance(text, Tensor):
+            return None
+        return text if text.ndim == _TEXT_AXES else text.flatten(1, -2)
 
 
 class Listener(Protocol):

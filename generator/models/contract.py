@@ -12,6 +12,7 @@ import numpy as np
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
+from generator.models.inputs import Images
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
@@ -73,7 +74,7 @@ Arguments = Mapping[str, Any]
 
 
 class VideoModel(Protocol):
-    """A loaded text-to-video pipeline, and everything that differs between families."""
+    """A loaded pipeline that makes videos from prompts, and everything that differs between families."""
 
     pipe: DiffusionPipeline
     name: str
@@ -136,6 +137,17 @@ class VideoModel(Protocol):
 
         """
 
+    def size_for(self, ratio: float, width: int | None, height: int | None, area: int | None) -> tuple[int, int]:
+        """Return width and height of a video for an image whose width is ``ratio`` times its height.
+
+        Args:
+            ratio: aspect ratio of the image
+            width: as wanted, if it is; as it is returned
+            height: as wanted, if it is; as it is returned
+            area: largest number of pixels; None for that of the recommended size
+
+        """
+
     def grid(self, sampling: Sampling) -> LatentGrid:
         """Return the latent grid of a video made with these settings."""
 
@@ -190,8 +202,12 @@ class VideoModel(Protocol):
     def passes(self) -> int:
         """How often the pipeline denoises a video, each time from the result before; the steps of the last count."""
 
-    def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
-        """Generate a video; return float frames ``[frame, height, width, 3]`` from 0 to 1.
+    def generate(
+        self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep, images: Images | None = None
+    ) -> np.ndarray:
+        """Generate a video, from ``images`` if the pipeline takes any.
+
+        Return float frames ``[frame, height, width, 3]`` from 0 to 1.
 
         The initial noise is drawn on the CPU, so that a seed gives the same noise on every device.
         """

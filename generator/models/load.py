@@ -14,25 +14,31 @@ from huggingface_hub import constants
 from generator.errors import ModelError, first_line
 from generator.models import tiny
 from generator.models.additions import add_weights
+from generator.models.choosing import Choice, choose
 from generator.models.contract import VideoModel
-from generator.models.families.base import PipelineModel
-from generator.models.inputs import Use
+from generator.models.inputs import Config, Given
 from generator.models.memory import arrange
 from generator.models.outline import outline
-from generator.models.registry import FAMILIES
+from generator.models.registry import FAMILIES, unknown
 from generator.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 
+PROMPTS_ALONE = Given()
 PATIENCE = 2.0
 """Seconds to wait for the hub's answer before only downloaded models are used."""
 
 
-def load(settings: ModelSettings) -> VideoModel:
+def load(settings: ModelSettings, given: Given = PROMPTS_ALONE) -> VideoModel:
     """Load a pipeline: ``tiny``, a folder in diffusers format, or a model of the Hugging Face hub.
 
+    Args:
+        settings: the model
+        given: what its videos are made from besides prompts
+
     Raises:
-        ModelError: if the model or the device does not exist, or the model's family is not supported.
+        ModelError: if the model or the device does not exist, the model's family is not supported, or it makes videos
+            from something else than is given.
 
     """
     device = _device(settings.device)
@@ -40,12 +46,14 @@ def load(settings: ModelSettings) -> VideoModel:
     _quieten()
     source = str(tiny.FOLDER) if settings.id == tiny.NAME else settings.id
     local = _is_local(source)
-    family = _family(settings, source, local=local)
+    chosen = _choice(settings, source, given, local=local)
+    family = chosen.family
     try:
         # Half precision in the VAE is visible, but some pipelines pass it latents in the type of the other networks.
         vae = torch.float32 if family.float32_vae else dtype
-        pipe = diffusers.DiffusionPipeline.from_pretrained(
-            source, revision=settings.revision, dtype={"default": dtype, "vae": vae}, local_files_only=local
+        dtypes = {"default": dtype, "vae": vae, "image_encoder": torch.float32}
+        pipe = getattr(diffusers, chosen.name).from_pretrained(
+            source, revision=settings.revision, dtype=dtypes, local_files_only=local
         )
         add_weights(pipe, settings, _is_local)
         arrange(pipe, settings, device)
@@ -56,23 +64,23 @@ def load(settings: ModelSettings) -> VideoModel:
     return family(pipe, settings.id, _revision(settings, source), recommended)
 
 
-def load_outline(settings: ModelSettings) -> VideoModel | None:
+def load_outline(settings: ModelSettings, given: Given = PROMPTS_ALONE) -> VideoModel | None:
     """Load the pipeline in a folder without its weights: enough to check what is asked of it.
 
     None if it cannot be had without them, which does not mean that the whole model cannot be loaded.
 
     Raises:
-        ModelError: if it is no pipeline of a supported family.
+        ModelError: if it is no pipeline of a supported family, or makes videos from something else than is given.
 
     """
     _quieten()
-    family = _family(settings, settings.id, local=True)
+    chosen = _choice(settings, settings.id, given, local=True)
     try:
-        pipe = outline(settings.id)
+        pipe = outline(settings.id, chosen.name)
     except (OSError, ValueError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         log.info("model %s: its weights are needed to check more (%s)", settings.id, first_line(error))
         return None
-    return family(pipe, settings.id)
+    return chosen.family(pipe, settings.id)
 
 
 def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
@@ -85,14 +93,7 @@ def adapt(pipe: diffusers.DiffusionPipeline) -> VideoModel:
     for kind in type(pipe).__mro__:
         if kind.__name__ in FAMILIES:
             return FAMILIES[kind.__name__](pipe, str(pipe.name_or_path or kind.__name__))
-    raise _unknown(type(pipe).__name__, type(pipe).__name__)
-
-
-def _unknown(model: str, kind: str) -> ModelError:
-    return ModelError(
-        f"model {model}: found a {kind}, which this generator does not support. "
-        f"Expected one of {', '.join(sorted(FAMILIES))}"
-    )
+    raise unknown(type(pipe).__name__, type(pipe).__name__)
 
 
 def _is_local(source: str) -> bool:
@@ -112,26 +113,28 @@ def _is_local(source: str) -> bool:
     return False
 
 
-def _family(settings: ModelSettings, source: str, *, local: bool) -> type[PipelineModel]:
-    """Find the adapter by the pipeline class in the model's index, before loading anything large."""
+def _choice(settings: ModelSettings, source: str, given: Given, *, local: bool) -> Choice:
+    """Choose class and adapter by the model's index and what is given, before loading anything large."""
+    options = {"revision": settings.revision, "local_files_only": local}
     try:
-        index = diffusers.DiffusionPipeline.load_config(source, revision=settings.revision, local_files_only=local)
+        index = diffusers.DiffusionPipeline.load_config(source, **options)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"model {settings.id}: found no pipeline there ({first_line(error)}). Expected `{tiny.NAME}`, a folder "
             "with a model_index.json, or the name of a model on the Hugging Face hub and a network connection"
         ) from error
-    found = index.get("_class_name")
-    if found not in FAMILIES:
-        raise _unknown(settings.id, str(found))
-    family = FAMILIES[found]
-    needed = [name for name, use in vars(family.inputs).items() if use is Use.REQUIRED]
-    if needed:
-        raise ModelError(
-            f"model {settings.id}: its {found} needs another input ({' and '.join(needed)}), which cannot be given. "
-            "Call it in a program of your own, inside `capture` of generator.library"
-        )
-    return family
+
+    def read(component: str) -> Config:
+        library, kind = index.get(component) or (None, None)
+        if library != "diffusers" or kind is None:
+            return {}
+        try:
+            config: Config = getattr(diffusers, kind).load_config(source, subfolder=component, **options)
+        except (OSError, ValueError, AttributeError) as error:
+            raise ModelError(f"model {settings.id}: {component} cannot be read: {first_line(error)}") from error
+        return config
+
+    return choose(settings.id, index, given, read)
 
 
 def _device(name: str) -> torch.device:

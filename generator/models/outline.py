@@ -10,15 +10,15 @@ import transformers
 from accelerate import init_empty_weights
 
 
-def outline(source: str) -> diffusers.DiffusionPipeline:
-    """Load the pipeline in a folder with networks that have no weights.
+def outline(source: str, kind: str) -> diffusers.DiffusionPipeline:
+    """Load the pipeline in a folder, as one of class ``kind``, with networks that have no weights.
 
     Raises:
         OSError, ValueError: if it cannot be loaded.
 
     """
     index: dict[str, Any] = diffusers.DiffusionPipeline.load_config(source, local_files_only=True)
-    pipeline = getattr(diffusers, index["_class_name"])
+    pipeline = getattr(diffusers, kind)
     given = {name: value for name, value in index.items() if not name.startswith("_")}
     return pipeline(
         **{

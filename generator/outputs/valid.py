@@ -38,6 +38,9 @@ class Generation(BaseModel):
     scheduler: str | None = None
     versions: dict[str, str] | None = None
     capture: dict[str, Any] | None = None
+    image: Any = None
+    """As FORMAT.md says, or what other writers mean by it; so is the next one."""
+    last_image: Any = None
 
 
 def check_call(

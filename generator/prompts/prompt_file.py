@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from generator.errors import PromptsError, did_you_mean
+from generator.images.files import InputImages
 from generator.prompts.prompt_set import Line
 from generator.prompts.template import Template
 from generator.settings.values import Seed, file_name
@@ -59,10 +60,6 @@ def _prompt_name(name: str) -> str:
     return name
 
 
-def _refuse_image(_value: str) -> str:
-    raise ValueError("no supported model takes an image. Remove the column, or leave it empty")
-
-
 class _Columns(BaseModel):
     """What a prompt may have."""
 
@@ -71,7 +68,8 @@ class _Columns(BaseModel):
     prompt: Annotated[str, BeforeValidator(_filled)]
     negative: Annotated[str, AfterValidator(_encodable)] | None = None
     seed: Annotated[Seed | None, BeforeValidator(_filled)] = None
-    image: Annotated[Annotated[str, AfterValidator(_refuse_image)] | None, BeforeValidator(_filled)] = None
+    image: Annotated[str | None, BeforeValidator(_filled)] = None
+    last_image: Annotated[str | None, BeforeValidator(_filled)] = None
     name: Annotated[
         Annotated[str, AfterValidator(_encodable), AfterValidator(_prompt_name)] | None, BeforeValidator(_filled)
     ] = Field(default=None)
@@ -218,7 +216,24 @@ def _line(path: Path, row: _Row) -> Line:
         columns = _Columns.model_validate(row.columns)
     except ValidationError as error:
         raise PromptsError("\n".join(f"{where}: {_complaint(details)}" for details in error.errors())) from error
-    return Line(Template(columns.prompt, where), columns.negative, columns.seed, columns.name, row.line)
+    template, image = Template(columns.prompt, where), _images(path.parent, where, columns)
+    return Line(template, columns.negative, columns.seed, columns.name, row.line, image)
+
+
+def _images(folder: Path, where: str, columns: _Columns) -> InputImages | None:
+    """Return the images of a prompt, whose paths are relative to the folder of the file of prompts."""
+    if columns.image is None:
+        if columns.last_image is not None:
+            raise PromptsError(f"{where}: last_image: found one, but no image. Name the first one in `image`, too")
+        return None
+    named = [each for each in (columns.image, columns.last_image) if each is not None]
+    paths = [folder / each for each in named]
+    for name, path in zip(named, paths, strict=True):
+        if not path.is_file():
+            raise PromptsError(
+                f"{where}: found no image {name!r} in {folder.absolute()}; expected a file there, or an absolute path"
+            )
+    return InputImages(*(str(path.absolute()) for path in paths))
 
 
 def _complaint(details: Any) -> str:  # noqa: ANN401 - a TypedDict of pydantic_core

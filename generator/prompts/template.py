@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from generator.errors import TemplateError
+from generator.images.files import InputImages
 from generator.prompts.grammar import Node, Sequence, Slot, Text, Tracked, parse
 
 
@@ -43,7 +44,7 @@ class Variation:
 
     ``choices`` maps the number of each slot to the text that was taken. Slots in alternatives that were not taken are
     absent. ``negative``, ``seed`` and ``name`` are those of the prompt alone; where they are None, the batch's settings
-    and the number hold.
+    and the number hold. ``image`` is what its videos are made from, if they are.
     """
 
     number: int
@@ -54,6 +55,13 @@ class Variation:
     negative: str | None = None
     seed: int | None = None
     name: str | None = None
+    image: InputImages | None = None
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What was taken for each slot, in order, and for the image, if there are several."""
+        image = None if self.image is None else self.image.choice
+        return (*self.choices.values(), *(() if image is None else (image,)))
 
     @property
     def prompt_id(self) -> str:

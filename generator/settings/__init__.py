@@ -9,7 +9,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue
 
-from generator.settings.values import Compilation, Index, Number, Positive, Seed, Word, file_name, listed, no_boolean
+from generator.settings.values import (
+    Area,
+    Compilation,
+    Index,
+    Number,
+    Paths,
+    Positive,
+    Seed,
+    Word,
+    file_name,
+    listed,
+    no_boolean,
+)
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -86,8 +98,32 @@ class ModelSettings(_Block):
 class VideoSettings(_Block):
     """The videos of a batch. None means the value that the model recommends."""
 
-    width: Positive | None = Field(default=None, description="width in pixels")
-    height: Positive | None = Field(default=None, description="height in pixels")
+    image: Paths = Field(
+        default=(),
+        description="image that the videos begin with, for models that make videos from one: a file; or several files "
+        "or a folder, of which each prompt is combined with each image",
+    )
+    last_image: Paths = Field(
+        default=(),
+        description="image that the videos end with, for models that take one: a file; or as many as `image`, in the "
+        "same order",
+    )
+    images: Literal["crossed", "paired"] = Field(
+        default="crossed",
+        description="how several images and prompts are combined: `crossed` (each with each), or `paired` (the first "
+        "with the first, and so on)",
+    )
+    width: Positive | None = Field(
+        default=None, description="width in pixels; of videos from an image by default as its aspect ratio says"
+    )
+    height: Positive | None = Field(
+        default=None, description="height in pixels; of videos from an image by default as its aspect ratio says"
+    )
+    max_area: Area | None = Field(
+        default=None,
+        description="largest number of pixels of a picture whose aspect ratio is that of its image, such as `832x480`; "
+        "by default as many as the model recommends",
+    )
     frames: Positive | None = Field(default=None, description="frames per video")
     fps: Annotated[Number, Field(gt=0, le=1000)] | None = Field(default=None, description="frames per second")
     steps: Positive | None = Field(default=None, description="denoising steps")

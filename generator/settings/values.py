@@ -1,6 +1,7 @@
 """Types of the values that settings have, and the checks that pydantic has no type for."""
 
 import re
+from math import prod
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -12,6 +13,7 @@ from pydantic import (
     WrapValidator,
 )
 
+_SIDES = 2
 MAX_NAME_BYTES = 200
 MAX_ID_BYTES = 120
 """Longest video id that FORMAT.md allows."""
@@ -41,6 +43,21 @@ def listed(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+def alone(value: object) -> object:
+    """Take text for a list of one, such as the only path of a list of paths: a path may contain commas."""
+    return [value] if isinstance(value, str) else value
+
+
+def area(value: object) -> object:
+    """Read ``832x480`` as the product of both numbers."""
+    if not isinstance(value, str):
+        return value
+    sides = [part.strip() for part in re.split(r"[x*×]", value)]
+    if len(sides) > _SIDES or not all(side.isdecimal() for side in sides):
+        raise ValueError("expected a size, such as 832x480, or a number of pixels")
+    return prod(map(int, sides))
+
+
 def _switch_or_blocks(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     """Word both errors of a union as one."""
     try:
@@ -52,7 +69,9 @@ def _switch_or_blocks(value: object, handler: ValidatorFunctionWrapHandler) -> o
 Whole = Annotated[int, BeforeValidator(no_boolean)]
 Positive = Annotated[Whole, Field(ge=1, le=100_000)]
 Index = Annotated[Whole, Field(ge=0, le=100_000)]
+Area = Annotated[Whole, BeforeValidator(area), Field(ge=1, le=10**9)]
 Number = Annotated[float, BeforeValidator(no_boolean), Field(allow_inf_nan=False)]
 Seed = Annotated[Whole, Field(ge=0, le=2**62)]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Paths = Annotated[tuple[Word, ...], BeforeValidator(alone)]
 Compilation = Annotated[Literal["blocks"] | bool, WrapValidator(_switch_or_blocks)]

@@ -1,11 +1,14 @@
 """Tiny pipelines of every family: the real diffusers classes with small components and random weights."""
 
+from functools import partial
+
 import diffusers
 import torch
 import transformers
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
+from tests.families.like_wan import clip_vision
 from tests.random_wan import build as build_wan
 from tests.random_wan import build_tokenizer
 
@@ -90,6 +93,48 @@ def wan_of_two_networks():
     return diffusers.WanPipeline(**{**pipe.components, "transformer_2": second}, boundary_ratio=0.9)
 
 
+def wan_from_image(*, two_networks=False, expand_timesteps=False, seen=None, place_for_last=False):
+    """Wan from an image: 2.1, whose image is ``seen`` by the attention of blocks too; 2.2; and TI2V."""
+    parts = build_wan().components
+    config = {name: value for name, value in parts["transformer"].config.items() if name != "_use_default_values"}
+    if not expand_timesteps:
+        config["in_channels"] = 16 + 4 + 16  # noise, mask and image
+    if seen:
+        parts |= clip_vision()
+        config |= {"image_dim": 32, "added_kv_proj_dim": config["attention_head_dim"] * config["num_attention_heads"]}
+        config["pos_embed_seq_len"] = 2 * IMAGE_TOKENS if place_for_last else None
+    networks = [diffusers.WanTransformer3DModel.from_config(config) for _ in range(1 + two_networks)]
+    parts |= dict(zip(("transformer", "transformer_2"), networks, strict=False))
+    ratio = 0.9 if two_networks else None
+    return diffusers.WanImageToVideoPipeline(**parts, boundary_ratio=ratio, expand_timesteps=expand_timesteps)
+
+
+IMAGE_TOKENS = 17
+"""Tokens of an image in `clip_vision`: 4 x 4 patches, and one for all."""
+
+
+def wan_of_text_and_images():
+    """TI2V, whose index names the class for text."""
+    return diffusers.WanPipeline(**build_wan().components, expand_timesteps=True)
+
+
+def lucy_edit():
+    parts = build_wan().components
+    config = {**parts["transformer"].config, "in_channels": 32}
+    return diffusers.LucyEditPipeline(**{**parts, "transformer": diffusers.WanTransformer3DModel.from_config(config)})
+
+
+def cogvideox_from_image(**transformer):
+    """CogVideoX from an image: with learned positions, as the 5B model, unless ``transformer`` says otherwise."""
+    return diffusers.CogVideoXImageToVideoPipeline(
+        **cogvideox(**{"in_channels": 8, "use_learned_positional_embeddings": True, **transformer}).components
+    )
+
+
+def ltx_from_image():
+    return diffusers.LTXImageToVideoPipeline(**ltx().components)
+
+
 def cogvideox(in_channels=4, **transformer):
     return diffusers.CogVideoXPipeline(
         tokenizer=build_tokenizer(),
@@ -111,12 +156,9 @@ def cogvideox(in_channels=4, **transformer):
             time_embed_dim=8,
             text_embed_dim=32,
             num_layers=2,
-            sample_width=8,
-            sample_height=6,
-            sample_frames=9,
             max_text_seq_length=32,
             use_rotary_positional_embeddings=True,
-            **transformer,
+            **{"sample_width": 8, "sample_height": 6, "sample_frames": 9, **transformer},
         ),
         scheduler=diffusers.CogVideoXDDIMScheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True),
     )
@@ -257,6 +299,17 @@ FAMILIES = {
     "hunyuan": hunyuan_video,
     "mochi": mochi,
     "animatediff": animatediff,
+    "wan2.1-i2v": partial(wan_from_image, seen=True),
+    "wan2.1-flf2v": partial(wan_from_image, seen=True, place_for_last=True),
+    "wan2.2-i2v": partial(wan_from_image, two_networks=True),
+    "wan2.2-ti2v": wan_of_text_and_images,
+    "lucy-edit": lucy_edit,
+    "cogvideox-i2v": cogvideox_from_image,
+    "cogvideox-5b-i2v": partial(cogvideox_from_image, sample_width=90, sample_height=60, sample_frames=49),
+    "cogvideox1.5-i2v": partial(
+        cogvideox_from_image, use_learned_positional_embeddings=False, patch_size_t=2, patch_bias=False, ofs_embed_dim=8
+    ),
+    "ltx-i2v": ltx_from_image,
 }
 
 

@@ -6,7 +6,7 @@ import diffusers
 
 from generator.models.contract import LatentGrid
 from tests import families
-from tests.families import like_cogvideox, like_hunyuan, like_ltx, like_wan
+from tests.families import like_animatediff, like_cogvideox, like_cosmos, like_hunyuan, like_ltx, like_sana, like_wan
 from tests.families.conformance import BY_BATCH, BY_CALLS, Case
 from tests.families.media import film, picture
 
@@ -30,6 +30,14 @@ ALONE = {"audio_stg_scale": 0.0, "audio_modality_scale": 1.0}
 ltx2_case = partial(Case, grid=LatentGrid(3, 16, 16, 2, True), layers=2)
 hunyuan15_case = partial(Case, grid=LatentGrid(3, 4, 4, 4, True), layers=2, rows=(None, 48), **NAMED)
 hunyuan_case = partial(Case, grid=WAN_GRID, layers=3, rows=(None, 24), order=BY_CALLS, source="text")
+SANA = {"width": 64, "height": 64, "frames": 5, "use_resolution_binning": False}
+sana_case = partial(Case, grid=LatentGrid(2, 4, 4, 4, True), layers=2)
+COSMOS = {"width": 32, "height": 32, "num_frames": 9}
+cosmos_case = partial(Case, grid=LatentGrid(3, 4, 4, 4, True), layers=2, order=BY_CALLS, source="text")
+kandinsky_case = partial(Case, grid=WAN_GRID, layers=2, order=BY_CALLS, source="text")
+easy_case = partial(Case, grid=LatentGrid(2, 3, 4, 4, True), layers=2, rows=(-24, None))
+diff_case = partial(Case, grid=LatentGrid(3, 5, 8, 1, True), layers=7, frame_by_frame=True)
+cosmos_picture, diff_film = partial(picture, 32, 32), partial(film, 64, 40, 3)
 SHORT_TEXT = {"max_sequence_length": 32}
 
 CASES = {
@@ -147,5 +155,100 @@ CASES = {
         7,
         given(width=64, height=40, num_frames=3),
         frame_by_frame=True,
+    ),
+    "CosmosTextToWorldPipeline": cosmos_case(like_cosmos.cosmos1, arguments=given(**COSMOS)),
+    "CosmosVideoToWorldPipeline": cosmos_case(
+        partial(like_cosmos.cosmos1, diffusers.CosmosVideoToWorldPipeline, 1),
+        arguments=given(**COSMOS, image=cosmos_picture),
+    ),
+    "Cosmos2VideoToWorldPipeline": cosmos_case(
+        like_cosmos.cosmos2, grid=LatentGrid(3, 2, 2, 4, True), arguments=given(**COSMOS, image=cosmos_picture)
+    ),
+    "Cosmos2_5_PredictBasePipeline": cosmos_case(
+        like_cosmos.cosmos25, grid=LatentGrid(3, 2, 2, 4, True), arguments=given(**COSMOS)
+    ),
+    "Kandinsky5T2VPipeline": kandinsky_case(like_sana.kandinsky5, arguments=given(**WAN, num_frames=5)),
+    "Kandinsky5I2VPipeline": kandinsky_case(
+        partial(like_sana.kandinsky5, diffusers.Kandinsky5I2VPipeline, visual_cond=True),
+        grid=LatentGrid(6, 3, 4, 4, True),
+        arguments=given(**WAN, num_frames=21, image=wan_picture),
+    ),
+    "SanaVideoPipeline": sana_case(like_sana.sana, arguments=given(**SANA)),
+    "SanaImageToVideoPipeline": sana_case(
+        partial(like_sana.sana, diffusers.SanaImageToVideoPipeline),
+        arguments=given(**SANA, image=partial(picture, 64, 64)),
+    ),
+    "AllegroPipeline": Case(
+        like_sana.allegro,
+        LatentGrid(2, 3, 4, 4, False),
+        2,
+        given(width=64, height=48, num_frames=8),
+        latents_only=True,
+    ),
+    "LattePipeline": Case(
+        like_sana.latte,
+        LatentGrid(2, 3, 4, 1, True),
+        2,
+        given(width=64, height=48, video_length=2, negative_prompt="a dog"),
+        frame_by_frame=True,
+    ),
+    "EasyAnimatePipeline": easy_case(like_sana.easyanimate, arguments=given(width=64, height=48, num_frames=5)),
+    "AnimateDiffControlNetPipeline": diff_case(
+        partial(
+            like_animatediff.animatediff,
+            diffusers.AnimateDiffControlNetPipeline,
+            controlnet=like_animatediff.control_net,
+        ),
+        arguments=given(width=64, height=40, num_frames=3, conditioning_frames=diff_film),
+    ),
+    "AnimateDiffSparseControlNetPipeline": diff_case(
+        partial(
+            like_animatediff.animatediff,
+            diffusers.AnimateDiffSparseControlNetPipeline,
+            controlnet=like_animatediff.sparse_control_net,
+        ),
+        arguments=given(
+            width=64, height=40, num_frames=3, conditioning_frames=diff_film, controlnet_frame_indices=lambda: [0, 1, 2]
+        ),
+    ),
+    "AnimateDiffVideoToVideoPipeline": diff_case(
+        partial(like_animatediff.animatediff, diffusers.AnimateDiffVideoToVideoPipeline),
+        arguments=given(width=64, height=40, video=diff_film, strength=0.7, num_inference_steps=3),
+    ),
+    "AnimateDiffVideoToVideoControlNetPipeline": diff_case(
+        partial(
+            like_animatediff.animatediff,
+            diffusers.AnimateDiffVideoToVideoControlNetPipeline,
+            controlnet=like_animatediff.control_net,
+        ),
+        arguments=given(
+            width=64, height=40, video=diff_film, conditioning_frames=diff_film, strength=0.7, num_inference_steps=3
+        ),
+    ),
+    "AnimateDiffPAGPipeline": diff_case(
+        partial(like_animatediff.animatediff, diffusers.AnimateDiffPAGPipeline),
+        arguments=given(width=64, height=40, num_frames=3),
+        order=(*BY_BATCH, "perturbed"),
+        source="parts of the batch",
+    ),
+    "AnimateDiffSDXLPipeline": diff_case(
+        like_animatediff.sdxl, layers=14, arguments=given(width=64, height=40, num_frames=3)
+    ),
+    "PIAPipeline": diff_case(
+        like_animatediff.pia,
+        arguments=given(width=64, height=40, num_frames=3, image=partial(picture, 64, 40)),
+    ),
+    "TextToVideoSDPipeline": diff_case(
+        like_animatediff.text_to_video, layers=4, arguments=given(width=64, height=40, num_frames=3)
+    ),
+    "VideoToVideoSDPipeline": diff_case(
+        partial(like_animatediff.text_to_video, diffusers.VideoToVideoSDPipeline),
+        layers=4,
+        arguments=given(video=diff_film, strength=0.7, num_inference_steps=3),
+    ),
+    "LTX2ConditionPipeline": ltx2_case(
+        partial(like_ltx.ltx2, diffusers.LTX2ConditionPipeline),
+        arguments=given(**LTX2),
+        order=(*BY_BATCH, "stg", "modality"),
     ),
 }

@@ -14,6 +14,7 @@ def condition():
 
 def ltx2(kind=diffusers.LTX2Pipeline, registers=128):
     tokenizer, encoder, audio = build_tokenizer(), _gemma(), _audio_vae()
+    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"
     return kind(
         tokenizer=tokenizer,
         text_encoder=encoder,

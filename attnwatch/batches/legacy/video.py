@@ -18,7 +18,7 @@ from attnwatch.contract.names import OUTPUT_DIRECTORY, unique_slugs
 from attnwatch.errors import ManifestError, Problem
 
 # Fields of a manifest that older batches never have. Each one would change the digests in their receipts.
-_NEVER_THERE = {"negative_tokens"}
+_NEVER_THERE: Mapping[str, set[str] | bool] = {"negative_tokens": True, "generation": {"image", "last_image"}}
 
 _MOST_NAMED = 3
 # Metadata fields of older batches -> fields of `generation` in a manifest.

@@ -159,7 +159,8 @@ def _first(videos: Sequence[Manifest]) -> Row:
 def _group(videos: Sequence[Manifest], rows: Sequence[Row]) -> Group:
     made = videos[0].document.generation
     title = " · ".join(choice for choice in made.choices or () if choice)
-    return Group(title, made.prompt or videos[0].path.parent.name, tuple(rows))
+    about = (made.prompt or videos[0].path.parent.name, *(() if made.image is None else (made.image.name,)))
+    return Group(title, " · ".join(about), tuple(rows))
 
 
 def _by_prompt(videos: Iterable[Manifest]) -> list[list[Manifest]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from generator.errors import ModelError
 from generator.models.contract import Arguments, LatentGrid, OnStep, TextAttention, TextPlace
+from generator.models.families.from_image import TextOnly
 from generator.models.families.tokenising import tokenised, tokenised_between
-from generator.models.inputs import Takes
+from generator.models.inputs import Images
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
@@ -34,8 +35,8 @@ class Strides:
     patch: int
 
 
-class PipelineModel(ABC):
-    """A diffusers text-to-video pipeline with one tokenizer, one or more denoising networks and a scheduler.
+class PipelineModel(TextOnly, ABC):
+    """A diffusers pipeline with one tokenizer, one or more denoising networks and a scheduler.
 
     Properties that all denoising networks share are read from the first one. `generator.models.contract.VideoModel`
     documents the class attributes.
@@ -52,8 +53,6 @@ class PipelineModel(ABC):
     knows_padding = True
     frame_by_frame = False
     float32_vae = True
-    inputs: ClassVar[Takes] = Takes()
-    """What the pipeline takes besides a prompt."""
     frames_argument = "num_frames"
     """Argument of the pipeline that takes the number of frames."""
     video_argument: str | None = None
@@ -106,7 +105,7 @@ class PipelineModel(ABC):
         """Raise ModelError for values that the pipeline would round and for settings that it lacks."""
         strides = self._strides
         self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, strides.space * strides.patch)
+        self._refuse_other_sizes(sampling, self._multiple)
         self._refuse_other_frames(sampling.frames, strides.time * strides.patch_time)
 
     def grid(self, sampling: Sampling) -> LatentGrid:
@@ -199,7 +198,9 @@ class PipelineModel(ABC):
         """Return 1, as for most pipelines."""
         return 1
 
-    def generate(self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep) -> np.ndarray:
+    def generate(
+        self, prompt: str, sampling: Sampling, seed: int, on_step: OnStep, images: Images | None = None
+    ) -> np.ndarray:
         """Call the pipeline with a generator seeded on the CPU."""
         if sampling.flow_shift is not None:
             self._shift_noise(sampling.flow_shift)
@@ -211,6 +212,7 @@ class PipelineModel(ABC):
             **self._size_arguments(sampling),
             **self._callback(on_step),
             **self._arguments(sampling),
+            **self._image_arguments(images),
         )
         frames: np.ndarray = result.frames[0]
         return frames
@@ -254,6 +256,10 @@ class PipelineModel(ABC):
     @property
     def _network(self) -> Any:  # noqa: ANN401 - its type differs between families
         return next(iter(self.denoisers().values()))
+
+    @property
+    def _multiple(self) -> int:
+        return self._strides.space * self._strides.patch
 
     @property
     @abstractmethod

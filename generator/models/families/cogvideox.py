@@ -1,13 +1,19 @@
-"""CogVideoX 2B, 5B and 1.5: from text, and from a video."""
+"""CogVideoX 2B, 5B and 1.5: from text, from an image and from a video."""
+
+from dataclasses import replace
 
 from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0, FusedCogVideoXAttnProcessor2_0
 
+from generator.errors import ModelError
 from generator.models.contract import TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.from_image import FROM_IMAGE
 from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
 LATENT_PAIR = 2
+SHORT_SIDE, LONG_SIDE = 768, 1360
+"""Sides of the pictures that CogVideoX 1.5 was trained with: the shorter one, and the longest of the longer ones."""
 
 
 class CogVideoXModel(PipelineModel):
@@ -35,7 +41,7 @@ class CogVideoXModel(PipelineModel):
         """
         strides = self._strides
         self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, strides.space * strides.patch)
+        self._refuse_other_sizes(sampling, self._multiple)
         self._refuse_other_frames(sampling.frames, strides.time * LATENT_PAIR)
 
     def text_attention(self) -> list[TextAttention]:
@@ -52,6 +58,48 @@ class CogVideoXModel(PipelineModel):
         config = self._network.config
         time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
         return Strides(time, space, config.patch_size_t or 1, config.patch_size)
+
+
+class CogVideoXImageToVideoModel(CogVideoXModel):
+    """As from text, with the image's latents beside those that are denoised.
+
+    The 5B model has learned positions for one size. CogVideoX 1.5 has a shorter side of 768 pixels.
+    """
+
+    inputs = FROM_IMAGE
+
+    def size_for(self, ratio: float, width: int | None, height: int | None, area: int | None) -> tuple[int, int]:
+        """Return the only size of the 5B model, or a size like those in the training of CogVideoX 1.5."""
+        if self._only_size is not None:
+            return width or self._only_size[0], height or self._only_size[1]
+        if width or height or area or self._network.config.patch_size_t is None:
+            return super().size_for(ratio, width, height, area)
+        multiple = self._multiple
+        long = min(round(SHORT_SIDE * max(ratio, 1 / ratio)), LONG_SIDE) // multiple * multiple
+        return (long, SHORT_SIDE) if ratio > 1 else (SHORT_SIDE, long)
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise ModelError, also for another size than the network has positions for."""
+        super().check(sampling)
+        only = self._only_size
+        if only is not None and (sampling.width, sampling.height) != only:
+            raise ModelError(
+                f"width {sampling.width}, height {sampling.height}: {self.name} makes only videos of "
+                f"{only[0]} x {only[1]} pixels. Omit both settings"
+            )
+
+    def _recommended(self) -> Sampling:
+        """Return the recommendation, in the only size if there is one."""
+        found, only = super()._recommended(), self._only_size
+        return found if only is None else replace(found, width=only[0], height=only[1])
+
+    @property
+    def _only_size(self) -> tuple[int, int] | None:
+        """Width and height for which the network has learned positions; None if it computes them."""
+        config, stride = self._network.config, self._strides.space
+        if not config.use_learned_positional_embeddings:
+            return None
+        return config.sample_width * stride, config.sample_height * stride
 
 
 class CogVideoXVideoToVideoModel(CogVideoXModel):

@@ -20,7 +20,7 @@ class CosmosModel(PipelineModel):
     text_keys = 512
     text_place = TextPlace.APART
     attention_function = "dispatch_attention_fn"
-    processors = (CosmosAttnProcessor2_0,)
+    processors: tuple[Any, ...] = (CosmosAttnProcessor2_0,)
     guidance_in_one_batch = False
 
     def text_attention(self) -> list[TextAttention]:
@@ -40,9 +40,9 @@ class CosmosModel(PipelineModel):
 
 
 class CosmosVideoModel(CosmosModel):
-    """Cosmos 1 from an image or a video."""
+    """Cosmos 1 from an image, or a video in its place."""
 
-    inputs = Takes(image=Use.OPTIONAL, video=Use.OPTIONAL)
+    inputs = Takes(image=Use.REQUIRED, video=Use.OPTIONAL)
 
 
 class Cosmos2VideoModel(CosmosVideoModel):
@@ -55,7 +55,7 @@ class Cosmos2VideoModel(CosmosVideoModel):
 class Cosmos25Model(CosmosModel):
     """Cosmos Predict 2.5: the text is all hidden states of Qwen's chat template, each with a norm of its own."""
 
-    processors = (CosmosAttnProcessor2_5,)
+    processors = (CosmosAttnProcessor2_0, CosmosAttnProcessor2_5)
     inputs = Takes(image=Use.OPTIONAL, video=Use.OPTIONAL)
 
     def tokenise(self, text: str) -> TokenSequence:

@@ -1,10 +1,9 @@
-"""EasyAnimate: from text, from images and from a control video."""
+"""EasyAnimate, from text."""
 
 from diffusers.models.transformers.transformer_easyanimate import EasyAnimateAttnProcessor2_0
 
 from generator.models.contract import TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
-from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
@@ -37,15 +36,3 @@ class EasyAnimateModel(PipelineModel):
     def _strides(self) -> Strides:
         time, space = self.pipe.vae_temporal_compression_ratio, self.pipe.vae_spatial_compression_ratio
         return Strides(time, space, 1, self._network.config.patch_size)
-
-
-class EasyAnimateInpaintModel(EasyAnimateModel):
-    """With the latents of a video and of a mask beside those that are denoised."""
-
-    inputs = Takes(video=Use.REQUIRED)
-
-
-class EasyAnimateControlModel(EasyAnimateModel):
-    """With the latents of a control video beside those that are denoised."""
-
-    inputs = Takes(video=Use.REQUIRED)

@@ -5,7 +5,7 @@ from typing import Any
 
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoAttnProcessor2_0
 
-from generator.models.contract import TextAttention, TextPlace
+from generator.models.contract import Arguments, TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
@@ -61,6 +61,9 @@ class HunyuanVideoImageModel(HunyuanVideoModel):
     rearranges_text = True
     knows_padding = False
     inputs = Takes(image=Use.REQUIRED)
+
+    def _guidance_of(self, given: Arguments) -> float:
+        return float(given["true_cfg_scale"])
 
 
 class HunyuanSkyreelsModel(HunyuanVideoModel):

@@ -1,4 +1,4 @@
-"""LTX-Video: from text, and with images and videos as conditions."""
+"""LTX-Video: from text, from an image, and with images and videos as conditions."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from diffusers.models.transformers.transformer_ltx import LTXVideoAttnProcessor
 
 from generator.models.contract import LatentGrid, TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.from_image import FROM_IMAGE
 from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
@@ -43,6 +44,13 @@ class LTXModel(PipelineModel):
             pipe.transformer_temporal_patch_size,
             pipe.transformer_spatial_patch_size,
         )
+
+
+class LTXImageToVideoModel(LTXModel):
+    """As from text. The image goes through the VAE in the type of the other networks."""
+
+    inputs = FROM_IMAGE
+    float32_vae = False
 
 
 class LTXConditionModel(LTXModel):

@@ -1,5 +1,6 @@
 """Text-to-video synthesis of ModelScope and Zeroscope."""
 
+from dataclasses import replace
 from typing import Any
 
 from diffusers.models.attention_processor import AttnProcessor2_0
@@ -70,8 +71,10 @@ class VideoToVideoSDModel(TextToVideoSDModel):
     _steps: int | None = None
 
     def sampling_of(self, given: Arguments) -> Sampling:
-        """Read the arguments; note the number of steps that are left, which the pipeline does not tell."""
-        sampling = super().sampling_of(given)
+        """Read the arguments and the size of the video; note the number of steps, which the pipeline does not tell."""
+        first = given["video"][0]
+        height, width = first.shape[:2] if hasattr(first, "shape") else first.size[::-1]
+        sampling = replace(super().sampling_of(given), width=width, height=height)
         self._steps = min(int(sampling.steps * given["strength"]), sampling.steps)
         return sampling
 

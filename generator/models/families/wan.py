@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2: from text, from a video, and VACE."""
+"""Wan 2.1 and 2.2: from text, from an image, from a video, and VACE; and Lucy Edit."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import nn
 from generator.errors import ModelError
 from generator.models.contract import LatentGrid, TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
-from generator.models.inputs import Takes, Use
+from generator.models.inputs import Config, ReadConfig, Takes, Use
 from generator.settings import Sampling
 
 
@@ -53,6 +53,9 @@ class WanModel(PipelineModel):
         return self._attention_of_blocks("attn2", "blocks")
 
     def _recommended(self) -> Sampling:
+        """Return the recommendation for TI2V, whose steps have a timestep for each token, or for the other models."""
+        if self.pipe.config.get("expand_timesteps"):
+            return Sampling(1280, 704, 121, 24.0, 50, 5.0)
         return Sampling(832, 480, 81, 16.0, 50, 5.0)
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
@@ -62,6 +65,32 @@ class WanModel(PipelineModel):
     def _strides(self) -> Strides:
         patch_time, patch, _ = self._network.config.patch_size
         return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)
+
+
+class WanImageToVideoModel(WanModel):
+    """As from text. Wan 2.1 attends to the image's own keys in a call of its own, which is not recorded.
+
+    The network tells whether it was trained with a last image: with a place for it among the image's embeddings, it
+    needs one; without, it has no room. Networks without such embeddings see images as frames, and TI2V only the first.
+    """
+
+    @classmethod
+    def takes(cls, index: Config, read: ReadConfig) -> Takes:
+        """Return whether the model takes a last image."""
+        if index.get("expand_timesteps"):
+            return Takes(image=Use.REQUIRED)
+        network = read("transformer") or read("transformer_2")
+        if network.get("image_dim") is None:
+            return Takes(image=Use.REQUIRED, last_image=Use.OPTIONAL)
+        has_place = network.get("pos_embed_seq_len") is not None
+        return Takes(image=Use.REQUIRED, last_image=Use.REQUIRED if has_place else Use.NEVER)
+
+
+class LucyEditModel(WanModel):
+    """As Wan, with the latents of a video beside those that are denoised."""
+
+    inputs = Takes(video=Use.REQUIRED)
+    video_argument = "video"
 
 
 class WanVideoToVideoModel(WanModel):

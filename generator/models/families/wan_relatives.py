@@ -56,6 +56,12 @@ class SkyReelsV2ForcingModel(SkyReelsV2Model):
         return sampling
 
 
+class SkyReelsV2ForcingImageModel(SkyReelsV2ForcingModel):
+    """The same from an image."""
+
+    inputs = Takes(image=Use.REQUIRED, last_image=Use.OPTIONAL)
+
+
 class AnyFlowModel(WanModel):
     """AnyFlow from text or from the beginning of a video, in few steps, with guidance distilled into the network."""
 

@@ -216,8 +216,12 @@ export class Clock extends EventTarget {
    * @param {number} passed
    */
   _move(passed) {
+    const joined = [...this._followers].filter((one) => one.joined);
+    const floor = Math.min(...joined.map((one) => one.floor));
+    const limit = Math.min(...joined.map((one) => one.limit));
     let time = this._time + passed * this.rate;
-    for (const one of this._followers) if (one.joined) time = Math.min(time, Math.max(this._time, one.limit));
+    if (floor < Infinity) time = Math.max(time, floor);
+    time = Math.min(time, Math.max(this._time, limit));
     if (time < this.length) {
       this._set(time);
       return true;

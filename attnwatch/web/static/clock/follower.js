@@ -107,7 +107,12 @@ export class Follower {
   /** Time that the clock must not pass, so that the screen is at most one frame behind. */
   get limit() {
     const next = this.shown + 2;
-    return this.shown < 0 || this.stalled || next > this.times.last ? Infinity : this.times.starts[next] - 1e-4;
+    return this.shown < 0 || this.stalled || next > this.times.last ? Infinity : this.times.starts[next] - this.times.frame * 0.04;
+  }
+
+  /** Time that the clock must not stay behind, so that the screen is at most one frame ahead: videos go on while the page is busy. */
+  get floor() {
+    return this.shown < 0 || this.stalled || this.shown === this.times.last ? Infinity : this.times.starts[this.shown] - this.times.frame;
   }
 
   close() {

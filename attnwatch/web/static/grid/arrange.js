@@ -33,7 +33,7 @@ export function dimensions(batch, rows) {
  */
 export function usual(batch, rows) {
   const seeds = new Set(rows.map((row) => row.seed)).size;
-  const takes = new Set(rows.map((row) => row.variation)).size;
+  const takes = new Set(rows.map(takeOf)).size;
   const several = takes > 1 && seeds > takes * 2 ? "take" : "seed";
   const slot = batch.slots.findLastIndex((choices) => choices.length > 1);
   return { rows: "prompt", columns: (several === "take" ? takes : seeds) > 2 || slot < 0 ? several : `slot${slot}` };
@@ -152,7 +152,7 @@ function keyOf(batch, dimension, other) {
   const slot = slotOf(dimension);
   if (slot !== null) return (row) => named(row.choices[slot] ?? "–");
   if (dimension === "seed") return (row) => named(row.seed === null ? "no seed" : `seed ${row.seed}`);
-  if (dimension === "take") return (row) => named(row.variation === null ? "–" : `take ${row.variation}`);
+  if (dimension === "take") return (row) => named(`take ${takeOf(row)}`);
   if (dimension === "model") return (row) => named(row.model ?? "unknown model");
   const left = slotOf(other);
   const varying = batch.slots.map((choices, n) => (choices.length > 1 && n !== left ? n : -1)).filter((n) => n >= 0);
@@ -167,6 +167,11 @@ function keyOf(batch, dimension, other) {
 /** @param {string} text */
 function named(text) {
   return { key: text, label: text, title: text };
+}
+
+/** Number of a video among those of its prompt: the one at the end of its name. @param {VideoRow} row */
+function takeOf({ video_id: name }) {
+  return Number(/\d+$/.exec(name)?.[0] ?? 1);
 }
 
 /** @param {string} dimension */

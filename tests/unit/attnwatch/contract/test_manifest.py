@@ -121,6 +121,12 @@ def test_unknown_fields_of_the_generation_are_kept(folder):
     assert document.generation.model_extra == {"lora": "watercolour"}
 
 
+def test_an_image_is_described_or_whatever_other_writers_mean_by_it_is_ignored(folder):
+    image = {"path": "/photos/beach.png", "sha256": "0" * 64, "width": 4, "height": 3}
+    made = read_manifest(written(folder, generation={"image": image, "last_image": "beach.png"})).document.generation
+    assert (made.image.name, made.image.width, made.last_image) == ("beach.png", 4, None)
+
+
 @pytest.mark.parametrize("field", ["format", "video", "attention"])
 def test_a_missing_required_field_is_named(folder, field):
     problem = refused_once(written(folder, **{field: None}))

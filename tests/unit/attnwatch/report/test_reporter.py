@@ -16,6 +16,7 @@ from attnwatch.contract.receipts import failure, success
 from attnwatch.errors import JobError
 from attnwatch.report.activity import Activity, Publisher, read_activities
 from attnwatch.report.hooks import Hooks
+from attnwatch.report.metrics import Metrics
 from attnwatch.report.reporter import Audience, Report
 from attnwatch.settings import Watcher
 from attnwatch.system.notify import Notifier
@@ -233,17 +234,17 @@ def test_a_beat_publishes_the_activity(activity, tmp_path):
 
 def test_metrics_are_written_while_running_and_at_the_end(activity, task, tmp_path):
     path = tmp_path / "metrics.prom"
-    report = Report(activity, Audience(metrics_file=path))
+    report = Report(activity, Audience(metrics=Metrics(activity, path)))
     report.beat(waiting=0, paused=None)
     assert "attnwatch_videos_rendered_total" in path.read_text()
     report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     report.close(once=False)
     (line,) = [line for line in path.read_text().splitlines() if line.startswith("attnwatch_videos_rendered_total")]
-    assert line.endswith(" 1")
+    assert line.endswith(" 1.0")
 
 
 def test_metrics_that_cannot_be_written_are_logged_once(activity, tmp_path, caplog):
-    report = Report(activity, Audience(metrics_file=tmp_path / "no such folder" / "metrics.prom"))
+    report = Report(activity, Audience(metrics=Metrics(activity, tmp_path / "no such folder" / "metrics.prom")))
     report.beat(waiting=0, paused=None)
     report.close(once=False)
     (complaint,) = caplog.messages

@@ -48,7 +48,7 @@ SMALL = {"width": 64, "height": 48, "frames": 5, "steps": 3}
 
 @pytest.fixture(autouse=True)
 def _loaded(model, monkeypatch):
-    monkeypatch.setattr(models, "load", lambda settings: model)
+    monkeypatch.setattr(models, "load", lambda settings, given: model)
 
 
 @pytest.fixture
@@ -378,7 +378,7 @@ def test_large_maps_are_written_step_by_step_before_the_video(make, model, monke
     monkeypatch.setattr("generator.outputs.store.MOST_IN_ONE_FILE", 0)
     generate, seen = model.generate, []
 
-    def watching(prompt, sampling, seed, on_step):
+    def watching(prompt, sampling, seed, on_step, images):
         def look(done, total):
             seen.append(sorted(path.name for path in maps.glob("vid001/*")))
             on_step(done, total)
@@ -407,7 +407,7 @@ def test_a_failed_video_leaves_no_maps(make, model, monkeypatch):
 def test_a_video_that_is_interrupted_is_kept_and_its_attention_is_marked_incomplete(make, model, monkeypatch, caplog):
     generate = model.generate
 
-    def interrupted(prompt, sampling, seed, on_step):
+    def interrupted(prompt, sampling, seed, on_step, images):
         def stop_after_first(done, total):
             on_step(done, total)
             model.pipe._interrupt = done == 1
@@ -694,7 +694,7 @@ def test_a_stop_abandons_a_video_between_steps_and_keeps_one_after_its_last_step
 ):
     generate, handler_before = model.generate, signal.getsignal(signal.SIGINT)
 
-    def stopping(prompt, sampling, seed, on_step):
+    def stopping(prompt, sampling, seed, on_step, images):
         def signalling(done, total):
             if done == step:
                 os.kill(os.getpid(), signal.SIGINT)

@@ -53,10 +53,8 @@ def test_a_half_precision_model_keeps_its_vae_in_float32(model, sampling, words)
 
 
 def test_a_pipeline_of_an_unknown_family_is_refused_before_loading(tmp_path):
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "AllegroPipeline"}))
-    with pytest.raises(
-        ModelError, match=r"found a AllegroPipeline, .* Expected one of AnimateDiffPipeline, .* WanPipeline"
-    ):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "HeliosPipeline"}))
+    with pytest.raises(ModelError, match=r"found a HeliosPipeline, .* Expected one of AllegroPipeline, .* WanPipeline"):
         models.load(ModelSettings(id=str(tmp_path)))
 
 
@@ -207,4 +205,4 @@ def test_a_tokenizer_without_character_offsets_is_refused(model, monkeypatch):
         is_fast = False
 
     with pytest.raises(ModelError, match="tokenizer, Slow, does not report the character offsets"):
-        WanModel(type("Pipe", (), {"tokenizer": Slow()})(), "some/model")
+        WanModel(type("Pipe", (), {"tokenizer": Slow(), "config": {}})(), "some/model")

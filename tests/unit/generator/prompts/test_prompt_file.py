@@ -75,7 +75,7 @@ def test_json_lines_may_have_any_keys_of_the_columns(read):
         (".csv", "prompt,seed\na dog,seven\n", "line 2: seed: found 'seven'; expected a valid integer"),
         (".csv", "prompt,seed\na dog,-1\n", "line 2: seed: found '-1'; expected greater than or equal to 0"),
         (".csv", "prompt,seed\n,7\n", "line 2: found no prompt; expected one in the column `prompt`"),
-        (".csv", "prompt,image\na dog,dog.png\n", "image: found 'dog.png'; no supported model takes an image"),
+        (".csv", "prompt,image\na dog,dog.png\n", "line 2: found no image 'dog.png' in "),
         (".csv", "prompt,name\na dog,a/b\n", "name: found 'a/b'; expected a name of 1 to 80 bytes without `/`"),
         (".csv", "prompt,name\na dog,@eaDir\n", "name: found '@eaDir'; expected a name that begins with a letter"),
         (".csv", "prompt,name\na dog,Attention_Videos\n", "found 'Attention_Videos'; expected a name that begins"),

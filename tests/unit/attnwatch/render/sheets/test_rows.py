@@ -1,7 +1,10 @@
 """Which videos are rows of a contact sheet."""
 
+from dataclasses import replace
+
 import pytest
 
+from attnwatch.contract.documents import ImageRecord
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.render.sheets.rows import rows_of, select
 from tests import sheets
@@ -30,6 +33,14 @@ def test_every_video_is_a_row_below_its_prompt(batch):
     assert labels(selection) == [[("seed 42",), ("seed 43",), ("seed 44",)]] * 2
     assert selection.about.endswith("6 videos of 2 prompts.")
     assert selection.left_out is None
+
+
+def test_an_image_that_the_videos_of_a_prompt_begin_with_is_named_beside_it(batch):
+    (video,) = added(batch, 1, 1)
+    image = ImageRecord(path="/photos/beach.png", sha256="0" * 64, width=4, height=3)
+    made = video.document.generation.model_copy(update={"image": image})
+    from_image = replace(video, document=video.document.model_copy(update={"generation": made}))
+    assert [group.text for group in select([from_image], "videos").groups] == ["prompt 1 · beach.png"]
 
 
 def test_the_mean_of_each_prompt_is_a_row(batch):

@@ -1,0 +1,242 @@
+"""The page in a real browser: what people see, hear and press."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import opened, served
+from tests.browser.pages import add, by_name, measured, mixed, open_page, rows, settled, until
+from tests.support import decode
+
+SAMPLES = """async ([count, pause]) => {
+  const { clock } = attnwatch;
+  const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  const found = { farthest: 0, samples: 0, fewest: Infinity, seeks: [] };
+  clock.play();
+  for (let n = 0; found.samples < count; n += 1) {
+    if (n % 10 === 5) {
+      const start = performance.now();
+      clock.seek(clock.length * ((n * 0.37) % 1));
+      while (clock.gathering) await sleep(4);
+      found.seeks.push(performance.now() - start);
+    }
+    await sleep(pause * (1 + (n % 3)));
+    if (clock.gathering) continue;
+    const distances = clock.distances();
+    if (distances.length === 0) continue;
+    found.samples += 1;
+    found.fewest = Math.min(found.fewest, distances.length);
+    found.farthest = Math.max(found.farthest, ...distances);
+  }
+  clock.pause();
+  return found;
+}"""
+"""Play, seek now and then, and look how far visible videos are from the clock."""
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    outputs = tmp_path_factory.mktemp("outputs")
+    mixed(outputs)
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def address(outputs):
+    with served(outputs) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared(browser):
+    """A page that all tests of this module open again; nothing may be asked of another host, nothing may fail."""
+    with opened(browser) as page:
+        problems = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        yield page
+        assert problems == []
+        assert [url for url in asked if not url.startswith(("http://127.0.0.1:", "about:", "blob:"))] == []
+
+
+@pytest.fixture
+def grid(shared, address):
+    """The grid of the batch, with all cells in place."""
+    open_page(shared, address)
+    batch = shared.evaluate("[...attnwatch.library.batches.keys()][0]")
+    open_page(shared, address, f"batch={batch}")
+    settled(shared)
+    return shared
+
+
+def cell(page, video):
+    return page.locator(f'.tile[data-id="{rows(page)[video]["id"]}"]')
+
+
+def test_batches_are_listed_with_their_progress_in_words_and_lead_to_their_videos(shared, address):
+    open_page(shared, address)
+    card = shared.locator(".batch")
+    assert "8 videos: 4 rendered, 2 waiting, 1 failed, 1 planned" in card.inner_text()
+    card.locator("a").click()
+    until(shared, "document.body.dataset.view === 'grid'")
+    assert shared.locator(".tile").count() == 8
+
+
+def test_cells_tell_their_state_in_words_with_the_reason(grid):
+    failure = cell(grid, "prompt_001_vid004")
+    assert "failed" in failure.inner_text()
+    assert "CUDA out of memory" in failure.inner_text()
+    assert "planned" in cell(grid, "prompt_002_vid004").inner_text()
+    assert "waiting" in cell(grid, "prompt_002_vid003").inner_text()
+    assert "being" not in (label := cell(grid, "prompt_001_vid001").locator("a").get_attribute("aria-label"))
+    assert label == "a cat and a dog sits, seed 42: rendered"
+
+
+def test_names_that_look_like_markup_are_shown_as_text(grid):
+    label = cell(grid, "prompt_002_vid003").locator("a").get_attribute("aria-label")
+    assert "<script>alert(1)</script>" in label
+    assert grid.evaluate("document.querySelectorAll('main script').length") == 0
+
+
+def test_visible_videos_of_different_length_and_rate_stay_within_one_frame_of_the_clock(grid):
+    found = grid.evaluate(SAMPLES, [40, 15])
+    assert found["farthest"] <= 1
+    assert found["fewest"] >= 1
+
+
+def test_keys_step_by_frames_and_the_picture_is_exactly_that_frame(grid, outputs):
+    grid.evaluate(f"attnwatch.openVideo({by_name('prompt_001_vid002')}.id)")
+    until(grid, "attnwatch.view?.video && attnwatch.clock.length > 0")
+    settled(grid)
+    frames = decode(next(outputs.glob("*/videos/prompt_001/video_002.mp4")))
+    seen = []
+    for key, frame in ((".", 1), ("ArrowRight", 2), ("End", 12), (",", 11), ("ArrowLeft", 10), ("Shift+ArrowLeft", 0)):
+        grid.keyboard.press(key)
+        settled(grid)
+        assert grid.evaluate("attnwatch.clock.frameNumber") == frame, key
+        seen.append((frame, grid.evaluate(_BRIGHTNESS)))
+    expected = [frames[frame].to_ndarray(format="rgb24").mean() for frame, _ in seen]
+    assert (
+        np.abs(np.array([value for _, value in seen]) - expected).max() < 2
+    )  # a frame is 4.6 brighter than the one before
+
+
+_BRIGHTNESS = """() => {
+  const { video } = attnwatch.view;
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((sum, value, n) => (n % 4 === 3 ? sum : sum + value), 0) / (canvas.width * canvas.height * 3);
+}"""
+
+
+def test_a_link_shows_the_same_thing_again(grid, address):
+    grid.evaluate(
+        "attnwatch.session.change({ rows: 'seed', columns: 'slot0', find: 'runs', words: ['dog'], loop: false })"
+    )
+    grid.evaluate("attnwatch.session.changeView({ colormap: 'magma', alpha: 0.5, scale: { low: 0, high: 0.25 } })")
+    grid.evaluate("attnwatch.clock.step(3)")
+    before = grid.evaluate("JSON.stringify(attnwatch.session.state)")
+    link = grid.evaluate("location.hash.slice(1)")
+    open_page(grid, address, link)
+    settled(grid)
+    assert grid.evaluate("JSON.stringify(attnwatch.session.state)") == before
+    assert grid.evaluate("attnwatch.view.order.length") == 4
+    assert grid.evaluate("attnwatch.clock.frameNumber") == 3
+    assert grid.locator("#panel .field select").filter(has_text="magma").input_value() == "magma"
+
+
+def test_videos_are_found_by_text_and_choice_and_sorted_by_a_measure(grid):
+    grid.keyboard.press("/")
+    grid.keyboard.type("memory")
+    until(grid, "document.querySelectorAll('.tile').length === 1")
+    assert "1 of 8" in grid.locator(".count").inner_text()
+    grid.keyboard.press("Control+a")
+    grid.keyboard.press("Delete")
+    grid.keyboard.press("Escape")
+    grid.get_by_role("group", name="Choice 1").get_by_role("button", name="runs").click()
+    until(grid, "document.querySelectorAll('.tile').length === 4")
+    grid.get_by_label("Sort by").select_option("mass")
+    until(grid, "attnwatch.view.arrangement.table === false")
+    names = grid.evaluate("attnwatch.view.order.map((id) => attnwatch.library.rows.get(id).video_id)")
+    assert names[:2] == ["prompt_002_vid002", "prompt_002_vid001"]
+    assert "0.016" in cell(grid, "prompt_002_vid002").inner_text()
+
+
+def test_a_cell_opens_large_with_its_prompt_marked_and_curves_that_seek(grid):
+    cell(grid, "prompt_001_vid001").locator("a").click()
+    until(grid, "document.querySelectorAll('.chart').length >= 4")
+    settled(grid)
+    assert grid.locator(".tracked").all_inner_texts() == ["cat", "dog"]
+    plot = grid.locator(".plot").first.bounding_box()
+    grid.mouse.click(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] / 2)
+    settled(grid)
+    assert grid.evaluate("Math.abs(attnwatch.clock.time - attnwatch.clock.length / 2)") < 0.02
+    grid.keyboard.press("Escape")
+    until(grid, "document.body.dataset.view === 'grid'")
+
+
+def test_arrow_keys_go_from_cell_to_cell_once_a_cell_has_the_focus(grid):
+    grid.evaluate("document.querySelector('.tile .open[tabindex=\"0\"]').focus()")
+    first = grid.evaluate("attnwatch.view.focused")
+    grid.keyboard.press("ArrowRight")
+    second = grid.evaluate("attnwatch.view.focused")
+    assert first != second
+    assert grid.evaluate("document.activeElement.closest('.tile').dataset.id") == second
+    assert grid.evaluate("attnwatch.clock.frameNumber") == 0
+    grid.keyboard.press("ArrowLeft")
+    assert grid.evaluate("attnwatch.view.focused") == first
+
+
+def test_a_video_appears_in_an_open_page_and_changes_its_state_by_itself(browser, tmp_path):
+    batch = mixed(tmp_path)
+    with served(tmp_path) as address, opened(browser) as page:
+        open_page(page, address)
+        open_page(page, address, f"batch={page.evaluate('[...attnwatch.library.batches.keys()][0]')}")
+        until(page, "document.querySelectorAll('.tile').length === 8")
+        manifest = add(batch, 2, 4, choice="runs")
+        row = by_name("prompt_002_vid004")
+        until(page, f"{row}.state === 'waiting'")
+        until(page, f"document.querySelector(`[data-id='${{{row}.id}}'] video[data-joined]`) !== null")
+        measured(manifest, 0.5)
+        until(page, f"{row}.state === 'rendered'")
+        assert "5 rendered" in page.locator("#top").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_main_views_have_no_serious_barrier(grid, address, scheme):
+    grid.emulate_media(color_scheme=scheme)
+    link = grid.evaluate("location.hash.slice(1)")
+    first, second = list(rows(grid).values())[:2]
+    for state in ("", link, f"{link}&video={first['id']}", f"{link}&compare={first['id']}&compare={second['id']}"):
+        open_page(grid, address, state)
+        if "video=" in state:
+            until(grid, "document.querySelectorAll('.chart').length >= 4")
+        found = Axe().run(grid).response["violations"]
+        serious = {
+            one["id"]: [node["html"] for node in one["nodes"]]
+            for one in found
+            if one["impact"] in {"serious", "critical"}
+        }
+        assert serious == {}, state
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_cut_off_on_a_phone_or_a_small_screen(grid, width):
+    with contextlib.ExitStack() as stack:
+        before = grid.viewport_size
+        stack.callback(grid.set_viewport_size, before)
+        grid.set_viewport_size({"width": width, "height": 800})
+        until(grid, f"innerWidth === {width}")
+        assert grid.evaluate("document.documentElement.scrollWidth") <= width
+        for control in grid.locator(
+            ".transport button, .transport input, .transport select, .top a, .top button"
+        ).all():
+            if control.is_visible():
+                box = control.bounding_box()
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= width + 1
