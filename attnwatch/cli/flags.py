@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter, Token
 from rich.console import Console
 
+from attnwatch.cli.cluster_flags import ENGINE, PATH_MAP, given_cluster
 from attnwatch.cli.exclusion import EXCLUDE, exclusion
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import LogFormat, console, set_up
@@ -37,21 +38,6 @@ RENDERED_IN = Parameter(metavar="FOLDER", group=SELECTION)
 """The folder that outputs were put into with `--out`, where `--out` is the file to write."""
 
 OUTPUT_FOLDER = Parameter(name=["--out", "--output", "-o"], group=OUTPUT, metavar="FOLDER")
-
-ENGINE = Parameter(
-    name="--engine",
-    metavar="ENGINE",
-    group=SETTINGS,
-    help="Where videos are worked on: `local`, or a Dask cluster: `dask://HOST:8786`, `dask://local?workers=4`.",
-)
-PATH_MAP = Parameter(
-    name="--path-map",
-    metavar="HERE=THERE",
-    group=SETTINGS,
-    consume_multiple=False,
-    negative="",
-    help="A folder that workers of a cluster have under another path, such as /data=/mnt/data; may be repeated.",
-)
 
 _NAMES = {"assignments": "--set"}  # of fields whose flags have another name
 
@@ -144,8 +130,8 @@ class PictureFlags:
 class ClusterFlags(PictureFlags):
     """Options that set something, of commands that can work on a cluster without being a watcher."""
 
-    engine: Annotated[str | None, ENGINE] = None
-    path_map: Annotated[tuple[str, ...], PATH_MAP] = ()
+    engine: Annotated[str | None, ENGINE, Parameter(group=SETTINGS)] = None
+    path_map: Annotated[tuple[str, ...], PATH_MAP, Parameter(group=SETTINGS)] = ()
 
     def _given(self) -> dict[str, Any]:
         return {**given_cluster(self.engine, self.path_map), **super()._given()}
@@ -222,8 +208,8 @@ class Flags(SettingFlags):
         ),
     ] = False
     exclude: Annotated[tuple[str, ...], EXCLUDE, Parameter(group=SELECTION)] = ()
-    engine: Annotated[str | None, ENGINE] = None
-    path_map: Annotated[tuple[str, ...], PATH_MAP] = ()
+    engine: Annotated[str | None, ENGINE, Parameter(group=SETTINGS)] = None
+    path_map: Annotated[tuple[str, ...], PATH_MAP, Parameter(group=SETTINGS)] = ()
     verbose: Annotated[
         bool, Parameter(name=["--verbose", "-v"], negative="", group=OUTPUT, help="Also log which videos are started.")
     ] = False
@@ -292,11 +278,6 @@ def _made(folder: Path) -> Path:
             f"--out: found {folder} ({error.strerror}); expected a folder that can be created; check the path"
         ) from None
     return folder.absolute()
-
-
-def given_cluster(engine: str | None, path_map: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values that the options about a cluster set, by name."""
-    return {name: value for name, value in (("engine", engine), ("path_map", path_map)) if value}
 
 
 def words_of(tokens: tuple[str, ...]) -> tuple[str, ...] | None:

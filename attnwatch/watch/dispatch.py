@@ -250,6 +250,8 @@ class Dispatcher:
             result = obstructed(result)
         if not isinstance(result, Result):
             return
+        if self._engine.slots is not None and result.shortage is Shortage.MACHINE:
+            result = replace(result, shortage=None, lost=True)  # of one worker; the others need not pause
         if result.receipt is not None:
             self._pauses.end(task.target)
             if result.unchanged and result.receipt.status == "failed":  # only its files were looked at again

@@ -19,15 +19,16 @@ from attnwatch.jobs.engine import Engine
 from attnwatch.jobs.local import LocalEngine
 from tests.bench.sleeping import Sleep
 from tests.bench.table import Row, print_table
-from tests.chaos.material import Material, multiply
+from tests.chaos.material import Material
 from tests.chaos.processes import Process
+from tests.chaos.scenarios.backlog import finish_many
 from tests.chaos.trial import Trial, stated
 from tests.clusters import Cluster, running_cluster
 from tests.support import wait_until
 
 JOBS_OF_A_WORKER = 250
 WORKERS = (1, 2, 4, 8)
-FINISHED, DUE, PER_PROMPT = 100_000, 10_000, 10
+FINISHED, DUE = 100_000, 10_000
 
 
 def scaling(folder: Path) -> Iterator[Row]:
@@ -86,18 +87,9 @@ def _run(engine: Engine, jobs: int, at_once: int) -> float:
 
 def memory(folder: Path) -> Iterator[Row]:
     """Measure the memory of a watcher with many finished videos and a backlog, while the cluster works."""
-    trial, material = Trial(folder / "memory"), Material(folder / "material")
-    first = trial.root / "batch_00000"
-    manifests = [
-        material.add(first / "videos" / f"prompt_{index // PER_PROMPT:04d}", index % PER_PROMPT + 1)
-        for index in range(FINISHED // 100)
-    ]
-    with trial.daemon("--once", "--quiet") as daemon:
-        daemon.process.wait()
-    assert not trial.wait_for_receipts(manifests, 0)
-    for _ in multiply(first, FINISHED // len(manifests) - 1):
-        pass
-    material.add_many(trial.root / "due", DUE, prompt="sleep 600")
+    trial = Trial(folder / "memory")
+    finish_many(trial, FINISHED)
+    Material(folder / "material").add_many(trial.root / "due", DUE, prompt="sleep 600")
     with (
         running_cluster(folder / "cluster", 2, stubbed=True, CHAOS_LOG=str(folder / "jobs.jsonl")) as cluster,
         trial.daemon("--engine", cluster.address, "--quiet") as daemon,

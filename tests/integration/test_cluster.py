@@ -27,7 +27,8 @@ def material(folder):
 
 @pytest.fixture(scope="module")
 def cluster(folder):
-    with running_cluster(folder / "processes", 1, stubbed=True, CHAOS_LOG=str(folder / "jobs.jsonl")) as cluster:
+    variables = {"CHAOS_LOG": str(folder / "jobs.jsonl"), "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "60s"}
+    with running_cluster(folder / "processes", 1, stubbed=True, **variables) as cluster:
         yield cluster
 
 
@@ -84,12 +85,14 @@ def test_a_wrong_worker_is_named_within_ten_seconds_and_its_jobs_go_elsewhere(cl
     if os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0:
         hidden = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs none "{outputs}" && exec "$@"', "sh")
         wrong[f"found other files in {outputs}; expected those of"] = cluster.start_worker("--name", "x", prefix=hidden)
+    wrong["found no answer within 8 s; expected one at once"] = stopped = cluster.start_worker("--name", "stopped")
     try:
         cluster.wait_for_workers(1 + len(wrong))
+        os.kill(stopped.pid, signal.SIGSTOP)
         manifests = material.add_many(outputs / "kiss", 6, prompt="sleep 0.1")
         with watching(outputs, "--engine", cluster.address, log=tmp_path / "log") as watcher:
             for text in wrong:
-                watcher.wait_for(text, 15)
+                watcher.wait_for(text, 30)
             wait_until(lambda: all(receipt_path(manifest).exists() for manifest in manifests), 60, "the receipts")
             assert watcher.log.count("gets no jobs") == len(wrong)
             assert watcher.stop(signal.SIGTERM) == 0

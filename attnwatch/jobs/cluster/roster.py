@@ -55,6 +55,10 @@ class Roster:
         """Return whether one of some workers is still there."""
         return any(address in self._workers for address in addresses)
 
+    def is_wrong(self, address: str) -> bool:
+        """Return whether something is wrong with a worker."""
+        return address in self._workers and self._workers[address].problem is not None
+
     def forget(self) -> None:
         """Forget all workers, because the connection to the cluster is lost."""
         for check in self._checks:

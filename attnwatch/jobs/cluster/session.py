@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attnwatch.errors import EngineError, WorkerLostError
 from attnwatch.jobs.cluster import remote
 from attnwatch.jobs.cluster.address import Address
+from attnwatch.jobs.cluster.connecting import cluster_at, open_client
 from attnwatch.jobs.cluster.expected import Expected, ExpectedFolder
 from attnwatch.jobs.cluster.remote import Ended
 from attnwatch.jobs.cluster.roster import Roster, scheduler_problem
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CONNECT = 10.0  # seconds that the scheduler has to answer at first
 _ANSWER = 15.0  # seconds that it has to answer a question, before the connection counts as lost
 _TURN = 1.0  # seconds between two questions
 _END = 3.0  # seconds that workers have to end their jobs
@@ -134,7 +133,7 @@ class Session:
     async def _live(self) -> None:
         self._main = asyncio.current_task()
         try:
-            async with _cluster(self._address) as scheduler:
+            async with cluster_at(self._address) as scheduler:
                 while True:
                     await self._connected(scheduler)
         except OSError as error:
@@ -157,7 +156,7 @@ class Session:
 
         """
         try:
-            client = await _open_client(scheduler)
+            client = await open_client(scheduler)
         except OSError:
             if not self._ready.is_set():
                 raise
@@ -195,13 +194,13 @@ class Session:
                 raise ConnectionError
             threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
             self._roster.update(client, threads, self._expected)
-            self._let_go()
             places: dict[str, str] = {}
             if self._sent:
                 held = await asyncio.wait_for(client.scheduler.processing(), _ANSWER)
                 own = {sent.key for sent in self._sent.values()}
                 places = {key: worker for worker, keys in held.items() for key in keys if key in own}
             self._learn(places)
+            self._let_go()
             self._ready.set()
             await asyncio.sleep(_TURN)
 
@@ -232,18 +231,26 @@ class Session:
             self._end(number, lost)
 
     def _let_go(self) -> None:
-        """Take back jobs whose workers have all gone: the scheduler would wait for these."""
+        """Take back jobs for which the scheduler would wait: of workers that have gone, and of those that hang."""
         for number, sent in list(self._sent.items()):
+            place = self.state.places.get(sent.key)
             if sent.workers is not None and not self._roster.has(sent.workers):
-                sent.future.release()
-                self._end(number, WorkerLostError("the workers that it was sent to have gone"))
+                reason = "the workers that it was sent to have gone"
+            elif place is not None and self._roster.is_wrong(place):
+                reason = f"something is wrong with its worker, {place}"
+            else:
+                continue
+            sent.future.release()
+            self._end(number, WorkerLostError(reason))
 
     def _send(self, number: int, key: str, packed: bytes) -> None:
         client = self._client
         if client is None or client.status != "running":
             self._report(number, WorkerLostError(f"there is no connection to {self._address}"))
             return
-        workers = self._roster.choice()
+        if (workers := self._roster.choice()) == []:
+            self._report(number, WorkerLostError("no worker is fit for jobs"))
+            return
         try:
             future = client.submit(
                 remote.run_packed, packed, self._expected, key=key, workers=workers, pure=False, retries=0
@@ -287,30 +294,3 @@ class Session:
                 keys = [one.key for one in sent.values()]
                 await asyncio.wait_for(client.cancel([one.future for one in sent.values()], force=True), _END)
                 await asyncio.wait_for(client.run(remote.drop, keys, on_error="ignore"), _END)
-
-
-async def _open_client(scheduler: str) -> "Client":
-    from distributed import Client  # noqa: PLC0415 - an extra
-
-    start = time.monotonic()
-    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_CONNECT, name="attnwatch")
-    try:
-        return await client
-    except OSError:
-        raise
-    except Exception as error:
-        raise ConnectionError(f"{type(error).__name__} after {time.monotonic() - start:.0f} s") from error
-
-
-@contextlib.asynccontextmanager
-async def _cluster(address: Address) -> AsyncIterator[str]:
-    """Start the cluster if it is one on this machine; yield the address of the scheduler."""
-    if address.scheduler is not None:
-        yield address.scheduler
-        return
-    from distributed import LocalCluster  # noqa: PLC0415 - an extra
-
-    async with LocalCluster(
-        n_workers=address.workers, threads_per_worker=1, asynchronous=True, dashboard_address=None
-    ) as cluster:
-        yield cluster.scheduler_address

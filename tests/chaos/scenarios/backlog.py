@@ -65,9 +65,17 @@ def _idle(folder: Path, size: int, duration: float) -> Iterator[Line]:
 def _finished(folder: Path, size: int, *settings: str) -> Iterator[tuple[Trial, Daemon]]:
     """Make a tree of rendered videos, and run a daemon that has seen all of them."""
     trial = Trial(folder)
+    finish_many(trial, size)
+    with trial.daemon("--workers", 1, *settings, stubbed=False) as daemon:
+        daemon.wait_for("watching", 300)
+        yield trial, daemon
+
+
+def finish_many(trial: Trial, size: int) -> None:
+    """Make a tree of rendered videos."""
     first = trial.root / "batch" / "videos" / "prompt"
     for number in range(1, PER_PROMPT + 1):  # each from its own file: the number of links to a file is limited
-        Material(folder / f"material_{number}").add(first, number, video_id=f"clip_{number:03d}")
+        Material(trial.folder / f"material_{number}").add(first, number, video_id=f"clip_{number:03d}")
     copies = list(multiply(first, size // PER_PROMPT - 1))
     done = trial.command("render", first)
     assert done.returncode == 0, done.stderr
@@ -76,9 +84,6 @@ def _finished(folder: Path, size: int, *settings: str) -> Iterator[tuple[Trial, 
         (copy / "attention_videos").mkdir()
         for path in (first / "attention_videos").iterdir():
             os.link(path, copy / "attention_videos" / path.name)
-    with trial.daemon("--workers", 1, *settings, stubbed=False) as daemon:
-        daemon.wait_for("watching", 300)
-        yield trial, daemon
 
 
 def _left_alone(trial: Trial, daemon: Daemon, size: int) -> Iterator[Line]:

@@ -244,6 +244,15 @@ def test_as_many_jobs_run_as_a_cluster_takes_unless_workers_is_set(watcher, batc
     assert all(job.threads == 1 for job in watcher.engine.jobs)
 
 
+def test_what_one_worker_of_a_cluster_runs_out_of_pauses_no_other_one(watcher, batch):
+    watcher.engine.slots = 1
+    first, second = batch.add(1), batch.add(2)
+    watcher.start(first)
+    watcher.end(Result(None, "too many open files", shortage=Shortage.MACHINE))
+    assert watcher.start(second) == [second]
+    assert watcher.paused is None
+
+
 def test_why_a_cluster_takes_no_jobs_is_reported_as_a_pause(watcher):
     watcher.engine.obstacle = "no scheduler answers"
     assert watcher.paused == "no scheduler answers"

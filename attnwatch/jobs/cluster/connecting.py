@@ -1,0 +1,44 @@
+"""Reaches a scheduler, or starts a cluster on this machine."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from attnwatch.jobs.cluster.address import Address
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_PATIENCE = 10.0  # seconds that the scheduler has to answer
+
+
+async def open_client(scheduler: str) -> "Client":
+    """Connect to a scheduler.
+
+    Raises:
+        OSError: it does not answer, or not as one.
+
+    """
+    from distributed import Client  # noqa: PLC0415 - an extra
+
+    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_PATIENCE, name="attnwatch")
+    try:
+        return await client
+    except OSError:
+        raise
+    except Exception as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def cluster_at(address: Address) -> AsyncIterator[str]:
+    """Yield the address of a cluster's scheduler; one on this machine runs during the context."""
+    if address.scheduler is not None:
+        yield address.scheduler
+        return
+    from distributed import LocalCluster  # noqa: PLC0415 - an extra
+
+    async with LocalCluster(
+        n_workers=address.workers, threads_per_worker=1, asynchronous=True, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
