@@ -142,7 +142,7 @@ def test_more_steps_than_announced_are_not_mixed_with_the_others(pipe, family, c
         frames = call(twice, family, STEPS)
     assert frames.shape == complete[0].shape
     assert np.array_equal(maps["kiss"], complete[1])
-    assert "announced 5 denoising steps, and the pipeline began another one" in maps.incomplete
+    assert "announced 5 denoising steps, and began another one" in maps.incomplete
 
 
 @pytest.mark.parametrize("fast", [False, True])
