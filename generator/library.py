@@ -23,8 +23,8 @@ from generator.capture.heard import Heard, hearing
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL
 from generator.capture.placement import text_of
 from generator.capture.recorder import Recorder
-from generator.capture.recorder import capture as recording
 from generator.capture.replacing import Function
+from generator.capture.several import Wanted, capture_together
 from generator.config import attention_settings
 from generator.errors import CaptureError, UsageError, did_you_mean
 from generator.models import load as models
@@ -35,14 +35,14 @@ from generator.outputs.manifest import Document
 from generator.outputs.store import AttentionStore
 from generator.outputs.video import AttentionFiles
 from generator.prompts.asked import Asked, asked
-from generator.settings import AttentionSettings, Sampling
+from generator.settings import AttentionSettings
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """One recorded call of a pipeline."""
+    """One recorded video of a call of a pipeline."""
 
     prompt: str
     recorder: Recorder
@@ -50,14 +50,12 @@ class _Call:
     described: Document
 
 
-class Maps:
-    """Attention to each word in the last call of a pipeline, by slug (FORMAT.md, "Slugs")."""
+class VideoMaps:
+    """Attention to each word in one video, by slug (FORMAT.md, "Slugs")."""
 
-    def __init__(self, settings: AttentionSettings) -> None:
+    def __init__(self, settings: AttentionSettings, video: _Call | None = None) -> None:
         self.settings = settings
-        self.last: _Call | None = None
-        self.began = False
-        """Whether a call was made; ``last`` is None until it has ended well."""
+        self.last = video
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,10 +97,6 @@ class Maps:
 
     @property
     def _call(self) -> _Call:
-        if self.last is None and self.began:
-            raise CaptureError(
-                "nothing was recorded: the last call of the pipeline failed, or has not ended. Call it again"
-            )
         if self.last is None:
             raise CaptureError("nothing was recorded yet: call the pipeline inside the `with` block first")
         return self.last
@@ -120,11 +114,57 @@ class Maps:
         return branch, names[branch].index(name)
 
 
+class Maps(VideoMaps):
+    """The maps of each video of a `with` block; taken as those of one video, these are of the last call."""
+
+    def __init__(self, settings: AttentionSettings) -> None:
+        super().__init__(settings)
+        self.began = False
+        """Whether a call was made; ``last`` is None until it has ended well."""
+        self._videos: list[VideoMaps] = []
+        self._together = 1
+
+    @property
+    def videos(self) -> tuple[VideoMaps, ...]:
+        """The maps of every video, in the order in which the calls were made and returned them."""
+        return tuple(self._videos)
+
+    def clear(self) -> None:
+        """Forget the maps of all videos, which otherwise fill the memory."""
+        self._videos.clear()
+        self.last = None
+
+    def begin_call(self) -> None:
+        """Note that a call begins; until it has ended well, there are no maps of it."""
+        self.began, self.last, self._together = True, None, 1
+
+    def end_call(self, videos: Sequence[_Call]) -> None:
+        """Add the videos of a call."""
+        self.last, self._together = videos[-1], len(videos)
+        self._videos += [VideoMaps(self.settings, video) for video in videos]
+
+    @property
+    def _call(self) -> _Call:
+        if self.last is None and self.began:
+            raise CaptureError(
+                "nothing was recorded: the last call of the pipeline failed, or has not ended. Call it again"
+            )
+        if self._together > 1:
+            raise UsageError(
+                f"found {self._together} videos of the last call; expected a choice of one. Take their maps from "
+                f"`videos`, such as maps.videos[-{self._together}] for the first of them"
+            )
+        return super()._call
+
+
 @contextmanager
 def capture(
-    pipe: DiffusionPipeline, words: str | Iterable[str] | Mapping[str, Sequence[int]] = (), **settings: object
+    pipe: DiffusionPipeline,
+    words: str | Iterable[str] | Mapping[str, Sequence[int]] = (),
+    words_at: Mapping[str, Sequence[int]] | None = None,
+    **settings: object,
 ) -> Iterator[Maps]:
-    """Record the attention to ``words`` in each call of ``pipe`` inside the context, one video per call.
+    """Record the attention to ``words`` in each video that ``pipe`` makes inside the context.
 
     The video is the same to the last bit. Afterwards, ``pipe`` is as before. Words are looked for in the text that the
     pipeline's text encoder is really given; embeddings that are passed to the pipeline must be encoded inside the
@@ -135,10 +175,12 @@ def capture(
         pipe: a loaded text-to-video pipeline of a supported family
         words: words or phrases of the prompt, of which every occurrence is recorded; or positions among the text tokens
             by name, such as ``{"kiss": [3, 4]}``, which nothing checks
+        words_at: positions by name, besides ``words``
         settings: what is stored, by the names of ``attention_analysis`` in SETTINGS.md: ``store_per_head=True``
 
     Yields:
-        The maps of the last call; `generator.outputs.video.write_video` takes them.
+        The maps of the last call, and in ``videos`` those of each video of all calls;
+        `generator.outputs.video.write_video` takes them.
 
     Raises:
         UsageError: if the pipeline's family is not supported, a setting is wrong, a word is not in the prompt, or the
@@ -151,7 +193,7 @@ def capture(
     model = models.adapt(pipe)
     refuse_split_networks(model)
     maps = Maps(attention_settings(settings))
-    wanted = asked(words, maps.settings.track, maps.settings.track_negative)
+    wanted = asked(words, maps.settings.track, maps.settings.track_negative, words_at)
 
     def recorded(call: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         given = signature(call).bind(*args, **kwargs)
@@ -167,61 +209,79 @@ def capture(
 
 @contextmanager
 def _recording(model: VideoModel, wanted: Asked, maps: Maps, given: Mapping[str, Any], heard: Heard) -> Iterator[None]:
-    """Record one call with the arguments ``given``, and hand it to ``maps`` at its end."""
-    maps.began, maps.last = True, None
+    """Record one call with the arguments ``given``, and hand its videos to ``maps`` at its end."""
+    maps.begin_call()
     heard.begin_call()
-    prompt, sampling = _prompt(model, given, heard, wanted), _sampling(model, given, heard)
+    prompts = _prompts(model, given, heard, wanted)
+    negatives = _negatives(model, given, heard, len(prompts))
+    sampling = model.sampling_of(given)
     _refuse_other_length(model, given)
     model.check(sampling)
-    tracked = wanted.locate(prompt, sampling.negative_prompt, model.clean, model.tokenise)
-    check_attention(maps.settings, VideoShape.of(model, sampling, tracked))
-    with recording(
-        model,
-        tracked,
-        model.grid(sampling),
-        keep_of(maps.settings),
-        prompts={CONDITIONAL: prompt, UNCONDITIONAL: sampling.negative_prompt},
-        heard=heard,
-    ) as recorder:
+    wanted.refuse_absent(prompts, negatives)
+    videos = [
+        Wanted(
+            wanted.locate(prompt, negative, model.clean, model.tokenise),
+            {CONDITIONAL: prompt, UNCONDITIONAL: negative},
+        )
+        for prompt, negative in zip(prompts, negatives, strict=True)
+    ]
+    samplings = [replace(sampling, negative_prompt=negative) for negative in negatives]
+    for video, its_sampling in zip(videos, samplings, strict=True):
+        check_attention(maps.settings, VideoShape.of(model, its_sampling, video.words))
+    with capture_together(model, videos, model.grid(sampling), keep_of(maps.settings), heard) as recorders:
         yield
-    if recorder.unfinished is not None:
-        log.warning("the attention of this video is incomplete: %s", recorder.unfinished)
-    maps.last = _Call(prompt, recorder, model.schedule(), describe_call(model, prompt, sampling, _seed(given)))
-
-
-def _sampling(model: VideoModel, given: Mapping[str, Any], heard: Heard) -> Sampling:
-    negative = (
-        _only(given, "negative_prompt")
-        if given.get("negative_prompt")
-        else text_of(model, heard, given.get("negative_prompt_embeds")) or ""
+    for recorder in recorders:
+        if recorder.unfinished is not None:
+            log.warning("the attention of this video is incomplete: %s", recorder.unfinished)
+    schedule = model.schedule()
+    maps.end_call(
+        [
+            _Call(prompt, recorder, schedule, describe_call(model, prompt, its_sampling, _seed(given, number)))
+            for number, (prompt, recorder, its_sampling) in enumerate(zip(prompts, recorders, samplings, strict=True))
+        ]
     )
-    return replace(model.sampling_of(given), negative_prompt=negative)
 
 
-def _prompt(model: VideoModel, given: Mapping[str, Any], heard: Heard, wanted: Asked) -> str:
-    """Return the prompt of a call, or the text that its embeddings were made of."""
+def _prompts(model: VideoModel, given: Mapping[str, Any], heard: Heard, wanted: Asked) -> list[str]:
+    """Return the prompt of each video of a call, or the text that its embeddings were made of."""
     if given.get("prompt") is not None or given.get("prompt_embeds") is None:
-        return _only(given, "prompt")
-    prompt = text_of(model, heard, given["prompt_embeds"])
-    if prompt is None and not wanted.positions:
+        return _each(model, given, _texts(given, "prompt"))
+    embeddings = given["prompt_embeds"]
+    found = [text_of(model, heard, embeddings[number : number + 1]) for number in range(len(embeddings))]
+    if None in found and not wanted.positions:
         raise UsageError(
             "prompt_embeds: found embeddings that were not made inside the `with` block, so nothing tells which tokens "
             "they belong to. Expected a prompt, or embeddings that `pipe.encode_prompt` returns inside the block; or "
             'give the positions of the words among the tokens, such as words={"kiss": [3, 4]}'
         )
-    return prompt or ""
+    return _each(model, given, [prompt or "" for prompt in found])
 
 
-def _only(given: Mapping[str, Any], name: str) -> str:
-    """Return the only prompt of a call."""
+def _negatives(model: VideoModel, given: Mapping[str, Any], heard: Heard, videos: int) -> list[str]:
+    """Return the negative prompt of each video."""
+    if given.get("negative_prompt"):
+        texts = _texts(given, "negative_prompt")
+        return texts * videos if len(texts) == 1 else _each(model, given, texts)
+    embeddings = given.get("negative_prompt_embeds")
+    if not isinstance(embeddings, torch.Tensor):
+        return [""] * videos
+    found = [text_of(model, heard, embeddings[number : number + 1]) or "" for number in range(len(embeddings))]
+    return found * videos if len(found) == 1 else _each(model, given, found)
+
+
+def _each(model: VideoModel, given: Mapping[str, Any], texts: list[str]) -> list[str]:
+    """Repeat each text as often as the call makes videos of it."""
+    asked_for = given.get("num_videos_per_prompt") or given.get("num_images_per_prompt") or 1
+    return [text for text in texts for _ in range(1 if model.one_video_per_prompt else asked_for)]
+
+
+def _texts(given: Mapping[str, Any], name: str) -> list[str]:
+    """Return the prompts of a call."""
     found = given.get(name)
-    found = found[0] if isinstance(found, list) and len(found) == 1 else found
-    if not isinstance(found, str) or (given.get("num_videos_per_prompt") or 1) != 1:
-        raise UsageError(
-            f"{name}: found {found!r:.80} and num_videos_per_prompt {given.get('num_videos_per_prompt')}; expected one "
-            "text and one video. Make one video per call"
-        )
-    return found
+    texts = [found] if isinstance(found, str) else found
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"{name}: found {found!r:.80}; expected a text, or a list of texts")
+    return texts
 
 
 def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
@@ -233,7 +293,8 @@ def _refuse_other_length(model: VideoModel, given: Mapping[str, Any]) -> None:
         )
 
 
-def _seed(given: Mapping[str, Any]) -> int | None:
+def _seed(given: Mapping[str, Any], video: int) -> int | None:
+    """Return the seed of a video; there is one generator for all, or one for each."""
     found = given.get("generator")
-    found = found[0] if isinstance(found, list) and len(found) == 1 else found
+    found = found[min(video, len(found) - 1)] if isinstance(found, list) else found
     return found.initial_seed() if isinstance(found, torch.Generator) else None

@@ -19,6 +19,8 @@ Maps = npt.NDArray[np.floating]
 HOTTEST = 0.1
 """Share of the cells that counts as the hottest area."""
 
+_PIECE = 4096  # values; of much longer rows, BLAS makes several threads compute the inner product
+
 
 @dataclass(frozen=True)
 class Spatial:
@@ -74,7 +76,7 @@ def spatial(maps: Maps) -> Spatial:
         peak_y=np.where(cells.is_empty, np.nan, peak_y),
         entropy=entropy,
         concentration=1 - entropy,
-        effective_area=np.exp(cells.entropy) / cells.count,
+        effective_area=cells.effective_area,
         centroid_x=centroid_x,
         centroid_y=centroid_y,
         spread=cells.spread,
@@ -82,21 +84,35 @@ def spatial(maps: Maps) -> Spatial:
     )
 
 
-def concentration(maps: Maps) -> Float64Array:
-    """Return 1 - H / ln N, where H = -sum(q ln q): 0 if attention is the same everywhere, 1 if it is in one cell.
+def unsorted(maps: Maps) -> dict[str, Float64Array]:
+    """Return the measures of each map that take no sorting of its cells, in half the time of `spatial`; by name.
 
-    H / ln N is the normalised entropy, in ecology Pielou's evenness (J. Theor. Biol. 13, 1966, 131-144); exp(H) is the
-    number of cells that a uniform distribution of the same entropy covers (Hill, Ecology 54, 1973, 427-432).
+    Without the places of peaks too, which are of no use in a mean over many maps.
     """
-    return np.asarray(1 - _Cells(maps).evenness)
+    cells = _Cells(maps)
+    centroid_x, centroid_y = cells.centroid
+    return {
+        "mass": cells.total / cells.count,
+        "peak": cells.values.max(axis=-1),
+        "concentration": 1 - cells.evenness,
+        "effective_area": cells.effective_area,
+        "centroid_x": centroid_x,
+        "centroid_y": centroid_y,
+        "spread": cells.spread,
+    }
 
 
 def inner(first: Float64Array, second: Float64Array) -> Float64Array:
-    """Return the sums of products along the last axis, `[...]`, computed by one thread.
+    """Return the sums of products along the last axis of arrays of one shape, `[...]`, computed by one thread.
 
     Threads of BLAS wait for each other on a busy machine: an inner product took a thousand times as long.
     """
-    return np.asarray(np.einsum("...i,...i", first, second))
+    leading, count = first.shape[:-1], first.shape[-1]
+    if count <= _PIECE:
+        return np.asarray(np.matmul(first[..., None, :], second[..., :, None])[..., 0, 0])
+    whole = count - count % _PIECE
+    pieces = (part[..., :whole].reshape(*leading, -1, _PIECE) for part in (first, second))
+    return np.asarray(inner(*pieces).sum(axis=-1) + inner(first[..., whole:], second[..., whole:]))
 
 
 class _Cells:
@@ -121,8 +137,20 @@ class _Cells:
         return np.asarray(np.maximum(entropy, 0.0))
 
     @property
+    def effective_area(self) -> Float64Array:
+        """`exp(H) / N`: exp(H) is the number of cells that are equally attended in a uniform map of the same entropy.
+
+        That number is due to Hill (Ecology 54, 1973, 427-432).
+        """
+        return np.asarray(np.exp(self.entropy) / self.count)
+
+    @property
     def evenness(self) -> Float64Array:
-        """The entropy as a share of its maximum, ln N; 0 for a grid of one cell."""
+        """The entropy as a share of its maximum, `H / ln N`; 0 for a grid of one cell.
+
+        In ecology, this is Pielou's evenness (J. Theor. Biol. 13, 1966, 131-144). `concentration` is 1 minus it: 0 if
+        attention is the same everywhere, 1 if it is in one cell.
+        """
         if self.count == 1:
             return np.where(self.is_empty, np.nan, 0.0)
         return np.asarray(self.entropy / np.log(self.count))

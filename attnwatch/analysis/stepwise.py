@@ -19,7 +19,7 @@ class FinalForm:
     """
 
     def __init__(self, final: Maps) -> None:
-        self._final = _centred(final)
+        self._final, self._scratch = _centred(final, np.empty(final.size)), np.empty(final.size)
         self._norm = float(inner(self._final, self._final)) ** 0.5
 
     def correlation(self, maps: Maps) -> float:
@@ -27,7 +27,7 @@ class FinalForm:
 
         NaN if one of the two is the same everywhere, because such a map has no correlation.
         """
-        one = _centred(maps)
+        one = _centred(maps, self._scratch)
         norms = float(inner(one, one)) ** 0.5 * self._norm
         return max(-1.0, min(1.0, float(inner(one, self._final)) / norms)) if norms else float("nan")
 
@@ -43,7 +43,9 @@ def settled_from(correlations: Sequence[float]) -> int | None:
     return settled if settled < len(correlations) else None
 
 
-def _centred(maps: Maps) -> Float64Array:
-    """Return the values as one row, float64, with a mean of 0; all 0 if they are the same."""
-    values = without_nan(maps).astype(np.float64).ravel()
-    return np.zeros_like(values) if values.max() == values.min() else values - values.mean()
+def _centred(maps: Maps, values: Float64Array) -> Float64Array:
+    """Return the values of maps in the given row, with a mean of 0; all 0 if they are the same."""
+    values[:] = without_nan(maps).ravel()
+    values -= values[0]  # without it, the mean of values that are the same may differ from them by rounding
+    values -= values.mean()
+    return values

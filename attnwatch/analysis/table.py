@@ -155,6 +155,7 @@ def _of_heads(document: MeasuresDocument, _: Manifest, name: str) -> Iterator[Ro
                 "layer": None if word.layers is None else layer,
                 "head": None if word.heads is None else head,
                 "focus": focus,
+                **{measure: values[layer][head] for measure, values in (word.each_head or {}).items()},
             }
 
 

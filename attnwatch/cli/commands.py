@@ -74,6 +74,7 @@ def status(
     out: _Out = None,
     follow_links: _FollowLinks = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
+    health: Annotated[bool, Parameter(negative="")] = False,
     exclude: Excluded = (),
 ) -> int:
     """Show which videos are rendered, waiting, running and failed, and which watchers run. Needs no running watcher.
@@ -92,11 +93,17 @@ def status(
         Follow links below the folder, as the watcher does if it was started with this option.
     verbose
         List all batches, and the prompts of each.
+    health
+        Only tell whether a watcher of this machine is alive; exits with 1 if none is.
     exclude
         Leave out folders and videos of this name or path; may be repeated.
 
     """
     start = _given(root or folder, "status")
+    if health:
+        from attnwatch.cli.health import health as tell  # noqa: PLC0415
+
+        return tell(out or start)
     from attnwatch.cli.summary import summary  # noqa: PLC0415
     from attnwatch.report.status import status as take_stock  # noqa: PLC0415
 

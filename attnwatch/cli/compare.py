@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, SELECTION, PictureFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, RENDERED_IN, SELECTION, PictureFlags, words_of
 from attnwatch.cli.output import FAILED, OK
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
@@ -15,6 +15,7 @@ from attnwatch.report.log import console, counted, set_up
 if TYPE_CHECKING:
     from attnwatch.analysis.comparison import Comparison
     from attnwatch.analysis.courses import Over
+    from attnwatch.analysis.table import Level, Table
     from attnwatch.render.plots.plot import Plot
 
 _NOTHING = PictureFlags()
@@ -32,6 +33,7 @@ def compare(
     output: Annotated[Path | None, OUTPUT_FILE] = None,
     figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
     over: Annotated[Literal["time", "steps"] | None, Parameter(group=OUTPUT)] = None,
+    rendered_in: Annotated[Path | None, RENDERED_IN] = None,
     flags: PictureFlags = _NOTHING,
 ) -> int:
     """Compare where attention is between the choices in one bracket of the template, between models or batches.
@@ -60,6 +62,8 @@ def compare(
     over
         Let the figure show how the measures of a map go over time, or over the denoising steps.
         Each choice has a line, with the 95 % interval of its mean.
+    rendered_in
+        Folder of outputs, if the watcher was started with `--out`: what it has measured is not measured again.
     flags
         Options that set something.
 
@@ -80,28 +84,33 @@ def compare(
         require_figure(figure)
     elif over is not None:
         raise ConfigError(f"--over: found {over} without a figure; expected one; for example: --figure {over}.pdf")
-    table, count, missed = measured(batches, "video", None, flags.settings())
+
+    def at_level(level: "Level") -> tuple["Table", int, int]:
+        return measured(batches, level, None, flags.settings(), rendered_in)
+
+    table, count, missed = at_level("video")
     comparison = compared(list(table.rows()), by, word=word, measures=words_of(measures) or USUAL)
     show_comparison(comparison)
     if output is not None:
         save_table(table_of(comparison), kind, output)
     if figure is not None:
-        save_figure(_chart(comparison, batches, over, flags), figure)
+        save_figure(_chart(comparison, over, at_level), figure)
     if missed:
         _log.error("%s of %s not measured", f"{missed:,}", counted(count, "video"))
     return FAILED if missed else OK
 
 
-def _chart(comparison: "Comparison", batches: tuple[Path, ...], over: "Over | None", flags: PictureFlags) -> "Plot":
+def _chart(
+    comparison: "Comparison", over: "Over | None", at_level: "Callable[[Level], tuple[Table, int, int]]"
+) -> "Plot":
     """Return the figure of a comparison, or of how its measures go over time or steps."""
     from attnwatch.analysis.courses import LEVELS, courses  # noqa: PLC0415
-    from attnwatch.cli.measuring import measured  # noqa: PLC0415
     from attnwatch.render.charts.comparison import comparison_chart  # noqa: PLC0415
     from attnwatch.render.charts.courses import courses_chart  # noqa: PLC0415
 
     if over is None:
         return comparison_chart(comparison)
-    rows = list(measured(batches, LEVELS[over], None, flags.settings())[0].rows())
+    rows = list(at_level(LEVELS[over])[0].rows())
     measures = [measure.name for measure in comparison.measures]
     followed = courses(rows, comparison.by, over, word=comparison.word.name, measures=measures)
     for note in followed.notes:

@@ -73,6 +73,7 @@ Examples:
 Examples:
   attnwatch status outputs/
   attnwatch status demo --json                for programs
+  attnwatch status outputs/ --health          for containers: the exit code says it
 """,
     "retry": """\
 Examples:
@@ -93,6 +94,8 @@ Examples:
   attnwatch export demo                       EXR images of all words and videos
   attnwatch export video_001.mp4 --words kiss --format prores4444 -o comp/
   attnwatch export video_001.mp4 --grid       the latent grid itself
+  attnwatch export demo page/                 the page of `attnwatch view`
+  attnwatch export demo --format page --words kiss --steps mean -o page/
 """,
     "measure": """\
 Examples:

@@ -34,6 +34,9 @@ WORDS = Parameter(name=["--words", "--word"], metavar="WORDS", group=SELECTION, 
 """Slugs or texts of words; `words_of` separates them."""
 
 OUTPUT_FILE = Parameter(name=["--output", "--out", "-o"], group=OUTPUT, metavar="FILE")
+RENDERED_IN = Parameter(metavar="FOLDER", group=SELECTION)
+"""The folder that outputs were put into with `--out`, where `--out` is the file to write."""
+
 OUTPUT_FOLDER = Parameter(name=["--out", "--output", "-o"], group=OUTPUT, metavar="FOLDER")
 
 _NAMES = {"assignments": "--set"}  # of fields whose flags have another name

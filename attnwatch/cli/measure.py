@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, WORDS, ClusterFlags, words_of
+from attnwatch.cli.flags import OUTPUT, OUTPUT_FILE, RENDERED_IN, WORDS, ClusterFlags, words_of
 from attnwatch.cli.output import FAILED, OK
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, counted, set_up
@@ -30,6 +30,7 @@ def measure(
     ] = None,
     output: Annotated[Path | None, OUTPUT_FILE] = None,
     figure: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
+    rendered_in: Annotated[Path | None, RENDERED_IN] = None,
     flags: ClusterFlags = _NOTHING,
 ) -> int:
     """Measure where attention is: one table of many videos, a row for each word of each video.
@@ -53,6 +54,8 @@ def measure(
         The file to write: CSV, JSON or Parquet, by its suffix (default: print the table, if there is no figure).
     figure
         Draw the table: the focus of layers and heads (`head`), or the overlap of words (`video`), as PNG, PDF or SVG.
+    rendered_in
+        Folder of outputs, if the watcher was started with `--out`: what it has measured is not measured again.
     flags
         Options that set something.
 
@@ -65,7 +68,7 @@ def measure(
     kind, settings = kind_of(format, output), flags.settings()
     if figure is not None:
         require_figure(figure)
-    table, count, missed = measured(batches, level, words_of(words), settings)
+    table, count, missed = measured(batches, level, words_of(words), settings, rendered_in)
     if table.length and output is not None:
         save_table(table, kind, output)
     if table.length and figure is not None:

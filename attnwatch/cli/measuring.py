@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,11 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
 
 
 def measured(
-    given: Iterable[Path], level: Level, words: tuple[str, ...] | None, settings: Settings
+    given: Iterable[Path],
+    level: Level,
+    words: tuple[str, ...] | None,
+    settings: Settings,
+    rendered_in: Path | None = None,
 ) -> tuple[Table, int, int]:
     """Return the table of some videos, how many videos there are, and how many could not be measured; those are logged.
 
@@ -60,32 +65,38 @@ def measured(
         level: what a row is.
         words: slugs or texts of the words; None for all.
         settings: those of the command line and the environment; each batch's own count less.
+        rendered_in: folder of outputs, if the videos were rendered with `--out`.
 
     Raises:
-        ConfigError: a path is not that of a video.
+        ConfigError: a path is not that of a video, or there is no such folder.
         UnknownNameError: no video has one of the words.
         EngineError: the cluster that should measure cannot be reached, or has failed.
 
     """
+    if rendered_in is not None and not rendered_in.is_dir():
+        raise ConfigError(f"--rendered-in: found no folder {rendered_in}; expected that of the outputs; check the path")
     paths = videos(*given)
 
     def settings_of(manifest: Manifest) -> Visualization:
         return settings.for_batch(manifest.document.visualization, manifest.path)[0]
 
-    with _measuring(paths, level, settings) as measure:
+    where = None if rendered_in is None else rendered_in.absolute()
+    with _measuring(paths, level, settings, where) as measure:
         table, missed = table_of(paths, level, settings_of, words, measure=measure)
     return table, len(paths), missed
 
 
 @contextlib.contextmanager
-def _measuring(paths: list[Path], level: Level, settings: Settings) -> Iterator[Callable[..., MeasuresDocument]]:
+def _measuring(
+    paths: list[Path], level: Level, settings: Settings, rendered_in: Path | None
+) -> Iterator[Callable[..., MeasuresDocument]]:
     """Measure in this process, or on the cluster that the settings name."""
     if settings.watcher.engine == "local" or not paths:
-        yield measures_at
+        yield partial(measures_at, rendered_in=rendered_in)
         return
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     with open_engine(settings.watcher, lambda: [(folder, False)]) as engine:
-        yield MeasuresElsewhere(engine, paths, level, settings)
+        yield MeasuresElsewhere(engine, paths, level, settings, rendered_in)
 
 
 def save_table(table: Table, kind: TableFormat, output: Path) -> None:

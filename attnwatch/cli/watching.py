@@ -100,8 +100,10 @@ def run(
     audience = Audience(notifier=Notifier.from_environment(), hooks=Hooks(outlets.on_rendered), metrics=metrics)
     try:
         # The engine comes first: it forks, so no thread may exist yet.
-        with open_engine(settings.watcher, partial(_folders, options)) as engine, contextlib.ExitStack() as stack:
-            stack.enter_context(outlets.serving(metrics))  # in a thread
+        with (
+            open_engine(settings.watcher, partial(_folders, options)) as engine,
+            outlets.serving(metrics),  # in a thread
+        ):
             STDERR.hand_over()  # from now until the process ends, nothing waits for whoever reads the log
             with _bar(target, options) as audience.progress, _published(options) as audience.publisher:
                 report = Report(activity, audience)

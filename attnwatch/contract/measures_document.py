@@ -56,6 +56,11 @@ class WordMeasures(Document):
         description="mean concentration of each head's maps: [layer][head]; null if neither layers nor heads are "
         "stored",
     )
+    each_head: dict[Measure, tuple[Values, ...]] | None = Field(
+        default=None,
+        description="further measures of each head's maps, as means over steps and frames: [layer][head]; null with "
+        "focus",
+    )
 
 
 class PairMeasures(Document):

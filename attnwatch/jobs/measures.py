@@ -1,16 +1,19 @@
 """Measures a finished video, and puts the measures into their document."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from itertools import compress
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attnwatch.analysis.spatial import Float64Array, Spatial
 from attnwatch.analysis.table import Level
-from attnwatch.analysis.video import VideoMeasures, measure_video
+from attnwatch.analysis.video import OfSteps, VideoMeasures, measure_video
 from attnwatch.analysis.video import WordMeasures as Measured
+from attnwatch.batches.targets import batch_of
 from attnwatch.batches.videos import open_attention
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.measures_document import (
@@ -22,7 +25,7 @@ from attnwatch.contract.measures_document import (
     Values,
     WordMeasures,
 )
-from attnwatch.contract.names import MEASURES_SUFFIX
+from attnwatch.contract.names import MEASURES_SUFFIX, OUTPUT_DIRECTORY
 from attnwatch.contract.reading import most_values_in, read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError
@@ -37,7 +40,9 @@ _DIGITS = 9  # significant; single precision has 7
 _MOST_PLACES = 300
 _POWERS = np.array([float(f"1e{place}") for place in range(-_MOST_PLACES, _MOST_PLACES + 1)])  # exact up to 1e22
 _MOST_WORDS_IN_PAIRS = 64  # 2,016 pairs; 1,000 words would have 500,000, for which a rendering would wait 10 minutes
+_FOCUS = "concentration"  # of heads, it has a name of its own
 _MOST_VALUES = 500_000_000  # of single layers and heads that are measured beside a rendering: about 10 s
+_MOST_VALUES_TO_SETTLE = 100_000_000  # that are read for `settled` alone: 0.2 GB, which single heads exceed, not layers
 
 
 def write_measures(
@@ -95,17 +100,56 @@ def read_measures(place: Place, manifest: Manifest) -> MeasuresDocument | None:
     return found if same_files and found.manifest_sha256 == manifest.sha256 else None
 
 
-def measures_at(manifest: Manifest, level: Level, *, masked: bool = False) -> MeasuresDocument:
+def measures_at(
+    manifest: Manifest, level: Level, *, masked: bool = False, rendered_in: Path | None = None
+) -> MeasuresDocument:
     """Return the measures of a video for a table: those written with its last rendering, if they are of these files.
 
-    Otherwise the video is measured, as far as the table needs: of the frames, only the mean map. Raises the errors of
-    `measures_of`.
+    Otherwise the video is measured, as far as the table needs.
+
+    Args:
+        manifest: manifest of the video.
+        level: what a row of the table is.
+        masked: take values that are NaN or infinite for 0.
+        rendered_in: folder of outputs, if the video was rendered with `--out`.
+
+    Raises:
+        TensorError, VideoError, OSError: as for `measures_of`.
+
     """
-    place = Place(manifest.path, manifest.video_id, manifest.output_directory, root=manifest.outputs_root)
-    found = read_measures(place, manifest)
-    if found is not None and (level != "head" or not found.notes):
-        return found
+    for place in _places(manifest, rendered_in):
+        found = read_measures(place, manifest)
+        if found is not None:
+            if _suffices(found, manifest, level):
+                return found
+            break
     return measures_of(manifest, masked=masked, level=level)
+
+
+def _places(manifest: Manifest, rendered_in: Path | None) -> Iterator[Place]:
+    """Yield where the outputs of a video may be: beside it, in the collection of its batch, or in a folder like these.
+
+    Which folder the watcher was started for is not known: the outputs may have any of the paths that lead from one
+    above the video to those beside it. What is found counts only if it is of this manifest.
+    """
+    collection = batch_of(manifest.path) / OUTPUT_DIRECTORY
+    beside = {manifest.output_directory: manifest.outputs_root, collection: None}
+    for directory, root in beside.items():
+        yield Place(manifest.path, manifest.video_id, directory, root=root)
+    if rendered_in is not None:
+        for directory in beside:
+            for above in directory.parents:
+                counterpart = rendered_in / directory.relative_to(above)
+                yield Place(manifest.path, manifest.video_id, counterpart, root=Root(rendered_in))
+
+
+def _suffices(found: MeasuresDocument, manifest: Manifest, level: Level) -> bool:
+    """Return whether a table can be made of measures that were written by a rendering, perhaps by an older version."""
+    if level != "head":
+        return True
+    is_older = any(word.focus is not None and word.each_head is None for word in found.words.values())
+    can_be_measured = all(os.path.exists(path) for path in manifest.attention)  # noqa: PTH110 - may raise
+    return not found.notes and not (is_older and can_be_measured)
 
 
 def measures_of(
@@ -136,14 +180,27 @@ def measures_of(
         seconds = _latent_seconds(manifest, reader.words, timeline) if is_timed else None
         values = sum(prod(word.shape) for word in reader.words.values() if word.shape is not None)
         too_many = limited and values > _MOST_VALUES
-        parts, steps = level in (None, "head") and not too_many, level in (None, "step")
         words, pairs = len(reader.words), len(reader.words) <= _MOST_WORDS_IN_PAIRS
-        measures = measure_video(reader.words, seconds, masked=masked, steps=steps, parts=parts, pairs=pairs)
+        measures = measure_video(
+            reader.words,
+            seconds,
+            masked=masked,
+            steps=_of_steps(level, values),
+            parts=level in (None, "head") and not too_many,
+            pairs=pairs,
+        )
     notes = (
         f"layers and heads have {values:,} values, too many to measure while rendering; `attnwatch measure` does it",
         f"{words:,} words have too many pairs, so these are not measured",
     )
     return _document(manifest, measures, seconds, tuple(compress(notes, (too_many, not pairs))))
+
+
+def _of_steps(level: Level | None, values: int) -> OfSteps | None:
+    """Return what to compute of the steps, which have so many values, for a table of a level; None for everything."""
+    if level == "video":
+        return "settled" if values <= _MOST_VALUES_TO_SETTLE else None
+    return "measures" if level in (None, "step") else None
 
 
 def _latent_seconds(manifest: Manifest, words: Mapping[str, WordMaps], timeline: Timeline | None) -> Float64Array:
@@ -187,11 +244,14 @@ def _word(word: Measured, text: str | None) -> WordMeasures:
             numbers=steps.numbers,
             correlation=_values(np.array(steps.correlation)),
             settled=steps.settled,
-            frames=_columns(steps.frames),
+            frames={} if steps.frames is None else _columns(steps.frames),
         ),
         layers=None if parts is None or parts.layers is None else _columns(parts.layers),
         heads=None if parts is None or parts.heads is None else _columns(parts.heads),
-        focus=None if parts is None else _rows(parts.focus),
+        focus=None if parts is None else _rows(parts.each[_FOCUS]),
+        each_head=None
+        if parts is None
+        else {name: _rows(values) for name, values in parts.each.items() if name != _FOCUS},
     )
 
 

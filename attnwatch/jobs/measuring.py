@@ -28,12 +28,14 @@ class MeasureJob:
         path: what identifies it; see `read_video`.
         level: what a row of the table is.
         settings: those that count more than the batch's own.
+        rendered_in: folder of outputs, if the video was rendered with `--out`.
 
     """
 
     path: Path
     level: Level
     settings: Settings
+    rendered_in: Path | None = None
 
     @property
     def label(self) -> str:
@@ -59,7 +61,8 @@ class MeasureJob:
         try:
             manifest = read_video(self.path)
             settings = self.settings.for_batch(manifest.document.visualization, manifest.path)[0]
-            return measures_at(manifest, self.level, masked=settings.nonfinite == "mask")
+            masked = settings.nonfinite == "mask"
+            return measures_at(manifest, self.level, masked=masked, rendered_in=self.rendered_in)
         except (AttnwatchError, OSError, MemoryError) as error:
             return error
 
@@ -72,12 +75,20 @@ class MeasuresElsewhere:
         paths: what identifies each video, in the order in which they are asked for.
         level: what a row of the table is.
         settings: those that count more than each batch's own.
+        rendered_in: folder of outputs, if the videos were rendered with `--out`.
 
     """
 
-    def __init__(self, engine: Engine, paths: Sequence[Path], level: Level, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        paths: Sequence[Path],
+        level: Level,
+        settings: Settings,
+        rendered_in: Path | None = None,
+    ) -> None:
         self._engine = engine
-        self._left: Iterator[MeasureJob] = (MeasureJob(path, level, settings) for path in paths)
+        self._left: Iterator[MeasureJob] = (MeasureJob(path, level, settings, rendered_in) for path in paths)
         self._order = {path: number for number, path in enumerate(paths)}
         self._measured: dict[Path, object] = {}
         self._losses: dict[Path, int] = {}

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -11,12 +12,13 @@ from attnwatch.analysis.comparison import compare
 from attnwatch.analysis.extras import extra
 from attnwatch.analysis.formats import data_frame
 from attnwatch.analysis.named import USUAL
-from attnwatch.analysis.table import Level, Row
+from attnwatch.analysis.table import Level, Row, Table
 from attnwatch.batches.discover import find_videos
 from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
+from attnwatch.jobs.measures import measures_at
 from attnwatch.jobs.tables import table_of
 from attnwatch.library.comparing import BatchComparison
 from attnwatch.library.effective import effective
@@ -35,16 +37,30 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 12  # videos of a batch in a notebook
 
 
-def open(folder: PathName, *, exclude: Sequence[str] = ()) -> "Batch":  # noqa: A001 - read as `attnwatch.open`
-    """Find the videos finished at or below a folder; reads none of them. Raises `ConfigError` if it is missing.
+def open(  # noqa: A001 - read as `attnwatch.open`
+    folder: PathName, *, exclude: Sequence[str] = (), rendered_in: PathName | None = None
+) -> "Batch":
+    """Find the videos finished at or below a folder; reads none of them.
 
-    `exclude` leaves out folders and videos: patterns of names, or of paths below the folder, as for the command line.
+    Args:
+        folder: the folder.
+        exclude: folders and videos to leave out: patterns of names, or of paths below the folder, as for the command
+            line.
+        rendered_in: folder of outputs, if the watcher was started with `--out`: `table` and `compare` use the measures
+            in it.
+
+    Raises:
+        ConfigError: there is no such folder, or a pattern is wrong.
+
     """
     path = Path(folder).absolute()
     if not path.exists():
         raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
     patterns = load_settings(None, {"exclude": list(exclude)}, {}, spell_flag=str).watcher.exclude
-    return Batch(path, Root(path, excluded=Exclusion(patterns)))
+    outputs = None if rendered_in is None else Path(rendered_in).absolute()
+    if outputs is not None and not outputs.is_dir():
+        raise ConfigError(f"rendered_in: found no folder {outputs}; expected that of the outputs; check the path")
+    return Batch(path, Root(path, excluded=Exclusion(patterns)), rendered_in=outputs)
 
 
 class Batch(Mapping[str, Video]):
@@ -58,8 +74,14 @@ class Batch(Mapping[str, Video]):
 
     """
 
-    def __init__(self, folder: Path, start: Root | None = None, paths: Iterable[Path] | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        start: Root | None = None,
+        paths: Iterable[Path] | None = None,
+        rendered_in: Path | None = None,
+    ) -> None:
+        self.folder, self._rendered_in = folder, rendered_in
         self._names: dict[Path, str | None] = dict.fromkeys(find_videos(folder, start) if paths is None else paths)
         self._likely: dict[str, list[Path]] = {}
         for path in self._names:
@@ -161,6 +183,7 @@ class Batch(Mapping[str, Video]):
                     for values, found in zip(asked, _properties(read_video(path)), strict=True)
                 )
             ],
+            rendered_in=self._rendered_in,
         )
 
     def table(
@@ -187,7 +210,7 @@ class Batch(Mapping[str, Video]):
             raise ConfigError(f"level: found {level!r}; expected one of: {', '.join(get_args(Level))}")
         extra("pandas")
         asked = (words,) if isinstance(words, str) else words
-        table, missed = table_of(list(self._names), level, lambda one: effective(one, settings)[0], asked)
+        table, missed = self._measured(level, settings, asked)
         if missed and not table.length:
             raise ConfigError(f"{self.folder}: found no video that can be measured; expected one; the log says why")
         return data_frame(table)
@@ -217,7 +240,14 @@ class Batch(Mapping[str, Video]):
 
     def _rows(self, level: Level) -> list[Row]:
         """Return the rows of the table of all videos."""
-        return list(table_of(list(self._names), level, lambda one: effective(one, {})[0])[0].rows())
+        return list(self._measured(level, {})[0].rows())
+
+    def _measured(
+        self, level: Level, settings: Mapping[str, Any], words: Sequence[str] | None = None
+    ) -> tuple[Table, int]:
+        """Return the table of all videos, and how many could not be measured."""
+        paths, measure = list(self._names), partial(measures_at, rendered_in=self._rendered_in)
+        return table_of(paths, level, lambda one: effective(one, settings)[0], words, measure=measure)
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

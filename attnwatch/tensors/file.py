@@ -9,6 +9,7 @@ import json
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,17 +49,20 @@ class Tensor(Protocol):
     def mean(self, indices: Sequence[tuple[int, ...]], *, masked: bool = False) -> Float32Array:
         """Return the mean of several parts, each given by its leading indices, float32; NaN where any is masked."""
 
+    def held(self) -> object:
+        """Return what keeps the file open as long as it lives: opening it takes longer than reading a small part."""
+
 
 Opener = Callable[[Path], BinaryIO]
 """Opens a file for reading."""
 
 Mapping = Callable[[], mmap.mmap]
-"""Maps a file; it is unmapped when nothing refers to the result any more."""
+"""Maps a file, or returns its mapping if there is one; it is unmapped when nothing refers to the result any more."""
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a safetensors file, which is mapped anew at each use.
+    """One tensor of a safetensors file, which is mapped anew at each use, unless a mapping of it is held.
 
     Attributes:
         path: the file.
@@ -120,6 +124,16 @@ class StoredTensor:
             mapped.madvise(mmap.MADV_DONTNEED)
         return mean.value().reshape(shape)
 
+    def held(self) -> mmap.mmap:
+        """Return a mapping of the file; as long as it lives, the file is not opened again, and changes go unnoticed.
+
+        Raises:
+            NotReadyError: the file has changed since it was opened.
+            OSError: the file cannot be read.
+
+        """
+        return self._map()
+
     def _starts(self, indices: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> list[int]:
         """Return the position of the first value of each part with the given shape."""
         leading = self.shape[: len(self.shape) - len(shape)]
@@ -153,7 +167,7 @@ def open_tensors(path: Path, opened: Opener) -> list[StoredTensor]:
         if path.name.endswith(".zst"):
             with _decompressed(path, file) as plain:
                 return _tensors(path, plain, partial(_same, _mapped(plain)))
-        return _tensors(path, file, partial(_map_again, path, opened, mark))
+        return _tensors(path, file, _Remapping(path, opened, mark))
 
 
 def _tensors(path: Path, file: BinaryIO, mapping: Mapping) -> list[StoredTensor]:
@@ -180,13 +194,28 @@ def _mapped(file: BinaryIO) -> mmap.mmap:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _map_again(path: Path, opened: Opener, mark: Mark) -> mmap.mmap:
-    with opened(path) as file:
-        if Mark.of(file) != mark:
-            raise NotReadyError(
-                f"{path}: found it changed while it was being read; expected the file that was opened; open it again"
-            )
-        return _mapped(file)
+class _Remapping:
+    """Maps a file again at each call, unless the last mapping is still in use."""
+
+    def __init__(self, path: Path, opened: Opener, mark: Mark) -> None:
+        self._path, self._opened, self._mark = path, opened, mark
+        self._last: Callable[[], mmap.mmap | None] = lambda: None
+
+    def __call__(self) -> mmap.mmap:
+        mapped = self._last()
+        if mapped is None:
+            mapped = self._again()
+            self._last = weakref.ref(mapped)
+        return mapped
+
+    def _again(self) -> mmap.mmap:
+        with self._opened(self._path) as file:
+            if Mark.of(file) != self._mark:
+                raise NotReadyError(
+                    f"{self._path}: found it changed while it was being read; expected the file that was opened; open "
+                    "it again"
+                )
+            return _mapped(file)
 
 
 def _same(mapped: mmap.mmap) -> mmap.mmap:

@@ -3,6 +3,7 @@
 Nothing here holds more than one layer of one denoising step in memory, regardless of file size.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -129,6 +130,19 @@ class WordMaps:
         for position in selected("steps", part.steps, self.step_numbers):
             tensor, index = sources[position]
             yield Step(self.step_numbers[position], tensor, index, layers, heads, part.masked)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file of the steps open meanwhile, if it is only one: opening it takes longer than reading a step.
+
+        Raises:
+            NotReadyError: the file has changed since it was opened.
+            OSError: the file cannot be read.
+
+        """
+        held = [tensor.held() for tensor in self._steps] if len(self._steps) == 1 else []
+        yield
+        held.clear()
 
     def _require_more_than_mean(self, axis: str, choice: Choice) -> None:
         if choice is not None and axis in self.means:

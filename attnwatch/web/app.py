@@ -3,8 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 import anyio
@@ -38,6 +36,7 @@ from attnwatch.web.maps.container import container
 from attnwatch.web.maps.kept import Kept
 from attnwatch.web.maps.scales import BatchScales
 from attnwatch.web.maps.tables import tables
+from attnwatch.web.package import static_files
 from attnwatch.web.responses import BINARY, answer, has_tag, tag_of, type_of, unchanged
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -62,7 +61,7 @@ class Page:
         self._catalogue = catalogue
         self._surveyed = surveyed
         self._root = surveyed.root
-        self._static = dict(_static_files())
+        self._static = static_files()
         self._containers = Kept[str, bytes](_KEPT_BYTES, len)
         self._scales = BatchScales()
         self._at_once = anyio.CapacityLimiter(_AT_ONCE)
@@ -214,19 +213,6 @@ class Page:
 def _output(place: Place, name: str) -> Any:  # noqa: ANN401 - an open file
     with place.open() as folder:
         return folder.open_file(name)
-
-
-def _static_files() -> list[tuple[str, Traversable]]:
-    """Return the files of the page by their paths: nothing else is ever sent under this address."""
-    found, folders = list[tuple[str, Traversable]](), [("", files("attnwatch.web") / "static")]
-    while folders:
-        above, folder = folders.pop()
-        for one in folder.iterdir():
-            if one.is_dir():
-                folders.append((f"{above}{one.name}/", one))
-            elif one.is_file():
-                found.append((f"{above}{one.name}", one))
-    return found
 
 
 def build(catalogue: Catalogue, surveyed: Surveyed, access: Access) -> tuple[Starlette, Page]:

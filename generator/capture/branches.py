@@ -39,7 +39,7 @@ class Branches:
             CaptureError: if its samples are not one video and its guidance branches.
 
         """
-        names, name, batch = self._model.branch_names, call.branch, call.batch
+        names, name, batch = self._model.branch_names, call.branch, call.batch / call.videos
         if name is not None and names.get(name, name) is None:
             return ()
         named = None if name is None else names.get(name)
@@ -53,8 +53,8 @@ class Branches:
         if name is None and batch == 1:
             return (self._by_text(call.text, begun),)
         raise CaptureError(
-            f"found a batch of {call.batch} latent videos; expected one video and its guidance branches. "
-            "Generate one video at a time"
+            f"found a batch of {call.batch} latent videos; expected {call.videos} and its guidance branches. "
+            "Generate as many videos in a call as its prompts say"
         )
 
     def _guided(self, begun: Mapping[str, int]) -> bool:

@@ -23,6 +23,8 @@ CHANNELS = 16
 """Number of channels of a hidden state that are compared."""
 TOLERANCE = 0.02
 """Largest relative difference that conversions between data types explain; bfloat16 has 8 bits of precision."""
+MUCH = 4
+"""How much nearer a row must be than any other one."""
 MOST_TEXTS = 64
 """Number of texts that are remembered."""
 _AXES = 3
@@ -52,7 +54,7 @@ class HeardText:
     def places_in(self, embeddings: Tensor) -> dict[int, int]:
         """Return the rows of ``embeddings``, ``[position, channel]``, by the tokens that they were made of.
 
-        Only what is certain: rows and tokens of which each is like exactly one other.
+        Only what is certain: a row that is like a token, much more than any other row is, and like no other token more.
         """
         found: dict[int, int] = {}
         if embeddings.shape[1] < self.states.shape[2]:
@@ -60,10 +62,14 @@ class HeardText:
         rows = embeddings[:, : self.states.shape[2]].detach().to(self.states.device, torch.float32)
         for states in self.states[:, : self.length]:
             distances = torch.cdist(states, rows, compute_mode="donot_use_mm_for_euclid_dist")
-            near = torch.le(distances, TOLERANCE * states.norm(dim=-1, keepdim=True))
-            certain = near & (near.sum(0) == 1) & (near.sum(1, keepdim=True) == 1)
-            places = {int(token): int(row) for token, row in certain.nonzero().tolist()}
-            found = max(found, places, key=len)
+            (nearest, *others), (place, *_) = (
+                each.unbind(1) for each in distances.topk(min(2, len(rows)), largest=False)
+            )
+            is_like = torch.le(nearest, TOLERANCE * states.norm(dim=-1))
+            is_alone = torch.lt(nearest, others[0] / MUCH) if others else torch.ones_like(is_like)
+            is_mutual = distances.argmin(0)[place] == torch.arange(len(states), device=place.device)
+            certain = (is_like & is_alone & is_mutual).nonzero().flatten().tolist()
+            found = max(found, {token: int(place[token]) for token in certain}, key=len)
         return found
 
     def is_moved_in(self, embeddings: Tensor) -> bool:

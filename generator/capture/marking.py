@@ -81,7 +81,7 @@ class Marking:
         for number, branch in enumerate(branches):
             words = self._placement.words_of(branch)
             if words and branch not in proven:
-                part = _Part(call, branch, number, call.batch)
+                part = _Part(call, branch, call.sample(number), call.batch)
                 before = self._keys(part, call.arguments)
                 proven[branch] = max(self._answer(part, word, before) for word in words)
 

@@ -158,7 +158,7 @@ class Placement:
             embeddings, given = (stage.text, stage.arguments) if stage is not None and is_of_stage else (None, given)
         if embeddings is None:
             return None
-        sample = number * len(embeddings) // call.batch
+        sample = call.sample(number) * len(embeddings) // call.batch
         text.columns = self._model.text_columns(given, sample)
         return self._model.encoded(embeddings[sample])
 

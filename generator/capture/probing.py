@@ -3,7 +3,8 @@
 Nothing is denoised, and what the network keeps between calls is as before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
 from torch import nn
@@ -11,6 +12,8 @@ from torch import nn
 from generator.capture.attention import AttentionCall
 from generator.capture.running import looking
 
+_CACHE = "_state_cache"
+"""Attribute in which a state manager of diffusers keeps the states of a hook by context."""
 Wanted = Callable[[AttentionCall], AttentionCall | None]
 """Returns the wanted part of an attention call; None to go on to the next call."""
 
@@ -32,12 +35,10 @@ def first_attention(network: nn.Module, run: Callable[[], object], wanted: Wante
             _stop(found)
 
     try:
-        with looking(look):
+        with looking(look), _set_aside(network):
             run()
     except _Reached as reached:
         return reached.call
-    finally:
-        _forget(network)
     return None
 
 
@@ -45,17 +46,35 @@ def _stop(call: AttentionCall) -> NoReturn:
     raise _Reached(call)
 
 
-def _forget(network: nn.Module) -> None:
-    """Let a network's caches, and what observes the order of its layers, forget an unfinished call.
+@contextmanager
+def _set_aside(network: nn.Module) -> Iterator[None]:
+    """Give the hooks of a network, such as caches, other states inside the context, and their own ones back."""
+    with ExitStack() as stack:
+        for module in network.modules():
+            registry = getattr(module, "_diffusers_hook", None)
+            for hook in [] if registry is None else registry.hooks.values():
+                stack.enter_context(_kept(hook))
+        yield
 
-    A pipeline's first call finds both empty.
-    """
-    registry = getattr(network, "_diffusers_hook", None)
-    if registry is None:
-        return
-    registry.reset_stateful_hooks()
-    hooks: Mapping[str, object] = registry.hooks
-    for hook in hooks.values():
-        order = getattr(hook, "execution_order", None)
+
+@contextmanager
+def _kept(hook: object) -> Iterator[None]:
+    """Restore what a hook keeps between calls."""
+    managers = [value for value in vars(hook).values() if hasattr(value, _CACHE)]
+    caches = [(manager, getattr(manager, _CACHE)) for manager in managers]
+    state = getattr(hook, "state", None)
+    values = None if state is None else dict(vars(state))
+    order = getattr(hook, "execution_order", None)
+    length = len(order) if isinstance(order, list) else 0
+    try:
+        for manager, _ in caches:
+            setattr(manager, _CACHE, {})
+        yield
+    finally:
+        for manager, cache in caches:
+            setattr(manager, _CACHE, cache)
+        if values is not None:
+            vars(state).clear()
+            vars(state).update(values)
         if isinstance(order, list):
-            order.clear()
+            del order[length:]

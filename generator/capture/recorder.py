@@ -46,10 +46,9 @@ EARLY = 2
 class _Call:
     """A running call of a denoising network; ``steps`` maps each branch that it computes, in order, to its step."""
 
-    denoiser: str
+    network: NetworkCall
     steps: Mapping[str, int]
     maps: Mapping[str, LayerMaps]
-    batch: int
     samples: Counter[str] = field(default_factory=Counter)
     """Samples that the attention function received, by layer."""
 
@@ -166,7 +165,7 @@ class Recorder:
             self._marking.prove(tuple(steps), call)
             wanted = [name for name in self.keep.branches if name in steps and self.keep.needs_step(steps[name])]
             maps = {branch: LayerMaps(self.keep, self._model_grid, len(self._layers.kept)) for branch in wanted}
-            self._call = _Call(call.denoiser, steps, maps, call.batch) if steps else None
+            self._call = _Call(call, steps, maps) if steps else None
 
     def end(self) -> None:
         """Check a finished call of a denoising network and keep its maps."""
@@ -192,12 +191,13 @@ class Recorder:
     def _add(self, running: _Call, layer: str, call: AttentionCall) -> None:
         first = running.samples[layer]
         running.samples[layer] += len(call.query)
-        place = self._layers.place(running.denoiser, layer)
+        place = self._layers.place(running.network.denoiser, layer)
         if place is None:
             return
         each = self._tracked.samples
         for number, branch in enumerate(running.steps):
-            start, stop = number * each - first, (number + 1) * each - first
+            start = running.network.sample(number) * each - first
+            stop = start + each
             if branch in running.maps and stop > 0 and start < len(call.query):
                 samples = slice(max(start, 0), stop)
                 found = self._tracked.probabilities(call, samples, branch, layer)
@@ -205,12 +205,12 @@ class Recorder:
 
     def _is_whole(self, call: _Call, branches: Sequence[str]) -> bool:
         """Whether every layer was called exactly once; if a cache skipped layers, record a gap in each branch."""
-        once = call.batch * self._tracked.samples
+        once = call.network.batch * self._tracked.samples
         calls = {layer: samples / once for layer, samples in call.samples.items()}
-        skipped = self._layers.skipped(call.denoiser, call.steps[branches[0]], calls)
+        skipped = self._layers.skipped(call.network.denoiser, call.steps[branches[0]], calls)
         if skipped:
             self.gaps += [
-                {"index": call.steps[branch], "branch": branch, "model": call.denoiser, "layers": skipped}
+                {"index": call.steps[branch], "branch": branch, "model": call.network.denoiser, "layers": skipped}
                 for branch in branches
             ]
         return not skipped
@@ -230,7 +230,7 @@ class Recorder:
             if mean is not None:
                 self._means[branch].add(mean)
             for copy in copies[2:]:
-                self._on_maps(StepMaps(step, call.denoiser, branch, copy))
+                self._on_maps(StepMaps(step, call.network.denoiser, branch, copy))
 
         self._copies.put([*checks, *kept], deliver)
 

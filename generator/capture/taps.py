@@ -59,6 +59,13 @@ class NetworkCall:
     arguments: Arguments
     again: Callable[[Arguments], object]
     """Calls the network with other arguments, without torch.compile; the listener hears nothing of it."""
+    video: int = 0
+    """Number of the video that is looked at, of ``videos`` that the pipeline makes at once."""
+    videos: int = 1
+
+    def sample(self, branch: int) -> int:
+        """Return the number of the video's sample in the guidance branch number ``branch``."""
+        return branch * self.videos + self.video
 
     @property
     def branch(self) -> str | None:

@@ -26,6 +26,7 @@ class Siblings(NamedTuple):
 
 SIBLINGS = (
     Siblings("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
+    Siblings("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     Siblings("LTXPipeline", "LTXImageToVideoPipeline"),
     Siblings("SanaVideoPipeline", "SanaImageToVideoPipeline"),
     Siblings("SkyReelsV2DiffusionForcingPipeline", "SkyReelsV2DiffusionForcingImageToVideoPipeline"),
@@ -89,8 +90,8 @@ def _with_inputs(found: str, index: Config, given: Given) -> str:
 def _refuse_video(model: str, name: str, takes: Takes) -> None:
     if takes.video is Use.REQUIRED:
         raise ModelError(
-            f"model {model}: {name} changes a video, which cannot be given here. Call it in a program of your own, "
-            "inside `capture` of generator.library"
+            f"model {model}: its {name} needs another input (a video), which cannot be given. Call it in a program of "
+            "your own, inside `capture` of generator.library"
         )
 
 

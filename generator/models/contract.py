@@ -107,6 +107,8 @@ class VideoModel(Protocol):
     rearranges_text: bool
     """Whether rows of the text encoder's output are left out, moved, or put behind others, before the network's call.
     Then each row is looked for by its values."""
+    one_video_per_prompt: bool
+    """Whether the pipeline ignores ``num_videos_per_prompt`` and makes one."""
     knows_padding: bool
     """Whether all text keys without a token of the prompt are its padding."""
     frame_by_frame: bool

@@ -1,6 +1,6 @@
 """Reads which words a caller wants to track: words or phrases of the prompt, or positions among its tokens."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,19 +31,30 @@ class Asked:
     negative: tuple[str, ...] = ()
     """Words of the negative prompt."""
 
+    def refuse_absent(self, prompts: Sequence[str], negatives: Sequence[str]) -> None:
+        """Raise UsageError for a word that is in none of the prompts, or a prompt without any word."""
+        for word in self.words:
+            if not any(find_words(prompt, [word]) for prompt in prompts):
+                more = f" and {len(prompts) - 1} more" if len(prompts) > 1 else ""
+                raise UsageError(
+                    f"words: found no {word!r} in the prompt {prompts[0]!r}{more}. Spell words as in the prompt"
+                )
+        for prompt in prompts:
+            if self.words and not (self.positions or self.negative or find_words(prompt, self.words)):
+                raise UsageError(
+                    f"words: found none of them in the prompt {prompt!r}; expected one in each prompt of a call"
+                )
+        refuse_absent_negative(self.negative, negatives)
+
     def locate(
         self, prompt: str, negative: str, clean: Callable[[str], str], tokenise: Callable[[str], TokenSequence]
     ) -> tuple[TrackedWord, ...]:
-        """Return the tracked words of a prompt and of its negative prompt.
+        """Return the tracked words that are in a prompt and in its negative prompt.
 
         Raises:
-            UsageError: for a word that is not there, has no token, or is cut off, or a position beyond the last token.
+            UsageError: for a word that has no token, or is cut off, or a position beyond the last token.
 
         """
-        for word in self.words:
-            if not find_words(prompt, [word]):
-                raise UsageError(f"words: found no {word!r} in the prompt {prompt!r}. Spell words as in the prompt")
-        refuse_absent_negative(self.negative, [negative])
         return (
             *self._placed(len(tokenise("").ids)),
             *locate(Variation(1, prompt, find_words(prompt, self.words), {}), clean, tokenise),
@@ -63,25 +74,33 @@ class Asked:
         )
 
 
-def asked(words: object, further: Iterable[str] = (), negative: Iterable[str] = ()) -> Asked:
+def asked(
+    words: object,
+    further: Iterable[str] = (),
+    negative: Iterable[str] = (),
+    at: Mapping[str, Iterable[int]] | None = None,
+) -> Asked:
     """Return what a caller asks for; one word may stand for a list of one.
 
     Args:
         words: words, or positions by name
         further: words to track besides, wherever they occur
         negative: words of the negative prompt
+        at: positions by name, besides
 
     Raises:
         UsageError: for anything but words or positions, and if nothing is to be tracked.
 
     """
+    placed = {_word(name): _places(name, found) for name, found in (at or {}).items()}
     if isinstance(words, Mapping):
-        wanted = Asked((), {_word(name): _places(name, found) for name, found in words.items()}, tuple(negative))
+        placed |= {_word(name): _places(name, found) for name, found in words.items()}
+        wanted = Asked((), placed, tuple(negative))
     else:
         each = [words] if isinstance(words, str) else words
         if isinstance(each, bytes) or not isinstance(each, Iterable):
             raise UsageError(f"words: found {words!r:.80}; {_EXPECTED}")
-        wanted = Asked((*map(_word, each), *further), {}, tuple(negative))
+        wanted = Asked((*map(_word, each), *further), placed, tuple(negative))
     if not (wanted.words or wanted.positions or wanted.negative):
         raise UsageError(f"words: found none; {_EXPECTED}")
     return wanted

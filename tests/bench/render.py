@@ -158,7 +158,7 @@ def measures(folder: Path) -> Iterator[Row]:
 
 
 def tables(folder: Path, videos: int = 100) -> Iterator[Row]:
-    """Compare tables of measures that were written while rendering with reading all maps once."""
+    """Compare tables of videos, with and without measures written while rendering, with reading all maps once."""
     (path,) = write_case(folder / "tables", SD, FRAMES, words=2)
     manifest, settings = read_manifest(path), Visualization()
 
@@ -173,17 +173,16 @@ def tables(folder: Path, videos: int = 100) -> Iterator[Row]:
         for _ in range(videos):
             add_video(table, read_manifest(path), level, settings)
 
+    def over_reading(level: Level, which: str) -> Row:
+        ratio = alternate(lambda: cpu_seconds(lambda: tabulate(level)), lambda: cpu_seconds(read_through), runs=3)
+        return row(f"measure --level {level}, {videos} {which} videos x 2 words: over reading the maps", ratio, 1.5)
+
+    yield over_reading("video", "new")
     manifest.output_directory.mkdir(exist_ok=True)
     with Folder.open(manifest.output_directory) as target:
         write_measures(manifest, settings, target)
-    levels: tuple[Level, ...] = ("video", "step")
-    for level in levels:
-        ratio = alternate(
-            lambda level=level: cpu_seconds(lambda: tabulate(level)),  # type: ignore[misc]
-            lambda: cpu_seconds(read_through),
-            runs=3,
-        )
-        yield row(f"measure --level {level}, {videos} videos x 2 words: over reading the maps", ratio, 1.5)
+    yield over_reading("video", "rendered")
+    yield over_reading("step", "rendered")
 
 
 def parallel(folder: Path) -> Iterator[Row]:

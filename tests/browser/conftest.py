@@ -23,9 +23,12 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Return a browser without a screen; WebGL 2 is computed by the processor."""
+    """Return a browser without a screen; WebGL 2 is computed by the processor.
+
+    Its driver occupies the event loop of this thread, so that other tests that need one fail as long as it is there.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("found no Chromium; install it to test the page (Debian: apt-get install chromium)")

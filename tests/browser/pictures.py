@@ -1,9 +1,11 @@
 """The renderer's own pictures, before they are encoded, for comparison with what a browser draws."""
 
+import av
+
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.library.maps import open_maps
 from attnwatch.render.colormap import yuv_tables
-from attnwatch.render.colours import srgb
+from attnwatch.render.colours import PIXEL_FORMAT, srgb
 from attnwatch.render.combined.hues import hues_rgb
 from attnwatch.render.combined.mixture import Mixture
 from attnwatch.render.compose import Enlarged, HeatPainter
@@ -52,6 +54,12 @@ class Rendered:
             shown = laid.over(picture, maps[0]) if len(maps) == 1 else mixture.over(picture, maps)
             found.append(srgb(shown, colours))
         return found
+
+    def halved(self, picture):
+        """Return an RGB picture with its colours at half the resolution, as in the pictures of the renderer."""
+        colours = self._timeline.colours
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        return srgb(frame.reformat(format=PIXEL_FORMAT, dst_colorspace=colours.matrix), colours)
 
     def levels(self, word, settings, scale=None):
         """Return the level of each pixel, 0 to 255, in each frame."""

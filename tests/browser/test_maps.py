@@ -18,23 +18,23 @@ CELL = 16  # pixels of a cell, as in videos of Wan
 WIDTH, HEIGHT = 8 * CELL, 6 * CELL
 
 _BEGIN = """async () => {
-    const { MapStore, Painter } = await import("./static/maps/index.js");
+    const { MapStore, Painter } = await import("/static/maps/index.js");
     const json = async (path) => (await fetch(path)).json();
     const query = (part) => new URLSearchParams(Object.entries(part).filter(([, value]) => value !== null));
     const asked = [];
     const source = {
         maps: async (id, word, part) => {
             asked.push(`${word} ${query(part)}`);
-            return (await fetch(`api/videos/${id}/maps/${word}?${query(part)}`)).arrayBuffer();
+            return (await fetch(`/api/videos/${id}/maps/${word}?${query(part)}`)).arrayBuffer();
         },
-        scale: (batch, word, part) => json(`api/batches/${batch}/scales/${word}?${query(part)}`),
+        scale: (batch, word, part) => json(`/api/batches/${batch}/scales/${word}?${query(part)}`),
     };
-    const painter = new Painter(await json("api/tables"));
+    const painter = new Painter(await json("/api/tables"));
     const canvas = document.body.appendChild(document.createElement("canvas"));
     const layer = painter.layer(canvas);
-    const batch = (await json("api/batches")).batches[0].id;
+    const batch = (await json("/api/batches")).batches[0].id;
     const details = [];
-    for (const { id } of (await json(`api/batches/${batch}`)).videos) details.push(await json(`api/videos/${id}`));
+    for (const { id } of (await json(`/api/batches/${batch}`)).videos) details.push(await json(`/api/videos/${id}`));
     const plain = {
         words: ["kiss"], step: null, layers: null, heads: null, colormap: "viridis", alpha: 0.8, style: "weighted",
         threshold: 0, scale: "video", upsampling: "bilinear", invert: false,
@@ -44,7 +44,11 @@ _BEGIN = """async () => {
         const all = { ...plain, ...view };
         layer.show(details[n], await store.get(details[n], all), all);
     };
-    const bytes = (data) => btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+    const bytes = (data) => {
+        let text = "";
+        for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
+        return btoa(text);
+    };
     const over = async (view, frames, pictures, [height, width]) => {
         await show(view);
         const drawing = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
@@ -66,7 +70,7 @@ class Drawn:
 
     def __init__(self, page, url):
         self.page = page
-        page.goto(url)
+        page.goto(f"{url}api/tables")  # a document without a program of its own
         assert page.evaluate(_BEGIN) is None
 
     def over(self, view, frames, pictures):
@@ -78,10 +82,15 @@ class Drawn:
         found = self.page.evaluate(call, [view, frames, given, shape[:2]])
         return [np.frombuffer(base64.b64decode(one), np.uint8).reshape(shape)[..., :3] for one in found]
 
-    def difference(self, rendered, view, settings, scale=None):
-        """Return the mean difference in levels of the browser's pictures from the renderer's, of the worst one."""
+    def difference(self, rendered, view, settings, scale=None, *, halved=False):
+        """Return the mean difference in levels of the browser's pictures from the renderer's, of the worst one.
+
+        `halved`: with their colours at half the resolution, as the renderer has them; of strong colours all over rough
+        maps, that is most of the difference.
+        """
         view = {"words": ["kiss"], **view}
         drawn = self.over(view, rendered.frames, rendered.sources)
+        drawn = [rendered.halved(one.copy()) for one in drawn] if halved else drawn
         expected = rendered.overlays(view["words"], Visualization(**settings), scale)
         return max(np.abs(one.astype(int) - other).mean() for one, other in zip(drawn, expected, strict=True))
 
@@ -149,6 +158,29 @@ CONTROLS = [
 @pytest.mark.parametrize(("view", "settings"), CONTROLS)
 def test_every_control_does_what_the_setting_of_the_renderer_does(drawn, rendered, view, settings):
     assert drawn.difference(rendered, view, settings) < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colormap", COLORMAPS)
+def test_large_pictures_are_those_of_the_renderer(browser, tmp_path, colormap):
+    batch = Batch.make(tmp_path / "outputs")
+    rows, columns = np.mgrid[:30, :52]
+    noise = np.random.default_rng(5).gamma(0.6, 1, (3, 30, 52))
+    blobs = np.stack([np.exp(-((rows - 9 - 5 * n) ** 2 + (columns - 12 - 12 * n) ** 2) / 60) for n in range(3)])
+    maps = (blobs + 0.04 * noise).astype(np.float32)[None, None, None]
+    path = batch.add(1, tensors={"kiss": maps, "dog": maps[..., ::-1].copy()})
+    write_source_video(path.with_name("video_001.mp4"), width=832, height=480)
+    rendered = Rendered(path, FRAMES)
+    with served(batch.folder.parent) as url, opened(browser) as page:
+        drawn = Drawn(page, url)
+        for scale, settings in SCALES:
+            for style in ("weighted", "uniform"):
+                for upsampling in ("bilinear", "nearest"):
+                    view = {"colormap": colormap, "scale": scale, "style": style, "upsampling": upsampling}
+                    given = {"colormap": colormap, "overlay": style, "upsampling": upsampling, **settings}
+                    found = drawn.difference(rendered, view, given, halved=style == "uniform")
+                    assert found < 1.5, view
+        assert drawn.difference(rendered, {"words": ["kiss", "dog"]}, {}) < 1.5
 
 
 def test_the_hottest_pixel_is_where_the_renderer_has_it(drawn, rendered):
@@ -219,14 +251,15 @@ def test_lost_graphics_are_told_and_come_back(drawn):
     )
     before, problem, during, after, again = told
     assert "graphics driver" in problem
-    assert during == 0 < before == again
+    assert during == 0 < before
+    assert again == pytest.approx(before, rel=1e-3)  # canvases that are read often are drawn by other code
     assert after is None
 
 
 def test_without_webgl_the_page_says_so_and_names_the_rendered_overlay(drawn):
     found = drawn.page.evaluate(
         """async () => {
-            const { Painter, instead } = await import("./static/maps/index.js");
+            const { Painter, instead } = await import("/static/maps/index.js");
             const { plain, painter } = test;
             const own = HTMLCanvasElement.prototype.getContext;
             HTMLCanvasElement.prototype.getContext = function (kind, ...more) {

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import av
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -141,7 +142,7 @@ def test_a_link_shows_the_same_thing_again(grid, address):
     grid.evaluate("attnwatch.session.changeView({ colormap: 'magma', alpha: 0.5, scale: { low: 0, high: 0.25 } })")
     grid.evaluate("attnwatch.clock.step(3)")
     before = grid.evaluate("JSON.stringify(attnwatch.session.state)")
-    link = grid.evaluate("location.hash.slice(1)")
+    link = grid.evaluate("attnwatch.session.link").partition("#")[2]
     open_page(grid, address, link)
     settled(grid)
     assert grid.evaluate("JSON.stringify(attnwatch.session.state)") == before
@@ -176,8 +177,23 @@ def test_a_cell_opens_large_with_its_prompt_marked_and_curves_that_seek(grid):
     grid.mouse.click(plot["x"] + plot["width"] / 2, plot["y"] + plot["height"] / 2)
     settled(grid)
     assert grid.evaluate("Math.abs(attnwatch.clock.time - attnwatch.clock.length / 2)") < 0.02
+    with grid.expect_download() as download:
+        grid.get_by_role("button", name="Save still").click()
+    with av.open(str(download.value.path())) as picture:
+        assert (picture.streams.video[0].width, picture.streams.video[0].height) == (64, 48)
+    assert download.value.suggested_filename.startswith("prompt_001_vid001_cat_frame")
     grid.keyboard.press("Escape")
     until(grid, "document.body.dataset.view === 'grid'")
+
+
+def test_two_chosen_cells_are_compared(grid):
+    for video in ("prompt_001_vid001", "prompt_001_vid002"):
+        cell(grid, video).locator("a").focus()
+        grid.keyboard.press("x")
+    until(grid, "document.body.dataset.view === 'compare' && document.querySelectorAll('main video').length === 2")
+    grid.keyboard.press("Escape")
+    until(grid, "document.body.dataset.view === 'grid'")
+    assert grid.locator(".tile.chosen").count() == 0
 
 
 def test_arrow_keys_go_from_cell_to_cell_once_a_cell_has_the_focus(grid):

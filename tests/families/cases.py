@@ -6,7 +6,16 @@ import diffusers
 
 from generator.models.contract import LatentGrid
 from tests import families
-from tests.families import like_animatediff, like_cogvideox, like_cosmos, like_hunyuan, like_ltx, like_sana, like_wan
+from tests.families import (
+    from_image,
+    like_animatediff,
+    like_cogvideox,
+    like_cosmos,
+    like_hunyuan,
+    like_ltx,
+    like_sana,
+    like_wan,
+)
 from tests.families.conformance import BY_BATCH, BY_CALLS, Case
 from tests.families.media import film, picture
 
@@ -55,6 +64,15 @@ CASES = {
         rows=(12, None),
         **{**NAMED, "layers": 4},
     ),
+    "WanImageToVideoPipeline": Case(
+        partial(families.wan_from_image, seen=True),
+        WAN_GRID,
+        4,
+        given(**WAN, num_frames=5, image=wan_picture),
+        image_keys=17,
+        **NAMED,
+    ),
+    "LucyEditPipeline": Case(families.lucy_edit, WAN_GRID, 4, given(**WAN, video=wan_film, num_frames=5), **NAMED),
     "SkyReelsV2Pipeline": wan_case(like_wan.skyreels, arguments=given(**WAN, num_frames=5), **NAMED),
     "SkyReelsV2ImageToVideoPipeline": wan_case(
         like_wan.skyreels_from_image, arguments=given(**WAN, num_frames=5, image=wan_picture), image_keys=17, **NAMED
@@ -95,6 +113,19 @@ CASES = {
         rows=(-36, None),
     ),
     "LTXPipeline": Case(families.ltx, LatentGrid(3, 2, 3, 8, True), 2, given(width=96, height=64, num_frames=17)),
+    "CogVideoXImageToVideoPipeline": Case(
+        families.cogvideox_from_image,
+        LatentGrid(3, 3, 4, 4, True),
+        2,
+        given(width=64, height=48, num_frames=9, image=wan_picture, **SHORT_TEXT),
+        rows=(-36, None),
+    ),
+    "LTXImageToVideoPipeline": Case(
+        families.ltx_from_image,
+        LatentGrid(3, 2, 3, 8, True),
+        2,
+        given(**LTX, image=partial(picture, 96, 64)),
+    ),
     "LTXConditionPipeline": ltx_case(arguments=given(**LTX)),
     "LTXConditionPipeline with a first image": ltx_case(arguments=given(**LTX, image=partial(picture, 96, 64))),
     "LTXConditionPipeline with a keyframe": ltx_case(
@@ -252,3 +283,4 @@ CASES = {
         order=(*BY_BATCH, "stg", "modality"),
     ),
 }
+CASES |= from_image.CASES

@@ -14,6 +14,21 @@ from generator.models.registry import FAMILIES
 from tests.families.cases import CASES
 from tests.families.conformance import OTHER, WORD, Probe
 
+QUICK = {
+    "WanVideoToVideoPipeline",
+    "WanVACEPipeline with a reference",
+    "LTXConditionPipeline with a keyframe",
+    "HunyuanVideoImageToVideoPipeline",
+    "Cosmos2VideoToWorldPipeline",
+    "Kandinsky5T2VPipeline",
+    "SanaVideoPipeline",
+    "AllegroPipeline",
+    "LattePipeline",
+    "EasyAnimatePipeline",
+    "AnimateDiffPAGPipeline",
+    "TextToVideoSDPipeline",
+}
+"""One case for each mechanism; the others are slow together."""
 GUARD = ("safety_checker",)
 """Parts that are programs of their own, and are given when a pipeline is loaded."""
 pytestmark = [
@@ -44,7 +59,7 @@ def probe_of(tmp_path_factory):
     return built
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=[name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES])
 def probe(request, probe_of):
     return probe_of(request.param)
 

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 
+from tests.integration.generator_support import ROOT
 from tests.support import Batch, attnwatch, environment, read_receipt
 
 HEAVY = ("torch", "diffusers", "transformers", "accelerate", "tokenizers", "ftfy", "generator")
@@ -86,6 +89,31 @@ def test_the_generator_extra_requires_its_dependencies():
         if re.search(r"extra == .generator.", requirement)
     }
     assert {"torch", "diffusers", "transformers", "accelerate"} <= extra
+
+
+@pytest.mark.slow
+def test_the_same_sources_give_the_same_archives(tmp_path):
+    """In whatever folder, at whatever time, and whoever owns the files."""
+    found = []
+    for number in (1, 2):
+        copy = tmp_path / f"copy{number}"
+        skipped = shutil.ignore_patterns(".*", "*.so", "*.egg-info", "build", "dist", "__pycache__", "outputs")
+        shutil.copytree(ROOT, copy, ignore=skipped, copy_function=shutil.copyfile)
+        (copy / "pyproject.toml").touch()
+        build = (
+            "import os, sys; sys.path.insert(0, 'configs/packaging'); os.umask(int(sys.argv[1])); import reproducible; "
+            "os.mkdir('dist'); reproducible.build_sdist('dist'); reproducible.build_wheel('dist')"
+        )
+        command = [sys.executable, "-c", build, "2" if number == 1 else "63"]
+        variables = {**environment(), "SOURCE_DATE_EPOCH": "1767225600"}
+        subprocess.run(command, cwd=copy, env=variables, capture_output=True, check=True)
+        found.append({path.name: path.read_bytes() for path in (copy / "dist").iterdir()})
+    assert len(found[0]) == 2
+    assert found[0].keys() == found[1].keys()
+    assert [name for name, content in found[0].items() if content != found[1][name]] == []
+    with tarfile.open(next((tmp_path / "copy1" / "dist").glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"configs/packaging/reproducible.py", "attnwatch/tensors/_loops.c", "tests/support.py"} <= names
 
 
 def test_types_are_shipped():

@@ -18,6 +18,7 @@ from tests.support import Batch, environment, is_running, read_receipt, wait_unt
 
 ROOT = Path(__file__).parents[2]
 UNITS = {"system": ROOT / "systemd/attnwatch@.service", "user": ROOT / "systemd/user/attnwatch@.service"}
+VIEW = ROOT / "systemd/attnwatch-view@.service"
 PROGRAM = Path(sys.executable).with_name("attnwatch")
 _PR_SET_MDWE, _REFUSE_EXEC_GAIN = 65, 1
 
@@ -55,6 +56,15 @@ def verified(kind, unit):
 def test_systemd_accepts_a_unit_without_complaint(tmp_path, kind):
     done = verified(kind, instance(tmp_path, kind))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit_of_the_page_which_exposes_little(tmp_path):
+    unit = tmp_path / "attnwatch-view@tmp-outputs.service"
+    unit.write_text(VIEW.read_text(encoding="utf-8").replace("/opt/attnwatch/bin/attnwatch", str(PROGRAM)))
+    done = verified("system", unit)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert exposure(unit) <= 2
 
 
 @needs_systemd

@@ -130,54 +130,26 @@ def test_ten_thousand_odd_requests_get_nothing_from_outside_and_break_nothing(ba
         assert memory(process.process.pid) < 200
 
 
-_PATHS = [
-    "/",
-    "/static/index.html",
-    "/api/batches",
-    "/api/batches/{b}",
-    "/api/batches/{b}/scales/kiss",
-    "/api/tables",
-    "/files/{v}/video",
-    "/api/videos/{v}",
-    "/api/videos/{v}/measures",
-    "/api/videos/{v}/maps/kiss",
-    "/files/{v}/outputs/0",
-]
-_PIECES = [
-    "..",
-    "%2e%2e",
-    "/",
-    "%2f",
-    "\\",
-    "%00",
-    "%ff",
-    "secret",
-    "etc/passwd",
-    "%",
-    "?",
-    "#",
-    ";",
-    "kiss",
-    "\u202e",
-    "💋",
-    "?x=%gg",
-    "&steps=each",
-    "?layers=0-99999999999",
-    "&heads=-1",
-    "&layers=1,2,3",
-    "?after=-1",
-    "&clip=nan,inf",
-    "?clip=0,1e400",
-]
+def _listed(text, between=None):
+    return [one.strip() for one in text.strip().split(between)]
+
+
+_PATHS = _listed("""
+/ /static/index.html /api/batches /api/batches/{b} /api/batches/{b}/scales/kiss /api/tables /files/{v}/video
+/api/videos/{v} /api/videos/{v}/measures /api/videos/{v}/maps/kiss /files/{v}/outputs/0
+""")
+_PIECES = _listed("""
+.. %2e%2e / %2f \\ %00 %ff secret etc/passwd % ? # ; kiss \u202e 💋 ?x=%gg &steps=each ?layers=0-99999999999 &heads=-1
+&layers=1,2,3 ?after=-1 &clip=nan,inf ?clip=0,1e400
+""")
 _PIECES += ["9" * 5_000, "?steps=" + "9" * 5_000, "?token=" + "x" * 99, "&" * 200]
-_LINES = (
+_LINES = _listed(
     """
-Host: evil.example|Host:|Range: bytes=0-|Range: bytes=-|Range: bytes=9999999999999999999-|Cookie: attnwatch=x|Range: x
-Content-Length: 5|Content-Length: -1|Transfer-Encoding: chunked|Connection: close|If-None-Match: *|If-Range: x|Bad
-Accept-Encoding: gzip|Upgrade: websocket|Expect: 100-continue|Sec-Fetch-Site: cross-site|Accept-Encoding: \xff\xfe
-""".strip()
-    .replace("\n", "|")
-    .split("|")
+    Host: evil.example|Host:|Range: bytes=0-|Range: bytes=-|Range: bytes=9999999999999999999-|Cookie: attnwatch=x|
+    Content-Length: 5|Content-Length: -1|Transfer-Encoding: chunked|Connection: close|If-None-Match: *|If-Range: x|
+    Accept-Encoding: gzip|Upgrade: websocket|Expect: 100-continue|Sec-Fetch-Site: cross-site|Bad|Range: x|X: \xff\xfe
+    """,
+    "|",
 )
 _LINES += ["X: " + "x" * 20_000, "Last-Event-ID: " + "9" * 5_000]
 
@@ -214,6 +186,33 @@ def _answer(port, request):
             answer += data
             left -= len(data)
     return answer
+
+
+@pytest.mark.slow
+def test_a_batch_of_a_thousand_videos_opens_at_once_and_takes_little_memory(batch, outputs, tmp_path):
+    manifest = batch.add_full(1)
+    document = json.loads(manifest.read_text())
+    for number in range(2, 1_001):
+        folder = batch.prompt(number // 20 + 1)
+        folder.mkdir(exist_ok=True)
+        name = f"prompt_{number // 20 + 1:03d}_vid{number:03d}"
+        path = folder / f"video_{number:03d}.complete.json"
+        path.write_text(json.dumps({**document, "video_id": name, "video": f"video_{number:03d}.mp4", "files": {}}))
+        path.with_name(f"video_{number:03d}.mp4").hardlink_to(manifest.with_name("video_001.mp4"))
+        (folder / "attention_maps").mkdir(exist_ok=True)
+        maps = folder / "attention_maps" / "vid001.safetensors"
+        if not maps.exists():
+            maps.hardlink_to(manifest.parent / "attention_maps" / "vid001.safetensors")
+        write_receipt(path)
+    with served(outputs, tmp_path / "log") as (url, process):
+        wait_until(lambda: finished(url) == 1_000)
+        (found,) = ask(url, "api/batches").json()["batches"]
+        began = time.monotonic()
+        assert len(ask(url, f"api/batches/{found['id']}").json()["videos"]) == 1_000
+        assert time.monotonic() - began < 1.5
+        for video in ask(url, f"api/batches/{found['id']}").json()["videos"][:50]:
+            assert ask(url, f"api/videos/{video['id']}/maps/kiss").status_code == 200
+        assert memory(process.process.pid) < 200
 
 
 @pytest.mark.slow

@@ -55,6 +55,9 @@ class OldTensor:
             return self.mean([index], masked=masked)
         return self._array.means(self._axis, masked=masked).reshape(self.shape[-3:])
 
+    def held(self) -> None:
+        """Hold nothing; see `Tensor.held`."""
+
     def mean(self, indices: Sequence[tuple[int, ...]], *, masked: bool = False) -> Float32Array:
         """Return the mean of the maps at the given (step, layer, head): float32 `[frame, height, width]`."""
         _, layers, heads = self.shape[:3]

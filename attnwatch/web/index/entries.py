@@ -14,7 +14,7 @@ from attnwatch.analysis.table import mean_of_frames
 from attnwatch.batches.videos import read_video
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.measures_document import MAX_MEASURES_BYTES, MOST_MEASURES, Values
-from attnwatch.contract.names import MEASURES_SUFFIX, printable
+from attnwatch.contract.names import MEASURES_SUFFIX, is_manifest, printable
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, shortened
@@ -66,6 +66,11 @@ class Entry:
     model: str | None
     seen: Seen
     row: bytes
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether its outputs are where those of its manifest's folder are; those of older batches are elsewhere."""
+        return is_manifest(self.path.name)
 
     @property
     def is_made(self) -> bool:

@@ -119,7 +119,7 @@ class Live:
         activities = list(watchers_of(self._surveyed.outputs.path))
         self._catalogue.see(_record(activities[0]) if activities else None)
         heard = [one for one in activities if not one.silent]
-        self._tree.announce({job.manifest: one.host for one in heard for job in one.running})
+        self._tree.announce({job.manifest: job.worker or one.host for one in heard for job in one.running})
 
 
 def _record(activity: Activity) -> WatcherRecord:

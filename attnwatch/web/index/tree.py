@@ -31,6 +31,7 @@ class Known:
         videos: its videos, by the path of the manifest.
         batch: its identifier, if it is a batch.
         again: whether it may have changed once more while it was looked at.
+        elsewhere: other folders of outputs, which older batches have, and when each had last changed.
 
     """
 
@@ -38,6 +39,7 @@ class Known:
     videos: dict[str, Entry] = field(default_factory=dict)
     batch: str | None = None
     again: bool = False
+    elsewhere: Mapping[str, int | None] = field(default_factory=dict)
 
 
 class Tree:
@@ -81,7 +83,8 @@ class Tree:
     def poll(self) -> Iterator[None]:
         """Look at the folders to which something was added, or from which something was removed."""
         for path, known in list(self._known.items()):
-            if known.again or self._times(path) != known.glance.changed:
+            is_same = self._times(path) == known.glance.changed and not known.again
+            if not is_same or any(times_of(one) != before for one, before in known.elsewhere.items()):
                 self.look(Path(path))
             yield
 
@@ -110,9 +113,9 @@ class Tree:
         """Take which videos are being rendered, by their manifests, and by whom."""
         before, self._announced = self._announced, running
         changed = {manifest for manifest, _ in set(before.items()) ^ set(running.items())}
-        for folder in {str(Path(manifest).parent) for manifest in changed}:
-            if folder in self._known:
-                self.look(Path(folder))
+        homes = (next((p for p in Path(one).parents if str(p) in self._known), None) for one in changed)
+        for folder in set(filter(None, homes)):
+            self.look(folder)
 
     def _look(self, folder: Visited, locked: frozenset[int], known: Known | None) -> None:
         """Look at a folder; with what is known about it, only at what has changed."""
@@ -128,8 +131,11 @@ class Tree:
         self._enter(found.values(), before.videos.values() if before is not None else ())
         batch = self._batch(Path(folder.path)) if folder.is_batch else None
         again = glance.is_recent(time.time_ns())
-        self._known[folder.path] = Known(glance, found, batch, again)
-        self._homes[str(self._surveyed.places(Path(folder.path, OUTPUT_DIRECTORY)))] = folder.path
+        usual = str(self._surveyed.places(Path(folder.path, OUTPUT_DIRECTORY)))
+        apart = {str(entry.outputs) for entry in found.values() if not entry.is_beside}
+        elsewhere = {outputs: times_of(outputs) for outputs in apart}
+        self._known[folder.path] = Known(glance, found, batch, again, elsewhere)
+        self._homes.update(dict.fromkeys((usual, *elsewhere), folder.path))
         if before is None or glance.changed != before.glance.changed:
             home = identity(batch_of(Path(folder.path, "_")), self._root)
             self._due.update(one for one in (batch, home) if one in self._batches)
@@ -140,6 +146,7 @@ class Tree:
             for path, entry in videos.items()
             if entry.state in _SETTLED
             and printable(path) not in self._announced
+            and entry.is_beside  # of older videos, no more is known than that they are there
             and entry.seen.times == glance.of_video(Path(path).name, entry.video_id)
         }
 

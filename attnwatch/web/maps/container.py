@@ -24,7 +24,8 @@ FORMAT = "attnwatch-maps/1"
 HIGHEST, MASKED = 65534, 65535
 
 _ALIGNED = 8
-_MOST_BYTES = 48 * 2**20  # of an answer; the page asks for single steps where all of them would be more
+MOST_BYTES = 48 * 2**20
+"""Of an answer; the page asks for single steps where all of them would be more."""
 
 
 def container(manifest: Manifest, word: str, asked: Asked) -> bytes:
@@ -58,9 +59,9 @@ def _maps(word: WordMaps, asked: Asked) -> Iterator[Float32Array]:
 
 def _packed(word: WordMaps, maps: Iterator[Float32Array], steps: list[int] | None) -> bytes:
     shape = (1 if steps is None else len(steps), *word.grid)
-    if (size := 2 * int(np.prod(shape))) > _MOST_BYTES:
+    if (size := 2 * int(np.prod(shape))) > MOST_BYTES:
         raise ConfigError(
-            f"{word.slug}: found {size / 2**20:.0f} MiB of maps; expected at most {_MOST_BYTES / 2**20:.0f} MiB in one "
+            f"{word.slug}: found {size / 2**20:.0f} MiB of maps; expected at most {MOST_BYTES / 2**20:.0f} MiB in one "
             "answer; ask for one step"
         )
     ends, codes = np.empty((*shape[:2], 2), "<f4"), np.empty(shape, "<u2")

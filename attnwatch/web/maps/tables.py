@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from attnwatch.analysis.named import MEASURES, USUAL
 from attnwatch.render.colormap import colormap_rgb
 from attnwatch.render.combined.hues import HUES
 from attnwatch.render.sheets.pictures import difference_colours
@@ -25,6 +26,7 @@ class Tables(BaseModel):
         diverging: those of differences, from negative to positive, with zero in the middle.
         hues: of words that are shown together, in order, such as `#ED8D00`.
         settings: the renderer's settings of maps, where nobody has set others.
+        measures: how measures are called, and their units, by name; the usual ones first.
 
     """
 
@@ -34,6 +36,7 @@ class Tables(BaseModel):
     diverging: str
     hues: tuple[str, ...]
     settings: dict[str, object]
+    measures: dict[str, dict[str, str]]
 
 
 @cache
@@ -47,4 +50,5 @@ def tables() -> Tables:
         diverging=base64.b64encode(difference_colours().tobytes()).decode(),
         hues=HUES,
         settings=settings.model_dump(mode="json", include=_SETTINGS),
+        measures={name: {"label": MEASURES[name].label, "unit": MEASURES[name].unit} for name in [*USUAL, *MEASURES]},
     )

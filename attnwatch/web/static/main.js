@@ -8,7 +8,7 @@ import { fill, make } from "./dom.js";
 import { GridView } from "./grid/view.js";
 import { MapStore, Painter, mountCompare } from "./maps/index.js";
 import { BatchesView } from "./overview/batches.js";
-import { ServerSource } from "./source/server.js";
+import { openSource } from "./source/open.js";
 import { DEFAULT_VIEW, written } from "./state/address.js";
 import { Library } from "./state/library.js";
 import { Session } from "./state/session.js";
@@ -50,6 +50,11 @@ export class App {
     clock.addEventListener("time", () => !clock.playing && session.keepTime(clock.time));
     session.listen((state, before) => void this._follow(state, before));
     library.listen((what) => this._changed(what));
+    this.painter.addEventListener("change", () => {
+      this._warn();
+      this.view?.redraw?.();
+    });
+    this._warn();
     await library.start();
     await this._show();
   }
@@ -100,6 +105,14 @@ export class App {
   /** @param {number} shown @param {number} all */
   tellShown(shown, all) {
     this.panel?.tellShown(shown, all);
+  }
+
+  /** Say it if maps cannot be drawn here. */
+  _warn() {
+    const { problem } = this.painter;
+    const note = /** @type {HTMLElement} */ (document.getElementById("note"));
+    note.hidden = problem === null;
+    note.textContent = problem === null ? "" : `${problem}. Rendered overlays are played instead, where there are any.`;
   }
 
   /** @param {PageState} state @param {PageState} before */
@@ -198,9 +211,18 @@ function usualView(tables) {
   };
 }
 
+/** The cookie has it by now; a link that is copied from the address must not carry it. */
+function forgetToken() {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("token")) return;
+  query.delete("token");
+  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`);
+}
+
 /** @returns {Promise<void>} */
 async function start() {
-  const source = new ServerSource();
+  const source = openSource();
+  forgetToken();
   try {
     const app = new App(source, await source.tables());
     Object.assign(window, { attnwatch: app });

@@ -54,6 +54,8 @@ interface MeasuresDocument { seconds: number[]; words: Record<string, WordMeasur
 
 interface Tables {
   colormaps: Record<string, string>; diverging: string; hues: string[]; settings: Record<string, unknown>;
+  /** How measures are called; the usual ones first. */
+  measures: Record<string, { label: string; unit: string }>;
 }
 
 /** What of the maps is averaged: `steps` is "mean", "each", or the number of one. */
@@ -71,13 +73,17 @@ interface Source {
   maps(id: string, word: string, part: MapsPart): Promise<ArrayBuffer>;
   scale(batch: string, word: string, part: ScalePart): Promise<{ low: number; high: number }>;
   tables(): Promise<Tables>;
+  /** Have an element play a video, as soon as its data are there. */
+  play(element: HTMLVideoElement, id: string): void;
+  /** Where a video can be saved from; empty in an export that holds it. */
   videoUrl(id: string): string;
   outputUrl(id: string, n: number): string;
-  subscribe(handler: SourceHandler, after: number): () => void;
+  subscribe(handler: SourceHandler, after: number, batch: string | null): () => void;
 }
 
 interface SourceHandler {
-  batches(found: BatchSummary[]): void;
+  /** revision: up to which everything has been told now. */
+  batches(found: BatchSummary[], revision: number): void;
   videos(batch: string, rows: VideoRow[]): void;
   gone(batch: string | null, videos: string[]): void;
   watcher(found: WatcherRecord | null): void;
@@ -85,7 +91,7 @@ interface SourceHandler {
   connection(alive: boolean): void;
 }
 
-type Scale = "video" | "frame" | "batch" | { low: number; high: number };
+type Scale = "video" | "frame" | "batch" | { low: number | null; high: number | null };
 
 /** How maps are drawn. */
 interface View {
@@ -97,12 +103,14 @@ interface View {
   hues?: Record<string, number>;
 }
 
-/** Everything that a link keeps. `rows`, `columns`: "prompt", "seed", "take", "model", "slot0", ... or null for what suits the batch. */
+/** What is shown and how; a link keeps it. `rows`, `columns`: "prompt", "seed", "take", "model", "slot0", ... or null for what suits the batch. */
 interface PageState {
   batch: string | null; video: string | null; compare: string[];
   rows: string | null; columns: string | null; size: number | null;
   sort: string | null; find: string; states: string[]; choices: string[]; seeds: string[]; word: string | null;
   /** Words that are drawn; null: those of the first slot. */
   words: string[] | null;
-  view: View; time: number; rate: number; loop: boolean; panel: boolean;
+  view: View; time: number; rate: number; loop: boolean;
+  /** Whether the controls are open; no link keeps this. */
+  panel: boolean;
 }

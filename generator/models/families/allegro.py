@@ -13,6 +13,7 @@ class AllegroModel(PipelineModel):
 
     text_keys = 512
     text_place = TextPlace.APART
+    one_video_per_prompt = True
     attention_function = "scaled_dot_product_attention"
     processors = (AllegroAttnProcessor2_0,)
 

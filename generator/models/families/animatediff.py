@@ -23,6 +23,7 @@ class AnimateDiffModel(PipelineModel):
     """
 
     text_place = TextPlace.APART
+    one_video_per_prompt = True
     attention_function = "scaled_dot_product_attention"
     processors = (AttnProcessor2_0, FusedAttnProcessor2_0)
     frame_by_frame = True
@@ -106,7 +107,7 @@ class AnimateDiffSDXLModel(AnimateDiffModel):
     """The UNet of Stable Diffusion XL. Its text is what two encoders make of the same tokens, side by side."""
 
     def _recommended(self) -> Sampling:
-        return Sampling(1024, 1024, 16, 8.0, 50, 5.0, NEGATIVE_PROMPT)
+        return Sampling(1024, 1024, 16, 8.0, 20, 8.0, "low quality, worst quality")
 
 
 class PIAModel(AnimateDiffModel):

@@ -50,6 +50,7 @@ class PipelineModel(TextOnly, ABC):
     branch_names = BRANCH_NAMES
     extra_samples = 0
     rearranges_text = False
+    one_video_per_prompt = False
     knows_padding = True
     frame_by_frame = False
     float32_vae = True

@@ -24,6 +24,7 @@ class CogVideoXModel(PipelineModel):
     """
 
     text_place = TextPlace.FIRST
+    one_video_per_prompt = True
     attention_function = "scaled_dot_product_attention"
     processors = (CogVideoXAttnProcessor2_0, FusedCogVideoXAttnProcessor2_0)
     float32_vae = False

@@ -20,7 +20,7 @@ class CosmosModel(PipelineModel):
     text_keys = 512
     text_place = TextPlace.APART
     attention_function = "dispatch_attention_fn"
-    processors: tuple[Any, ...] = (CosmosAttnProcessor2_0,)
+    processors: tuple[type, ...] = (CosmosAttnProcessor2_0,)
     guidance_in_one_batch = False
 
     def text_attention(self) -> list[TextAttention]:

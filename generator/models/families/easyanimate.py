@@ -30,7 +30,7 @@ class EasyAnimateModel(PipelineModel):
         return self._attention_of_blocks("attn1", "transformer_blocks")
 
     def _recommended(self) -> Sampling:
-        return Sampling(512, 512, 49, 8.0, 50, 5.0)
+        return Sampling(512, 512, 49, 8.0, 50, 6.0, "bad detailed")
 
     @property
     def _strides(self) -> Strides:

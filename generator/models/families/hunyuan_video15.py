@@ -8,6 +8,7 @@ from typing import Any
 from diffusers.models.transformers.transformer_hunyuan_video15 import HunyuanVideo15AttnProcessor2_0
 from diffusers.pipelines.hunyuan_video1_5.pipeline_hunyuan_video1_5 import format_text_input
 
+from generator.errors import ModelError
 from generator.models.contract import Arguments, TextAttention, TextPlace
 from generator.models.families.base import PipelineModel, Strides
 from generator.models.inputs import Takes, Use
@@ -107,6 +108,23 @@ class HunyuanVideo15ImageModel(HunyuanVideo15Model):
     """From an image, whose ratio decides the size."""
 
     inputs = Takes(image=Use.REQUIRED)
+
+    def size_for(self, ratio: float, width: int | None, height: int | None, area: int | None) -> tuple[int, int]:  # noqa: ARG002
+        """Return the size that the pipeline takes for an image of that very size, too."""
+        size = self._size_like(ratio, 1.0)
+        while (again := self._size_like(*size)) != size:
+            size = again
+        return width or size[0], height or size[1]
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise ModelError, also for a size that the pipeline would not take for an image of that size."""
+        super().check(sampling)
+        own = self._size_like(sampling.width, sampling.height)
+        if own != (sampling.width, sampling.height):
+            raise ModelError(
+                f"width {sampling.width}, height {sampling.height}: the pipeline of {self.name} makes {own[0]} x "
+                f"{own[1]} pixels of such an image, whatever is asked for. Omit both settings"
+            )
 
     def _own_size(self, given: Arguments) -> tuple[int, int]:
         return self._size_like(*given["image"].size)

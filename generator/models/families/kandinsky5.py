@@ -61,6 +61,7 @@ class Kandinsky5Model(PipelineModel):
 
 
 class Kandinsky5ImageModel(Kandinsky5Model):
-    """From an image."""
+    """From an image, which goes through the VAE in the type of the other networks."""
 
     inputs = Takes(image=Use.REQUIRED)
+    float32_vae = False

@@ -100,9 +100,10 @@ class LTX2Model(PipelineModel):
 
 
 class LTX2ImageModel(LTX2Model):
-    """From an image."""
+    """From an image, which goes through the VAE in the type of the other networks."""
 
     inputs = Takes(image=Use.REQUIRED)
+    float32_vae = False
 
 
 class LTX2ConditionModel(LTX2Model):

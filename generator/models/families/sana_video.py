@@ -1,6 +1,8 @@
 """SANA-Video: from text, and from an image."""
 
 from inspect import signature
+from math import lcm
+from typing import Any
 
 from diffusers.models.transformers.transformer_sana_video import SanaAttnProcessor2_0
 
@@ -11,6 +13,8 @@ from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
 LENGTH = 300
+SIZES = 32
+"""The pipeline takes only multiples of this many pixels."""
 
 
 class SanaVideoModel(PipelineModel):
@@ -45,6 +49,14 @@ class SanaVideoModel(PipelineModel):
 
     def _recommended(self) -> Sampling:
         return Sampling(832, 480, 81, 16.0, 50, 6.0)
+
+    def _arguments(self, sampling: Sampling) -> dict[str, Any]:
+        """Have the size as it is asked for, and not the nearest one of a list."""
+        return {**super()._arguments(sampling), "use_resolution_binning": False}
+
+    @property
+    def _multiple(self) -> int:
+        return lcm(super()._multiple, SIZES)
 
     @property
     def _strides(self) -> Strides:

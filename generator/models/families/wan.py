@@ -74,6 +74,8 @@ class WanImageToVideoModel(WanModel):
     needs one; without, it has no room. Networks without such embeddings see images as frames, and TI2V only the first.
     """
 
+    inputs = Takes(image=Use.REQUIRED, last_image=Use.OPTIONAL)
+
     @classmethod
     def takes(cls, index: Config, read: ReadConfig) -> Takes:
         """Return whether the model takes a last image."""
@@ -98,6 +100,7 @@ class WanVideoToVideoModel(WanModel):
 
     inputs = Takes(video=Use.REQUIRED)
     video_argument = "video"
+    one_video_per_prompt = True
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
         return {"negative_prompt": sampling.negative_prompt, "guidance_scale": sampling.guidance_scale}

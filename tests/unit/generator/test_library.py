@@ -115,8 +115,7 @@ def test_maps_are_unavailable_before_the_first_call(model, tmp_path):
     ("arguments", "error", "complaint"),
     [
         ({"prompt": "a dog"}, UsageError, "words: found no 'kiss' in the prompt 'a dog'"),
-        ({"prompt": ["a kiss", "a kiss"]}, UsageError, "prompt: found .*; expected one text and one video"),
-        ({"num_videos_per_prompt": 2}, UsageError, "num_videos_per_prompt 2; expected one text and one video"),
+        ({"prompt": ["a kiss", 3]}, UsageError, "prompt: found .*; expected a text, or a list of texts"),
         ({"width": 100}, ModelError, "width 100"),
         ({"max_sequence_length": 100}, UsageError, "max_sequence_length: found 100; expected 512"),
         ({"prompt": "dog " * 512 + "kiss"}, TokenError, "it is cut off"),

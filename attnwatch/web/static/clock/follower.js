@@ -25,6 +25,8 @@ export class Follower {
     video.preload = "auto";
     this._onSeeked = () => this._arrive();
     this._onLoaded = () => this._wanted !== null && this._send();
+    this._onEmptied = () => this._begin();
+    video.addEventListener("emptied", this._onEmptied);
     video.addEventListener("seeked", this._onSeeked);
     video.addEventListener("loadeddata", this._onLoaded);
     this._ask();
@@ -117,6 +119,7 @@ export class Follower {
 
   close() {
     this._closed = true;
+    this.video.removeEventListener("emptied", this._onEmptied);
     this.video.removeEventListener("seeked", this._onSeeked);
     this.video.removeEventListener("loadeddata", this._onLoaded);
     this.video.pause();
@@ -136,6 +139,13 @@ export class Follower {
     if (this._wanted !== null && frame === this._wanted && !this.video.seeking) this._wanted = null;
     this.shown = frame;
     this._onFrame(frame);
+  }
+
+  /** Another file is loaded: go where the one before was. */
+  _begin() {
+    this._wanted ??= Math.max(this.shown, 0);
+    this.shown = -1;
+    this._since = performance.now();
   }
 
   _send() {

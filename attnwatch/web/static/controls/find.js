@@ -51,7 +51,7 @@ function sorting({ session }, batch, rows) {
   const names = Object.fromEntries([...measures].map((name) => [name, name.replaceAll("_", " ")]));
   const words = Object.fromEntries(batch.words.map((word) => [word.slug, word.text]));
   const fields = [
-    select("Sort by", [{ value: "", label: "nothing: rows and columns" }, ...options(names)], (state) => parts(state).measure, (measure) => change({ measure })),
+    select("Sort by", [{ value: "", label: "not sorted" }, ...options(names)], (state) => parts(state).measure, (measure) => change({ measure })),
     select("of the word", options(words), (state) => parts(state).word, (word) => change({ word })),
     select("Order", options({ down: "largest first", up: "smallest first" }), (state) => (parts(state).down ? "down" : "up"), (value) => change({ down: value === "down" })),
   ];
@@ -67,7 +67,7 @@ function sorting({ session }, batch, rows) {
 
 /** @param {App} app @returns {Field} */
 function cells({ session }) {
-  const told = (/** @type {number} */ value) => (value <= 90 ? "to fit" : `${value} px`);
+  const told = (/** @type {number} */ value) => (value <= 90 ? "fit" : `${value} px`);
   return slider("Cell width", { min: 90, max: 600, step: 10, told }, ({ size }) => size ?? 90, (value) => session.change({ size: value <= 90 ? null : value }));
 }
 

@@ -19,13 +19,35 @@ export function mapFields(app, batch, stored) {
     words(app, batch),
     ...(stored ? parts(app, stored) : []),
     slider("Opacity", { min: 0, max: 1, step: 0.05, told: percent }, ({ view }) => view.alpha, (alpha) => session.changeView({ alpha })),
-    colours(app),
-    select("Blend", options({ weighted: "by attention", uniform: "evenly" }), ({ view }) => view.style, (style) => session.changeView({ style: /** @type {View["style"]} */ (style) })),
+    ofOneWord(app, batch, colours(app)),
+    ofOneWord(app, batch, select("Blend", options({ weighted: "by attention", uniform: "evenly" }), ({ view }) => view.style, (style) => session.changeView({ style: /** @type {View["style"]} */ (style) }))),
     slider("Hide below", { min: 0, max: 0.95, step: 0.05, told: (value) => (value ? percent(value) : "off") }, ({ view }) => view.threshold, (threshold) => session.changeView({ threshold })),
     scale(app),
     select("Between cells", options({ bilinear: "smooth", nearest: "as stored" }), ({ view }) => view.upsampling, (value) => session.changeView({ upsampling: /** @type {View["upsampling"]} */ (value) })),
     check("Invert colours", ({ view }) => view.invert, (invert) => session.changeView({ invert })),
   ];
+}
+
+/**
+ * A control without an effect where videos show several words, each in its own hue.
+ *
+ * @param {App} app
+ * @param {Batch} batch
+ * @param {Field} field
+ * @returns {Field}
+ */
+function ofOneWord(app, batch, field) {
+  const control = /** @type {HTMLSelectElement} */ (field.element.querySelector("select"));
+  return {
+    element: field.element,
+    sync: (state) => {
+      field.sync(state);
+      const shown = drawn(state.words, batch);
+      const several = [...app.library.rows.values()].some(({ words: own }) => own.filter((word) => shown.includes(word)).length > 1);
+      control.disabled = several;
+      control.title = several ? "Several words are drawn, each in its own hue" : "";
+    },
+  };
 }
 
 /** @param {App} app @param {Batch} batch @returns {Field} */
@@ -50,9 +72,9 @@ function parts({ session }, stored) {
   const found = [];
   const { steps, layers, heads, means } = stored;
   if (steps.length > 1) {
-    const told = (/** @type {number} */ value) => (value < 0 ? "mean of all" : `${steps[value]} of ${steps[0]}–${steps[steps.length - 1]}`);
+    const told = (/** @type {number} */ value) => (value < 0 ? "mean" : `${steps[value]} / ${steps[steps.length - 1]}`);
     const get = (/** @type {PageState} */ { view }) => (view.step === null ? -1 : steps.indexOf(view.step));
-    found.push(slider("Denoising step", { min: -1, max: steps.length - 1, step: 1, told }, get, (n) => session.changeView({ step: n < 0 ? null : steps[n] })));
+    found.push(slider("Denoising", { min: -1, max: steps.length - 1, step: 1, told }, get, (n) => session.changeView({ step: n < 0 ? null : steps[n] })));
   }
   for (const [name, count, label] of /** @type {["layers" | "heads", number, string][]} */ ([["layers", layers, "Layer"], ["heads", heads, "Head"]])) {
     if (count < 2 || means.includes(name)) continue;

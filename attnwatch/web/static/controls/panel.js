@@ -65,7 +65,8 @@ export class Panel {
   _foot(grid) {
     const { library } = this.app;
     if (!grid || !library.source.live) return null;
-    const command = `attnwatch export ${library.batch?.path} page/`;
+    const folder = [library.root, library.batch?.path].filter((part) => part && part !== ".").join("/");
+    const command = `attnwatch export ${quoted(folder)} page/`;
     return make("section", { class: "foot" }, make("h2", {}, "Keep"), make("p", {}, "The same page as a folder of files, to send to someone:"), make("code", { class: "command" }, command));
   }
 
@@ -94,4 +95,9 @@ export class Panel {
   focusFind() {
     /** @type {HTMLInputElement | null} */ (this.element.querySelector("input[type=search]"))?.focus();
   }
+}
+
+/** A path as a shell takes it. @param {string} path */
+function quoted(path) {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

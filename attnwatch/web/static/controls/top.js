@@ -52,7 +52,8 @@ export class Top {
   async _copy() {
     const said = this.copyButton.textContent;
     try {
-      await navigator.clipboard.writeText(location.href);
+      this.app.session.keepTime(this.app.clock.time);
+      await navigator.clipboard.writeText(this.app.session.link);
       this.copyButton.textContent = "Copied";
     } catch {
       this.copyButton.textContent = "Copy the address above";

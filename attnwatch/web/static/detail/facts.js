@@ -16,7 +16,7 @@ const LEFT_OUT = new Set(["prompt", "negative_prompt", "choices", "prompt_id", "
 export function facts(app, detail) {
   return [
     block("Generation", table(generation(detail))),
-    block("Maps", table(Object.entries(detail.maps).map(([word, maps]) => [textOf(detail, word), told(maps)]))),
+    block("Maps", table(stored(detail))),
     detail.notes.length ? block("Notes", list(detail.notes)) : null,
     detail.attempts.length ? block("Attempts", table(detail.attempts.map(({ at, error }) => [when(at), error ?? "succeeded"]))) : null,
     block("Files", files(app, detail)),
@@ -30,6 +30,14 @@ function generation(detail) {
   const rows = [["seed", String(detail.seed ?? "unknown")], ...known.map(([name, value]) => /** @type {[string, string]} */ ([name.replaceAll("_", " "), String(value)]))];
   if (detail.worker) rows.push(["rendered by", detail.worker]);
   return rows;
+}
+
+/** What is stored of which words; words of which the same is stored share a line. @param {VideoDetail} detail @returns {[string, string][]} */
+function stored(detail) {
+  /** @type {Map<string, string[]>} */
+  const words = new Map();
+  for (const [word, maps] of Object.entries(detail.maps)) words.set(told(maps), [...(words.get(told(maps)) ?? []), textOf(detail, word)]);
+  return [...words].map(([text, names]) => [names.join(", "), text]);
 }
 
 /** @param {MapsRecord} maps */
@@ -46,7 +54,8 @@ function textOf(detail, slug) {
 
 /** @param {App} app @param {VideoDetail} detail */
 function files({ source }, detail) {
-  const links = detail.playable ? [make("li", {}, make("a", { href: source.videoUrl(detail.id), download: "" }, "the video itself"))] : [];
+  const film = detail.playable ? source.videoUrl(detail.id) : "";
+  const links = film ? [make("li", {}, make("a", { href: film, download: "" }, "the video itself"))] : [];
   for (const { n, name, bytes } of detail.outputs) links.push(make("li", {}, make("a", { href: source.outputUrl(detail.id, n), target: "_blank", rel: "noopener" }, name), ` ${size(bytes)}`));
   return links.length ? make("ul", { class: "files" }, ...links) : make("p", { class: "soft" }, "None yet.");
 }

@@ -2,6 +2,7 @@ import { fill, make } from "../dom.js";
 import { Overlay } from "../grid/overlay.js";
 import { still } from "../maps/index.js";
 import { stateMark } from "../marks.js";
+import { colourBars } from "./bars.js";
 import { Curves } from "./curves.js";
 import { facts } from "./facts.js";
 import { promptOf } from "./prompt.js";
@@ -27,14 +28,15 @@ export class DetailView {
     this.head = make("header", { class: "detail-head" });
     this.stage = make("div", { class: "stage" });
     this.value = make("p", { class: "readout" });
+    this.scale = make("div", { class: "word-scales" });
     this.tools = make("div", { class: "tools" });
     this.charts = make("section", { class: "charts", "aria-label": "Curves" });
     this.facts = make("section", { class: "facts", "aria-label": "About this video" });
-    const left = make("div", { class: "seen" }, this.stage, this.value, this.tools);
+    const left = make("div", { class: "seen" }, this.stage, this.scale, this.value, this.tools);
     this.element = make("div", { class: "detail" }, this.head, left, this.charts, this.facts);
     fill(element, this.element);
     this._listening = app.session.listen(() => this._say());
-    this._fit = () => this.stage.style.setProperty("--room", `${Math.max(180, element.clientHeight - 190)}px`);
+    this._fit = () => this.stage.style.setProperty("--room", `${Math.max(180, element.clientHeight - 236)}px`);
     this._watched = new ResizeObserver(this._fit);
     this._watched.observe(element);
     void this.refresh();
@@ -55,7 +57,7 @@ export class DetailView {
       return;
     }
     const { library } = this.app;
-    const [detail, measures] = await Promise.all([library.detail(row), library.measures(row).catch(() => null)]);
+    const [detail, measures] = await Promise.all([library.detail(row), row.measures === null ? null : library.measures(row).catch(() => null)]);
     if (this._closed || this._stamp !== stamp) return;
     const first = this.detail === null || this.detail.playable !== detail.playable;
     this.detail = detail;
@@ -75,22 +77,27 @@ export class DetailView {
       this.app.clock.span([]);
       return;
     }
-    const video = make("video", { src: this.app.source.videoUrl(detail.id), "aria-label": detail.prompt ?? detail.video_id });
+    const video = make("video", { "aria-label": detail.prompt ?? detail.video_id });
+    this.app.source.play(video, detail.id);
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     const { width, height } = { width: detail.width || 16, height: detail.height || 9 };
-    canvas.width = Math.min(1600, Math.max(width, 640));
-    canvas.height = Math.round((canvas.width * height) / width);
     this.stage.style.setProperty("--shape", `${width / height}`);
+    this.element.classList.toggle("wide", width > 1.2 * height);
     fill(this.stage, video, canvas);
-    const overlay = new Overlay(this.app, canvas);
+    const overlay = new Overlay(this.app, canvas, video);
     this.overlay = overlay;
     this.video = video;
     this.app.clock.span([detail]);
     this._detach = this.app.clock.attach(video, detail, (frame) => {
       overlay.draw(frame);
+      this._tellScale();
       this.reading?.again();
     });
     this.reading = readout(this.stage, this.value, overlay, detail);
+  }
+
+  _tellScale() {
+    if (this.overlay && this.detail) fill(this.scale, ...colourBars(this.app, this.detail, this.overlay.layer.scales()));
   }
 
   _stop() {
@@ -105,7 +112,10 @@ export class DetailView {
   /** Draw the maps as the controls say now. */
   redraw() {
     if (this.detail === null) return;
-    void this.overlay?.show(this.detail, this.app.viewOf(this.detail)).then(() => this.reading?.again());
+    void this.overlay?.show(this.detail, this.app.viewOf(this.detail)).then(() => {
+      this._tellScale();
+      this.reading?.again();
+    });
     this.curves?.redraw();
   }
 

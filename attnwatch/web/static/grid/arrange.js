@@ -104,7 +104,8 @@ function flow(shown, sort) {
     if (x === null || y === null) return Number(x === null) - Number(y === null);
     return down * (x - y);
   });
-  const captions = (/** @type {VideoRow} */ row) => `${row.choices.join(" · ") || row.prompt_id || row.video_id}, seed ${row.seed}`;
+  const varying = (/** @type {number} */ slot) => new Set(shown.map(({ choices }) => choices[slot])).size > 1;
+  const captions = (/** @type {VideoRow} */ row) => [...row.choices.filter((_, slot) => varying(slot)), row.choices.length ? null : row.prompt_id, row.seed].filter((part) => part !== null).join(" · ");
   return { table: false, columns: [], lines: [{ label: "", title: "", cells: order }], shown: order, captions };
 }
 

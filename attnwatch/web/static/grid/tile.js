@@ -24,7 +24,7 @@ export class Tile {
     /** @type {Overlay | null} */
     this.overlay = null;
     this._detach = () => {};
-    this._width = 0;
+    this._shown = false;
   }
 
   /**
@@ -37,7 +37,6 @@ export class Tile {
     const { state } = this.app.session;
     const changed = row.stamp !== this.row.stamp || row.playable !== this.row.playable;
     this.row = row;
-    this._width = width;
     this.element.style.transform = `translate(${x}px, ${y}px)`;
     this.element.style.width = `${width}px`;
     this.box.style.height = `${height}px`;
@@ -74,33 +73,33 @@ export class Tile {
   /** Hold a video from now on. */
   wake() {
     if (this.video || !this.row.playable) return;
-    this.video = make("video", { src: this.app.source.videoUrl(this.row.id), tabindex: "-1", "aria-hidden": "true" });
+    this.video = make("video", { tabindex: "-1", "aria-hidden": "true" });
+    this.app.source.play(this.video, this.row.id);
     this.video.disablePictureInPicture = true;
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
-    this._resize(canvas);
     this.box.prepend(this.video, canvas);
-    this.overlay = new Overlay(this.app, canvas);
+    this.overlay = new Overlay(this.app, canvas, this.video);
     const { overlay } = this;
-    this._detach = this.app.clock.attach(this.video, this.row, (frame) => overlay.draw(frame));
+    this._detach = this.app.clock.attach(this.video, this.row, (frame) => {
+      overlay.draw(frame);
+      if (!this._shown) this._begin();
+    });
     this.video.onerror = () => {
       this.reason.textContent = "This browser cannot play this video.";
     };
+  }
+
+  /** Its picture is there: only now ask for its maps, so that they do not hold up the pictures of other cells. */
+  _begin() {
+    this._shown = true;
     this.redraw();
   }
 
   /** Draw the maps as the controls say now. */
   redraw() {
-    if (!this.overlay) return;
+    if (!this.overlay || !this._shown) return;
     const view = this.app.viewOf(this.row);
     void this.overlay.show(this.app.library.detail(this.row), view);
-  }
-
-  /** @param {HTMLCanvasElement} canvas */
-  _resize(canvas) {
-    const { width, height } = this.row;
-    const across = Math.round(Math.min(Math.max(this._width, 64) * devicePixelRatio, 640));
-    canvas.width = across;
-    canvas.height = Math.max(1, Math.round((across * (height || 9)) / (width || 16)));
   }
 
   /** Let go of the video. */
@@ -114,6 +113,7 @@ export class Tile {
     }
     this.box.querySelectorAll("video, canvas").forEach((one) => one.remove());
     this.video = this.overlay = null;
+    this._shown = false;
     this._detach = () => {};
   }
 

@@ -21,7 +21,8 @@ export class GridView {
     this.sheet = make("div", { class: "sheet" }, this.labels, this.tiles);
     this.empty = make("p", { class: "empty", hidden: true });
     this.scroller = make("div", { class: "grid" }, this.headings, this.sheet, this.empty);
-    element.replaceChildren(this.scroller);
+    this.choosing = make("div", { class: "choosing", role: "status", hidden: true });
+    element.replaceChildren(this.scroller, this.choosing);
     /** @type {Map<string, Tile>} */
     this._tiles = new Map();
     /** @type {import("./arrange.js").Arrangement | null} */
@@ -71,9 +72,20 @@ export class GridView {
     this._head(arrangement, this.geometry);
     this.empty.hidden = arrangement.shown.length > 0;
     this.empty.textContent = all.length === 0 ? "No video of this batch has been made yet. They appear here by themselves." : "No video passes the filters.";
+    this._choosing();
     app.clock.span(arrangement.shown);
     app.tellShown(arrangement.shown.length, all.length);
     this._paint();
+  }
+
+  /** Say that one cell is chosen, and what comes next. */
+  _choosing() {
+    const { session, library } = this.app;
+    const [id] = session.state.compare;
+    this.choosing.hidden = id === undefined;
+    const row = library.rows.get(id ?? "");
+    const cancel = make("button", { type: "button", onclick: () => session.change({ compare: [] }) }, "Cancel");
+    fill(this.choosing, make("span", {}, `Choose a cell to compare with ${[row?.choices.join(" · ") || row?.video_id, row?.seed].filter(Boolean).join(" · ")}`), cancel);
   }
 
   /** @param {import("./arrange.js").Arrangement} arrangement @param {Geometry} geometry */

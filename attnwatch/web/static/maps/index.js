@@ -1,9 +1,8 @@
 /** Everything that the page uses to show maps. */
 
-export { Container } from "./container.js";
-export { instead } from "./instead.js";
+export { mountCompare } from "./compare/mount.js";
+export { instead, playInstead } from "./instead.js";
 export { Layer } from "./layer.js";
 export { Painter } from "./painter.js";
+export { still } from "./still.js";
 export { MapStore } from "./store.js";
-export function mountCompare(element) { element.textContent = "compare"; return { update() {}, close() {} }; }
-export async function still() { return { blob: new Blob(), name: "still.png" }; }

@@ -13,6 +13,28 @@ export function instead(painter, source, detail, view) {
   const several = view.words.length > 1;
   const output = detail.outputs.find(({ kind, word }) => (several ? kind === "combined" : kind === "overlay" && word === view.words[0]));
   const url = output ? source.outputUrl(detail.id, output.n) : null;
-  const shown = url === null ? "This video has no rendered overlay of these words to show instead" : "Shown instead: the rendered overlay";
+  const shown = url ? "Shown instead: the rendered overlay" : "This video has no rendered overlay of these words to show instead";
   return { text: `${painter.problem}. ${shown}.`, url };
+}
+
+/**
+ * Let an element play the rendered overlay while nothing can be painted, and the video itself again after that.
+ *
+ * @param {HTMLVideoElement} video that plays the video, or that overlay
+ * @param {Painter} painter
+ * @param {Source} source
+ * @param {VideoDetail} detail
+ * @param {View} view
+ * @returns {string | null} why nothing can be painted, and what is shown instead
+ */
+export function playInstead(video, painter, source, detail, view) {
+  const found = instead(painter, source, detail, view);
+  if (found?.url) {
+    if (video.getAttribute("src") !== found.url) video.src = found.url;
+    video.dataset.instead = "";
+  } else if ("instead" in video.dataset) {
+    delete video.dataset.instead;
+    source.play(video, detail.id);
+  }
+  return found?.text ?? null;
 }

@@ -1,15 +1,12 @@
 import { endsOf, endsOfVideo, toShares, withSet } from "./levels.js";
 import { mapAt, valueAt } from "./moments.js";
 import { MOST_WORDS } from "./shaders.js";
+import { Surface } from "./surface.js";
 
 /** @typedef {import("./container.js").Maps} Maps */
 /** @typedef {import("./levels.js").Ends} Ends */
-/** @typedef {import("./painter.js").Painter} Painter */
 /** @typedef {import("./painter.js").Picture} Picture */
 /** @typedef {import("./store.js").Loaded} Loaded */
-
-/** Pixels of the longer side of a canvas, at most: beyond, maps only become slower. */
-const LONGEST = 2048;
 
 /**
  * One word as it is shown.
@@ -19,41 +16,21 @@ const LONGEST = 2048;
  * @property {Maps} maps
  * @property {Ends | null} ends of all frames; null: each frame has its own
  * @property {number} hue
- * @property {Float32Array} map of the frame that was drawn last, in attention
+ * @property {Float32Array} room for one map
  */
 
-/** The maps over one video. */
-export class Layer {
-  /**
-   * @param {Painter} painter
-   * @param {HTMLCanvasElement} canvas
-   * @param {() => void} onClose
-   */
-  constructor(painter, canvas, onClose) {
-    this._painter = painter;
-    this._canvas = canvas;
-    this._onClose = onClose;
-    this._context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    /** @type {Shown[]} */
-    this._shown = [];
-    /** @type {Timeline | null} */
-    this._timeline = null;
-    /** @type {View | null} */
-    this._view = null;
-    this._frame = 0;
-    this._size = { width: 0, height: 0 };
-    this._watch = new ResizeObserver(([entry]) => this._resize(entry.contentRect));
-    this._watch.observe(canvas);
-  }
-
-  /** Number of the frame that was drawn last. */
-  get frame() {
-    return this._frame;
-  }
+/** The maps over one video: one word in a colormap, several in a hue each. */
+export class Layer extends Surface {
+  /** @type {Shown[]} */
+  _words = [];
+  /** @type {Timeline | null} */
+  _timeline = null;
+  /** @type {View | null} */
+  _view = null;
 
   /** Slugs of the words that are drawn. */
   get words() {
-    return this._shown.map((one) => one.word);
+    return this._words.map((one) => one.word);
   }
 
   /**
@@ -66,54 +43,16 @@ export class Layer {
   show(detail, loaded, view) {
     this._view = view;
     this._timeline = detail.timeline;
-    this._video = { width: detail.width ?? 0, height: detail.height ?? 0 };
-    this._shown = [];
-    if (detail.timeline !== null) {
-      for (const word of view.words.slice(0, MOST_WORDS)) {
-        const found = loaded[word];
-        const maps = found?.container.at(view.step);
-        if (!maps) continue;
-        const hue = view.hues?.[word] ?? this._shown.length;
-        const map = new Float32Array(maps.rows * maps.columns);
-        this._shown.push({ word, maps, ends: this._ends(maps, found.scale), hue, map });
-      }
+    this._usual = { width: detail.width ?? 0, height: detail.height ?? 0 };
+    this._words = [];
+    for (const word of detail.timeline === null ? [] : view.words.slice(0, MOST_WORDS)) {
+      const found = loaded[word];
+      const maps = found?.container.at(view.step);
+      if (!maps) continue;
+      const room = new Float32Array(maps.rows * maps.columns);
+      this._words.push({ word, maps, ends: this._ends(maps, found.scale), hue: view.hues?.[word] ?? this._words.length, room });
     }
     this.again();
-  }
-
-  /**
-   * Draw a frame of the video.
-   *
-   * @param {number} frame
-   */
-  draw(frame) {
-    this._frame = frame;
-    const canvas = this._canvas;
-    const { width, height } = this._wanted();
-    if (canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;
-      canvas.height = height;
-    }
-    this.paint(this._context, width, height);
-  }
-
-  /**
-   * Paint the maps of the frame that was drawn last into another canvas, in place of what is there.
-   *
-   * @param {CanvasRenderingContext2D} context
-   * @param {number} width
-   * @param {number} height
-   * @param {{over?: boolean}} [how] over: keep what is there, as the browser does with the video
-   */
-  paint(context, width, height, { over = false } = {}) {
-    if (!over) context.clearRect(0, 0, width, height);
-    const picture = this._picture();
-    if (picture !== null && width > 0 && height > 0) this._painter.paint(context, width, height, picture);
-  }
-
-  /** Draw the same frame again. */
-  again() {
-    this.draw(this._frame);
   }
 
   /**
@@ -124,49 +63,30 @@ export class Layer {
    */
   valueAt(x, y) {
     const upsampling = this._view?.upsampling ?? "bilinear";
-    return this._shown.map(({ word, maps, map }) => ({ word, value: valueAt(this._now(maps, map), maps.rows, maps.columns, x, y, upsampling) }));
+    return this._words.map((one) => ({ word: one.word, value: valueAt(this._now(one), one.maps, [x, y], upsampling) }));
   }
 
   /** Return the attention at the ends of each word's colour scale, in the frame that was drawn last. */
   scales() {
-    return this._shown.map((one) => ({ word: one.word, ...this._endsNow(one, this._now(one.maps, one.map)) }));
-  }
-
-  close() {
-    this._watch.disconnect();
-    this._onClose();
-  }
-
-  /** @param {DOMRectReadOnly} box */
-  _resize(box) {
-    const share = Math.min(globalThis.devicePixelRatio || 1, LONGEST / Math.max(box.width, box.height, 1));
-    this._size = { width: Math.round(box.width * share), height: Math.round(box.height * share) };
-    const wanted = this._wanted();
-    if (wanted.width !== this._canvas.width || wanted.height !== this._canvas.height) this.again();
-  }
-
-  /** Size of the canvas: that of the picture on the screen; of the video while it is on none. */
-  _wanted() {
-    const { width, height } = this._size;
-    return width > 0 && height > 0 ? this._size : this._video ?? { width: 0, height: 0 };
+    return this._words.map((one) => ({ word: one.word, hue: one.hue, ...this._endsNow(one, this._now(one)) }));
   }
 
   /**
    * @param {Maps} maps
-   * @param {Ends | null} ofBatch
+   * @param {Ends | null} measured elsewhere
    * @returns {Ends | null}
    */
-  _ends(maps, ofBatch) {
+  _ends(maps, measured) {
     const { scale, clip = null } = /** @type {View} */ (this._view);
     if (scale === "frame") return null;
-    const { low, high } = typeof scale === "string" ? { low: null, high: null } : scale;
-    if (low !== null && high !== null) return withSet({ low, high }, low, high);
-    return withSet(ofBatch ?? endsOfVideo(maps, /** @type {Timeline} */ (this._timeline), clip), low, high);
+    const { low, high } = setEnds(scale);
+    if (low !== null && high !== null) return { low, high };
+    return withSet(measured ?? endsOfVideo(maps, /** @type {Timeline} */ (this._timeline), clip), low, high);
   }
 
-  /** @param {Maps} maps @param {Float32Array} into */
-  _now(maps, into) {
-    return mapAt(maps, /** @type {Timeline} */ (this._timeline), this._frame, into);
+  /** @param {Shown} shown */
+  _now({ maps, room }) {
+    return mapAt(maps, /** @type {Timeline} */ (this._timeline), this._frame, room);
   }
 
   /** @param {Shown} shown @param {Float32Array} map */
@@ -177,23 +97,29 @@ export class Layer {
   /** @returns {Picture | null} */
   _picture() {
     const view = this._view;
-    if (view === null || this._shown.length === 0) return null;
-    const { threshold, invert, scale } = view;
-    const settings = { threshold, invert, highIsSet: typeof scale !== "string" && scale.high !== null };
-    const maps = this._shown.map((one) => {
-      const map = this._now(one.maps, one.map);
-      const shares = toShares(map, this._endsNow(one, map), settings);
-      return { shares, rows: one.maps.rows, columns: one.maps.columns };
+    if (view === null || this._words.length === 0) return null;
+    const { threshold, invert } = view;
+    const settings = { threshold, invert, highIsSet: setEnds(view.scale).high !== null };
+    const maps = this._words.map((one) => {
+      const map = this._now(one);
+      return { shares: toShares(map, this._endsNow(one, map), settings), rows: one.maps.rows, columns: one.maps.columns };
     });
-    const several = maps.length > 1;
     return {
       maps,
-      colormap: several ? null : view.colormap,
-      hues: this._shown.map((one) => one.hue),
+      colormap: maps.length > 1 ? null : view.colormap,
+      hues: this._words.map((one) => one.hue),
       style: view.style,
       alpha: view.alpha,
       inverted: invert,
       upsampling: view.upsampling,
     };
   }
+}
+
+/**
+ * @param {Scale} scale
+ * @returns {{low: number | null, high: number | null}} the ends that the user has set
+ */
+function setEnds(scale) {
+  return typeof scale === "string" ? { low: null, high: null } : scale;
 }

@@ -35,13 +35,11 @@ export function mapAt(maps, timeline, frame, into = new Float32Array(maps.rows *
  * Return the attention at a place of a picture, as it is drawn; NaN where it is masked.
  *
  * @param {Float32Array} map `[row, column]`
- * @param {number} rows
- * @param {number} columns
- * @param {number} x from the left, 0..1
- * @param {number} y from the top, 0..1
+ * @param {{rows: number, columns: number}} grid
+ * @param {[number, number]} place from the left and from the top, 0..1
  * @param {"bilinear" | "nearest"} upsampling
  */
-export function valueAt(map, rows, columns, x, y, upsampling) {
+export function valueAt(map, { rows, columns }, [x, y], upsampling) {
   const cell = map[whole(y * rows, rows) * columns + whole(x * columns, columns)];
   if (upsampling === "nearest") return cell;
   const [above, below, down] = around(y * rows - 0.5, rows);

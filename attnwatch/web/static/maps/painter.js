@@ -32,8 +32,8 @@ export class Painter extends EventTarget {
     this._canvas = document.createElement("canvas");
     /** Why nothing can be painted; null if it can. @type {string | null} */
     this.problem = null;
-    /** @type {Set<Layer>} */
-    this._layers = new Set();
+    /** What is shown with it; each says so itself. @type {Set<import("./surface.js").Surface>} */
+    this.surfaces = new Set();
     this._gl = this._canvas.getContext("webgl2", { alpha: true, premultipliedAlpha: true, antialias: false, depth: false });
     this._canvas.addEventListener("webglcontextlost", (event) => {
       event.preventDefault();
@@ -44,19 +44,22 @@ export class Painter extends EventTarget {
   }
 
   /**
-   * Return a layer that draws into a canvas.
+   * Return a layer that draws the maps of a video into a canvas.
    *
    * @param {HTMLCanvasElement} canvas
    */
   layer(canvas) {
-    const layer = new Layer(this, canvas, () => this._layers.delete(layer));
-    this._layers.add(layer);
-    return layer;
+    return new Layer(this, canvas);
   }
 
   /** Colours of a colormap, 256 times red, green, blue. @param {string} name */
   colours(name) {
     return bytesOf(name === "diverging" ? this._tables.diverging : this._tables.colormaps[name] ?? Object.values(this._tables.colormaps)[0]);
+  }
+
+  /** How measures are called, and their units. */
+  get measures() {
+    return this._tables.measures;
   }
 
   /** Colour of a hue, such as `#ED8D00`. @param {number} number */
@@ -67,7 +70,7 @@ export class Painter extends EventTarget {
   /**
    * Paint into a canvas, over what is there.
    *
-   * @param {CanvasRenderingContext2D} target
+   * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} target
    * @param {number} width
    * @param {number} height
    * @param {Picture} picture
@@ -100,16 +103,18 @@ export class Painter extends EventTarget {
     this._places = new Map();
     /** @type {Map<string, WebGLTexture>} */
     this._colours = new Map();
+    /** @type {{rows: number, columns: number}} */
     this._room = { rows: 0, columns: 0 };
     /** @type {WebGLTexture | null} */
     this._maps = null;
     gl.useProgram(this._program);
     gl.disable(gl.BLEND);
+    gl.disable(gl.DITHER);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.uniform1i(this._at("maps"), 0);
     gl.uniform1i(this._at("colours"), 1);
     this._tell(null);
-    for (const layer of this._layers) layer.again();
+    for (const surface of this.surfaces) surface.again();
   }
 
   /** @param {string | null} problem */
@@ -149,7 +154,7 @@ export class Painter extends EventTarget {
    * @param {number} columns
    */
   _makeRoom(gl, rows, columns) {
-    const room = this._room ?? { rows: 0, columns: 0 };
+    const room = /** @type {{rows: number, columns: number}} */ (this._room);
     if (rows <= room.rows && columns <= room.columns) return;
     this._room = { rows: Math.max(rows, room.rows), columns: Math.max(columns, room.columns) };
     if (this._maps) gl.deleteTexture(this._maps);

@@ -112,7 +112,7 @@ export class MapStore {
  * @param {MapsRecord} stored
  * @param {number | null} step
  */
-function stepsOf({ grid: [frames, rows, columns], steps }, step) {
+export function stepsOf({ grid: [frames, rows, columns], steps }, step) {
   if (step === null || steps.length === 0) return "mean";
   return 2 * frames * rows * columns * steps.length > MOST_AT_ONCE ? `${step}` : "each";
 }

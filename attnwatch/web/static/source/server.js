@@ -65,6 +65,11 @@ export class ServerSource {
     return (await get("api/tables")).json();
   }
 
+  /** @param {HTMLVideoElement} element @param {string} id */
+  play(element, id) {
+    element.src = this.videoUrl(id);
+  }
+
   /** @param {string} id */
   videoUrl(id) {
     return `files/${safe(id)}/video`;
@@ -79,15 +84,16 @@ export class ServerSource {
    * Listen to changes; the browser comes back by itself after a break, and tells what it received last.
    *
    * @param {SourceHandler} handler
-   * @param {number} after
+   * @param {number} after the revision that is known
+   * @param {string | null} batch whose videos are of interest; null: of none
    */
-  subscribe(handler, after) {
-    const events = new EventSource(`api/events?after=${after}`);
-    /** @param {string} name @param {(data: any) => void} action */
-    const on = (name, action) => events.addEventListener(name, (event) => action(JSON.parse(/** @type {MessageEvent} */ (event).data)));
-    on("batches", (found) => handler.batches(found));
-    on("videos", ({ batch, videos }) => handler.videos(batch, videos));
-    on("gone", ({ batch, videos }) => handler.gone(batch ?? null, videos));
+  subscribe(handler, after, batch) {
+    const events = new EventSource(`api/events?${query({ after: String(after), batch: batch ?? "none" })}`);
+    /** @param {string} name @param {(data: any, revision: number) => void} action */
+    const on = (name, action) => events.addEventListener(name, ({ data, lastEventId }) => action(JSON.parse(data), Number(lastEventId)));
+    on("batches", (found, revision) => handler.batches(found, revision));
+    on("videos", ({ batch: of, videos }) => handler.videos(of, videos));
+    on("gone", ({ batch: of, videos }) => handler.gone(of ?? null, videos));
     on("watcher", (found) => handler.watcher(found));
     events.addEventListener("reset", () => handler.reset());
     events.onopen = () => handler.connection(true);

@@ -31,7 +31,6 @@ export function written(state) {
   if (state.time > 0) query.set("t", state.time.toFixed(3));
   if (state.rate !== 1) query.set("rate", String(state.rate));
   if (!state.loop) query.set("loop", "off");
-  if (!state.panel) query.set("panel", "off");
   if (state.words !== null) query.set("words", state.words.join(" "));
   writeView(state.view, query);
   return query.toString();
@@ -69,7 +68,6 @@ export function read(text, usual = {}) {
   state.time = number(query, "t", 0, 1e6) ?? 0;
   state.rate = number(query, "rate", 0.1, 4) ?? 1;
   state.loop = query.get("loop") !== "off";
-  state.panel = query.get("panel") !== "off";
   state.words = query.has("words") ? (query.get("words") ?? "").split(" ").filter(Boolean) : null;
   state.view = readView(query, { ...DEFAULT_VIEW, ...usual });
   return state;

@@ -15,6 +15,7 @@ export class Library {
     /** @type {Map<string, VideoRow>} */
     this.rows = new Map();
     this.connected = true;
+    this._unsubscribe = () => {};
     this._revision = 0;
     /** @type {Map<string, {stamp: string, detail: Promise<VideoDetail>, measures?: Promise<MeasuresDocument | null>}>} */
     this._details = new Map();
@@ -31,12 +32,21 @@ export class Library {
   /** Load the batches, then follow what changes. */
   async start() {
     await this._loadBatches();
+    this._subscribe(null);
+  }
+
+  /** Hear of all batches, and of the videos of one. @param {string | null} batch */
+  _subscribe(batch) {
+    this._unsubscribe();
     if (!this.source.live) return;
-    this.source.subscribe(
+    this._unsubscribe = this.source.subscribe(
       {
-        batches: (found) => this._takeBatches(found),
-        videos: (batch, rows) => this._takeRows(batch, rows),
-        gone: (batch, videos) => this._drop(batch, videos),
+        batches: (found, revision) => {
+          this._revision = revision;
+          this._takeBatches(found);
+        },
+        videos: (of, rows) => this._takeRows(of, rows),
+        gone: (of, videos) => this._drop(of, videos),
         watcher: (found) => {
           this.watcher = found;
           this._tell("batches");
@@ -49,15 +59,20 @@ export class Library {
         },
       },
       this._revision,
+      batch,
     );
   }
 
   /** @param {string} id */
   async open(id) {
     if (this.batch?.id === id) return;
+    // What changes while it is loaded is told afterwards: the revision stays that of before.
+    const revision = this._revision;
     const found = await this.source.batch(id);
     this.batch = found;
     this.rows = new Map(found.videos.map((row) => [row.id, row]));
+    this._revision = Math.min(revision, this._revision);
+    this._subscribe(id);
     this._tell("rows");
   }
 
@@ -102,10 +117,10 @@ export class Library {
   async _reload() {
     const open = this.batch?.id;
     await this._loadBatches();
-    if (open === undefined) return;
     this.batch = null;
-    if (this.batches.has(open)) await this.open(open);
-    else this._tell("rows");
+    if (open !== undefined && this.batches.has(open)) await this.open(open);
+    else this._subscribe(null);
+    this._tell("rows");
   }
 
   /** @param {BatchSummary[]} found */

@@ -1,5 +1,8 @@
 import { read, written } from "./address.js";
 
+/** Milliseconds after which the address follows what a hand is changing: browsers refuse too many changes of it. */
+const CALM = 250;
+
 /**
  * The state of the page. Whoever changes it calls `change`; whoever shows it listens. The address follows.
  */
@@ -7,10 +10,12 @@ export class Session {
   /** @param {Partial<View>} usual how maps are drawn where a link does not say it */
   constructor(usual) {
     this.usual = usual;
-    this.state = read(location.hash.slice(1), usual);
+    // A phone has no room for the controls beside the videos.
+    this.state = { ...read(location.hash.slice(1), usual), panel: matchMedia("(min-width: 761px)").matches };
     /** @type {Set<(state: PageState, before: PageState) => void>} */
     this._listeners = new Set();
     this._written = location.hash.slice(1);
+    this._waiting = 0;
     window.addEventListener("hashchange", () => this._readBack());
   }
 
@@ -25,9 +30,11 @@ export class Session {
    * @param {{visit?: boolean}} [how] visit: the browser's way back leads to the state before
    */
   change(changes, { visit = false } = {}) {
+    if (visit) this._put(false);
     const before = this.state;
     this.state = { ...before, ...changes };
-    this._write(visit);
+    if (visit) this._put(true);
+    else this._putSoon();
     for (const listener of this._listeners) listener(this.state, before);
   }
 
@@ -43,11 +50,23 @@ export class Session {
    */
   keepTime(time) {
     this.state = { ...this.state, time };
-    this._write(false);
+    this._putSoon();
+  }
+
+  /** The address of what is shown now. */
+  get link() {
+    this._put(false);
+    return location.href;
+  }
+
+  _putSoon() {
+    clearTimeout(this._waiting);
+    this._waiting = window.setTimeout(() => this._put(false), CALM);
   }
 
   /** @param {boolean} visit */
-  _write(visit) {
+  _put(visit) {
+    clearTimeout(this._waiting);
     const text = written(this.state);
     if (text === this._written) return;
     this._written = text;
@@ -59,9 +78,10 @@ export class Session {
   _readBack() {
     const text = location.hash.slice(1);
     if (text === this._written) return;
+    clearTimeout(this._waiting);
     const before = this.state;
     this._written = text;
-    this.state = read(text, this.usual);
+    this.state = { ...read(text, this.usual), panel: before.panel };
     for (const listener of this._listeners) listener(this.state, before);
   }
 }

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from attnwatch.analysis.spatial import Maps, Spatial, concentration, spatial
+from attnwatch.analysis.spatial import Maps, Spatial, inner, spatial, unsorted
 from tests.unit.attnwatch.analysis import reference
 
 HEIGHT, WIDTH = 12, 20
@@ -116,8 +116,28 @@ def test_a_grid_of_one_cell_is_neither_empty_nor_an_error() -> None:
 def test_leading_axes_are_kept() -> None:
     maps = np.random.default_rng(2).random((4, 3, HEIGHT, WIDTH)).astype(np.float32)
 
-    assert concentration(maps).shape == (4, 3)
-    assert concentration(maps)[2, 1] == pytest.approx(concentration(maps[2, 1]))
+    mass = spatial(maps).mass
+
+    assert mass.shape == (4, 3)
+    assert mass[2, 1] == pytest.approx(spatial(maps[2, 1]).mass)
+
+
+def test_measures_that_take_no_sorting_are_the_same_alone() -> None:
+    maps = np.random.default_rng(3).random((3, HEIGHT, WIDTH)).astype(np.float32)
+    maps[1], maps[2, 0, 0] = 0, np.nan
+
+    found, expected = unsorted(maps), spatial(maps).columns()
+
+    assert len(found) == 7
+    assert all(np.array_equal(values, expected[name], equal_nan=True) for name, values in found.items())
+
+
+@pytest.mark.parametrize("count", [0, 1, 4096, 4097, 10_000])
+def test_inner_products_of_rows_of_any_length_are_those_of_numpy(count: int) -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.random((2, 3, count)), rng.random((2, 3, count))
+
+    assert inner(first, second) == pytest.approx((first * second).sum(axis=-1))
 
 
 def _equal(first: Spatial, second: Spatial) -> bool:

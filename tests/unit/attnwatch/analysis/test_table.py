@@ -59,6 +59,7 @@ def test_a_row_tells_what_a_video_is_and_the_means_of_its_measures_over_the_fram
     assert women["path_length"] == 0
     assert repr(women["peak_frame"]) == "0"
     assert women["settled"] == 7
+    assert [row["settled"] for row in rows(manifest, "video")] == [7, None]  # of a video that was never rendered
     assert kiss["settled"] is None  # a map that is the same everywhere has no correlation
     assert 0 < women["cosine_kiss"] == kiss["cosine_women"] < 1
 
@@ -85,6 +86,12 @@ def test_heads_tell_how_concentrated_they_are(manifest: Manifest) -> None:
 
     assert [(row["layer"], row["head"]) for row in found] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [row["focus"] for row in found] == pytest.approx([0, 1, 0, 1], abs=1e-9)
+    cells = GRID[1] * GRID[2]
+    assert [row["mass"] for row in found] == pytest.approx([0.25, 0.48 / cells] * 2)
+    assert [row["effective_area"] for row in found] == pytest.approx([1, 1 / cells] * 2)
+    assert [row["centroid_x"] for row in found] == pytest.approx([0.5, 5.5 / GRID[2]] * 2)
+    assert [row["spread"] == 0 for row in found] == [False, True] * 2
+    assert list(found[0])[-7:] == ["focus", "mass", "peak", "effective_area", "centroid_x", "centroid_y", "spread"]
 
 
 def test_what_was_not_stored_has_no_rows_and_a_reason(manifest: Manifest) -> None:

@@ -107,6 +107,36 @@ def test_what_the_watcher_has_measured_is_not_measured_again(batch, capsys, monk
     assert records(out)[0]["settled"] == "0"
 
 
+def test_a_video_that_was_never_rendered_has_the_step_of_its_final_form_too(batch, capsys):
+    batch.add_full()
+
+    assert records(called(capsys, "measure", "demo")[1])[0]["settled"] == "0"
+
+
+def test_what_was_measured_elsewhere_is_not_measured_again(batch, capsys, monkeypatch, tmp_path):
+    batch.add_full()
+    assert called(capsys, "render", "outputs", "--out", "elsewhere")[0] == 0
+    rendered = called(capsys, "measure", "demo")[1]
+    monkeypatch.setattr(measures, "measures_of", None)
+
+    assert called(capsys, "measure", "demo", "--rendered-in", "elsewhere") == (0, rendered, "")
+
+    code, _, err = called(capsys, "measure", "demo", "--rendered-in", "nowhere")
+    assert code == 2
+    assert "--rendered-in: found no folder nowhere; expected that of the outputs" in " ".join(err.split())
+
+
+def test_what_was_measured_for_the_collection_is_not_measured_again(batch, capsys, monkeypatch):
+    batch.add_full()
+    assert called(capsys, "collect", "demo")[0] == 0
+    assert not (batch.prompt() / "attention_videos").exists()
+    monkeypatch.setattr(measures, "measures_of", None)
+
+    code, out, _ = called(capsys, "measure", "demo")
+
+    assert (code, len(records(out))) == (0, 1)
+
+
 def test_heads_that_were_too_many_to_measure_while_rendering_are_measured(batch, capsys, monkeypatch):
     manifest = batch.add_full()
     write_tensors(next(manifest.parent.glob("attention_maps/*")), {"kiss": blob_maps(layers=2, heads=2)})

@@ -13,7 +13,7 @@ from attnwatch.contract.reading import most_values_in
 from attnwatch.contract.receipts import Place
 from attnwatch.contract.schemas import json_schema
 from attnwatch.jobs import measures
-from attnwatch.jobs.measures import measures_of, read_measures, write_measures
+from attnwatch.jobs.measures import measures_at, measures_of, read_measures, write_measures
 from attnwatch.settings import Visualization
 from tests.support import Batch, blob_maps, write_manifest, write_tensors
 
@@ -162,6 +162,69 @@ def test_a_document_has_no_more_values_than_are_read_again(manifest: Path, monke
     name, (note,) = written(place)
     assert name is None
     assert note.startswith(f"no measures: {values:,} values are too many for a file")
+
+
+def test_a_table_reads_what_was_measured_beside_the_video_in_its_collection_or_with_out(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, place = read_manifest(manifest), place_of(manifest)
+    written(place)
+    made = place.directory / NAME
+    monkeypatch.setattr(measures, "measures_of", None)
+    batch, out = manifest.parents[2], tmp_path / "elsewhere"
+    below_out = made.parent.relative_to(batch.parent)  # of a watcher that was started for the folder of the batches
+    for directory, rendered_in in (
+        (made.parent, None),
+        (batch / "attention_videos", None),
+        (out / below_out, out),
+        (out / batch.name / "attention_videos", out),
+    ):
+        directory.mkdir(parents=True, exist_ok=True)
+        made = made.rename(directory / NAME)
+        assert measures_at(read, "video", rendered_in=rendered_in).video_id == read.video_id
+    with pytest.raises(TypeError):  # nobody says where it was rendered, so it is measured
+        measures_at(read, "video")
+
+
+def test_a_link_below_the_folder_of_outputs_is_not_followed(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, out = place_of(manifest), tmp_path / "elsewhere"
+    written(place)
+    out.mkdir()
+    (out / "attention_videos").symlink_to(place.directory.rename(tmp_path / "foreign"))
+    monkeypatch.setattr(measures, "measures_of", None)
+
+    with pytest.raises(TypeError):
+        measures_at(read_manifest(manifest), "video", rendered_in=out)
+
+
+def test_heads_that_an_older_version_measured_are_measured_again_as_long_as_the_maps_are_there(manifest: Path) -> None:
+    read, place = read_manifest(manifest), place_of(manifest)
+    maps = blob_maps(layers=2, heads=3)
+    write_tensors(read.attention[0], {"kiss": maps, "star": maps})
+    written(place)
+    document = json.loads((place.directory / NAME).read_text())
+    for word in document["words"].values():
+        del word["each_head"]
+    (place.directory / NAME).write_text(json.dumps(document))
+
+    assert np.shape((measures_at(read, "head").words["kiss"].each_head or {})["mass"]) == (2, 3)
+    assert measures_at(read, "video").words["kiss"].each_head is None
+    read.attention[0].unlink()
+    assert np.shape(measures_at(read, "head").words["kiss"].focus) == (2, 3)
+
+
+def test_steps_of_many_values_are_not_read_for_the_step_of_the_final_form_alone(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_manifest(manifest)
+    assert measures_of(read, level="video").words["kiss"].steps is not None
+
+    monkeypatch.setattr(measures, "_MOST_VALUES_TO_SETTLE", 1)
+
+    assert measures_of(read, level="video").words["kiss"].steps is None
+    assert measures_of(read, level="step").words["kiss"].steps is not None
 
 
 def test_latent_frames_have_the_times_of_the_frames_that_they_cover(manifest: Path) -> None:

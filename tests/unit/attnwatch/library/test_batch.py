@@ -6,8 +6,9 @@ from attnwatch.errors import (
     ManifestError,
     UnknownNameError,
 )
+from attnwatch.jobs.measures import measures_of
 from tests import support
-from tests.support import Batch
+from tests.support import GRID, Batch
 
 
 def opened(batch):
@@ -126,6 +127,27 @@ def test_a_table_of_all_videos_is_a_data_frame(batch, caplog):
     assert opened(batch).table("frame", words="dog").frame.tolist() == [0, 1, 2]
     with pytest.raises(KeyError, match="nearest: kiss, dog"):
         opened(batch).table(words="kis")
+
+
+def test_a_table_has_what_was_measured_in_another_folder(batch, tmp_path):
+    pytest.importorskip("pandas")
+    batch.add_full()
+    (video,) = opened(batch).values()
+    out = tmp_path / "elsewhere"
+    document = measures_of(video.manifest)
+    kiss = document.words["kiss"]
+    told = document.model_copy(
+        update={"words": {"kiss": kiss.model_copy(update={"frames": {**kiss.frames, "mass": (0.5,) * len(GRID)}})}}
+    )
+    (out / "attention_videos").mkdir(parents=True)
+    (out / "attention_videos" / f"{video.video_id}.measures.json").write_text(told.model_dump_json())
+
+    videos = attnwatch.open(batch.folder, rendered_in=out)
+
+    assert opened(batch).table().mass.tolist() != [0.5]
+    assert videos.table().mass.tolist() == videos.where(word="kiss").table().mass.tolist() == [0.5]
+    with pytest.raises(ConfigError, match="rendered_in: found no folder"):
+        attnwatch.open(batch.folder, rendered_in=tmp_path / "nowhere")
 
 
 def test_a_table_of_a_level_that_does_not_exist_is_refused(batch):

@@ -482,6 +482,26 @@ class TestOpenFiles:
             with pytest.raises(NotReadyError, match=r"a\.safetensors: found it changed while it was being read"):
                 attention.words["kiss"].frames()
 
+    def test_a_file_that_is_held_is_opened_once_and_changes_are_noticed_afterwards(self, tmp_path):
+        path = write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps()})
+        with reader(tmp_path, path.name) as attention:
+            word = attention.words["kiss"]
+            before = word.frames()
+            with word.held():
+                path.rename(tmp_path / "b")
+                assert np.array_equal(word.frames(), before)
+            with pytest.raises(FileNotFoundError):
+                word.frames()
+
+    def test_of_several_files_none_is_held(self, tmp_path):
+        names = ["a.safetensors", "b.safetensors"]
+        for name in names:
+            write_tensors(tmp_path / name, {"kiss": blob_maps(steps=1)})
+        with reader(tmp_path, *names) as attention, attention.words["kiss"].held():
+            (tmp_path / names[1]).unlink()
+            with pytest.raises(FileNotFoundError):
+                attention.words["kiss"].frames()
+
     def test_values_are_read_from_the_file_that_was_verified(self, tmp_path):
         path = write_tensors(tmp_path / "a.safetensors", {"kiss": blob_maps()})
         (tmp_path / "v.mp4").write_bytes(b"a video")

@@ -1,5 +1,8 @@
 import pytest
 
+from attnwatch.web.export.content import Content
+from attnwatch.web.export.writing import write_page
+from tests.legacy_support import LAYOUTS, OldBatch
 from tests.support import write_json, write_receipt
 
 
@@ -122,3 +125,17 @@ def test_maps_scales_and_tables_are_answered_from_what_is_stored(batch, opened):
     scales = f"/api/batches/{page.batches[0]['id']}/scales/kiss"
     assert page.json(scales)["high"] < page.json(f"{scales}?steps=1")["high"]
     assert next(iter(page.json("/api/tables")["colormaps"])) == "viridis"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_videos_of_older_batches_are_listed_played_and_exported(outputs, opened, tmp_path, layout):
+    old = OldBatch(outputs / "old", layout)
+    old.add()
+    page = opened()
+    (video,) = page.videos
+    assert (video["state"], video["playable"], bool(video["words"])) == ("waiting", True, True)
+    detail = page.detail()
+    assert set(detail["maps"]) == set(video["words"])
+    assert page.ask(f"/files/{video['id']}/video").headers["content-type"] == "video/mp4"
+    write_page(Content(outputs), tmp_path / "page")
+    assert len([*(tmp_path / "page" / "data").glob("film-*.js")]) == 1

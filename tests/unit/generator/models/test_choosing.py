@@ -71,7 +71,7 @@ def test_the_network_tells_whether_it_takes_a_last_image():
         (
             "LucyEditPipeline",
             TEXT,
-            "LucyEditPipeline changes a video, which cannot be given here. Call it in a program",
+            "its LucyEditPipeline needs another input (a video), which cannot be given. Call it in a program",
         ),
         ("FluxPipeline", IMAGE, "found a FluxPipeline, which this generator does not support"),
     ],

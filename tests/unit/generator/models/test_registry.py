@@ -7,6 +7,8 @@ import diffusers
 import pytest
 
 from generator.errors import ModelError
+from generator.models.choosing import choose
+from generator.models.inputs import Given
 from generator.models.load import adapt, load
 from generator.models.registry import FAMILIES, MISSING
 from generator.settings import ModelSettings
@@ -40,8 +42,20 @@ def test_models_md_is_up_to_date():
     assert (ROOT / "MODELS.md").read_text(encoding="utf-8") == document(), "run `make models`"
 
 
-@pytest.mark.parametrize("name", ["WanVideoToVideoPipeline", "LTX2ImageToVideoPipeline"])
-def test_a_class_that_needs_another_input_is_refused_before_loading(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("WanVideoToVideoPipeline", "WanVideoToVideoPipeline changes a video, which cannot be given here"),
+        ("Kandinsky5I2VPipeline", "Kandinsky5I2VPipeline needs an image that the videos begin with"),
+    ],
+)
+def test_a_class_that_needs_another_input_is_refused_before_loading(name, complaint, tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": name}), encoding="utf-8")
-    with pytest.raises(ModelError, match=f"its {name} needs another input"):
+    with pytest.raises(ModelError, match=complaint):
         load(ModelSettings(id=str(tmp_path)))
+
+
+def test_ltx2_is_loaded_as_the_class_that_takes_an_image_if_there_is_one():
+    index = {"_class_name": "LTX2Pipeline"}
+    assert choose("ltx", index, Given(image=True), dict).name == "LTX2ImageToVideoPipeline"
+    assert choose("ltx", index, Given(), dict).name == "LTX2Pipeline"

@@ -19,7 +19,9 @@ def letters(text):
 
 
 def located(words, prompt=PROMPT, **more):
-    return asked(words, **more).locate(prompt, "blurry", str, letters)
+    wanted = asked(words, **more)
+    wanted.refuse_absent([prompt], ["blurry"])
+    return wanted.locate(prompt, "blurry", str, letters)
 
 
 @pytest.mark.parametrize(

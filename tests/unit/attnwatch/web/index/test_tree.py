@@ -3,9 +3,16 @@ import shutil
 
 import pytest
 
+from attnwatch.batches.videos import read_video
+from attnwatch.contract.fingerprint import Fingerprint
+from attnwatch.contract.receipts import Place, failure
+from attnwatch.errors import JobError
+from attnwatch.settings import Visualization
+from attnwatch.settings import Watcher as Limits
 from attnwatch.system.folders import Folder
 from attnwatch.system.locks import exclusive
-from attnwatch.web.index import tree
+from attnwatch.web.index import glance, tree
+from tests.legacy_support import LAYOUTS, OldBatch
 from tests.support import write_receipt
 
 
@@ -44,7 +51,8 @@ def test_only_what_has_changed_is_read_again(batch, opened, read):
     assert states(page)["prompt_001_vid004"] == "rendered"
 
 
-def test_a_second_change_is_found_even_if_the_time_of_the_folder_stays_the_same(batch, opened):
+def test_a_second_change_is_found_even_if_the_time_of_the_folder_stays_the_same(batch, opened, monkeypatch):
+    monkeypatch.setattr(glance, "_COARSE", 10**12)  # however slow the machine is
     write_receipt(batch.add_full(1))
     waiting = batch.add_full(2)
     page = opened()
@@ -83,6 +91,20 @@ def test_a_video_is_running_while_its_lock_is_held_or_a_watcher_says_so(batch, o
     assert (page.detail()["state"], page.detail()["worker"]) == ("running", "gpu-7")
     page.tree.announce({})
     assert (page.detail()["state"], page.detail()["worker"]) == ("waiting", None)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_receipt_of_a_video_of_an_older_batch_is_found_where_it_is(outputs, opened, layout):
+    old = OldBatch(outputs / "old", layout)
+    old.add()
+    page = opened()
+    (entry,) = page.catalogue.entries(page.batches[0]["id"])
+    manifest = read_video(entry.path)
+    fingerprint = Fingerprint.of(manifest.sha256, Visualization(), None, manifest.inputs())
+    place = Place(entry.path, manifest.video_id, manifest.output_directory)
+    place.write(failure(place, fingerprint, JobError("crashed"), 0.5, Limits()))
+    page.poll()
+    assert [(video["state"], video["reason"]) for video in page.videos] == [("failed", "crashed")]
 
 
 def test_folders_that_a_search_for_videos_leaves_out_are_left_out(batch, opened, outputs):

@@ -28,7 +28,7 @@ IDS = ["prompt_001_vid001", "prompt_001_vid002", "prompt_002_vid001", "prompt_00
 
 @pytest.fixture(autouse=True)
 def _loaded(model, monkeypatch):
-    monkeypatch.setattr(models, "load", lambda settings: model)
+    monkeypatch.setattr(models, "load", lambda *_: model)
     monkeypatch.setattr(process, "POLL", 0.01)
 
 
@@ -42,7 +42,7 @@ def alone(model, tmp_path_factory):
     """A batch that one process has made."""
     output = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "load", lambda settings: model)
+        patch.setattr(models, "load", lambda *_: model)
         settings = load_settings({**FLAGS, "output": str(output)}, {}, None)
         assert run(plan_batch(settings), Console(stderr=True, force_terminal=False)) == 0
     (folder,) = output.iterdir()
