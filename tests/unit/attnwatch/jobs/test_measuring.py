@@ -63,6 +63,16 @@ def test_what_was_lost_with_its_worker_is_measured_again():
     assert [measure(elsewhere, number).video_id for number in (1, 2, 3)] == [path.name for path in PATHS[:3]]
 
 
+def test_a_cluster_that_shrinks_measures_what_was_lost_although_the_next_one_is_measured_already():
+    class Shrinking(Scripted):
+        def wait(self, timeout):
+            self.slots = 1
+            return super().wait(timeout)
+
+    elsewhere = MeasuresElsewhere(Shrinking(_1=[LOST]), PATHS, "video", Settings())
+    assert [measure(elsewhere, number).video_id for number in (1, 2, 3)] == [path.name for path in PATHS[:3]]
+
+
 def test_a_video_that_is_lost_again_and_again_counts_as_not_measured():
     elsewhere = MeasuresElsewhere(Scripted(_1=[LOST] * 99), PATHS, "video", Settings())
     with pytest.raises(WorkerLostError):
