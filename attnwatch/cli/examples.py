@@ -73,7 +73,7 @@ Examples:
 Examples:
   attnwatch status outputs/
   attnwatch status demo --json                for programs
-  attnwatch status outputs/ --health          for containers: the exit code says it
+  attnwatch status outputs/ --health          for containers, by exit code
 """,
     "retry": """\
 Examples:

@@ -31,7 +31,10 @@ GUIDANCE = 5.0
 
 @dataclass(frozen=True)
 class Case:
-    """A model, its latent grid, and a denoising step: all calls of its network; returns the output of the last one."""
+    """A model, its latent grid, and a denoising step: all calls of its network; returns the output of the last one.
+
+    The timestep is 0 in all of them, the only one that two steps of a video may share.
+    """
 
     model: PipelineModel
     grid: LatentGrid
@@ -67,7 +70,7 @@ def wan(
         text = torch.randn(1, 512, transformer.config.text_dim)
         text[:, PROMPT_LENGTH:] = 0.0  # all keys after the prompt are equal
         latents = torch.randn(1, transformer.config.in_channels, grid.frames, 2 * grid.height, 2 * grid.width)
-        timestep = torch.tensor([500.0])
+        timestep = torch.zeros(1)
     text, latents = text.to(dtype), latents.to(dtype)
 
     def step() -> Tensor:
@@ -88,7 +91,7 @@ def ltx(grid: LatentGrid, device: str = "cpu", dtype: torch.dtype = torch.float3
         text = torch.randn(2, 128, transformer.config.caption_channels).to(dtype)
         latents = torch.randn(2, grid.size, transformer.config.in_channels).to(dtype)
         mask = (torch.arange(128) < PROMPT_LENGTH).expand(2, 128).to(dtype)
-        timestep = torch.tensor([500.0, 500.0])
+        timestep = torch.zeros(2)
     size = {"num_frames": grid.frames, "height": grid.height, "width": grid.width}
     scale = (grid.temporal_stride / 25, 32, 32)
 
@@ -115,7 +118,7 @@ def cogvideox(
         text = torch.randn(batch, config.max_text_seq_length, config.text_embed_dim).to(dtype)
         latents = torch.randn(batch, grid.frames, config.in_channels, 2 * grid.height, 2 * grid.width).to(dtype)
         angles = torch.randn(grid.size, config.attention_head_dim)
-        timestep = torch.full((batch,), 500.0)
+        timestep = torch.zeros(batch)
     rotary = angles.cos(), angles.sin()
 
     def step() -> Tensor:
@@ -136,7 +139,7 @@ def hunyuan(grid: LatentGrid, device: str = "cpu", dtype: torch.dtype = torch.fl
         mask = (torch.arange(256) < PROMPT_LENGTH)[None].long()
         pooled = torch.randn(1, config.pooled_projection_dim).to(dtype)
         latents = torch.randn(1, config.in_channels, grid.frames, 2 * grid.height, 2 * grid.width).to(dtype)
-        timestep, guidance = torch.tensor([500]), torch.tensor([6000.0]).to(dtype)
+        timestep, guidance = torch.zeros(1, dtype=torch.long), torch.tensor([6000.0]).to(dtype)
 
     def step() -> Tensor:
         with pipe.transformer.cache_context("cond"):

@@ -98,4 +98,5 @@ def test_positions_start_at_the_first_generated_frame_grow_and_end_near_the_last
     assert (np.diff(aligned.positions) > 0).all()
     if frames > 1:
         assert aligned.positions[0] == 0
-        assert aligned.positions[-1] <= covered - 1 + max(1, (made_at or 0) / fps) + 1e-6
+        # A video may last as much longer than what was generated as a frame, of either, takes.
+        assert aligned.positions[-1] <= covered + max(0, 1 - (made_at or 0) / fps) + 1e-6

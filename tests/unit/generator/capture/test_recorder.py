@@ -73,7 +73,8 @@ class Reference:
     def conditional(self, steps, words, grid):
         """Maps of the conditional calls: [step, word, layer, head, frame, height, width]."""
         layers = len(self.model.text_attention())
-        calls = torch.stack(self.maps).unflatten(0, (steps, 2, layers))[:, 0]
+        denoising = self.maps[-steps * 2 * layers :]  # those before prove the token, once for each loaded model
+        calls = torch.stack(denoising).unflatten(0, (steps, 2, layers))[:, 0]
         columns = [calls[..., list(word.positions)].sum(-1) for word in words]
         return torch.stack(columns, 1).unflatten(-1, (grid.frames, grid.height, grid.width))
 

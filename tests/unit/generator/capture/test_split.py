@@ -26,6 +26,7 @@ MODEL = SimpleNamespace(
     text_keys=20,
     frame_by_frame=False,
     text_attention=lambda: [SimpleNamespace(denoiser="")],
+    latent_rows=lambda found, grid: slice(found),
 )
 WORDS = [TrackedWord("kiss", "kiss", None, (1, 2), ()), TrackedWord("dog", "dog", None, (4,), ())]
 

@@ -45,7 +45,7 @@ def test_models_md_is_up_to_date():
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("WanVideoToVideoPipeline", "WanVideoToVideoPipeline changes a video, which cannot be given here"),
+        ("WanVideoToVideoPipeline", "WanVideoToVideoPipeline needs another input .a video., which cannot be given"),
         ("Kandinsky5I2VPipeline", "Kandinsky5I2VPipeline needs an image that the videos begin with"),
     ],
 )
