@@ -62,7 +62,8 @@ export class Tile {
     this.mark.hidden = mark.quiet;
     this.mark.dataset.kind = mark.kind;
     this.reason.textContent = row.playable ? "" : (row.reason ?? mark.long);
-    const label = `${row.prompt ?? row.video_id}, seed ${row.seed}: ${mark.long}`;
+    const seed = row.seed === null ? "" : `, seed ${row.seed}`;
+    const label = `${row.prompt ?? row.video_id}${seed}: ${mark.long}`;
     set(this.link, { href: this.app.linkTo(row.id), "aria-label": label });
     const chosen = state.compare.includes(row.id);
     this.chosen.checked = chosen;
