@@ -88,7 +88,7 @@ man: $(VENV)/.dev
 
 # Pins the requirements of the targets above; `pip-compile` comes with pip-tools. The tag of a local build (`+cpu`) is removed.
 lock:
-	for target in "generator:--extra generator" "dev:--extra dask --extra generator --extra measure --extra view --extra dev"; do \
+	for target in "generator:--extra generator --extra view" "dev:--extra dask --extra generator --extra measure --extra view --extra dev"; do \
 	  pip-compile -q --upgrade --no-emit-index-url --no-emit-find-links --no-annotate --no-header --strip-extras \
 	    $${target#*:} -c requirements/constraints.in -o requirements/$${target%%:*}.txt pyproject.toml; \
 	done

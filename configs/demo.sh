@@ -29,4 +29,4 @@ picture=$batch/overview.png
 python configs/demo_picture.py "$batch" "$picture"
 echo
 echo "Open this picture first: $picture"
-echo "Or play everything in sync in a browser: attnwatch view outputs/"
+echo "Or play everything in sync in a browser: .venv/bin/attnwatch view outputs/"
