@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from attnwatch.contract.documents import OutputRecord
-from attnwatch.contract.receipts import Place
+from attnwatch.contract.receipts import Place, Stored
 from attnwatch.errors import AttnwatchError, BusyError
 from attnwatch.system.files import move_into_place, remove_tree
-from attnwatch.system.folders import Folder, PathError
+from attnwatch.system.folders import Folder, Identity, PathError
 from attnwatch.system.locks import exclusive, lock_file
 
 if TYPE_CHECKING:
@@ -29,11 +29,15 @@ class ExchangedError(AttnwatchError):
 def temporary_folder(place: Place, folder: Folder) -> Iterator[Folder]:
     """Create the folder for unfinished outputs, without what a killed job may have left.
 
-    No other user can enter it, so nobody can put a link where an encoder opens a file.
+    No other user can enter it, so nobody can put a link where an encoder opens a file. Where locks do not reach from
+    one machine to another, a job that was taken for dead loses the folder to the next one.
 
     Args:
         place: of the video's receipt. The caller holds the video's lock.
         folder: of the outputs.
+
+    Raises:
+        BusyError: in the context, if another process has removed the folder.
 
     """
     _remove_unfinished(place, folder)
@@ -43,12 +47,17 @@ def temporary_folder(place: Place, folder: Folder) -> Iterator[Folder]:
     except FileExistsError:  # of another user, whose job was killed
         name = f"{name}-{secrets.token_hex(_TOKEN_BYTES)}"
         folder.make(name, private=True)
-    try:
-        with folder.folder(name) as temporary:
+    with folder.folder(name) as temporary:
+        try:
             yield temporary
-    finally:
-        with contextlib.suppress(OSError):
-            remove_tree(name, folder)
+        except (AttnwatchError, OSError) as error:
+            if not _is_at(name, folder, temporary):
+                raise BusyError(f"{place.video_id}: another process has begun to render it") from error
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                if _is_at(name, folder, temporary):
+                    remove_tree(name, folder)
 
 
 def move_all(place: Place, outputs: Mapping[str, str], temporary: Folder, folder: Folder) -> None:
@@ -73,6 +82,18 @@ def move_all(place: Place, outputs: Mapping[str, str], temporary: Folder, folder
             reason = "found a folder with the name of an output; expected a file, or nothing; rename or remove it"
             raise PathError(errno.EISDIR, reason, str(folder.path / name)) from error
     folder.sync()
+
+
+def require_unchanged(place: Place, seen: Stored) -> None:
+    """Raise `BusyError` if another process has replaced a receipt since it was `seen`."""
+    if place.look().sha256 != seen.sha256:
+        raise BusyError(f"{place.video_id}: another process has just rendered it")
+
+
+def _is_at(name: str, folder: Folder, opened: Folder) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return Identity.of(folder.stat(name)) == opened.identity
+    return False
 
 
 def _require_in_place(place: Place, folder: Folder) -> None:

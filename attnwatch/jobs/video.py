@@ -34,7 +34,7 @@ from attnwatch.errors import AttnwatchError, BusyError, NotReadyError
 from attnwatch.jobs.batch_scale import BatchScale
 from attnwatch.jobs.faults import explained, raise_if_short, raise_if_unfinished
 from attnwatch.jobs.kept import kept_kinds, note_of
-from attnwatch.jobs.outputs import ExchangedError, move_all, record_of, temporary_folder
+from attnwatch.jobs.outputs import ExchangedError, move_all, record_of, require_unchanged, temporary_folder
 from attnwatch.jobs.stages import begin, spent, timed
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Visualization, Watcher
@@ -158,14 +158,14 @@ def run(job: Job) -> Result:
             # Older batches may lack the folder above.
             folder = stack.enter_context(job.place.open(create=True, parents=True))
             stack.enter_context(exclusive(folder, job.place.video_id))
-            if job.place.look().sha256 != job.seen.sha256:
-                raise BusyError(f"{job.place.video_id}: another process has just rendered it")
+            require_unchanged(job.place, job.seen)
             if job.recheck and (receipt := _same_as_before(manifest, job.seen.receipt)) is not None:
                 # The old receipt of a success is still valid; that of a failure would ask for this again and again.
                 with contextlib.suppress(*() if receipt.status == "failed" else (OSError,)):
                     job.place.write(receipt)
                 return Result(receipt, unchanged=True)
             receipt, linked = _attempt(_Attempt(job, manifest, folder, stack), start)
+            require_unchanged(job.place, job.seen)
             # A choice of words that this video does not have must not replace what was rendered before.
             if job.seen.receipt is None or job.tokens is None or receipt.status != "skipped":
                 job.place.write(receipt)
@@ -280,6 +280,7 @@ def _moved(
     """
     place = attempt.job.place
     attempt.until_written.enter_context(exclusive(attempt.folder, NAMING, _NAMING_PATIENCE))
+    require_unchanged(place, attempt.job.seen)  # where locks do not hold, by a job that began after this one
     records = own_names(place, list(unfinished.values()))
     names = {name: record.file for name, record in zip(unfinished, records, strict=True)}
     move_all(place, names | ({measures: measures} if measures is not None else {}), temporary, attempt.folder)

@@ -20,6 +20,7 @@ from attnwatch.watch.admission import at_once, beside_in_batch, enqueue, state_o
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.contact_sheets import ContactSheets
 from attnwatch.watch.decision import Decision, NotYet, Refused, Render
+from attnwatch.watch.elsewhere import judged
 from attnwatch.watch.failures import record_crash
 from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
@@ -33,8 +34,8 @@ from attnwatch.watch.task import Task
 _log = logging.getLogger(__name__)
 
 _BETWEEN_LOOKS = Backoff(first=0.5, longest=30.0)  # at a video that is not complete yet
-_DYING = 1.0  # seconds for a job that was killed to release its lock
-_OFTEN_LOST = 3  # times that a job is lost until a warning says so
+_DYING = 1.0  # seconds for jobs that were killed to release their locks
+_OFTEN_LOST = 3  # times that a job is lost with its worker until a warning says so
 _PATIENCE = 30.0  # seconds after which a missing video is taken as permanently absent
 
 
@@ -179,8 +180,9 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Remove the unfinished files of renderings that were ended early."""
+        limit = time.monotonic() + _DYING  # of all together: on a cluster, many may go on
         for started in self._running.values():
-            remove_leftovers(started.task.place, _DYING)
+            remove_leftovers(started.task.place, max(0.0, limit - time.monotonic()))
 
     def _decide(self, target: Target) -> Decision:
         decision = self._planner.decide(target)
@@ -218,7 +220,8 @@ class Dispatcher:
             self._put_back(task, waiting, Result(None, lack, shortage=Shortage.DISK))
             return
         patient = waiting.since is not None and time.monotonic() - waiting.since >= _PATIENCE
-        absent = patient or self._options.once
+        is_there = task.basis.stamps.get(task.manifest.document.video) is not None
+        absent = (patient or self._options.once) and not is_there  # a worker may not see it yet
         if (obstacle := task.obstacle(video_may_be_absent=absent)) is not None:
             self._put_back(task, waiting, Result(None, obstacle))
             return
@@ -250,8 +253,8 @@ class Dispatcher:
             result = obstructed(result)
         if not isinstance(result, Result):
             return
-        if self._engine.slots is not None and result.shortage is Shortage.MACHINE:
-            result = replace(result, shortage=None, lost=True)  # of one worker; the others need not pause
+        if self._engine.slots is not None:
+            result = judged(result, waiting.looks)
         if result.receipt is not None:
             self._pauses.end(task.target)
             if result.unchanged and result.receipt.status == "failed":  # only its files were looked at again
@@ -282,7 +285,7 @@ class Dispatcher:
         since = waiting.since if result.starved or result.lost else waiting.since or now
         if result.lost and looks >= _OFTEN_LOST:
             message = (
-                f"{task.place.video_id} was lost {looks} times with its worker and starts again: {result.obstacle}"
+                f"{task.place.video_id}: not rendered by a worker in {looks} tries; starts again: {result.obstacle}"
             )
             self.ledger.warn(message, about=f"lost {task.place.manifest}")
         elif result.starved:

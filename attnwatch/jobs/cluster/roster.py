@@ -17,23 +17,38 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 8.0  # seconds for a worker's answer
-_AGAIN_AFTER = 30.0  # seconds until a worker that is not fit is checked again
+_LONG_PATIENCE = 30.0  # seconds for that of one that was fit before: it may be busy
+_AGAIN_AFTER = 30.0  # seconds between two checks
+_UNDER_WAY = float("inf")
 
 
 @dataclass
 class _Worker:
+    """A worker.
+
+    Attributes:
+        threads: number of jobs that it can run at the same time.
+        problem: what is wrong with it; None if nothing is known to be.
+        hangs: it does not answer.
+        was_fit: it has passed a check.
+        due: monotonic time of the next check; never while one is under way.
+
+    """
+
     threads: int
     problem: str | None = None
-    checked: float | None = None
-    """When it was checked last; None if the check has not ended yet."""
+    hangs: bool = False
+    was_fit: bool = False
+    due: float = float("-inf")
 
 
 class Roster:
-    """The workers of a cluster, each checked when it joins, and again later if something is wrong with it."""
+    """The workers of a cluster, each checked when it joins, and again and again."""
 
     def __init__(self) -> None:
         self._workers: dict[str, _Worker] = {}
         self._checks: set[asyncio.Task[None]] = set()
+        self._expected: Expected | None = None
 
     @property
     def threads(self) -> int:
@@ -55,9 +70,9 @@ class Roster:
         """Return whether one of some workers is still there."""
         return any(address in self._workers for address in addresses)
 
-    def is_wrong(self, address: str) -> bool:
-        """Return whether something is wrong with a worker."""
-        return address in self._workers and self._workers[address].problem is not None
+    def hangs(self, address: str) -> bool:
+        """Return whether a worker is there, but does not answer. One that is not fit still ends what it has."""
+        return address in self._workers and self._workers[address].hangs
 
     def forget(self) -> None:
         """Forget all workers, because the connection to the cluster is lost."""
@@ -72,11 +87,11 @@ class Roster:
         if before != len(self._workers):
             workers, number = counted(len(threads), "worker"), counted(sum(threads.values()), "thread")
             _log.info("the cluster has %s with %s", workers, number)
+        is_other, self._expected = expected != self._expected, expected
         now = time.monotonic()
         for address, worker in self._workers.items():
-            is_new = worker.checked is None and worker.problem is None
-            if is_new or (worker.problem is not None and worker.checked and now - worker.checked > _AGAIN_AFTER):
-                worker.checked = now
+            if now >= worker.due or (is_other and worker.problem is not None and worker.due != _UNDER_WAY):
+                worker.due = _UNDER_WAY
                 check = asyncio.ensure_future(self._check(client, address, worker, expected))
                 self._checks.add(check)
                 check.add_done_callback(self._checks.discard)
@@ -87,14 +102,21 @@ class Roster:
             self._note(address, worker, problem)
 
     async def _check(self, client: "Client", address: str, worker: _Worker, expected: Expected) -> None:
+        patience = _LONG_PATIENCE if worker.was_fit and worker.problem is None else _PATIENCE
         try:
-            problem = await asyncio.wait_for(_problem(client, address, expected), _PATIENCE)
+            problem = await asyncio.wait_for(_problem(client, address, expected), patience)
         except TimeoutError:
-            found = f"found no answer within {_PATIENCE:g} s; expected one at once"
+            found = f"found no answer within {patience:g} s; expected one at once"
             problem = f"{found}; see whether it hangs, or a mount there does"
+            worker.hangs = True
         except OSError:
-            return  # it has gone
-        worker.checked = time.monotonic()
+            worker.due = time.monotonic()  # it has gone, or only the message was lost
+            return
+        else:
+            worker.hangs = False
+        is_outdated = problem is not None and expected != self._expected
+        worker.due = time.monotonic() + (0.0 if is_outdated else _AGAIN_AFTER)
+        worker.was_fit |= problem is None
         self._note(address, worker, problem)
 
     def _note(self, address: str, worker: _Worker, problem: str | None) -> None:

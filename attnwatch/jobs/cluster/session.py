@@ -4,46 +4,30 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attnwatch.errors import EngineError, WorkerLostError
-from attnwatch.jobs.cluster import remote
 from attnwatch.jobs.cluster.address import Address
 from attnwatch.jobs.cluster.connecting import cluster_at, open_client
 from attnwatch.jobs.cluster.expected import Expected, ExpectedFolder
 from attnwatch.jobs.cluster.remote import Ended
 from attnwatch.jobs.cluster.roster import Roster, scheduler_problem
+from attnwatch.jobs.cluster.sent import Report, SentJobs
 from attnwatch.report.log import counted
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 _log = logging.getLogger(__name__)
 
 _ANSWER = 15.0  # seconds that it has to answer a question, before the connection counts as lost
 _TURN = 1.0  # seconds between two questions
-_END = 3.0  # seconds that workers have to end their jobs
-
-Report = Callable[[int, "bytes | Exception"], None]
-
-
-@dataclass
-class _Sent:
-    """A job that was sent to the cluster.
-
-    Attributes:
-        key: its name there.
-        future: its end.
-        workers: those that may run it; None for any.
-
-    """
-
-    key: str
-    future: "Future[Any]"
-    workers: list[str] | None
+_LOOK_AGAIN = 10.0  # seconds between two looks at the folders of the watcher
+_END = 2.0  # seconds to close the connection
 
 
 @dataclass
@@ -90,9 +74,9 @@ class Session:
         self._tell = tell
         self._roster = Roster()
         self._expected = Expected(version("attnwatch"), ())
+        self._looked = float("-inf")
         self._client: Client | None = None
-        self._sent: dict[int, _Sent] = {}
-        self._followers: set[asyncio.Task[None]] = set()
+        self._jobs = SentJobs(report, self._lose)
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._main: asyncio.Task[None] | None = None
@@ -119,7 +103,7 @@ class Session:
         """End the jobs, and the connection."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._cancel)
-            self._thread.join(3 * _END)
+            self._thread.join(3 * _END)  # jobs, too, need some time to end
 
     def _run(self) -> None:
         with contextlib.closing(self._loop), contextlib.suppress(asyncio.CancelledError):
@@ -136,6 +120,7 @@ class Session:
             async with cluster_at(self._address) as scheduler:
                 while True:
                     await self._connected(scheduler)
+                    await asyncio.sleep(_TURN)
         except OSError as error:
             remedy = "start it (dask scheduler), or correct the setting `engine`"
             self.failure = f"found no Dask scheduler at {self._address} ({error}); expected one; {remedy}"
@@ -160,7 +145,6 @@ class Session:
         except OSError:
             if not self._ready.is_set():
                 raise
-            await asyncio.sleep(_TURN)
             return
         try:
             if (wrong := await asyncio.wait_for(scheduler_problem(client), _ANSWER)) is not None:
@@ -174,12 +158,13 @@ class Session:
                 raise
             self._lose()
         except asyncio.CancelledError:
-            await self._end_jobs(client)
+            await self._jobs.stop(client)
             raise
         finally:
             self._client = None
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await asyncio.wait_for(client.close(timeout=1), _END)
+            closing = asyncio.ensure_future(client.close(timeout=1))
+            closing.add_done_callback(lambda closed: closed.cancelled() or closed.exception())  # of no interest
+            await asyncio.wait([closing], timeout=_END)
 
     async def _stay(self, client: "Client") -> None:
         """Ask the scheduler again and again which workers there are, and what they have.
@@ -188,21 +173,22 @@ class Session:
             OSError: the connection is lost.
 
         """
-        self._expected = Expected(self._expected.version, self._folders())
         while True:
             if self._client is None or client.status != "running":
                 raise ConnectionError
+            await self._look_at_folders()
             threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
             self._roster.update(client, threads, self._expected)
-            places: dict[str, str] = {}
-            if self._sent:
-                held = await asyncio.wait_for(client.scheduler.processing(), _ANSWER)
-                own = {sent.key for sent in self._sent.values()}
-                places = {key: worker for worker, keys in held.items() for key in keys if key in own}
-            self._learn(places)
-            self._let_go()
+            self._learn(await self._jobs.places(client, _ANSWER))
+            self._jobs.take_back(self._roster, self.state.places)
             self._ready.set()
             await asyncio.sleep(_TURN)
+
+    async def _look_at_folders(self) -> None:
+        """Look what is in the folders of the watcher; what workers are compared with may be deleted at any time."""
+        if time.monotonic() - self._looked >= _LOOK_AGAIN:
+            self._expected = Expected(self._expected.version, await asyncio.to_thread(self._folders))
+            self._looked = time.monotonic()
 
     def _learn(self, places: dict[str, str] | None = None) -> None:
         # Twice as many as threads: the next job is at its worker before the last one has ended. To a cluster without
@@ -219,63 +205,21 @@ class Session:
         if self._client is None:
             return
         self._client = None
-        lost = WorkerLostError(f"the connection to {self._address} was lost")
         _log.warning(
             "lost the connection to the scheduler at %s; %s will start again when it answers; no video has failed",
             self._address,
-            counted(len(self._sent), "job"),
+            counted(len(self._jobs), "job"),
         )
         self._roster.forget()
         self.state = State(obstacle=f"no scheduler answers at {self._address}")
-        for number in list(self._sent):
-            self._end(number, lost)
-
-    def _let_go(self) -> None:
-        """Take back jobs for which the scheduler would wait: of workers that have gone, and of those that hang."""
-        for number, sent in list(self._sent.items()):
-            place = self.state.places.get(sent.key)
-            if sent.workers is not None and not self._roster.has(sent.workers):
-                reason = "the workers that it was sent to have gone"
-            elif place is not None and self._roster.is_wrong(place):
-                reason = f"something is wrong with its worker, {place}"
-            else:
-                continue
-            sent.future.release()
-            self._end(number, WorkerLostError(reason))
+        self._jobs.lose(f"the connection to {self._address} was lost")
 
     def _send(self, number: int, key: str, packed: bytes) -> None:
         client = self._client
         if client is None or client.status != "running":
             self._report(number, WorkerLostError(f"there is no connection to {self._address}"))
             return
-        if (workers := self._roster.choice()) == []:
-            self._report(number, WorkerLostError("no worker is fit for jobs"))
-            return
-        try:
-            future = client.submit(
-                remote.run_packed, packed, self._expected, key=key, workers=workers, pure=False, retries=0
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is not the video's fault
-            self._report(number, WorkerLostError(f"the cluster did not take it: {error!r}"))
-            return
-        self._sent[number] = _Sent(key, future, workers)
-        follower = self._loop.create_task(self._follow(number, future))
-        self._followers.add(follower)
-        follower.add_done_callback(self._followers.discard)
-
-    async def _follow(self, number: int, future: "Future[Any]") -> None:
-        try:
-            outcome: bytes | Exception = await future
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - killed workers, and whatever else
-            outcome = WorkerLostError(f"the cluster has lost it: {error!r}")
-            if self._client is not None and self._client.status != "running":
-                self._lose()
-        future.release()
-        self._end(number, outcome)
-
-    def _end(self, number: int, outcome: "bytes | Exception") -> None:
-        if self._sent.pop(number, None) is not None:
-            self._report(number, outcome)
+        self._jobs.send(client, number, packed, key=key, expected=self._expected, workers=self._roster.choice())
 
     def refuse(self, ended: Ended) -> None:
         """Give no more jobs to a worker that has found something wrong with itself."""
@@ -285,12 +229,3 @@ class Session:
             self._learn()
 
         self._loop.call_soon_threadsafe(note)
-
-    async def _end_jobs(self, client: "Client") -> None:
-        """End the jobs of this watcher on their workers."""
-        sent, self._sent = self._sent, {}
-        with contextlib.suppress(Exception):
-            if sent:
-                keys = [one.key for one in sent.values()]
-                await asyncio.wait_for(client.cancel([one.future for one in sent.values()], force=True), _END)
-                await asyncio.wait_for(client.run(remote.drop, keys, on_error="ignore"), _END)

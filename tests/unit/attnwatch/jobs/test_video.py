@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -38,6 +39,7 @@ from tests.support import (
     decode,
     read_receipt,
     write_manifest,
+    write_receipt,
     write_source_video,
     write_tensors,
 )
@@ -160,6 +162,43 @@ def test_a_video_rendered_by_another_process_since_planning_is_not_rendered_agai
     result = run(second)
     assert result.busy
     assert read_receipt(manifest) == before
+
+
+@pytest.mark.parametrize("rendered_first", [False, True])
+def test_where_locks_do_not_hold_a_job_that_was_taken_for_dead_writes_nothing_beside_the_next_one(
+    batch, monkeypatch, rendered_first
+):
+    from attnwatch.render import video
+
+    monkeypatch.setattr("attnwatch.jobs.video.exclusive", lambda *_: contextlib.nullcontext())
+    manifest, results, render = batch.add(), [], video.render_outputs
+
+    def overtaken(*arguments, **options):
+        monkeypatch.setattr(video, "render_outputs", render)
+        rendering = render(*arguments, **options) if rendered_first else None
+        results.append(run(job(manifest)))
+        return rendering or render(*arguments, **options)
+
+    monkeypatch.setattr(video, "render_outputs", overtaken)
+    assert run(job(manifest)).busy
+    assert results[0].receipt.status == "rendered"
+    assert read_receipt(manifest)["attempts"] == [attempt.model_dump() for attempt in results[0].receipt.attempts]
+    assert names(manifest) == sorted(MADE)
+
+
+def test_a_receipt_that_was_replaced_during_the_job_stays(batch, monkeypatch):
+    from attnwatch.render import video
+
+    manifest, render = batch.add(), video.render_outputs
+
+    def overtaken(*arguments, **options):
+        write_receipt(manifest, "by another process")
+        return render(*arguments, **options)
+
+    monkeypatch.setattr(video, "render_outputs", overtaken)
+    assert run(job(manifest)).busy
+    assert read_receipt(manifest)["attempts"][-1]["error"] == "by another process"
+    assert names(manifest) == ["prompt_001_vid001.rendered.json"]
 
 
 def test_a_job_removes_the_leftovers_of_a_killed_one(batch):

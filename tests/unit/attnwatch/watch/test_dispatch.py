@@ -230,7 +230,9 @@ def test_a_job_that_was_lost_with_its_worker_starts_again_for_ever_without_a_fai
         watcher.end(LOST)
         assert watcher.start() == []
         assert watcher.pass_time() <= 30
-        assert ("was lost 3 times with its worker" in caplog.text) == (number >= 2)
+        assert ("not rendered by a worker in 3 tries; starts again: the cluster has lost it" in caplog.text) == (
+            number >= 2
+        )
     assert job.place.read() is None
     assert (watcher.dispatcher.results.failed, watcher.dispatcher.results.gives_up) == (set(), False)
 
@@ -251,6 +253,25 @@ def test_what_one_worker_of_a_cluster_runs_out_of_pauses_no_other_one(watcher, b
     watcher.end(Result(None, "too many open files", shortage=Shortage.MACHINE))
     assert watcher.start(second) == [second]
     assert watcher.paused is None
+
+
+def test_what_a_worker_does_not_see_yet_is_no_failure_of_a_single_run(tmp_path, batch, monkeypatch):
+    """A file on a network file system, which the watcher has seen."""
+    watcher, manifest, waited = Watcher(tmp_path, monkeypatch, once=True), batch.add(), 0.0
+    watcher.engine.slots = 2
+    unseen = Result(None, "found no such folder")
+    while waited < 60:
+        assert watcher.start(manifest) == [manifest]
+        (job,) = watcher.engine.jobs
+        watcher.end(unseen)
+        assert watcher.dispatcher.results.failed == set()
+        waited += watcher.pass_time()
+    assert not job.video_may_be_absent
+    assert job.place.read() is None
+    watcher.start()
+    watcher.end(unseen)
+    assert watcher.dispatcher.results.failed == {Target(manifest)}
+    assert watcher.dispatcher.is_idle
 
 
 def test_why_a_cluster_takes_no_jobs_is_reported_as_a_pause(watcher):

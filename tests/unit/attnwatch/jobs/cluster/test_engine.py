@@ -126,6 +126,21 @@ def test_paths_of_workers_may_be_others_than_those_here(cluster, material, root,
     assert (root / "a/videos/prompt_001/out").is_dir()
 
 
+def test_a_folder_may_lose_all_that_was_in_it_when_the_watcher_began(cluster, material, root, monkeypatch):
+    monkeypatch.setattr("attnwatch.jobs.cluster.session._LOOK_AGAIN", 0.0)
+    (root / "old").mkdir()
+    manifest = material.add(root / "new" / "videos" / "prompt_001", prompt="tiny")
+    with open_engine(cluster, root) as engine:
+        (root / "old").rmdir()
+        for _ in range(10):  # some may be sent before the watcher has looked again
+            engine.start(job(manifest))
+            (ended,) = until_ended(engine)
+            if isinstance(ended.outcome, Result):
+                break
+            wait_until(lambda: engine.wait(0.2) == [] and engine.slots, 20, "workers that are fit")
+        assert ended.outcome.receipt.status == "rendered"
+
+
 def test_stopping_ends_the_jobs_on_their_workers(cluster, folder, material, root):
     manifest = material.add(root / "a" / "videos" / "prompt_001", prompt="sleep 600")
     with open_engine(cluster, root) as engine:
