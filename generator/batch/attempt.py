@@ -14,6 +14,7 @@ from generator.batch.prepare import PreparedBatch
 from generator.batch.progress import BatchProgress
 from generator.errors import CaptureError, PipelineError, VideoError
 from generator.models.memory import recover
+from generator.outputs.files import confirmed
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +44,20 @@ def attempt(
 
     began = time.monotonic()
     try:
-        make_video(batch, folder, video, on_step, confirm)
+        with confirmed(confirm):
+            try:
+                make_video(batch, folder, video, on_step)
+            except VIDEO_FAILURES as error:
+                confirm()  # a device may have failed because this process was asleep
+                progress.failed(video, error)
+                write_failure(folder, video, error, time.monotonic() - began)
+                recover(batch.model.pipe)
+                return False
     except LeaseLost:
         log.warning("%s abandoned: this process did not answer for so long that another one makes it", video.video_id)
+        return False
     except Stopped:
         log.info("%s abandoned: stopped during denoising", video.video_id)
-    except VIDEO_FAILURES as error:
-        progress.failed(video, error)
-        write_failure(folder, video, error, time.monotonic() - began)
-        recover(batch.model.pipe)
-    else:
-        progress.finished(video)
-        return True
-    return False
+        return False
+    progress.finished(video)
+    return True

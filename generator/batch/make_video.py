@@ -2,10 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +36,8 @@ MEMORY_ADVICE = (
 )
 
 
-def make_video(
-    batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep, confirm: Callable[[], None] = lambda: None
-) -> None:
+def make_video(batch: PreparedBatch, folder: Path, video: PlannedVideo, on_step: OnStep) -> None:
     """Make one video of the batch in ``folder``.
-
-    ``confirm`` is called before finished files are written, and may raise LeaseLost.
 
     Raises:
         CaptureError: if its attention could not be captured correctly.
@@ -57,7 +52,6 @@ def make_video(
     with ExitStack() as undo:
         with _recording(batch, video, sampling, place, undo) as store:
             frames = _generate(batch, video, sampling, on_step)
-        confirm()
         place_prompt(place, video.variation.prompt)
         write_video(
             place / f"{video.stem}.mp4",
@@ -110,13 +104,13 @@ def _recording(
     ) as recorder:
         compress = settings.attention_analysis.compress_attention
         store = AttentionStore(place / TENSOR_FOLDER, video.tensors_stem, recorder, prompt, compress=compress)
-        undo.push(partial(_discard, store))
+        undo.callback(_discard, store)
         yield store
 
 
-def _discard(store: AttentionStore, kind: type[BaseException] | None, *_: object) -> None:
+def _discard(store: AttentionStore) -> None:
     """Remove the files of an attempt that failed, unless they belong to the process that has taken over."""
-    if kind is None or not issubclass(kind, LeaseLost):
+    with suppress(LeaseLost):
         store.discard()
 
 

@@ -2,6 +2,8 @@
 
 A file is written under a hidden temporary name in the same directory, flushed to disk and renamed; then the directory
 is flushed. A reader who sees the final name sees the whole file, even after a power failure.
+
+Who works on what others may take over, `confirmed` holds back: see there.
 """
 
 import errno
@@ -9,8 +11,9 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from generator.errors import OutputError
@@ -21,6 +24,28 @@ _CHUNK = 2**20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_FOLDER_FLUSH = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 """Errors of file systems, mostly network shares, that cannot flush folders: there, renaming has to be enough."""
+
+
+_confirm: ContextVar[Callable[[], None]] = ContextVar("confirm", default=lambda: None)
+
+
+@contextmanager
+def confirmed(confirm: Callable[[], None]) -> Iterator[None]:
+    """Call ``confirm`` in the context whenever files of a video are replaced or removed.
+
+    What it raises says that they belong to another process now. A process that was stopped for longer than its lease
+    goes on in the middle of writing, so each step has to be confirmed, right before it is done.
+    """
+    token = _confirm.set(confirm)
+    try:
+        yield
+    finally:
+        _confirm.reset(token)
+
+
+def confirm() -> None:
+    """Make sure that files may be replaced or removed; raises what the innermost `confirmed` does."""
+    _confirm.get()()
 
 
 @contextmanager
@@ -38,10 +63,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{_TEMPORARY_PREFIX}{writer}-{path.name[-100:]}{_TEMPORARY_SUFFIX}")
     try:
         yield temporary
+        confirm()
         _flush(temporary)
+        confirm()
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
+        confirm()  # whoever has taken over may have removed the temporary file
         raise OutputError(f"{path} cannot be written: {error.strerror or error}. {_remedy(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)

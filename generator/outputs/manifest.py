@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from generator.outputs.files import fingerprint, make_folder, write_bytes, write_json
+from generator.outputs.files import confirm, fingerprint, make_folder, write_bytes, write_json
 from generator.prompts.tokens import TrackedWord
 
 FORMAT = "attnwatch/1"
@@ -49,6 +49,7 @@ def write_manifest(video: Path, attention: Sequence[Path], fields: Mapping[str, 
         **fields,
     }
     write_json(path, document)
+    confirm()
     video.with_name(f"{video.stem}.failed.json").unlink(missing_ok=True)
     return path
 

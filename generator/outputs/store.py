@@ -21,7 +21,7 @@ from torch import Tensor
 from generator.capture.maps import CONDITIONAL, UNCONDITIONAL, StepMaps
 from generator.capture.recorder import Recorder
 from generator.outputs.describe import Schedule, StoredStep, describe_steps
-from generator.outputs.files import make_folder
+from generator.outputs.files import confirm, make_folder
 from generator.outputs.manifest import FORMAT, Document, describe_words
 from generator.outputs.tensor_file import Stored, write_tensors
 from generator.outputs.video import AttentionFiles
@@ -93,6 +93,7 @@ class AttentionStore:
 
     def discard(self) -> None:
         """Remove all tensor files of this video."""
+        confirm()
         shutil.rmtree(self._single, ignore_errors=True)
         for suffix in (".safetensors", ".safetensors.zst"):
             self._single.with_name(f"{self._single.name}{suffix}").unlink(missing_ok=True)

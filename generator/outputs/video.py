@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from generator.outputs.encode import encode_video
-from generator.outputs.files import atomic_write, make_folder
+from generator.outputs.files import atomic_write, confirm, make_folder
 from generator.outputs.frames import as_frames
 from generator.outputs.manifest import Document, manifest_of, write_manifest
 from generator.outputs.own_maps import check_maps, write_maps
@@ -79,6 +79,7 @@ def write_video(
         check_maps(attention)
     pictures = as_frames(frames)
     make_folder(path.parent)
+    confirm()
     manifest_of(path).unlink(missing_ok=True)  # the video is incomplete until the new one is written
     with atomic_write(path) as temporary:
         encode_video(temporary, pictures, fps)

@@ -2,17 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator.batch.documents import COMPLETE_FILE, attempts, write_failure
 from generator.batch.folders import PROCESS, at_work, refuse_beside
 from generator.batch.inventory import defect, is_begun, refuse_links
-from generator.batch.leases import FOLDER, Lease, Leases, State
+from generator.batch.leases import FOLDER, Lease, LeaseLost, Leases, State
 from generator.batch.plan import BATCH_FILE, Plan, PlannedVideo
 from generator.errors import PipelineError
-from generator.outputs.files import remove_leftovers
+from generator.outputs.files import confirmed, remove_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +72,14 @@ class Claims:
 
     def found(self, write: Callable[[], None]) -> bool:
         """Call ``write`` unless another process does or did; return whether that was done here."""
-        with self._leases.taken(_FOUNDING) as lease:
+        with suppress(LeaseLost), self._leases.taken(_FOUNDING) as lease:
             if lease is None or (self._folder / BATCH_FILE).exists():
                 return False
-            write()
+            with confirmed(lease.confirm):
+                write()
             lease.end(State.DONE)
             return True
+        return False
 
     def end(self, write: Callable[[], int]) -> int | None:
         """Call ``write`` unless somebody is at work; return its result, or None.
@@ -86,11 +88,16 @@ class Claims:
         """
         if self._at_work():
             return None
-        with self._leases.taken(_ENDING) as lease:
-            if lease is None or self._at_work():
-                return None
-            result = write()
-            remove_leftovers(self._folder)
+        try:
+            with self._leases.taken(_ENDING) as lease:
+                if lease is None or self._at_work():
+                    return None
+                with confirmed(lease.confirm):
+                    result = write()
+                lease.confirm()
+                remove_leftovers(self._folder)
+        except LeaseLost:
+            return None
         self._leases.clear()
         return result
 
@@ -139,8 +146,10 @@ class Claims:
         try:
             self._refuse_beside_a_leader()
             if not self._leases.held(_ENDING) and self._is_to_be_made(claim):
-                self._clean(video)
+                self._clean(claim)
                 return claim
+        except LeaseLost:
+            log.warning("%s is made by another process, because this one did not answer for so long", video.video_id)
         except BaseException:
             lease.end(State.FREE)
             raise
@@ -172,8 +181,15 @@ class Claims:
             return False
         return True
 
-    def _clean(self, video: PlannedVideo) -> None:
-        """Remove what says that the video, or the batch, is complete, and what a dead process has left of it."""
+    def _clean(self, claim: Claim) -> None:
+        """Remove what says that the video, or the batch, is complete, and what a dead process has left of it.
+
+        Raises:
+            LeaseLost: if another process has taken over in the meantime.
+
+        """
+        video = claim.video
+        claim.lease.confirm()
         (self._folder / COMPLETE_FILE).unlink(missing_ok=True)
         (self._folder / video.manifest).unlink(missing_ok=True)
         place = (self._folder / video.manifest).parent

@@ -3,22 +3,26 @@
 import json
 import os
 import shutil
+import time
 from functools import partial
 
 import pytest
 from rich.console import Console
 
 from generator.batch import attempt
+from generator.batch import make_video as make_video_module
 from generator.batch.claiming import claims, process
 from generator.batch.claiming.joining import plan_joining
 from generator.batch.claiming.process import run_claiming
-from generator.batch.leases import FOLDER, LeaseLost, Leases
+from generator.batch.leases import FOLDER, Leases
 from generator.batch.make_video import make_video
 from generator.batch.plan import plan_batch
 from generator.batch.run import run
 from generator.config import load_settings
 from generator.errors import PipelineError, ResumeError, UsageError
 from generator.models import load as models
+from generator.outputs import files, tensor_file
+from generator.outputs import video as video_module
 from tests.integration.generator_support import contents, manifests
 
 FLAGS = {"template": "a (kiss) between [men|women]", "videos_per_variation": 2, "batch_name": "demo"}
@@ -188,31 +192,69 @@ def test_what_a_dead_process_left_of_a_video_is_removed_and_what_others_write_is
     assert join() == 0
 
 
-def test_a_process_that_lost_its_lease_writes_and_removes_nothing(begun, alone, join, making):
-    """It slept through the whole of another process's work on the same video."""
-    lost = []
+@pytest.mark.parametrize(
+    "step",
+    [
+        (make_video_module, "_generate", None),
+        (make_video_module, "_generate", PipelineError("the device was lost")),
+        (tensor_file, "_opened", None),
+        (video_module, "encode_video", None),
+        (video_module, "encode_video", FileNotFoundError("the temporary file is gone")),
+        (files, "_flush", None),
+    ],
+)
+def test_a_process_that_slept_while_another_made_its_video_leaves_that_as_it_is(begun, alone, join, monkeypatch, step):
+    """Files of different machines must not be mixed, nor may what fails after the sleep cost the video."""
+    where, name, error = step
+    theirs, clock, function = {}, time.clock_gettime, getattr(where, name)
 
-    def overtaken(batch, folder, video, on_step, confirm):
-        def step(done, total):
-            if done == total and not lost:
-                lost.append(True)
-                shutil.copytree(alone / "videos", begun / "videos", dirs_exist_ok=True)  # the other process is done
-                raise LeaseLost
-            on_step(done, total)
+    def asleep(*arguments, **named):
+        result = function(*arguments, **named)
+        if not theirs:
+            theirs.update(made_by_another(begun, alone))
+            monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + 3600)
+            if error is not None:
+                raise error
+        return result
 
-        make_video(batch, folder, video, step, confirm)
-
-    made = making(overtaken)
+    monkeypatch.setattr(where, name, asleep)
     assert join() == 0
-    assert made == [IDS[2]]
     assert contents(begun) == contents(alone)
-    assert outcome(begun)["status"] == "complete"
+    assert {path: path.stat().st_ino for path in theirs} == theirs
+    assert hidden(begun) == []
+    assert list(begun.rglob("*.failed.json")) == []
+
+
+def made_by_another(folder, alone):
+    """Make the third video, and the fourth, as a process that has taken over; return the inodes of their files."""
+    for left in (folder / "videos" / "prompt_002").rglob(".generator-*"):
+        left.unlink()
+    shutil.rmtree(folder / "videos" / "prompt_002")
+    shutil.copytree(alone / "videos" / "prompt_002", folder / "videos" / "prompt_002")
+    (folder / FOLDER / f"{IDS[2]}.2.lease").write_text('{"token": "theirs", "state": "done"}')
+    return {path: path.stat().st_ino for path in (folder / "videos" / "prompt_002").rglob("*") if path.is_file()}
+
+
+def test_a_process_that_slept_while_it_began_the_batch_joins_that_of_another(folder, console, join, monkeypatch):
+    clock, flush = time.clock_gettime, files._flush
+
+    def asleep(path):
+        flush(path)
+        if path.name.endswith("-batch.json.tmp"):
+            monkeypatch.setattr(files, "_flush", flush)
+            (folder / FOLDER / "founding.2.lease").write_text('{"token": "theirs", "state": "free"}')
+            assert join({**FLAGS, "seed": 7}) == 0
+            monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + 3600)
+
+    monkeypatch.setattr(files, "_flush", asleep)
+    assert join() == 0
+    assert json.loads((folder / "batch.json").read_text())["videos"][0]["seed"] == 7
 
 
 def test_a_stopped_process_leaves_the_rest_to_the_others(begun, alone, join, making):
-    def stopped(batch, folder, video, on_step, confirm):
+    def stopped(batch, folder, video, on_step):
         os.kill(os.getpid(), 15)
-        make_video(batch, folder, video, on_step, confirm)
+        make_video(batch, folder, video, on_step)
 
     making(stopped)
     assert join() == 143
