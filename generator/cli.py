@@ -26,8 +26,8 @@ from generator.batch.claiming.joining import Planned, plan_joining
 from generator.batch.plan import BATCH_FILE, Plan, plan_batch
 from generator.batch.preview import describe_batch, describe_plan
 from generator.batch.progress import set_up_logging
-from generator.batch.ranks import Rank
 from generator.batch.resumption import plan_resumption
+from generator.batch.sharing.ranks import Rank
 from generator.config import NAMES, Place, field_of, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.models.sources import INDEX

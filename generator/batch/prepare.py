@@ -1,5 +1,6 @@
 """Prepares a planned batch: loads its model, locates tracked words, and reports mistakes before the first video."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,10 +10,12 @@ from pathlib import Path
 
 from generator.batch.images import Sizes, log_sizes, sizes_of
 from generator.batch.plan import Plan, PlannedVideo, foreign_syntax
-from generator.batch.ranks import Rank
+from generator.batch.resumption import FREE_ON_RESUME, value_of
+from generator.batch.sharing.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
 from generator.capture.foresight import warn_if_slow
 from generator.capture.maps import UNCONDITIONAL
+from generator.config import NAMES
 from generator.errors import ResumeError
 from generator.models import load as models
 from generator.models.contract import VideoModel
@@ -176,6 +179,21 @@ def _check_attention(batch: PreparedBatch) -> None:
         refuse_split_networks(batch.model)
         for sampling in batch.samplings:
             check_attention(settings, VideoShape.of(batch.model, sampling, most))
+
+
+def described(batch: PreparedBatch) -> dict[str, object]:
+    """Return all that decides which videos a batch has and what they look like."""
+    plan = batch.plan
+    places = [place for name, place in NAMES.items() if name not in FREE_ON_RESUME]
+    videos = [(video.video_id, video.seed, video.variation.prompt, video.variation.negative) for video in plan.videos]
+    return {
+        **{str(place): value_of(plan.settings, place) for place in places},
+        "digest of the prompts": hashlib.sha256(repr(videos).encode()).hexdigest()[:16],
+        "images": {path: image.sha256 for path, image in plan.images.items()},
+        "weights": dict(batch.sources),
+        "version of the model": batch.model.revision,
+        "visualization": plan.settings.visualization,
+    }
 
 
 def warn(batch: PreparedBatch) -> None:

@@ -220,7 +220,7 @@ def _refuse_other_files(folder: Path, key: str, old: str, new: str, wanted: str)
 
 def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> None:
     for name, place in NAMES.items():
-        wanted, found = _value(given, place), _value(batch, place)
+        wanted, found = value_of(given, place), value_of(batch, place)
         explicit = place.key in _owner(given, place).model_fields_set
         if explicit and name not in {*FREE_ON_RESUME, *_COMPARED_BY_CONTENT} and wanted not in (found, "auto"):
             raise _other_setting(folder, str(place), found, wanted)
@@ -239,5 +239,6 @@ def _owner(settings: Settings, place: Place) -> BaseModel:
     return owner
 
 
-def _value(settings: Settings, place: Place) -> object:
+def value_of(settings: Settings, place: Place) -> object:
+    """Return the value of a setting."""
     return getattr(_owner(settings, place), place.key)

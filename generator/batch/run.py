@@ -21,9 +21,11 @@ from generator.batch.interrupt import StopRequest, stop_on_signals
 from generator.batch.inventory import is_complete, missing_videos
 from generator.batch.outcome import say_how_to_render, write_outcome
 from generator.batch.plan import Plan, PlannedVideo
-from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, warn
+from generator.batch.prepare import PreparedBatch, described, load_model, log_size, prepare, warn
 from generator.batch.progress import BatchProgress, counted, loading, restore_terminal
-from generator.batch.ranks import Rank
+from generator.batch.sharing.gathering import Gathering, gathered
+from generator.batch.sharing.ranks import Rank
+from generator.errors import OutputError
 from generator.outputs.files import remove_leftovers
 
 log = logging.getLogger(__name__)
@@ -42,23 +44,25 @@ def run(plan: Plan, console: Console) -> int:
 
     """
     rank = Rank.of(os.environ)
-    rank.join()
-    with loading(console, plan.settings.model.id, shown=rank.is_first):
-        model = load_model(plan, rank)
-    batch = prepare(plan, model, partial(counted, console, shown=rank.is_first))
-    if rank.is_first:
-        warn(batch)
-    with stop_on_signals(partial(restore_terminal, console)) as stop:
-        work = _Work(batch, rank, console, stop)
-        return _lead(work) if rank.is_first else _follow(work)
+    with gathered(rank) as gathering:
+        with loading(console, plan.settings.model.id, shown=rank.is_first):
+            model = load_model(plan, rank)
+        batch = prepare(plan, model, partial(counted, console, shown=rank.is_first))
+        gathering.refuse_other(described(batch))
+        if rank.is_first:
+            warn(batch)
+        with stop_on_signals(partial(restore_terminal, console)) as stop:
+            work = _Work(batch, rank, gathering, console, stop)
+            return _lead(work) if rank.is_first else _follow(work)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """The batch, and the rank, console and stop request of one of its processes."""
+    """The batch; the rank, console and stop request of one of its processes; and how that agrees with the others."""
 
     batch: PreparedBatch
     rank: Rank
+    gathering: Gathering
     console: Console
     stop: StopRequest
 
@@ -82,8 +86,8 @@ def _lead(work: _Work) -> int:
         log_size(work.batch, folder, missing)
         say_how_to_render(work.batch, folder)
         began = time.time()
-        rank.agree((folder, [video.video_id for video in missing]))
-        rank.meet()
+        work.gathering.agree([str(folder), *(video.video_id for video in missing)])
+        work.gathering.meet()
         _make_videos(work, folder, rank.share(missing), len(plan.videos) - len(missing))
         for number in range(1, rank.size):
             wait_until_ended(folder, number)
@@ -95,11 +99,17 @@ def _lead(work: _Work) -> int:
 
 def _follow(work: _Work) -> int:
     """Make this process's videos in the folder that the first process announces."""
-    folder, missing = work.rank.agree((Path(), [""]))
+    place, *missing = work.gathering.agree([""])
+    folder = Path(place)
+    if not folder.is_dir():
+        raise OutputError(
+            f"{work.rank}: found no folder {folder}, in which process 0 has begun the batch. All machines have to see "
+            "it under this path: choose another --output, on a file system that they share"
+        )
     with occupied(folder, work.rank.number):
-        work.rank.meet()
-        videos = [video for video in work.batch.plan.queue if video.video_id in set(missing)]
-        _make_videos(work, folder, work.rank.share(videos), 0)
+        work.gathering.meet()
+        videos = {video.video_id: video for video in work.batch.plan.videos}
+        _make_videos(work, folder, work.rank.share([videos[name] for name in missing]), 0)
     return work.stop.exit_code if work.stop.signal is not None else 0
 
 

@@ -23,7 +23,7 @@ from generator.batch.outcome import outcome, say_how_to_render, write_outcome
 from generator.batch.plan import BATCH_FILE, Plan
 from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, refuse_other_version, warn
 from generator.batch.progress import BatchProgress, counted, loading, restore_terminal
-from generator.batch.ranks import Rank
+from generator.batch.sharing.ranks import Rank
 
 log = logging.getLogger(__name__)
 

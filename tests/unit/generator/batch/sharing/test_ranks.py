@@ -1,18 +1,14 @@
-import socket
-
 import pytest
 import torch
 
-from generator.batch import ranks
-from generator.batch.ranks import Rank
+from generator.batch.sharing.launchers import SLURM
+from generator.batch.sharing.ranks import Rank
 from generator.errors import SettingsError
 
 
 def test_without_a_launcher_there_is_one_process():
     rank = Rank.of({"HOME": "/"})
     assert (rank, rank.is_first) == (Rank(0, 1, 0), True)
-    assert rank.agree("anything") == "anything"
-    rank.meet()
 
 
 def test_the_rank_is_read_from_the_variables_of_a_launcher():
@@ -31,6 +27,7 @@ def test_rank_variables_that_are_not_numbers_are_refused():
         {"RANK": "1"},
         {"LOCAL_RANK": "1"},
         {"WORLD_SIZE": "0"},
+        {"WORLD_SIZE": "2"},
         {"RANK": "-1", "WORLD_SIZE": "2"},
         {"RANK": "2", "WORLD_SIZE": "2"},
     ],
@@ -40,26 +37,7 @@ def test_rank_variables_that_contradict_each_other_are_refused(variables):
         Rank.of(variables)
     for name, value in variables.items():
         assert f"{name}={value}" in str(caught.value)
-    assert "unset RANK LOCAL_RANK WORLD_SIZE" in str(caught.value)
-
-
-def test_a_process_whose_peers_do_not_come_says_whom_it_waits_for_and_gives_up(monkeypatch, caplog):
-    monkeypatch.setattr(ranks, "PATIENCE", 1.0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    monkeypatch.setenv("MASTER_PORT", port)
-    refused = pytest.raises(SettingsError, match=r"the others did not arrive at .*`unset RANK LOCAL_RANK WORLD_SIZE`")
-    with caplog.at_level("INFO"), refused:
-        Rank(0, 2).join()
-    assert f"process 0 of 2: waiting for the others at 127.0.0.1:{port}" in caplog.text
-
-
-def test_without_the_address_of_the_first_process_nobody_waits(monkeypatch):
-    monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(SettingsError, match="MASTER_ADDR"):
-        Rank(0, 2).join()
+    assert "unset RANK WORLD_SIZE LOCAL_RANK" in str(caught.value)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
@@ -84,6 +62,13 @@ def test_every_item_belongs_to_exactly_one_process(size):
 def test_each_process_of_a_machine_gets_its_own_gpu(monkeypatch, rank, asked, given):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert rank.device(asked) == given
+
+
+@pytest.mark.parametrize(("visible", "device"), [(4, "cuda:3"), (1, "cuda:0"), (2, "cuda:1")])
+def test_a_task_of_slurm_that_sees_its_own_gpus_only_uses_one_of_them(monkeypatch, visible, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
+    assert Rank(3, 4, 3, SLURM).device("auto") == device
 
 
 def test_without_a_gpu_each_process_uses_the_cpu(monkeypatch):
