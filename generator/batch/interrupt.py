@@ -9,6 +9,9 @@ from types import FrameType
 
 _GLANCE = 0.2
 """Seconds: sleeping goes on after a signal."""
+_SAME = 0.5
+"""Seconds in which the same signal is still the first one: `scancel` sends it to every process of a job, and a script
+of the job may pass it on."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -25,6 +28,7 @@ class StopRequest:
     def __init__(self, before_exit: Callable[[], None]) -> None:
         """``before_exit`` restores the terminal."""
         self.signal: int | None = None
+        self._since = 0.0
         self._before_exit = before_exit
 
     @property
@@ -34,10 +38,13 @@ class StopRequest:
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
+        now = time.monotonic()
         if self.signal is not None:
+            if number == self.signal and now - self._since < _SAME:
+                return
             self._before_exit()
             os._exit(128 + number)
-        self.signal = number
+        self.signal, self._since = number, now
         # Not logged: a signal handler must not take the locks of logging.
         os.write(2, b"\nstopping after this denoising step; a second signal stops at once\n")
 

@@ -57,11 +57,16 @@ class Process:
 
 def marked(mark: str) -> set[Process]:
     """Return the processes that were started with this mark, and all their descendants."""
-    wanted = f"{MARK}={mark}".encode()
+    return having(**{MARK: mark})
+
+
+def having(**variables: str) -> set[Process]:
+    """Return the processes that were started with some variables in their environment, and so all their descendants."""
+    wanted = {f"{name}={value}".encode() for name, value in variables.items()}
     found = set()
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(*_GONE):
-            if wanted in path.read_bytes().split(b"\0"):
+            if wanted.issubset(path.read_bytes().split(b"\0")):
                 process = Process.of(int(path.parent.name))
                 if process is not None:
                     found.add(process)
@@ -81,7 +86,12 @@ def wait_until_gone(processes: Iterable[Process], limit: float) -> set[Process]:
 
 def kill_all(mark: str) -> None:
     """Kill every process with a mark, including those started in the meantime."""
-    while found := marked(mark):
+    kill_having(**{MARK: mark})
+
+
+def kill_having(**variables: str) -> None:
+    """Kill every process with some variables in its environment, including those started in the meantime."""
+    while found := having(**variables):
         for process in found:
             process.kill()
         wait_until_gone(found, 5)

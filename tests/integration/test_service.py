@@ -297,7 +297,8 @@ def test_the_example_for_a_slurm_array_passes_on_the_folder_and_the_flags(tmp_pa
     done = subprocess.run(
         command, cwd=tmp_path, env=environment(PATH=path), capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout) == (7, "-m generator --claim outputs/kiss --template a\n")
+    assert done.returncode == 7
+    assert done.stdout.splitlines()[1:] == ["-m generator --claim outputs/kiss --template a"]
 
 
 @pytest.mark.parametrize("script", ["slurm", "slurm-array"])

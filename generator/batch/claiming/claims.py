@@ -52,6 +52,13 @@ class Claims:
         """
         refuse_beside(self._folder, self._leases, PROCESS)
 
+    def has_ended(self) -> bool:
+        """Return whether there is nothing to make, and nobody at work."""
+        newest = self._leases.newest()
+        return not self._at_work() and not any(
+            self._is_free(video, newest) and self._is_worth_another_attempt(video) for video in self._plan.queue
+        )
+
     @contextmanager
     def next(self) -> Iterator[Claim | None]:
         """Hold the next video in the context; None if there is none that this process could make now.

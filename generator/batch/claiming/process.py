@@ -45,6 +45,8 @@ def run_claiming(planned: Planned, console: Console) -> int:
     """
     rank = Rank.of(os.environ)
     plan = planned()
+    if (code := _ended(plan)) is not None:
+        return code
     with loading(console, plan.settings.model.id):
         model = load_model(plan, rank)
     batch = prepare(plan, model, partial(counted, console))
@@ -52,6 +54,22 @@ def run_claiming(planned: Planned, console: Console) -> int:
     with stop_on_signals(partial(restore_terminal, console)) as stop:
         batch = _joined(batch, planned, rank)
         return _Process(batch, console, stop).work()
+
+
+def _ended(plan: Plan) -> int | None:
+    """Return the exit code of a batch that ended before this process could join; None if it goes on.
+
+    The model is not loaded for it, so that of many jobs which were asked for in advance, the last ones end at once.
+    """
+    folder = plan.folder or Path()
+    if plan.resumed is None or not Claims(plan, folder).has_ended() or (code := outcome(folder)) is None:
+        return None
+    return _say_ended(folder, code)
+
+
+def _say_ended(folder: Path, code: int) -> int:
+    log.info("%s has ended; nothing is left to make", folder)
+    return code
 
 
 def _joined(batch: PreparedBatch, planned: Planned, rank: Rank) -> PreparedBatch:
@@ -132,8 +150,7 @@ class _Process:
         folder = _folder(self.batch)
         code = outcome(folder)  # of the process that was first to find nothing left
         if code is not None:
-            log.info("%s has ended; nothing is left to make", folder)
-            return code
+            return _say_ended(folder, code)
         code = write_outcome(self.batch.plan, folder, "--resume")
         say_how_to_render(self.batch, folder)
         return code

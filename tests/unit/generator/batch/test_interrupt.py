@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 
 import pytest
 
@@ -36,3 +37,19 @@ def test_a_second_signal_ends_the_process_at_once_after_restoring_the_terminal(m
         assert happened == []
         os.kill(os.getpid(), signal.SIGTERM)
     assert happened == ["restored", 143]
+
+
+def test_a_signal_that_comes_twice_for_one_stop_counts_once(monkeypatch):
+    """A batch system sends it to every process of a job, and the job's script passes it on."""
+    happened = []
+    monkeypatch.setattr(os, "_exit", happened.append)
+    now = 10.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with stop_on_signals(lambda: None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        now = 10.4
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert happened == []
+        now = 11.0
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert happened == [143]

@@ -124,6 +124,12 @@ def test_who_comes_after_the_end_makes_nothing_and_changes_nothing(begun, join, 
     assert (begun / "batch.complete.json").stat().st_mtime_ns == before
 
 
+def test_who_comes_after_the_end_does_not_load_the_model(begun, join, monkeypatch):
+    assert join() == 0
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("loaded the model"))
+    assert join(flags={}) == 0
+
+
 def test_a_process_that_joins_in_the_middle_takes_other_videos(folder, join, making):
     joined = []
 
