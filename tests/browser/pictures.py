@@ -1,14 +1,15 @@
 """The renderer's own pictures, before they are encoded, for comparison with what a browser draws."""
 
 import av
+import numpy as np
 
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.library.maps import open_maps
-from attnwatch.render.colormap import yuv_tables
-from attnwatch.render.colours import PIXEL_FORMAT, srgb
+from attnwatch.render.colormap import BLACK, yuv_matrix, yuv_tables
+from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.render.combined.hues import hues_rgb
 from attnwatch.render.combined.mixture import Mixture
-from attnwatch.render.compose import Enlarged, HeatPainter
+from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.maps import part_of, to_levels
 from attnwatch.render.overlay import overlay
 from attnwatch.render.source import VideoSource
@@ -38,10 +39,19 @@ class Rendered:
             self._pictures = [frame.picture for n, frame in enumerate(source.frames()) if n in frames]
             self._timeline = source.timeline
         self._size = (self._timeline.width, self._timeline.height)
-        self.sources = [srgb(picture, self._timeline.colours) for picture in self._pictures]
+        self.sources = [rgb(picture, self._timeline.colours) for picture in self._pictures]
+
+    def over_grey(self, word, settings, grey):
+        """Return the frames with a map over one grey instead of the video, RGB."""
+        flat = av.VideoFrame.from_ndarray(np.full((*self._size[::-1], 3), grey, np.uint8), format="rgb24")
+        picture = flat.reformat(format=PIXEL_FORMAT, dst_colorspace=self._timeline.colours.matrix)
+        return self._laid([picture] * len(self.frames), [word], settings)
 
     def overlays(self, words, settings, scale=None):
         """Return the frames with the maps over them, RGB: one word in the colormap, several in their hues."""
+        return self._laid(self._pictures, words, settings, scale)
+
+    def _laid(self, pictures, words, settings, scale=None):
         colours = self._timeline.colours
         tables = yuv_tables(settings.colormap, colours)
         painter = HeatPainter(*self._size, tables, settings.upsampling)
@@ -49,17 +59,11 @@ class Rendered:
         laid = overlay(settings.overlay, tables, settings.overlay_alpha, inverted=settings.invert)
         mixture = Mixture(hues_rgb(len(words)), settings.overlay_alpha, colours, inverted=settings.invert)
         found = []
-        for picture, frame in zip(self._pictures, self.frames, strict=True):
+        for picture, frame in zip(pictures, self.frames, strict=True):
             maps = [Enlarged(painter, share[frame]) for share in shares]
             shown = laid.over(picture, maps[0]) if len(maps) == 1 else mixture.over(picture, maps)
-            found.append(srgb(shown, colours))
+            found.append(rgb(shown, colours))
         return found
-
-    def halved(self, picture):
-        """Return an RGB picture with its colours at half the resolution, as in the pictures of the renderer."""
-        colours = self._timeline.colours
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        return srgb(frame.reformat(format=PIXEL_FORMAT, dst_colorspace=colours.matrix), colours)
 
     def levels(self, word, settings, scale=None):
         """Return the level of each pixel, 0 to 255, in each frame."""
@@ -76,3 +80,11 @@ class Rendered:
     def shares(self, word, settings, scale=None):
         """Return positions in the colormap at each frame of the video, `[frame, row, column]`."""
         return to_levels(self.attention(word, settings), settings, scale).shares
+
+
+def rgb(picture, colours):
+    """Return a picture as RGB, `[height, width, 3]`; swscale, which is quicker, makes it one or two levels darker."""
+    y, u, v = map(pixels, picture.planes)
+    planes = np.stack([y, *(np.repeat(np.repeat(one, 2, axis=0), 2, axis=1) for one in (u, v))], axis=-1)
+    found = (planes - np.array(BLACK, float)) @ np.linalg.inv(yuv_matrix(colours.matrix)).T
+    return np.rint(255 * found.clip(0, 1)).astype(np.uint8)

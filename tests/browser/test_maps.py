@@ -1,12 +1,13 @@
 """What the browser draws is what the renderer draws, before it is encoded."""
 
 import base64
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from attnwatch.render.scales import batch_scales
-from attnwatch.settings import Visualization
+from attnwatch.settings import OverlayStyle, Visualization
 from attnwatch.system.roots import Root
 from tests.browser.conftest import opened, served
 from tests.browser.pictures import Rendered
@@ -15,6 +16,10 @@ from tests.support import Batch, blob_maps, write_source_video
 COLORMAPS = ("viridis", "magma", "turbo", "hot", "gray")
 FRAMES = (0, 4, 8)  # first, middle, last
 CELL = 16  # pixels of a cell, as in videos of Wan
+GREY = 110
+MOST = 1.0
+"""Levels of 255 by which a picture may differ on average: the renderer rounds luma, chroma and their mixtures."""
+OVERLAYS = get_args(OverlayStyle)
 WIDTH, HEIGHT = 8 * CELL, 6 * CELL
 
 _BEGIN = """async () => {
@@ -82,17 +87,25 @@ class Drawn:
         found = self.page.evaluate(call, [view, frames, given, shape[:2]])
         return [np.frombuffer(base64.b64decode(one), np.uint8).reshape(shape)[..., :3] for one in found]
 
-    def difference(self, rendered, view, settings, scale=None, *, halved=False):
-        """Return the mean difference in levels of the browser's pictures from the renderer's, of the worst one.
-
-        `halved`: with their colours at half the resolution, as the renderer has them; of strong colours all over rough
-        maps, that is most of the difference.
-        """
+    def difference(self, rendered, view, settings, scale=None):
+        """Return the mean difference in levels of the browser's pictures from the renderer's, of the worst one."""
         view = {"words": ["kiss"], **view}
         drawn = self.over(view, rendered.frames, rendered.sources)
-        drawn = [rendered.halved(one.copy()) for one in drawn] if halved else drawn
         expected = rendered.overlays(view["words"], Visualization(**settings), scale)
         return max(np.abs(one.astype(int) - other).mean() for one, other in zip(drawn, expected, strict=True))
+
+
+def lines(picture, least):
+    """Return where lines are in a picture over grey, their outlines included: `[row, column]`; `least`: contrast."""
+    return np.abs(picture.astype(int) - GREY).max(axis=2) > least
+
+
+def grown(mask):
+    """Return the pixels of a mask, and those beside them."""
+    padded = np.pad(mask, 1)
+    shifts = [(down, right) for down in range(3) for right in range(3)]
+    rows, columns = mask.shape
+    return np.any([padded[down : down + rows, right : right + columns] for down, right in shifts], axis=0)
 
 
 def hottest(levels, cell):
@@ -137,11 +150,18 @@ def test_maps_over_the_video_are_those_of_the_renderer(drawn, rendered, batch, c
     for scale, settings in SCALES:
         view = {"colormap": colormap, "scale": scale}
         ends = of_batch if scale == "batch" else None
-        assert drawn.difference(rendered, view, {"colormap": colormap, **settings}, ends) < 1.5, scale
+        assert drawn.difference(rendered, view, {"colormap": colormap, **settings}, ends) < MOST, scale
 
 
 CONTROLS = [
     ({"style": "uniform", "alpha": 0.5}, {"overlay": "uniform", "overlay_alpha": 0.5}),
+    ({"style": "spotlight", "alpha": 0.6}, {"overlay": "spotlight", "overlay_alpha": 0.6}),
+    ({"style": "spotlight", "invert": True}, {"overlay": "spotlight", "invert": True}),
+    ({"style": "contour", "colormap": "hot"}, {"overlay": "contour", "colormap": "hot"}),
+    (
+        {"style": "contour", "scale": "frame", "invert": True},
+        {"overlay": "contour", "normalization": "frame", "invert": True},
+    ),
     ({"threshold": 0.4}, {"threshold": 0.4}),
     ({"invert": True}, {"invert": True}),
     ({"clip": [5, 90]}, {"clip": (5, 90)}),
@@ -157,7 +177,7 @@ CONTROLS = [
 
 @pytest.mark.parametrize(("view", "settings"), CONTROLS)
 def test_every_control_does_what_the_setting_of_the_renderer_does(drawn, rendered, view, settings):
-    assert drawn.difference(rendered, view, settings) < 1.5
+    assert drawn.difference(rendered, view, settings) < MOST
 
 
 @pytest.mark.slow
@@ -174,13 +194,25 @@ def test_large_pictures_are_those_of_the_renderer(browser, tmp_path, colormap):
     with served(batch.folder.parent) as url, opened(browser) as page:
         drawn = Drawn(page, url)
         for scale, settings in SCALES:
-            for style in ("weighted", "uniform"):
+            for style in OVERLAYS:
                 for upsampling in ("bilinear", "nearest"):
                     view = {"colormap": colormap, "scale": scale, "style": style, "upsampling": upsampling}
                     given = {"colormap": colormap, "overlay": style, "upsampling": upsampling, **settings}
-                    found = drawn.difference(rendered, view, given, halved=style == "uniform")
-                    assert found < 1.5, view
-        assert drawn.difference(rendered, {"words": ["kiss", "dog"]}, {}) < 1.5
+                    found = drawn.difference(rendered, view, given)
+                    assert found < MOST, view
+        assert drawn.difference(rendered, {"words": ["kiss", "dog"]}, {}) < MOST
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
+def test_contours_are_where_the_renderer_has_them(drawn, rendered, upsampling):
+    """To a pixel: lines are that wide where they fade, so that one beside another is the rounding of the map."""
+    settings = Visualization(overlay="contour", upsampling=upsampling, overlay_alpha=1)
+    view = {"words": ["kiss"], "style": "contour", "upsampling": upsampling, "alpha": 1}
+    shown = drawn.over(view, FRAMES, [np.full_like(picture, GREY) for picture in rendered.sources])
+    for picture, expected in zip(shown, rendered.over_grey("kiss", settings, GREY), strict=True):
+        assert lines(expected, 40).any()
+        assert not (lines(picture, 40) & ~grown(lines(expected, 10))).any()
+        assert not (lines(expected, 40) & ~grown(lines(picture, 10))).any()
 
 
 def test_the_hottest_pixel_is_where_the_renderer_has_it(drawn, rendered):

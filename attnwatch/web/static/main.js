@@ -9,7 +9,7 @@ import { GridView } from "./grid/view.js";
 import { MapStore, Painter, mountCompare } from "./maps/index.js";
 import { BatchesView } from "./overview/batches.js";
 import { openSource } from "./source/open.js";
-import { DEFAULT_VIEW, written } from "./state/address.js";
+import { DEFAULT_VIEW, STYLES, written } from "./state/address.js";
 import { Library } from "./state/library.js";
 import { Session } from "./state/session.js";
 import { drawn, hues } from "./words.js";
@@ -207,7 +207,7 @@ function usualView(tables) {
   return {
     colormap: colormap in tables.colormaps ? colormap : DEFAULT_VIEW.colormap,
     alpha: typeof alpha === "number" ? alpha : DEFAULT_VIEW.alpha,
-    style: overlay === "uniform" ? "uniform" : "weighted",
+    style: STYLES.find((style) => style === overlay) ?? DEFAULT_VIEW.style,
   };
 }
 

@@ -96,7 +96,7 @@ type Scale = "video" | "frame" | "batch" | { low: number | null; high: number | 
 /** How maps are drawn. */
 interface View {
   words: string[]; step: number | null; layers: string | null; heads: string | null; colormap: string; alpha: number;
-  style: "weighted" | "uniform"; threshold: number; scale: Scale; upsampling: "bilinear" | "nearest"; invert: boolean;
+  style: "weighted" | "uniform" | "contour" | "spotlight"; threshold: number; scale: Scale; upsampling: "bilinear" | "nearest"; invert: boolean;
   /** Percentiles at the ends of the scale. */
   clip?: [number, number] | null;
   /** Number of the hue of each word, the same in all cells. */

@@ -4,6 +4,9 @@ import { chips, check, select, slider } from "./fields.js";
 
 /** @typedef {import("../main.js").App} App @typedef {import("./fields.js").Field} Field */
 
+/** The overlays of the renderer, in words. @type {Record<View["style"], string>} */
+const STYLES = { weighted: "by attention", uniform: "evenly", contour: "contour lines", spotlight: "spotlight" };
+
 /**
  * The controls of how maps are drawn; those without anything to choose are left out.
  *
@@ -19,8 +22,8 @@ export function mapFields(app, batch, stored) {
     words(app, batch),
     ...(stored ? parts(app, stored) : []),
     slider("Opacity", { min: 0, max: 1, step: 0.05, told: percent }, ({ view }) => view.alpha, (alpha) => session.changeView({ alpha })),
-    ofOneWord(app, batch, colours(app)),
-    ofOneWord(app, batch, select("Blend", options({ weighted: "by attention", uniform: "evenly" }), ({ view }) => view.style, (style) => session.changeView({ style: /** @type {View["style"]} */ (style) }))),
+    ofOneWord(app, batch, select("Overlay", options(STYLES), ({ view }) => view.style, (style) => session.changeView({ style: /** @type {View["style"]} */ (style) }))),
+    ofOneWord(app, batch, colours(app), ({ view }) => (view.style === "spotlight" ? "A spotlight has no colours: it darkens the video where attention is low" : "")),
     slider("Hide below", { min: 0, max: 0.95, step: 0.05, told: (value) => (value ? percent(value) : "off") }, ({ view }) => view.threshold, (threshold) => session.changeView({ threshold })),
     scale(app),
     select("Between cells", options({ bilinear: "smooth", nearest: "as stored" }), ({ view }) => view.upsampling, (value) => session.changeView({ upsampling: /** @type {View["upsampling"]} */ (value) })),
@@ -34,9 +37,10 @@ export function mapFields(app, batch, stored) {
  * @param {App} app
  * @param {Batch} batch
  * @param {Field} field
+ * @param {(state: PageState) => string} [why] why it has none with one word; "" if it has
  * @returns {Field}
  */
-function ofOneWord(app, batch, field) {
+function ofOneWord(app, batch, field, why = () => "") {
   const control = /** @type {HTMLSelectElement} */ (field.element.querySelector("select"));
   return {
     element: field.element,
@@ -44,8 +48,8 @@ function ofOneWord(app, batch, field) {
       field.sync(state);
       const shown = drawn(state.words, batch);
       const several = [...app.library.rows.values()].some(({ words: own }) => own.filter((word) => shown.includes(word)).length > 1);
-      control.disabled = several;
-      control.title = several ? "Several words are drawn, each in its own hue" : "";
+      control.title = several ? "Several words are drawn, each in its own hue" : why(state);
+      control.disabled = control.title !== "";
     },
   };
 }

@@ -1,4 +1,5 @@
 import { make } from "../dom.js";
+import { strip } from "../maps/index.js";
 
 /** @typedef {import("../main.js").App} App */
 
@@ -12,21 +13,11 @@ import { make } from "../dom.js";
 export function colourBars(app, detail, scales) {
   const view = app.viewOf(detail);
   return scales.map(({ word, low, high }) => {
-    const strip = make("span", { class: "strip", "aria-hidden": "true" });
-    strip.style.background = `linear-gradient(90deg, ${scales.length > 1 ? `transparent, ${app.painter.hue(view.hues?.[word] ?? 0)}` : stops(app, view)})`;
+    const bar = make("span", { class: "strip", "aria-hidden": "true" });
+    bar.style.background = strip(app.painter, view, scales.length > 1 ? (view.hues?.[word] ?? 0) : null);
     const text = detail.tokens.find(({ slug }) => slug === word)?.text ?? word;
-    return make("span", { class: "word-scale" }, make("span", {}, text), short(low), strip, short(high));
+    return make("span", { class: "word-scale" }, make("span", {}, text), short(low), bar, short(high));
   });
-}
-
-/** @param {App} app @param {View} view */
-function stops(app, { colormap, invert }) {
-  const bytes = app.painter.colours(colormap);
-  const found = Array.from({ length: 17 }, (_, n) => {
-    const at = 3 * Math.min(255, n * 16);
-    return `rgb(${bytes[at]} ${bytes[at + 1]} ${bytes[at + 2]})`;
-  });
-  return (invert ? found.reverse() : found).join(", ");
 }
 
 /** @param {number} value */

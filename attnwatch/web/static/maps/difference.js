@@ -91,7 +91,7 @@ export class Difference extends Surface {
       shares[cell] = Number.isNaN(share) ? 0.5 : share;
     }
     const { upsampling } = this._view;
-    return { maps: [{ shares, rows, columns }], colormap: "diverging", hues: [], style: "uniform", alpha: 1, inverted: false, upsampling };
+    return { maps: [{ shares, rows, columns }], colormap: "diverging", hues: [], style: "uniform", alpha: 1, inverted: false, upsampling, luma: this._luma };
   }
 }
 

@@ -6,3 +6,4 @@ export { Layer } from "./layer.js";
 export { Painter } from "./painter.js";
 export { still } from "./still.js";
 export { MapStore } from "./store.js";
+export { strip } from "./strip.js";

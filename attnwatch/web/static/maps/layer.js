@@ -112,6 +112,7 @@ export class Layer extends Surface {
       alpha: view.alpha,
       inverted: invert,
       upsampling: view.upsampling,
+      luma: this._luma,
     };
   }
 }

@@ -13,6 +13,7 @@ import { bytesOf, rgbOf } from "./tables.js";
  * @property {number} alpha
  * @property {boolean} inverted
  * @property {"bilinear" | "nearest"} upsampling
+ * @property {number[]} luma what red, green and blue add to that of the video
  */
 
 const NO_WEBGL =
@@ -84,6 +85,7 @@ export class Painter extends EventTarget {
     this._useColours(gl, picture);
     gl.uniform1i(this._at("style"), picture.colormap === null ? STYLES.mixed : STYLES[picture.style]);
     gl.uniform1f(this._at("alpha"), picture.alpha);
+    gl.uniform3fv(this._at("luma"), picture.luma);
     gl.uniform1i(this._at("inverted"), picture.inverted ? 1 : 0);
     gl.uniform1i(this._at("nearest"), picture.upsampling === "nearest" ? 1 : 0);
     gl.uniform2f(this._at("size"), width, height);

@@ -9,7 +9,10 @@ void main() {
   gl_Position = vec4(corner, 0.0, 1.0);
 }`;
 
-export const STYLES = { weighted: 0, uniform: 1, signed: 2, mixed: 3 };
+export const STYLES = { weighted: 0, uniform: 1, contour: 2, spotlight: 3, mixed: 4 };
+
+/** What red, green and blue add to the luma of a video: ITU-R BT.601 for small ones, BT.709 from 720 lines on. */
+export const LUMA = { small: [0.299, 0.587, 0.114], large: [0.2126, 0.7152, 0.0722] };
 
 export const FRAGMENT = `#version 300 es
 precision highp float;
@@ -24,6 +27,7 @@ uniform vec2 size;
 uniform int words;
 uniform int style;
 uniform float alpha;
+uniform vec3 luma;
 uniform bool inverted;
 uniform bool nearest;
 out vec4 result;
@@ -68,18 +72,49 @@ vec4 mixture(vec2 place) {
   return vec4(1.0 - dark, opacity(alpha * highest));
 }
 
+vec4 tinted(vec2 place) {
+  float level = levelOf(0, place);
+  float attention = inverted ? 1.0 - level / 255.0 : level / 255.0;
+  if (style == ${STYLES.spotlight}) return vec4(vec3(0.0), opacity(alpha * (1.0 - attention)));
+  float weight = style == ${STYLES.weighted} ? attention : 1.0;
+  return vec4(texelFetch(colours, ivec2(int(level), 0), 0).rgb, opacity(alpha * weight));
+}
+
+// How much of a pixel a line of a width covers, in the renderer's degrees.
+float covered(float width, float distance) { return floor(clamp(width / 2.0 + 0.5 - distance, 0.0, 1.0) * 42.0 + 0.5) / 42.0; }
+
+// Lines at 25, 50 and 75 %. To first order, the distance from one is the difference in attention divided by the slope.
+vec4 contour(vec2 place) {
+  vec2 before = max(place - 1.0, 0.5), after = min(place + 1.0, size - 0.5);
+  float share = clamp(shareOf(0, place), 0.0, 1.0);
+  vec2 rise = vec2(
+    shareOf(0, vec2(after.x, place.y)) - shareOf(0, vec2(before.x, place.y)),
+    shareOf(0, vec2(place.x, after.y)) - shareOf(0, vec2(place.x, before.y)));
+  float slope = length(rise / max(after - before, 1.0));
+  float line = clamp(floor(share * 4.0 + 0.5), 1.0, 3.0) / 4.0;
+  float distance = slope < 1e-4 ? 1e9 : abs(share - line) / slope;
+  float width = max(1.5, size.y / 200.0);
+  float inner = covered(width, distance), outer = covered(width + max(2.0, width), distance);
+  vec3 colour = texelFetch(colours, ivec2(int(line * 255.0 + 0.5), 0), 0).rgb;
+  vec3 outline = vec3(floor(16.5 + 219.0 * dot(colour, luma)) < 126.0 ? 1.0 : 0.0);
+  return vec4(mix(outline, colour, inner), opacity(alpha * (inner > 0.0 ? 1.0 : outer)));
+}
+
+vec4 shownAt(vec2 place) {
+  if (style == ${STYLES.mixed}) return mixture(place);
+  return style == ${STYLES.contour} ? contour(place) : tinted(place);
+}
+
+// As in a video, two by two pixels share what is not luma (4:2:0): graphics hardware draws them together, and tells what they differ by.
+vec3 halved(vec3 chroma) {
+  vec2 other = 0.5 - mod(floor(gl_FragCoord.xy), 2.0);
+  vec3 across = chroma + other.x * dFdx(chroma);
+  return across + other.y * dFdy(across);
+}
+
 void main() {
-  vec2 place = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y);
-  vec4 shown;
-  if (style == ${STYLES.mixed}) {
-    shown = mixture(place);
-  } else {
-    float level = levelOf(0, place);
-    float attention = level / 255.0;
-    float weight = 1.0;
-    if (style == ${STYLES.weighted}) weight = inverted ? 1.0 - attention : attention;
-    if (style == ${STYLES.signed}) weight = min(1.0, abs(level - 127.5) / 127.0);
-    shown = vec4(texelFetch(colours, ivec2(int(level), 0), 0).rgb, opacity(alpha * weight));
-  }
-  result = vec4(shown.rgb * shown.a, shown.a);
+  vec4 shown = shownAt(vec2(gl_FragCoord.x, size.y - gl_FragCoord.y));
+  float grey = dot(shown.rgb, luma);
+  vec3 colour = grey * shown.a + halved((shown.rgb - grey) * shown.a);
+  result = vec4(clamp(colour, 0.0, shown.a), shown.a);
 }`;

@@ -1,6 +1,10 @@
+import { LUMA } from "./shaders.js";
+
 /** @typedef {import("./painter.js").Painter} Painter */
 /** @typedef {import("./painter.js").Picture} Picture */
 
+/** Rows of a video from which its luma is that of BT.709 (attnwatch/render/colours.py). */
+const LARGE = 720;
 /** Pixels of the longer side of a canvas, at most: beyond, maps only become slower. */
 const LONGEST = 2048;
 
@@ -87,6 +91,11 @@ export class Surface {
     this._shown = { width: Math.round(box.width * share), height: Math.round(box.height * share) };
     const { width, height } = this._size();
     if (width !== this._canvas.width || height !== this._canvas.height) this.again();
+  }
+
+  /** What red, green and blue add to the luma of the video. */
+  get _luma() {
+    return this._usual.height < LARGE ? LUMA.small : LUMA.large;
   }
 
   /** Size of the canvas: that on the screen; that of the video while it is on none. */

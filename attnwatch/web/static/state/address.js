@@ -17,6 +17,9 @@ const NAMES = ["rows", "columns", "sort", "word", "batch", "video"];
 /** @type {["compare", "states", "choices", "seeds"]} */
 const LISTS = ["compare", "states", "choices", "seeds"];
 
+/** @type {View["style"][]} */
+export const STYLES = ["weighted", "uniform", "contour", "spotlight"];
+
 /**
  * Return the part after `#` that stands for a state.
  *
@@ -84,7 +87,7 @@ function readView(query, usual) {
     heads: indices(query.get("heads")),
     colormap: query.get("colormap") ?? usual.colormap,
     alpha: number(query, "alpha", 0, 1) ?? usual.alpha,
-    style: query.get("style") === "uniform" ? "uniform" : query.get("style") === "weighted" ? "weighted" : usual.style,
+    style: STYLES.find((style) => style === query.get("style")) ?? usual.style,
     threshold: number(query, "threshold", 0, 1) ?? usual.threshold,
     upsampling: query.get("upsampling") === "nearest" ? "nearest" : usual.upsampling,
     invert: query.get("invert") === "on",

@@ -5,6 +5,7 @@ import { colourBar } from "./bars.js";
 import { fillNumbers, number, signed } from "./numbers.js";
 import { wordPairs } from "./pairs.js";
 import { Side } from "./side.js";
+import { DIFFERENCES, strip } from "../strip.js";
 
 /**
  * What of the page a comparison uses.
@@ -220,12 +221,12 @@ class Comparison {
   _showBars() {
     const { painter } = this._parts;
     const bars = this._sides[0].layer.scales().map(({ word, hue, low, high }, _, all) => {
-      const ends = this._view?.invert ? [high, low] : [low, high];
-      return colourBar(painter, all.length > 1 ? hue : (this._view?.colormap ?? ""), ends, `${this._texts.get(word) ?? word}, both`);
+      const view = /** @type {View} */ (this._view);
+      return colourBar(strip(painter, view, all.length > 1 ? hue : null), [low, high], `${this._texts.get(word) ?? word}, both`);
     });
     if (this._mode === "difference") {
       const { limit } = this._difference;
-      bars.push(colourBar(painter, "diverging", [signed(-limit), "0", signed(limit)], `A − B, ${this._named(this._pair)}`));
+      bars.push(colourBar(strip(painter, DIFFERENCES), [signed(-limit), "0", signed(limit)], `A − B, ${this._named(this._pair)}`));
     }
     fill(this._bars, ...bars);
   }
