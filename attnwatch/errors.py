@@ -21,7 +21,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from pathlib import Path
 
 
@@ -124,8 +124,17 @@ def shortened(text: str, most: int) -> str:
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """Return the known names that are most like `name`, the best first; `cutoff` is difflib's similarity."""
-    return get_close_matches(name, list(known), n=most, cutoff=cutoff)
+    """Return the known names that are most like `name`, the best first; `cutoff` is difflib's similarity.
+
+    Names that begin with `name` come first; names that are equally like it, in the order in which they are known.
+    """
+    likeness = SequenceMatcher(b=name)
+    similar = []
+    for other in dict.fromkeys(known):
+        likeness.set_seq1(other)
+        if likeness.quick_ratio() >= cutoff and (ratio := likeness.ratio()) >= cutoff:
+            similar.append((not other.startswith(name), -ratio, other))
+    return [other for *_, other in sorted(similar, key=lambda each: each[:2])[:most]]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

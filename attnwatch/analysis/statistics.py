@@ -38,7 +38,8 @@ class Difference:
         low: lower end of its 95 % interval; NaN with fewer than 3 values of a choice.
         high: the upper end.
         effect: the difference in standard deviations; NaN if there are none: paired, of the differences (Cohen's d_z);
-            unpaired, of both choices together, corrected for small numbers (Hedges' g).
+            unpaired, of both choices together, corrected for small numbers (Hedges' g), which takes at least 4 values:
+            of 3, the correction makes 0 of any difference.
         p: probability of a difference at least as large if the choice made none.
 
     """
@@ -86,8 +87,8 @@ def unpaired(first: Float64Array, second: Float64Array) -> Difference:
     low, high = mean_interval(second, first)
     freedom = len(first) + len(second) - 2
     squares = sum(float(((values - values.mean()) ** 2).sum()) for values in (first, second))
-    correction = 1 - 3 / (4 * freedom - 1) if freedom > 0 else float("nan")
-    effect = mean / np.sqrt(squares / freedom) * correction if freedom > 0 and squares > 0 else float("nan")
+    correction = 1 - 3 / (4 * freedom - 1)
+    effect = mean / np.sqrt(squares / freedom) * correction if freedom > 1 and squares > 0 else float("nan")
     return Difference(
         (len(first), len(second)), mean, low, high, float(effect), _permuted((second, first), "independent")
     )

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Literal, get_args, get_origin
 
 from cyclopts import (
+    Argument,
+    ArgumentCollection,
     CoercionError,
     CycloptsError,
     MissingArgumentError,
@@ -12,6 +14,7 @@ from cyclopts import (
     UnusedCliTokensError,
 )
 
+from attnwatch.cli.examples import EXAMPLES
 from attnwatch.errors import nearest
 
 _EXPECTED = {
@@ -31,7 +34,7 @@ def _about(error: CycloptsError, command: str) -> str:
     if isinstance(error, UnknownOptionError):
         known = (name for argument in error.argument_collection if argument.show for name in argument.names)
         name = error.token.keyword or error.token.value
-        meant = nearest(name, known, cutoff=0.7)
+        meant = nearest(name, known, cutoff=0.7) or _setting(name, error.argument_collection)
         hint = f"; did you mean {meant[0]}?" if meant else ""
         return f"{name}: found an unknown option of `{command}`{hint}"
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
@@ -43,7 +46,28 @@ def _about(error: CycloptsError, command: str) -> str:
         return f"{error.token.keyword}: found more than once; expected it once"
     if isinstance(error, MissingArgumentError) and error.keyword:
         return f"{error.keyword}: found no value; expected one after it"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return _missing(error.argument, command)
     return str(error).rstrip(".")
+
+
+def _missing(argument: Argument, command: str) -> str:
+    """Return that something is missing that a command needs, with an example in which it is given."""
+    lines = EXAMPLES[command.rpartition(" ")[2]].splitlines()[1:]
+    examples = [line.strip().partition("  ")[0] for line in lines]  # without a comment behind it
+    given = next((each for each in examples if any(f" {name} " in each for name in argument.names)), examples[0])
+    what = argument.name if argument.name.startswith("-") else argument.name.lower()
+    return f"found no {what}; expected one; for example: {given}"
+
+
+def _setting(name: str, options: ArgumentCollection) -> list[str]:
+    """Return how to give a setting of this or a similar name to a command that takes settings; else nothing."""
+    if not any("--set" in option.names for option in options):
+        return []
+    from attnwatch.settings import Visualization, Watcher  # noqa: PLC0415
+
+    wanted = name.lstrip("-").replace("-", "_").replace("colour", "color")
+    return [f"--set {found}=VALUE" for found in nearest(wanted, (*Visualization.model_fields, *Watcher.model_fields))]
 
 
 def _expected(hint: object) -> str:

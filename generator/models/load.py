@@ -1,6 +1,7 @@
 """Loads diffusers pipelines: the embedded model, a local folder, or a model of the Hugging Face hub."""
 
 import logging
+import os
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -60,8 +61,21 @@ def load(settings: ModelSettings, given: Given = PROMPTS_ALONE) -> VideoModel:
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelError(f"model {settings.id} cannot be loaded: {first_line(error)}") from error
     pipe.set_progress_bar_config(disable=True)
-    recommended = tiny.SAMPLING if settings.id == tiny.NAME else None
+    recommended = None
+    if settings.id == tiny.NAME:
+        recommended = tiny.SAMPLING
+        _compute_in_one_thread(device)
     return family(pipe, settings.id, _revision(settings, source), recommended)
+
+
+def _compute_in_one_thread(device: torch.device) -> None:
+    """On a CPU, compute in one thread, unless the environment asks for some number of them.
+
+    The tensors of the embedded model are so small that a second thread saves no time. Where other programs use the
+    cores, each of its thousands of operations would wait for the slowest thread: a video then takes many times as long.
+    """
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def load_outline(settings: ModelSettings, given: Given = PROMPTS_ALONE) -> VideoModel | None:

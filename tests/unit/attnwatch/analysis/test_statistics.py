@@ -89,6 +89,13 @@ def test_unpaired_values_are_compared_by_their_means() -> None:
     assert found.low < found.mean < found.high
 
 
+def test_three_unpaired_values_have_no_effect_size_because_its_correction_would_make_it_0() -> None:
+    found = unpaired(np.array([1.0, 2.0]), np.array([5.0]))
+    assert found.mean == 3.5
+    assert math.isnan(found.effect)
+    assert unpaired(np.array([1.0, 2.0]), np.array([5.0, 6.0])).effect > 1
+
+
 def test_the_same_values_give_the_same_results() -> None:
     first, second = np.random.default_rng(4).normal(0, 1, (2, 30))
 

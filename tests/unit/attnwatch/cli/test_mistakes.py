@@ -25,6 +25,21 @@ from tests.support import called
         (["status"], "found no folder; expected one, or the name of a batch; for example: attnwatch status outputs/"),
         (["retry"], "found no folder; expected one, or the name of a batch; for example: attnwatch retry outputs/"),
         (["doctor"], "found no folder; expected one, or the name of a batch; for example: attnwatch doctor outputs/"),
+        (
+            ["render", "demo", "--colour", "magma"],
+            "--colour: found an unknown option of `attnwatch render`; did you mean --set colormap=VALUE?",
+        ),
+        (
+            ["compose", "demo", "--overlay=contour"],
+            "--overlay=contour: found an unknown option of `attnwatch compose`; did you mean --set overlay=VALUE?",
+        ),
+        (["status", ".", "--colormap", "magma"], "--colormap: found an unknown option of `attnwatch status`; `attnw"),
+        (["compare", "demo"], "found no --by; expected one; for example: attnwatch compare demo --by 1; `attnwatch"),
+        (
+            ["still", "demo"],
+            "found no --output; expected one; for example: attnwatch still video_001.mp4 --word kiss --at 1.5s -o",
+        ),
+        (["still", "-o", "kiss.pdf"], "found no video; expected one; for example: attnwatch still video_001.mp4 "),
         (["import"], "found no folder; expected one, or the name of a batch; for example: attnwatch import outputs/"),
     ],
 )

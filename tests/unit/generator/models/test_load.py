@@ -45,6 +45,21 @@ def test_the_embedded_model_reports_its_version(model):
     assert (model.name, model.device, model.dtype) == ("tiny", "cpu", "float32")
 
 
+@pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", 2)])
+def test_the_embedded_model_computes_in_one_thread_unless_the_environment_asks_for_more(monkeypatch, asked, threads):
+    """Its operations are so short that on a busy machine they would all wait for the slowest thread."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        if asked is not None:
+            monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        models.load(ModelSettings(device="cpu"))
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_half_precision_model_keeps_its_vae_in_float32(model, sampling, words):
     half = models.load(ModelSettings(device="cpu", dtype="bfloat16"))
     assert half.dtype == "bfloat16"
