@@ -19,7 +19,7 @@ from generator.batch.sharing.ranks import Rank
 from generator.errors import SettingsError, first_line
 
 if TYPE_CHECKING:
-    from torch._C._distributed_c10d import TCPStore
+    from torch.distributed import TCPStore
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def gathered(rank: Rank) -> Iterator[Gathering]:
 
 def _connected(rank: Rank, host: str, port: int) -> "TCPStore":
     """Open the store in the first process; connect the others to it, as soon as it is there."""
-    from torch._C._distributed_c10d import TCPStore  # noqa: PLC0415 - the command line needs ranks before it needs torch
+    from torch.distributed import TCPStore  # noqa: PLC0415 - the command line needs ranks before it needs torch
 
     # The variable says that the store belongs to the launcher, as with torchrun.
     is_host = rank.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
