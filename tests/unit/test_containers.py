@@ -1,5 +1,7 @@
-"""The files for containers agree with the programs; that images can be built is tried where there is a builder."""
+"""The files for containers agree with the programs; `tests/integration/test_images.py` builds them."""
 
+import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -16,6 +18,9 @@ CONTAINERFILE = (FOLDER / "Containerfile").read_text()
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 
 
+TARGETS = ("watcher", "page", "generator")
+
+
 def stages():
     """Return name -> instructions of each stage, with continued lines joined."""
     found = {}
@@ -29,11 +34,46 @@ def stages():
 
 def test_no_image_runs_as_root():
     built = stages()
-    for name in ("watcher", "page"):
-        assert not [line for line in built[name] if line.startswith("USER")]
-    for name in ("base", "generator"):
+    for name in TARGETS:
         assert [line for line in built[name] if line.startswith("USER")] == ["USER 10001"]
+        assert built[name].index("USER 10001") > max(
+            number for number, line in enumerate(built[name]) if line.startswith(("RUN", "COPY"))
+        )
+    assert "USER 10001" not in built["base"]
     assert all("user" in service for name, service in COMPOSE["services"].items() if name != "prometheus")
+
+
+def test_every_image_says_how_its_health_is_found_and_how_it_ends():
+    built = stages()
+    for name in TARGETS:
+        lines = built["base"] + built[name] if name != "generator" else built[name]
+        assert len([line for line in lines if line.startswith("HEALTHCHECK")]) == 1
+        assert [line for line in lines if line.startswith("STOPSIGNAL")] == ["STOPSIGNAL SIGTERM"]
+        assert all(json.loads(line.split(" ", 1)[1]) for line in lines if line.startswith(("ENTRYPOINT", "CMD")))
+
+
+def test_everything_from_elsewhere_has_a_release():
+    images = re.findall(r"^ARG \w+=(\S+)$", CONTAINERFILE, re.MULTILINE)
+    images += [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    assert len(images) == 3
+    for image in images:
+        name, _, tag = image.rpartition(":")
+        assert name.startswith("docker.io/"), image
+        assert re.search(r"\d|trixie", tag), image
+    known = {*stages(), "scratch", "${DEBIAN}", "${CUDA}"}
+    assert set(re.findall(r"^FROM (\S+)", CONTAINERFILE, re.MULTILINE)) <= known
+
+
+def test_what_is_compiled_for_every_run_exists():
+    built = stages()
+    for name in ("watcher", "page"):
+        (line,) = [line for line in built[name] if line.startswith("RUN")]
+        modules = json.loads(line[line.index("[") :])[2:]
+        for module in modules:
+            top, *rest = module.split(".")
+            assert importlib.util.find_spec(top)
+            path = FOLDER.parents[1].joinpath(top, *rest)
+            assert top != "attnwatch" or path.is_dir() or path.with_suffix(".py").is_file(), module
 
 
 def test_what_is_asked_for_their_health_is_an_option(capsys, tmp_path):
@@ -56,7 +96,7 @@ def test_ports_are_those_that_are_served_and_scraped():
 
 def test_every_target_of_the_compose_file_is_a_stage():
     targets = {service["build"]["target"] for service in COMPOSE["services"].values() if "build" in service}
-    assert targets == {"watcher", "page", "generator"}
+    assert targets == set(TARGETS)
     assert targets <= stages().keys()
 
 
@@ -65,15 +105,16 @@ def test_what_the_images_copy_is_there_and_not_ignored():
     kept = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINERFILE, re.MULTILINE)
     sources = [source for sources in copied for source in sources.split()]
+    sources += re.findall(r"source=([^, ]+)", CONTAINERFILE)
     assert sources
     for source in sources:
         assert (root / source).exists(), source
         assert source.split("/")[0] in kept, source
 
 
-@pytest.mark.parametrize("program", ["hadolint"])
-def test_a_linter_finds_nothing(program):
+@pytest.mark.parametrize(("program", "pattern"), [("hadolint", "Containerfile"), ("shellcheck", "*.sh")])
+def test_a_linter_finds_nothing(program, pattern):
     if shutil.which(program) is None:
         pytest.skip(f"needs {program}")
-    done = subprocess.run([program, FOLDER / "Containerfile"], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, *FOLDER.glob(pattern)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
