@@ -8,7 +8,7 @@ Modules that need torch are imported only when a batch starts, so that help, pre
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from inspect import Parameter as Argument
@@ -22,13 +22,13 @@ from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from generator.batch.claiming.joining import Planned, plan_joining
+from generator.batch.claiming.joining import Planned, plan_joining, refuse_no_place
 from generator.batch.plan import BATCH_FILE, Plan, plan_batch
 from generator.batch.preview import describe_batch, describe_plan
 from generator.batch.progress import set_up_logging
 from generator.batch.resumption import plan_resumption
 from generator.batch.sharing.ranks import Rank
-from generator.config import NAMES, Place, field_of, load_settings
+from generator.config import NAMES, Place, field_of, flag_of, load_settings
 from generator.errors import GeneratorError, SettingsError, UsageError
 from generator.models.sources import INDEX
 from generator.settings import Settings
@@ -93,18 +93,30 @@ def generate(
 
     """
     merged = load_settings(settings, os.environ, config)
+    _refuse_together(settings, resume=resume, claim=claim, verify=verify)
+    if preview:
+        return _preview(merged, resume, claim)
+    if claim is not None:
+        return _run(partial(plan_joining, claim, merged, verify=verify), verbose=verbose)
+    plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged, verify=verify)
+    return _run(plan, verbose=verbose)
+
+
+def _refuse_together(flags: Mapping[str, object], *, resume: Path | None, claim: Path | None, verify: bool) -> None:
+    """Raise SettingsError for flags one of which would be ignored."""
     if resume is not None and claim is not None:
         raise SettingsError(
             f"found --resume {resume} and --claim {claim}; expected one. --claim continues a batch, too; --resume "
             "does so alone, and also tries again what has failed several times"
         )
-    if preview:
-        begun = claim if claim is not None and (claim / BATCH_FILE).exists() else None
-        return _preview(merged, resume or begun)
-    if claim is not None:
-        return _run(partial(plan_joining, claim, merged, verify=verify), verbose=verbose)
-    plan = plan_batch(merged) if resume is None else plan_resumption(resume, merged, verify=verify)
-    return _run(plan, verbose=verbose)
+    if verify and resume is None and claim is None:
+        raise SettingsError("found --verify; expected --resume or --claim with it. A new batch has no files to compare")
+    for name in ("output", "batch_name"):
+        if claim is not None and name in flags:
+            raise SettingsError(
+                f"found --claim {claim} and {flag_of(name)} {flags[name]}; expected one. --claim names the very folder "
+                "of the batch, such as outputs/kiss"
+            )
 
 
 def _with_flags(function: Callable[..., int]) -> Callable[..., int]:
@@ -173,11 +185,14 @@ def _run(plan: Plan | Planned, *, verbose: bool) -> int:
     return run(plan, console) if isinstance(plan, Plan) else run_claiming(plan, console)
 
 
-def _preview(settings: Settings, resume: Path | None) -> int:
+def _preview(settings: Settings, resume: Path | None, claim: Path | None) -> int:
     """Print the prompts of a batch; raise what the run would raise, as far as that is known without the model."""
-    if resume is not None:
-        _print(*describe_plan(plan_resumption(resume, settings)))
+    begun = claim if claim is not None and (claim / BATCH_FILE).exists() else resume
+    if begun is not None:
+        _print(*describe_plan(plan_resumption(begun, settings)))
         return 0
+    if claim is not None:
+        refuse_no_place(claim, settings)
     lines, warning = describe_batch(settings)
     if warning is not None:
         _say(Console(stderr=True), f"warning: {warning}")

@@ -14,6 +14,8 @@ from generator.settings import Settings
 PROCESS = "process-"
 """Start of the names of leases that processes hold which share out the videos among them, or which are alone."""
 _POLL_SECONDS = 0.2
+_MOST_ATTEMPTS = 1000
+"""Names that are tried for a new folder, one in each second."""
 
 
 def batch_folder(plan: Plan) -> Path:
@@ -65,10 +67,13 @@ def wait_until_ended(folder: Path, number: int) -> None:
 
 
 def _new_folder(settings: Settings) -> Path:
-    """Create a folder that did not exist. Its name ends with the time, so if it is taken, a second later it is not."""
+    """Create a folder that did not exist. Its name ends with the time, so if it is taken, a later one is not.
+
+    Of many generators that begin in one second, one takes the name of each second.
+    """
     parent = Path(settings.output)
     make_folder(parent)
-    for _attempt in range(10):
+    for _attempt in range(_MOST_ATTEMPTS):
         folder = parent / new_folder_name(settings)
         try:
             folder.mkdir()

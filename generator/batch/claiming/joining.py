@@ -23,23 +23,28 @@ def plan_joining(folder: Path, given: Settings, *, verify: bool = False) -> Plan
 
     """
     if not (folder / BATCH_FILE).exists():
-        _refuse_other_contents(folder)
+        refuse_no_place(folder, given)
         return replace(plan_batch(given), folder=folder)
     plan = plan_resumption(folder, given, verify=verify)
     model = plan.settings.model.model_copy(update={"device": given.model.device})
     return replace(plan, settings=plan.settings.model_copy(update={"model": model}))
 
 
-def _refuse_other_contents(folder: Path) -> None:
-    """Raise UsageError if there are files in the folder, such as other batches."""
+def refuse_no_place(folder: Path, given: Settings) -> None:
+    """Raise UsageError if no batch can begin in a folder: it has other contents, or nothing is said to make."""
     try:
         found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
-        return
+        found = []
     except OSError as error:
         raise UsageError(f"--claim: {folder} cannot be read as a folder: {error.strerror}") from error
     if found and BATCH_FILE not in found:
         raise UsageError(
             f"--claim: found {found[0]} and no {BATCH_FILE} in {folder}; expected the folder of one batch, or one that "
             f"does not exist yet, such as {folder / 'kiss'}"
+        )
+    if given.template is None and given.prompts is None:
+        raise UsageError(
+            f"--claim: found no {BATCH_FILE} in {folder}; expected the folder of a batch that has begun. To begin one "
+            "there, say what to make with --template or --prompts"
         )

@@ -157,7 +157,12 @@ def test_lists_and_sizes_are_taken_from_flags(call, monkeypatch):
         (["--config", "/nowhere.yaml"], "/nowhere.yaml cannot be read: No such file"),
         (["--resume", "/nowhere"], "/nowhere/batch.json cannot be read"),
         (["--resume", "/nowhere", "--claim", "/there"], "found --resume /nowhere and --claim /there; expected one"),
-        (["--claim", "/nowhere"], "no template: describe the videos with --template"),
+        (["--claim", "/nowhere"], "--claim: found no batch.json in /nowhere; expected the folder of a batch that has"),
+        (["--claim", "/nowhere", "--preview"], "--claim: found no batch.json in /nowhere"),
+        (["--claim", "/etc", "--template", "x", "--preview"], "and no batch.json in /etc; expected the folder of one"),
+        (["--claim", "/there", "--output", "out"], "found --claim /there and --output out; expected one"),
+        (["--claim", "/there", "--batch-name", "kiss"], "found --claim /there and --batch-name kiss; expected one"),
+        (["--template", "x", "--verify"], "found --verify; expected --resume or --claim with it"),
         (["an argument"], "an argument"),
     ],
 )
