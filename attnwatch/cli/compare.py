@@ -71,6 +71,7 @@ def compare(
     if not batches:
         raise ConfigError("found no batch; expected at least one; for example: attnwatch compare demo --by 1")
     from attnwatch.analysis.comparison import compare as compared  # noqa: PLC0415 - help needs nothing of it
+    from attnwatch.analysis.courses import LEVELS  # noqa: PLC0415
     from attnwatch.analysis.extras import extra  # noqa: PLC0415
     from attnwatch.analysis.named import USUAL  # noqa: PLC0415
     from attnwatch.analysis.records import table_of  # noqa: PLC0415
@@ -85,34 +86,29 @@ def compare(
     elif over is not None:
         raise ConfigError(f"--over: found {over} without a figure; expected one; for example: --figure {over}.pdf")
 
-    def at_level(level: "Level") -> tuple["Table", int, int]:
-        return measured(batches, level, None, flags.settings(), rendered_in)
-
-    table, count, missed = at_level("video")
-    comparison = compared(list(table.rows()), by, word=word, measures=words_of(measures) or USUAL)
+    levels: list[Level] = ["video"] if over is None else ["video", LEVELS[over]]
+    tables, count, missed = measured(batches, levels, None, flags.settings(), rendered_in)
+    comparison = compared(list(tables[0].rows()), by, word=word, measures=words_of(measures) or USUAL)
     show_comparison(comparison)
     if output is not None:
         save_table(table_of(comparison), kind, output)
     if figure is not None:
-        save_figure(_chart(comparison, over, at_level), figure)
+        save_figure(_chart(comparison, over, tables[-1]), figure)
     if missed:
         _log.error("%s of %s not measured", f"{missed:,}", counted(count, "video"))
     return FAILED if missed else OK
 
 
-def _chart(
-    comparison: "Comparison", over: "Over | None", at_level: "Callable[[Level], tuple[Table, int, int]]"
-) -> "Plot":
-    """Return the figure of a comparison, or of how its measures go over time or steps."""
-    from attnwatch.analysis.courses import LEVELS, courses  # noqa: PLC0415
+def _chart(comparison: "Comparison", over: "Over | None", table: "Table") -> "Plot":
+    """Return the figure of a comparison, or of how its measures go over time or steps, which are in a table."""
+    from attnwatch.analysis.courses import courses  # noqa: PLC0415
     from attnwatch.render.charts.comparison import comparison_chart  # noqa: PLC0415
     from attnwatch.render.charts.courses import courses_chart  # noqa: PLC0415
 
     if over is None:
         return comparison_chart(comparison)
-    rows = list(at_level(LEVELS[over])[0].rows())
     measures = [measure.name for measure in comparison.measures]
-    followed = courses(rows, comparison.by, over, word=comparison.word.name, measures=measures)
+    followed = courses(list(table.rows()), comparison.by, over, word=comparison.word.name, measures=measures)
     for note in followed.notes:
         _log.warning("%s", note)
     return courses_chart(followed)

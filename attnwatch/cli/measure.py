@@ -68,7 +68,7 @@ def measure(
     kind, settings = kind_of(format, output), flags.settings()
     if figure is not None:
         require_figure(figure)
-    table, count, missed = measured(batches, level, words_of(words), settings, rendered_in)
+    (table,), count, missed = measured(batches, [level], words_of(words), settings, rendered_in)
     if table.length and output is not None:
         save_table(table, kind, output)
     if table.length and figure is not None:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from attnwatch.errors import ConfigError
 from attnwatch.jobs import open_engine
 from attnwatch.jobs.measures import measures_at
 from attnwatch.jobs.measuring import MeasuresElsewhere
-from attnwatch.jobs.tables import table_of
+from attnwatch.jobs.tables import tables_of
 from attnwatch.report.log import counted
 from attnwatch.settings import Visualization
 from attnwatch.system.files import write_file
@@ -53,16 +53,16 @@ def kind_of(given: TableFormat | None, output: Path | None) -> TableFormat:
 
 def measured(
     given: Iterable[Path],
-    level: Level,
+    levels: Sequence[Level],
     words: tuple[str, ...] | None,
     settings: Settings,
     rendered_in: Path | None = None,
-) -> tuple[Table, int, int]:
-    """Return the table of some videos, how many videos there are, and how many could not be measured; those are logged.
+) -> tuple[tuple[Table, ...], int, int]:
+    """Return a table for each level, how many videos there are, and how many could not be measured; those are logged.
 
     Args:
         given: paths as `lookup.videos` takes them.
-        level: what a row is.
+        levels: what a row of each table is.
         words: slugs or texts of the words; None for all.
         settings: those of the command line and the environment; each batch's own count less.
         rendered_in: folder of outputs, if the videos were rendered with `--out`.
@@ -81,14 +81,14 @@ def measured(
         return settings.for_batch(manifest.document.visualization, manifest.path)[0]
 
     where = None if rendered_in is None else rendered_in.absolute()
-    with _measuring(paths, level, settings, where) as measure:
-        table, missed = table_of(paths, level, settings_of, words, measure=measure)
-    return table, len(paths), missed
+    with _measuring(paths, levels, settings, where) as measure:
+        tables, missed = tables_of(paths, levels, settings_of, words, measure=measure)
+    return tables, len(paths), missed
 
 
 @contextlib.contextmanager
 def _measuring(
-    paths: list[Path], level: Level, settings: Settings, rendered_in: Path | None
+    paths: list[Path], levels: Sequence[Level], settings: Settings, rendered_in: Path | None
 ) -> Iterator[Callable[..., MeasuresDocument]]:
     """Measure in this process, or on the cluster that the settings name."""
     if settings.watcher.engine == "local" or not paths:
@@ -96,7 +96,7 @@ def _measuring(
         return
     folder = Path(os.path.commonpath([path.parent for path in paths]))
     with open_engine(settings.watcher, lambda: [(folder, False)]) as engine:
-        yield MeasuresElsewhere(engine, paths, level, settings, rendered_in)
+        yield MeasuresElsewhere(engine, paths, levels, settings, rendered_in)
 
 
 def save_table(table: Table, kind: TableFormat, output: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, UnknownNameError, did_you_mean
-from attnwatch.report.survey import Rendering, survey
+from attnwatch.report.survey import survey
+from attnwatch.report.video_state import Rendering
 from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.locks import exclusive

@@ -60,7 +60,7 @@ def view(
     import signal  # noqa: PLC0415
 
     from attnwatch.cli.lookup import folder as folder_named  # noqa: PLC0415 - help needs nothing of it
-    from attnwatch.report.survey import Surveyed  # noqa: PLC0415
+    from attnwatch.report.found_outputs import Surveyed  # noqa: PLC0415
     from attnwatch.system.folders import Links  # noqa: PLC0415
 
     root = folder_named(folder)

@@ -1,7 +1,7 @@
 """Measures a finished video, and puts the measures into their document."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import compress
 from math import prod
 from pathlib import Path
@@ -101,15 +101,15 @@ def read_measures(place: Place, manifest: Manifest) -> MeasuresDocument | None:
 
 
 def measures_at(
-    manifest: Manifest, level: Level, *, masked: bool = False, rendered_in: Path | None = None
+    manifest: Manifest, *levels: Level, masked: bool = False, rendered_in: Path | None = None
 ) -> MeasuresDocument:
-    """Return the measures of a video for a table: those written with its last rendering, if they are of these files.
+    """Return the measures of a video for tables: those written with its last rendering, if they are of these files.
 
-    Otherwise the video is measured, as far as the table needs.
+    Otherwise the video is measured once, as far as the tables need.
 
     Args:
         manifest: manifest of the video.
-        level: what a row of the table is.
+        levels: what a row of each table is.
         masked: take values that are NaN or infinite for 0.
         rendered_in: folder of outputs, if the video was rendered with `--out`.
 
@@ -120,10 +120,10 @@ def measures_at(
     for place in _places(manifest, rendered_in):
         found = read_measures(place, manifest)
         if found is not None:
-            if _suffices(found, manifest, level):
+            if _suffices(found, manifest, levels):
                 return found
             break
-    return measures_of(manifest, masked=masked, level=level)
+    return measures_of(manifest, masked=masked, levels=levels)
 
 
 def _places(manifest: Manifest, rendered_in: Path | None) -> Iterator[Place]:
@@ -143,9 +143,9 @@ def _places(manifest: Manifest, rendered_in: Path | None) -> Iterator[Place]:
                 yield Place(manifest.path, manifest.video_id, counterpart, root=Root(rendered_in))
 
 
-def _suffices(found: MeasuresDocument, manifest: Manifest, level: Level) -> bool:
-    """Return whether a table can be made of measures that were written by a rendering, perhaps by an older version."""
-    if level != "head":
+def _suffices(found: MeasuresDocument, manifest: Manifest, levels: Collection[Level]) -> bool:
+    """Return whether tables can be made of measures that were written by a rendering, perhaps by an older version."""
+    if "head" not in levels:
         return True
     is_older = any(word.focus is not None and word.each_head is None for word in found.words.values())
     can_be_measured = all(os.path.exists(path) for path in manifest.attention)  # noqa: PTH110 - may raise
@@ -158,7 +158,7 @@ def measures_of(
     *,
     masked: bool = False,
     limited: bool = False,
-    level: Level | None = None,
+    levels: Collection[Level] | None = None,
 ) -> MeasuresDocument:
     """Measure the tracked words of a video.
 
@@ -167,7 +167,7 @@ def measures_of(
         timeline: when its frames are shown; None to read it.
         masked: take values that are NaN or infinite for 0.
         limited: leave out layers and heads if there are so many that a rendering would have to wait for them.
-        level: measure only what a table of this level has; None for everything.
+        levels: measure only what tables of these levels have; None for everything.
 
     Raises:
         TensorError: a tensor file breaks the contract, or has values that are not finite and not masked.
@@ -176,7 +176,7 @@ def measures_of(
 
     """
     with open_attention(manifest) as reader:
-        is_timed = level in (None, "video", "frame")
+        is_timed = levels is None or not {"video", "frame"}.isdisjoint(levels)
         seconds = _latent_seconds(manifest, reader.words, timeline) if is_timed else None
         values = sum(prod(word.shape) for word in reader.words.values() if word.shape is not None)
         too_many = limited and values > _MOST_VALUES
@@ -185,8 +185,8 @@ def measures_of(
             reader.words,
             seconds,
             masked=masked,
-            steps=_of_steps(level, values),
-            parts=level in (None, "head") and not too_many,
+            steps=_of_steps(levels, values),
+            parts=(levels is None or "head" in levels) and not too_many,
             pairs=pairs,
         )
     notes = (
@@ -196,11 +196,11 @@ def measures_of(
     return _document(manifest, measures, seconds, tuple(compress(notes, (too_many, not pairs))))
 
 
-def _of_steps(level: Level | None, values: int) -> OfSteps | None:
-    """Return what to compute of the steps, which have so many values, for a table of a level; None for everything."""
-    if level == "video":
-        return "settled" if values <= _MOST_VALUES_TO_SETTLE else None
-    return "measures" if level in (None, "step") else None
+def _of_steps(levels: Collection[Level] | None, values: int) -> OfSteps | None:
+    """Return what to compute of the steps, which have so many values, for tables of some levels; None for all."""
+    if levels is None or "step" in levels:
+        return "measures"
+    return "settled" if "video" in levels and values <= _MOST_VALUES_TO_SETTLE else None
 
 
 def _latent_seconds(manifest: Manifest, words: Mapping[str, WordMaps], timeline: Timeline | None) -> Float64Array:

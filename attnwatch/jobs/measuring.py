@@ -26,14 +26,14 @@ class MeasureJob:
 
     Attributes:
         path: what identifies it; see `read_video`.
-        level: what a row of the table is.
+        levels: what a row of each table is.
         settings: those that count more than the batch's own.
         rendered_in: folder of outputs, if the video was rendered with `--out`.
 
     """
 
     path: Path
-    level: Level
+    levels: tuple[Level, ...]
     settings: Settings
     rendered_in: Path | None = None
 
@@ -62,7 +62,7 @@ class MeasureJob:
             manifest = read_video(self.path)
             settings = self.settings.for_batch(manifest.document.visualization, manifest.path)[0]
             masked = settings.nonfinite == "mask"
-            return measures_at(manifest, self.level, masked=masked, rendered_in=self.rendered_in)
+            return measures_at(manifest, *self.levels, masked=masked, rendered_in=self.rendered_in)
         except (AttnwatchError, OSError, MemoryError) as error:
             return error
 
@@ -73,7 +73,7 @@ class MeasuresElsewhere:
     Args:
         engine: already entered.
         paths: what identifies each video, in the order in which they are asked for.
-        level: what a row of the table is.
+        levels: what a row of each table is.
         settings: those that count more than each batch's own.
         rendered_in: folder of outputs, if the videos were rendered with `--out`.
 
@@ -83,17 +83,17 @@ class MeasuresElsewhere:
         self,
         engine: Engine,
         paths: Sequence[Path],
-        level: Level,
+        levels: Sequence[Level],
         settings: Settings,
         rendered_in: Path | None = None,
     ) -> None:
         self._engine = engine
-        self._left: Iterator[MeasureJob] = (MeasureJob(path, level, settings, rendered_in) for path in paths)
+        self._left: Iterator[MeasureJob] = (MeasureJob(path, tuple(levels), settings, rendered_in) for path in paths)
         self._order = {path: number for number, path in enumerate(paths)}
         self._measured: dict[Path, object] = {}
         self._losses: dict[Path, int] = {}
 
-    def __call__(self, manifest: Manifest, *_level: Level, **_masked: Any) -> MeasuresDocument:  # noqa: ANN401 - as it
+    def __call__(self, manifest: Manifest, *_levels: Level, **_masked: Any) -> MeasuresDocument:  # noqa: ANN401 - as it
         """Return the measures of a video; wait until there are any.
 
         Raises:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from attnwatch.analysis.table import Level, Table, lacking, rows_of
@@ -18,19 +18,21 @@ from attnwatch.settings import Visualization
 _log = logging.getLogger(__name__)
 
 
-def table_of(
+def tables_of(
     paths: Sequence[Path],
-    level: Level,
+    levels: Sequence[Level],
     settings_of: Callable[[Manifest], Visualization],
     words: Collection[str] | None = None,
     *,
     measure: Callable[..., MeasuresDocument] = measures_at,
-) -> tuple[Table, int]:
-    """Return the table of some videos, and how many of them could not be measured; the log says why.
+) -> tuple[tuple[Table, ...], int]:
+    """Return a table for each level of some videos, and how many could not be measured for all; the log says why.
+
+    Each video is read once.
 
     Args:
         paths: what identifies each video; see `find_videos`.
-        level: what a row is.
+        levels: what a row of each table is.
         settings_of: returns the settings that apply to a video.
         words: slugs or texts of the words; None for all.
         measure: measures a video, as `measures_at` does.
@@ -39,14 +41,15 @@ def table_of(
         UnknownNameError: no video has one of the words.
 
     """
-    table, found, missed, tracked = Table(), Counter[str](), defaultdict[str, list[str]](list), set[str]()
+    tables: dict[Level, Table] = {level: Table() for level in levels}
+    found, missed, tracked = Counter[str](), defaultdict[str, list[str]](list), set[str]()
     for path in paths:
         name = outputs_of(path)[0]
         try:
             manifest = read_video(path)
             name = manifest.video_id
             tracked.update(manifest.document.texts)
-            found.update(add_video(table, manifest, level, settings_of(manifest), words, measure=measure))
+            found.update(add_video(tables, manifest, settings_of(manifest), words, measure=measure))
         except (AttnwatchError, OSError, MemoryError) as error:
             missed[describe(error)].append(name)
     count = sum(map(len, missed.values()))
@@ -55,7 +58,7 @@ def table_of(
         _log.error("%s%s: not measured: %s", names[0], others, reason)
     for word in words or ():
         _say_if_missing(word, found[word], len(paths) - count, tracked)
-    return table, count
+    return tuple(tables.values()), count
 
 
 def _say_if_missing(word: str, found: int, measured: int, tracked: set[str]) -> None:
@@ -68,20 +71,18 @@ def _say_if_missing(word: str, found: int, measured: int, tracked: set[str]) -> 
 
 
 def add_video(
-    table: Table,
+    tables: Mapping[Level, Table],
     manifest: Manifest,
-    level: Level,
     settings: Visualization,
     words: Collection[str] | None = None,
     *,
     measure: Callable[..., MeasuresDocument] = measures_at,
 ) -> frozenset[str]:
-    """Add the rows of a video to a table; it need not have been rendered.
+    """Add the rows of a video to tables; it need not have been rendered.
 
     Args:
-        table: the table.
+        tables: by what a row is.
         manifest: manifest of the video.
-        level: what a row is.
         settings: those that apply to the video; `nonfinite` has an effect.
         words: slugs or texts of the words; None for all. Those that the video does not have are left out.
         measure: measures it, as `measures_at` does.
@@ -90,19 +91,20 @@ def add_video(
         Those of the given words that the video has.
 
     Raises:
-        ConfigError: it has no word, or what a row is was not stored.
+        ConfigError: it has no word, or what a row of one of the tables is was not stored; the others have its rows.
         ContractError, VideoError, OSError: as for `measures_of`.
 
     """
-    document = measure(manifest, level, masked=settings.nonfinite == "mask")
+    document = measure(manifest, *tables, masked=settings.nonfinite == "mask")
     if not document.words:
         raise ConfigError(why_no_words(manifest))
     asked = None if words is None else frozenset(words)
     names = {slug: {slug, word.text} for slug, word in document.words.items()}
     chosen = None if asked is None else frozenset(slug for slug, known in names.items() if known & asked)
-    reason = lacking(document, level, chosen)
-    if reason is not None:
+    batch = batch_of(manifest.path).name
+    for level, table in tables.items():
+        for row in rows_of(document, manifest, batch, level, chosen):
+            table.add(row)
+    for reason in filter(None, (lacking(document, level, chosen) for level in tables)):
         raise ConfigError(reason)
-    for row in rows_of(document, manifest, batch_of(manifest.path).name, level, chosen):
-        table.add(row)
     return frozenset(word for word in asked or () if any(word in known for known in names.values()))

@@ -19,7 +19,7 @@ from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
 from attnwatch.jobs.measures import measures_at
-from attnwatch.jobs.tables import table_of
+from attnwatch.jobs.tables import tables_of
 from attnwatch.library.comparing import BatchComparison
 from attnwatch.library.effective import effective
 from attnwatch.library.files import PathName
@@ -247,7 +247,8 @@ class Batch(Mapping[str, Video]):
     ) -> tuple[Table, int]:
         """Return the table of all videos, and how many could not be measured."""
         paths, measure = list(self._names), partial(measures_at, rendered_in=self._rendered_in)
-        return table_of(paths, level, lambda one: effective(one, settings)[0], words, measure=measure)
+        (table,), missed = tables_of(paths, [level], lambda one: effective(one, settings)[0], words, measure=measure)
+        return table, missed
 
     def _find(self, video_id: object) -> list[Path]:
         """Return the videos with an identifier: those with this default name if any match, else after reading all."""

@@ -16,7 +16,7 @@ from attnwatch.contract.names import BATCH_COMPLETE_FILE, BATCH_FILE, is_manifes
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.status_document import BatchRecord, PromptRecord, VideoCounts
 from attnwatch.errors import ManifestError
-from attnwatch.report.survey import Rendering, State
+from attnwatch.report.video_state import Rendering, State
 from attnwatch.system.roots import Root
 
 STATES = ("rendered", "skipped", "running", "waiting", "failed")

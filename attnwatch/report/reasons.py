@@ -1,6 +1,5 @@
 """Why a video is not rendered, in words that the log and `attnwatch status` share."""
 
-import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, NotReadyError
 from attnwatch.system.permissions import unwritable
 from attnwatch.system.roots import Root
+from attnwatch.system.sizes import file_size
 
 SWITCHED_OFF = (
     "neither auto_generate_per_video nor auto_generate_videos is true; `attnwatch render` renders a video by its name"
@@ -80,7 +80,7 @@ def _why_outdated(place: Place, receipt: ReceiptHead, sha256: str) -> Reason:
     if not is_valid(receipt.renderer):
         return Reason("rendered by another version, whose pictures differ")
     home = home_of(place.manifest)
-    changed = (name for name, size in receipt.inputs.items() if _size(f"{home}/{name}") != size)
+    changed = (name for name, size in receipt.inputs.items() if file_size(f"{home}/{name}") != size)
     return Reason("changed since it was rendered", next(changed, "one of its outputs"))
 
 
@@ -89,16 +89,9 @@ def _looks_incomplete(document: Any, folder: str) -> bool:  # noqa: ANN401 - JSO
     try:
         video, files = document["video"], document.get("files") or {}
         for name in (video, *document["attention"]):
-            size, listed = _size(folder + name), files.get(name, {}).get("bytes", 0)
+            size, listed = file_size(folder + name), files.get(name, {}).get("bytes", 0)
             if (size is None and name != video) or (size is not None and size < listed):
                 return True
     except (AttributeError, KeyError, TypeError):
         return True
     return False
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.stat(path).st_size  # noqa: PTH116 - Path costs ten times as much
-    except (OSError, ValueError):
-        return None

@@ -25,7 +25,8 @@ from attnwatch.errors import shortened
 from attnwatch.report.activity import FOLDER, Activity, read_activities
 from attnwatch.report.batch_counts import BatchCounts, counts
 from attnwatch.report.reasons import LONGEST_REASON, Reason
-from attnwatch.report.survey import Rendering, survey
+from attnwatch.report.survey import survey
+from attnwatch.report.video_state import Rendering
 from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.folders import Links
 

@@ -106,7 +106,9 @@ class WordMaps:
         total = np.zeros(self.grid, dtype=np.float64)
         steps = list(self.steps(part))
         for step in steps:
+            held = step.held()  # while the next step is in the same file, that stays open
             total += step.mean()
+        del held
         return (total / len(steps)).astype(np.float32)
 
     def steps(self, part: Part = ALL) -> Iterator["Step"]:
@@ -167,6 +169,10 @@ class Step:
     _layers: Sequence[int]
     _heads: Sequence[int]
     _masked: bool
+
+    def held(self) -> object:
+        """Return what keeps the file of the step open as long as it lives; see `Tensor.held`."""
+        return self._tensor.held()
 
     def mean(self) -> Float32Array:
         """Return the mean over layers and heads: float32 `[frame, height, width]`."""

@@ -22,7 +22,7 @@ from attnwatch.contract.names import MEASURES_SUFFIX, printable
 from attnwatch.contract.reading import read_bytes
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.web.access import Access, Guard
 from attnwatch.web.details import detail_of
 from attnwatch.web.documents import BatchesDocument

@@ -10,7 +10,7 @@ from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import AttnwatchError
 from attnwatch.library.maps import open_maps
 from attnwatch.render.source import read_timeline
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.web.documents import (
     AttemptRecord,
     FileRecord,

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from attnwatch.errors import ConfigError
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.web.access import Access, is_loopback, names_of_loopback
 from attnwatch.web.app import Page, build
 from attnwatch.web.index.catalogue import Catalogue

@@ -171,7 +171,7 @@ def tables(folder: Path, videos: int = 100) -> Iterator[Row]:
     def tabulate(level: Level) -> None:
         table = Table()
         for _ in range(videos):
-            add_video(table, read_manifest(path), level, settings)
+            add_video({level: table}, read_manifest(path), settings)
 
     def over_reading(level: Level, which: str) -> Row:
         ratio = alternate(lambda: cpu_seconds(lambda: tabulate(level)), lambda: cpu_seconds(read_through), runs=3)

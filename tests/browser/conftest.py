@@ -12,7 +12,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import sync_playwright
 
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.web.serve import Address, server_of
 
 _ARGUMENTS = [

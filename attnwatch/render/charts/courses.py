@@ -18,7 +18,7 @@ _LABELS = {"time": "time (s)", "steps": "denoising step"}
 _KEY = "Lines: means over the seeds. Bands: 95 % intervals of these means."
 _DASH, _AFTER = 0.16, 0.2  # inches: the line before the name of a choice; the room after it
 _BELOW = 0.36  # height of numbers and label below the axes
-_UP, _ACROSS = 5, 6  # numbers on an axis
+_UP, _ACROSS = 6, 7  # numbers on an axis
 _WIDTH = 1.1  # of a line, in points
 
 

@@ -94,7 +94,7 @@ class _Sheet(Sheet):
         axes.set_xticks([])
         axes.yaxis.tick_right()
         axes.yaxis.set_label_position("right")
-        scale = Scale.between(low, high, 4)
+        scale = Scale.between(low, high, 5)
         scale.put_on(axes.yaxis)
         label = lettered(scale.named(self._matrices.measure), _HEIGHT)
         axes.set_ylabel(label.text, **label.style, rotation=270, va="bottom", labelpad=3)

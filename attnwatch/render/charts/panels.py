@@ -14,7 +14,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Colours of the choices, which people with any colour vision can tell apart (Okabe and Ito)."""
 
 _DOT, _MEAN, _THICK = 3.2, 5.0, 1.1  # points
-_NUMBERS = 5  # on an axis
+_NUMBERS = 6  # on an axis
 _FEW = 3  # differences whose names have room for two lines; numbers on a narrow axis
 _NARROW = 1.5  # inches
 _SEED = "0.78"

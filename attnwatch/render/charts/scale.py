@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 from matplotlib.axis import Axis
-from matplotlib.ticker import MaxNLocator
 
-from attnwatch.analysis.notation import number, power_of, with_power
+from attnwatch.analysis.notation import power_of, round_numbers, with_power
 from attnwatch.render.text.fitting import fit
 from attnwatch.render.text.lettering import Lettering
 from attnwatch.render.text.measuring import Font
@@ -48,7 +47,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Iterable[float], most: int) -> "Scale":
-        """Return the axis around some values, except those that are not finite, with about so many numbers."""
+        """Return the axis around those values that are finite, with at most so many numbers, but three."""
         known = [value for value in values if isfinite(value)] or [0.0]
         low, high = min(known), max(known)
         margin = _MARGIN * (high - low) or abs(high) * _MARGIN or 1.0
@@ -56,12 +55,10 @@ class Scale:
 
     @classmethod
     def between(cls, low: float, high: float, most: int) -> "Scale":
-        """Return the axis from one value to another, with about so many numbers."""
+        """Return the axis from one value to another, with at most so many numbers, but three."""
         power = power_of(low, high)
-        unit = 10.0**power
-        found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], min_n_ticks=_LEAST).tick_values(low / unit, high / unit)
-        places = [float(place) for place in found if low <= place * unit <= high]
-        return cls(low, high, power, tuple(place * unit for place in places), _written(places))
+        found = round_numbers(low, high, most, least=_LEAST, power=power)
+        return cls(low, high, power, tuple(place for place, _ in found), tuple(text for _, text in found))
 
     def named(self, label: str) -> str:
         """Return the label of the axis with the power of ten that its numbers are multiples of."""
@@ -90,10 +87,3 @@ def named_difference(first: str, second: str, inches: float, lines: int = 1) -> 
     shares = [max(left / 2, left - other.width) for other in reversed(whole)]
     cut = (fit(name, SMALL, width=share, lines=1).text for name, share in zip(names, shares, strict=True))
     return sign.join(map(isolated, cut))
-
-
-def _written(values: list[float]) -> tuple[str, ...]:
-    """Return numbers with as many decimals as the one that needs most."""
-    texts = [f"{value:.6g}" for value in values]
-    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
-    return tuple(number(value, decimals) for value in values)

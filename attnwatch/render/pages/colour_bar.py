@@ -8,7 +8,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from attnwatch.analysis.notation import number, power_of, ten_to, with_power
+from attnwatch.analysis.notation import number, power_of, round_numbers, ten_to, with_power
 from attnwatch.render.boxes import Box
 from attnwatch.render.maps import Scale
 from attnwatch.render.pages.canvas import Canvas
@@ -19,8 +19,7 @@ Painted = Callable[[Float32Array, tuple[int, int]], av.VideoFrame]
 """Paints shares of the scale, `[rows, columns]`, 0..1, as an output shows them, in a width and height, both even."""
 
 _DIGITS = range(3, 10)  # significant ones of the ends of the scale: as few as tell them apart
-_STEPS = (1, 2, 2.5, 5, 10)
-_ROUNDING = 1e-9
+_PAIR = 2  # numbers that it takes to make a scale
 _SHADES = 256  # of a bar
 _FRAME = 0.06  # em; the line around a bar
 
@@ -96,13 +95,10 @@ class ColourBar:
         low, high = self.ends
         if not high > low:
             return [(0.5, self.end_texts[0])]
-        step = _step((high - low) / max(1, most - 1))
-        first, last = math.ceil(low / step - _ROUNDING), math.floor(high / step + _ROUNDING)
-        if last - first < 1:
+        found = round_numbers(low, high, most, power=self.power)
+        if len(found) < _PAIR:
             return list(zip((0.0, 1.0), self.end_texts, strict=True))
-        decimals = _decimals(step / self._unit)
-        values = [index * step for index in range(first, last + 1)]
-        return [((value - low) / (high - low), number(value / self._unit, decimals)) for value in values]
+        return [((value - low) / (high - low), text) for value, text in found]
 
     @property
     def _unit(self) -> float:
@@ -132,16 +128,6 @@ def draw_bar(canvas: Canvas, box: Box, bar: ColourBar, style: TextStyle, *, upwa
     line = max(1, round(_FRAME * style.size))
     canvas.fill(Box(box.left - line, box.top - line, box.width + 2 * line, box.height + 2 * line))
     return box, bar.painted(np.ascontiguousarray(ramp), box.size)
-
-
-def _step(least: float) -> float:
-    """Return the smallest of 1, 2, 2.5 and 5 times a power of ten that is at least as large."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in _STEPS if factor * power >= least * (1 - _ROUNDING))
-
-
-def _decimals(step: float) -> int:
-    return next(places for places in range(99) if abs(round(step, places) - step) <= _ROUNDING * step)
 
 
 def _text(value: float, decimals: int) -> str:

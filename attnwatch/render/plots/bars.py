@@ -20,7 +20,7 @@ TICK = 8
 _THICKNESS = 26
 _SPACE, _SLIM_SPACE = 24, 8  # from the cells to a bar; between a bar, its numbers and its label
 _LONGEST = 1050  # units
-_FEW, _SEVERAL = 2, 5  # numbers beside a bar
+_FEW, _SEVERAL = 2, 6  # numbers beside a bar
 _SHORT = 240  # a bar shorter than that has few
 _MOST_LINES = 2
 

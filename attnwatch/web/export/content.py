@@ -17,7 +17,7 @@ from attnwatch.contract.measures_document import MAX_MEASURES_BYTES
 from attnwatch.contract.names import MEASURES_SUFFIX, printable
 from attnwatch.contract.reading import read_bytes
 from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, nearest
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.web.details import detail_of
 from attnwatch.web.documents import BatchesDocument, MapsRecord, VideoDetail, VideoRow
 from attnwatch.web.export.bundle import size_of_page

@@ -18,7 +18,7 @@ from attnwatch.contract.names import MEASURES_SUFFIX, is_manifest, printable
 from attnwatch.contract.reading import read_document
 from attnwatch.contract.receipts import Place, describe
 from attnwatch.errors import AttnwatchError, shortened
-from attnwatch.report.survey import Rendering
+from attnwatch.report.video_state import Rendering
 from attnwatch.system.roots import Root
 from attnwatch.web.documents import State, VideoRow, WordRecord
 from attnwatch.web.words import words_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from attnwatch.contract.names import MEASURES_SUFFIX, OUTPUT_DIRECTORY, RECEIPT_SUFFIX, is_manifest, is_receipt
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.system.folders import Folder
 
 Times: TypeAlias = tuple[int, int]

@@ -10,8 +10,8 @@ from multiprocessing.connection import wait
 from typing import Self
 
 from attnwatch.report.activity import Activity
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.report.status import watchers_of
-from attnwatch.report.survey import Surveyed
 from attnwatch.watch.detection import choose_detection
 from attnwatch.watch.events import RootWatcher
 from attnwatch.watch.supervision import Supervisor

@@ -11,7 +11,9 @@ from attnwatch.batches.discover import walk
 from attnwatch.batches.entered import is_searched
 from attnwatch.batches.targets import batch_of
 from attnwatch.contract.names import OUTPUT_DIRECTORY, printable
-from attnwatch.report.survey import Rendering, Surveyed
+from attnwatch.report.found_outputs import Surveyed
+from attnwatch.report.survey import beside
+from attnwatch.report.video_state import Rendering
 from attnwatch.system.locks import locked_inodes
 from attnwatch.web.index.catalogue import Catalogue
 from attnwatch.web.index.entries import Entry, Seen, entry_of, identity
@@ -125,7 +127,7 @@ class Tree:
         changed = replace(folder, files=[name for name in folder.files if f"{folder.path}/{name}" not in same])
         receipts = glance.receipts_but({entry.video_id for entry in same.values()}) if same else None
         found = dict(same)
-        for rendering in self._surveyed.beside(changed, locked, receipts):
+        for rendering in beside(changed, self._surveyed, locked, receipts):
             entry = self._entry(rendering, glance)
             found[str(rendering.place.manifest)] = entry
         self._enter(found.values(), before.videos.values() if before is not None else ())

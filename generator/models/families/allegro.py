@@ -4,7 +4,7 @@ from diffusers.models.attention_processor import AllegroAttnProcessor2_0
 
 from generator.errors import ModelError
 from generator.models.contract import LatentGrid, TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.settings import Sampling
 
 
@@ -22,25 +22,20 @@ class AllegroModel(PipelineModel):
         cleaned: list[str] = self.pipe._text_preprocessing(prompt, clean_caption=True)
         return cleaned[0]
 
-    def check(self, sampling: Sampling) -> None:
-        """Raise ModelError for sizes and numbers of frames that the VAE would round."""
-        strides = self._strides
-        self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, strides.space * strides.patch)
-        if sampling.frames % strides.time:
-            lower = max(sampling.frames // strides.time, 1) * strides.time
+    def _check_frames(self, frames: int) -> None:
+        """Raise ModelError for a number of frames that the VAE would round."""
+        stride = self._strides.time
+        if frames % stride:
+            lower = max(frames // stride, 1) * stride
             raise ModelError(
-                f"frames {sampling.frames}: {self.name} needs a multiple of {strides.time}. "
-                f"Try {lower} or {lower + strides.time}"
+                f"frames {frames}: {self.name} needs a multiple of {stride}. Try {lower} or {lower + stride}"
             )
 
     def grid(self, sampling: Sampling) -> LatentGrid:
         """Divide by the strides; no frame stands alone."""
         strides = self._strides
-        pixels = strides.space * strides.patch
-        return LatentGrid(
-            sampling.frames // strides.time, sampling.height // pixels, sampling.width // pixels, strides.time, False
-        )
+        height, width = sampling.height // strides.pixels, sampling.width // strides.pixels
+        return LatentGrid(sampling.frames // strides.time, height, width, strides.time, False)
 
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn2`` of every block."""
@@ -50,6 +45,5 @@ class AllegroModel(PipelineModel):
         return Sampling(1280, 720, 88, 15.0, 100, 7.5)
 
     @property
-    def _strides(self) -> Strides:
-        time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
-        return Strides(time, space, 1, self._network.config.patch_size)
+    def _patch(self) -> tuple[int, int]:
+        return 1, self._network.config.patch_size

@@ -23,14 +23,13 @@ class AnimateDiffModel(UNetModel):
         return expanded
 
     def check(self, sampling: Sampling) -> None:
-        """Raise ModelError for sizes that the pipeline refuses, and for more frames than the motion modules support."""
-        self._refuse_unknown_settings(sampling)
+        """Raise ModelError, also for overlapping windows, and for more frames than the motion modules support."""
+        super().check(sampling)
         if getattr(self.pipe, "free_noise_enabled", False):
             raise ModelError(
                 f"model {self.name}: FreeNoise computes frames in overlapping windows; capture expects each frame "
                 "once. Call disable_free_noise(), or generate without capture"
             )
-        self._refuse_other_sizes(sampling, self.pipe.vae_scale_factor)
         most: int = self._network.config.motion_max_seq_length
         if sampling.frames > most:
             raise ModelError(f"frames {sampling.frames}: {self.name} supports at most {most}")

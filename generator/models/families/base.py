@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from inspect import signature
 from types import MappingProxyType
 from typing import Any
@@ -14,25 +13,15 @@ from torch import Tensor, nn
 
 from generator.errors import ModelError
 from generator.models.contract import Arguments, LatentGrid, OnStep, TextAttention, TextPlace
+from generator.models.families import noise_levels
 from generator.models.families.from_image import TextOnly
+from generator.models.families.sizes import Strides, refuse_other_frames, refuse_other_sizes
 from generator.models.families.tokenising import tokenised, tokenised_between
 from generator.models.inputs import Images
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
 BRANCH_NAMES: Mapping[str, str | None] = MappingProxyType({"cond": "cond", "uncond": "uncond"})
-SHIFTS = ("flow_shift", "shift")
-"""Names that schedulers give to the shift of their noise levels."""
-
-
-@dataclass(frozen=True)
-class Strides:
-    """Video frames and pixels per latent (``time``, ``space``), and latents per token (``patch_time``, ``patch``)."""
-
-    time: int
-    space: int
-    patch_time: int
-    patch: int
 
 
 class PipelineModel(TextOnly, ABC):
@@ -56,6 +45,8 @@ class PipelineModel(TextOnly, ABC):
     float32_vae = True
     frames_argument = "num_frames"
     """Argument of the pipeline that takes the number of frames."""
+    stride_names = ("vae_scale_factor_temporal", "vae_scale_factor_spatial")
+    """What the pipeline calls the numbers of video frames and of pixels per latent."""
     video_argument: str | None = None
     """Argument of the pipeline that takes an input video; it has the number of frames unless an argument gives it."""
 
@@ -104,22 +95,21 @@ class PipelineModel(TextOnly, ABC):
 
     def check(self, sampling: Sampling) -> None:
         """Raise ModelError for values that the pipeline would round and for settings that it lacks."""
-        strides = self._strides
-        self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, self._multiple)
-        self._refuse_other_frames(sampling.frames, strides.time * strides.patch_time)
+        if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:
+            raise ModelError(
+                f"guidance_scale_2 {sampling.guidance_scale_2:g}: {self.name} has only one denoising network. Omit it"
+            )
+        noise_levels.require_shift(self.name, self.pipe.scheduler, sampling.flow_shift)
+        refuse_other_sizes(self.name, sampling, self._multiple)
+        self._check_frames(sampling.frames)
+
+    def _check_frames(self, frames: int) -> None:
+        """Raise ModelError for a number of frames that the pipeline would round."""
+        refuse_other_frames(self.name, frames, self._strides.frames)
 
     def grid(self, sampling: Sampling) -> LatentGrid:
         """Divide by the strides of the VAE, whose first latent frame is one video frame, and by the patch size."""
-        strides = self._strides
-        latent_frames = (sampling.frames - 1) // strides.time + 1
-        return LatentGrid(
-            frames=-(-latent_frames // strides.patch_time),
-            height=sampling.height // strides.space // strides.patch,
-            width=sampling.width // strides.space // strides.patch,
-            temporal_stride=strides.time * strides.patch_time,
-            causal_first_frame=True,
-        )
+        return self._strides.causal_grid(sampling)
 
     def guides(self, sampling: Sampling) -> bool:
         """Whether the guidance scale is above 1; at 1 there is no guidance."""
@@ -183,17 +173,9 @@ class PipelineModel(TextOnly, ABC):
         return int(getattr(self.pipe, "_num_timesteps", 0 if timesteps is None else len(timesteps)))
 
     def schedule(self) -> list[tuple[float, float | None]]:
-        """Read the scheduler's timesteps and sigmas; not every scheduler has sigmas.
-
-        A pipeline that begins with a video uses the last ones only.
-        """
-        scheduler = self.pipe.scheduler
-        timesteps = [float(timestep) for timestep in scheduler.timesteps]
-        if not hasattr(scheduler, "sigmas"):
-            found: list[tuple[float, float | None]] = [(timestep, None) for timestep in timesteps]
-        else:
-            found = list(zip(timesteps, map(float, scheduler.sigmas[: len(timesteps)]), strict=True))
-        return found[len(found) - min(self.announced(), len(found)) :]
+        """Read the scheduler's noise levels; a pipeline that begins with a video uses the last ones only."""
+        levels = noise_levels.levels(self.pipe.scheduler)
+        return levels[len(levels) - min(self.announced(), len(levels)) :]
 
     def passes(self) -> int:
         """Return 1, as for most pipelines."""
@@ -204,7 +186,7 @@ class PipelineModel(TextOnly, ABC):
     ) -> np.ndarray:
         """Call the pipeline with a generator seeded on the CPU."""
         if sampling.flow_shift is not None:
-            self._shift_noise(sampling.flow_shift)
+            self.pipe.scheduler = noise_levels.shifted(self.pipe.scheduler, sampling.flow_shift)
         result = self.pipe(
             prompt=prompt,
             num_inference_steps=sampling.steps,
@@ -232,16 +214,6 @@ class PipelineModel(TextOnly, ABC):
             return {}
         return {"callback_on_step_end": step_done, "callback_on_step_end_tensor_inputs": []}
 
-    @property
-    def _shifts(self) -> list[str]:
-        """Scheduler settings that shift the noise levels; none if the scheduler computes the shift itself."""
-        config = self.pipe.scheduler.config
-        return [] if config.get("use_dynamic_shifting") else [name for name in SHIFTS if name in config]
-
-    def _shift_noise(self, shift: float) -> None:
-        scheduler = self.pipe.scheduler
-        self.pipe.scheduler = type(scheduler).from_config(scheduler.config, **dict.fromkeys(self._shifts, shift))
-
     @abstractmethod
     def _recommended(self) -> Sampling:
         """Return the sampling that the model's authors recommend."""
@@ -260,12 +232,19 @@ class PipelineModel(TextOnly, ABC):
 
     @property
     def _multiple(self) -> int:
-        return self._strides.space * self._strides.patch
+        return self._strides.pixels
 
     @property
-    @abstractmethod
     def _strides(self) -> Strides:
         """Strides of the VAE and size of the patches."""
+        time, space = (getattr(self.pipe, name) for name in self.stride_names)
+        return Strides(time, space, *self._patch)
+
+    @property
+    def _patch(self) -> tuple[int, int]:
+        """Latent frames and latents per token, along an axis."""
+        time, space, _ = self._network.config.patch_size
+        return time, space
 
     def _attention_of_blocks(self, attention: str, *kinds: str) -> list[TextAttention]:
         """List the module ``attention`` of every block in the block lists named ``kinds``."""
@@ -281,30 +260,3 @@ class PipelineModel(TextOnly, ABC):
 
     def _tokenise_between(self, before: str, text: str, after: str, length: int, *, start: int = 0) -> TokenSequence:
         return tokenised_between(self.tokenizer, before, text, after, length=length, start=start)
-
-    def _refuse_unknown_settings(self, sampling: Sampling) -> None:
-        if sampling.guidance_scale_2 is not None and len(self.denoisers()) == 1:
-            raise ModelError(
-                f"guidance_scale_2 {sampling.guidance_scale_2:g}: {self.name} has only one denoising network. Omit it"
-            )
-        if sampling.flow_shift is not None and not self._shifts:
-            raise ModelError(
-                f"flow_shift {sampling.flow_shift:g}: the scheduler of {self.name}, "
-                f"{type(self.pipe.scheduler).__name__}, has none. Omit it"
-            )
-
-    def _refuse_other_sizes(self, sampling: Sampling, multiple: int) -> None:
-        for what, found in (("width", sampling.width), ("height", sampling.height)):
-            if found % multiple:
-                lower = max(found // multiple, 1) * multiple
-                raise ModelError(
-                    f"{what} {found}: {self.name} needs a multiple of {multiple}. Try {lower} or {lower + multiple}"
-                )
-
-    def _refuse_other_frames(self, frames: int, stride: int) -> None:
-        """Raise for a number of frames that is not ``stride`` x n + 1."""
-        if frames % stride != 1:
-            lower = max(frames - 1, 0) // stride * stride + 1
-            raise ModelError(
-                f"frames {frames}: {self.name} needs {stride}n + 1 frames. Try {lower} or {lower + stride}"
-            )

@@ -6,8 +6,9 @@ from diffusers.models.attention_processor import CogVideoXAttnProcessor2_0, Fuse
 
 from generator.errors import ModelError
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.families.from_image import FROM_IMAGE
+from generator.models.families.sizes import refuse_other_frames
 from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
 
@@ -35,15 +36,9 @@ class CogVideoXModel(PipelineModel):
         keys: int = self._network.config.max_text_seq_length
         return keys
 
-    def check(self, sampling: Sampling) -> None:
-        """Raise ModelError for sizes and numbers of frames that differ from those in training.
-
-        The VAE decodes latent frames in pairs, and decodes the first frame alone only if their number is odd.
-        """
-        strides = self._strides
-        self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, self._multiple)
-        self._refuse_other_frames(sampling.frames, strides.time * LATENT_PAIR)
+    def _check_frames(self, frames: int) -> None:
+        """Expect an odd number of latent frames: only then does the VAE, which decodes pairs, leave the first alone."""
+        refuse_other_frames(self.name, frames, self._strides.time * LATENT_PAIR)
 
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn1`` of every block."""
@@ -55,10 +50,9 @@ class CogVideoXModel(PipelineModel):
         return Sampling(1360, 768, 81, 16.0, 50, 6.0)
 
     @property
-    def _strides(self) -> Strides:
+    def _patch(self) -> tuple[int, int]:
         config = self._network.config
-        time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
-        return Strides(time, space, config.patch_size_t or 1, config.patch_size)
+        return config.patch_size_t or 1, config.patch_size
 
 
 class CogVideoXImageToVideoModel(CogVideoXModel):

@@ -5,7 +5,7 @@ from typing import Any
 from diffusers.models.transformers.transformer_cosmos import CosmosAttnProcessor2_0, CosmosAttnProcessor2_5
 
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -32,11 +32,6 @@ class CosmosModel(PipelineModel):
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
         return {**super()._arguments(sampling), "fps": round(sampling.fps)}
-
-    @property
-    def _strides(self) -> Strides:
-        patch_time, patch, _ = self._network.config.patch_size
-        return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)
 
 
 class CosmosVideoModel(CosmosModel):

@@ -3,7 +3,7 @@
 from diffusers.models.transformers.transformer_easyanimate import EasyAnimateAttnProcessor2_0
 
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
 
@@ -17,6 +17,7 @@ class EasyAnimateModel(PipelineModel):
     text_place = TextPlace.FIRST
     attention_function = "scaled_dot_product_attention"
     processors = (EasyAnimateAttnProcessor2_0,)
+    stride_names = ("vae_temporal_compression_ratio", "vae_spatial_compression_ratio")
 
     def tokenise(self, text: str) -> TokenSequence:
         """Tokenise the prompt inside the chat template."""
@@ -33,6 +34,5 @@ class EasyAnimateModel(PipelineModel):
         return Sampling(512, 512, 49, 8.0, 50, 6.0, "bad detailed")
 
     @property
-    def _strides(self) -> Strides:
-        time, space = self.pipe.vae_temporal_compression_ratio, self.pipe.vae_spatial_compression_ratio
-        return Strides(time, space, 1, self._network.config.patch_size)
+    def _patch(self) -> tuple[int, int]:
+        return 1, self._network.config.patch_size

@@ -6,7 +6,7 @@ from typing import Any
 from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideoAttnProcessor2_0
 
 from generator.models.contract import Arguments, TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -49,10 +49,8 @@ class HunyuanVideoModel(PipelineModel):
         return {**arguments, "guidance_scale": 1.0, "true_cfg_scale": sampling.guidance_scale}
 
     @property
-    def _strides(self) -> Strides:
-        config = self._network.config
-        time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
-        return Strides(time, space, config.patch_size_t, config.patch_size)
+    def _patch(self) -> tuple[int, int]:
+        return self._network.config.patch_size_t, self._network.config.patch_size
 
 
 class HunyuanVideoImageModel(HunyuanVideoModel):

@@ -10,7 +10,7 @@ from diffusers.pipelines.hunyuan_video1_5.pipeline_hunyuan_video1_5 import forma
 
 from generator.errors import ModelError
 from generator.models.contract import Arguments, TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -98,10 +98,8 @@ class HunyuanVideo15Model(PipelineModel):
         return {"negative_prompt": sampling.negative_prompt}
 
     @property
-    def _strides(self) -> Strides:
-        config = self._network.config
-        time, space = self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial
-        return Strides(time, space, config.patch_size_t, config.patch_size)
+    def _patch(self) -> tuple[int, int]:
+        return self._network.config.patch_size_t, self._network.config.patch_size
 
 
 class HunyuanVideo15ImageModel(HunyuanVideo15Model):

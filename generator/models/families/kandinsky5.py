@@ -7,7 +7,7 @@ from diffusers.pipelines.kandinsky5.pipeline_kandinsky import prompt_clean
 
 from generator.errors import ModelError
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -53,11 +53,6 @@ class Kandinsky5Model(PipelineModel):
 
     def _recommended(self) -> Sampling:
         return Sampling(768, 512, 121, 24.0, 50, 5.0)
-
-    @property
-    def _strides(self) -> Strides:
-        patch_time, patch, _ = self._network.config.patch_size
-        return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)
 
 
 class Kandinsky5ImageModel(Kandinsky5Model):

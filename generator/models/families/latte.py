@@ -5,7 +5,8 @@ from typing import Any
 from diffusers.models.attention_processor import AttnProcessor2_0
 
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
+from generator.models.families.sizes import Strides
 from generator.settings import Sampling
 
 
@@ -25,11 +26,6 @@ class LatteModel(PipelineModel):
         """Clean a prompt with the pipeline's own function."""
         cleaned: list[str] = self.pipe._text_preprocessing(prompt, clean_caption=True)
         return cleaned[0]
-
-    def check(self, sampling: Sampling) -> None:
-        """Raise ModelError for sizes that the pipeline would round."""
-        self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, self._strides.space * self._strides.patch)
 
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn2`` of the blocks that see one frame."""

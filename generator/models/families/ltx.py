@@ -5,7 +5,7 @@ from typing import Any
 from diffusers.models.transformers.transformer_ltx import LTXVideoAttnProcessor
 
 from generator.models.contract import LatentGrid, TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.families.from_image import FROM_IMAGE
 from generator.models.inputs import Takes, Use
 from generator.settings import Sampling
@@ -22,6 +22,7 @@ class LTXModel(PipelineModel):
     text_place = TextPlace.APART
     attention_function = "dispatch_attention_fn"
     processors = (LTXVideoAttnProcessor,)
+    stride_names = ("vae_temporal_compression_ratio", "vae_spatial_compression_ratio")
 
     def text_attention(self) -> list[TextAttention]:
         """Return ``attn2`` of every block."""
@@ -36,14 +37,8 @@ class LTXModel(PipelineModel):
         return {**super()._arguments(sampling), "frame_rate": sampling.fps, **decoding}
 
     @property
-    def _strides(self) -> Strides:
-        pipe = self.pipe
-        return Strides(
-            pipe.vae_temporal_compression_ratio,
-            pipe.vae_spatial_compression_ratio,
-            pipe.transformer_temporal_patch_size,
-            pipe.transformer_spatial_patch_size,
-        )
+    def _patch(self) -> tuple[int, int]:
+        return self.pipe.transformer_temporal_patch_size, self.pipe.transformer_spatial_patch_size
 
 
 class LTXImageToVideoModel(LTXModel):

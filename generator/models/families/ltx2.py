@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from generator.errors import ModelError
 from generator.models.contract import Arguments, LatentGrid, TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -29,6 +29,7 @@ class LTX2Model(PipelineModel):
     text_place = TextPlace.APART
     attention_function = "dispatch_attention_fn"
     processors = (LTX2AudioVideoAttnProcessor, LTX2PerturbedAttnProcessor)
+    stride_names = ("vae_temporal_compression_ratio", "vae_spatial_compression_ratio")
     branch_names = {"uncond_stg": None, "uncond_modality": None}  # noqa: RUF012 - of the contract
     knows_padding = False
 
@@ -89,14 +90,8 @@ class LTX2Model(PipelineModel):
         return {**super()._arguments(sampling), "frame_rate": sampling.fps}
 
     @property
-    def _strides(self) -> Strides:
-        pipe = self.pipe
-        return Strides(
-            pipe.vae_temporal_compression_ratio,
-            pipe.vae_spatial_compression_ratio,
-            pipe.transformer_temporal_patch_size,
-            pipe.transformer_spatial_patch_size,
-        )
+    def _patch(self) -> tuple[int, int]:
+        return self.pipe.transformer_temporal_patch_size, self.pipe.transformer_spatial_patch_size
 
 
 class LTX2ImageModel(LTX2Model):

@@ -3,7 +3,7 @@
 from diffusers.models.attention_processor import MochiAttnProcessor2_0
 
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.settings import Sampling
 
 
@@ -18,6 +18,7 @@ class MochiModel(PipelineModel):
     text_place = TextPlace.LAST
     attention_function = "scaled_dot_product_attention"
     processors = (MochiAttnProcessor2_0,)
+    stride_names = ("vae_temporal_scale_factor", "vae_spatial_scale_factor")
     float32_vae = False
 
     def text_attention(self) -> list[TextAttention]:
@@ -28,6 +29,5 @@ class MochiModel(PipelineModel):
         return Sampling(848, 480, 85, 30.0, 64, 4.5)
 
     @property
-    def _strides(self) -> Strides:
-        pipe = self.pipe
-        return Strides(pipe.vae_temporal_scale_factor, pipe.vae_spatial_scale_factor, 1, pipe.patch_size)
+    def _patch(self) -> tuple[int, int]:
+        return 1, self.pipe.patch_size

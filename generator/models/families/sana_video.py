@@ -7,7 +7,7 @@ from typing import Any
 from diffusers.models.transformers.transformer_sana_video import SanaAttnProcessor2_0
 
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Takes, Use
 from generator.prompts.tokens import TokenSequence
 from generator.settings import Sampling
@@ -57,11 +57,6 @@ class SanaVideoModel(PipelineModel):
     @property
     def _multiple(self) -> int:
         return lcm(super()._multiple, SIZES)
-
-    @property
-    def _strides(self) -> Strides:
-        patch_time, patch, _ = self._network.config.patch_size
-        return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)
 
 
 class SanaImageModel(SanaVideoModel):

@@ -19,11 +19,6 @@ class TextToVideoSDModel(UNetModel):
     processors = (AttnProcessor2_0,)
     over_time = "temp_attentions"
 
-    def check(self, sampling: Sampling) -> None:
-        """Raise ModelError for sizes that the pipeline refuses."""
-        self._refuse_unknown_settings(sampling)
-        self._refuse_other_sizes(sampling, self.pipe.vae_scale_factor)
-
     def is_guided(self) -> bool:
         """Return True."""
         return True

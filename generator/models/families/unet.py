@@ -5,7 +5,8 @@ from typing import Any
 from torch import nn
 
 from generator.models.contract import TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
+from generator.models.families.sizes import Strides
 from generator.settings import Sampling
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from generator.errors import ModelError
 from generator.models.contract import LatentGrid, TextAttention, TextPlace
-from generator.models.families.base import PipelineModel, Strides
+from generator.models.families.base import PipelineModel
 from generator.models.inputs import Config, ReadConfig, Takes, Use
 from generator.settings import Sampling
 
@@ -60,11 +60,6 @@ class WanModel(PipelineModel):
 
     def _arguments(self, sampling: Sampling) -> dict[str, Any]:
         return {**super()._arguments(sampling), "guidance_scale_2": sampling.guidance_scale_2}
-
-    @property
-    def _strides(self) -> Strides:
-        patch_time, patch, _ = self._network.config.patch_size
-        return Strides(self.pipe.vae_scale_factor_temporal, self.pipe.vae_scale_factor_spatial, patch_time, patch)
 
 
 class WanImageToVideoModel(WanModel):

@@ -39,7 +39,7 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def rows(manifest: Manifest, level: Any, words: frozenset[str] | None = None) -> list[Row]:
-    return rows_of(measures_of(manifest, level=level), manifest, "demo", level, words)
+    return rows_of(measures_of(manifest, levels=[level]), manifest, "demo", level, words)
 
 
 def test_a_row_tells_what_a_video_is_and_the_means_of_its_measures_over_the_frames(manifest: Manifest) -> None:

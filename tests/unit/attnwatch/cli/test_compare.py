@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
+from attnwatch.jobs import measures
 from tests.support import Batch, blob_maps, called
 
 pytest.importorskip("scipy.stats", reason="scipy is not installed: pip install 'attnwatch[measure]'")
@@ -124,9 +125,12 @@ def test_a_missing_library_is_told_before_anything_is_measured(capsys, monkeypat
 
 
 @pytest.mark.parametrize(("over", "label"), [("time", "time (s)"), ("steps", "denoising step")])
-def test_the_figure_may_show_how_measures_go(capsys, folder, over, label):
+def test_the_figure_may_show_how_measures_go_and_each_video_is_measured_once(capsys, folder, monkeypatch, over, label):
+    measured, measure = [], measures.measures_of
+    monkeypatch.setattr(measures, "measures_of", lambda one, **how: measured.append(one.path) or measure(one, **how))
     asked = ("--by", "1", "--word", "kiss", "-m", "mass,speed", "--over", over, "--figure", "over.svg")
     code, _, err = called(capsys, "compare", "demo", *asked)
     assert code == 0
     assert f"speed: has no values over {over}" in err
     assert label in (folder / "over.svg").read_text(encoding="utf-8")
+    assert len(measured) == len(set(measured)) == 13

@@ -219,12 +219,12 @@ def test_steps_of_many_values_are_not_read_for_the_step_of_the_final_form_alone(
     manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = read_manifest(manifest)
-    assert measures_of(read, level="video").words["kiss"].steps is not None
+    assert measures_of(read, levels=["video"]).words["kiss"].steps is not None
 
     monkeypatch.setattr(measures, "_MOST_VALUES_TO_SETTLE", 1)
 
-    assert measures_of(read, level="video").words["kiss"].steps is None
-    assert measures_of(read, level="step").words["kiss"].steps is not None
+    assert measures_of(read, levels=["video"]).words["kiss"].steps is None
+    assert measures_of(read, levels=["step"]).words["kiss"].steps is not None
 
 
 def test_latent_frames_have_the_times_of_the_frames_that_they_cover(manifest: Path) -> None:

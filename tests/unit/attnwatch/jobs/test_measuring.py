@@ -51,7 +51,7 @@ def measure(elsewhere, number):
 
 def test_videos_are_measured_in_order_and_no_more_ahead_than_the_engine_takes():
     engine = Scripted()
-    elsewhere = MeasuresElsewhere(engine, PATHS, "video", Settings())
+    elsewhere = MeasuresElsewhere(engine, PATHS, ["video"], Settings())
     assert [measure(elsewhere, number).video_id for number in range(1, 7)] == [path.name for path in PATHS]
     assert engine.started == PATHS
     assert engine.most == 2
@@ -59,7 +59,7 @@ def test_videos_are_measured_in_order_and_no_more_ahead_than_the_engine_takes():
 
 def test_what_was_lost_with_its_worker_is_measured_again():
     engine = Scripted(_1=[LOST, LOST, LOST], _2=[LOST])
-    elsewhere = MeasuresElsewhere(engine, PATHS, "video", Settings())
+    elsewhere = MeasuresElsewhere(engine, PATHS, ["video"], Settings())
     assert [measure(elsewhere, number).video_id for number in (1, 2, 3)] == [path.name for path in PATHS[:3]]
 
 
@@ -69,19 +69,19 @@ def test_a_cluster_that_shrinks_measures_what_was_lost_although_the_next_one_is_
             self.slots = 1
             return super().wait(timeout)
 
-    elsewhere = MeasuresElsewhere(Shrinking(_1=[LOST]), PATHS, "video", Settings())
+    elsewhere = MeasuresElsewhere(Shrinking(_1=[LOST]), PATHS, ["video"], Settings())
     assert [measure(elsewhere, number).video_id for number in (1, 2, 3)] == [path.name for path in PATHS[:3]]
 
 
 def test_a_video_that_is_lost_again_and_again_counts_as_not_measured():
-    elsewhere = MeasuresElsewhere(Scripted(_1=[LOST] * 99), PATHS, "video", Settings())
+    elsewhere = MeasuresElsewhere(Scripted(_1=[LOST] * 99), PATHS, ["video"], Settings())
     with pytest.raises(WorkerLostError):
         measure(elsewhere, 1)
     assert measure(elsewhere, 2).video_id == PATHS[1].name
 
 
 def test_an_error_is_that_of_its_video_and_videos_that_nobody_asks_for_are_left_out():
-    elsewhere = MeasuresElsewhere(Scripted(_1=[JobError("crashed")]), PATHS, "video", Settings())
+    elsewhere = MeasuresElsewhere(Scripted(_1=[JobError("crashed")]), PATHS, ["video"], Settings())
     with pytest.raises(JobError, match="crashed"):
         measure(elsewhere, 1)
     assert measure(elsewhere, 6).video_id == PATHS[5].name

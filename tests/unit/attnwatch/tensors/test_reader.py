@@ -15,6 +15,7 @@ from safetensors.numpy import save
 from attnwatch.contract.manifest import read_manifest, verify
 from attnwatch.errors import ConfigError, NotReadyError, TensorError
 from attnwatch.system.limits import LARGEST_FILE
+from attnwatch.tensors import file
 from attnwatch.tensors.reader import AttentionReader, Part
 from tests.support import GRID, blob_maps, few_descriptors, write_manifest, write_tensors
 
@@ -492,6 +493,18 @@ class TestOpenFiles:
                 assert np.array_equal(word.frames(), before)
             with pytest.raises(FileNotFoundError):
                 word.frames()
+
+    def test_the_mean_of_all_steps_opens_each_file_once(self, tmp_path, monkeypatch):
+        names, opened = ["a.safetensors", "b.safetensors"], []
+        for name in names:
+            write_tensors(tmp_path / name, {"kiss": blob_maps(steps=3)})
+        with reader(tmp_path, *names) as attention:
+            again = file._Remapping._again
+            monkeypatch.setattr(file._Remapping, "_again", lambda self: opened.append(self._path.name) or again(self))
+            attention.words["kiss"].frames()
+            assert opened == names
+            attention.words["kiss"].frames()
+            assert opened == 2 * names
 
     def test_of_several_files_none_is_held(self, tmp_path):
         names = ["a.safetensors", "b.safetensors"]

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from attnwatch.report.survey import Surveyed
+from attnwatch.report.found_outputs import Surveyed
 from attnwatch.web.access import Access, names_of_loopback
 from attnwatch.web.app import build
 from attnwatch.web.index.catalogue import Catalogue

@@ -25,7 +25,7 @@ def bar(low, high, **fields):
 def test_numbers_are_round_and_written_alike_and_small_ones_share_a_power_of_ten(low, high, label, numbers):
     power = power_of(low, high)
     assert with_power("attention probability", power) == label
-    assert ticks(bar(low, high), power, 5).labels == numbers
+    assert ticks(bar(low, high), power, 6).labels == numbers
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0011, 0.0039), (0.51, 0.59), (0.123, 0.124), (1e-30, 2e-30)])
