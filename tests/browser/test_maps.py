@@ -195,7 +195,8 @@ def test_large_pictures_are_those_of_the_renderer(browser, tmp_path, colormap):
         drawn = Drawn(page, url)
         for scale, settings in SCALES:
             for style in OVERLAYS:
-                for upsampling in ("bilinear", "nearest"):
+                # Contours of cells as stored run along whole sides of cells, and rounding decides about whole sides.
+                for upsampling in ("bilinear",) if style == "contour" else ("bilinear", "nearest"):
                     view = {"colormap": colormap, "scale": scale, "style": style, "upsampling": upsampling}
                     given = {"colormap": colormap, "overlay": style, "upsampling": upsampling, **settings}
                     found = drawn.difference(rendered, view, given)

@@ -135,6 +135,19 @@ _BRIGHTNESS = """() => {
 }"""
 
 
+def test_a_grid_at_rest_is_left_alone(grid):
+    laid = grid.evaluate("""async () => {
+      const { session } = attnwatch;
+      let told = 0;
+      const stop = session.listen(() => (told += 1));
+      attnwatch.view.layout();
+      for (let n = 0; n < 5; n += 1) await new Promise(requestAnimationFrame);
+      stop();
+      return told;
+    }""")
+    assert laid == 0
+
+
 def test_a_link_shows_the_same_thing_again(grid, address):
     grid.evaluate(
         "attnwatch.session.change({ rows: 'seed', columns: 'slot0', find: 'runs', words: ['dog'], loop: false })"

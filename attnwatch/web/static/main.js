@@ -7,10 +7,14 @@ import { DetailView } from "./detail/view.js";
 import { fill, make } from "./dom.js";
 import { GridView } from "./grid/view.js";
 import { MapStore, Painter, mountCompare } from "./maps/index.js";
+import { dimensions } from "./grid/arrange.js";
+import { STATES } from "./marks.js";
 import { BatchesView } from "./overview/batches.js";
+import { MissingView, missingFrom } from "./overview/missing.js";
 import { openSource } from "./source/open.js";
 import { DEFAULT_VIEW, STYLES, written } from "./state/address.js";
 import { Library } from "./state/library.js";
+import { unknown } from "./state/links.js";
 import { Session } from "./state/session.js";
 import { drawn, hues } from "./words.js";
 
@@ -29,6 +33,7 @@ export class App {
     /** @type {any} the view that is open */
     this.view = null;
     this._opened = "";
+    this._unknown = "";
     this._scrolled = 0;
     /** @type {string[]} the videos of the grid in their order, for the way to the next one */
     this.order = [];
@@ -56,12 +61,13 @@ export class App {
     });
     this._warn();
     await library.start();
-    await this._show();
+    await this.show();
   }
 
   /** Whether the panel and the clock have something to act on. */
   get isOpen() {
-    return this.session.state.batch !== null;
+    const { batch } = this.session.state;
+    return batch !== null && this.library.batch?.id === batch;
   }
 
   /** How the maps of a video are drawn. @param {VideoRow} row @returns {View} */
@@ -107,18 +113,29 @@ export class App {
     this.panel?.tellShown(shown, all);
   }
 
-  /** Say it if maps cannot be drawn here. */
+  /** @param {string} text what of a link is not here */
+  _tellUnknown(text) {
+    this._unknown = text;
+    this._warn();
+  }
+
+  /** Say it if maps cannot be drawn here, or if a link names what is not here. */
   _warn() {
     const { problem } = this.painter;
     const note = /** @type {HTMLElement} */ (document.getElementById("note"));
-    note.hidden = problem === null;
-    note.textContent = problem === null ? "" : `${problem}. Rendered overlays are played instead, where there are any.`;
+    const told = [problem === null ? "" : `${problem}. Rendered overlays are played instead, where there are any.`, this._unknown].filter(Boolean);
+    note.hidden = told.length === 0;
+    const close = make("button", { type: "button", class: "quiet", onclick: () => this._tellUnknown("") }, "Close");
+    fill(note, make("span", {}, told.join(" ")), this._unknown && close);
   }
 
   /** @param {PageState} state @param {PageState} before */
   async _follow(state, before) {
-    if (place(state) !== this._opened) await this._show();
-    else if (this.view instanceof GridView) this.view.layout();
+    if (place(state) !== this._opened) await this.show();
+    else {
+      if (this.view instanceof GridView) this.view.layout();
+      void this._check();
+    }
     if (state.view !== before.view || state.words !== before.words) this.view?.redraw?.();
     if (state.time !== before.time && Math.abs(state.time - this.clock.time) > 1e-3) this.clock.seek(state.time);
     if (state.rate !== this.clock.rate) this.clock.setRate(state.rate);
@@ -127,21 +144,37 @@ export class App {
 
   /** @param {"batches" | "rows" | "connection"} what */
   _changed(what) {
-    if (what === "rows") {
-      if (this.view instanceof GridView) this.view.layout();
-      else this.view?.refresh?.();
-    } else if (what === "batches" && this.view instanceof BatchesView) this.view.refresh();
+    const { state } = this.session;
+    const there = this.view !== null && !(this.view instanceof MissingView);
+    if (what !== "connection" && there && missingFrom(this.library, state) !== null) void this.show();
+    else if (what === "rows" && this.view instanceof GridView) this.view.layout();
+    else if (what === "rows" || (what === "batches" && !(this.view instanceof DetailView))) this.view?.refresh?.();
+  }
+
+  /** Say what a link names and is not here, and show the rest of it. */
+  async _check() {
+    const { library, session, tables } = this;
+    const { batch } = library;
+    const link = this.isOpen ? session.takeLink() : null;
+    if (link === null || batch === null) return;
+    const stored = (await this.panel?.stored()) ?? null;
+    if (library.batch !== batch) return;
+    const words = [...new Set([...batch.words.map(({ slug }) => slug), ...[...library.rows.values()].flatMap((row) => row.words)])];
+    const known = { words, dimensions: dimensions(batch, [...library.rows.values()]).map(({ key }) => key), states: STATES, stored, tables };
+    const { said, changes } = unknown(link, session.state, known);
+    this._tellUnknown(said.length ? `This link names what is not here: ${said.join(", ")}. The rest of it is shown.` : "");
+    if (said.length) session.change(changes);
   }
 
   /** Open the view that the address names. */
-  async _show() {
+  async show() {
     const { state } = this.session;
     const opened = place(state);
     this._opened = opened;
     this._leave();
     let view = null;
     try {
-      if (state.batch !== null) await this.library.open(state.batch);
+      if (state.batch !== null && this.library.batches.has(state.batch)) await this.library.open(state.batch);
       if (this._opened === opened) view = await this._made(state);
     } catch (error) {
       if (this._opened === opened) fill(this.main, failure(error));
@@ -154,6 +187,7 @@ export class App {
     if (view instanceof GridView) view.restore(this._scrolled);
     document.body.dataset.view = opened.split(" ")[0];
     for (const part of [this.panel, this.top, this.transport]) part?.refresh();
+    await this._check();
   }
 
   /** Close the view that is open; the grid is found again where it was left. */
@@ -170,6 +204,8 @@ export class App {
   /** @param {PageState} state */
   async _made(state) {
     if (state.batch === null) return new BatchesView(this, this.main);
+    const absent = missingFrom(this.library, state);
+    if (absent !== null) return new MissingView(this, this.main, absent);
     if (state.video !== null) return new DetailView(this, this.main, state.video);
     if (state.compare.length === 2) return this._comparison(state.compare);
     return new GridView(this, this.main);
@@ -177,8 +213,8 @@ export class App {
 
   /** @param {string[]} ids */
   async _comparison(ids) {
-    const rows = ids.map((id) => this.library.rows.get(id));
-    const [a, b] = await Promise.all(rows.map((row, n) => this.library.detail(row ?? { id: ids[n], stamp: "" })));
+    const rows = ids.map((id) => /** @type {VideoRow} */ (this.library.rows.get(id)));
+    const [a, b] = await Promise.all(rows.map((row) => this.library.detail(row)));
     const element = make("div", { class: "comparison" });
     fill(this.main, element);
     this.clock.span([a, b]);

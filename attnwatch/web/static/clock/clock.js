@@ -53,8 +53,11 @@ export class Clock extends EventTarget {
    */
   span(videos) {
     const times = videos.filter((video) => video.playable).map(Times.of);
-    this.length = Math.max(0, ...times.map((one) => one.end));
-    this.frame = Math.min(...times.map((one) => one.frame), this.length || 1 / 8);
+    const length = Math.max(0, ...times.map((one) => one.end));
+    const frame = Math.min(...times.map((one) => one.frame), length || 1 / 8);
+    if (length === this.length && frame === this.frame) return;
+    this.length = length;
+    this.frame = frame;
     if (this._time > this.length) this.seek(this.length);
     this._tell("state");
   }

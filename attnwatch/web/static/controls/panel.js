@@ -37,7 +37,7 @@ export class Panel {
 
   /** @param {Batch} batch @param {boolean} grid @param {string} made */
   async _build(batch, grid, made) {
-    const stored = await this._stored();
+    const stored = await this.stored();
     if (this._built !== made) return;
     const maps = mapFields(this.app, batch, stored);
     const find = grid ? findFields(this.app, batch) : { arrange: [], find: [] };
@@ -49,7 +49,7 @@ export class Panel {
   }
 
   /** What is stored of the maps of a video: of the open one, or of the first of the batch. */
-  async _stored() {
+  async stored() {
     const { library, session } = this.app;
     const rows = [...library.rows.values()];
     const row = rows.find(({ id }) => id === session.state.video) ?? rows.find(({ playable, words }) => playable && words.length > 0);

@@ -49,13 +49,9 @@ export class DetailView {
   /** Load what has changed. */
   async refresh() {
     const { row } = this;
-    const stamp = row?.stamp ?? "none";
-    if (stamp === this._stamp) return;
+    if (row === null || row.stamp === this._stamp) return;
+    const { stamp } = row;
     this._stamp = stamp;
-    if (row === null) {
-      fill(this.stage, make("p", { class: "missing" }, "This video is not, or no longer, in this batch."));
-      return;
-    }
     const { library } = this.app;
     const [detail, measures] = await Promise.all([library.detail(row), row.measures === null ? null : library.measures(row).catch(() => null)]);
     if (this._closed || this._stamp !== stamp) return;

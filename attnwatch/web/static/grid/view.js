@@ -19,7 +19,7 @@ export class GridView {
     this.labels = make("div", { class: "labels" });
     this.tiles = make("div", { class: "tiles", role: "list", "aria-label": "Videos" });
     this.sheet = make("div", { class: "sheet" }, this.labels, this.tiles);
-    this.empty = make("p", { class: "empty", hidden: true });
+    this.empty = make("div", { class: "empty", hidden: true });
     this.scroller = make("div", { class: "grid" }, this.headings, this.sheet, this.empty);
     this.choosing = make("div", { class: "choosing", role: "status", hidden: true });
     element.replaceChildren(this.scroller, this.choosing);
@@ -71,19 +71,27 @@ export class GridView {
     this.scroller.classList.toggle("narrow", this.geometry.narrow);
     this._head(arrangement, this.geometry);
     this.empty.hidden = arrangement.shown.length > 0;
-    this.empty.textContent = all.length === 0 ? "No video of this batch has been made yet. They appear here by themselves." : "No video passes the filters.";
+    if (!this.empty.hidden) this._tellEmpty(all.length === 0);
     this._choosing();
     app.clock.span(arrangement.shown);
     app.tellShown(arrangement.shown.length, all.length);
     this._paint();
   }
 
+  /** Say why nothing is shown. @param {boolean} none whether there is no video at all */
+  _tellEmpty(none) {
+    const { session } = this.app;
+    const all = make("button", { type: "button", onclick: () => session.change({ find: "", states: [], choices: [], seeds: [], word: null }) }, "Show all videos");
+    const text = none ? "No video of this batch has been made yet. They appear here by themselves." : "No video passes the filters.";
+    fill(this.empty, make("p", {}, text), !none && all);
+  }
+
   /** Say that one cell is chosen, and what comes next. */
   _choosing() {
     const { session, library } = this.app;
     const [id] = session.state.compare;
-    this.choosing.hidden = id === undefined;
     const row = library.rows.get(id ?? "");
+    this.choosing.hidden = row === undefined;
     const cancel = make("button", { type: "button", onclick: () => session.change({ compare: [] }) }, "Cancel");
     fill(this.choosing, make("span", {}, `Choose a cell to compare with ${[row?.choices.join(" · ") || row?.video_id, row?.seed].filter(Boolean).join(" · ")}`), cancel);
   }

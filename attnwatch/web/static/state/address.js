@@ -95,8 +95,15 @@ function readView(query, usual) {
   };
 }
 
-/** @param {URLSearchParams} query @param {string} name @param {number} low @param {number} high */
-function number(query, name, low, high) {
+/**
+ * Return a number of an address within its bounds; null if it is none.
+ *
+ * @param {URLSearchParams} query
+ * @param {string} name
+ * @param {number} low
+ * @param {number} high
+ */
+export function number(query, name, low, high) {
   const text = query.get(name);
   const value = Number(text);
   return text && Number.isFinite(value) ? Math.min(Math.max(value, low), high) : null;

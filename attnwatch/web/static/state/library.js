@@ -141,7 +141,10 @@ export class Library {
 
   /** @param {string | null} batch @param {string[]} videos */
   _drop(batch, videos) {
-    if (batch !== null && videos.length === 0) this.batches.delete(batch);
+    if (batch !== null && videos.length === 0) {
+      this.batches.delete(batch);
+      if (this.batch?.id === batch) this.batch = null;
+    }
     for (const id of videos) this.rows.delete(id);
     this._tell("batches");
     this._tell("rows");

@@ -16,6 +16,8 @@ export class Session {
     this._listeners = new Set();
     this._written = location.hash.slice(1);
     this._waiting = 0;
+    /** @type {string | null} */
+    this._link = this._written;
     window.addEventListener("hashchange", () => this._readBack());
   }
 
@@ -32,6 +34,8 @@ export class Session {
   change(changes, { visit = false } = {}) {
     if (visit) this._put(false);
     const before = this.state;
+    const names = /** @type {(keyof PageState)[]} */ (Object.keys(changes));
+    if (names.every((name) => before[name] === changes[name])) return;
     this.state = { ...before, ...changes };
     if (visit) this._put(true);
     else this._putSoon();
@@ -51,6 +55,13 @@ export class Session {
   keepTime(time) {
     this.state = { ...this.state, time };
     this._putSoon();
+  }
+
+  /** Return the link that the state was read from, once; null if the page itself has made the state. */
+  takeLink() {
+    const link = this._link;
+    this._link = null;
+    return link;
   }
 
   /** The address of what is shown now. */
@@ -80,7 +91,7 @@ export class Session {
     if (text === this._written) return;
     clearTimeout(this._waiting);
     const before = this.state;
-    this._written = text;
+    this._written = this._link = text;
     this.state = { ...read(text, this.usual), panel: before.panel };
     for (const listener of this._listeners) listener(this.state, before);
   }
