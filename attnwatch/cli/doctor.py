@@ -23,6 +23,7 @@ from attnwatch.system.exclusion import NOTHING, Exclusion
 from attnwatch.system.inotify import Inotify, read_inotify
 from attnwatch.system.lock_reach import LockReach, lock_reach
 from attnwatch.system.mounts import FileSystem, file_systems_below, parse_mountinfo, read_mountinfo
+from attnwatch.system.refusals import remedy
 from attnwatch.system.roots import Root
 from attnwatch.system.shortage import ENOUGH_FILES
 from attnwatch.system.sizes import size_text
@@ -67,11 +68,7 @@ def _writing(start: Root) -> Iterator[Finding]:
             yield _flushing(root)
             yield _clock(os.fstat(file.fileno()).st_mtime - time.time())
     except OSError as error:
-        yield Finding(
-            "problem",
-            f"{root} cannot be written: {error.strerror}",
-            "allow the watcher's user to write there: outputs go there",
-        )
+        yield Finding("problem", f"{root} cannot be written: {error.strerror}", remedy(error))
     outputs = {outputs_of(path)[1] for path in find_videos(root, start)}
     places = {_nearest(folder) for folder in outputs}
     closed = sorted(place for place in places if not os.access(place, os.W_OK | os.X_OK))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from attnwatch.batches.targets import batch_of
 from attnwatch.cli.lookup import videos
-from attnwatch.cli.output import OK, show
+from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.cli.page_flags import PageFlags
+from attnwatch.contract.receipts import describe
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
 from attnwatch.system.sizes import size_text
@@ -49,6 +50,10 @@ def export_page(
     what = f"{counted(len(content.videos), 'video')}, {counted(steps, 'denoising step')}"
     shown = Path(os.path.relpath(out)) if out.absolute().is_relative_to(Path.cwd()) else out
     show(f"{shown}: about {size_text(content.size)}: {what}")
-    write_page(content, out.absolute())
+    try:
+        write_page(content, out.absolute())
+    except OSError as error:
+        show(f"{shown}: not written: {describe(error)}")
+        return FAILED
     show(f"{shown / 'index.html'}: open it in a browser")
     return OK

@@ -25,6 +25,7 @@ from attnwatch.report.log import counted
 from attnwatch.settings import Visualization
 from attnwatch.system.files import write_file
 from attnwatch.system.output_files import require_place, require_suffix, require_writable
+from attnwatch.system.refusals import remedy
 
 if TYPE_CHECKING:
     from attnwatch.render.plots.plot import Plot
@@ -126,4 +127,4 @@ def save_figure(plot: "Plot", output: Path) -> None:
 
 def unwritable(flag: str, file: Path, error: OSError) -> ConfigError:
     """Return the error for a file that cannot be written."""
-    return ConfigError(f"{flag}: found {file} ({error.strerror}); expected a file that can be written; check the path")
+    return ConfigError(f"{flag}: {file} cannot be written ({error.strerror}); {remedy(error)}")

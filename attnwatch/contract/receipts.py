@@ -9,7 +9,6 @@ manifest, which is limited, and so are the words, settings and files of a video 
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from attnwatch.contract.stamps import Stamp
 from attnwatch.errors import ConfigError, ContractError, ManifestError, Problem, ReceiptError, VideoError, shortened
 from attnwatch.settings import Watcher
 from attnwatch.system.folders import Folder
+from attnwatch.system.permissions import user
 from attnwatch.system.refusals import in_words
 from attnwatch.system.roots import Root
 
@@ -129,7 +129,7 @@ def unreadable(path: Path, error: ManifestError | OSError) -> ReceiptError:
     remedy = "it is left as it is; delete it to have the video rendered again"
     if isinstance(error, ManifestError):
         return ReceiptError(replace(error.problems[0], remedy=remedy))
-    found, expected = f"that it cannot be read ({error.strerror})", f"a receipt that user {os.geteuid()} can read"
+    found, expected = f"that it cannot be read ({error.strerror})", f"a receipt that user {user()} can read"
     return ReceiptError(Problem(file=path, field="the file itself", found=found, expected=expected, remedy=remedy))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attnwatch.errors import ConfigError
+from attnwatch.system.permissions import unwritable
 
 
 def require_writable(path: Path, suffixes: Sequence[str]) -> str:
@@ -37,10 +38,12 @@ def require_place(path: Path) -> None:
     """Check that a file can be where it will be written.
 
     Raises:
-        ConfigError: its folder does not exist, or it is a folder itself.
+        ConfigError: its folder does not exist or cannot be written, or it is a folder itself.
 
     """
     if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - Path.is_dir raises if permission is denied
         raise ConfigError(f"found no folder {path.parent} for {path.name}; expected an existing one; create it")
+    if (problem := unwritable(path.absolute().parent)) is not None:
+        raise ConfigError(f"{path.name} cannot be made: {problem}")
     if os.path.isdir(path):  # noqa: PTH112
         raise ConfigError(f"found the folder {path}; expected the name of a file; add one")

@@ -1,10 +1,19 @@
-"""Says why a folder cannot be written, and what to do."""
+"""Says who this process is, why a folder cannot be written, and what to do."""
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
 from attnwatch.system.shortage import read_only
+
+
+def user() -> str:
+    """Return the name of the user that this process runs as; the number where the system knows no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def unwritable(folder: Path) -> str | None:
@@ -20,5 +29,5 @@ def unwritable(folder: Path) -> str | None:
         return f"{folder}: found {found}; expected a folder for the outputs; remove it"
     if os.access(folder, os.W_OK | os.X_OK):
         return None
-    denied = f"{folder} cannot be written by user {os.geteuid()}; change its permissions, or run as its owner"
+    denied = f"{folder} cannot be written by user {user()}; change its permissions, or run as its owner"
     return read_only(folder) or denied

@@ -3,6 +3,8 @@
 import errno
 import os
 
+from attnwatch.system.permissions import user
+
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -18,14 +20,24 @@ def in_words(error: OSError) -> str:
     if error.errno is None or said != os.strerror(error.errno):
         return str(error).removeprefix(f"[Errno {error.errno}] ")
     if not isinstance(error.filename, (str, bytes)):
-        return f"found {said}; {_expected(error.errno)}"
-    return f"{os.fsdecode(error.filename)}: found that it cannot be used ({said}); {_expected(error.errno)}"
+        return f"found {said}; {remedy(error)}"
+    return f"{os.fsdecode(error.filename)}: cannot be used ({said}); {remedy(error)}"
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Return whether an error is about permissions, a disk or a limit, and so not about a mistake of the program."""
+    return error.errno in {*_DENIED, *_FULL, *_TOO_MANY, errno.EROFS, errno.EIO, errno.ESTALE}
+
+
+def remedy(error: OSError) -> str:
+    """Return what was expected of a file that cannot be used, and what to do."""
+    return _expected(error.errno or errno.EIO)
 
 
 def _expected(number: int) -> str:
     if number in _DENIED:
-        remedy = "change its permissions and those of the folders above, or run as its owner"
-        return f"expected something that user {os.geteuid()} may use; {remedy}"
+        then = "change its permissions and those of the folders above, or run as its owner"
+        return f"expected a file or folder that user {user()} may use; {then}"
     if number in _ABSENT:
         return "expected a file at this path; write it again, and its manifest last"
     if number in _FULL:

@@ -15,6 +15,7 @@ from attnwatch.jobs.sheets import SheetJob
 from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
+from attnwatch.system.permissions import unwritable
 from attnwatch.system.shortage import Shortage, lack_of_space
 from attnwatch.watch.admission import at_once, beside_in_batch, enqueue, state_of, threads_for
 from attnwatch.watch.backlog import Backlog, Waiting
@@ -290,6 +291,9 @@ class Dispatcher:
             self.ledger.warn(message, about=f"lost {task.place.manifest}")
         elif result.starved:
             self._report.starved(task.place, result.obstacle or "")
+        elif (denied := unwritable(task.place.directory)) is not None:
+            about = f"unwritable in {task.place.directory.parents[1]}"  # once for the folders of all prompts
+            self.ledger.warn(f"waiting to render {task.place.video_id}: {denied}", about=about)
         elif since is not None and now - since >= _PATIENCE:
             message = f"still waiting for {task.place.video_id}: {result.obstacle}"
             self.ledger.warn(message, about=f"waiting for {task.place.manifest}")

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
+from attnwatch.system.permissions import user
 from attnwatch.system.refusals import in_words
 
 MOST_SECONDS_APART = 60.0
@@ -51,7 +52,7 @@ class ExpectedFolder:
                 return None
         except OSError as error:
             found = f"found {where}, where it may not write ({in_words(error)})"
-            return f"{found}; expected that user {os.geteuid()} may; allow it (chmod u+wx, or setfacl)"
+            return f"{found}; expected that user {user()} may; allow it (chmod u+wx, or setfacl)"
 
 
 @dataclass(frozen=True)

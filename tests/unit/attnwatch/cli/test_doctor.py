@@ -136,6 +136,17 @@ def test_an_unwritable_folder_of_outputs_is_a_problem(batch, monkeypatch):
     assert "cannot be written: Read-only file system" in only(batch.folder, "problem")
 
 
+def test_the_remedy_for_a_folder_that_cannot_be_written_is_that_for_its_reason(batch, monkeypatch):
+    for number, remedy in ((errno.ENOSPC, "free some space"), (errno.EACCES, "change its permissions")):
+
+        def refused(number=number, **_arguments):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refused)
+        (problem,) = (each for each in findings(batch.folder, "problem"))
+        assert remedy in problem.remedy
+
+
 @pytest.mark.parametrize(
     ("number", "level", "said"),
     [

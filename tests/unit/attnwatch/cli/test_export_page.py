@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 
 from attnwatch.cli import export as command
@@ -52,3 +55,14 @@ def test_folders_of_videos_with_a_slash_are_exported_as_images_as_before(batch, 
     code, out, _ = called(capsys, "export", f"{batch.folder}/", "outputs/")
     assert (code, "as before" in out) == (1, True)
     assert command.export.__name__ == "export"
+
+
+def test_a_page_for_which_there_is_no_room_is_not_written_and_leaves_nothing(batch, capsys, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("attnwatch.web.export.writing._write", full)
+    code, out, err = called(capsys, "export", batch.folder, "page/")
+    assert (code, err) == (1, "")
+    assert "page: not written: found No space left on device; expected room on its disk; free some space" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]

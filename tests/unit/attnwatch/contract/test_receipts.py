@@ -483,7 +483,7 @@ CHECK_THE_DISK = "expected a disk that works; check it, or the mount and its ser
         (LinkError(40, "a link", "maps"), "maps: a link"),
         (
             OSError(5, os.strerror(5), "maps"),
-            f"maps: found that it cannot be used (Input/output error); {CHECK_THE_DISK}",
+            f"maps: cannot be used (Input/output error); {CHECK_THE_DISK}",
         ),
     ],
 )

@@ -823,7 +823,7 @@ def test_an_obstacle_is_a_shortage_a_busy_video_or_neither():
     assert (busy.shortage, busy.busy, busy.obstacle) == (None, True, "another process is rendering it")
     gone = obstructed(FileNotFoundError(errno.ENOENT, "No such file or directory", "maps"))
     assert (gone.shortage, gone.busy) == (None, False)
-    assert gone.obstacle.startswith("maps: found that it cannot be used (No such file or directory); expected")
+    assert gone.obstacle.startswith("maps: cannot be used (No such file or directory); expected")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ def test_a_file_needs_a_folder_and_must_not_be_one(tmp_path):
         require_writable(tmp_path / "a.png", SUFFIXES)
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_made_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda _folder, _mode: False)
+    with pytest.raises(ConfigError, match=r"^a.png cannot be made: .* cannot be written by user .*; change its perm"):
+        require_writable(tmp_path / "a.png", SUFFIXES)
+
+
 def test_a_name_that_cannot_be_looked_up_is_left_to_who_writes_it(tmp_path):
     assert require_writable(tmp_path / f"{'a' * 300}.png", SUFFIXES) == ".png"
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from attnwatch.system.permissions import unwritable
+from attnwatch.system.permissions import unwritable, user
 
 
 @pytest.mark.parametrize(("flags", "reason"), [(os.ST_RDONLY, "is mounted read-only"), (0, "change its permissions")])
@@ -10,3 +10,10 @@ def test_the_reason_for_an_unwritable_folder_is_its_mount_or_its_permissions(tmp
     monkeypatch.setattr("os.access", lambda _folder, _mode: False)
     monkeypatch.setattr("os.statvfs", lambda _folder: os.statvfs_result((1, 1, 1, 1, 1, 1, 1, 1, flags, 255)))
     assert reason in unwritable(tmp_path / "not yet made")
+
+
+def test_a_user_without_a_name_has_a_number(monkeypatch):
+    """In a container, a process may run as any number."""
+    assert not user().isdigit()
+    monkeypatch.setattr("os.geteuid", lambda: 1_234_567)
+    assert user() == "1234567"

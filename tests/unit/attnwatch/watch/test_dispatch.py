@@ -118,6 +118,19 @@ def test_what_a_video_waits_for_is_said_once_it_has_waited_for_long(watcher, bat
     assert "vid001.safetensors is not there yet" in said
 
 
+def test_outputs_that_cannot_be_written_are_said_at_once_and_once_for_all_prompts(watcher, batch, caplog):
+    manifests = [batch.add(), batch.add(prompt=2)]
+    for manifest in manifests:
+        (manifest.parent / "attention_videos").write_text("in the way")
+    watcher.start(*manifests)
+    for _ in range(9):
+        watcher.pass_time()
+        watcher.start()
+    (said,) = (message for message in caplog.messages if "waiting" in message)
+    assert said.startswith("waiting to render prompt_00")
+    assert "attention_videos: found a file; expected a folder for the outputs" in said
+
+
 def test_giving_up_a_video_does_not_give_up_its_collection(watcher, batch, tmp_path):
     manifest = batch.add()
     write_receipt(manifest, "crashed", attempts=3)

@@ -1,10 +1,10 @@
-import os
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from attnwatch.jobs.cluster.expected import Expected, expected_folder, look, wrong_clock, wrong_version
+from attnwatch.system.permissions import user
 from tests.support import closed_folder
 
 
@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_written_matters_only_if_outputs_go_there():
     with closed_folder() as closed:
         problem = found(expected_folder(Path(closed), Path(closed), is_written=True))
         assert f"found {closed}, where it may not write (" in problem
-        assert f"expected that user {os.geteuid()} may" in problem
+        assert f"expected that user {user()} may" in problem
         assert found(expected_folder(Path(closed), Path(closed), is_written=False)) is None
 
 
