@@ -1,5 +1,6 @@
 """Reaches a scheduler, or starts a cluster on this machine."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _PATIENCE = 10.0  # seconds that the scheduler has to answer
+_END = 2.0  # seconds to close a connection
 
 
 async def open_client(scheduler: str) -> "Client":
@@ -24,10 +26,18 @@ async def open_client(scheduler: str) -> "Client":
     client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_PATIENCE, name="attnwatch")
     try:
         return await client
-    except OSError:
-        raise
-    except Exception as error:
+    except BaseException as error:
+        await close_client(client)
+        if isinstance(error, OSError) or not isinstance(error, Exception):
+            raise
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+async def close_client(client: "Client") -> None:
+    """Close a connection; if the scheduler does not answer, without it."""
+    closing = asyncio.ensure_future(client.close(timeout=1))
+    closing.add_done_callback(lambda closed: closed.cancelled() or closed.exception())  # of no interest
+    await asyncio.wait([closing], timeout=_END)
 
 
 @contextlib.asynccontextmanager
