@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from attnwatch.jobs.cluster import remote
 from attnwatch.jobs.cluster.address import Address
 
 if TYPE_CHECKING:
@@ -49,6 +51,12 @@ async def cluster_at(address: Address) -> AsyncIterator[str]:
     from distributed import LocalCluster  # noqa: PLC0415 - an extra
 
     async with LocalCluster(
-        n_workers=address.workers, threads_per_worker=1, asynchronous=True, dashboard_address=None
+        n_workers=address.workers,
+        threads_per_worker=1,
+        asynchronous=True,
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # that of metrics, without which there is a warning
+        preload=[remote.__name__],
+        silence_logs=logging.ERROR,
     ) as cluster:
         yield cluster.scheduler_address
