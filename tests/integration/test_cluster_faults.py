@@ -98,6 +98,15 @@ def test_a_watcher_that_is_killed_and_started_again_renders_nothing_twice(trial,
     assert all(receipt_path(manifest).exists() for manifest in manifests)
 
 
+def test_ctrl_c_ends_a_cluster_on_this_machine_without_a_word_of_its_workers(trial, tmp_path):
+    manifests = Material(tmp_path / "material").add_many(trial.root / "kiss", 3)
+    with trial.daemon("--engine", "dask://local?workers=2") as daemon:
+        assert trial.wait_for_receipts(manifests, LONG) == []
+        daemon.send(signal.SIGINT, group=True)  # as a terminal does
+        assert daemon.process.wait(LONG) == 130
+        assert [line for line in daemon.said.splitlines() if " INFO: " not in line] == []
+
+
 class Proxy:
     """Passes connections on to a port of this machine, until it is cut."""
 

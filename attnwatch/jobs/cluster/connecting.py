@@ -1,15 +1,19 @@
 """Reaches a scheduler, or starts a cluster on this machine."""
 
+import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from attnwatch.jobs.cluster import remote
 from attnwatch.jobs.cluster.address import Address
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _PATIENCE = 10.0  # seconds that the scheduler has to answer
+_END = 2.0  # seconds to close a connection
 
 
 async def open_client(scheduler: str) -> "Client":
@@ -24,10 +28,18 @@ async def open_client(scheduler: str) -> "Client":
     client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_PATIENCE, name="attnwatch")
     try:
         return await client
-    except OSError:
-        raise
-    except Exception as error:
+    except BaseException as error:
+        await close_client(client)
+        if isinstance(error, OSError) or not isinstance(error, Exception):
+            raise
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+async def close_client(client: "Client") -> None:
+    """Close a connection; if the scheduler does not answer, without it."""
+    closing = asyncio.ensure_future(client.close(timeout=1))
+    closing.add_done_callback(lambda closed: closed.cancelled() or closed.exception())  # of no interest
+    await asyncio.wait([closing], timeout=_END)
 
 
 @contextlib.asynccontextmanager
@@ -39,6 +51,12 @@ async def cluster_at(address: Address) -> AsyncIterator[str]:
     from distributed import LocalCluster  # noqa: PLC0415 - an extra
 
     async with LocalCluster(
-        n_workers=address.workers, threads_per_worker=1, asynchronous=True, dashboard_address=None
+        n_workers=address.workers,
+        threads_per_worker=1,
+        asynchronous=True,
+        dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # that of metrics, without which there is a warning
+        preload=[remote.__name__],
+        silence_logs=logging.ERROR,
     ) as cluster:
         yield cluster.scheduler_address

@@ -60,7 +60,8 @@ class DaskEngine:
 
     def __enter__(self) -> "DaskEngine":
         # What is lost is reported by the session, in other words.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._session.open()
         except EngineError:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -63,6 +64,11 @@ async def check(expected: Expected) -> Answer:
         return answer
 
     return await asyncio.to_thread(look_and_prepare)
+
+
+def dask_setup(_worker: object) -> None:
+    """Leave Ctrl+C to the watcher, which ends its workers; Dask calls this at the start of those on its machine."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def drop(keys: list[str]) -> None:

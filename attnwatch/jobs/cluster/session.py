@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attnwatch.errors import EngineError, WorkerLostError
 from attnwatch.jobs.cluster.address import Address
-from attnwatch.jobs.cluster.connecting import cluster_at, open_client
+from attnwatch.jobs.cluster.connecting import close_client, cluster_at, open_client
 from attnwatch.jobs.cluster.expected import Expected, ExpectedFolder
 from attnwatch.jobs.cluster.remote import Ended
 from attnwatch.jobs.cluster.roster import Roster, scheduler_problem
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _ANSWER = 15.0  # seconds that it has to answer a question, before the connection counts as lost
 _TURN = 1.0  # seconds between two questions
 _LOOK_AGAIN = 10.0  # seconds between two looks at the folders of the watcher
-_END = 2.0  # seconds to close the connection
+_END = 6.0  # seconds for the jobs and the connection to end
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Session:
         """End the jobs, and the connection."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._cancel)
-            self._thread.join(3 * _END)  # jobs, too, need some time to end
+            self._thread.join(_END)
 
     def _run(self) -> None:
         with contextlib.closing(self._loop), contextlib.suppress(asyncio.CancelledError):
@@ -162,9 +162,7 @@ class Session:
             raise
         finally:
             self._client = None
-            closing = asyncio.ensure_future(client.close(timeout=1))
-            closing.add_done_callback(lambda closed: closed.cancelled() or closed.exception())  # of no interest
-            await asyncio.wait([closing], timeout=_END)
+            await close_client(client)
 
     async def _stay(self, client: "Client") -> None:
         """Ask the scheduler again and again which workers there are, and what they have.

@@ -1,12 +1,15 @@
-"""Generators with --claim, killed at random instants and replaced: each video is made once, and the batch completed."""
+"""Generators with --claim, killed or put to sleep at random instants: each video is made once, the batch completed."""
 
+import os
 import random
 import re
+import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,14 @@ from tests.support import wait_until
 PICTURES = ("--width", "32", "--height", "32", "--frames", "5", "--steps", "2", "--device", "cpu")
 LEASE = 20.0
 """Seconds after which processes on other machines count as dead."""
+NAP = 1.5 * LEASE
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
     """Kill and replace processes while they make a batch; compare it with that of a single process."""
     from tests.integration.generator_support import batch_below, contents, generated, manifests, read
 
-    count, videos, kills, distant = scale.pick((3, 8, 2, False), (6, 60, 40, True))
+    count, videos, kills, naps, distant = scale.pick((3, 8, 2, 0, False), (6, 60, 40, 10, True))
     asked = ["--template", "a (red) [square|circle]", "--videos-per-variation", videos // 2, *PICTURES]
     code, said = generated(*asked, "--output", folder / "alone")
     assert code == 0, said
@@ -31,6 +35,8 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         for kill in range(kills):
             wait_until(lambda due=(kill + 1) * videos // (kills + 2): len(manifests(folder / "outputs")) >= due)
             crowd.kill_one()
+            if kill * naps // kills < (kill + 1) * naps // kills:
+                crowd.put_to_sleep()
         codes = crowd.wait()
     batch = folder / "outputs" / "batch"
     yield Figure(
@@ -44,13 +50,15 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     yield Figure("videos that the outcome misses", videos - outcome["complete"], 0)
     yield none_of("unfinished files and leases left", batch.rglob(".*"))
     yield Figure(f"kills that did not happen, of {kills}", kills - crowd.kills, 0)
+    detail = f"{crowd.overtaken} abandoned what another process had taken over"
+    yield Figure(f"naps that did not happen, of {naps}", naps - crowd.naps, 0, detail=detail)
 
 
 class Crowd:
     """Processes of one batch, with what they said in files; every other one is as if on a machine of its own."""
 
     def __init__(self, folder: Path, arguments: list[Any], count: int, *, distant: bool) -> None:
-        self.kills = 0
+        self.kills = self.naps = 0
         self._folder, self._arguments, self._count, self._distant = folder, arguments, count, distant
         self._chance, self._stack = random.Random(20), ExitStack()
         self._running: list[Any] = []
@@ -73,6 +81,21 @@ class Crowd:
         victim.kill()
         self.kills += victim.wait(60) == -9
         self._start()
+
+    def put_to_sleep(self) -> None:
+        """Stop a process at some instant of its work, until it counts as dead and another one may have its video."""
+        time.sleep(self._chance.uniform(0, 0.3))
+        sleeper = self._chance.choice(self._running)
+        self.naps += sleeper.poll() is None
+        sleeper.send_signal(signal.SIGSTOP)
+        awake = threading.Timer(NAP, _wake, [sleeper.pid])
+        self._stack.callback(awake.join)
+        awake.start()
+
+    @property
+    def overtaken(self) -> int:
+        """How often a process has found, after a nap, that another one had taken over."""
+        return sum(path.read_text().count(" abandoned: this process did not") for path in self._folder.glob("*.log"))
 
     def wait(self) -> list[int]:
         """Return the exit codes of the processes that were not killed."""
@@ -97,6 +120,11 @@ class Crowd:
             arguments = map(str, self._arguments)
             process = FORKS.start(function, self._started, *arguments, environment=environment(), stderr=said)
         self._running.append(self._stack.enter_context(process))
+
+
+def _wake(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it was killed meanwhile
+        os.kill(pid, signal.SIGCONT)
 
 
 def run_here(_number: int, *arguments: str) -> int:

@@ -172,7 +172,7 @@ def test_a_job_whose_worker_is_killed_starts_again_on_another_one(cluster, folde
     assert receipt is None or len(receipt["attempts"]) == 1
 
 
-def test_jobs_are_lost_with_the_scheduler_and_others_run_when_it_is_back(cluster, folder, material, root):
+def test_jobs_are_lost_with_the_scheduler_and_others_run_when_it_is_back(cluster, folder, material, root, caplog):
     first, second = (
         material.add(root / "a" / "videos" / name, prompt=text) for name, text in (("one", "sleep 60"), ("two", "tiny"))
     )
@@ -192,6 +192,7 @@ def test_jobs_are_lost_with_the_scheduler_and_others_run_when_it_is_back(cluster
         engine.start(job(second))
         assert until_ended(engine)[0].outcome.receipt.status == "rendered"
     assert read_receipt(first) is None
+    assert {record.name for record in caplog.records if record.levelname == "ERROR"} == set()  # such as Dask's own
 
 
 def test_without_a_scheduler_the_engine_says_so_at_once(root, monkeypatch):
