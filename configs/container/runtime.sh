@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes the root folder that programs in Python need, and nothing else: files of a few of Debian's packages, with its interpreter. There is a
-# shell, because commands of `--on-rendered` are run by it, but no other program, no package manager and no pip.
+# Makes the root folder that programs in Python need, and nothing else: files of a few of Debian's packages, with its
+# interpreter. There is a shell, because it runs the commands of `--on-rendered`, but no other program, no package
+# manager and no pip.
 set -eu
 
 root=$1
@@ -12,9 +13,10 @@ cd "$(mktemp -d)"
 # shellcheck disable=SC2086
 apt-get download $packages
 for package in $packages; do
-  # Character sets of the C library: Python has its own, and FFmpeg needs none.
-  dpkg-deb --fsys-tarfile "${package}"_*.deb | tar -x -C "$root" --exclude="./usr/lib/*/gconv" --exclude="./usr/share/man" \
-    --exclude="./usr/share/doc/*/changelog*" --exclude="./usr/share/locale"
+  # Without the character sets of the C library (Python has its own, and FFmpeg needs none), and tests of Python.
+  dpkg-deb --fsys-tarfile "${package}"_*.deb | tar -x -C "$root" --exclude="./usr/lib/*/gconv" \
+    --exclude="./usr/lib/python3*/test" --exclude="./usr/lib/python3*/ensurepip" --exclude="./usr/lib/python3*/lib-dynload/_test*" \
+    --exclude="./usr/share/man" --exclude="./usr/share/locale" --exclude="./usr/share/doc/*/changelog*"
   # Where scanners for vulnerabilities look for the packages of an image that has no package manager.
   dpkg-deb --field "${package}"_*.deb > "$root/var/lib/dpkg/status.d/$package"
 done
