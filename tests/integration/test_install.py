@@ -1,6 +1,7 @@
 """The watcher works without the generator's dependencies."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -120,3 +121,21 @@ def test_types_are_shipped():
     import attnwatch as package
 
     assert (Path(package.__file__).parent / "py.typed").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="found no make")
+@pytest.mark.parametrize("target", ["man", "schema", "settings", "models"])
+def test_documents_are_made_in_any_environment_that_is_there_and_else_in_a_new_one(tmp_path, target):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for path in ("pyproject.toml", "requirements/dev.txt", "attnwatch/tensors/_loops.c", ".venv/bin/python"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+
+    def commands():
+        made = subprocess.run(["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return made.stdout
+
+    assert "pip install" in commands()
+    (tmp_path / ".venv/.dev").touch()
+    os.utime(tmp_path / ".venv/.dev", (0, 0))  # older than what it was made from
+    assert "pip install" not in commands()

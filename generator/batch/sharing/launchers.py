@@ -28,6 +28,7 @@ class Launcher:
         local_size: variable with the number of those; equal to that of all if there is only one machine
         job: variables that tell apart the jobs that could run on one machine
         hosts: variable with the list of machines, in the notation of Slurm
+        sets_local: whether it always sets the variable of the index on the machine
         shares_gpus: whether every process sees all GPUs of its machine; else each may see its own ones only
 
     """
@@ -39,6 +40,7 @@ class Launcher:
     local_size: str
     job: tuple[str, ...] = ()
     hosts: str = ""
+    sets_local: bool = True
     shares_gpus: bool = False
 
     @property
@@ -48,7 +50,8 @@ class Launcher:
 
     def has_started(self, environment: Environment) -> bool:
         """Return whether it has started this process."""
-        return bool(environment.get(self.number)) and bool(environment.get(self.size))
+        names = (self.number, self.size, *((self.local,) if self.sets_local else ()))
+        return all(environment.get(name) for name in names)
 
     def address(self, environment: Environment) -> tuple[str, int]:
         """Return host and port at which the first process waits for the others.
@@ -82,7 +85,13 @@ class Launcher:
 
 
 TORCH = Launcher(
-    "torchrun or accelerate launch", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", shares_gpus=True
+    "torchrun or accelerate launch",
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    sets_local=False,  # Kubernetes sets the other two only
+    shares_gpus=True,
 )
 OPEN_MPI = Launcher(
     "mpirun (Open MPI; pass variables on with -x)",

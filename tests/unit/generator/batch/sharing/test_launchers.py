@@ -34,6 +34,7 @@ FIRST = {"MASTER_ADDR": "gpu1", "MASTER_PORT": "29400"}
         (TORCH, SRUN | MPIRUN | TORCHRUN),
         (OPEN_MPI, SRUN | MPIRUN),
         (SLURM, SRUN | {"WORLD_SIZE": "4"}),
+        (SLURM, SRUN | {"PMI_RANK": "3", "PMI_SIZE": "4"}),
     ],
     ids=[
         "torchrun",
@@ -42,7 +43,8 @@ FIRST = {"MASTER_ADDR": "gpu1", "MASTER_PORT": "29400"}
         "mpich",
         "torchrun by mpirun",
         "mpirun in a job",
-        "srun with a variable of torch",
+        "srun and a variable of torch",
+        "srun --mpi=pmi2",
     ],
 )
 def test_a_process_knows_its_place_from_the_innermost_launcher(launcher, environment):
