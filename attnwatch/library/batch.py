@@ -120,7 +120,7 @@ class Batch(Mapping[str, Video]):
         """Compare where attention is between the choices in a slot of the template, as `attnwatch compare` does.
 
         Args:
-            by: number of the slot, from 1; `model`; or `batch`, in a folder of several.
+            by: number of the slot, from 1; `model`; `image`; or `batch`, in a folder of several.
             word: slug or text of a word; `slot:1` for the one in slot 1, whichever it is; None for the only one that
                 all videos have.
             measure: names of measures, see MEASURES.md; None for mass, concentration, spread and speed.
