@@ -137,8 +137,14 @@ def nearest(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0
     return [other for *_, other in sorted(similar, key=lambda each: each[:2])[:most]]
 
 
+_MOST_LISTED = 20
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `did you mean 'x'?` for the nearest known name, or the list of known names if none is similar."""
+    """Return `did you mean 'x'?` for the nearest known name; if none is similar, all, or of many the nearest ones."""
     known = sorted(known)
-    found = nearest(name, known)
-    return f"did you mean {found[0]!r}?" if found else f"known: {', '.join(known)}"
+    if found := nearest(name, known):
+        return f"did you mean {found[0]!r}?"
+    if len(known) <= _MOST_LISTED:
+        return f"known: {', '.join(known)}"
+    return f"nearest of {len(known)}: {', '.join(nearest(name, known, most=3, cutoff=0))}"

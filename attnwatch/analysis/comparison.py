@@ -73,7 +73,7 @@ class Comparison:
     """All comparisons of one call.
 
     Attributes:
-        by: number of the slot of the template, `model` or `batch`.
+        by: number of the slot of the template, `model`, `image` or `batch`.
         word: the word.
         levels: the choices, in the order in which they were found.
         measures: what was compared.
@@ -104,7 +104,7 @@ def compare(
 
     Args:
         rows: a row for each word of each video, see `contrasts`.
-        by: number of the slot of the template from 1, `model` or `batch`.
+        by: number of the slot of the template from 1, `model`, `image` or `batch`.
         word: slug or text of the word; `slot:1` for the one in this bracket, whichever it is; None for the only word
             that all videos have.
         measures: names of the measures.

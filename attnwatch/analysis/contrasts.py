@@ -20,7 +20,9 @@ from attnwatch.errors import ConfigError
 _Key = tuple[Any, ...]
 """The seed of a video, and what else must be equal in its counterpart."""
 
-_WHOLE = ("model", "batch")
+_WHOLE = {"model": "models", "image": "images", "batch": "batches"}
+"""What videos may differ in beside a choice, and several of it."""
+
 _PAIR = 2
 _MOST_LISTED = 10
 
@@ -48,11 +50,11 @@ class Pairs:
 
 
 class Contrast:
-    """The videos of each choice in one slot of the template, or of each model or batch.
+    """The videos of each choice in one slot of the template, or of each model, input image or batch.
 
     Args:
         rows: a row for each video, about one word.
-        by: number of the slot from 1, `model` or `batch`.
+        by: number of the slot from 1, `model`, `image` or `batch`.
         fewest: how many choices there must be.
 
     Attributes:
@@ -72,7 +74,7 @@ class Contrast:
         for row in rows:
             level, seed = row.get(self.column), row.get("seed")
             if level is None:
-                self.left_out[f"without a {'choice for this bracket' if by.isdecimal() else by}"] += 1
+                self.left_out[f"without {_one(by)}"] += 1
             elif seed is None:
                 self.left_out["without a seed"] += 1
             else:
@@ -122,10 +124,12 @@ class Contrast:
         """Return what must be equal in two videos of a pair, besides the seed: the strictest way first."""
         columns = {name for rows in self._rows.values() for row in rows for name in row}
         others = tuple(sorted(filter(_is_choice, columns)))
+        if self.column == "image":  # the choices may have it, too
+            return ("batch", "template", "model", "prompt"), ("model", "prompt")
         if self.column in _WHOLE:
-            return ("prompt",), others
+            return ("prompt", "image"), ("prompt",), others
         others = tuple(name for name in others if name != self.column)
-        return ("batch", "template", "model", *others), ("model", *others)
+        return ("batch", "template", "model", "image", *others), ("model", *others)
 
     def _by_key(self, level: str, way: Sequence[str], measure: str) -> dict[_Key, list[float]]:
         """Return the values of a choice by seed and by what must be equal."""
@@ -137,7 +141,7 @@ class Contrast:
         return found
 
     def _too_few(self, by: str) -> str:
-        what = f"choices in bracket {by}" if by.isdecimal() else {"batch": "batches", "model": "models"}[by]
+        what = f"choices in bracket {by}" if by.isdecimal() else _WHOLE[by]
         only = f"only {self.levels[0]!r}" if self.levels else f"none in {sum(self.left_out.values())} videos"
         why = "; ".join(f"{count} {reason}" for reason, count in self.left_out.items())
         return f"by {by}: found {only}; expected at least two {what}{f' ({why})' if why else ''}"
@@ -147,7 +151,7 @@ def column_of(by: str, rows: Sequence[Row]) -> str:
     """Return the column that has what is compared.
 
     Raises:
-        ConfigError: it is neither `model` nor `batch` nor a slot of the template.
+        ConfigError: it is neither `model`, `image` nor `batch` nor a slot of the template.
 
     """
     if by in _WHOLE:
@@ -156,10 +160,15 @@ def column_of(by: str, rows: Sequence[Row]) -> str:
     if by.isdecimal() and f"{CHOICE}{int(by)}" in slots:
         return f"{CHOICE}{int(by)}"
     known = [f"{name.removeprefix(CHOICE)} ({_listed(choices)})" for name, choices in sorted(slots.items())]
+    *others, last = (name for name in _WHOLE if name != "image" or any(row.get(name) is not None for row in rows))
     raise ConfigError(
-        f"by: found {by!r}; expected {', '.join([*known, *_WHOLE[:-1]])} or {_WHOLE[-1]}"
+        f"by: found {by!r}; expected {', '.join([*known, *others])} or {last}"
         f"{'' if known else '; no video says what was chosen in the brackets of its template'}"
     )
+
+
+def _one(by: str) -> str:
+    return "a choice for this bracket" if by.isdecimal() else f"{'an' if by == 'image' else 'a'} {by}"
 
 
 def _slots(rows: Iterable[Row]) -> dict[str, dict[str, None]]:

@@ -72,7 +72,7 @@ def courses(
 
     Args:
         rows: a row for each word of each video and each frame, or each denoising step.
-        by: number of the slot of the template from 1, `model` or `batch`.
+        by: number of the slot of the template from 1, `model`, `image` or `batch`.
         over: what the rows are.
         word: as for `compare`.
         measures: names of the measures; those without a value at single places are left out.

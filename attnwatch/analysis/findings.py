@@ -9,7 +9,7 @@ from attnwatch.analysis.notation import number, ten_to
 _DIGITS = 2  # of the half-width of an interval, or of a difference without one
 _MOST_DECIMALS = 5
 _SMALLEST_P = 0.001
-_PHRASES = {"model": "for the model {}", "batch": "in the batch {}"}
+_PHRASES = {"model": "for the model {}", "image": "from the image {}", "batch": "in the batch {}"}
 
 
 def sentence(result: Compared, comparison: Comparison) -> str:

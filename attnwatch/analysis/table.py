@@ -21,6 +21,7 @@ CHOICE = "choice_"
 
 _DIGITS = 9
 _STATED = ("prompt_id", "variation", "seed", "model", "template", "prompt", "negative_prompt")
+_IMAGES = ("image", "last_image")
 _SETTINGS = ("width", "height", "frames", "fps", "steps", "guidance_scale", "scheduler")
 _NOT_STORED: Mapping[Level, str] = {
     "step": "found only the mean of all denoising steps; expected each step; generate with store_attention",
@@ -99,6 +100,7 @@ def _about(manifest: Manifest, batch: str) -> Row:
         "video_id": manifest.video_id,
         **{name: getattr(generation, name) for name in _STATED},
         **{f"{CHOICE}{number}": text for number, text in choices},
+        **{name: image.name for name in _IMAGES if (image := getattr(generation, name)) is not None},
         **{name: getattr(generation, name) for name in _SETTINGS},
     }
 
@@ -185,7 +187,7 @@ def mean_of_frames(values: Values) -> float | None:
 
 
 _WORD = ("word", "text", "slot", "frame", "seconds", "step", "timestep", "sigma", "transformer", "layer", "head")
-_ORDER = ("batch", "video_id", *_STATED, CHOICE, *_SETTINGS, *_WORD)
+_ORDER = ("batch", "video_id", *_STATED, CHOICE, *_IMAGES, *_SETTINGS, *_WORD)
 
 
 def _place(column: str) -> tuple[int, int]:

@@ -40,9 +40,9 @@ def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = 
             "found no path; expected a batch, a folder or a manifest; for example: attnwatch check outputs/"
         )
     from attnwatch.batches.discover import not_followed  # noqa: PLC0415 - help and errors of usage need nothing of it
+    from attnwatch.batches.named import named  # noqa: PLC0415
     from attnwatch.cli.check import check as check_path  # noqa: PLC0415
     from attnwatch.cli.check import remarks  # noqa: PLC0415
-    from attnwatch.cli.lookup import named  # noqa: PLC0415
 
     documents = wrong = noted = 0
     excluded = exclusion_from(exclude)

@@ -49,7 +49,7 @@ def compare(
         Videos, their manifests, folders or batches of them, or patterns of their names such as 'demo/prompt_001_*'.
         They need not have been rendered.
     by
-        What differs: the number of a bracket of the template, from 1; `model`; or `batch`.
+        What differs: the number of a bracket of the template, from 1; `model`; `image`; or `batch`.
     word
         The word to follow: text, slug, or `slot:1` for that in bracket 1 (default: the only one that all videos have).
     measures

@@ -1,40 +1,17 @@
 """Resolves paths and names given on the command line."""
 
-import os
-import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of
+from attnwatch.batches.named import ALIKE, BATCH_FOLDER, exists, folders_in, named
 from attnwatch.batches.videos import identifier_of
 from attnwatch.contract.names import BATCH_FILE, MANIFEST_SUFFIX, OUTPUT_DIRECTORY, is_manifest
 from attnwatch.errors import ConfigError, nearest
 
-BATCH_FOLDER = Path("outputs")
-
-_ALIKE = 0.7  # difflib's similarity of what was given and what may have been meant
 _FLAGS = {"version": "--version", "help": "--help"}
 """What other programs have as commands."""
-
-
-def named(path: Path) -> Path:
-    """Return the path itself, the manifest if it is a video, or else the newest batch of that name.
-
-    Raises:
-        ConfigError: neither a path nor a batch has this name.
-
-    """
-    if _exists(path):
-        return manifest_of(path) if path.is_file() else path
-    stamped = re.compile(rf"{re.escape(str(path))}(_\d{{8}}_\d{{6}})?")
-    batches = sorted(folder for folder in BATCH_FOLDER.glob("*") if stamped.fullmatch(folder.name))
-    if not batches:
-        raise ConfigError(
-            f"found nothing at {path}, and no batch of that name in {BATCH_FOLDER}/; expected a video, a folder or "
-            "the name of a batch"
-        )
-    return batches[-1]
 
 
 def to_watch(path: Path, commands: Sequence[str], *, waits: bool, now: str | None) -> Path:
@@ -53,34 +30,21 @@ def to_watch(path: Path, commands: Sequence[str], *, waits: bool, now: str | Non
         ConfigError: there is nothing at the path, and it is not waited for.
 
     """
-    if _exists(path):
+    if exists(path):
         return root_of(manifest_of(path) if path.is_file() else path)
     if now is not None:
-        beside = nearest(path.name, _folders_in(path.parent), cutoff=_ALIKE)
+        beside = nearest(path.name, folders_in(path.parent), cutoff=ALIKE)
         hint = f"did you mean {path.parent / beside[0]}/?" if beside else "check the path"
         raise ConfigError(f"found nothing at {path}; expected a folder of finished videos, with {now}; {hint}")
     if waits or path.is_absolute() or path == BATCH_FOLDER:
         return root_of(path)
-    meant = nearest(path.name, (*_FLAGS, *commands, *_folders_in(Path())), cutoff=_ALIKE)
+    meant = nearest(path.name, (*_FLAGS, *commands, *folders_in(Path())), cutoff=ALIKE)
     known = {**_FLAGS, **{name: name for name in commands}}
     hint = f"did you mean `attnwatch {known.get(meant[0], f'{meant[0]}/')}`? " if meant else ""
     raise ConfigError(
         f"found nothing at {path}; expected a folder or a command; {hint}"
         f"`attnwatch {path}/` waits for a folder that does not exist yet"
     )
-
-
-def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises if permission is denied, or a name is too long
-
-
-def _folders_in(path: Path) -> list[str]:
-    """Return the names of the folders in a folder; none if it cannot be read."""
-    try:
-        with os.scandir(path) as entries:
-            return [entry.name for entry in entries if entry.is_dir()]
-    except OSError:
-        return []
 
 
 def root_of(path: Path) -> Path:
@@ -155,7 +119,7 @@ def _videos(path: Path) -> list[Path]:
 
 def _is_pattern(path: Path) -> bool:
     """Return whether the last part of a path is the name of a video in what stands before it, or a pattern of names."""
-    return not _exists(path) and path.name != str(path)
+    return not exists(path) and path.name != str(path)
 
 
 def single_video(path: Path) -> Path:

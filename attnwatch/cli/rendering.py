@@ -135,8 +135,9 @@ def render(
         raise ConfigError(
             "found no path; expected a video, a folder or the name of a batch; for example: attnwatch render demo"
         )
+    from attnwatch.batches.named import named  # noqa: PLC0415
     from attnwatch.cli import watching  # noqa: PLC0415
-    from attnwatch.cli.lookup import named, root_of  # noqa: PLC0415
+    from attnwatch.cli.lookup import root_of  # noqa: PLC0415
 
     target = flags.set_up()
     roots = [root_of(named(path)) for path in paths]

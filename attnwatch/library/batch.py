@@ -14,6 +14,7 @@ from attnwatch.analysis.formats import data_frame
 from attnwatch.analysis.named import USUAL
 from attnwatch.analysis.table import Level, Row, Table
 from attnwatch.batches.discover import find_videos
+from attnwatch.batches.named import named
 from attnwatch.batches.videos import identifier_of, outputs_of, read_video
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
@@ -21,7 +22,7 @@ from attnwatch.errors import AttnwatchError, ConfigError, UnknownNameError, near
 from attnwatch.jobs.measures import measures_at
 from attnwatch.jobs.tables import tables_of
 from attnwatch.library.comparing import BatchComparison
-from attnwatch.library.effective import effective
+from attnwatch.library.effective import effective, require_settings
 from attnwatch.library.files import PathName
 from attnwatch.library.html import card
 from attnwatch.library.video import Video
@@ -43,19 +44,17 @@ def open(  # noqa: A001 - read as `attnwatch.open`
     """Find the videos finished at or below a folder; reads none of them.
 
     Args:
-        folder: the folder.
+        folder: the folder, or the name of a batch in `outputs` or in the current folder, of which the newest counts.
         exclude: folders and videos to leave out: patterns of names, or of paths below the folder, as for the command
             line.
         rendered_in: folder of outputs, if the watcher was started with `--out`: `table` and `compare` use the measures
             in it.
 
     Raises:
-        ConfigError: there is no such folder, or a pattern is wrong.
+        ConfigError: there is no such folder or batch, or a pattern is wrong.
 
     """
-    path = Path(folder).absolute()
-    if not path.exists():
-        raise ConfigError(f"found nothing at {path}; expected a batch or another folder of videos; check the path")
+    path = named(Path(folder)).absolute()
     patterns = load_settings(None, {"exclude": list(exclude)}, {}, spell_flag=str).watcher.exclude
     outputs = None if rendered_in is None else Path(rendered_in).absolute()
     if outputs is not None and not outputs.is_dir():
@@ -121,7 +120,7 @@ class Batch(Mapping[str, Video]):
         """Compare where attention is between the choices in a slot of the template, as `attnwatch compare` does.
 
         Args:
-            by: number of the slot, from 1; `model`; or `batch`, in a folder of several.
+            by: number of the slot, from 1; `model`; `image`; or `batch`, in a folder of several.
             word: slug or text of a word; `slot:1` for the one in slot 1, whichever it is; None for the only one that
                 all videos have.
             measure: names of measures, see MEASURES.md; None for mass, concentration, spread and speed.
@@ -202,12 +201,13 @@ class Batch(Mapping[str, Video]):
             settings: by name; `nonfinite` has an effect.
 
         Raises:
-            ConfigError: pandas is not installed, there is no such level, or no video could be measured.
+            ConfigError: pandas is not installed, there is no such level or setting, or no video could be measured.
             UnknownNameError: (a `KeyError`) no video has one of the words.
 
         """
         if level not in get_args(Level):
             raise ConfigError(f"level: found {level!r}; expected one of: {', '.join(get_args(Level))}")
+        require_settings(settings, ("level", "words"))
         extra("pandas")
         asked = (words,) if isinstance(words, str) else words
         table, missed = self._measured(level, settings, asked)

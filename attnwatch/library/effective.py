@@ -1,11 +1,12 @@
 """The settings that apply to a video in a call."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
+from attnwatch.errors import ConfigError, did_you_mean
 from attnwatch.settings import Visualization, Watcher
 
 _log = logging.getLogger(__name__)
@@ -17,6 +18,24 @@ def effective(manifest: Manifest, chosen: Mapping[str, Any]) -> tuple[Visualizat
     pictures, notes = settings.for_batch(manifest.document.visualization, manifest.path)
     log_notes(manifest, notes)
     return pictures.per_video(), settings.watcher
+
+
+def require_settings(chosen: Mapping[str, Any], arguments: Collection[str]) -> None:
+    """Check the settings of a call that many videos are measured for, before the first one.
+
+    Args:
+        chosen: the settings, by name.
+        arguments: the other arguments of the call, which may have been meant.
+
+    Raises:
+        ConfigError: there is no such setting, or its value is invalid.
+
+    """
+    known = [*Visualization.model_fields, *Watcher.model_fields]
+    for name in chosen:
+        if name not in known:
+            raise ConfigError(f"{name}: found an unknown setting; {did_you_mean(name, [*arguments, *known])}")
+    load_settings(None, chosen, spell_flag=str)
 
 
 def log_notes(manifest: Manifest, notes: Sequence[str]) -> None:

@@ -241,9 +241,8 @@ class Dispatcher:
 
     def _take_result(self, target: Target, ended: Finished) -> None:
         started = self._running.pop(target)
-        task, waiting = started.task, started.waiting
+        task, waiting, result = started.task, started.waiting, ended.outcome
         self._backlog.release(target)
-        result = ended.outcome
         if isinstance(result, JobError | SlowMachineError):
             remove_leftovers(task.place)
         if isinstance(result, JobError) and self.stopping:

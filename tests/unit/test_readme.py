@@ -12,6 +12,7 @@ from tests.support import Batch, attnwatch, blob_maps, write_source_video
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("*.md"))}
 README = DOCUMENTS["README.md"]
+TEXTS = {".py", ".js", ".html", ".yaml", ".service", ".sbatch"}
 LINK = re.compile(r"\]\((?!http)([^)]+)\)")
 
 
@@ -83,8 +84,11 @@ def test_the_script_example_makes_a_video_that_is_rendered(tmp_path, monkeypatch
 
 def anchors(text):
     """Return the anchors of a document's headings, as GitHub derives them."""
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return set(map(anchor_of, re.findall(r"^#+ (.*)$", text, re.MULTILINE)))
+
+
+def anchor_of(heading):
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +100,22 @@ def test_links_lead_to_files_and_headings_that_exist(document, target):
     path = ROOT / (file or document)
     assert path.exists()
     assert not anchor or anchor in anchors(path.read_text(encoding="utf-8"))
+
+
+def test_the_contents_of_the_guide_are_all_of_its_sections_in_order():
+    contents, _, rest = DOCUMENTS["GUIDE.md"].partition("\n## ")
+    listed = re.findall(r"\[([^]]*)\]\(#([^)]*)\)", contents)
+    headings = re.findall(r"^##+ (.*)$", f"## {rest}", re.MULTILINE)
+    assert [title for title, _ in listed] == headings
+    assert [anchor for _, anchor in listed] == [anchor_of(heading) for heading in headings]
+    assert len(headings) == len(set(headings))
+
+
+@pytest.mark.parametrize("folder", ["attnwatch", "generator", "configs", "systemd"])
+def test_sections_of_documents_that_programs_and_examples_name_exist(folder):
+    texts = (path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*") if path.suffix in TEXTS)
+    named = {found for text in texts for found in re.findall(r"\b([A-Z]+\.md)#([\w-]+)", text)}
+    assert not [found for found in named if found[1] not in anchors(DOCUMENTS[found[0]])]
 
 
 @pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md"])

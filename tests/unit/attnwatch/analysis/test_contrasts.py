@@ -131,3 +131,34 @@ def test_what_cannot_be_compared_is_refused(by, said):
 def test_a_slot_with_one_choice_cannot_be_compared():
     with pytest.raises(ConfigError, match=r"found only 'a'; expected at least two choices in bracket 1 \(1 without a"):
         Contrast([row(1, "a", mass=1), row(None, "b", mass=1)], "1")
+
+
+BEACH, CITY = {"image": "beach.jpg"}, {"image": "city.jpg"}
+
+
+def test_images_are_compared_between_videos_of_one_prompt_and_seed_although_they_are_a_choice_too():
+    table = [
+        row(seed, choice, image["image"], mass=value + seed, prompt=f"{choice} kiss", **image)
+        for choice, image, value in (("men", BEACH, 1), ("men", CITY, 2), ("women", BEACH, 10), ("women", CITY, 20))
+        for seed in (1, 2)
+    ]
+    contrast = Contrast(table, "image")
+    assert contrast.levels == ("beach.jpg", "city.jpg")
+    assert pairs(contrast, "beach.jpg", "city.jpg") == ((1, 2), [6.5, 7.5], [12, 13])
+    assert not contrast.pairs("beach.jpg", "city.jpg", "mass").across
+
+
+def test_pairs_are_of_one_image_where_there_are_any():
+    table = [
+        *rows("mass", {"a": [1, 2], "b": [3, 4]}, **BEACH),
+        *rows("mass", {"a": [9]}, **CITY),
+    ]
+    assert pairs(Contrast(table, "1")) == ((1, 2), [1, 2], [3, 4])
+    table = [*rows("mass", {"a": [1, 2]}, **BEACH), *rows("mass", {"b": [3, 4]}, **CITY)]
+    assert pairs(Contrast(table, "1")) == ((1, 2), [1, 2], [3, 4])
+    assert Contrast(table, "1").pairs("a", "b", "mass").across
+
+
+def test_videos_without_an_image_are_not_compared_by_it():
+    with pytest.raises(ConfigError, match=r"by image: found none in 4 videos; .* two images \(4 without an image\)"):
+        Contrast(rows("mass", {"a": [1, 2], "b": [3, 4]}), "image")

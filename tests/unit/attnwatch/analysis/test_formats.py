@@ -33,6 +33,13 @@ def test_csv_holds_texts_with_quotes_and_line_ends_and_leaves_out_what_is_undefi
     assert len(shown.getvalue().splitlines()) == 3
 
 
+@pytest.mark.parametrize("text", ["=1+1", "+kiss", "-kiss", "@kiss", "'=1+1"])
+def test_texts_that_a_spreadsheet_takes_for_formulas_are_read_back_as_they_were(text: str) -> None:
+    made = Table()
+    made.add({"prompt": text, "mass": -0.5})
+    assert list(csv.reader(io.StringIO(encoded(made, "csv").decode(), newline="")))[1] == [text, "-0.5"]
+
+
 def test_json_is_a_list_of_records(table: Table) -> None:
     assert json.loads(encoded(table, "json")) == [
         {"prompt": PROMPT, "seed": 1, "mass": 0.123456789, "settled": None},

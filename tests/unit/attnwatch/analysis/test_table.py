@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from attnwatch.analysis.table import LEVELS, Row, Table, lacking, rows_of
+from attnwatch.contract.documents import ImageRecord
 from attnwatch.contract.manifest import Manifest, read_manifest
 from attnwatch.jobs.measures import measures_of
 from tests.support import GRID, blob_maps, write_manifest, write_source_video, write_tensors
@@ -62,6 +64,18 @@ def test_a_row_tells_what_a_video_is_and_the_means_of_its_measures_over_the_fram
     assert [row["settled"] for row in rows(manifest, "video")] == [7, None]  # of a video that was never rendered
     assert kiss["settled"] is None  # a map that is the same everywhere has no correlation
     assert 0 < women["cosine_kiss"] == kiss["cosine_women"] < 1
+
+
+def test_a_row_has_the_names_of_the_images_that_its_video_was_made_from(manifest: Manifest) -> None:
+    assert "image" not in rows(manifest, "video")[0]
+    image = {"path": "/data/beach.jpg", "sha256": "0" * 64, "width": 832, "height": 480}
+    made = manifest.document.generation.model_copy(update={"image": ImageRecord(**image)})
+    changed = replace(manifest, document=manifest.document.model_copy(update={"generation": made}))
+    table = Table()
+    table.add(rows(changed, "video")[0])
+    columns = list(table.columns)
+    assert table.columns["image"] == ["beach.jpg"]
+    assert columns.index("choice_2") + 1 == columns.index("image") == columns.index("width") - 1
 
 
 def test_frames_steps_and_heads_have_rows_of_their_own(manifest: Manifest) -> None:

@@ -80,7 +80,7 @@ def test_a_batch_without_a_finished_video_is_empty(batch):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"found nothing at .*/absent; expected .*; check the path"):
+    with pytest.raises(ConfigError, match=r"found nothing at .*/absent, and .*; expected .*; check the name"):
         attnwatch.open(tmp_path / "absent")
 
 
@@ -180,3 +180,21 @@ def test_videos_are_chosen_by_what_they_are(batch):
     assert chosen() == ["1", "2", "3"]
     assert videos.where(seed=2)._ipython_key_completions_() == ["prompt_001_vid003"]
     assert (videos["prompt_001_vid003"].seed, videos["prompt_001_vid003"].choices) == (2, ("left",))
+
+
+def test_a_batch_is_opened_by_its_name(batch, monkeypatch):
+    batch.add(tensors={}, source=False, attention=[])
+    monkeypatch.chdir(batch.folder.parent)
+    assert attnwatch.open(batch.folder.name.partition("_")[0]).folder == batch.folder
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [({"word": "kiss"}, "did you mean 'words'?"), ({"zzzz": 1}, "nearest of "), ({"nonfinite": "maks"}, "expected ")],
+)
+def test_a_wrong_setting_of_a_table_is_refused_before_a_video_is_measured(batch, caplog, asked, hint):
+    with pytest.raises(ConfigError) as caught:
+        opened(batch).table(**asked)
+    assert hint in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert caplog.text == ""
