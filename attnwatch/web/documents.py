@@ -43,7 +43,7 @@ class Counts(_Record):
 
 
 class BatchSummary(_Record):
-    """One batch. Times are RFC 3339; `planned` is null if its plan is not known."""
+    """One batch. Times are RFC 3339; `planned` and `template` are null if its plan is not known."""
 
     id: str
     name: str
@@ -55,6 +55,7 @@ class BatchSummary(_Record):
     ended: Literal["complete", "interrupted"] | None
     counts: Counts
     words: tuple[WordRecord, ...]
+    template: str | None
 
 
 class BatchesDocument(_Record):
@@ -99,7 +100,6 @@ class Batch(BatchSummary):
 
     """
 
-    template: str | None
     slots: tuple[tuple[str, ...], ...]
     left_out: int
     videos: tuple[VideoRow, ...]

@@ -116,12 +116,23 @@ def test_the_wipe_shows_one_video_on_each_side_of_the_line(compared):
 
 def test_numbers_are_those_of_the_pair_and_of_all_pairs_like_it(compared):
     table = compared.locator(".numbers")
-    assert table.locator("caption").inner_text().startswith("2 pairs of this batch")
+    assert compared.locator("#numbers-about").inner_text().startswith("2 pairs of this batch")
     cells = table.locator("tbody tr").first.locator("th, td").all_inner_texts()
     assert cells[0].startswith("Mass")
     first, second, difference = map(number, cells[1:4])
     assert difference == pytest.approx(first - second, rel=0.02)
     assert cells[4] == "−0.2 A higher in 0 of 2"
+
+
+def test_sentence_and_numbers_fit_on_a_phone(compared):
+    before = compared.viewport_size
+    compared.set_viewport_size({"width": 390, "height": 844})
+    try:
+        until(compared, "innerWidth === 390")
+        ends = "['#numbers-about', '.numbers'].map((one) => document.querySelector(one).getBoundingClientRect().right)"
+        assert max(compared.evaluate(ends)) <= 390
+    finally:
+        compared.set_viewport_size(before)
 
 
 def test_a_still_is_the_frame_with_its_maps_at_the_size_of_the_video(compared):

@@ -1,14 +1,17 @@
 """The page with many videos, at full scale."""
 
+import json
 import os
+import sys
 import time
 
+import numpy as np
 import pytest
 
 from tests.browser.conftest import opened, served
 from tests.browser.pages import add, open_page, planned, settled, until
 from tests.browser.test_page import SAMPLES
-from tests.support import Batch
+from tests.support import Batch, write_source_video
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +77,43 @@ def test_of_1000_videos_the_first_are_there_in_less_than_1_5_seconds_and_only_vi
         f"{seconds:.2f} s until the first cell; the longest frame while scrolling took {longest:.0f} ms"
     )
 
+
+def test_dragging_the_step_slider_over_12_cells_takes_less_than_a_frame_of_script(browser, tmp_path, capsys):
+    """Of the page's own time: on a busy machine, a frame waits many times as long for a processor."""
+    batch = Batch.make(tmp_path)
+    maps = np.random.default_rng(5).gamma(0.6, 1, (20, 1, 1, 3, 30, 52)).astype(np.float16)
+    first = batch.add(1, tensors={"kiss": maps})
+    write_source_video(first.with_name("video_001.mp4"), width=832, height=480)
+    copied(batch, first, 4, 3)
+    with served(tmp_path) as address, opened(browser) as page:
+        open_page(page, address)
+        found = page.evaluate("[...attnwatch.library.batches.keys()][0]")
+        open_page(page, address, f"batch={found}&step=0")
+        until(page, "document.querySelectorAll('video[data-joined]').length === 12")
+        settled(page)
+        until(page, "document.querySelector('#panel input[max=\"19\"]') !== null")
+        browser.start_tracing(page=page, categories=["devtools.timeline", "toplevel"])
+        page.evaluate(_DRAG)
+        events = json.loads(browser.stop_tracing())["traceEvents"]
+    main = {(one["pid"], one["tid"]) for one in events if one.get("args", {}).get("name") == "CrRendererMain"}
+    tasks = [one for one in events if one["name"].endswith("RunTask") and (one["pid"], one["tid"]) in main]
+    own = np.array([one.get("tdur", 0) for one in tasks]) / 1000
+    longest = max(one.get("dur", 0) for one in tasks) / 1000
+    told = f"the longest task took {own.max():.1f} ms of the page's own time, and {longest:.0f} ms with waiting"
+    with capsys.disabled():
+        sys.stdout.write(f"\n{told}\n")
+    assert len(own) > 60
+    assert np.percentile(own, 98) < 16, told
+
+
+_DRAG = """async () => {
+  const slider = document.querySelector('#panel input[max="19"]');
+  for (let n = 0; n < 60; n += 1) {
+    slider.value = String(n % 20);
+    slider.dispatchEvent(new Event("input"));
+    await new Promise(requestAnimationFrame);
+  }
+}"""
 
 _SCROLL = """async () => {
   const { scroller } = attnwatch.view;

@@ -81,6 +81,7 @@ def test_batches_are_listed_with_their_progress_in_words_and_lead_to_their_video
     open_page(shared, address)
     card = shared.locator(".batch")
     assert "8 videos: 4 rendered, 2 waiting, 1 failed, 1 planned" in card.inner_text()
+    assert "a (cat) and a (dog) [sits|runs]" in card.inner_text()
     card.locator("a").click()
     until(shared, "document.body.dataset.view === 'grid'")
     assert shared.locator(".tile").count() == 8
@@ -262,6 +263,9 @@ def test_nothing_is_cut_off_on_a_phone_or_a_small_screen(grid, width):
         grid.set_viewport_size({"width": width, "height": 800})
         until(grid, f"innerWidth === {width}")
         assert grid.evaluate("document.documentElement.scrollWidth") <= width
+        assert grid.evaluate(
+            "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.said'))"
+        )
         for control in grid.locator(
             ".transport button, .transport input, .transport select, .top a, .top button"
         ).all():

@@ -159,10 +159,7 @@ class Catalogue:
         entries.sort(key=lambda entry: entry.path)
         shown = entries[:MOST_ROWS]
         slots = plan.slots if plan.document is not None else slots_of([choices_of(entry) for entry in shown])
-        template = plan.document.template if plan.document is not None else None
-        head = Batch(
-            **dict(summary), template=template, slots=slots, left_out=len(entries) - len(shown), videos=()
-        ).model_dump_json()
+        head = Batch(**dict(summary), slots=slots, left_out=len(entries) - len(shown), videos=()).model_dump_json()
         document = b"%b[%b]}" % (head.removesuffix("[]}").encode(), b",".join(entry.row for entry in shown))
         self._last_document = (identifier, revision, document)
         return document
@@ -269,6 +266,7 @@ class Catalogue:
             ended=batch.plan.ended,
             counts=counts,
             words=tuple(batch.words),
+            template=batch.plan.document.template if batch.plan.document is not None else None,
         )
 
 

@@ -67,7 +67,7 @@ export class App {
   /** Whether the panel and the clock have something to act on. */
   get isOpen() {
     const { batch } = this.session.state;
-    return batch !== null && this.library.batch?.id === batch;
+    return batch !== null && this.library.batch?.id === batch && !(this.view instanceof MissingView);
   }
 
   /** How the maps of a video are drawn. @param {VideoRow} row @returns {View} */
@@ -106,6 +106,7 @@ export class App {
     const { state } = this.session;
     if (state.video !== null) this.session.change({ video: null }, { visit: true });
     else if (state.compare.length > 0) this.session.change({ compare: [] }, { visit: true });
+    else if (!this.isOpen) this.session.change({ batch: null }, { visit: true });
   }
 
   /** @param {number} shown @param {number} all */

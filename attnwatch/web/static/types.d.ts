@@ -9,7 +9,7 @@ interface Counts {
 
 interface BatchSummary {
   id: string; name: string; path: string; model: string | null; created: string | null; changed: string | null;
-  planned: number | null; ended: "complete" | "interrupted" | null; counts: Counts; words: WordRecord[];
+  planned: number | null; ended: "complete" | "interrupted" | null; counts: Counts; words: WordRecord[]; template: string | null;
 }
 
 interface WatcherRecord { host: string; pid: number; silent: boolean; paused: string | null; waiting: number; running: number }
@@ -26,7 +26,7 @@ interface VideoRow {
   measures: Record<string, Record<string, number | null>> | null; stamp: string;
 }
 
-interface Batch extends BatchSummary { template: string | null; slots: string[][]; left_out?: number; videos: VideoRow[] }
+interface Batch extends BatchSummary { slots: string[][]; left_out?: number; videos: VideoRow[] }
 
 interface TokenRecord { slug: string; text: string; span: [number, number] | null; negative: boolean }
 

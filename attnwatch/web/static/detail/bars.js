@@ -1,4 +1,5 @@
 import { make } from "../dom.js";
+import { number } from "../maps/compare/numbers.js";
 import { strip } from "../maps/index.js";
 
 /** @typedef {import("../main.js").App} App */
@@ -16,11 +17,6 @@ export function colourBars(app, detail, scales) {
     const bar = make("span", { class: "strip", "aria-hidden": "true" });
     bar.style.background = strip(app.painter, view, scales.length > 1 ? (view.hues?.[word] ?? 0) : null);
     const text = detail.tokens.find(({ slug }) => slug === word)?.text ?? word;
-    return make("span", { class: "word-scale" }, make("span", {}, text), short(low), bar, short(high));
+    return make("span", { class: "word-scale" }, make("span", {}, text), number(low), bar, number(high));
   });
-}
-
-/** @param {number} value */
-function short(value) {
-  return String(Number(value.toPrecision(3)));
 }

@@ -12,8 +12,8 @@ import { drawn, hues } from "../words.js";
 export function promptOf(app, detail) {
   const marked = marks(app, detail.prompt ?? detail.video_id, detail.tokens.filter(({ negative }) => !negative));
   const negative = detail.tokens.filter(({ negative: one }) => one);
-  const below = detail.negative_prompt ? make("p", { class: "negative" }, "Without: ", ...marks(app, detail.negative_prompt, negative)) : null;
-  return make("div", { class: "prompt" }, make("h1", {}, ...marked), below);
+  const below = detail.negative_prompt ? make("p", { class: "negative", dir: "auto" }, "Without: ", ...marks(app, detail.negative_prompt, negative)) : null;
+  return make("div", { class: "prompt" }, make("h1", { dir: "auto" }, ...marked), below);
 }
 
 /** @param {App} app @param {string} prompt @param {TokenRecord[]} tokens */

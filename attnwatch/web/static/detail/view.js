@@ -120,7 +120,7 @@ export class DetailView {
     if (detail === null) return;
     const mark = stateMark(detail);
     const state = make("span", { class: "state", "data-kind": mark.kind }, mark.text);
-    const told = make("p", { class: "sub" }, state, [detail.choices.join(" · "), detail.seed === null ? "" : `seed ${detail.seed}`, detail.video_id].filter(Boolean).join(" · "));
+    const told = make("p", { class: "sub" }, state, make("bdi", {}, detail.choices.join(" · ")), [detail.choices.length ? "" : null, detail.seed === null ? null : `seed ${detail.seed}`, detail.video_id].filter((part) => part !== null).join(" · "));
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.word;
     fill(this.head, promptOf(app, detail), told);
     if (focused) /** @type {HTMLElement | null} */ (this.head.querySelector(`[data-word="${CSS.escape(focused)}"]`))?.focus();

@@ -15,7 +15,7 @@ export class Tile {
     this.mark = make("span", { class: "mark" });
     this.reason = make("span", { class: "reason" });
     this.box = make("div", { class: "picture" }, this.reason, this.mark, this.link);
-    this.caption = make("span", { class: "caption" });
+    this.caption = make("span", { class: "caption", dir: "auto" });
     this.value = make("span", { class: "value" });
     this.chosen = make("input", { type: "checkbox", class: "choose", onchange: () => app.choose(this.row.id) });
     this.element = make("div", { class: "tile", role: "listitem" }, this.box, make("div", { class: "line" }, this.caption, this.value, this.chosen));

@@ -101,7 +101,7 @@ export class GridView {
     this.headings.hidden = !arrangement.table || (arrangement.columns.length === 1 && arrangement.columns[0].label === "");
     let at = 0;
     const heads = arrangement.columns.map((column) => {
-      const head = make("div", { class: "heading", title: column.title }, column.label);
+      const head = make("div", { class: "heading", dir: "auto", title: column.title }, column.label);
       head.style.left = `${geometry.x(at)}px`;
       head.style.width = `${geometry.x(at + column.span - 1) + geometry.tile - geometry.x(at)}px`;
       at += column.span;
@@ -132,7 +132,7 @@ export class GridView {
 
   /** @param {import("./arrange.js").Line} line @param {Geometry} geometry @param {number} number */
   _label(line, geometry, number) {
-    const label = make("div", { class: "label", title: line.title }, make("span", {}, line.label));
+    const label = make("div", { class: "label", title: line.title }, make("span", { dir: "auto" }, line.label));
     label.style.transform = `translateY(${geometry.labelTop(number)}px)`;
     label.style.width = `${geometry.labelWidth}px`;
     label.style.height = `${geometry.labelHeight}px`;

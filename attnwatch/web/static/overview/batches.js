@@ -41,6 +41,7 @@ function card(batch) {
     { class: "batch" },
     make("a", { href: `#batch=${batch.id}`, class: "title", "data-batch": batch.id }, batch.name),
     make("div", { class: "about" }, about),
+    batch.template && make("p", { class: "template", dir: "auto", title: batch.template }, batch.template),
     bar(batch),
     make("div", { class: "said" }, progressText(batch)),
     words,

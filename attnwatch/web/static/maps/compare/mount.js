@@ -107,6 +107,7 @@ class Comparison {
     this._stage.addEventListener("pointerdown", (event) => this._point(event));
     this._stage.addEventListener("pointerleave", () => this._point(null));
     for (const [n, side] of this._sides.entries()) {
+      if (side.detail.measures === null) continue;
       library.measures(side.detail).then(
         (found) => {
           this._measures[n] = found;

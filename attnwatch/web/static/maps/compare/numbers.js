@@ -20,10 +20,10 @@ export function fillNumbers(element, names, { rows, a, b, measures, words }) {
   const heads = ["Mean over the video", "A", "B", "A − B", pairs.length > 1 ? `All ${pairs.length} pairs` : null];
   fill(
     element,
+    make("p", { class: "soft", id: "numbers-about" }, captionOf(pairs, a, b)),
     make(
       "table",
-      { class: "numbers" },
-      make("caption", {}, captionOf(pairs, a, b)),
+      { class: "numbers", "aria-describedby": "numbers-about" },
       make("thead", {}, make("tr", {}, ...heads.map((head) => head && make("th", { scope: "col" }, head)))),
       make("tbody", {}, ...known.map((name) => rowOf(names[name], name, words, measures, pairs))),
     ),

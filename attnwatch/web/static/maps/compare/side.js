@@ -20,7 +20,7 @@ export class Side {
     this.canvas = make("canvas", { "aria-hidden": "true" });
     this.told = make("p", { class: "told soft", role: "status" });
     this.picture = make("div", { class: "seen-picture" }, this.video, this.canvas);
-    this.element = make("figure", { class: "side" }, make("figcaption", {}, make("strong", {}, name), ` ${text}`), this.picture, this.told);
+    this.element = make("figure", { class: "side" }, make("figcaption", {}, make("strong", {}, name), " ", make("bdi", {}, text)), this.picture, this.told);
     this.layer = painter.layer(this.canvas);
     /** @type {Loaded} */
     this.loaded = {};
