@@ -193,8 +193,8 @@ def _preview(settings: Settings, resume: Path | None, claim: Path | None) -> int
         return 0
     if claim is not None:
         refuse_no_place(claim, settings)
-    lines, warning = describe_batch(settings)
-    if warning is not None:
+    lines, warnings = describe_batch(settings)
+    for warning in warnings:
         _say(Console(stderr=True), f"warning: {warning}")
     _print(*lines)
     try:

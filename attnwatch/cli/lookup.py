@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from attnwatch.batches.discover import find_videos, manifest_of
+from attnwatch.batches.discover import find_videos, manifest_of, walk
 from attnwatch.batches.named import ALIKE, BATCH_FOLDER, exists, folders_in, named
+from attnwatch.batches.passed import Passed, unmarked
 from attnwatch.batches.videos import identifier_of
+from attnwatch.cli.finding import listed
 from attnwatch.contract.names import BATCH_FILE, MANIFEST_SUFFIX, OUTPUT_DIRECTORY, is_manifest
 from attnwatch.errors import ConfigError, nearest
+from attnwatch.system.permissions import user
 
 _FLAGS = {"version": "--version", "help": "--help"}
 """What other programs have as commands."""
@@ -58,7 +61,10 @@ def root_of(path: Path) -> Path:
         if path.absolute().parent.name == OUTPUT_DIRECTORY:
             raise ConfigError(f"found {path}, which was rendered; expected the video that it shows, or its manifest")
         beside = path.stem + MANIFEST_SUFFIX
-        raise ConfigError(f"found no manifest for {path}; expected {beside} beside it; FORMAT.md describes its content")
+        raise ConfigError(
+            f"found no manifest for {path}; expected {beside} beside it, with what the model attended to while it made "
+            "the video (FORMAT.md); this cannot be had from a video alone"
+        )
     return _part_of_the_system(path)
 
 
@@ -104,17 +110,30 @@ def videos(*paths: Path) -> list[Path]:
 
 def _videos(path: Path) -> list[Path]:
     if _is_pattern(path):
-        folder = root_of(named(path.parent))
-        names = {video: identifier_of(video) for video in find_videos(folder)}
+        searched = root_of(named(path.parent))
+        names = {video: identifier_of(video) for video in find_videos(searched)}
         found = [video for video, name in names.items() if name == path.name]
         found = found or [video for video, name in names.items() if fnmatchcase(name, path.name)]
-        expected = f"the name of a video in {folder}, or a pattern such as 'prompt_001_*'"
+        expected = f"the name of a video in {searched}, or a pattern such as 'prompt_001_*'"
     else:
-        found = list(find_videos(root_of(named(path))))
+        searched = root_of(named(path))
+        found = list(find_videos(searched))
         expected = "a video, its manifest, or a folder of finished videos"
     if not found:
-        raise ConfigError(f"found no finished video at {path}; expected {expected}; `attnwatch status` lists them")
+        raise ConfigError(f"found no finished video at {path}; expected {expected}; {_why_none(searched)}")
     return found
+
+
+def _why_none(folder: Path) -> str:
+    """Return why no finished video is found in a folder, as far as the folder tells."""
+    passed = Passed()
+    for each in walk(folder):
+        passed.take(each)
+    if passed.closed:
+        return f"user {user()} cannot read {listed(list(passed.closed))}"
+    if passed.unmarked:
+        return unmarked(passed.unmarked, passed.unmarked_number)
+    return "`attnwatch status` lists them"
 
 
 def _is_pattern(path: Path) -> bool:

@@ -62,8 +62,11 @@ def view(
     from attnwatch.cli.lookup import folder as folder_named  # noqa: PLC0415 - help needs nothing of it
     from attnwatch.report.found_outputs import Surveyed  # noqa: PLC0415
     from attnwatch.system.folders import Links  # noqa: PLC0415
+    from attnwatch.system.permissions import unreadable  # noqa: PLC0415
 
     root = folder_named(folder)
+    if (problem := unreadable(root)) is not None:
+        raise ConfigError(problem)
     if out is not None and not out.is_dir():
         raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
     surveyed = Surveyed.of(

@@ -1,4 +1,4 @@
-"""Says who this process is, why a folder cannot be written, and what to do."""
+"""Says who this process is, why a folder cannot be read or written, and what to do."""
 
 import os
 import pwd
@@ -14,6 +14,13 @@ def user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
+
+
+def unreadable(folder: Path) -> str | None:
+    """Return why a folder cannot be listed and entered; None if it can."""
+    if os.access(folder, os.R_OK | os.X_OK):
+        return None
+    return f"{folder} cannot be read by user {user()}; change its permissions, or run as its owner"
 
 
 def unwritable(folder: Path) -> str | None:

@@ -24,11 +24,6 @@ def in_words(error: OSError) -> str:
     return f"{os.fsdecode(error.filename)}: cannot be used ({said}); {remedy(error)}"
 
 
-def is_of_the_machine(error: OSError) -> bool:
-    """Return whether an error is about permissions, a disk or a limit, and so not about a mistake of the program."""
-    return error.errno in {*_DENIED, *_FULL, *_TOO_MANY, errno.EROFS, errno.EIO, errno.ESTALE}
-
-
 def remedy(error: OSError) -> str:
     """Return what was expected of a file that cannot be used, and what to do."""
     return _expected(error.errno or errno.EIO)

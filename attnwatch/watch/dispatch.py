@@ -284,10 +284,8 @@ class Dispatcher:
             return
         since = waiting.since if result.starved or result.lost else waiting.since or now
         if result.lost and looks >= _OFTEN_LOST:
-            message = (
-                f"{task.place.video_id}: not rendered by a worker in {looks} tries; starts again: {result.obstacle}"
-            )
-            self.ledger.warn(message, about=f"lost {task.place.manifest}")
+            tries = f"not rendered by a worker in {looks} tries; starts again"
+            self.ledger.warn(f"{task.place.video_id}: {tries}: {result.obstacle}", about=f"lost {task.place.manifest}")
         elif result.starved:
             self._report.starved(task.place, result.obstacle or "")
         elif (denied := unwritable(task.place.directory)) is not None:

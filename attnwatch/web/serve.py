@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 import socket
 from collections.abc import Iterator, Sequence
@@ -61,8 +62,11 @@ class Address:
             )[0]
             return socket.create_server(place[:2], family=family, backlog=128)
         except OSError as error:
-            found = f"found {self.host or 'any address'}, port {self.port} ({error.strerror or error})"
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+            found = f"found {self.host or 'any address'}, port {self.port} ({reason})"
             remedy = "stop what uses it, or choose another with --port; --host takes an address of this machine"
+            if isinstance(error, PermissionError):
+                remedy = "choose one above 1023 with --port: those below are root's"
             raise ConfigError(f"{found}; expected an address and a free port; {remedy}") from None
 
     def access(self, port: int) -> Access:

@@ -212,6 +212,21 @@ def foreign_syntax(variations: Sequence[Variation], settings: Settings) -> str |
     return warning_of(templates, (settings.video.negative_prompt or "", *own))
 
 
+def doubts(variations: Sequence[Variation], settings: Settings) -> list[str]:
+    """Return warnings about what the prompts of a batch probably do not mean."""
+    return [each for each in (foreign_syntax(variations, settings), repeated(variations)) if each is not None]
+
+
+def repeated(variations: Iterable[Variation]) -> str | None:
+    """Return a warning about the first prompt that is the same as another one; None if there is none."""
+    first: dict[object, str] = {}
+    for each in variations:
+        other = first.setdefault((each.prompt, each.negative, each.seed, each.image), each.prompt_id)
+        if other != each.prompt_id:
+            return f"{other} and {each.prompt_id} have the same prompt, {each.prompt!r}, and so the same videos"
+    return None
+
+
 def _refuse_wrong_ids(plan: Plan) -> None:
     """Raise SettingsError if a name that a file gives, with what is appended to it, is too long or taken."""
     first: dict[str, Variation] = {}

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from generator.batch.images import Sizes, log_sizes, sizes_of
-from generator.batch.plan import Plan, PlannedVideo, foreign_syntax
+from generator.batch.plan import Plan, PlannedVideo, doubts
 from generator.batch.resumption import FREE_ON_RESUME, value_of
 from generator.batch.sharing.ranks import Rank
 from generator.capture.budget import VideoShape, as_kept, as_text, attention_bytes, check_attention, keep_of
@@ -216,9 +216,8 @@ def warn(batch: PreparedBatch) -> None:
             "the prompt's words, as uncond@WORD, and no attention video shows them. Name words with --track-negative"
         )
     log_sizes(batch.plan.variations, batch.plan.images, batch.sizes, batch.plan.settings.video)
-    foreign = foreign_syntax(batch.plan.variations, batch.plan.settings)
-    if foreign is not None:
-        log.warning("%s", foreign)
+    for doubt in doubts(batch.plan.variations, batch.plan.settings):
+        log.warning("%s", doubt)
     _warn_of_texts(batch.model.name, batch.texts)
 
 

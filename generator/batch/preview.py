@@ -3,7 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
-from generator.batch.plan import Plan, chosen, foreign_syntax, read_prompts, tracked
+from generator.batch.plan import Plan, chosen, doubts, read_prompts, tracked
 from generator.prompts.template import Variation
 from generator.settings import Settings
 
@@ -11,8 +11,8 @@ AT_MOST = 100
 """Number of prompts that are described; max_variations and sample override it."""
 
 
-def describe_batch(settings: Settings) -> tuple[list[str], str | None]:
-    """Return the prompts of a new batch and how many videos there will be, and a warning about foreign syntax.
+def describe_batch(settings: Settings) -> tuple[list[str], list[str]]:
+    """Return the prompts of a new batch and how many videos there will be, and warnings about them.
 
     Raises:
         UsageError: if there are no prompts, or a template cannot be parsed.
@@ -26,7 +26,7 @@ def describe_batch(settings: Settings) -> tuple[list[str], str | None]:
     if len(shown) < total:
         lines.append(f"... and {total - len(shown):,} more")
     texts, images = prompts.factors if total == prompts.count else (total, 1)
-    return [*lines, _sum(texts, images, video.videos_per_variation)], foreign_syntax(shown, settings)
+    return [*lines, _sum(texts, images, video.videos_per_variation)], doubts(shown, settings)
 
 
 def describe_plan(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from generator.settings.values import Seed
 
 # Settings that may change on resumption: they affect neither the videos nor where the batch is.
 FREE_ON_RESUME = frozenset({"device", "offload", "order", "output"})
+_EXAMPLE = "outputs/demo_20250101_120000"
 _COMPARED_BY_CONTENT = frozenset({"prompts", "model", "lora", "embeddings", "image", "last_image"})
 """Names of settings that hold paths: what counts is what is there, not where it is."""
 
@@ -36,7 +38,7 @@ def plan_resumption(folder: Path, given: Settings, *, verify: bool = False) -> P
         ResumeError: if there is no such batch, it cannot be read, or it was started with other settings.
 
     """
-    content = _read_batch(folder)
+    content = _read_batch(folder, Path(given.output))
     settings, written = _stored(folder / BATCH_FILE, content)
     _refuse_other_settings(folder, settings, given)
     moved = _model_files(folder, content, settings.model, given.model)
@@ -159,15 +161,14 @@ def _with_given_images(
     return found
 
 
-def _read_batch(folder: Path) -> dict[str, Any]:
+def _read_batch(folder: Path, batches: Path) -> dict[str, Any]:
     path = folder / BATCH_FILE
     try:
         return read_object(path)
     except FileNotFoundError as error:
-        raise ResumeError(
-            f"{path} cannot be read: {error.strerror}. Expected the folder of one batch, such as "
-            "outputs/demo_20250101_120000"
-        ) from error
+        named = sorted(found.parent for found in batches.glob(f"{escape(folder.name)}_*/{BATCH_FILE}"))
+        expected = f"Did you mean {named[-1]}?" if named else f"Expected the folder of one batch, such as {_EXAMPLE}"
+        raise ResumeError(f"{path} cannot be read: {error.strerror}. {expected}") from error
     except DocumentError as error:
         raise ResumeError(f"{error}. Restore it from a copy, or start a new batch") from error
 
@@ -223,14 +224,23 @@ def _refuse_other_settings(folder: Path, batch: Settings, given: Settings) -> No
         wanted, found = value_of(given, place), value_of(batch, place)
         explicit = place.key in _owner(given, place).model_fields_set
         if explicit and name not in {*FREE_ON_RESUME, *_COMPARED_BY_CONTENT} and wanted not in (found, "auto"):
-            raise _other_setting(folder, str(place), found, wanted)
+            raise _other_setting(folder, str(place), found, wanted, _in_another_batch(name, batch, wanted))
 
 
-def _other_setting(folder: Path, place: str, found: object, wanted: object) -> ResumeError:
+def _in_another_batch(name: str, batch: Settings, wanted: object) -> str:
+    """Return how to have more videos of each prompt; nothing if something else is wanted."""
+    each = batch.video.videos_per_variation
+    if name != "videos_per_variation" or not isinstance(wanted, int) or wanted <= each:
+        return ""
+    seed = batch.video.seed + each
+    return f" with --seed {seed} and --videos-per-variation {wanted - each}: `attnwatch compare` takes both together"
+
+
+def _other_setting(folder: Path, place: str, found: object, wanted: object, how: str = "") -> ResumeError:
     found, wanted = (list(value) if isinstance(value, tuple) else value for value in (found, wanted))
     return ResumeError(
         f"{folder.name} was started with {place} {found!r}; found {wanted!r} now. All videos of a batch share these "
-        f"settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch"
+        f"settings: remove this one (also from --config and {ENVIRONMENT_PREFIX}*), or start a new batch{how}"
     )
 
 

@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -62,6 +63,8 @@ class DaskEngine:
         # What is lost is reported by the session, in other words.
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # A table of several lines. Workers that cannot do the work are found by their check.
+        warnings.filterwarnings("ignore", "Mismatched versions found")
         try:
             self._session.open()
         except EngineError:

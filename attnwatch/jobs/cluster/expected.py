@@ -13,8 +13,7 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-from attnwatch.system.permissions import user
-from attnwatch.system.refusals import in_words
+from attnwatch.system.refusals import remedy as to_do
 
 MOST_SECONDS_APART = 60.0
 _MOST_ENTRIES = 20
@@ -50,9 +49,8 @@ class ExpectedFolder:
         try:
             with tempfile.TemporaryFile(dir=self.path, prefix=".attnwatch-worker-"):
                 return None
-        except OSError as error:
-            found = f"found {where}, where it may not write ({in_words(error)})"
-            return f"{found}; expected that user {user()} may; allow it (chmod u+wx, or setfacl)"
+        except OSError as error:  # the name of the file differs each time, and what is said again is not logged again
+            return f"found {where}, where it cannot write ({error.strerror}); {to_do(error)}"
 
 
 @dataclass(frozen=True)

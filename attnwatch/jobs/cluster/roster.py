@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = 8.0  # seconds for a worker's answer
 _LONG_PATIENCE = 30.0  # seconds for that of one that was fit before: it may be busy
+_NO_WORKERS = "no workers yet: videos wait for the first; if none starts by itself, start one (dask worker ADDRESS)"
 _AGAIN_AFTER = 30.0  # seconds between two checks
 _UNDER_WAY = float("inf")
 
@@ -49,6 +50,8 @@ class Roster:
         self._workers: dict[str, _Worker] = {}
         self._checks: set[asyncio.Task[None]] = set()
         self._expected: Expected | None = None
+        self._said: int | None = None
+        """Number of workers that was logged last."""
 
     @property
     def threads(self) -> int:
@@ -79,14 +82,15 @@ class Roster:
         for check in self._checks:
             check.cancel()
         self._workers.clear()
+        self._said = None
 
     def update(self, client: "Client", threads: dict[str, int], expected: Expected) -> None:
         """Take the workers that the scheduler knows, with their numbers of threads, and check those that need it."""
-        before = len(self._workers)
         self._workers = {address: self._workers.get(address) or _Worker(number) for address, number in threads.items()}
-        if before != len(self._workers):
+        if self._said != len(threads):
+            self._said = len(threads)
             workers, number = counted(len(threads), "worker"), counted(sum(threads.values()), "thread")
-            _log.info("the cluster has %s with %s", workers, number)
+            _log.info("the cluster has %s", f"{workers} with {number}" if threads else _NO_WORKERS)
         is_other, self._expected = expected != self._expected, expected
         now = time.monotonic()
         for address, worker in self._workers.items():

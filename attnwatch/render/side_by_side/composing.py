@@ -67,7 +67,7 @@ def compose(manifests: Sequence[Manifest], settings: Visualization, request: Req
 
     """
     if len(manifests) > MOST_CELLS:
-        raise too_many(f"{len(manifests):,}")
+        raise too_many(len(manifests))
     with contextlib.ExitStack() as stack:
         videos = [stack.enter_context(opened(manifest, request.words, settings)) for manifest in manifests]
         counted = None

@@ -80,7 +80,7 @@ class Scene:
         cells = len(videos) * (len(words) + source)
         if cells > MOST_CELLS:
             and_source = " and the source" if source else ""
-            raise too_many(f"{cells} ({len(videos)} videos, {len(words)} words{and_source})")
+            raise too_many(cells, f" ({len(videos)} videos, {len(words)} words{and_source})")
         if source or not request.alone:
             _require_present(videos)
         _require_memory(videos, request.memory)
@@ -121,11 +121,11 @@ class Scene:
         return own
 
 
-def too_many(found: str) -> ConfigError:
+def too_many(cells: int, of: str = "") -> ConfigError:
     """Return the error for more cells than there can be."""
     return ConfigError(
-        f"found {found} pictures to put beside each other; expected at most {MOST_CELLS}; choose fewer videos, or "
-        "fewer words with --words"
+        f"found {cells:,} pictures to put beside each other{of}; expected at most {MOST_CELLS}; choose fewer videos, "
+        "or fewer words with --words"
     )
 
 

@@ -33,6 +33,12 @@ def test_preview_shows_words_of_the_track_flag(call):
     assert out.splitlines()[0] == "prompt_001  (two (men)) and a (dog)"
 
 
+def test_preview_warns_of_prompts_that_are_the_same(call):
+    code, out, err = call("--template", "a [(cat)|dog|cat|dog]", "--preview")
+    assert (code, len(out.splitlines())) == (0, 5)
+    assert err == "warning: prompt_001 and prompt_003 have the same prompt, 'a cat', and so the same videos\n"
+
+
 def test_preview_generates_nothing(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call("--template", DEMO, "--preview")

@@ -1,5 +1,6 @@
 """Paths on the command line; `test_app.py` and `test_commands.py` test the rest."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from attnwatch.cli.flags import GIVEN
 from attnwatch.cli.lookup import folder, root_of, single_video, to_watch, videos
 from attnwatch.errors import ConfigError
 from tests.legacy_support import OldBatch
-from tests.support import BATCH, Batch
+from tests.support import BATCH, Batch, closed_folder
 
 
 @pytest.mark.parametrize("resolve", [root_of, folder])
@@ -156,3 +157,18 @@ def test_where_one_video_is_wanted_several_are_refused_with_the_name_of_one(path
         single_video(Path(path))
     _, _, named = str(caught.value).partition("name it, as in ")
     assert single_video(Path(named)) == videos(Path("demo"))[0]
+
+
+def test_where_no_video_is_found_because_a_folder_is_closed_this_is_said():
+    with closed_folder() as folder, pytest.raises(ConfigError, match=rf"; user .* cannot read {folder}$"):
+        videos(folder)
+
+
+def test_where_videos_have_no_manifests_this_is_said(tmp_path):
+    film = tmp_path / "film.mp4"
+    film.touch()
+    os.utime(film, (1, 1))
+    with pytest.raises(ConfigError, match=r"; 1 video has no manifest, and so no attention to render: .*film.mp4$"):
+        videos(tmp_path)
+    with pytest.raises(ConfigError, match=r"film\.complete\.json beside it, .*; this cannot be had"):
+        videos(film)

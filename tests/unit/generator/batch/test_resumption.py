@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -66,12 +67,27 @@ def test_the_order_may_change_on_resumption(batch):
         ({"seed": 8}, "started with video.seed 7; found 8 now"),
         ({"width": 128}, "started with video.width 64; found 128 now"),
         ({"videos_per_variation": 3}, "started with video.videos_per_variation 2; found 3 now"),
+        (
+            {"videos_per_variation": 5},
+            "or start a new batch with --seed 9 and --videos-per-variation 3: `attnw",
+        ),
         ({"storage_dtype": "float32"}, "started with attention_analysis.storage_dtype 'float16'; found 'float32' now"),
     ],
 )
 def test_settings_other_than_those_of_the_batch_are_refused(batch, flags, complaint):
     with pytest.raises(ResumeError, match=re.escape(complaint)):
         plan_resumption(batch(), load_settings(flags, {}, None))
+
+
+def test_the_newest_batch_of_a_name_is_suggested_for_a_folder_that_does_not_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("kiss_20260101_000000", "kiss_20260202_000000", "kissing_20270101_000000"):
+        (tmp_path / "outputs" / name).mkdir(parents=True)
+        (tmp_path / "outputs" / name / "batch.json").touch()
+    with pytest.raises(ResumeError, match=r"Did you mean outputs/kiss_20260202_000000\?$"):
+        plan_resumption(Path("kiss"), Settings())
+    with pytest.raises(ResumeError, match=r"Expected the folder of one batch, such as outputs/demo_20250101_120000$"):
+        plan_resumption(Path("hug"), Settings())
 
 
 def test_a_batch_may_be_resumed_on_another_device(batch):

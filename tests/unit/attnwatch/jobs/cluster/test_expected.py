@@ -45,8 +45,11 @@ def test_an_empty_folder_says_nothing_about_what_it_should_hold(tmp_path):
 def test_a_folder_that_cannot_be_written_matters_only_if_outputs_go_there():
     with closed_folder() as closed:
         problem = found(expected_folder(Path(closed), Path(closed), is_written=True))
-        assert f"found {closed}, where it may not write (" in problem
-        assert f"expected that user {user()} may" in problem
+        assert problem.startswith(f"found {closed}, where it cannot write (Permission denied); expected ")
+        assert f"that user {user()} may use; change its permissions" in problem
+        assert problem == found(expected_folder(Path(closed), Path(closed), is_written=True)), (
+            "it would be logged again"
+        )
         assert found(expected_folder(Path(closed), Path(closed), is_written=False)) is None
 
 

@@ -108,3 +108,18 @@ class Lost:
             self.number += 1
             return OSError("it has left")
         return await self._ask(client, address, *question)
+
+
+def test_that_there_are_no_workers_is_said_once_and_again_when_the_last_has_gone(workers, caplog):
+    caplog.set_level("INFO")
+    found = Roster()
+
+    async def look():
+        for threads in ({}, {}, {ONE: 2}, {}):
+            found.update(workers, threads, EXPECTED)
+            await asyncio.gather(*found._checks)
+
+    asyncio.run(look())
+    said = [message.partition(": ")[0] for message in caplog.messages]
+    none = "the cluster has no workers yet"
+    assert said == [none, "the cluster has 1 worker with 2 threads", none]
