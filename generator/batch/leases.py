@@ -19,7 +19,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -169,9 +169,9 @@ class Leases:
             return State(owner["state"])
         return State.FREE if self._has_run_out(path, content) or _has_died_here(path, owner) else State.HELD
 
-    def held(self, start: str = "") -> list[str]:
-        """Return the names, of those that begin with ``start``, that somebody works on, as far as is known now."""
-        newest = {name: number for name, number in self.newest().items() if name.startswith(start)}
+    def held(self, start: str = "", but: Collection[str] = ()) -> list[str]:
+        """Return the names that begin with ``start`` and are worked on; leases of names in ``but`` are not read."""
+        newest = {name: number for name, number in self.newest().items() if name.startswith(start) and name not in but}
         return [name for name, number in newest.items() if self.state(name, number) is State.HELD]
 
     def deaths(self, name: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +22,7 @@ _LONG_PATIENCE = 30.0  # seconds for that of one that was fit before: it may be 
 _NO_WORKERS = "no workers yet: videos wait for the first; if none starts by itself, start one (dask worker ADDRESS)"
 _AGAIN_AFTER = 30.0  # seconds between two checks
 _UNDER_WAY = float("inf")
+_FIGURES = re.compile(r"\d+")
 
 
 @dataclass
@@ -124,11 +126,16 @@ class Roster:
         self._note(address, worker, problem)
 
     def _note(self, address: str, worker: _Worker, problem: str | None) -> None:
-        if problem is not None and problem != worker.problem:
+        if problem is not None and (worker.problem is None or _kind(problem) != _kind(worker.problem)):
             _log.warning("worker %s gets no jobs: %s", address, problem)
         elif problem is None and worker.problem is not None:
             _log.info("worker %s is fit for jobs again", address)
         worker.problem = problem
+
+
+def _kind(problem: str) -> str:
+    """Return a problem without its figures, such as the seconds of a clock, which change from check to check."""
+    return _FIGURES.sub("", problem)
 
 
 async def scheduler_problem(client: "Client") -> str | None:

@@ -109,7 +109,7 @@ class Claims:
         return result
 
     def _at_work(self) -> list[str]:
-        return [name for name in self._leases.held() if name not in {_FOUNDING, _ENDING}]
+        return self._leases.held(but={_FOUNDING, _ENDING, *self._settled})
 
     def _next(self) -> Claim | None:
         newest = self._leases.newest()

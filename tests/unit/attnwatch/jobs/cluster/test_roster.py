@@ -86,6 +86,19 @@ def test_what_a_worker_lacks_that_is_not_expected_any_more_is_looked_at_again_at
     assert (found.choice(), workers.asked[2:]) == (None, [ONE])
 
 
+def test_a_problem_is_told_once_however_its_figures_change(workers, caplog):
+    found = Roster()
+    for seconds in (90, 91, 4000):
+        workers.answers[ONE] = f"found its clock {seconds} s ahead"
+        looked(found, workers)
+    workers.answers[ONE] = "found no folder /data"
+    looked(found, workers)
+    assert [message.partition(": ")[2] for message in caplog.messages if "gets no jobs" in message] == [
+        "found its clock 90 s ahead",
+        "found no folder /data",
+    ]
+
+
 def test_a_check_that_was_lost_on_its_way_is_made_again(workers, monkeypatch):
     monkeypatch.setattr(roster, "_AGAIN_AFTER", 3600.0)
     found = Roster()

@@ -257,6 +257,29 @@ def test_a_process_that_slept_while_it_began_the_batch_joins_that_of_another(fol
     assert json.loads((folder / "batch.json").read_text())["videos"][0]["seed"] == 7
 
 
+def test_who_waits_for_others_reads_only_their_leases(folder, begun, join, making, monkeypatch):
+    """Of a batch of 100,000 videos, that is done every other second by each process that waits."""
+    leases = Leases(folder / FOLDER)
+    theirs, looks = leases.take(IDS[2], 1), []
+
+    class Noted(Leases):
+        def state(self, name, number):
+            if looks:
+                looks[-1].append(name)
+            return super().state(name, number)
+
+    def waited(_stop, _seconds):
+        looks.append([])
+        if len(looks) == 3:
+            theirs.end(claims.State.FREE)
+
+    monkeypatch.setattr(claims, "Leases", Noted)
+    monkeypatch.setattr("generator.batch.interrupt.StopRequest.wait", waited)
+    making()
+    assert join() == 0
+    assert set(looks[0]) | set(looks[1]) == {IDS[2]}
+
+
 def test_a_stopped_process_leaves_the_rest_to_the_others(begun, alone, join, making):
     def stopped(batch, folder, video, on_step):
         os.kill(os.getpid(), 15)
