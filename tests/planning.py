@@ -69,9 +69,11 @@ class FakeEngine:
         self._ended: list[Finished] = []
         self.slots: int | None = None
         self.obstacle: str | None = None
+        self.workers: dict[int, str] = {}
+        """Workers of a cluster by the identities of the jobs that they have."""
 
     def worker_of(self, job: Work) -> str | None:
-        return None
+        return self.workers.get(id(job))
 
     @property
     def running(self) -> int:

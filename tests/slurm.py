@@ -66,7 +66,7 @@ class Slurm:
         self.folder = folder
         self.nodes = [f"n{number}" for number in range(1, nodes + 1)]
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
-        port, *ports = _free_ports(1 + nodes)
+        port, *ports = free_ports(1 + nodes)
         for name in ("state", *self.nodes):
             (folder / name).mkdir()
         values = {
@@ -130,6 +130,15 @@ class Slurm:
         """Submit a job with `sbatch`; return its number."""
         return self.run("sbatch", "--parsable", *arguments, cwd=cwd, **variables).strip()
 
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Start no jobs during the context, as if others had all nodes."""
+        self.run("scontrol", "update", "partitionname=main", "state=down")
+        try:
+            yield
+        finally:
+            self.run("scontrol", "update", "partitionname=main", "state=up")
+
     def requeue(self, job: str) -> None:
         """Have a job stopped and started again, at once instead of after some seconds."""
         self.run("scontrol", "requeue", job)
@@ -181,7 +190,8 @@ def running_slurm(folder: Path, nodes: int = 2, cpus: int = 4) -> Iterator[Slurm
         slurm.close()
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Return numbers of ports on which nothing listens."""
     with contextlib.ExitStack() as held:
         ports = []
         for _ in range(number):

@@ -45,7 +45,7 @@ class Engine(Protocol):
 
     @property
     def obstacle(self) -> str | None:
-        """Why it takes no jobs at present; None if it does."""
+        """Why no job can run at present; None if they can."""
 
     def worker_of(self, job: Work) -> str | None:
         """Return which worker of a cluster has a job; None on this machine, or if none has it yet."""

@@ -105,10 +105,13 @@ class Dispatcher:
         self._sheets.forget()
 
     def tell(self) -> None:
-        """Report what is running and waiting."""
-        running = self._running.values()
-        self._report.runs((started.task.place, self._engine.worker_of(started.job)) for started in running)
-        self._report.beat(waiting=len(self._backlog), paused=self._pauses.reason or self._engine.obstacle)
+        """Report what is running and waiting; what no worker of a cluster has yet is waiting."""
+        placed = [(one.task.place, self._engine.worker_of(one.job)) for one in self._running.values()]
+        is_here = self._engine.slots is None
+        running = [(place, worker) for place, worker in placed if is_here or worker is not None]
+        waiting = len(self._backlog) + len(placed) - len(running)
+        self._report.runs(running)
+        self._report.beat(waiting=waiting, paused=self._pauses.reason or self._engine.obstacle)
 
     def consider(self, target: Target) -> None:
         """Queue a target if it should be rendered."""

@@ -87,7 +87,7 @@ class DaskEngine:
 
     @property
     def obstacle(self) -> str | None:
-        """Why the cluster takes no jobs at present; None if it does."""
+        """Why the cluster runs no jobs at present; None if it can."""
         return self._session.state.obstacle
 
     def worker_of(self, job: Work) -> str | None:

@@ -52,7 +52,7 @@ class Roster:
         self._workers: dict[str, _Worker] = {}
         self._checks: set[asyncio.Task[None]] = set()
         self._expected: Expected | None = None
-        self._said: int | None = None
+        self._told: int | None = None
         """Number of workers that was logged last."""
 
     @property
@@ -84,15 +84,12 @@ class Roster:
         for check in self._checks:
             check.cancel()
         self._workers.clear()
-        self._said = None
+        self._told = None
 
     def update(self, client: "Client", threads: dict[str, int], expected: Expected) -> None:
         """Take the workers that the scheduler knows, with their numbers of threads, and check those that need it."""
         self._workers = {address: self._workers.get(address) or _Worker(number) for address, number in threads.items()}
-        if self._said != len(threads):
-            self._said = len(threads)
-            workers, number = counted(len(threads), "worker"), counted(sum(threads.values()), "thread")
-            _log.info("the cluster has %s", f"{workers} with {number}" if threads else _NO_WORKERS)
+        self._tell_number()
         is_other, self._expected = expected != self._expected, expected
         now = time.monotonic()
         for address, worker in self._workers.items():
@@ -101,6 +98,14 @@ class Roster:
                 check = asyncio.ensure_future(self._check(client, address, worker, expected))
                 self._checks.add(check)
                 check.add_done_callback(self._checks.discard)
+
+    def _tell_number(self) -> None:
+        if len(self._workers) == self._told:
+            return
+        self._told = len(self._workers)
+        workers = counted(self._told, "worker")
+        threads = counted(sum(worker.threads for worker in self._workers.values()), "thread")
+        _log.info("the cluster has %s", f"{workers} with {threads}" if self._told else _NO_WORKERS)
 
     def refuse(self, address: str, problem: str) -> None:
         """Give a worker no more jobs, because it has found something wrong with itself."""

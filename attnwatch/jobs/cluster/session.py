@@ -36,7 +36,7 @@ class State:
 
     Attributes:
         slots: number of jobs that the cluster can take at the same time.
-        obstacle: why it takes none at present.
+        obstacle: why it runs none at present.
         places: addresses of workers, by keys of the jobs that they have.
 
     """
@@ -192,7 +192,11 @@ class Session:
         # Twice as many as threads: the next job is at its worker before the last one has ended. To a cluster without
         # workers, one is sent, because an adaptive one starts workers for what waits.
         slots = 1 if self._roster.is_empty else 2 * self._roster.threads
-        obstacle = None if slots else "none of the cluster's workers is fit for jobs; the log says why"
+        obstacle = None
+        if not slots:
+            obstacle = "none of the cluster's workers is fit for jobs; the log says why"
+        elif self._roster.is_empty and len(self._jobs):  # with nothing to do, that is no obstacle
+            obstacle = "the cluster has no workers; its batch system starts them, or `dask worker` does"
         state = State(slots, obstacle, self.state.places if places is None else places)
         if state != self.state:
             self.state = state

@@ -259,6 +259,16 @@ def test_as_many_jobs_run_as_a_cluster_takes_unless_workers_is_set(watcher, batc
     assert all(job.threads == 1 for job in watcher.engine.jobs)
 
 
+def test_what_no_worker_of_a_cluster_has_yet_is_waiting(watcher, batch):
+    watcher.engine.slots = 2
+    watcher.start(batch.add(1), batch.add(2), batch.add(3))
+    first, _ = watcher.engine.jobs
+    watcher.engine.workers[id(first)] = "tcp://n1:1"
+    watcher.dispatcher.tell()
+    activity = watcher.report.activity
+    assert ([running.video_id for running in activity.running], activity.waiting) == ([first.place.video_id], 2)
+
+
 def test_what_one_worker_of_a_cluster_runs_out_of_pauses_no_other_one(watcher, batch):
     watcher.engine.slots = 1
     first, second = batch.add(1), batch.add(2)
