@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from inspect import cleandoc
 
 from cyclopts import App
 from cyclopts.argument import Argument
@@ -76,7 +77,7 @@ def _examples(name: str) -> Iterator[str]:
 
 
 def _summary(command: App) -> str:
-    return command.help.partition("\n\n    Parameters")[0]
+    return cleandoc(command.help).partition("\n\nParameters")[0]  # Python 3.13 has removed the indentation already
 
 
 def _options(command: App) -> Iterator[str]:

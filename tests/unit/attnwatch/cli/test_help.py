@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from inspect import cleandoc
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_help_shows_usage_and_examples_on_80_columns(capsys, name):
 def test_help_breaks_paragraphs_only_where_the_terminal_ends(name):
     command = app[name]
     options = [one.parameter.help or "" for one in command.assemble_argument_collection(parse_docstring=True)]
-    about = command.help.partition("\n\n    Parameters")[0]
+    about = cleandoc(command.help).partition("\n\nParameters")[0]  # Python 3.13 has removed the indentation already
     assert [text for text in (*about.split("\n\n"), *options) if "\n" in text.strip()] == []
 
 
