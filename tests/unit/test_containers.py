@@ -96,6 +96,13 @@ def test_ports_are_those_that_are_served_and_scraped():
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def test_environments_are_made_with_the_interpreter_that_runs_them():
+    version = re.search(r"(python3\.\d+)-minimal", (FOLDER / "runtime.sh").read_text())[1]
+    built = stages()
+    for name in ("watcher", "page"):
+        assert any(line.startswith(f"RUN {version} -m venv /opt/attnwatch") for line in built[f"{name}-files"])
+
+
 def test_every_target_of_the_compose_file_is_a_stage():
     targets = {service["build"]["target"] for service in COMPOSE["services"].values() if "build" in service}
     assert targets == set(TARGETS)
