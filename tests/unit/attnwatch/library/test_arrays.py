@@ -163,7 +163,7 @@ def test_a_cluster_of_processes_computes_with_chunks(batch):
         stored(batch, number, MAPS)
     array = opened(batch).maps("kiss", chunks={"video": 1})
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster),
     ):
         mean = array.mean(("y", "x")).compute()
