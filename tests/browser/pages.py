@@ -2,6 +2,8 @@
 
 import json
 
+from axe_playwright_python.sync_playwright import Axe
+
 from attnwatch.contract.names import MEASURES_SUFFIX
 from tests.support import (
     FPS,
@@ -32,6 +34,15 @@ def open_page(page, address, state=""):
     page.goto(f"{address}#{state}")
     until(page, "!!window.attnwatch?.view && document.body.dataset.view !== undefined")
     return page
+
+
+def barriers(page):
+    """Return what keeps people from using what a page shows: serious findings of axe, with the elements."""
+    return {
+        one["id"]: [node["html"] for node in one["nodes"]]
+        for one in Axe().run(page).response["violations"]
+        if one["impact"] in {"serious", "critical"}
+    }
 
 
 def settled(page):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from attnwatch.render.colormap import colormap_rgb
 from tests.browser.conftest import opened, served
-from tests.browser.pages import add, measured, open_page, rows, settled, until
+from tests.browser.pages import add, barriers, measured, open_page, rows, settled, until
 from tests.browser.pictures import Rendered
 from tests.support import Batch, blob_maps, write_tensors
 
@@ -122,6 +122,12 @@ def test_numbers_are_those_of_the_pair_and_of_all_pairs_like_it(compared):
     first, second, difference = map(number, cells[1:4])
     assert difference == pytest.approx(first - second, rel=0.02)
     assert cells[4] == "−0.2 A higher in 0 of 2"
+
+
+@pytest.mark.parametrize("mode", ["Wipe", "Difference"])
+def test_every_way_to_compare_has_no_serious_barrier(compared, mode):
+    choose(compared, mode)
+    assert barriers(compared) == {}
 
 
 def test_sentence_and_numbers_fit_on_a_phone(compared):

@@ -6,7 +6,7 @@ import pytest
 
 from attnwatch.web.export.content import Content, Selection
 from attnwatch.web.export.writing import write_page
-from tests.browser.pages import add, settled, until
+from tests.browser.pages import add, barriers, settled, until
 from tests.support import Batch, write_receipt
 
 
@@ -71,6 +71,7 @@ def everything(page, folder, count):
 def test_an_export_opens_from_a_folder_plays_draws_and_asks_for_nothing_outside(page, tmp_path):
     folder = exported(tmp_path, 1)
     assert everything(page, folder, 2) == []
+    assert barriers(page) == {}
 
 
 def test_an_export_with_linked_videos_plays_them_from_where_they_are(page, tmp_path):

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.browser.conftest import opened, served
-from tests.browser.pages import add, mixed, open_page, planned, rows, until
+from tests.browser.pages import add, barriers, mixed, open_page, planned, rows, until
 from tests.support import Batch
 
 
@@ -47,6 +47,7 @@ def test_unknown_videos_are_told_and_the_rest_of_the_link_is_kept(place):
     assert page.evaluate("attnwatch.session.state.view.colormap") == "magma"
     open_page(page, address, f"batch={batch}&compare=gone&compare={first}")
     title, ways = told(page)
+    assert barriers(page) == {}
     assert title == "One of the two videos is not in the batch"
     page.get_by_text(ways[0]).click()
     until(page, "document.querySelector('.choosing:not([hidden])') !== null")
@@ -82,6 +83,7 @@ def test_every_other_part_of_a_link_that_is_unknown_is_named_and_the_rest_is_sho
         assert said == f"This link names what is not here: {', '.join(told)}. The rest of it is shown."
         kept = page.evaluate("attnwatch.session.link").partition("#")[2]
         assert kept == f"batch={batch}&find=sits" + ("&words=cat" if "words" in parts else "")
+    assert barriers(page) == {}
     page.get_by_role("button", name="Close").click()
     assert page.locator("#note").is_hidden()
     everything = "&".join(("words=cat", "step=1", "style=contour", "sort=-mass.dog", "rows=slot0", "states=rendered"))

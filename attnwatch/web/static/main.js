@@ -172,7 +172,7 @@ export class App {
     const { state } = this.session;
     const opened = place(state);
     this._opened = opened;
-    this._leave();
+    const left = this._leave();
     let view = null;
     try {
       if (state.batch !== null && this.library.batches.has(state.batch)) await this.library.open(state.batch);
@@ -186,13 +186,27 @@ export class App {
     }
     this.view = view;
     if (view instanceof GridView) view.restore(this._scrolled);
+    this._focus(view, left);
     document.body.dataset.view = opened.split(" ")[0];
     for (const part of [this.panel, this.top, this.transport]) part?.refresh();
     await this._check();
   }
 
-  /** Close the view that is open; the grid is found again where it was left. */
+  /**
+   * Lead the focus on if it was in the view that is gone: into the new one, or back to the cell that was open.
+   *
+   * @param {any} view
+   * @param {any} left
+   */
+  _focus(view, left) {
+    if (left === null || document.activeElement !== document.body) return;
+    if (view instanceof GridView && left instanceof DetailView && view.geometry?.placeOf(left.id)) view.focus(left.id);
+    else this.main.focus({ preventScroll: true });
+  }
+
+  /** Close the view that is open, and return it; the grid is found again where it was left. */
   _leave() {
+    const left = this.view;
     if (this.view instanceof GridView) {
       this._scrolled = this.view.scroller.scrollTop;
       this.order = this.view.order;
@@ -200,6 +214,7 @@ export class App {
     this.view?.close();
     this.view = null;
     this.clock.pause();
+    return left;
   }
 
   /** @param {PageState} state */

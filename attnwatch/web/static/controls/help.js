@@ -6,6 +6,7 @@ const KEYS = [
   ["Home, End", "first, last frame"],
   ["[ ]", "slower, faster"],
   ["l", "loop"],
+  ["f", "whole screen, as for a talk; Esc leaves it"],
   ["Tab, then arrow keys", "go from cell to cell"],
   ["Enter", "open the cell"],
   ["x", "choose the cell for a comparison; the second one opens it"],

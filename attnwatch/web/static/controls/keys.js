@@ -19,6 +19,7 @@ export class Keys {
   /** @param {KeyboardEvent} event */
   _escape(event) {
     if (isField(event.target)) /** @type {HTMLElement} */ (event.target).blur();
+    else if (this.app.top?.showing.on) void this.app.top.showing.toggle();
     else this.app.back();
     return true;
   }
@@ -49,6 +50,7 @@ export class Keys {
       End: () => clock.step(clock.lastFrame),
       "[": () => this._rate(-1),
       "]": () => this._rate(1),
+      f: () => void app.top?.showing.toggle(),
       l: () => clock.setLoop(!clock.loop),
       m: () => session.change({ panel: !session.state.panel }),
       x: () => app.view instanceof GridView && app.view.focused !== null && app.choose(app.view.focused),

@@ -1,6 +1,7 @@
 import { fill, make } from "../dom.js";
 import { progress, progressText } from "../marks.js";
 import { helpButton } from "./help.js";
+import { Showing } from "./showing.js";
 
 /** @typedef {import("../main.js").App} App */
 
@@ -13,8 +14,9 @@ export class Top {
     this.progress = make("div", { class: "overall" });
     this.status = make("span", { class: "status", role: "status" });
     this.panelButton = make("button", { type: "button", class: "quiet panel-button", onclick: () => app.session.change({ panel: !app.session.state.panel }) }, "Controls");
+    this.showing = new Showing(() => app.isOpen);
     this.copyButton = make("button", { type: "button", class: "quiet", onclick: () => this._copy() }, "Copy link");
-    fill(/** @type {HTMLElement} */ (document.getElementById("top")), this.where, this.progress, this.status, this.copyButton, this.panelButton, helpButton());
+    fill(/** @type {HTMLElement} */ (document.getElementById("top")), this.where, this.progress, this.status, this.showing.button, this.copyButton, this.panelButton, helpButton());
     app.library.listen(() => this.refresh());
     app.session.listen(() => this._panel());
     this.refresh();
@@ -44,7 +46,7 @@ export class Top {
 
   _panel() {
     const { panel } = this.app.session.state;
-    this.panelButton.hidden = this.copyButton.hidden = !this.app.isOpen;
+    this.panelButton.hidden = this.copyButton.hidden = this.showing.button.hidden = !this.app.isOpen;
     this.panelButton.setAttribute("aria-expanded", String(panel));
     document.body.classList.toggle("panel-open", panel && this.app.isOpen);
   }

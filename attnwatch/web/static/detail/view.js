@@ -10,6 +10,8 @@ import { readout } from "./readout.js";
 
 /** @typedef {import("../main.js").App} App */
 
+const COPY = "Copy still";
+
 /** One video, large: its picture with the maps, its prompt, its curves, and everything that is known of it. */
 export class DetailView {
   /** @param {App} app @param {HTMLElement} element @param {string} id */
@@ -30,6 +32,7 @@ export class DetailView {
     this.value = make("p", { class: "readout" });
     this.scale = make("div", { class: "word-scales" });
     this.tools = make("div", { class: "tools" });
+    this.copier = make("button", { type: "button", title: "Copy this frame with its maps, to paste it elsewhere", onclick: () => void this._copy() }, COPY);
     this.charts = make("section", { class: "charts", "aria-label": "Curves" });
     this.facts = make("section", { class: "facts", "aria-label": "About this video" });
     const left = make("div", { class: "seen" }, this.stage, this.scale, this.value, this.tools);
@@ -124,22 +127,47 @@ export class DetailView {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.word;
     fill(this.head, promptOf(app, detail), told);
     if (focused) /** @type {HTMLElement | null} */ (this.head.querySelector(`[data-word="${CSS.escape(focused)}"]`))?.focus();
+    this._offer(detail);
+  }
+
+  /** Offer what can be done with it; a pressed button keeps the focus. @param {VideoDetail} detail */
+  _offer(detail) {
+    const { app } = this;
     const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ action) => make("button", { type: "button", title, onclick: action }, text);
     const compared = app.session.state.compare.includes(this.id);
+    const tool = [...this.tools.children].findIndex((one) => one === document.activeElement);
     fill(
       this.tools,
       button("← Grid", "Back (Esc)", () => app.back()),
       button("Previous", "Previous video (↑)", () => this.beside(-1)),
       button("Next", "Next video (↓)", () => this.beside(1)),
       detail.playable && button("Save still", "Save this frame with its maps as PNG", () => void this._still()),
+      detail.playable && this.copier,
       detail.playable && button(compared ? "Chosen to compare" : "Compare…", "Choose another cell in the grid to compare with this one", () => app.compareWith(this.id)),
     );
+    if (tool >= 0) /** @type {HTMLElement | undefined} */ (this.tools.children[tool])?.focus();
+  }
+
+  async _made() {
+    const { detail, overlay, video, app } = this;
+    if (!detail || !overlay || !video) throw new Error("found no video that can be shown; expected one on the screen");
+    return still(overlay.layer, video, { video_id: detail.video_id, frame: app.clock.frameNumber, words: app.viewOf(detail).words });
+  }
+
+  /** Put the frame with its maps into the clipboard. */
+  async _copy() {
+    const png = this._made().then(({ blob }) => blob);
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+      this.copier.textContent = "Copied";
+    } catch {
+      this.copier.textContent = "This browser copies no pictures here; save it";
+    }
+    setTimeout(() => (this.copier.textContent = COPY), 1800);
   }
 
   async _still() {
-    const { detail, overlay, video, app } = this;
-    if (!detail || !overlay || !video) return;
-    const { blob, name } = await still(overlay.layer, video, { video_id: detail.video_id, frame: app.clock.frameNumber, words: app.viewOf(detail).words });
+    const { blob, name } = await this._made();
     const address = URL.createObjectURL(blob);
     make("a", { href: address, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(address), 10_000);

@@ -199,11 +199,16 @@ export class GridView {
     if (!geometry || !tile?.element.contains(document.activeElement)) return false;
     const next = geometry.beside(tile.row.id, across, down);
     if (next === null) return true;
-    this.reveal(next);
-    this.focused = next;
-    this._paint();
-    this._tiles.get(next)?.link.focus({ preventScroll: true });
+    this.focus(next);
     return true;
+  }
+
+  /** Give a cell the focus, wherever it is. @param {string} id */
+  focus(id) {
+    this.reveal(id);
+    this.focused = id;
+    this._paint();
+    this._tiles.get(id)?.link.focus({ preventScroll: true });
   }
 
   /** @param {number} top as far as it was scrolled before */
