@@ -271,7 +271,7 @@ class Dispatcher:
 
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
-        now, looks = time.monotonic(), waiting.looks + 1
+        now, looks, place = time.monotonic(), waiting.looks + 1, task.place
         starts_again = result.busy or result.lost or (result.starved and looks < self._settings.watcher.max_attempts)
         if self._options.once and not starts_again:
             self.results.take_obstacle(task, result)
@@ -288,14 +288,13 @@ class Dispatcher:
         since = waiting.since if result.starved or result.lost else waiting.since or now
         if result.lost and looks >= _OFTEN_LOST:
             tries = f"not rendered by a worker in {looks} tries; starts again"
-            self.ledger.warn(f"{task.place.video_id}: {tries}: {result.obstacle}", about=f"lost {task.place.manifest}")
+            self.ledger.warn(f"{place.video_id}: {tries}: {result.obstacle}", about=f"lost {place.manifest}")
         elif result.starved:
-            self._report.starved(task.place, result.obstacle or "")
-        elif (denied := unwritable(task.place.directory)) is not None:
-            about = f"unwritable in {task.place.directory.parents[1]}"  # once for the folders of all prompts
-            self.ledger.warn(f"waiting to render {task.place.video_id}: {denied}", about=about)
+            self._report.starved(place, result.obstacle or "")
+        elif (denied := unwritable(place.directory)) is not None:
+            said = f"waiting to render {place.video_id}: {denied}"
+            self.ledger.warn(said, f"unwritable in {place.directory.parents[1]}")  # once for all prompts
         elif since is not None and now - since >= _PATIENCE:
-            message = f"still waiting for {task.place.video_id}: {result.obstacle}"
-            self.ledger.warn(message, about=f"waiting for {task.place.manifest}")
+            self.ledger.warn(f"still waiting for {place.video_id}: {result.obstacle}", f"waiting for {place.manifest}")
         self._backlog.put(replace(later, since=since))
         self._backlog.release(task.target)
