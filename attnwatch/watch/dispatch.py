@@ -224,8 +224,7 @@ class Dispatcher:
             self._put_back(task, waiting, Result(None, lack, shortage=Shortage.DISK))
             return
         patient = waiting.since is not None and time.monotonic() - waiting.since >= _PATIENCE
-        is_there = task.basis.stamps.get(task.manifest.document.video) is not None
-        absent = (patient or self._options.once) and not is_there  # a worker may not see it yet
+        absent = (patient or self._options.once) and not task.has_video
         if (obstacle := task.obstacle(video_may_be_absent=absent)) is not None:
             self._put_back(task, waiting, Result(None, obstacle))
             return

@@ -62,6 +62,11 @@ class Task:
     stored: Stored = NOTHING
     recheck: bool = False
 
+    @property
+    def has_video(self) -> bool:
+        """Whether the source video is there, although a worker elsewhere may not see it yet."""
+        return self.basis.stamps.get(self.manifest.document.video) is not None
+
     def obstacle(self, *, video_may_be_absent: bool) -> str | None:
         """Return what is missing before it can be started; None if nothing is."""
         try:
