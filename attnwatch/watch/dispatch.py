@@ -15,12 +15,12 @@ from attnwatch.jobs.sheets import SheetJob
 from attnwatch.jobs.video import Job
 from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.reporter import Report
-from attnwatch.system.permissions import unwritable
 from attnwatch.system.shortage import Shortage, lack_of_space
 from attnwatch.watch.admission import at_once, beside_in_batch, enqueue, state_of, threads_for
 from attnwatch.watch.backlog import Backlog, Waiting
 from attnwatch.watch.contact_sheets import ContactSheets
 from attnwatch.watch.decision import Decision, NotYet, Refused, Render
+from attnwatch.watch.delays import OFTEN_LOST, PATIENCE, warn_of_delay
 from attnwatch.watch.elsewhere import judged
 from attnwatch.watch.failures import record_crash
 from attnwatch.watch.ledger import Ledger
@@ -36,8 +36,6 @@ _log = logging.getLogger(__name__)
 
 _BETWEEN_LOOKS = Backoff(first=0.5, longest=30.0)  # at a video that is not complete yet
 _DYING = 1.0  # seconds for jobs that were killed to release their locks
-_OFTEN_LOST = 3  # times that a job is lost with its worker until a warning says so
-_PATIENCE = 30.0  # seconds after which a missing video is taken as permanently absent
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,7 @@ class Dispatcher:
         if (lack := lack_of_space(folder, self._settings.watcher.min_free_space)) is not None:
             self._put_back(task, waiting, Result(None, lack, shortage=Shortage.DISK))
             return
-        patient = waiting.since is not None and time.monotonic() - waiting.since >= _PATIENCE
+        patient = waiting.since is not None and time.monotonic() - waiting.since >= PATIENCE
         absent = (patient or self._options.once) and not task.has_video
         if (obstacle := task.obstacle(video_may_be_absent=absent)) is not None:
             self._put_back(task, waiting, Result(None, obstacle))
@@ -270,7 +268,7 @@ class Dispatcher:
 
     def _put_back(self, task: Task, waiting: Waiting, result: Result) -> None:
         """Queue a video again that could not be tried: incomplete, rendered elsewhere, or out of a resource."""
-        now, looks, place = time.monotonic(), waiting.looks + 1, task.place
+        now, looks = time.monotonic(), waiting.looks + 1
         starts_again = result.busy or result.lost or (result.starved and looks < self._settings.watcher.max_attempts)
         if self._options.once and not starts_again:
             self.results.take_obstacle(task, result)
@@ -285,15 +283,9 @@ class Dispatcher:
             self._backlog.hold(later, other)  # it is probably measuring the colour scale of the batch
             return
         since = waiting.since if result.starved or result.lost else waiting.since or now
-        if result.lost and looks >= _OFTEN_LOST:
-            tries = f"not rendered by a worker in {looks} tries; starts again"
-            self.ledger.warn(f"{place.video_id}: {tries}: {result.obstacle}", about=f"lost {place.manifest}")
-        elif result.starved:
-            self._report.starved(place, result.obstacle or "")
-        elif (denied := unwritable(place.directory)) is not None:
-            said = f"waiting to render {place.video_id}: {denied}"
-            self.ledger.warn(said, f"unwritable in {place.directory.parents[1]}")  # once for all prompts
-        elif since is not None and now - since >= _PATIENCE:
-            self.ledger.warn(f"still waiting for {place.video_id}: {result.obstacle}", f"waiting for {place.manifest}")
+        if result.starved and not (result.lost and looks >= OFTEN_LOST):
+            self._report.starved(task.place, result.obstacle or "")
+        else:
+            warn_of_delay(self.ledger, task.place, result, looks=looks, waited=0.0 if since is None else now - since)
         self._backlog.put(replace(later, since=since))
         self._backlog.release(task.target)
