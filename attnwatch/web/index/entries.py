@@ -94,7 +94,7 @@ def entry_of(rendering: Rendering, root: Root, batch: str, seen: Seen) -> Entry:
         seen: what it is made from.
 
     """
-    place, reason = rendering.place, _reason(rendering)
+    place, reason = rendering.place, _reason(rendering) if seen.worker is None else _where(seen.worker)
     about: dict[str, Any] = {
         "id": identity(place.manifest, root.path),
         "video_id": place.video_id,
@@ -146,6 +146,11 @@ def _reason(rendering: Rendering) -> str | None:
     attempts = rendering.receipt.attempts if rendering.receipt is not None else ()
     last = attempts[-1].error if attempts and rendering.state == "failed" else rendering.problem
     return None if last is None else printable(shortened(last, _LONGEST_REASON))
+
+
+def _where(worker: str) -> str:
+    """Say which worker has a video: `on 10.0.0.7:40123`."""
+    return printable(shortened(f"on {worker.rpartition('://')[2]}", _LONGEST_REASON))
 
 
 def _nothing() -> dict[str, Any]:

@@ -57,14 +57,15 @@ export class Tile {
     const mark = stateMark(row);
     this.element.dataset.state = row.state;
     this.element.dataset.id = row.id;
-    this.mark.textContent = mark.text;
+    const where = row.state === "running" && row.reason ? ` ${row.reason}` : "";
+    this.mark.textContent = `${mark.text}${where}`;
     this.mark.title = row.reason ?? "";
     this.mark.hidden = mark.quiet;
     this.mark.dataset.kind = mark.kind;
     this.reason.textContent = row.playable ? "" : (row.reason ?? mark.long);
     const seed = row.seed === null ? "" : `, seed ${row.seed}`;
     const label = `${row.prompt ?? row.video_id}${seed}: ${mark.long}`;
-    set(this.link, { href: this.app.linkTo(row.id), "aria-label": label });
+    set(this.link, { href: this.app.linkTo(row.id), "aria-label": `${label}${where}` });
     const chosen = state.compare.includes(row.id);
     this.chosen.checked = chosen;
     set(this.chosen, { "aria-label": `Compare ${caption || label}`, title: "Compare (x)", disabled: !row.playable });

@@ -87,8 +87,9 @@ def test_a_video_is_running_while_its_lock_is_held_or_a_watcher_says_so(batch, o
         assert states(page) == {"prompt_001_vid001": "running"}
     page.poll()
     assert states(page) == {"prompt_001_vid001": "waiting"}
-    page.tree.announce({str(manifest): "gpu-7"})
-    assert (page.detail()["state"], page.detail()["worker"]) == ("running", "gpu-7")
+    page.tree.announce({str(manifest): "tcp://gpu-7:40123"})
+    assert (page.detail()["state"], page.detail()["worker"]) == ("running", "tcp://gpu-7:40123")
+    assert page.videos[0]["reason"] == "on gpu-7:40123"
     page.tree.announce({})
     assert (page.detail()["state"], page.detail()["worker"]) == ("waiting", None)
 
