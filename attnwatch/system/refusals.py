@@ -41,4 +41,6 @@ def _expected(number: int) -> str:
         return "expected fewer open files and processes; raise the limits (ulimit -n, -u)"
     if number == errno.EROFS:
         return "expected a disk that can be written; mount it read-write, or name another folder with --out"
+    if number == errno.ENOLCK:
+        return "expected a file system whose locks work; mount it with them, as `attnwatch doctor` says"
     return "expected a disk that works; check it, or the mount and its server"

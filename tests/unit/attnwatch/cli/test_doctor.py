@@ -15,7 +15,8 @@ from attnwatch.report.activity import Activity, Publisher
 from attnwatch.settings import Watcher
 from attnwatch.system.inotify import Inotify
 from attnwatch.tensors import loops
-from tests.support import Batch, attnwatch, write_manifest
+from tests.lockless import without_locks
+from tests.support import Batch, attnwatch, read_receipt, write_manifest
 
 PLENTY = Inotify(max_watches=100_000, max_instances=128, max_queued=16_384, watches=10, instances=1)
 
@@ -158,6 +159,20 @@ def test_the_remedy_for_a_folder_that_cannot_be_written_is_that_for_its_reason(b
 def test_a_file_system_without_locks_or_with_failing_ones_is_told_apart(batch, monkeypatch, number, level, said):
     monkeypatch.setattr(doctor.fcntl, "flock", refusing(number))
     assert re.search(said, only(batch.folder, level))
+
+
+def test_where_locks_do_not_work_doctor_and_watcher_say_so(tmp_path):
+    with without_locks(tmp_path) as mount:
+        manifest = Batch.make(mount / "outputs").add()
+        done = attnwatch("doctor", mount / "outputs")
+        assert done.returncode == 1
+        assert "problem  files cannot be locked: No locks available (ENOLCK)" in done.stdout
+        done = attnwatch(mount / "outputs", "--once")
+        assert done.returncode == 1
+        assert (
+            "prompt_001_vid001: found No locks available; expected a file system whose locks work; mount" in done.stderr
+        )
+        assert read_receipt(manifest) is None
 
 
 def test_a_file_system_that_answers_that_no_locks_are_available_is_a_problem(batch, tmp_path):

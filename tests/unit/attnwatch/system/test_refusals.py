@@ -6,7 +6,7 @@ import pytest
 from attnwatch.system.permissions import user
 from attnwatch.system.refusals import in_words
 
-NUMBERS = ("EACCES", "EPERM", "ENOENT", "ENOSPC", "EMFILE", "EROFS", "EIO", "ESTALE")
+NUMBERS = ("EACCES", "EPERM", "ENOENT", "ENOSPC", "EMFILE", "EROFS", "EIO", "ESTALE", "ENOLCK")
 
 
 @pytest.mark.parametrize("number", [getattr(errno, name) for name in NUMBERS], ids=NUMBERS)

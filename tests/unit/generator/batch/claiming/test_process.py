@@ -24,6 +24,7 @@ from generator.models import load as models
 from generator.outputs import files, tensor_file
 from generator.outputs import video as video_module
 from tests.integration.generator_support import contents, manifests
+from tests.lockless import without_locks
 
 FLAGS = {"template": "a (kiss) between [men|women]", "videos_per_variation": 2, "batch_name": "demo"}
 FLAGS |= {"width": 32, "height": 32, "frames": 5, "steps": 2}
@@ -107,6 +108,15 @@ def test_one_process_that_claims_makes_the_batch_that_it_makes_alone(folder, alo
     assert outcome(folder)["counts"] == {"expected": 4, "complete": 4, "failed": 0}
     assert json.loads((folder / "batch.json").read_text())["batch"] == "kiss"
     assert hidden(folder) == []
+
+
+def test_a_batch_is_claimed_where_locks_do_not_work(tmp_path, alone, console):
+    with without_locks(tmp_path) as mount:
+        folder = mount / "outputs" / "kiss"
+        settings = load_settings(FLAGS, {}, None)
+        assert run_claiming(partial(plan_joining, folder, settings), console) == 0
+        assert contents(folder) == contents(alone)
+        assert hidden(folder) == []
 
 
 def test_a_process_joins_without_flags_and_makes_what_is_missing(begun, alone, join, making):
