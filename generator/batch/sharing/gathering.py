@@ -30,6 +30,8 @@ READINESS = 3600.0
 _NOTICE = 60.0
 """Seconds of waiting after which a process says whom it waits for."""
 _POLL = 0.1
+_NAMING = 30.0
+"""Seconds until the name of a machine has to be known, which takes a moment where nodes start together."""
 _ANSWER = 10.0
 """Seconds that a machine has to answer before it is asked again."""
 _FAREWELL = 3.0
@@ -186,6 +188,7 @@ def _connected(rank: Rank, host: str, port: int) -> "TCPStore":
     # The variable says that the store belongs to the launcher, as with torchrun.
     is_host = rank.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
+        _wait_for_name(host)
         if not is_host:
             _wait_for_listener(host, port)
         return TCPStore(
@@ -197,11 +200,28 @@ def _connected(rank: Rank, host: str, port: int) -> "TCPStore":
             timeout=timedelta(seconds=ARRIVAL),
         )
     except (OSError, RuntimeError) as error:
-        what = "cannot wait for the others" if is_host else "process 0 does not answer"
+        if isinstance(error, socket.gaierror):
+            what = "no machine is known by the name in"
+        else:
+            what = "cannot wait for the others at" if is_host else "process 0 does not answer at"
         raise SettingsError(
-            f"{rank}: {what} at {host}:{port} ({first_line(error)}). Expected in MASTER_ADDR the machine of process 0, "
+            f"{rank}: {what} {host}:{port} ({first_line(error)}). Expected in MASTER_ADDR the machine of process 0, "
             f"which the others can reach, and in MASTER_PORT a free port on it. {rank.launcher.remedy}"
         ) from error
+
+
+def _wait_for_name(host: str) -> None:
+    """Wait until the name of a machine is known; the store would ask for it for minutes, and log each time."""
+    end = time.monotonic() + _NAMING
+    while True:
+        try:
+            socket.getaddrinfo(host, None)
+        except socket.gaierror:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_POLL)
+        else:
+            return
 
 
 def _wait_for_listener(host: str, port: int) -> None:

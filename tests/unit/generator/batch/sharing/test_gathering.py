@@ -111,6 +111,17 @@ def test_a_process_that_cannot_reach_the_first_one_gives_up(monkeypatch, address
         pass
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_name_that_no_machine_has_is_said_and_not_asked_for_on_and_on(monkeypatch, number):
+    monkeypatch.setattr(gathering, "_NAMING", 0.2)
+    monkeypatch.setenv("MASTER_ADDR", "gpu003.invalid")
+    with (
+        pytest.raises(SettingsError, match=r"no machine is known by the name in gpu003\.invalid:\d+ \(.*MASTER_ADDR"),
+        gathered(Rank(number, 2)),
+    ):
+        pass
+
+
 def test_a_process_that_is_slow_to_get_ready_is_named_while_the_others_wait(monkeypatch, caplog):
     monkeypatch.setattr(gathering, "_NOTICE", 0.0)
 
