@@ -50,7 +50,8 @@ def _lines(status: StatusDocument, *, verbose: bool) -> Iterator[str]:
     yield from _passed(status)
     yield from (f"  {'watcher':<10}{_watcher(watcher, status.at)}" for watcher in status.watchers)
     if not status.watchers:
-        yield f"  {'watcher':<10}none running here"
+        single = "; a single run, as with --once, is rendering" if status.running else ""
+        yield f"  {'watcher':<10}none running here{single}"
     for watcher in status.watchers:
         yield from (f"    not rendered by pid {watcher.pid}: {reason}" for reason in watcher.left_out)
 
@@ -67,9 +68,11 @@ def _reasons(status: StatusDocument, state: str) -> Iterator[str]:
             yield f"    {counted(reason.videos, 'video')}: {reason.reason}"
     if len(shared) > _MOST_LISTED:
         yield f"    and {len(shared) - _MOST_LISTED:,} more reasons: --json lists them"
-    if state == "waiting" and shared and not status.watchers:
+    if state != "waiting" or not shared:
+        return
+    if not status.watchers and not status.running:  # else a run with `--once` is at work
         yield f"    no watcher runs here: start `attnwatch {shlex.quote(status.root)}`"
-    elif state == "waiting" and shared and all(watcher.paused for watcher in status.watchers):
+    elif status.watchers and all(watcher.paused for watcher in status.watchers):
         yield "    every watcher here pauses: see below"
 
 

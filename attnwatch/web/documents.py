@@ -68,7 +68,10 @@ class BatchesDocument(_Record):
 
 
 class VideoRow(_Record):
-    """One video, as a grid of many shows it. `stamp` changes whenever anything of it does."""
+    """One video, as a grid of many shows it.
+
+    `stamp` changes whenever anything of it does, `version` only with what was generated: the video, its manifest.
+    """
 
     id: str
     video_id: str
@@ -88,6 +91,7 @@ class VideoRow(_Record):
     seconds: float | None = None
     playable: bool = False
     measures: dict[str, dict[str, float | None]] | None = None
+    version: str = ""
     stamp: str = ""
 
 

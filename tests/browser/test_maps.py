@@ -230,7 +230,7 @@ def test_the_step_slider_loads_all_steps_once_and_draws_each_in_time(drawn):
     asked, times = drawn.page.evaluate(
         """async () => {
             const { asked, layer, show, details } = test;
-            details[0].stamp += "again";  // nothing is kept of this video
+            details[0].version += "again";  // nothing is kept of this video
             asked.length = 0;
             const times = [];
             for (let n = 0; n < 50; n += 1) {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import opened, served
-from tests.browser.pages import add, barriers, by_name, measured, mixed, open_page, rows, settled, until
+from tests.browser.pages import barriers, by_name, mixed, open_page, rows, settled, until
 from tests.support import decode
 
 SAMPLES = """async ([count, pause]) => {
@@ -253,22 +253,7 @@ def test_a_still_is_copied_and_the_whole_screen_is_shown_and_left(grid):
     until(grid, "getComputedStyle(document.querySelector('.top')).display !== 'none'")
 
 
-def test_a_video_appears_in_an_open_page_and_changes_its_state_by_itself(browser, tmp_path):
-    batch = mixed(tmp_path)
-    with served(tmp_path) as address, opened(browser) as page:
-        open_page(page, address)
-        open_page(page, address, f"batch={page.evaluate('[...attnwatch.library.batches.keys()][0]')}")
-        until(page, "document.querySelectorAll('.tile').length === 8")
-        manifest = add(batch, 2, 4, choice="runs")
-        row = by_name("prompt_002_vid004")
-        until(page, f"{row}.state === 'waiting'")
-        until(page, f"document.querySelector(`[data-id='${{{row}.id}}'] video[data-joined]`) !== null")
-        measured(manifest, 0.5)
-        until(page, f"{row}.state === 'rendered'")
-        assert "5 rendered" in page.locator("#top").inner_text()
-
-
-@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
 def test_the_main_views_have_no_serious_barrier(grid, address, scheme):
     grid.emulate_media(color_scheme=scheme)
     link = grid.evaluate("location.hash.slice(1)")

@@ -107,12 +107,14 @@ def entry_of(rendering: Rendering, root: Root, batch: str, seen: Seen) -> Entry:
         row = VideoRow(**about, **_nothing(), reason=reason)
         return made_entry(row, place.manifest, batch, seen, outputs=place.directory)
     words = tuple(WordRecord(slug=word.slug, text=word.text) for word in words_of(manifest))
+    film = _written(manifest.video)
     row = VideoRow(
         **about,
         **_generation(manifest),
         reason=reason,
         words=tuple(word.slug for word in words),
-        playable=manifest.video.suffix.lower() in PLAYED and manifest.video.exists(),
+        playable=film is not None and manifest.video.suffix.lower() in PLAYED,
+        version=hashlib.sha256(f"{manifest.sha256}{film}".encode()).hexdigest()[:16],
         measures=measures_at(place) if rendering.state == "rendered" else None,
     )
     return made_entry(row, place.manifest, batch, seen, outputs=place.directory, words=words)
@@ -146,6 +148,15 @@ def _reason(rendering: Rendering) -> str | None:
     attempts = rendering.receipt.attempts if rendering.receipt is not None else ()
     last = attempts[-1].error if attempts and rendering.state == "failed" else rendering.problem
     return None if last is None else printable(shortened(last, _LONGEST_REASON))
+
+
+def _written(video: Path) -> tuple[int, int] | None:
+    """Return size and time of the last change of a video; None if it is not there."""
+    try:
+        status = video.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _where(worker: str) -> str:

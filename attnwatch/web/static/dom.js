@@ -54,6 +54,44 @@ export function fill(element, ...children) {
 }
 
 /**
+ * Replace what is in an element as `fill` does, but leave what is there already and looks the same, with the focus in it. What
+ * children do must therefore follow from how they look.
+ *
+ * @param {Element} element
+ * @param {...(Node | string | null | undefined | false)} children
+ */
+export function renew(element, ...children) {
+  let at = element.firstChild;
+  for (const child of filled(children)) {
+    const wanted = typeof child === "string" ? document.createTextNode(child) : child;
+    let same = at;
+    while (same && !same.isEqualNode(wanted)) same = same.nextSibling;
+    if (same) {
+      removed(at, same);
+      at = same.nextSibling;
+    } else if (at && isGroup(at) && at.cloneNode().isEqualNode(wanted.cloneNode())) {
+      renew(at, ...wanted.childNodes);
+      at = at.nextSibling;
+    } else element.insertBefore(wanted, at);
+  }
+  removed(at, null);
+}
+
+/** Whether all that an element does is to hold others. @param {Node} node @returns {node is Element} */
+function isGroup(node) {
+  return ["DIV", "DL", "LI", "UL"].includes(node.nodeName);
+}
+
+/** Remove nodes beside each other. @param {ChildNode | null} first @param {ChildNode | null} end the one after the last */
+function removed(first, end) {
+  for (let at = first; at && at !== end; ) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+/**
  * Return a function that calls another one once in the next frame, however often it was called.
  *
  * @param {() => void} action

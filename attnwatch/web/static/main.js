@@ -148,8 +148,7 @@ export class App {
     const { state } = this.session;
     const there = this.view !== null && !(this.view instanceof MissingView);
     if (what !== "connection" && there && missingFrom(this.library, state) !== null) void this.show();
-    else if (what === "rows" && this.view instanceof GridView) this.view.layout();
-    else if (what === "rows" || (what === "batches" && !(this.view instanceof DetailView))) this.view?.refresh?.();
+    else if (what !== "connection") this.view?.refresh?.();
   }
 
   /** Say what a link names and is not here, and show the rest of it. */
@@ -236,7 +235,10 @@ export class App {
     this.clock.span([a, b]);
     const view = () => ({ ...this.viewOf({ ...a, words: [...new Set([...a.words, ...b.words])] }) });
     const mounted = mountCompare(element, this, a, b, view());
-    return { close: () => mounted.close(), redraw: () => mounted.update(view()) };
+    const refresh = () => {
+      if ([a, b].some(({ id, version }) => this.library.rows.get(id)?.version !== version)) void this.show();
+    };
+    return { close: () => mounted.close(), redraw: () => mounted.update(view()), refresh };
   }
 }
 

@@ -13,6 +13,18 @@ const MARKS = {
 /** @type {VideoState[]} */
 export const STATES = ["rendered", "running", "waiting", "skipped", "failed", "pending"];
 
+/**
+ * Return by which states videos can be told apart: those that every video passes through come together, for they change all the time.
+ *
+ * @param {{state: VideoState}[]} rows
+ */
+export function statesOf(rows) {
+  const found = new Set(rows.map(({ state }) => state));
+  const passing = ["rendered", "running", "waiting"];
+  const passes = rows.some(({ state }) => passing.includes(state));
+  return STATES.filter((state) => found.has(state) || (passes && passing.includes(state)));
+}
+
 /** @param {{state: VideoState}} row */
 export function stateMark(row) {
   return MARKS[row.state] ?? MARKS.waiting;

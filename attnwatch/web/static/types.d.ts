@@ -23,7 +23,8 @@ interface VideoRow {
   seed: number | null; variation: number | null; model: string | null; state: VideoState; reason: string | null;
   words: string[]; width: number | null; height: number | null; frames: number | null; fps: number | null;
   seconds: number | null; playable: boolean;
-  measures: Record<string, Record<string, number | null>> | null; stamp: string;
+  measures: Record<string, Record<string, number | null>> | null; /** Changes with the video or its manifest. */ version: string;
+  /** Changes with anything of it. */ stamp: string;
 }
 
 interface Batch extends BatchSummary { slots: string[][]; left_out?: number; videos: VideoRow[] }
@@ -74,7 +75,7 @@ interface Source {
   scale(batch: string, word: string, part: ScalePart): Promise<{ low: number; high: number }>;
   tables(): Promise<Tables>;
   /** Have an element play a video, as soon as its data are there. */
-  play(element: HTMLVideoElement, id: string): void;
+  play(element: HTMLVideoElement, about: { id: string; version: string }): void;
   /** Where a video can be saved from; empty in an export that holds it. */
   videoUrl(id: string): string;
   outputUrl(id: string, n: number): string;

@@ -1,6 +1,6 @@
 import { make } from "../dom.js";
 import { dimensions, usual } from "../grid/arrange.js";
-import { STATES, stateMark } from "../marks.js";
+import { stateMark, statesOf } from "../marks.js";
 import { chips, labelled, select, slider } from "./fields.js";
 import { options } from "./maps.js";
 
@@ -75,7 +75,7 @@ function cells({ session }) {
 function filters({ session }, batch, rows) {
   const toggled = (/** @type {string[]} */ list, /** @type {string} */ value) => (list.includes(value) ? list.filter((one) => one !== value) : [...list, value]);
   const found = [text(session)];
-  const states = STATES.filter((state) => rows.some((row) => row.state === state));
+  const states = statesOf(rows);
   if (states.length > 1) {
     const choices = states.map((state) => ({ value: state, content: [stateMark({ state }).text] }));
     found.push(chips("State", choices, (state) => state.states, (value) => session.change({ states: toggled(session.state.states, value) })));

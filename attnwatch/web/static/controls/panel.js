@@ -1,4 +1,5 @@
 import { fill, make } from "../dom.js";
+import { statesOf } from "../marks.js";
 import { drawn } from "../words.js";
 import { findFields } from "./find.js";
 import { mapFields } from "./maps.js";
@@ -26,7 +27,7 @@ export class Panel {
     this.element.hidden = !app.isOpen;
     if (!app.isOpen || batch === null) return;
     const grid = document.body.dataset.view === "grid";
-    const made = `${batch.id} ${grid} ${batch.words.map(({ slug }) => slug).join()} ${[...rows.values()].map(({ seed, state, playable }) => `${seed}${state}${playable}`).join()}`;
+    const made = choosable(batch, [...rows.values()], grid, this._sample());
     if (made === this._built || this.element.contains(document.activeElement)) {
       this._sync(app.session.state);
       return;
@@ -39,6 +40,10 @@ export class Panel {
   async _build(batch, grid, made) {
     const stored = await this.stored();
     if (this._built !== made) return;
+    if (this.element.contains(document.activeElement)) {
+      this._built = ""; // with the next change, when nobody is at work here
+      return;
+    }
     const maps = mapFields(this.app, batch, stored);
     const find = grid ? findFields(this.app, batch) : { arrange: [], find: [] };
     this.fields = [...maps, ...find.arrange, ...find.find];
@@ -50,15 +55,19 @@ export class Panel {
 
   /** What is stored of the maps of a video: of the open one, or of the first of the batch. */
   async stored() {
-    const { library, session } = this.app;
-    const rows = [...library.rows.values()];
-    const row = rows.find(({ id }) => id === session.state.video) ?? rows.find(({ playable, words }) => playable && words.length > 0);
+    const row = this._sample();
     if (!row) return null;
     try {
-      return Object.values((await library.detail(row)).maps)[0] ?? null;
+      return Object.values((await this.app.library.detail(row)).maps)[0] ?? null;
     } catch {
       return null;
     }
+  }
+
+  _sample() {
+    const { library, session } = this.app;
+    const rows = [...library.rows.values()];
+    return rows.find(({ id }) => id === session.state.video) ?? rows.find(({ playable, words }) => playable && words.length > 0);
   }
 
   /** @param {boolean} grid */
@@ -95,6 +104,21 @@ export class Panel {
   focusFind() {
     /** @type {HTMLInputElement | null} */ (this.element.querySelector("input[type=search]"))?.focus();
   }
+}
+
+/**
+ * Return a text that changes with what the controls let people choose, and with nothing else.
+ *
+ * @param {Batch} batch
+ * @param {VideoRow[]} rows
+ * @param {boolean} grid
+ * @param {VideoRow | undefined} sample the video whose stored maps are offered
+ */
+function choosable(batch, rows, grid, sample) {
+  const measures = rows.flatMap(({ measures: found }) => Object.values(found ?? {}).flatMap(Object.keys));
+  /** @type {unknown[][]} */
+  const lists = [rows.map(({ seed }) => seed), statesOf(rows), rows.map(({ model }) => model), measures];
+  return JSON.stringify([batch.id, grid, batch.words, batch.slots, sample?.id, sample?.version, ...lists.map((list) => [...new Set(list)].sort())]);
 }
 
 /** A path as a shell takes it. @param {string} path */

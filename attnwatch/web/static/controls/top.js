@@ -1,15 +1,21 @@
-import { fill, make } from "../dom.js";
+import { fill, make, renew } from "../dom.js";
 import { progress, progressText } from "../marks.js";
 import { helpButton } from "./help.js";
 import { Showing } from "./showing.js";
 
 /** @typedef {import("../main.js").App} App */
 
+/** Milliseconds that may pass in a run between one video and the next. */
+const PAUSE = 3000;
+
 /** The line at the top: where we are, how far the batch is, and whether the page still hears from the server. */
 export class Top {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
+    this._seen = -Infinity;
+    this._ran = false;
+    this._looking = 0;
     this.where = make("nav", { class: "where", "aria-label": "Place" });
     this.progress = make("div", { class: "overall" });
     this.status = make("span", { class: "status", role: "status" });
@@ -29,9 +35,9 @@ export class Top {
     const place = batch ? make("a", { href: `#batch=${batch.id}`, class: "batch-name", title: batch.path }, batch.name) : null;
     const row = session.state.video === null ? null : library.rows.get(session.state.video);
     const names = session.state.compare.length === 2 ? "comparison" : (row?.video_id ?? null);
-    fill(this.where, home, place, names && isOpen ? make("span", { class: "leaf" }, names) : null);
+    renew(this.where, home, place, names && isOpen ? make("span", { class: "leaf" }, names) : null);
     document.title = [names, batch?.name, "attnwatch"].filter(Boolean).join(" – ");
-    fill(this.progress, batch ? bar(batch) : null, batch ? make("span", { class: "said" }, progressText(batch)) : null);
+    renew(this.progress, batch ? bar(batch) : null, batch ? make("span", { class: "said" }, progressText(batch)) : null);
     this._status();
     this._panel();
   }
@@ -39,9 +45,29 @@ export class Top {
   _status() {
     const { library } = this.app;
     const { watcher } = library;
-    const text = library.connected ? (library.source.live ? watching(watcher) : "") : "connection lost; trying again";
+    const single = watcher === null && this._sees(library);
+    const heard = single ? "a single run is rendering" : watching(watcher);
+    const text = library.connected ? (library.source.live ? heard : "") : "connection lost; trying again";
     if (this.status.textContent !== text) this.status.textContent = text;
-    this.status.dataset.kind = library.connected ? (watcher && !watcher.silent ? "live" : "off") : "lost";
+    const works = watcher ? !watcher.silent : single;
+    this.status.dataset.kind = library.connected ? (works ? "live" : "off") : "lost";
+  }
+
+  /**
+   * Whether videos are being rendered, or were just now, before the next one: a run with `--once` tells nothing, its locks do.
+   *
+   * @param {import("../state/library.js").Library} library
+   */
+  _sees(library) {
+    const batches = [...library.batches.values()];
+    const running = batches.some(({ counts }) => counts.running > 0);
+    if (running || this._ran) {
+      this._seen = performance.now();
+      clearTimeout(this._looking);
+      this._looking = window.setTimeout(() => this._status(), PAUSE + 50);
+    }
+    this._ran = running;
+    return running || (batches.some(({ counts }) => counts.waiting > 0) && performance.now() - this._seen < PAUSE);
   }
 
   _panel() {

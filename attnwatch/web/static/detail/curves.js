@@ -40,6 +40,11 @@ export class Curves {
   /** What was chosen last, kept from video to video. @type {"time" | "steps"} */
   static kind = "time";
 
+  /** Whether these measures are drawn. @param {MeasuresDocument | null} measures */
+  isOf(measures) {
+    return JSON.stringify(measures) === JSON.stringify(this.measures);
+  }
+
   close() {
     this.app.clock.removeEventListener("time", this._onTime);
   }

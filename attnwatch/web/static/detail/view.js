@@ -1,4 +1,4 @@
-import { fill, make } from "../dom.js";
+import { fill, make, renew } from "../dom.js";
 import { Overlay } from "../grid/overlay.js";
 import { still } from "../maps/index.js";
 import { stateMark } from "../marks.js";
@@ -58,13 +58,21 @@ export class DetailView {
     const { library } = this.app;
     const [detail, measures] = await Promise.all([library.detail(row), row.measures === null ? null : library.measures(row).catch(() => null)]);
     if (this._closed || this._stamp !== stamp) return;
-    const first = this.detail === null || this.detail.playable !== detail.playable;
+    this._take(detail, measures);
+  }
+
+  /** Show what is known now; the video goes on unless it was made again. @param {VideoDetail} detail @param {MeasuresDocument | null} measures */
+  _take(detail, measures) {
+    const before = this.detail;
+    const first = before?.version !== detail.version || before.playable !== detail.playable;
     this.detail = detail;
     if (first) this._play(detail);
     this._say();
-    fill(this.facts, ...facts(this.app, detail));
-    this.curves?.close();
-    this.curves = new Curves(this.app, this.charts, detail, measures);
+    renew(this.facts, ...facts(this.app, detail));
+    if (first || !this.curves?.isOf(measures)) {
+      this.curves?.close();
+      this.curves = new Curves(this.app, this.charts, detail, measures);
+    }
     this.redraw();
   }
 
@@ -77,7 +85,7 @@ export class DetailView {
       return;
     }
     const video = make("video", { "aria-label": detail.prompt ?? detail.video_id });
-    this.app.source.play(video, detail.id);
+    this.app.source.play(video, detail);
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     const { width, height } = { width: detail.width || 16, height: detail.height || 9 };
     this.stage.style.setProperty("--shape", `${width / height}`);

@@ -35,7 +35,7 @@ export class Tile {
    */
   update(row, { x, y, width, height, caption }) {
     const { state } = this.app.session;
-    const changed = row.stamp !== this.row.stamp || row.playable !== this.row.playable;
+    const before = this.row;
     this.row = row;
     this.element.style.transform = `translate(${x}px, ${y}px)`;
     this.element.style.width = `${width}px`;
@@ -45,10 +45,10 @@ export class Tile {
     const value = state.sort === null ? null : measured(row, state.sort);
     this.value.textContent = state.sort === null ? "" : value === null ? "–" : Number(value.toPrecision(3)).toString();
     this._describe(row, caption);
-    if (changed && this.video) {
+    if (this.video && (row.version !== before.version || !row.playable)) {
       this.sleep();
       this.wake();
-    }
+    } else if (row.stamp !== before.stamp) this.redraw();
   }
 
   /** @param {VideoRow} row @param {string} caption */
@@ -76,7 +76,7 @@ export class Tile {
   wake() {
     if (this.video || !this.row.playable) return;
     this.video = make("video", { tabindex: "-1", "aria-hidden": "true" });
-    this.app.source.play(this.video, this.row.id);
+    this.app.source.play(this.video, this.row);
     this.video.disablePictureInPicture = true;
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     this.box.prepend(this.video, canvas);

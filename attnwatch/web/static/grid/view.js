@@ -1,4 +1,4 @@
-import { fill, make, oncePerFrame } from "../dom.js";
+import { make, oncePerFrame, renew } from "../dom.js";
 import { arrange } from "./arrange.js";
 import { Geometry } from "./geometry.js";
 import { Tile } from "./tile.js";
@@ -32,6 +32,8 @@ export class GridView {
     /** @type {string | null} */
     this.focused = null;
     this._waking = 0;
+    /** Whether the next layout leaves what is seen where it is. */
+    this._still = false;
     this.layout = oncePerFrame(() => this._layout());
     const paint = oncePerFrame(() => this._paint());
     this.scroller.addEventListener("scroll", paint, { passive: true });
@@ -46,6 +48,12 @@ export class GridView {
     this._watched.disconnect();
     for (const tile of this._tiles.values()) tile.close();
     this._tiles.clear();
+  }
+
+  /** Show what is known now; what is seen stays where it is. */
+  refresh() {
+    this._still = true;
+    this.layout();
   }
 
   /** Draw the maps of all cells again. */
@@ -65,10 +73,13 @@ export class GridView {
     const all = [...rows.values()];
     const arrangement = arrange(app.session.state, batch, all);
     this.arrangement = arrangement;
+    const before = this._still ? this.geometry : null;
+    this._still = false;
     this.geometry = new Geometry(arrangement, arrangement.shown, this.scroller.clientWidth, app.session.state.size);
     this.sheet.style.height = `${this.geometry.height}px`;
     this.sheet.style.width = `${this.geometry.width}px`;
     this.scroller.classList.toggle("narrow", this.geometry.narrow);
+    if (before) this._follow(before, this.geometry);
     this._head(arrangement, this.geometry);
     this.empty.hidden = arrangement.shown.length > 0;
     if (!this.empty.hidden) this._tellEmpty(all.length === 0);
@@ -78,12 +89,23 @@ export class GridView {
     this._paint();
   }
 
+  /** Scroll as far as the cells that are seen have moved: half of them less far, half of them farther. @param {Geometry} before @param {Geometry} now */
+  _follow(before, now) {
+    if (this.scroller.scrollTop === 0) return;
+    const moved = [...this._tiles.keys()].flatMap((id) => {
+      const [from, to] = [before.placeOf(id), now.placeOf(id)];
+      return from && to ? [now.y(to.line) - before.y(from.line)] : [];
+    });
+    moved.sort((a, b) => a - b);
+    this.scroller.scrollTop += moved[Math.floor(moved.length / 2)] ?? 0;
+  }
+
   /** Say why nothing is shown. @param {boolean} none whether there is no video at all */
   _tellEmpty(none) {
     const { session } = this.app;
     const all = make("button", { type: "button", onclick: () => session.change({ find: "", states: [], choices: [], seeds: [], word: null }) }, "Show all videos");
     const text = none ? "No video of this batch has been made yet. They appear here by themselves." : "No video passes the filters.";
-    fill(this.empty, make("p", {}, text), !none && all);
+    renew(this.empty, make("p", {}, text), !none && all);
   }
 
   /** Say that one cell is chosen, and what comes next. */
@@ -93,7 +115,7 @@ export class GridView {
     const row = library.rows.get(id ?? "");
     this.choosing.hidden = row === undefined;
     const cancel = make("button", { type: "button", onclick: () => session.change({ compare: [] }) }, "Cancel");
-    fill(this.choosing, make("span", {}, `Choose a cell to compare with ${[row?.choices.join(" · ") || row?.video_id, row?.seed].filter(Boolean).join(" · ")}`), cancel);
+    renew(this.choosing, make("span", {}, `Choose a cell to compare with ${[row?.choices.join(" · ") || row?.video_id, row?.seed].filter(Boolean).join(" · ")}`), cancel);
   }
 
   /** @param {import("./arrange.js").Arrangement} arrangement @param {Geometry} geometry */
@@ -107,7 +129,7 @@ export class GridView {
       at += column.span;
       return head;
     });
-    fill(this.headings, ...heads);
+    renew(this.headings, ...heads);
     this.headings.style.width = `${geometry.width}px`;
   }
 
@@ -125,7 +147,7 @@ export class GridView {
         if (row) wanted.set(row.id, { row, x: geometry.x(column), y: geometry.y(line) });
       }
     }
-    fill(this.labels, ...labels);
+    renew(this.labels, ...labels);
     this.labels.style.transform = `translateX(${scroller.scrollLeft}px)`;
     this._place(wanted, geometry, arrangement);
   }
@@ -145,8 +167,10 @@ export class GridView {
    * @param {import("./arrange.js").Arrangement} arrangement
    */
   _place(wanted, geometry, arrangement) {
+    let left = false;
     for (const [id, tile] of this._tiles) {
       if (wanted.has(id)) continue;
+      left ||= tile.element.contains(document.activeElement) && geometry.placeOf(id) === null;
       tile.close();
       this._tiles.delete(id);
     }
@@ -160,6 +184,7 @@ export class GridView {
       tile.update(row, { x, y, width: geometry.tile, height: geometry.picture, caption: arrangement.captions(row) });
     }
     this._rove();
+    if (left && this.focused !== null) this._tiles.get(this.focused)?.link.focus({ preventScroll: true });
     clearTimeout(this._waking);
     this._waking = window.setTimeout(() => this._wake(), this._tiles.size && [...this._tiles.values()].some(({ video }) => video) ? STILL : 0);
   }

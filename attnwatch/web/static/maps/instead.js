@@ -34,7 +34,7 @@ export function playInstead(video, painter, source, detail, view) {
     video.dataset.instead = "";
   } else if ("instead" in video.dataset) {
     delete video.dataset.instead;
-    source.play(video, detail.id);
+    source.play(video, detail);
   }
   return found?.text ?? null;
 }

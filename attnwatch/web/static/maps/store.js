@@ -59,7 +59,7 @@ export class MapStore {
    * @param {MapsPart} part
    */
   _container(detail, word, part) {
-    const key = [detail.id, detail.stamp, word, part.steps, part.layers, part.heads].join("\n");
+    const key = [detail.id, detail.version, word, part.steps, part.layers, part.heads].join("\n");
     const known = this._kept.get(key);
     if (known) {
       this._kept.delete(key);

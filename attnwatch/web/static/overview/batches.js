@@ -1,5 +1,5 @@
 import { bar } from "../controls/top.js";
-import { fill, make } from "../dom.js";
+import { fill, make, renew } from "../dom.js";
 import { progressText, when } from "../marks.js";
 
 /** @typedef {import("../main.js").App} App */
@@ -21,7 +21,7 @@ export class BatchesView {
     const batches = [...library.batches.values()].sort((a, b) => (b.created ?? b.changed ?? "").localeCompare(a.created ?? a.changed ?? ""));
     this.heading.textContent = batches.length === 0 ? `No batch in ${library.root} yet` : `${batches.length} ${batches.length === 1 ? "batch" : "batches"} in ${library.root}`;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.batch;
-    fill(this.list, ...batches.map(card));
+    renew(this.list, ...batches.map(card));
     if (batches.length === 0) fill(this.list, make("li", { class: "hint" }, "Batches appear here by themselves as soon as the generator has started one."));
     if (focused) /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-batch="${CSS.escape(focused)}"]`))?.focus();
   }

@@ -121,9 +121,9 @@ export class FilesSource {
   /**
    * Have an element play a video: from its own bytes, because a page from a folder may not read the pixels of another file.
    *
-   * @param {HTMLVideoElement} element @param {string} id
+   * @param {HTMLVideoElement} element @param {{id: string}} about
    */
-  async play(element, id) {
+  async play(element, { id }) {
     try {
       const address = (await this._linked)[id] ?? (await this._film(id));
       if (element.isConnected) element.src = address;

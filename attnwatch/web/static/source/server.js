@@ -65,9 +65,13 @@ export class ServerSource {
     return (await get("api/tables")).json();
   }
 
-  /** @param {HTMLVideoElement} element @param {string} id */
-  play(element, id) {
-    element.src = this.videoUrl(id);
+  /**
+   * Browsers play what they hold of an address without asking: a video that was made again has another one.
+   *
+   * @param {HTMLVideoElement} element @param {{id: string, version: string}} about
+   */
+  play(element, { id, version }) {
+    element.src = `${this.videoUrl(id)}?${query({ version })}`;
   }
 
   /** @param {string} id */

@@ -369,6 +369,16 @@ def test_the_summary_has_a_line_for_each_reason_and_for_each_video_with_a_reason
     assert f"\n    no watcher runs here: start `attnwatch {batch.folder}`\n" in text
 
 
+def test_no_watcher_is_missed_while_a_single_run_holds_the_lock_of_a_video(batch):
+    place = write_receipt(light(batch, 1))
+    light(batch, 2)
+    with place.open(create=True) as folder, exclusive(folder, place.video_id):
+        text = summary(status(batch.folder))
+    assert "\n    1 video: not rendered yet\n" in text
+    assert "no watcher" not in text
+    assert text.endswith("\n  watcher   none running here; a single run, as with --once, is rendering")
+
+
 def test_the_summary_says_that_every_watcher_pauses(batch):
     light(batch)
     watcher = full_status().watchers[0]
@@ -452,4 +462,4 @@ def test_only_the_first_of_many_failures_are_listed():
 
 
 def test_the_summary_says_that_no_watcher_runs():
-    assert summary(full_status(watchers=())).endswith("\n  watcher   none running here")
+    assert summary(full_status(watchers=(), running=())).endswith("\n  watcher   none running here")

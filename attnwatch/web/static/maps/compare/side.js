@@ -35,7 +35,7 @@ export class Side {
 
   /** Load the video: once its element is in the page. */
   play() {
-    this._source.play(this.video, this.detail.id);
+    this._source.play(this.video, this.detail);
   }
 
   close() {
