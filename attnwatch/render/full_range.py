@@ -1,6 +1,7 @@
-"""Brings pictures of full range to limited range exactly, by tables. swscale cuts values off there."""
+"""Brings pictures of full range to limited range exactly. swscale cuts values off there instead of rounding them."""
 
 from functools import lru_cache
+from typing import Any
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ from attnwatch.render.planes import samples
 from attnwatch.tensors.loops import colour
 
 _BYTE = 8  # bits
+_SPANS, _ZEROS = (219, 224, 224), (16, 128, 128)  # of Y, U and V in limited range
 
 
 def to_limited(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFrame:
@@ -19,20 +21,24 @@ def to_limited(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoF
     deep = "yuv420p" if bits == _BYTE else f"yuv420p{bits}le"
     full = reformatter.reformat(frame, format=deep, dst_color_range=ColorRange.JPEG, threads=1)
     limited = av.VideoFrame(frame.width, frame.height, "yuv420p")
-    for source, target, table in zip(full.planes, limited.planes, _tables(bits), strict=True):
-        rows = samples(target, np.uint8)
+    for number, (source, target) in enumerate(zip(full.planes, limited.planes, strict=True)):
         if bits == _BYTE:
-            colour(rows, samples(source, np.uint8), table.tobytes())
+            colour(samples(target, np.uint8), samples(source, np.uint8), _table(number))
         else:
-            rows[:] = table[samples(source, "<u2")]
+            samples(target, np.uint8)[:] = _limited(samples(source, "<u2"), bits, number)
     limited.color_range, limited.colorspace = ColorRange.MPEG, frame.colorspace
     return limited
 
 
-@lru_cache(maxsize=4)
-def _tables(bits: int) -> tuple[npt.NDArray[np.uint8], ...]:
-    """Return the 8-bit limited level by the full level of so many bits, of Y, U and V (ITU-T H.273, section 8.3)."""
-    levels, highest = np.arange(1 << bits), (1 << bits) - 1
-    luma = 16 + 219 * levels / highest
-    chroma = 128 + 224 * (levels - (1 << (bits - 1))) / highest
-    return tuple(np.rint(plane).astype(np.uint8) for plane in (luma, chroma, chroma))
+@lru_cache(maxsize=3)
+def _table(number: int) -> bytes:
+    """Return the limited level of each full level of 8 bits, of a plane."""
+    return _limited(np.arange(1 << _BYTE), _BYTE, number).tobytes()
+
+
+def _limited(levels: npt.NDArray[np.integer[Any]], bits: int, number: int) -> npt.NDArray[np.uint8]:
+    """Return the limited levels, 8 bits, of full levels of Y (plane 0), U or V (ITU-T H.273, section 8.3)."""
+    scale = _SPANS[number] / ((1 << bits) - 1)
+    grey = 1 << (bits - 1) if number else 0
+    start = _ZEROS[number] - grey * scale + 0.5  # the half rounds, because the fraction is cut off
+    return (levels * np.float32(scale) + np.float32(start)).astype(np.uint8)
