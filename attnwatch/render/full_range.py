@@ -11,13 +11,13 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from attnwatch.render.planes import samples
 from attnwatch.tensors.loops import colour
 
-_BYTE = 8  # bits
+_BYTE, _MOST = 8, 16  # bits
 _SPANS, _ZEROS = (219, 224, 224), (16, 128, 128)  # of Y, U and V in limited range
 
 
 def to_limited(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFrame:
     """Return a YUV or grey frame of full range as yuv420p of limited range, at its size."""
-    bits = frame.format.components[0].bits
+    bits = min(max(_BYTE, frame.format.components[0].bits), _MOST)  # black and white have 1 bit, floats 32
     deep = "yuv420p" if bits == _BYTE else f"yuv420p{bits}le"
     full = reformatter.reformat(frame, format=deep, dst_color_range=ColorRange.JPEG, threads=1)
     limited = av.VideoFrame(frame.width, frame.height, "yuv420p")

@@ -1,10 +1,12 @@
 """What becomes of the colours of a lattice, against float64: no channel is too dark or too bright on the whole."""
 
+import av
 import numpy as np
 import pytest
-from av.video.reformatter import Colorspace
+from av.video.reformatter import ColorRange, Colorspace
 
 from attnwatch.render.colours import ColourPlan, Colours, Converter, srgb
+from attnwatch.render.planes import samples
 from tests.unit.attnwatch.render import lattice
 
 BIAS = 0.1  # levels
@@ -52,3 +54,15 @@ def test_limited_range_sources_become_8_bits_without_bias(pixel_format, bits):
     bias, largest = lattice.errors(found, yuv / (1 << (bits - 8)))
     assert bias == pytest.approx([0, 0, 0], abs=BIAS)
     assert largest <= 1
+
+
+@pytest.mark.parametrize(
+    "pixel_format", ["gray", "gray10le", "gray16be", "grayf32le", "monob", "ya8", "nv12", "p010le"]
+)
+def test_full_range_sources_of_any_kind_are_shown(pixel_format):
+    white = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 255, np.uint8), format="rgb24")
+    frame = white.reformat(format=pixel_format, dst_color_range=ColorRange.JPEG)
+    frame.color_range = ColorRange.JPEG
+    luma, *chroma = (samples(plane, np.uint8) for plane in converted(frame, Colorspace.ITU709).planes)
+    assert np.unique(luma).tolist() == [235]
+    assert np.unique(chroma) == pytest.approx(128, abs=1)
