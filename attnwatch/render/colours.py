@@ -9,7 +9,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from attnwatch.render.full_range import to_limited
-from attnwatch.render.gamut import to_srgb
+from attnwatch.render.gamut import is_wide, to_srgb
 from attnwatch.render.hdr import to_bt709
 
 PIXEL_FORMAT = "yuv420p"
@@ -144,6 +144,6 @@ def srgb(picture: av.VideoFrame, colours: Colours) -> npt.NDArray[np.uint8]:
     how = Interpolation.BILINEAR | ACCURATE
     frame = picture.reformat(format="rgb24", src_colorspace=colours.matrix, interpolation=how, threads=1)
     levels = np.asarray(frame.to_ndarray(), np.uint8)
-    rgb = levels / 255
-    shown = to_srgb(rgb, colours.primaries)
-    return levels if shown is rgb else np.rint(255 * shown).astype(np.uint8)
+    if not is_wide(colours.primaries):
+        return levels
+    return np.rint(255 * to_srgb(levels / 255, colours.primaries)).astype(np.uint8)
