@@ -7,14 +7,21 @@ from fractions import Fraction
 from html import escape
 
 import av
+import numpy as np
+from av.video.reformatter import Colorspace
 
 from attnwatch.contract.kinds import OutputKind
 from attnwatch.contract.manifest import Manifest
 from attnwatch.contract.receipts import Place
 from attnwatch.errors import AttnwatchError
+from attnwatch.render.colormap import yuv_matrix
+from attnwatch.render.colours import Colours, srgb
+from attnwatch.render.compose import pixels
 from attnwatch.render.source import VideoSource
 
 _WIDTH = 240  # pixels of a small picture
+_JFIF = Colorspace.ITU601  # the matrix of all JPEG files, whatever that of the video
+_SPANS, _ZEROS = (219, 224, 224), (0, 128, 128)  # of Y, U and V: levels of limited range, and zero of full range
 _CARD = "display: inline-block; vertical-align: top; margin: 4px; width: 240px; font-size: small"
 
 
@@ -40,16 +47,20 @@ def thumbnail(manifest: Manifest) -> bytes | None:
     found = [*((path, manifest.outputs_root.open_file) for path in overlays), (manifest.video, manifest.open_file)]
     for path, opened in found:
         with contextlib.suppress(AttnwatchError, OSError), opened(path) as file:
-            frame = next(VideoSource(file, path.name, turns=True).frames())
+            source = VideoSource(file, path.name, turns=True)
+            frame = next(source.frames())
             if frame.picture is not None:
-                return _jpeg(frame.picture)
+                return _jpeg(frame.picture, source.timeline.colours)
     return None
 
 
-def _jpeg(picture: av.VideoFrame) -> bytes:
+def _jpeg(picture: av.VideoFrame, colours: Colours) -> bytes:
     height = max(2, round(_WIDTH * picture.height / picture.width / 2) * 2)
-    small = picture.reformat(width=_WIDTH, height=height, format="yuvj420p")
+    rgb = srgb(picture.reformat(width=_WIDTH, height=height), colours) / 255
+    small = av.VideoFrame(_WIDTH, height, "yuvj444p")
+    for plane, weights, span, zero in zip(small.planes, yuv_matrix(_JFIF), _SPANS, _ZEROS, strict=True):
+        pixels(plane)[:] = np.rint(255 * (rgb @ weights) / span + zero).clip(0, 255)
     encoder = av.CodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = _WIDTH, height, "yuvj420p"
+    encoder.width, encoder.height, encoder.pix_fmt = _WIDTH, height, small.format.name
     encoder.time_base, small.pts = Fraction(1), 0
     return b"".join(bytes(packet) for packet in (*encoder.encode(small), *encoder.encode(None)))

@@ -6,13 +6,20 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from attnwatch.render.gamut import to_srgb
+from attnwatch.render.full_range import to_limited
+from attnwatch.render.gamut import is_wide, to_srgb
 from attnwatch.render.hdr import to_bt709
 
 PIXEL_FORMAT = "yuv420p"
 """Pixel format of all pictures, with limited range."""
+
+ACCURATE = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+"""For swscale, beside the kind of interpolation, wherever YUV becomes RGB, RGB becomes YUV, or the matrix changes.
+
+Without it, values are cut off instead of rounded: RGB becomes one or two levels darker than the video.
+"""
 
 _HD_LINES = 720
 
@@ -118,21 +125,25 @@ class Converter:
         """Return the picture of a frame, at its size; the frame itself if nothing has to be done."""
         if self._plan.hdr is not None:
             frame = to_bt709(frame, self._plan.hdr)
-        if frame.format.name == PIXEL_FORMAT and frame.color_range != ColorRange.JPEG:
+        if frame.color_range == ColorRange.JPEG and not frame.format.is_rgb:
+            return to_limited(frame, self._reformatter)
+        if frame.format.name == PIXEL_FORMAT:
             return frame
         return self._reformatter.reformat(
             frame,
             format=PIXEL_FORMAT,
             dst_colorspace=self._plan.colours.matrix if frame.format.is_rgb else None,
             dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BILINEAR | ACCURATE if frame.format.is_rgb else None,
             threads=1,
         )
 
 
 def srgb(picture: av.VideoFrame, colours: Colours) -> npt.NDArray[np.uint8]:
     """Return a picture in sRGB, `[height, width, 3]`."""
-    frame = picture.reformat(format="rgb24", src_colorspace=colours.matrix, threads=1)
+    how = Interpolation.BILINEAR | ACCURATE
+    frame = picture.reformat(format="rgb24", src_colorspace=colours.matrix, interpolation=how, threads=1)
     levels = np.asarray(frame.to_ndarray(), np.uint8)
-    rgb = levels / 255
-    shown = to_srgb(rgb, colours.primaries)
-    return levels if shown is rgb else np.rint(255 * shown).astype(np.uint8)
+    if not is_wide(colours.primaries):
+        return levels
+    return np.rint(255 * to_srgb(levels / 255, colours.primaries)).astype(np.uint8)

@@ -12,6 +12,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from attnwatch.render.colormap import UInt8Array, YuvTables
 from attnwatch.render.colours import PIXEL_FORMAT
 from attnwatch.render.enlarge import Enlarger
+from attnwatch.render.planes import samples
 from attnwatch.settings import Upsampling
 from attnwatch.tensors.loops import colour
 from attnwatch.tensors.reduction import Float32Array
@@ -57,9 +58,7 @@ class Enlarged:
 
     def fine(self) -> npt.NDArray[np.uint16]:
         """Return the map in `FINE_LEVELS`: `[height, width]`. It is made anew each time, because it is large."""
-        plane = self._painter.enlarge(self._small, 1, "gray16le").planes[0]
-        rows = np.frombuffer(memoryview(plane), "<u2").reshape(plane.height, plane.line_size // 2)
-        return rows[:, : plane.width]
+        return samples(self._painter.enlarge(self._small, 1, "gray16le").planes[0], "<u2")
 
 
 class HeatPainter:
@@ -134,5 +133,4 @@ def _in_levels(small: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
 
 def pixels(plane: VideoPlane) -> UInt8Array:
     """Return a view of a plane's memory, `[height, width]`, without row padding."""
-    rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
-    return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
+    return samples(plane, np.uint8)

@@ -19,6 +19,11 @@ _WIDE = {
 }
 
 
+def is_wide(primaries: int) -> bool:
+    """Return whether colours of some primaries have to be converted to be shown in sRGB."""
+    return primaries in _WIDE
+
+
 def from_srgb(rgb: _Float64Array, primaries: int) -> _Float64Array:
     """Return sRGB colours (`[..., 3]`, 0..1) as R'G'B' of other primaries; unchanged if these are not wide."""
     if primaries not in _WIDE:

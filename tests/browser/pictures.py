@@ -83,7 +83,7 @@ class Rendered:
 
 
 def rgb(picture, colours):
-    """Return a picture as RGB, `[height, width, 3]`; swscale, which is quicker, makes it one or two levels darker."""
+    """Return a picture as RGB, `[height, width, 3]`, each colour where the codec has it; players smooth them."""
     y, u, v = map(pixels, picture.planes)
     planes = np.stack([y, *(np.repeat(np.repeat(one, 2, axis=0), 2, axis=1) for one in (u, v))], axis=-1)
     found = (planes - np.array(BLACK, float)) @ np.linalg.inv(yuv_matrix(colours.matrix)).T

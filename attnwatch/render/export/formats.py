@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
-from av.video.plane import VideoPlane
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
+from attnwatch.render.planes import samples
 from attnwatch.tensors.reduction import Float32Array
 
 FormatName = Literal["png16", "exr", "prores4444"]
@@ -77,16 +76,16 @@ def _tag(what: VideoCodecContext | av.VideoFrame) -> None:
 
 
 def _fill_png(frame: av.VideoFrame, shares: Float32Array) -> None:
-    _plane(frame.planes[0], ">u2")[:] = _levels(shares, _UNSIGNED_16)
+    samples(frame.planes[0], ">u2")[:] = _levels(shares, _UNSIGNED_16)
 
 
 def _fill_exr(frame: av.VideoFrame, attention: Float32Array) -> None:
     for plane in frame.planes:
-        _plane(plane, "<f4")[:] = attention
+        samples(plane, "<f4")[:] = attention
 
 
 def _fill_prores(frame: av.VideoFrame, shares: Float32Array) -> None:
-    luma, blue, red, alpha = (_plane(plane, "<u2") for plane in frame.planes)
+    luma, blue, red, alpha = (samples(plane, "<u2") for plane in frame.planes)
     luma[:] = _levels(shares, _SPAN) + _BLACK
     blue[:] = red[:] = _NEUTRAL
     alpha[:] = _levels(shares, _ALPHA)
@@ -94,13 +93,6 @@ def _fill_prores(frame: av.VideoFrame, shares: Float32Array) -> None:
 
 def _levels(shares: Float32Array, most: int) -> Float32Array:
     return np.asarray(np.rint(shares * np.float32(most)), np.float32)
-
-
-def _plane(plane: VideoPlane, kind: str) -> npt.NDArray[Any]:
-    """Return a view of a plane's memory, `[height, width]`, without row padding."""
-    values = np.frombuffer(memoryview(plane), kind)
-    columns = plane.line_size // values.itemsize
-    return values[: plane.height * columns].reshape(plane.height, columns)[:, : plane.width]
 
 
 FORMATS: dict[FormatName, Format] = {

@@ -11,6 +11,7 @@ from av.filter.context import FilterContext
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
+from attnwatch.render.colours import srgb
 from attnwatch.render.side_by_side.clock import Shown, at_ticks
 from attnwatch.render.side_by_side.limits import Details
 from attnwatch.render.source import VideoSource
@@ -53,7 +54,7 @@ def animate(video: Path, path: Path, rate: Fraction, detail: int) -> int:
 
 
 class _Frames:
-    """The frames of a video at a rate, as RGB. Each iteration decodes it anew."""
+    """The frames of a video at a rate, in sRGB. Each iteration decodes it anew."""
 
     def __init__(self, source: VideoSource, rate: Fraction, unit: Fraction) -> None:
         self._source, self.rate, self.unit = source, rate, unit
@@ -64,7 +65,8 @@ class _Frames:
         timeline = self._source.timeline
         for tick, shown in enumerate(_until_the_end(at_ticks(self._source.frames(), timeline.time_base, self.rate))):
             assert shown.picture is not None  # noqa: S101 - for the type checker: a file has pictures
-            frame = shown.picture.reformat(format=pixel_format, threads=1)
+            levels = srgb(shown.picture, timeline.colours)
+            frame = av.VideoFrame.from_ndarray(levels, format=_RGB).reformat(format=pixel_format, threads=1)
             starts, ends = (round(number / self.rate / self.unit) for number in (tick, tick + 1))
             frame.pts, frame.duration, frame.time_base = starts, ends - starts, self.unit
             yield frame

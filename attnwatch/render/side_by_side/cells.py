@@ -9,7 +9,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from attnwatch.render.colormap import yuv_tables
-from attnwatch.render.colours import PIXEL_FORMAT, Colours
+from attnwatch.render.colours import ACCURATE, PIXEL_FORMAT, Colours
 from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.maps import Scale, to_levels
 from attnwatch.render.overlay import overlay
@@ -69,6 +69,7 @@ class Cells:
         colours = video.source.timeline.colours
         same = colours == look.colours
         self._matrices = (None, None) if same else (colours.matrix, look.colours.matrix)
+        self._interpolation = Interpolation.BICUBIC if same else Interpolation.BICUBIC | ACCURATE
         self._scaler = VideoReformatter()
         self._painted: tuple[Shown, list[av.VideoFrame]] | None = None
 
@@ -93,7 +94,7 @@ class Cells:
             format=PIXEL_FORMAT,
             src_colorspace=before,
             dst_colorspace=after,
-            interpolation=Interpolation.BICUBIC,
+            interpolation=self._interpolation,
             threads=1,
         )
 

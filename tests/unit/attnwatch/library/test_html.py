@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import attnwatch
+from tests.odd_videos import of_one_colour
 from tests.support import Batch, write_source_video
 
 RED = (220, 20, 20)
@@ -30,6 +31,13 @@ def test_a_notebook_shows_the_first_frame_of_a_video_with_its_seed_and_prompt(ba
     picture = picture_in(html)
     assert picture.shape == (180, 240, 3)
     assert picture.mean(axis=(0, 1)) == pytest.approx(RED, abs=8)
+
+
+@pytest.mark.parametrize(("yuv", "matrix"), [((63, 102, 240), 1), ((81, 90, 240), 6)], ids=["BT.709", "BT.601"])
+def test_a_notebook_shows_the_colours_of_a_video_whatever_its_matrix(batch, yuv, matrix):
+    of_one_colour(batch.add().with_name("video_001.mp4"), yuv, (64, 48), (matrix, matrix, matrix))
+    picture = picture_in(attnwatch.open(batch.folder)["prompt_001_vid001"]._repr_html_())
+    assert picture.mean(axis=(0, 1)) == pytest.approx([255, 0, 0], abs=2)
 
 
 def test_a_notebook_shows_the_overlay_where_one_was_rendered(batch):

@@ -1,9 +1,10 @@
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorRange, ColorTrc
+from av.video.reformatter import ColorRange, Colorspace, ColorTrc
 
 from attnwatch.render.hdr import compressed, nits_to_pq, pq_to_nits, to_bt709
+from tests.unit.attnwatch.render import lattice
 
 BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593])
 
@@ -83,3 +84,29 @@ def test_the_primaries_of_bt709_are_found_again():
     levels = shown(nits_to_pq(red))
     assert levels[0] == pytest.approx(255 * (80 / 203) ** (1 / 2.4), abs=4)
     assert levels[1:].max() < 30
+
+
+def published(signal, transfer):
+    """Return the levels of BT.709 of signals, `[colour, 3]`, 0..1, in float64."""
+    if transfer == ColorTrc.SMPTE2084:
+        display = pq_to_nits(signal)
+        brightest = display.max(axis=1)
+    else:
+        scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+        display = 1000 * scene * np.maximum(scene @ BT2020_LUMA, 1e-12)[:, None] ** 0.2
+        brightest = display.max(axis=1).clip(0, 1000)
+    light = display / 203 * (compressed(brightest) / np.maximum(brightest, 1e-9))[:, None]
+    to_bt709_primaries = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+    return 255 * (light @ np.transpose(to_bt709_primaries)).clip(0, 1) ** (1 / 2.4)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("transfer", [ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67], ids=["PQ", "HLG"])
+def test_pictures_are_mapped_without_bias(transfer, full):
+    matrix = Colorspace.BT2020
+    yuv = lattice.coded(matrix, bits=10, full=full)
+    frame = lattice.yuv_picture(yuv, "yuv420p10le", matrix=matrix, full=full)
+    signal = lattice.to_rgb(yuv, matrix, bits=10, full=full) / 255
+    bias, largest = lattice.errors(to_bt709(frame, transfer).to_ndarray(), published(signal, transfer))
+    assert bias == pytest.approx([0, 0, 0], abs=0.05)
+    assert largest < 3.5  # near black, where a step of 10 bits is several levels of 8

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
 
 from attnwatch.contract.manifest import read_manifest
+from attnwatch.render.colours import ACCURATE
 from attnwatch.render.sheets.moments import Gap, Videos
 from attnwatch.render.sheets.pictures import frame_of
 from attnwatch.settings import Visualization
@@ -37,7 +39,8 @@ def test_the_middle_frame_is_that_of_the_video_and_times_count_from_its_start(ba
     footage = videos.footage(manifest, (6, 8))
     assert footage.seconds == pytest.approx([4 / 16, 0, 2 / 16, 3 / 16, 5 / 16, 6 / 16, 8 / 16])
     assert footage.size == (332, 248)
-    source = decode(manifest.video)[4].reformat(332, 248, "rgb24", interpolation="BICUBIC").to_ndarray().astype(int)
+    picture = decode(manifest.video)[4].reformat(332, 248, "rgb24", interpolation=Interpolation.BICUBIC | ACCURATE)
+    source = picture.to_ndarray().astype(int)
     assert np.abs(frame_of(footage) - source).mean() < 1.5
 
 

@@ -4,12 +4,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 from PIL import Image, ImageSequence
 
+from attnwatch.render.colormap import rgb_to_yuv
+from attnwatch.render.colours import Colours
 from attnwatch.render.side_by_side.animations import DETAILS, animate, fastest
 from tests.moving import number_of, write_numbered
 from tests.odd_videos import of_one_colour
 from tests.support import write_source_video
+
+WIDE = Colours.of_matrix(Colorspace.BT2020)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,20 @@ def test_colours_are_those_of_the_video(tmp_path):
         path = tmp_path / f"red{suffix}"
         animate(red, path, Fraction(16), detail)
         assert read(path)[1][0].mean(axis=(0, 1)) == pytest.approx([255, 0, 0], abs=6)
+
+
+def test_greys_of_a_gif_are_as_bright_as_those_of_the_video(tmp_path):
+    for luma in (60, 120, 200):
+        path = tmp_path / f"{luma}.gif"
+        animate(of_one_colour(path.with_suffix(".mp4"), (luma, 128, 128), (64, 48), (1, 1, 1)), path, Fraction(16), 64)
+        assert read(path)[1][0].mean(axis=(0, 1)) == pytest.approx([(luma - 16) / 219 * 255] * 3, abs=0.6)
+
+
+def test_wide_colours_are_shown_in_srgb(tmp_path):
+    path = tmp_path / "wide.gif"
+    pale_red = [int(plane[0]) for plane in rgb_to_yuv(np.array([[0.8, 0.3, 0.3]]), WIDE)]
+    animate(of_one_colour(path.with_suffix(".mp4"), pale_red, (64, 48), (9, 9, 14)), path, Fraction(16), 64)
+    assert read(path)[1][0].mean(axis=(0, 1)) == pytest.approx([204, 76.5, 76.5], abs=3)
 
 
 def test_fewer_colours_and_a_lower_quality_make_smaller_files(tmp_path):
