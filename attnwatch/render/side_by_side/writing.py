@@ -54,7 +54,7 @@ def _require_usable(path: Path, manifests: Sequence[Manifest], limit: int | None
     suffix = require_writable(path, SUFFIXES)
     if limit is not None and suffix == _VIDEO:
         raise ConfigError(
-            "--max-size: found a limit for a video; expected a name that ends in .gif or .webp; leave it out"
+            "max_size: found a limit for a video; expected a name that ends in .gif or .webp; leave it out"
         )
     for manifest in manifests:
         for file in (manifest.path, manifest.video, *manifest.attention):

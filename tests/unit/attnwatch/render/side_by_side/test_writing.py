@@ -58,7 +58,7 @@ def test_a_limit_is_kept_and_the_log_says_at_what_price(manifests, tmp_path, cap
 
 def test_an_impossible_limit_is_refused_and_what_was_there_stays(manifests, tmp_path):
     (tmp_path / "out.webp").write_bytes(b"earlier")
-    with pytest.raises(ConfigError, match=r"--max-size: found .* at least"):
+    with pytest.raises(ConfigError, match=r"max_size: found .* at least"):
         write(manifests, SETTINGS, Request(width=240), tmp_path / "out.webp", limit=500)
     assert contents(tmp_path) == {"out.webp": b"earlier"}
 
@@ -67,7 +67,7 @@ def test_an_impossible_limit_is_refused_and_what_was_there_stays(manifests, tmp_
     ("name", "limit", "about"),
     [
         ("out.avi", None, r"found out.avi; expected a name that ends in .mp4, .gif or .webp"),
-        ("out.mp4", 1000, r"--max-size: found a limit for a video; expected a name that ends in .gif or .webp"),
+        ("out.mp4", 1000, r"max_size: found a limit for a video; expected a name that ends in .gif or .webp"),
         ("nowhere/out.mp4", None, r"found no folder .*nowhere for out.mp4; expected an existing one; create it"),
         ("folder.mp4", None, r"found the folder .*folder.mp4; expected the name of a file"),
     ],
