@@ -271,7 +271,7 @@ class Dispatcher:
         now, looks = time.monotonic(), waiting.looks + 1
         starts_again = result.busy or result.lost or (result.starved and looks < self._settings.watcher.max_attempts)
         if self._options.once and not starts_again:
-            self.results.take_obstacle(task, result)
+            self.results.take_obstacle(task, result, self._pauses.folder_of(task.target))
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)
