@@ -12,7 +12,9 @@ from attnwatch.jobs.cluster.address import Address
 if TYPE_CHECKING:
     from distributed import Client
 
-_PATIENCE = 10.0  # seconds that the scheduler has to answer
+PATIENCE = 10.0
+"""Seconds that the scheduler has to answer."""
+
 _END = 2.0  # seconds to close a connection
 
 
@@ -25,7 +27,7 @@ async def open_client(scheduler: str) -> "Client":
     """
     from distributed import Client  # noqa: PLC0415 - an extra
 
-    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_PATIENCE, name="attnwatch")
+    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=PATIENCE, name="attnwatch")
     try:
         return await client
     except BaseException as error:
