@@ -98,6 +98,11 @@ def test_a_wrong_worker_is_named_within_ten_seconds_and_its_jobs_go_elsewhere(cl
         with watching(outputs, "--engine", cluster.address, log=tmp_path / "log") as watcher:
             for text in wrong:
                 watcher.wait_for(text, 30)
+            done = attnwatch("doctor", outputs, "--engine", cluster.address)
+            assert "ok       worker gpu-node-7 with 1 thread is fit for jobs" in done.stdout
+            for text in wrong:
+                assert text.partition("; ")[0] in done.stdout
+            assert done.stdout.count("would get no jobs: ") == len(wrong)
             wait_until(lambda: all(receipt_path(manifest).exists() for manifest in manifests), 60, "the receipts")
             assert watcher.log.count("gets no jobs") == len(wrong)
             assert "worker stopped gets no jobs: found no answer" in watcher.log

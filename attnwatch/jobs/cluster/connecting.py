@@ -37,6 +37,12 @@ async def open_client(scheduler: str) -> "Client":
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 
+def no_scheduler(address: Address, error: OSError) -> str:
+    """Return what was found in place of a scheduler, what was expected, and what to do."""
+    remedy = "start it (dask scheduler), or correct the setting `engine`"
+    return f"found no Dask scheduler at {address} ({error}); expected one; {remedy}"
+
+
 async def close_client(client: "Client") -> None:
     """Close a connection; if the scheduler does not answer, without it."""
     closing = asyncio.ensure_future(client.close(timeout=1))

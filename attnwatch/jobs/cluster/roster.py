@@ -141,16 +141,10 @@ class Roster:
     async def _check(self, client: "Client", address: str, worker: _Worker, expected: Expected) -> None:
         patience = _LONG_PATIENCE if worker.was_fit and worker.problem is None else _PATIENCE
         try:
-            problem = await asyncio.wait_for(_problem(client, address, expected), patience)
-        except TimeoutError:
-            found = f"found no answer within {patience:g} s; expected one at once"
-            problem = f"{found}; see whether it hangs, or a mount there does"
-            worker.hangs = True
+            problem, worker.hangs = await checked(client, address, expected, patience)
         except OSError:
             worker.due = time.monotonic()  # it has gone, or only the message was lost
             return
-        else:
-            worker.hangs = False
         is_outdated = problem is not None and expected != self._expected
         worker.due = time.monotonic() + (0.0 if is_outdated else _AGAIN_AFTER)
         worker.was_fit |= problem is None
@@ -186,6 +180,23 @@ async def scheduler_problem(client: "Client") -> str | None:
     except PackageNotFoundError:
         found = None
     return wrong_version(found, version("attnwatch"))
+
+
+async def checked(
+    client: "Client", address: str, expected: Expected, patience: float | None = None
+) -> tuple[str | None, bool]:
+    """Return what is wrong with a worker, None for nothing, and whether it does not answer.
+
+    Raises:
+        OSError: it has gone, or a message was lost.
+
+    """
+    seconds = _PATIENCE if patience is None else patience
+    try:
+        return await asyncio.wait_for(_problem(client, address, expected), seconds), False
+    except TimeoutError:
+        found = f"found no answer within {seconds:g} s; expected one at once"
+        return f"{found}; see whether it hangs, or a mount there does", True
 
 
 async def _problem(client: "Client", address: str, expected: Expected) -> str | None:

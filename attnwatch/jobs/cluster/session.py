@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attnwatch.errors import EngineError, WorkerLostError
 from attnwatch.jobs.cluster.address import Address
-from attnwatch.jobs.cluster.connecting import PATIENCE, close_client, cluster_at, open_client
+from attnwatch.jobs.cluster.connecting import PATIENCE, close_client, cluster_at, no_scheduler, open_client
 from attnwatch.jobs.cluster.expected import Expected, ExpectedFolder
 from attnwatch.jobs.cluster.remote import Ended
 from attnwatch.jobs.cluster.roster import Roster, given_names, scheduler_problem
@@ -126,8 +126,7 @@ class Session:
                     await self._connected(scheduler)
                     await asyncio.sleep(_TURN)
         except OSError as error:
-            remedy = "start it (dask scheduler), or correct the setting `engine`"
-            self.failure = f"found no Dask scheduler at {self._address} ({error}); expected one; {remedy}"
+            self.failure = no_scheduler(self._address, error)
         except EngineError as error:
             self.failure = str(error)
         except Exception as error:  # noqa: BLE001 - the watcher must hear that this thread has ended
