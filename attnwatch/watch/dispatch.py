@@ -80,8 +80,9 @@ class Dispatcher:
 
     @property
     def videos(self) -> int:
-        """Number of videos that are waiting, running or rendered."""
-        return self._backlog.videos() + len(self._running) + self.results.rendered
+        """Number of videos that are waiting, running, rendered, or have failed and do not wait for another attempt."""
+        ended = sum(self._backlog.get(target) is None for target in self.results.failed.difference(self._running))
+        return self._backlog.videos() + len(self._running) + self.results.rendered + ended
 
     @property
     def running(self) -> int:

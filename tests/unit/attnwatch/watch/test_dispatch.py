@@ -323,6 +323,7 @@ def test_a_single_run_says_once_for_a_full_disk_how_many_videos_it_concerns_and_
     assert watcher.start(*manifests) == []
     assert caplog.messages == []
     assert watcher.dispatcher.results.failed == {Target(manifest) for manifest in manifests}
+    assert watcher.dispatcher.videos == 3
     watcher.dispatcher.results.close()
     (said,) = caplog.messages
     assert said.startswith("3 videos not rendered: the disk of ")
