@@ -8,7 +8,8 @@ Modules that need torch are imported only when a batch starts, so that help, pre
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from inspect import Parameter as Argument
@@ -189,7 +190,10 @@ def _preview(settings: Settings, resume: Path | None, claim: Path | None) -> int
     """Print the prompts of a batch; raise what the run would raise, as far as that is known without the model."""
     begun = claim if claim is not None and (claim / BATCH_FILE).exists() else resume
     if begun is not None:
-        _print(*describe_plan(plan_resumption(begun, settings)))
+        plan = plan_resumption(begun, settings)
+        _print(*describe_plan(plan))
+        with _as_the_run():
+            _check_device(plan.settings)
         return 0
     if claim is not None:
         refuse_no_place(claim, settings)
@@ -197,11 +201,31 @@ def _preview(settings: Settings, resume: Path | None, claim: Path | None) -> int
     for warning in warnings:
         _say(Console(stderr=True), f"warning: {warning}")
     _print(*lines)
-    try:
+    with _as_the_run():
+        _check_device(settings)
         _check_outline(plan_batch(settings))
+    return 0
+
+
+@contextmanager
+def _as_the_run() -> Iterator[None]:
+    """Say of what is refused in the context that the run would refuse it."""
+    try:
+        yield
     except UsageError as error:
         raise UsageError(f"the run would refuse this: {error}") from error
-    return 0
+
+
+def _check_device(settings: Settings) -> None:
+    """Check the device and what is to be moved off it; without either, a preview does not import torch."""
+    model = settings.model
+    if model.device in ("auto", "cpu") and model.offload == "none":
+        return
+    try:
+        from generator.models.device import device_of  # noqa: PLC0415 - imports torch
+    except ModuleNotFoundError:
+        return
+    device_of(model)
 
 
 def _check_outline(plan: Plan) -> None:

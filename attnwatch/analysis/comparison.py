@@ -137,7 +137,7 @@ def compare(
 def _known(name: str, rows: Sequence[Row]) -> Measure:
     columns = {name for row in rows for name in row}
     if name not in MEASURES and name not in columns:
-        raise ConfigError(f"measure: found no {name!r}; {did_you_mean(name, MEASURES)}")
+        raise ConfigError(f"measures: found no {name!r}; {did_you_mean(name, MEASURES)}")
     return measure_named(name)
 
 

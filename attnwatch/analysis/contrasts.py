@@ -144,7 +144,7 @@ class Contrast:
         what = f"choices in bracket {by}" if by.isdecimal() else _WHOLE[by]
         only = f"only {self.levels[0]!r}" if self.levels else f"none in {sum(self.left_out.values())} videos"
         why = "; ".join(f"{count} {reason}" for reason, count in self.left_out.items())
-        return f"by {by}: found {only}; expected at least two {what}{f' ({why})' if why else ''}"
+        return f"by: found {only}; expected at least two {what}{f' ({why})' if why else ''}"
 
 
 def column_of(by: str, rows: Sequence[Row]) -> str:

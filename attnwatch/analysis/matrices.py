@@ -67,7 +67,7 @@ def matrices(rows: Sequence[Row], level: Level) -> Matrices:
         return _focus(rows)
     if level == "video":
         return _overlap(rows)
-    raise ConfigError(f"--figure: found level {level}; expected video or head; `attnwatch compare --over` draws others")
+    raise ConfigError(f"figure: found level {level}; expected video or head; `attnwatch compare --over` draws others")
 
 
 def _focus(rows: Sequence[Row]) -> Matrices:
@@ -98,7 +98,7 @@ def _overlap(rows: Sequence[Row]) -> Matrices:
             if value is not None:
                 found[row["word"], other].append(value)
     if not found:
-        raise ConfigError("--figure: found no two words in a video; expected several tracked ones; or add --level head")
+        raise ConfigError("figure: found no two words in a video; expected several tracked ones; or add --level head")
     names = _named(texts)
     values = np.array([[np.mean(found[a, b]) if (a, b) in found else np.nan for b in texts] for a in texts])
     videos = len({video_of(row) for row in rows})

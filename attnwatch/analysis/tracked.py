@@ -77,8 +77,8 @@ def _common_word(rows: Sequence[Row]) -> str:
     found = f"{f'{len(common)} words' if common else 'no word'} that all {count} videos have"
     if not ways:
         words = ", ".join(dict.fromkeys(str(row["word"]) for row in rows))
-        raise ConfigError(f"found {found}; the words are {words}; choose one of them")
-    raise ConfigError(f"found {found}; expected one; choose a word: {' or '.join(ways)}")
+        raise ConfigError(f"word: found {found}; the words are {words}; choose one of them")
+    raise ConfigError(f"word: found {found}; expected one; choose a word: {' or '.join(ways)}")
 
 
 def _shared(found: Iterable[tuple[Any, Hashable]], count: int) -> list[Any]:

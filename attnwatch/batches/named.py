@@ -27,19 +27,32 @@ def named(path: Path) -> Path:
     """
     if exists(path):
         return manifest_of(path) if path.is_file() else path
-    places = (BATCH_FOLDER, Path()) if path.name == str(path) else (path.parent,)
-    folders = [folder for place in places for folder in map(place.joinpath, folders_in(place))]
-    batches = [folder for folder in folders if path.name in (folder.name, _STAMP.sub("", folder.name))]
-    if not batches:
-        names = {name for folder in folders for name in (folder.name, _STAMP.sub("", folder.name))}
-        near = nearest(path.name, sorted(names), cutoff=ALIKE)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "check the name"
-        where = " or ".join("the current folder" if place == Path() else f"{place}/" for place in places)
-        raise ConfigError(
-            f"found nothing at {path}, and no batch of that name in {where}; expected a video, a folder or the name of "
-            f"a batch; {hint}"
-        )
-    return max(batches, key=lambda folder: folder.name)
+    if (batch := newest_batch(path)) is not None:
+        return batch
+    names = {name for folder in _folders_beside(path) for name in (folder.name, _STAMP.sub("", folder.name))}
+    near = nearest(path.name, sorted(names), cutoff=ALIKE)
+    hint = f"did you mean {path.parent / near[0]}?" if near else "check the name"
+    where = " or ".join("the current folder" if place == Path() else f"{place}/" for place in _places(path))
+    raise ConfigError(
+        f"found nothing at {path}, and no batch of that name in {where}; expected a video, a folder or the name of "
+        f"a batch; {hint}"
+    )
+
+
+def newest_batch(path: Path) -> Path | None:
+    """Return the newest batch that is called so, as `named` looks for it; None if there is none."""
+    batches = [each for each in _folders_beside(path) if path.name in (each.name, _STAMP.sub("", each.name))]
+    return max(batches, key=lambda folder: folder.name, default=None)
+
+
+def _folders_beside(path: Path) -> list[Path]:
+    """Return the folders that may be the batch that is called so."""
+    return [folder for place in _places(path) for folder in map(place.joinpath, folders_in(place))]
+
+
+def _places(path: Path) -> tuple[Path, ...]:
+    """Return where a batch that is called so is looked for."""
+    return (BATCH_FOLDER, Path()) if path.name == str(path) else (path.parent,)
 
 
 def exists(path: Path) -> bool:

@@ -13,6 +13,7 @@ from attnwatch.batches.discover import Folder, older_videos
 from attnwatch.contract.names import printable
 from attnwatch.contract.reading import read_document
 from attnwatch.errors import ManifestError
+from attnwatch.media.marks import is_marked
 from attnwatch.system.roots import Root
 
 _MOST_NAMED = 3
@@ -107,12 +108,13 @@ def excluded(paths: Sequence[Path], number: int) -> str:
 
 
 def _unmarked(folder: Folder) -> Iterator[Path]:
-    """Yield the videos in a folder that no manifest in it names, unless they have been written just now."""
+    """Yield the videos in a folder that no manifest in it names, unless attnwatch made them, or they are very new."""
     named = {_video_of(Path(folder.path, name), folder.start) for name in folder.files}
     for name in sorted(folder.unmarked):
         path = Path(folder.path, name)
         with contextlib.suppress(OSError):
-            if name not in named and time.time() - os.lstat(path).st_mtime > _BEING_WRITTEN:
+            is_old = time.time() - os.lstat(path).st_mtime > _BEING_WRITTEN
+            if name not in named and is_old and not is_marked(path):
                 yield path
 
 

@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from attnwatch.cli import about, commands, compare, compose, export, measure, rendering, still, view
 from attnwatch.cli.examples import EXAMPLES, SYNOPSIS
-from attnwatch.cli.mistakes import described
+from attnwatch.cli.mistakes import described, with_options
 from attnwatch.cli.output import INTERRUPTED, OK, USAGE, write
 from attnwatch.errors import AttnwatchError, CommandError
 from attnwatch.report.log import STDERR, console
@@ -99,7 +99,9 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         code = _refused(described(error))
     except AttnwatchError as error:
-        code = _refused(*str(error).split("\n"))
+        _, commands, _ = app.parse_commands(arguments)
+        options = commands[-1].assemble_argument_collection()
+        code = _refused(*with_options(str(error), options, arguments).split("\n"))
         code = error.exit_code if isinstance(error, CommandError) else code
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

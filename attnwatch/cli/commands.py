@@ -1,12 +1,12 @@
 """The commands that do not render: check, status, retry, accept, doctor and import."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from attnwatch.cli.cluster_flags import ENGINE, PATH_MAP, given_cluster
 from attnwatch.cli.exclusion import Excluded, exclusion, exclusion_from
 from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import ConfigError
@@ -195,8 +195,10 @@ def doctor(
     root: _Root = None,
     config: _Config = None,
     exclude: Excluded = (),
+    engine: Annotated[str | None, ENGINE] = None,
+    path_map: Annotated[tuple[str, ...], PATH_MAP] = (),
 ) -> int:
-    """Check whether a watcher can work on this machine and in a folder. Suggests remedies; exits with 1 on a problem.
+    """Check whether a watcher can work on this machine, in a folder and on a cluster; exits with 1 on a problem.
 
     Parameters
     ----------
@@ -205,24 +207,21 @@ def doctor(
     root
         The same, as an option.
     config
-        YAML file of the watcher, for `min_free_space` and `exclude`.
+        YAML file of the watcher, for `min_free_space`, `exclude`, `engine` and `path_map`.
     exclude
         Leave out folders and videos of this name or path; may be repeated.
+    engine
+        The cluster whose scheduler and workers are checked, too, as the watcher does at its start.
+    path_map
+        Where workers have a folder.
 
     """
     start = _given(root or folder, "doctor")
-    from attnwatch.cli.doctor import examine  # noqa: PLC0415
+    from attnwatch.cli.doctor import examine, told  # noqa: PLC0415
     from attnwatch.config import load_settings  # noqa: PLC0415
 
-    levels: Counter[str] = Counter()
-    settings = load_settings(config, {}).watcher
-    for finding in examine(start, settings, exclusion(exclude, settings)):
-        levels[finding.level] += 1
-        show(f"{finding.level:<9}{finding.text}")
-        if finding.remedy is not None:
-            show(f"{'':<9}-> {finding.remedy}")
-    show(f"{counted(levels['problem'], 'problem')}, {counted(levels['warning'], 'warning')}")
-    return FAILED if levels["problem"] else OK
+    settings = load_settings(config, given_cluster(engine, path_map)).watcher
+    return FAILED if told(examine(start, settings, exclusion(exclude, settings)))["problem"] else OK
 
 
 def import_(

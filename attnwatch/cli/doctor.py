@@ -7,7 +7,8 @@ import resource
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +16,11 @@ from attnwatch.batches.discover import find_videos
 from attnwatch.batches.entered import is_left_out
 from attnwatch.batches.videos import outputs_of
 from attnwatch.cli.contents import contents
+from attnwatch.cli.doctor_cluster import examine_cluster
 from attnwatch.cli.finding import Finding, listed
+from attnwatch.cli.output import show
 from attnwatch.report.activity import read_activities
+from attnwatch.report.log import counted
 from attnwatch.settings import Watcher
 from attnwatch.system.abilities import has_no_locks, sync_folder
 from attnwatch.system.exclusion import NOTHING, Exclusion
@@ -42,9 +46,22 @@ def examine(root: Path, settings: Watcher, excluded: Exclusion = NOTHING) -> Ite
     yield from _inotify(start, read_inotify())
     yield from _space(root, settings.min_free_space)
     yield from contents(root, excluded)
+    yield from examine_cluster(root, settings)
     yield _encoder()
     yield _loops()
     yield _open_files()
+
+
+def told(findings: Iterable[Finding]) -> Counter[str]:
+    """Show findings as they come; return how many there are of each level."""
+    levels: Counter[str] = Counter()
+    for finding in findings:
+        levels[finding.level] += 1
+        show(f"{finding.level:<9}{finding.text}")
+        if finding.remedy is not None:
+            show(f"{'':<9}-> {finding.remedy}")
+    show(f"{counted(levels['problem'], 'problem')}, {counted(levels['warning'], 'warning')}")
+    return levels
 
 
 def _reading(root: Root) -> Iterator[Finding]:

@@ -88,6 +88,7 @@ Examples:
     "doctor": """\
 Examples:
   attnwatch doctor outputs/
+  attnwatch doctor outputs/ --engine dask://scheduler:8786    its workers, too
 """,
     "export": """\
 Examples:

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from attnwatch.batches.discover import find_videos, manifest_of, walk
-from attnwatch.batches.named import ALIKE, BATCH_FOLDER, exists, folders_in, named
+from attnwatch.batches.named import ALIKE, BATCH_FOLDER, exists, folders_in, named, newest_batch
 from attnwatch.batches.passed import Passed, unmarked
 from attnwatch.batches.videos import identifier_of
 from attnwatch.cli.finding import listed
@@ -98,8 +98,8 @@ def videos(*paths: Path) -> list[Path]:
     """Return what identifies each of the videos that some paths stand for, each once.
 
     Args:
-        paths: a video or its manifest, a folder or the name of a batch for all videos in it, or one of these with a
-            pattern of names of videos below it, such as `demo/prompt_001_*`.
+        paths: a video or its manifest, a folder or the name of a batch (such as `demo` or `outputs/demo`) for all
+            videos in it, or one of these with a pattern of names of videos below it, such as `demo/prompt_001_*`.
 
     Raises:
         ConfigError: there is no such video at one of the paths.
@@ -137,8 +137,11 @@ def _why_none(folder: Path) -> str:
 
 
 def _is_pattern(path: Path) -> bool:
-    """Return whether the last part of a path is the name of a video in what stands before it, or a pattern of names."""
-    return not exists(path) and path.name != str(path)
+    """Return whether the last part of a path is the name of a video in what stands before it, or a pattern of names.
+
+    A batch of that name there comes first, as wherever a batch is called by its name.
+    """
+    return not exists(path) and path.name != str(path) and newest_batch(path) is None
 
 
 def single_video(path: Path) -> Path:

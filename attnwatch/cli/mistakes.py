@@ -1,5 +1,7 @@
 """Says what is wrong with a command line in the same form as every other error: found, expected, what to do."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, get_args, get_origin
 
@@ -23,6 +25,28 @@ _EXPECTED = {
     datetime: "a date such as 2025-06-01, or a time such as 2025-06-01T18:30",
 }
 
+_ELSEWHERE = {
+    "--cluster": "--engine",
+    "--debug": "--verbose",
+    "--figsize": "--size",
+    "--filter": "--batch",
+    "--ignore": "--exclude",
+    "--jobs": "--workers",
+    "--log-level": "--verbose or --quiet",
+    "--loglevel": "--verbose or --quiet",
+    "--num-workers": "--workers",
+    "--outdir": "--out",
+    "--output-dir": "--out",
+    "--overwrite": "--force",
+    "--resolution": "--dpi",
+    "--scheduler": "--engine",
+    "--silent": "--quiet",
+    "--skip": "--exclude",
+    "--threads": "--workers",
+    "--width": "--size",
+}
+"""What other programs call our options. A command that lacks the option gets no such hint."""
+
 
 def described(error: CycloptsError) -> str:
     """Return what is wrong with a command line, and where its help is."""
@@ -30,11 +54,34 @@ def described(error: CycloptsError) -> str:
     return f"{_about(error, command)}; `{command} --help` explains the options"
 
 
+_PARAMETER = re.compile(r"^([a-z_]+)(?=: found )", re.MULTILINE)
+
+
+def with_options(message: str, options: ArgumentCollection, arguments: Sequence[str]) -> str:
+    """Return a message of the library with the options of the command line in place of the parameters of a call.
+
+    A message about a parameter begins with its name. An option has the name by which it was given, such as `-m`. A
+    setting that was not given as an option keeps its name, because its value is from elsewhere.
+    """
+    if not _PARAMETER.search(message):
+        return message
+    from attnwatch.settings import Visualization, Watcher  # noqa: PLC0415
+
+    given = {word.partition("=")[0] for word in arguments}
+    known: dict[str, str] = {}
+    for option in options:
+        used = next((name for name in option.names if name in given), None)
+        is_setting = option.field_info.name in {*Visualization.model_fields, *Watcher.model_fields}
+        if used is not None or (option.name.startswith("--") and not is_setting):
+            known[option.field_info.name] = used or option.name
+    return _PARAMETER.sub(lambda found: known.get(found[1], found[1]), message)
+
+
 def _about(error: CycloptsError, command: str) -> str:
     if isinstance(error, UnknownOptionError):
-        known = (name for argument in error.argument_collection if argument.show for name in argument.names)
+        known = [name for argument in error.argument_collection if argument.show for name in argument.names]
         name = error.token.keyword or error.token.value
-        meant = nearest(name, known, cutoff=0.7) or _setting(name, error.argument_collection)
+        meant = _elsewhere(name, known) or nearest(name, known, cutoff=0.7) or _setting(name, error.argument_collection)
         hint = f"; did you mean {meant[0]}?" if meant else ""
         return f"{name}: found an unknown option of `{command}`{hint}"
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
@@ -58,6 +105,12 @@ def _missing(argument: Argument, command: str) -> str:
     given = next((each for each in examples if any(f" {name} " in each for name in argument.names)), examples[0])
     what = argument.name if argument.name.startswith("-") else argument.name.lower()
     return f"found no {what}; expected one; for example: {given}"
+
+
+def _elsewhere(name: str, known: Sequence[str]) -> list[str]:
+    """Return the options, if the command has them, that other programs call so."""
+    meant = _ELSEWHERE.get(name.partition("=")[0], "")
+    return [meant] if meant and all(option in known for option in meant.split(" or ")) else []
 
 
 def _setting(name: str, options: ArgumentCollection) -> list[str]:

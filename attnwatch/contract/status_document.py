@@ -31,7 +31,9 @@ class RunningRecord(_Record):
     video_id: str
     manifest: str
     since: str | None = None
-    worker: str | None = Field(default=None, description="address of the worker that has it; null on no cluster")
+    worker: str | None = Field(
+        default=None, description="worker that has it: its name, or else its address; null on no cluster"
+    )
 
 
 class FailureRecord(_Record):

@@ -30,14 +30,25 @@ def open_engine(settings: "Watcher", folders: "Folders") -> "AbstractContextMana
         from attnwatch.jobs.local import LocalEngine  # noqa: PLC0415 - importing a job does not need an engine
 
         return LocalEngine()
-    try:
-        from attnwatch.jobs.cluster.engine import DaskEngine  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"engine: found {settings.engine} without {error.name}; expected the extra for clusters; "
-            "install it: pip install 'attnwatch[dask]'"
-        ) from error
+    require_cluster(settings.engine)
     from attnwatch.jobs.cluster.address import Address  # noqa: PLC0415
+    from attnwatch.jobs.cluster.engine import DaskEngine  # noqa: PLC0415 - an extra
     from attnwatch.jobs.cluster.paths import PathMap  # noqa: PLC0415
 
     return DaskEngine(Address.of(settings.engine), folders, PathMap.of(settings.path_map))
+
+
+def require_cluster(engine: str) -> None:
+    """Check that what works on a cluster is installed.
+
+    Raises:
+        ConfigError: it is not.
+
+    """
+    try:
+        from attnwatch.jobs.cluster import remote  # noqa: F401, PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"engine: found {engine} without {error.name}; expected the extra for clusters; "
+            "install it: pip install 'attnwatch[dask]'"
+        ) from error

@@ -98,7 +98,8 @@ def lack_of_space(folder: Path, least: int) -> str | None:
     left = free_space(folder)
     if left is None or left >= least:
         return None
-    return f"the disk of {folder} is full ({size_text(left)} left, min_free_space is {size_text(least)})"
+    found = f"the disk of {folder} is full ({size_text(left)} left, min_free_space is {size_text(least)})"
+    return f"{found}; free some space, lower min_free_space, or name another folder with --out"
 
 
 def read_only(folder: Path) -> str | None:

@@ -109,6 +109,7 @@ class Daemon:
                 finally:
                     self._report.close(once=self._options.once)
         results, ledger = self._dispatcher.results, self._dispatcher.ledger
+        results.close()
         nothing = self._why_nothing() if self._options.once and self._signal is None else None
         if self._options.collect and nothing is None:
             failed = len({target.manifest for target in results.failed | ledger.given_up})

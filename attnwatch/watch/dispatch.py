@@ -80,8 +80,9 @@ class Dispatcher:
 
     @property
     def videos(self) -> int:
-        """Number of videos that are waiting, running or rendered."""
-        return self._backlog.videos() + len(self._running) + self.results.rendered
+        """Number of videos that are waiting, running, rendered, or have failed and do not wait for another attempt."""
+        ended = sum(self._backlog.get(target) is None for target in self.results.failed.difference(self._running))
+        return self._backlog.videos() + len(self._running) + self.results.rendered + ended
 
     @property
     def running(self) -> int:
@@ -271,7 +272,7 @@ class Dispatcher:
         now, looks = time.monotonic(), waiting.looks + 1
         starts_again = result.busy or result.lost or (result.starved and looks < self._settings.watcher.max_attempts)
         if self._options.once and not starts_again:
-            self.results.take_obstacle(task, result)
+            self.results.take_obstacle(task, result, self._pauses.folder_of(task.target))
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)

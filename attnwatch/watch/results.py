@@ -1,14 +1,16 @@
 """Takes account of what has come of jobs: counts it, records it, reports it, and says whether it ends the run."""
 
 import logging
+from pathlib import Path
 
 from attnwatch.batches.targets import Target
 from attnwatch.config import Settings
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.errors import NotReadyError
 from attnwatch.jobs.work import Result
-from attnwatch.report.log import when
+from attnwatch.report.log import counted, when
 from attnwatch.report.reporter import Report
+from attnwatch.system.shortage import Shortage, disk_of
 from attnwatch.watch.failures import record_crash
 from attnwatch.watch.ledger import Ledger
 from attnwatch.watch.options import Options
@@ -41,6 +43,7 @@ class Results:
         self.rendered = 0
         self.failed: set[Target] = set()
         self.gives_up = False
+        self._short: dict[tuple[Shortage, int | None], list[tuple[Path, str]]] = {}
 
     def reload(self, settings: Settings) -> None:
         """Use other settings from now on."""
@@ -62,19 +65,37 @@ class Results:
             self._report.took(result.stages)
             self._report.rendered(task.target, task.place, receipt, linked=result.linked)
 
-    def take_obstacle(self, task: Task, result: Result) -> None:
+    def take_obstacle(self, task: Task, result: Result, folder: Path) -> None:
         """Take account of a video that a single run could not try, and will not try again.
 
-        The receipt says why, unless the reason is not the video's.
+        The receipt says why, unless the reason is not the video's. What other videos lack, too, is told by `close`.
+
+        Args:
+            task: what the job was, or would have been, started for.
+            result: with the obstacle.
+            folder: one on the disk that the outputs are written to.
+
         """
         obstacle = result.obstacle or "no reason is known"
-        if result.shortage is None and not result.starved:
+        if result.shortage is not None:
+            what = (result.shortage, disk_of(folder) if result.shortage is Shortage.DISK else None)
+            self._short.setdefault(what, []).append((task.target.manifest, obstacle))
+            self._note_failed(task)
+            return
+        if not result.starved:
             result = record_crash(task, 0.0, NotReadyError(obstacle), self._settings.watcher)
         if result.receipt is not None and result.receipt.status == "failed":
             self._take_failure(task, result.receipt)
             return
         self._note_failed(task)
         _log.error("❌ %s: %s", task.place.video_id, obstacle)
+
+    def close(self) -> None:
+        """Tell, at the end of a single run, what has run out, once for each disk, and how many videos that concerns."""
+        for lacking in self._short.values():
+            videos = len({manifest for manifest, _ in lacking})
+            _, obstacle = lacking[0]
+            _log.error("%s not rendered: %s; then run the command again", counted(videos, "video"), obstacle)
 
     def _take_failure(self, task: Task, receipt: ReceiptDocument) -> None:
         self._ledger.decisions.note_failed(task.target)

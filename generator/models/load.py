@@ -17,6 +17,7 @@ from generator.models import tiny
 from generator.models.additions import add_weights
 from generator.models.choosing import Choice, choose
 from generator.models.contract import VideoModel
+from generator.models.device import device_of
 from generator.models.inputs import Config, Given
 from generator.models.memory import arrange
 from generator.models.outline import outline
@@ -42,7 +43,7 @@ def load(settings: ModelSettings, given: Given = PROMPTS_ALONE) -> VideoModel:
             from something else than is given.
 
     """
-    device = _device(settings.device)
+    device = device_of(settings)
     dtype = _dtype(settings.dtype, device)
     _quieten()
     source = str(tiny.FOLDER) if settings.id == tiny.NAME else settings.id
@@ -149,17 +150,6 @@ def _choice(settings: ModelSettings, source: str, given: Given, *, local: bool) 
         return config
 
     return choose(settings.id, index, given, read)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name} cannot be used: {first_line(error)}. Try `cpu` or `auto`") from error
-    return device
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

@@ -19,11 +19,6 @@ def arrange(pipe: DiffusionPipeline, settings: ModelSettings, device: torch.devi
         ModelError: if the pipeline or the device does not support an option.
 
     """
-    if settings.offload != "none" and device.type == "cpu":
-        raise ModelError(
-            f"offload: found {settings.offload!r}, but the device is a CPU: there is no GPU memory to save. "
-            "Use a GPU (--device cuda), or omit it"
-        )
     if settings.vae_tiling:
         _enable(pipe, "vae_tiling", pipe.vae.enable_tiling)
     if settings.vae_slicing:

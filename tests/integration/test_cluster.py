@@ -28,7 +28,9 @@ def material(folder):
 @pytest.fixture(scope="module")
 def cluster(folder):
     variables = {"CHAOS_LOG": str(folder / "jobs.jsonl"), "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "60s"}
-    with running_cluster(folder / "processes", 1, stubbed=True, **variables) as cluster:
+    with running_cluster(folder / "processes", 0, stubbed=True, **variables) as cluster:
+        cluster.start_worker("--name", "gpu-node-7")
+        cluster.wait_for_workers(1)
         yield cluster
 
 
@@ -36,7 +38,10 @@ def test_a_single_run_of_a_relative_folder_renders_on_the_cluster(cluster, mater
     manifests = material.add_many(outputs / "kiss_20260102_030405", 2, prompt="real")
     done = attnwatch("outputs", "--once", *QUICK, "--engine", cluster.address, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "the cluster has 1 worker with 1 thread" in done.stderr
+    said = done.stderr
+    assert said.index("connecting to the Dask scheduler at tcp://") < said.index(
+        "the cluster has 1 worker with 1 thread"
+    )
     for manifest in manifests:
         receipt = read_receipt(manifest)
         assert (receipt["status"], len(receipt["attempts"])) == ("rendered", 1)
@@ -66,8 +71,8 @@ def test_status_says_which_worker_has_what(cluster, material, outputs, tmp_path)
             return [one for one in found["running"] if one["worker"]]
 
         (record,) = wait_until(running, 60, "the worker of the video")
-        assert record["worker"].startswith("tcp://127.0.0.1:")
-        assert f"prompt_001_vid001 on {record['worker']} for " in attnwatch("status", outputs).stdout
+        assert record["worker"] == "gpu-node-7"
+        assert "prompt_001_vid001 on gpu-node-7 for " in attnwatch("status", outputs).stdout
         assert watcher.stop(signal.SIGTERM) == 0
 
 
@@ -93,8 +98,14 @@ def test_a_wrong_worker_is_named_within_ten_seconds_and_its_jobs_go_elsewhere(cl
         with watching(outputs, "--engine", cluster.address, log=tmp_path / "log") as watcher:
             for text in wrong:
                 watcher.wait_for(text, 30)
+            done = attnwatch("doctor", outputs, "--engine", cluster.address)
+            assert "ok       worker gpu-node-7 with 1 thread is fit for jobs" in done.stdout
+            for text in wrong:
+                assert text.partition("; ")[0] in done.stdout
+            assert done.stdout.count("would get no jobs: ") == len(wrong)
             wait_until(lambda: all(receipt_path(manifest).exists() for manifest in manifests), 60, "the receipts")
             assert watcher.log.count("gets no jobs") == len(wrong)
+            assert "worker stopped gets no jobs: found no answer" in watcher.log
             assert watcher.stop(signal.SIGTERM) == 0
         assert all(len(read_receipt(manifest)["attempts"]) == 1 for manifest in manifests)
     finally:

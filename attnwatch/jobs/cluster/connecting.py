@@ -12,7 +12,9 @@ from attnwatch.jobs.cluster.address import Address
 if TYPE_CHECKING:
     from distributed import Client
 
-_PATIENCE = 10.0  # seconds that the scheduler has to answer
+PATIENCE = 10.0
+"""Seconds that the scheduler has to answer."""
+
 _END = 2.0  # seconds to close a connection
 
 
@@ -25,7 +27,7 @@ async def open_client(scheduler: str) -> "Client":
     """
     from distributed import Client  # noqa: PLC0415 - an extra
 
-    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=_PATIENCE, name="attnwatch")
+    client = Client(scheduler, asynchronous=True, set_as_default=False, timeout=PATIENCE, name="attnwatch")
     try:
         return await client
     except BaseException as error:
@@ -33,6 +35,12 @@ async def open_client(scheduler: str) -> "Client":
         if isinstance(error, OSError) or not isinstance(error, Exception):
             raise
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
+def no_scheduler(address: Address, error: OSError) -> str:
+    """Return what was found in place of a scheduler, what was expected, and what to do."""
+    remedy = "start it (dask scheduler), or correct the setting `engine`"
+    return f"found no Dask scheduler at {address} ({error}); expected one; {remedy}"
 
 
 async def close_client(client: "Client") -> None:

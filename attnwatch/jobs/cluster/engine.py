@@ -91,7 +91,7 @@ class DaskEngine:
         return self._session.state.obstacle
 
     def worker_of(self, job: Work) -> str | None:
-        """Return the address of the worker that has a job; None if none has it yet."""
+        """Return the name of the worker that has a job; None if none has it yet."""
         return self._session.state.places.get(self._keys.get(id(job), ""))
 
     def start(self, job: Work) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class _Worker:
 
     Attributes:
         threads: number of jobs that it can run at the same time.
+        name: what users know it by.
         problem: what is wrong with it; None if nothing is known to be.
         hangs: it does not answer.
         was_fit: it has passed a check.
@@ -39,6 +41,7 @@ class _Worker:
     """
 
     threads: int
+    name: str
     problem: str | None = None
     hangs: bool = False
     was_fit: bool = False
@@ -65,6 +68,15 @@ class Roster:
         """Whether there is no worker at all."""
         return not self._workers
 
+    def knows(self, addresses: Iterable[str]) -> bool:
+        """Return whether all these workers were there at the last `update`."""
+        return all(address in self._workers for address in addresses)
+
+    def name_of(self, address: str) -> str:
+        """Return what users know a worker by: the name that they gave it, or else its address."""
+        worker = self._workers.get(address)
+        return address if worker is None else worker.name
+
     def choice(self) -> list[str] | None:
         """Return the workers that may get jobs; None for any, because nothing is wrong with one of them."""
         if all(worker.problem is None for worker in self._workers.values()):
@@ -86,9 +98,23 @@ class Roster:
         self._workers.clear()
         self._told = None
 
-    def update(self, client: "Client", threads: dict[str, int], expected: Expected) -> None:
-        """Take the workers that the scheduler knows, with their numbers of threads, and check those that need it."""
-        self._workers = {address: self._workers.get(address) or _Worker(number) for address, number in threads.items()}
+    def update(
+        self, client: "Client", threads: Mapping[str, int], expected: Expected, names: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the workers that the scheduler knows, and check those that need it.
+
+        Args:
+            client: the connection to the scheduler.
+            threads: number of threads of each worker, by address.
+            expected: what workers must have.
+            names: see `given_names`; needed for new workers only.
+
+        """
+        given = names or {}
+        self._workers = {
+            address: self._workers.get(address) or _Worker(number, given.get(address, address))
+            for address, number in threads.items()
+        }
         self._tell_number()
         is_other, self._expected = expected != self._expected, expected
         now = time.monotonic()
@@ -110,37 +136,41 @@ class Roster:
     def refuse(self, address: str, problem: str) -> None:
         """Give a worker no more jobs, because it has found something wrong with itself."""
         if (worker := self._workers.get(address)) is not None:
-            self._note(address, worker, problem)
+            self._note(worker, problem)
 
     async def _check(self, client: "Client", address: str, worker: _Worker, expected: Expected) -> None:
         patience = _LONG_PATIENCE if worker.was_fit and worker.problem is None else _PATIENCE
         try:
-            problem = await asyncio.wait_for(_problem(client, address, expected), patience)
-        except TimeoutError:
-            found = f"found no answer within {patience:g} s; expected one at once"
-            problem = f"{found}; see whether it hangs, or a mount there does"
-            worker.hangs = True
+            problem, worker.hangs = await checked(client, address, expected, patience)
         except OSError:
             worker.due = time.monotonic()  # it has gone, or only the message was lost
             return
-        else:
-            worker.hangs = False
         is_outdated = problem is not None and expected != self._expected
         worker.due = time.monotonic() + (0.0 if is_outdated else _AGAIN_AFTER)
         worker.was_fit |= problem is None
-        self._note(address, worker, problem)
+        self._note(worker, problem)
 
-    def _note(self, address: str, worker: _Worker, problem: str | None) -> None:
+    def _note(self, worker: _Worker, problem: str | None) -> None:
         if problem is not None and (worker.problem is None or _kind(problem) != _kind(worker.problem)):
-            _log.warning("worker %s gets no jobs: %s", address, problem)
+            _log.warning("worker %s gets no jobs: %s", worker.name, problem)
         elif problem is None and worker.problem is not None:
-            _log.info("worker %s is fit for jobs again", address)
+            _log.info("worker %s is fit for jobs again", worker.name)
         worker.problem = problem
 
 
 def _kind(problem: str) -> str:
     """Return a problem without its figures, such as the seconds of a clock, which change from check to check."""
     return _FIGURES.sub("", problem)
+
+
+async def given_names(client: "Client") -> dict[str, str]:
+    """Return the names that users have given to workers (`dask worker --name`), by address.
+
+    Without one, a worker is called by its address, or by a number in a cluster on this machine.
+    """
+    known: dict[str, Any] = (await client.scheduler.identity())["workers"]
+    names = {address: worker.get("name") for address, worker in known.items()}
+    return {address: name for address, name in names.items() if isinstance(name, str)}
 
 
 async def scheduler_problem(client: "Client") -> str | None:
@@ -150,6 +180,23 @@ async def scheduler_problem(client: "Client") -> str | None:
     except PackageNotFoundError:
         found = None
     return wrong_version(found, version("attnwatch"))
+
+
+async def checked(
+    client: "Client", address: str, expected: Expected, patience: float | None = None
+) -> tuple[str | None, bool]:
+    """Return what is wrong with a worker, None for nothing, and whether it does not answer.
+
+    Raises:
+        OSError: it has gone, or a message was lost.
+
+    """
+    seconds = _PATIENCE if patience is None else patience
+    try:
+        return await asyncio.wait_for(_problem(client, address, expected), seconds), False
+    except TimeoutError:
+        found = f"found no answer within {seconds:g} s; expected one at once"
+        return f"{found}; see whether it hangs, or a mount there does", True
 
 
 async def _problem(client: "Client", address: str, expected: Expected) -> str | None:

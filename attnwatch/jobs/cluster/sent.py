@@ -91,7 +91,7 @@ class SentJobs:
             if sent.workers is not None and not roster.has(sent.workers):
                 reason = "the workers that it was sent to have gone"
             elif place is not None and roster.hangs(place):
-                reason = f"its worker, {place}, does not answer"
+                reason = f"its worker, {roster.name_of(place)}, does not answer"
             else:
                 continue
             sent.future.release()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from attnwatch.errors import EngineError, WorkerLostError
 from attnwatch.jobs.cluster.address import Address
-from attnwatch.jobs.cluster.connecting import close_client, cluster_at, open_client
+from attnwatch.jobs.cluster.connecting import PATIENCE, close_client, cluster_at, no_scheduler, open_client
 from attnwatch.jobs.cluster.expected import Expected, ExpectedFolder
 from attnwatch.jobs.cluster.remote import Ended
-from attnwatch.jobs.cluster.roster import Roster, scheduler_problem
+from attnwatch.jobs.cluster.roster import Roster, given_names, scheduler_problem
 from attnwatch.jobs.cluster.sent import Report, SentJobs
 from attnwatch.report.log import counted
 
@@ -37,7 +37,7 @@ class State:
     Attributes:
         slots: number of jobs that the cluster can take at the same time.
         obstacle: why it runs none at present.
-        places: addresses of workers, by keys of the jobs that they have.
+        places: names of workers, by keys of the jobs that they have.
 
     """
 
@@ -116,14 +116,17 @@ class Session:
 
     async def _live(self) -> None:
         self._main = asyncio.current_task()
+        if self._address.scheduler is None:
+            _log.info("starting a cluster of %s on this machine", counted(self._address.workers, "worker"))
+        else:  # it may take its time to answer, and a wrong address never does
+            _log.info("connecting to the Dask scheduler at %s (waits up to %g s)", self._address, PATIENCE)
         try:
             async with cluster_at(self._address) as scheduler:
                 while True:
                     await self._connected(scheduler)
                     await asyncio.sleep(_TURN)
         except OSError as error:
-            remedy = "start it (dask scheduler), or correct the setting `engine`"
-            self.failure = f"found no Dask scheduler at {self._address} ({error}); expected one; {remedy}"
+            self.failure = no_scheduler(self._address, error)
         except EngineError as error:
             self.failure = str(error)
         except Exception as error:  # noqa: BLE001 - the watcher must hear that this thread has ended
@@ -176,9 +179,12 @@ class Session:
                 raise ConnectionError
             await self._look_at_folders()
             threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
-            self._roster.update(client, threads, self._expected)
-            self._learn(await self._jobs.places(client, _ANSWER))
-            self._jobs.take_back(self._roster, self.state.places)
+            is_known = self._roster.knows(threads)
+            names = None if is_known else await asyncio.wait_for(given_names(client), _ANSWER)
+            self._roster.update(client, threads, self._expected, names)
+            places = await self._jobs.places(client, _ANSWER)
+            self._learn({key: self._roster.name_of(worker) for key, worker in places.items()})
+            self._jobs.take_back(self._roster, places)
             self._ready.set()
             await asyncio.sleep(_TURN)
 

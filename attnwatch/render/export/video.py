@@ -74,7 +74,7 @@ class Export:
         if self.kind not in FORMATS:
             raise ConfigError(f"kind: found {self.kind!r}; expected one of: {', '.join(FORMATS)}")
         if self.grid and FORMATS[self.kind].is_film:
-            raise ConfigError(f"--grid: found it with {self.kind}, which is a film; expected images: png16 or exr")
+            raise ConfigError(f"grid: found it with {self.kind}, which is a film; expected images: png16 or exr")
         verify(self.manifest, video_may_be_absent=True)
         with open_attention(self.manifest) as reader:
             words = chosen_words(self.words or (), self.manifest, reader.words)

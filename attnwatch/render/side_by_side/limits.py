@@ -63,7 +63,7 @@ def fitted(
         coarser = _coarser(form, first, details.steps, size / limit)
         if coarser is None:
             raise ConfigError(
-                f"--max-size: found {size_text(smallest)} at least ({form.described(details.name)}); expected at most "
+                f"max_size: found {size_text(smallest)} at least ({form.described(details.name)}); expected at most "
                 f"{size_text(limit)}; choose fewer videos or words, or a larger limit"
             )
         have, now = form.described(details.name), coarser.described(details.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import ConfigError
+from attnwatch.media.marks import mark
 from attnwatch.render.side_by_side.animations import DETAILS, animate, fastest
 from attnwatch.render.side_by_side.composing import Composition, compose
 from attnwatch.render.side_by_side.limits import Form, fitted
@@ -46,7 +47,9 @@ def write(
     _require_usable(path, manifests, limit)
     with _written(path) as unfinished:
         if path.suffix.lower() == _VIDEO:
-            return compose(manifests, settings, request, unfinished)
+            composed = compose(manifests, settings, request, unfinished)
+            mark(unfinished)
+            return composed
         return _animated(manifests, settings, request, unfinished, limit)
 
 
@@ -54,7 +57,7 @@ def _require_usable(path: Path, manifests: Sequence[Manifest], limit: int | None
     suffix = require_writable(path, SUFFIXES)
     if limit is not None and suffix == _VIDEO:
         raise ConfigError(
-            "--max-size: found a limit for a video; expected a name that ends in .gif or .webp; leave it out"
+            "max_size: found a limit for a video; expected a name that ends in .gif or .webp; leave it out"
         )
     for manifest in manifests:
         for file in (manifest.path, manifest.video, *manifest.attention):
@@ -97,6 +100,7 @@ def _animated(
         if form.width != width:
             composed, width = compose(manifests, silent, replace(request, width=form.width), video), form.width
         frames = animate(video, path, form.rate, form.detail)
+        mark(path)
         return path.stat().st_size
 
     first = Form(fastest(suffix, composed.rate), width, DETAILS[suffix].steps[0])

@@ -64,6 +64,19 @@ def test_preview_says_what_the_run_would_refuse(call):
     assert err.startswith("error: the run would refuse this: track: found 'purple' in none of 3 prompts")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--device", "cuda:99"], "device cuda:99 cannot be used: .*Try `cpu` or `auto`"),
+        (["--device", "cpu", "--offload", "model"], "offload: found 'model', but the device is a CPU"),
+    ],
+)
+def test_preview_says_that_there_is_no_such_device(call, arguments, complaint):
+    code, out, err = call("--template", DEMO, "--preview", *arguments)
+    assert (code, len(out.splitlines())) == (2, 4)
+    assert re.match(f"error: the run would refuse this: {complaint}", err)
+
+
 def test_preview_says_that_a_word_is_in_no_negative_prompt(call):
     code, _, err = call("--template", DEMO, "--negative-prompt", "dark", "--track-negative", "blurry", "--preview")
     assert code == 2

@@ -134,7 +134,7 @@ def test_models_and_batches_are_named_as_such():
 
 
 def test_an_unknown_measure_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="measure: found no 'centration'; did you mean 'concentration'"):
+    with pytest.raises(ConfigError, match="measures: found no 'centration'; did you mean 'concentration'"):
         compare(rows("mass", {"a": [1], "b": [2]}), 1, measures=["centration"])
 
 

@@ -120,7 +120,7 @@ def test_videos_without_seed_or_choice_are_counted():
     [
         ("2", r"by: found '2'; expected 1 \(a, nothing\), model or batch"),
         ("colour", r"by: found 'colour'; expected 1 \(a, nothing\), model or batch"),
-        ("model", "by model: found only 'tiny'; expected at least two models"),
+        ("model", "by: found only 'tiny'; expected at least two models"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(by, said):
@@ -160,5 +160,5 @@ def test_pairs_are_of_one_image_where_there_are_any():
 
 
 def test_videos_without_an_image_are_not_compared_by_it():
-    with pytest.raises(ConfigError, match=r"by image: found none in 4 videos; .* two images \(4 without an image\)"):
+    with pytest.raises(ConfigError, match=r"by: found none in 4 videos; .* two images \(4 without an image\)"):
         Contrast(rows("mass", {"a": [1, 2], "b": [3, 4]}), "image")

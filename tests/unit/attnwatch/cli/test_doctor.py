@@ -55,6 +55,21 @@ def test_without_problems_every_finding_is_ok_and_nothing_is_left_behind(batch):
     assert sorted(batch.folder.rglob("*")) == before
 
 
+def test_a_scheduler_that_does_not_answer_is_a_problem(batch, monkeypatch):
+    pytest.importorskip("distributed", reason="needs the extra attnwatch[dask]")
+    monkeypatch.setattr("attnwatch.jobs.cluster.connecting.PATIENCE", 0.3)
+    text = only(batch.folder, "problem", engine="dask://127.0.0.1:9")
+    assert text.startswith("found no Dask scheduler at tcp://127.0.0.1:9 ")
+    assert text.endswith("expected one -> start it (dask scheduler), or correct the setting `engine`")
+
+
+def test_a_cluster_that_the_watcher_starts_itself_is_not_started_for_a_check(batch):
+    pytest.importorskip("distributed", reason="needs the extra attnwatch[dask]")
+    assert "the watcher starts 3 workers of its own on this machine" in [
+        finding.text for finding in findings(batch.folder, "ok", engine="dask://local?workers=3")
+    ]
+
+
 def test_too_few_watches_are_reported_with_a_sufficient_limit(batch, monkeypatch):
     monkeypatch.setattr(doctor, "read_inotify", lambda: replace(PLENTY, max_watches=12))
     text = only(batch.folder, "warning")

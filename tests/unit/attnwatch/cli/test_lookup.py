@@ -128,6 +128,14 @@ def test_a_batch_is_all_of_its_videos(outputs):
     assert videos(Path("demo")) == videos(outputs.folder) == sorted(outputs.folder.absolute().rglob("*.complete.json"))
 
 
+def test_the_newest_batch_of_a_name_in_a_folder_is_meant_before_a_video_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for stamp in ("20250601_120000", "20250602_120000"):
+        Batch.make(tmp_path / "elsewhere", name=f"demo_{stamp}").add(1)
+    assert [path.parts[-4] for path in videos(Path("elsewhere/demo"))] == ["demo_20250602_120000"]
+    assert single_video(Path("elsewhere/demo")) == videos(Path("elsewhere/demo"))[0]
+
+
 def test_videos_of_older_batches_are_named_in_the_same_way(tmp_path):
     old = OldBatch(tmp_path / "old")
     tensors = [old.add(number) for number in (1, 2)]

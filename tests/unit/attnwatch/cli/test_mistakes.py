@@ -2,6 +2,8 @@
 
 import pytest
 
+from attnwatch.cli.app import app
+from attnwatch.cli.mistakes import with_options
 from tests.support import called
 
 
@@ -32,6 +34,18 @@ from tests.support import called
         (
             ["compose", "demo", "--overlay=contour"],
             "--overlay=contour: found an unknown option of `attnwatch compose`; did you mean --set overlay=VALUE?",
+        ),
+        (
+            [".", "--log-level=debug"],
+            "--log-level=debug: found an unknown option of `attnwatch`; did you mean --verbose or",
+        ),
+        (
+            ["still", "demo", "-o", "a.pdf", "--width", "3"],
+            "--width: found an unknown option of `attnwatch still`; did you mean --size?",
+        ),
+        (
+            ["status", ".", "--jobs", "2"],
+            "--jobs: found an unknown option of `attnwatch status`; `attnwatch status --help`",
         ),
         (["status", ".", "--colormap", "magma"], "--colormap: found an unknown option of `attnwatch status`; `attnw"),
         (["compare", "demo"], "found no --by; expected one; for example: attnwatch compare demo --by 1; `attnwatch"),
@@ -70,3 +84,25 @@ def test_wrong_settings_are_reported_together(capsys, tmp_path, monkeypatch):
         "error: --set figsize",
         "error: --set qualty",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "said"),
+    [
+        (["-m", "mas"], "measures: found no 'mas'", "-m: found no 'mas'"),
+        (["--measure=mas"], "measures: found no 'mas'", "--measure: found no 'mas'"),
+        ([], "word: found 2 words that all 3 videos have", "--word: found 2 words that all 3 videos have"),
+        ([], "batches: found none\nover: found 3", "batches: found none\n--over: found 3"),
+        (["--engine", "dask"], "engine: found dask without an address", "engine: found dask without an address"),
+        ([], "/videos/by: found a file", "/videos/by: found a file"),
+    ],
+)
+def test_a_message_about_a_parameter_names_the_option_as_it_was_given(arguments, message, said):
+    options = app["compare"].assemble_argument_collection()
+    assert with_options(message, options, ["compare", *arguments]) == said
+
+
+@pytest.mark.parametrize(("arguments", "named"), [(["--engine=dask"], "--engine"), ([], "engine")])
+def test_a_setting_that_was_not_given_as_an_option_keeps_its_name(arguments, named):
+    options = app["render"].assemble_argument_collection()
+    assert with_options("engine: found dask without an address", options, arguments).startswith(f"{named}: found")

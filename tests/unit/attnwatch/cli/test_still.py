@@ -40,7 +40,7 @@ def test_one_of_several_videos_has_to_be_named(batch, tmp_path, capsys):
         (["-o", "a.jpg"], "found a.jpg; expected a name that ends in .png, .pdf or .svg; choose one"),
         (["-o", "new/a.png"], "found no folder new for a.png; expected an existing one; create it"),
         ([], "--output"),
-        (["-o", "a.png", "--at", "1m"], "at: found '1m'; expected a time in seconds such as 1.5s"),
+        (["-o", "a.png", "--at", "1m"], "--at: found '1m'; expected a time in seconds such as 1.5s"),
         (["-o", "a.png", "--grid", "words"], "--grid: found 'words'; expected one of frames, steps, layers, heads"),
         (["-o", "a.png", "--size", "wide"], "--size: found 'wide'; expected a number"),
         (["-o", "a.png", "--layer", "0"], "layers: found 0, but kiss has one map for all layers, their mean"),

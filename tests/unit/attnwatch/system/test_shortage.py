@@ -87,7 +87,9 @@ def mounted(monkeypatch, *, available=1000, flags=0):
 def test_less_space_than_required_is_a_lack_of_space(tmp_path, monkeypatch):
     mounted(monkeypatch, available=3 * 2**20 // 1000 + 1)
     assert lack_of_space(tmp_path, 3 * 2**20) is None
-    assert lack_of_space(tmp_path, 4 * 2**20) == f"the disk of {tmp_path} is full (3 MiB left, min_free_space is 4 MiB)"
+    found = f"the disk of {tmp_path} is full (3 MiB left, min_free_space is 4 MiB)"
+    remedy = "free some space, lower min_free_space, or name another folder with --out"
+    assert lack_of_space(tmp_path, 4 * 2**20) == f"{found}; {remedy}"
 
 
 def test_a_read_only_mount_is_a_lack_of_space(tmp_path, monkeypatch):

@@ -315,6 +315,23 @@ def test_a_single_run_starts_a_starved_job_again_as_often_as_a_failing_one(tmp_p
     assert watcher.dispatcher.is_idle
 
 
+def test_a_single_run_says_once_for_a_full_disk_how_many_videos_it_concerns_and_what_to_do(
+    tmp_path, monkeypatch, caplog
+):
+    watcher = Watcher(tmp_path, monkeypatch, settings=Settings(watcher={"min_free_space": 2**60}), once=True)
+    manifests = [Batch.make(tmp_path, name=name).add() for name in ("one", "two", "three")]
+    assert watcher.start(*manifests) == []
+    assert caplog.messages == []
+    assert watcher.dispatcher.results.failed == {Target(manifest) for manifest in manifests}
+    assert watcher.dispatcher.videos == 3
+    watcher.dispatcher.results.close()
+    (said,) = caplog.messages
+    assert said.startswith("3 videos not rendered: the disk of ")
+    assert said.endswith(
+        "; free some space, lower min_free_space, or name another folder with --out; then run the command again"
+    )
+
+
 def test_a_pause_delays_the_next_start(watcher, batch):
     manifest = batch.add()
     watcher.engine.error = OSError(errno.EMFILE, "Too many open files")

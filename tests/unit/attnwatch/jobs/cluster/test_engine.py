@@ -196,7 +196,7 @@ def test_jobs_are_lost_with_the_scheduler_and_others_run_when_it_is_back(cluster
 
 
 def test_without_a_scheduler_the_engine_says_so_at_once(root, monkeypatch):
-    monkeypatch.setattr("attnwatch.jobs.cluster.connecting._PATIENCE", 0.3)
+    monkeypatch.setattr("attnwatch.jobs.cluster.connecting.PATIENCE", 0.3)
     address = Address("tcp://127.0.0.1:9")
     with (
         pytest.raises(EngineError, match=r"found no Dask scheduler at tcp://127.0.0.1:9 .*; expected one; start it"),

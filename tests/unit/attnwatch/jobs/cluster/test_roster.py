@@ -99,6 +99,23 @@ def test_a_problem_is_told_once_however_its_figures_change(workers, caplog):
     ]
 
 
+def test_a_worker_is_called_by_the_name_that_it_was_given_or_else_by_its_address(workers, caplog):
+    workers.answers = {ONE: "found no folder", TWO: "found no folder"}
+    found = Roster()
+
+    async def look():
+        found.update(workers, {ONE: 2, TWO: 2}, EXPECTED, {ONE: "gpu-node-7"})
+        await asyncio.gather(*found._checks)
+
+    asyncio.run(look())
+    assert (found.name_of(ONE), found.name_of(TWO), found.name_of("tcp://gone:1")) == (
+        "gpu-node-7",
+        TWO,
+        "tcp://gone:1",
+    )
+    assert [message.split(" gets")[0] for message in caplog.messages] == ["worker gpu-node-7", f"worker {TWO}"]
+
+
 def test_a_check_that_was_lost_on_its_way_is_made_again(workers, monkeypatch):
     monkeypatch.setattr(roster, "_AGAIN_AFTER", 3600.0)
     found = Roster()

@@ -67,5 +67,5 @@ def test_a_slow_video_keeps_its_rate_and_a_narrow_one_its_width():
 
 
 def test_what_cannot_be_small_enough_is_refused_with_the_smallest_size():
-    with pytest.raises(ConfigError, match=r"--max-size: found .* at least \(8 frames/s, 320 pixels wide, 64 colours\)"):
+    with pytest.raises(ConfigError, match=r"max_size: found .* at least \(8 frames/s, 320 pixels wide, 64 colours\)"):
         found(1_000)

@@ -1,11 +1,15 @@
 """Files of compositions: which kinds there are, where they may be, and what is left of failed ones."""
 
 import logging
+import os
 from fractions import Fraction
 
+import av
 import pytest
 from PIL import Image
 
+from attnwatch.batches.discover import walk
+from attnwatch.batches.passed import Passed
 from attnwatch.batches.videos import read_video
 from attnwatch.errors import ConfigError, VideoError
 from attnwatch.render.side_by_side.scene import Request
@@ -56,9 +60,23 @@ def test_a_limit_is_kept_and_the_log_says_at_what_price(manifests, tmp_path, cap
     assert "now 8 frames/s" in caplog.messages[0]
 
 
+@pytest.mark.parametrize("name", ["out.gif", "out.mp4"])
+def test_what_was_composed_into_a_watched_folder_is_no_video_without_a_manifest(name, manifests, tmp_path):
+    composed = write(manifests, SETTINGS, SMALL, tmp_path / name)
+    (tmp_path / name).with_stem("own").write_bytes(b"another program's")
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    passed = Passed()
+    for folder in walk(tmp_path):
+        passed.take(folder)
+    assert [path.stem for path in passed.unmarked] == ["own"]
+    with av.open(str(tmp_path / name)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == composed.frames
+
+
 def test_an_impossible_limit_is_refused_and_what_was_there_stays(manifests, tmp_path):
     (tmp_path / "out.webp").write_bytes(b"earlier")
-    with pytest.raises(ConfigError, match=r"--max-size: found .* at least"):
+    with pytest.raises(ConfigError, match=r"max_size: found .* at least"):
         write(manifests, SETTINGS, Request(width=240), tmp_path / "out.webp", limit=500)
     assert contents(tmp_path) == {"out.webp": b"earlier"}
 
@@ -67,7 +85,7 @@ def test_an_impossible_limit_is_refused_and_what_was_there_stays(manifests, tmp_
     ("name", "limit", "about"),
     [
         ("out.avi", None, r"found out.avi; expected a name that ends in .mp4, .gif or .webp"),
-        ("out.mp4", 1000, r"--max-size: found a limit for a video; expected a name that ends in .gif or .webp"),
+        ("out.mp4", 1000, r"max_size: found a limit for a video; expected a name that ends in .gif or .webp"),
         ("nowhere/out.mp4", None, r"found no folder .*nowhere for out.mp4; expected an existing one; create it"),
         ("folder.mp4", None, r"found the folder .*folder.mp4; expected the name of a file"),
     ],
