@@ -1,4 +1,4 @@
-"""Builds the watcher's image, and runs what is in it: as its user, with nothing to write to but the outputs and /tmp.
+"""Builds the watcher's images, and runs what is in them: as their user, writing to nothing but the outputs and /tmp.
 
 The base is what ATTNWATCH_DEBIAN_IMAGE names (of a mirror, or `docker-archive:FILE`), else the Containerfile's own if
 it can be pulled, else one that is made by mmdebstrap.
@@ -102,7 +102,8 @@ class Image:
 
 
 @pytest.fixture(scope="module")
-def image():
+def built():
+    """Return a function that builds the watcher's image with more arguments."""
     for program in ("buildah", "bwrap"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}")
@@ -111,14 +112,24 @@ def image():
     with tempfile.TemporaryDirectory() as name:  # not pytest's: paths of storage are long
         folder = Path(name)
         builder = Builder(folder)
+
+        def build(tag, *arguments):
+            options = ["--format", "docker", "--layers", "--isolation", "chroot", "--target", "watcher", "-t", tag]
+            file = ["-f", "configs/container/Containerfile", "--build-arg", f"DEBIAN={debian}"]
+            builder("bud", *options, *file, *arguments, ".")
+            return Image(builder, tag)
+
         try:
-            options = ["--format", "docker", "--isolation", "chroot", "-f", "configs/container/Containerfile"]
-            debian = f"DEBIAN={base(builder, folder)}"
-            builder("bud", *options, "--build-arg", debian, "--target", "watcher", "-t", "localhost/watcher", ".")
-            yield Image(builder, "localhost/watcher")
+            debian = base(builder, folder)
+            yield build
         finally:
             builder.tried("rm", "-a")
             builder.tried("rmi", "-a", "-f")
+
+
+@pytest.fixture(scope="module")
+def image(built):
+    return built("localhost/watcher")
 
 
 def test_it_is_small_and_not_run_by_root(image):
@@ -171,3 +182,24 @@ def test_it_is_healthy_while_its_watcher_lives(image, outputs):
         watcher.kill()
         watcher.wait()
     wait_until(lambda: health() == 1)
+
+
+def test_with_dask_it_is_the_scheduler_a_worker_and_the_watcher_of_a_cluster(built, outputs):
+    image = built("localhost/watcher-dask", "--build-arg", "EXTRAS=dask")
+    manifest = Batch.make(outputs).add()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with contextlib.ExitStack() as running:
+
+        def start(program, *arguments):
+            process = subprocess.Popen(image.command(outputs, "dask", program, *arguments), **quiet)
+            running.callback(process.wait)
+            running.callback(process.kill)
+
+        about = ("--scheduler-file", "/outputs/scheduler.json", "--dashboard-address", ":0")
+        start("scheduler", *about, "--host", "127.0.0.1", "--port", "0")
+        file = outputs / "scheduler.json"
+        address = json.loads(wait_until(lambda: file.is_file() and file.read_text()))["address"].removeprefix("tcp://")
+        start("worker", *about, "--nthreads", "2")
+        done = image.run(outputs, *image.config["Entrypoint"], "/outputs", "--once", "--engine", f"dask://{address}")
+        assert done.returncode == 0, done.stderr
+    assert len(decode(next((manifest.parent / "attention_videos").glob("*_overlay.mp4")))) == FRAMES

@@ -5,16 +5,19 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
 import yaml
+from distributed.cli import dask_worker
 
 from attnwatch.cli.view import PORT
 from tests.support import called
 
 FOLDER = Path(__file__).parents[2] / "configs" / "container"
 CONTAINERFILE = (FOLDER / "Containerfile").read_text()
+KUBERNETES = list(yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text()))
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 
 
@@ -94,6 +97,44 @@ def test_ports_are_those_that_are_served_and_scraped():
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
     assert len(ports) == 2
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def pods(document):
+    """Return the specifications of the pods in a document of Kubernetes."""
+    if "containers" in document:
+        return [document]
+    return [pod for value in document.values() if isinstance(value, dict) for pod in pods(value)]
+
+
+def test_pods_of_kubernetes_run_one_image_of_this_version_with_nothing_to_write_to_but_volumes():
+    found = [pod for document in KUBERNETES for pod in pods(document)]
+    assert len(found) == 3
+    for pod in found:
+        (container,) = pod["containers"]
+        assert container["image"] == f"registry.example/attnwatch-dask:{version('attnwatch')}"
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert f"USER {pod['securityContext']['runAsUser']}" in stages()["watcher"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_pods_of_kubernetes_run_programs_with_options_that_they_have(capsys):
+    cluster, scaler, watcher = KUBERNETES
+    scheduler, worker = (pods(cluster["spec"][part])[0]["containers"][0] for part in ("scheduler", "worker"))
+    assert scheduler["command"] == ["dask", "scheduler"]
+    assert worker["command"] == ["dask", "worker"]
+    options = {option for parameter in dask_worker.main.params for option in parameter.opts}
+    assert {word for word in worker["args"] if word.startswith("--")} <= options
+    folder, *given = pods(watcher)[0]["containers"][0]["args"]
+    assert folder == "/outputs"
+    assert given[:2] == ["--engine", f"dask://{cluster['metadata']['name']}-scheduler:8786"]
+    assert {word for word in given if word.startswith("--")} <= set(called(capsys, "--help")[1].split())
+    assert scaler["spec"]["cluster"] == cluster["metadata"]["name"]
+
+
+def test_the_extra_of_a_build_is_one_of_the_project():
+    (extra,) = re.findall(r"EXTRAS=(\w+)", CONTAINERFILE)
+    assert extra in metadata("attnwatch").get_all("Provides-Extra")
+    assert "ARG EXTRAS" in CONTAINERFILE[CONTAINERFILE.index("AS watcher-files") :]
 
 
 def test_environments_are_made_with_the_interpreter_that_runs_them():
