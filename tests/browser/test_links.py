@@ -74,6 +74,7 @@ UNKNOWN = {
 }
 
 
+@pytest.mark.slow
 def test_every_other_part_of_a_link_that_is_unknown_is_named_and_the_rest_is_shown(place):
     page, address, batch, _ = place
     for parts, told in (("&".join(UNKNOWN), list(UNKNOWN.values())), ("sort=mass.ghost", ["sorted by “mass.ghost”"])):

@@ -63,6 +63,7 @@ def at_once(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_generators_that_begin_in_one_second_have_a_folder_each(tmp_path, at_once):
     output = tmp_path / "outputs"
     prompts = ["a dog", "a cat"]
@@ -117,6 +118,7 @@ def started_in(cwd, *arguments):
     return FORKS.start(run_program, "generator", *given, environment=environment(), cwd=cwd, stderr=-1)
 
 
+@pytest.mark.slow
 def test_processes_that_claim_videos_from_images_each_read_them(tmp_path, pairs):
     asked = [*PAIRS, *SMALL, "--model", "model", "--image", "first", "--last-image", "last"]
     code, log = in_folder(pairs, *asked, "--output", tmp_path / "alone")
