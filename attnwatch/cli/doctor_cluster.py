@@ -1,7 +1,5 @@
 """What `attnwatch doctor` finds about the cluster that a watcher would work on."""
 
-import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +21,7 @@ def examine_cluster(root: Path, settings: Watcher) -> Iterator[Finding]:
         return
     require_cluster(settings.engine)
     from attnwatch.jobs.cluster.address import Address  # noqa: PLC0415 - an extra
-    from attnwatch.jobs.cluster.connecting import no_scheduler  # noqa: PLC0415
+    from attnwatch.jobs.cluster.connecting import no_scheduler, silence_dask  # noqa: PLC0415
     from attnwatch.jobs.cluster.examined import examine  # noqa: PLC0415
     from attnwatch.jobs.cluster.expected import expected_folder  # noqa: PLC0415
     from attnwatch.jobs.cluster.paths import PathMap  # noqa: PLC0415
@@ -33,8 +31,7 @@ def examine_cluster(root: Path, settings: Watcher) -> Iterator[Finding]:
         yield Finding("ok", f"the watcher starts {counted(address.workers, 'worker')} of its own on this machine")
         return
     there = PathMap.of(settings.path_map).there(home)
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says is said below, in other words
-    warnings.filterwarnings("ignore", "Mismatched versions found")
+    silence_dask()
     try:
         wrong, workers = examine(address.scheduler, [expected_folder(home, there, is_written=True)])
     except OSError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import warnings
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ PATIENCE = 10.0
 """Seconds that the scheduler has to answer."""
 
 _END = 2.0  # seconds to close a connection
+
+
+def silence_dask() -> None:
+    """Keep what Dask says of workers and connections out of the log, where it is said in other words."""
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # A table of several lines. Workers that cannot do the work are found by their check.
+    warnings.filterwarnings("ignore", "Mismatched versions found")
 
 
 async def open_client(scheduler: str) -> "Client":

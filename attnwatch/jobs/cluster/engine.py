@@ -2,12 +2,10 @@
 
 import contextlib
 import itertools
-import logging
 import secrets
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attnwatch.errors import EngineError, WorkerLostError
 from attnwatch.jobs.cluster.address import Address
+from attnwatch.jobs.cluster.connecting import silence_dask
 from attnwatch.jobs.cluster.expected import ExpectedFolder, expected_folder
 from attnwatch.jobs.cluster.paths import PathMap
 from attnwatch.jobs.cluster.session import Session
@@ -60,11 +59,7 @@ class DaskEngine:
         self._waker.setblocking(False)
 
     def __enter__(self) -> "DaskEngine":
-        # What is lost is reported by the session, in other words.
-        for name in ("distributed", "distributed.client"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        # A table of several lines. Workers that cannot do the work are found by their check.
-        warnings.filterwarnings("ignore", "Mismatched versions found")
+        silence_dask()
         try:
             self._session.open()
         except EngineError:

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -188,9 +188,9 @@ def _connected(rank: Rank, host: str, port: int) -> "TCPStore":
     # The variable says that the store belongs to the launcher, as with torchrun.
     is_host = rank.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
-        _wait_for_name(host)
+        _retried(lambda: socket.getaddrinfo(host, None), _NAMING)
         if not is_host:
-            _wait_for_listener(host, port)
+            _retried(lambda: socket.create_connection((host, port), timeout=_ANSWER), ARRIVAL).close()
         return TCPStore(
             host,
             port,
@@ -210,29 +210,16 @@ def _connected(rank: Rank, host: str, port: int) -> "TCPStore":
         ) from error
 
 
-def _wait_for_name(host: str) -> None:
-    """Wait until the name of a machine is known; the store would ask for it for minutes, and log each time."""
-    end = time.monotonic() + _NAMING
+def _retried(attempt: Callable[[], Value], patience: float) -> Value:
+    """Return what an attempt returns that may fail for some seconds: unlike the store's own waiting, silently.
+
+    Between two attempts, a signal is answered.
+    """
+    end = time.monotonic() + patience
     while True:
         try:
-            socket.getaddrinfo(host, None)
-        except socket.gaierror:
-            if time.monotonic() > end:
-                raise
-            time.sleep(_POLL)
-        else:
-            return
-
-
-def _wait_for_listener(host: str, port: int) -> None:
-    """Wait until somebody listens at an address; unlike the store's own waiting, this is silent and can be stopped."""
-    end = time.monotonic() + ARRIVAL
-    while True:
-        try:
-            socket.create_connection((host, port), timeout=_ANSWER).close()
+            return attempt()
         except OSError:
             if time.monotonic() > end:
                 raise
             time.sleep(_POLL)
-        else:
-            return
