@@ -41,15 +41,13 @@ def test_the_example_of_a_foreign_writer_makes_a_video_that_is_rendered(tmp_path
 
 
 def test_the_notebook_example_reads_maps_and_renders(tmp_path, monkeypatch):
-    manifest = Batch.make(tmp_path / "outputs").add_full(words=("kiss", "cat"))
+    manifest = Batch.make(tmp_path / "outputs").add_full(words=("red", "cat"))
     monkeypatch.chdir(tmp_path)
     names = run_example("In a notebook")
     assert list(names["batch"]) == ["prompt_001_vid001"]
     np.testing.assert_array_equal(names["last"], blob_maps()[-1, 0, 0])
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
-        f"prompt_001_vid001_{word}_{kind}.mp4"
-        for word in ("kiss", "cat")
-        for kind in ("attention", "overlay", "static")
+        f"prompt_001_vid001_{word}_{kind}.mp4" for word in ("red", "cat") for kind in ("attention", "overlay", "static")
     }
     assert not (manifest.parent / "attention_videos").exists()
 
