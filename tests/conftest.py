@@ -1,11 +1,13 @@
 """Has tests run alike on every machine, and not wait for each other; read before any other test module."""
 
 import gc
+import logging
 import os
 import signal
 from pathlib import Path
 
 import hypothesis
+import pytest
 
 # Threads of torch spin while they wait for each other: with other tests beside them, videos took 7 times as much time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,6 +39,12 @@ _LONGEST = (
     "integration/test_generator_process.py",
 )
 
+# What both programs change about logging when they start, as it is before any of them has.
+_LOGGERS = {
+    logger: (logger.level, logger.propagate, logger.disabled)
+    for logger in map(logging.getLogger, ("", "attnwatch", "generator", "uvicorn"))
+}
+
 
 def pytest_collection_finish():
     gc.freeze()
@@ -48,3 +56,18 @@ def pytest_collection_modifyitems(items):
     start = {here / name: number for number, name in enumerate(_LONGEST)}
     assert all(path.exists() for path in start)
     items.sort(key=lambda item: start.get(item.path, len(start)))
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_at_the_start():
+    """Have no test see what a program that was called in this process, by whichever test or fixture, does to logging."""
+    _reset_logging()
+    yield
+    _reset_logging()
+
+
+def _reset_logging() -> None:
+    for logger, (level, propagate, disabled) in _LOGGERS.items():
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
+        logger.handlers[:] = [one for one in logger.handlers if type(one).__module__.startswith("_pytest")]

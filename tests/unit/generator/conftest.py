@@ -1,6 +1,5 @@
 """A tiny pipeline with random weights, loaded once, replaces the embedded model in all tests of this folder."""
 
-import logging
 import sys
 from dataclasses import replace
 
@@ -45,15 +44,6 @@ def words(model):
     from generator.prompts.tokens import locate
 
     return lambda template: locate(Template(template).variation(1), model.clean, model.tokenise)
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    """Undo what the command line does to logging."""
-    root, own = logging.getLogger(), logging.getLogger("generator")
-    before = root.handlers[:], root.level, own.level
-    yield
-    root.handlers[:], root.level, own.level = before
 
 
 @pytest.fixture(autouse=True)
