@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _logging_as_at_the_start():
-    """Have no test see what a program that was called in this process, by whichever test or fixture, does to logging."""
+    """Have no test see what a program that any test or fixture has called in this process does to logging."""
     _reset_logging()
     yield
     _reset_logging()

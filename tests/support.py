@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -356,9 +357,43 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
 
-def opened_files() -> int:
-    """Return the number of descriptors that this process has open."""
-    return len([*Path("/proc/self/fd").iterdir()])
+def opened_since() -> Callable[[], set[tuple[int, ...]]]:
+    """Return a function that returns which files this process has opened from now on and not closed.
+
+    What earlier tests have left open may be closed meanwhile, as garbage or by a thread that ends.
+    """
+    gc.collect()
+    before = _opened_files()
+    return lambda: _opened_files() - before
+
+
+def _opened_files() -> set[tuple[int, ...]]:
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the folder was open while it was read
+            status = os.fstat(int(path.name))
+            found.add((int(path.name), status.st_dev, status.st_ino))
+    return found
+
+
+def threads_since() -> Callable[[], set[threading.Thread]]:
+    """Return a function that returns which threads have been started from now on and run; others may end meanwhile."""
+    before = set(threading.enumerate())
+    return lambda: set(threading.enumerate()) - before
+
+
+def children_since() -> Callable[[], set[int]]:
+    """Return a function that returns which processes have been started from now on and not been waited for."""
+    before = _children()
+    return lambda: _children() - before
+
+
+def _children() -> set[int]:
+    found = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # that thread has ended
+            found |= set(map(int, path.read_text().split()))
+    return found
 
 
 def dig(folder: Path, depth: int) -> int:

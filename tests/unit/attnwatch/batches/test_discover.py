@@ -9,7 +9,7 @@ from attnwatch.system.exclusion import Exclusion
 from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 from tests.legacy_support import OldBatch
-from tests.support import Batch, write_json, write_manifest, write_source_video
+from tests.support import Batch, opened_since, write_json, write_manifest, write_source_video
 
 
 def found(root):
@@ -19,10 +19,6 @@ def found(root):
 def put(root, *names):
     for name in names:
         write_manifest(root / name)
-
-
-def descriptors():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_manifests_are_found_at_any_depth_in_order_of_folder_name(tmp_path):
@@ -156,12 +152,12 @@ def test_each_folder_of_a_very_deep_tree_is_opened_from_a_near_one(tmp_path, mon
 
 def test_a_walk_keeps_few_folders_open_and_closes_them_in_the_end(tmp_path):
     put(tmp_path.joinpath(*["d"] * 100), "x.complete.json")
-    before = descriptors()
-    assert max(descriptors() for _ in walk(tmp_path)) < before + 30
+    opened = opened_since()
+    assert max(len(opened()) for _ in walk(tmp_path)) < 30
     abandoned = walk(tmp_path)
     next(abandoned)
     abandoned.close()
-    assert descriptors() == before
+    assert not opened()
 
 
 @pytest.mark.parametrize(

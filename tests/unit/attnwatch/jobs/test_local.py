@@ -219,10 +219,10 @@ def stopped_server(engine, manifest, monkeypatch):
     """The fork server, stopped by a signal; what it does not end is abandoned soon."""
     for name in ("_KILL_AFTER", "_LEFT_AFTER"):
         monkeypatch.setattr(f"attnwatch.jobs.local.{name}", 0.2)
-    (server,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    os.kill(int(server), signal.SIGSTOP)
+    server = engine.server._pid
+    os.kill(server, signal.SIGSTOP)
     yield
-    os.kill(int(server), signal.SIGCONT)
+    os.kill(server, signal.SIGCONT)
 
 
 def test_a_job_that_a_stopped_server_does_not_begin_is_no_failed_attempt(engine, manifest, stopped_server):

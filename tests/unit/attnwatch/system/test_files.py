@@ -6,7 +6,7 @@ import pytest
 
 from attnwatch.system.files import link_or_copy, move_into_place, remove_tree, write_file
 from attnwatch.system.folders import Folder, LinkError
-from tests.support import bury, contents, opened_files
+from tests.support import bury, contents, opened_since
 
 
 def test_a_tree_is_removed_and_links_in_it_are_not_followed(batch, outside):
@@ -40,11 +40,11 @@ def test_a_very_deep_tree_is_removed(batch, request):
         folder.close()
         folder = deeper
     folder.close()
-    before = opened_files()
+    opened = opened_since()
     with Folder.open(batch) as folder:
         remove_tree("d", folder)
         assert "d" not in folder.names()
-    assert opened_files() == before
+    assert not opened()
 
 
 def test_a_finished_file_is_flushed_and_moved_over_the_old_one(batch, monkeypatch):

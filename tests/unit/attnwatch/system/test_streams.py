@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from attnwatch.system.streams import Stderr, open_missing_streams
-from tests.support import wait_until
+from tests.support import threads_since, wait_until
 
 ROOM = 4096  # bytes in the smallest pipe
 
@@ -30,11 +30,11 @@ def stream(pipe, monkeypatch):
         with monkeypatch.context() as here:
             here.setattr(sys, "stderr", stderr)
             stream.hand_over()
-        before = set(threading.enumerate())
+        threads = threads_since()
         yield stream
         os.close(reader)
         stream.finish()
-        for thread in set(threading.enumerate()) - before:  # else it would write to the next file of that number
+        for thread in threads():  # else it would write to the next file of that number
             thread.join()
 
 
@@ -47,10 +47,10 @@ def lines_of(reader):
 
 
 def test_texts_are_written_in_order_by_one_thread(stream, pipe):
-    before = threading.active_count()
+    threads = threads_since()
     for number in range(100):
         stream.write(f"{number}\n")
-    assert threading.active_count() == before + 1
+    assert len(threads()) == 1
     stream.finish()
     assert os.read(pipe[0], ROOM).decode() == "".join(f"{number}\n" for number in range(100))
 

@@ -3,7 +3,6 @@ import json
 import resource
 import struct
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from attnwatch.errors import ConfigError, NotReadyError, TensorError
 from attnwatch.system.limits import LARGEST_FILE
 from attnwatch.tensors import file
 from attnwatch.tensors.reader import AttentionReader, Part
-from tests.support import GRID, blob_maps, few_descriptors, write_manifest, write_tensors
+from tests.support import GRID, blob_maps, few_descriptors, opened_since, write_manifest, write_tensors
 
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -461,14 +460,14 @@ class TestOpenFiles:
         names = ["a.safetensors", "b.safetensors.zst"]
         for name in names:
             write_tensors(tmp_path / name, {"kiss": blob_maps(steps=1)})
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        opened = opened_since()
         with reader(tmp_path, names[0]) as attention:
             maps = attention.words["kiss"].frames()
-            assert len(list(Path("/proc/self/fd").iterdir())) == before
+            assert not opened()
         with reader(tmp_path, names[1]) as attention:
             assert attention.words["kiss"].frames() == pytest.approx(maps)
         del attention
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert not opened()
 
     @pytest.mark.parametrize("change", ["exchanged", "written", "truncated"])
     def test_a_file_that_changes_while_it_is_read_is_noticed(self, tmp_path, change):

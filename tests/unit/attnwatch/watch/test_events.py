@@ -2,7 +2,6 @@ import contextlib
 import logging
 import os
 import shutil
-import threading
 import time
 
 import pytest
@@ -11,7 +10,7 @@ from watchdog.observers.api import BaseObserver
 
 from attnwatch.system.exclusion import Exclusion
 from attnwatch.watch.events import Hints, RootWatcher
-from tests.support import Batch, bury, dig, few_descriptors, wait_until, write_json, write_manifest
+from tests.support import Batch, bury, dig, few_descriptors, threads_since, wait_until, write_json, write_manifest
 
 PATIENCE = 60.0  # seconds to wait for an event, enough on a busy machine
 
@@ -316,8 +315,9 @@ def test_try_again_restores_events_after_a_failure(root, hints):
 
 
 def test_a_dead_observer_is_replaced(root, hints):
+    started = threads_since()
     with RootWatcher([root], hints) as watcher:
-        (observer,) = (thread for thread in threading.enumerate() if isinstance(thread, BaseObserver))
+        (observer,) = (thread for thread in started() if isinstance(thread, BaseObserver))
         observer.stop()
         observer.join()
         assert watcher.refresh()
