@@ -175,9 +175,9 @@ class Session:
 
         """
         while True:
-            if self._client is None or client.status != "running":
-                raise ConnectionError
             await self._look_at_folders()
+            if self._client is None or client.status != "running":  # perhaps since a mount began to hang
+                raise ConnectionError
             threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
             is_known = self._roster.knows(threads)
             names = None if is_known else await asyncio.wait_for(given_names(client), _ANSWER)
