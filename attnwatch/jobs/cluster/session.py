@@ -191,7 +191,8 @@ class Session:
     async def _look_at_folders(self) -> None:
         """Look what is in the folders of the watcher; what workers are compared with may be deleted at any time."""
         if time.monotonic() - self._looked >= _LOOK_AGAIN:
-            self._expected = Expected(self._expected.version, await asyncio.to_thread(self._folders))
+            with contextlib.suppress(OSError):  # such as a stale mount: that says nothing about the cluster
+                self._expected = Expected(self._expected.version, await asyncio.to_thread(self._folders))
             self._looked = time.monotonic()
 
     def _learn(self, places: dict[str, str] | None = None) -> None:

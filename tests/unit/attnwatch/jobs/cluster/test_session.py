@@ -1,5 +1,8 @@
 """The connection to a cluster, with a client that behaves as a test says."""
 
+import contextlib
+import errno
+import os
 import threading
 
 import pytest
@@ -58,12 +61,31 @@ def test_a_connection_that_is_lost_during_a_look_at_folders_is_made_again(client
         clients[0].give_up()
         return ()
 
-    connection = Session(Address("tcp://nowhere:1"), folders, lambda *_: None, lambda: None)
-    connection.open()
-    try:
+    with connected(folders) as connection:
         cut.set()
         assert hanging.wait(60)
         wait_until(lambda: connection.failure is not None or len(clients) == 2, 60, "another connection")
         assert connection.failure is None
+
+
+def test_a_folder_of_the_watcher_that_cannot_be_looked_at_says_nothing_about_the_cluster(clients, caplog):
+    looks = []
+
+    def folders():
+        looks.append(None)
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), "/outputs")
+
+    with connected(folders) as connection:
+        wait_until(lambda: len(looks) > 2, 60, "some looks")
+        assert connection.failure is None
+    assert (len(clients), "lost the connection" in caplog.text) == (1, False)
+
+
+@contextlib.contextmanager
+def connected(folders):
+    connection = Session(Address("tcp://nowhere:1"), folders, lambda *_: None, lambda: None)
+    connection.open()
+    try:
+        yield connection
     finally:
         connection.close()
