@@ -543,6 +543,17 @@ def test_contact_sheets_pause_a_full_disk_until_they_are_drawn(collector):
     assert collector.paused is None
 
 
+NO_PROCESS = OSError(errno.EAGAIN, "no process can be started; raise the limit (ulimit -u)")
+
+
+@pytest.mark.parametrize("outcome", [NO_PROCESS, obstructed(NO_PROCESS)])
+def test_contact_sheets_whose_job_could_not_begin_wait_with_what_is_exhausted(collector, outcome):
+    collector.start()
+    collector.end(outcome)
+    assert collector.paused == "no process can be started; raise the limit (ulimit -u)"
+    assert collector.dispatcher.results.failed == set()
+
+
 @pytest.mark.parametrize("outcome", [SLOW, LOST])
 def test_contact_sheets_whose_job_was_starved_or_lost_are_drawn_again(collector, outcome):
     for _ in range(2):
