@@ -7,6 +7,7 @@
     │   ├── ReceiptError       ... a receipt
     │   └── TensorError        ... a tensor file
     ├── NotReadyError          files that a manifest names are missing or incomplete
+    │   └── NoRoomError        ... or this machine lacks room for temporary files that they need
     ├── VideoError             a video cannot be decoded, or a picture cannot be encoded
     ├── BusyError              another process is rendering this video
     ├── JobError               a rendering job crashed, timed out or failed
@@ -69,6 +70,10 @@ class TensorError(ContractError):
 
 class NotReadyError(AttnwatchError):
     """Files that a manifest names are missing or too short, possibly because they are still being written."""
+
+
+class NoRoomError(NotReadyError):
+    """The disk for temporary files has too little room for files to be read; the video has not failed."""
 
 
 class VideoError(AttnwatchError):

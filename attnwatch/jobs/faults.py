@@ -6,7 +6,8 @@ from pathlib import Path
 
 from attnwatch.batches.settling import seconds_since
 from attnwatch.contract.manifest import Manifest
-from attnwatch.errors import JobError, NotReadyError, TensorError, VideoError
+from attnwatch.errors import JobError, NoRoomError, NotReadyError, TensorError, VideoError
+from attnwatch.system.refusals import in_words
 from attnwatch.system.shortage import Shortage, free_space, lasting_shortage, shortage_behind
 from attnwatch.system.sizes import size_text
 
@@ -23,7 +24,7 @@ def raise_if_short(error: BaseException, directory: Path, min_free_space: int) -
 
     Raises:
         OSError: the disk of the outputs is full, or the machine has run out of something.
-        NotReadyError: only the disk for temporary files is full, which most videos do not need.
+        NoRoomError: only the disk for temporary files is full, which most videos do not need.
 
     """
     if lasting_shortage(error, directory) is not None:
@@ -31,8 +32,10 @@ def raise_if_short(error: BaseException, directory: Path, min_free_space: int) -
     left = free_space(directory)
     if left is not None and left < min_free_space:
         raise OSError(errno.ENOSPC, f"{error}; {size_text(left)} are left on the disk", str(directory)) from error
-    if shortage_behind(error) is Shortage.DISK and getattr(error, "filename", None) == tempfile.gettempdir():
-        raise NotReadyError(str(error)) from None
+    if not isinstance(error, OSError) or shortage_behind(error) is not Shortage.DISK:
+        return
+    if error.filename == tempfile.gettempdir():
+        raise NoRoomError(in_words(error)) from None
 
 
 def raise_if_unfinished(error: BaseException, manifest: Manifest, settle_time: float) -> None:

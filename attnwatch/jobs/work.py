@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from attnwatch.contract.documents import ReceiptDocument
 from attnwatch.contract.receipts import describe
-from attnwatch.errors import BusyError, SlowMachineError, WorkerLostError
+from attnwatch.errors import BusyError, NoRoomError, SlowMachineError, WorkerLostError
 from attnwatch.system.limits import Limits
 from attnwatch.system.roots import Root
 from attnwatch.system.shortage import Shortage, shortage_behind
@@ -69,7 +69,7 @@ def obstructed(error: BaseException) -> Result:
         None,
         describe(error),
         isinstance(error, BusyError),
-        shortage_behind(error),
+        Shortage.TEMPORARY if isinstance(error, NoRoomError) else shortage_behind(error),
         starved=isinstance(error, SlowMachineError),
         lost=isinstance(error, WorkerLostError),
     )

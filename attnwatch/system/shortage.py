@@ -24,9 +24,10 @@ _PROBE = 2**20  # bytes that must fit on a disk that is not full
 
 
 class Shortage(Enum):
-    """The exhausted resource: space on a disk, or files and processes of the machine."""
+    """The exhausted resource: space on the disk of the outputs or for temporary files, or files and processes."""
 
     DISK = "disk"
+    TEMPORARY = "temporary"
     MACHINE = "machine"
 
 

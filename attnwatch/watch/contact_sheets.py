@@ -11,6 +11,7 @@ from attnwatch.contract.names import BATCH_COMPLETE_FILE
 from attnwatch.errors import SlowMachineError, WorkerLostError
 from attnwatch.jobs.engine import Engine, Finished
 from attnwatch.jobs.sheets import SheetJob, SheetResult
+from attnwatch.jobs.work import Result, obstructed
 from attnwatch.settings import Watcher
 from attnwatch.system.refusals import in_words
 from attnwatch.system.shortage import Shortage
@@ -131,7 +132,7 @@ class ContactSheets:
             self._ledger.warn(f"{batch}: no contact sheets yet: {ended.outcome}")
             self._check_again(batch)
             return None
-        result = ended.outcome if isinstance(ended.outcome, SheetResult) else SheetResult(error=str(ended.outcome))
+        result = _result_of(ended.outcome)
         if result.shortage is not None and not self._options.once:
             self._pauses.begin(result.shortage, result.error or "", _target(batch))
             self._check_again(batch)
@@ -152,6 +153,17 @@ class ContactSheets:
     def _check_again(self, batch: Path) -> None:
         if batch in self._ledger.collections:  # not if settings were reloaded while they were drawn
             self.check(batch)
+
+
+def _result_of(outcome: object) -> SheetResult:
+    """Return what came of a job, also of one whose process could not be started, or could not begin."""
+    if isinstance(outcome, SheetResult):
+        return outcome
+    if isinstance(outcome, OSError):
+        outcome = obstructed(outcome)
+    if isinstance(outcome, Result):
+        return SheetResult(error=outcome.obstacle, shortage=outcome.shortage)
+    return SheetResult(error=str(outcome))
 
 
 def _target(batch: Path) -> Target:

@@ -276,7 +276,7 @@ class Dispatcher:
             return
         _log.debug("not yet: %s: %s", task.place.video_id, result.obstacle)
         later = replace(waiting, due=now + _BETWEEN_LOOKS.wait(looks), looks=looks)
-        if result.shortage is not None:
+        if result.shortage is not None and result.shortage is not Shortage.TEMPORARY:  # which most videos do not need
             self._pauses.begin(result.shortage, result.obstacle or "", task.target)
             self._backlog.put(later)  # behind the others: one that is too large for a disk must not block them
             return

@@ -6,7 +6,8 @@ from attnwatch.jobs.work import Result
 from attnwatch.system.shortage import Shortage
 
 _LOOKS = 7
-"""Looks at a video, in about a minute: by then, every machine sees what was written to a network file system."""
+"""Looks at a video, in about a minute: by then, every machine sees what was written to a network file system, and one
+that has room for temporary files was asked, if there is any."""
 
 
 def judged(result: Result, looks: int) -> Result:
@@ -19,6 +20,7 @@ def judged(result: Result, looks: int) -> Result:
     """
     if result.receipt is not None or result.busy or result.starved:
         return result
-    if result.shortage is Shortage.MACHINE or (result.shortage is None and looks < _LOOKS):
+    may_pass = result.shortage in (None, Shortage.TEMPORARY) and looks < _LOOKS
+    if result.shortage is Shortage.MACHINE or may_pass:
         return replace(result, shortage=None, lost=True)
     return result

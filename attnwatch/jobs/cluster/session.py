@@ -175,9 +175,9 @@ class Session:
 
         """
         while True:
-            if self._client is None or client.status != "running":
-                raise ConnectionError
             await self._look_at_folders()
+            if self._client is None or client.status != "running":  # perhaps since a mount began to hang
+                raise ConnectionError
             threads = await asyncio.wait_for(client.scheduler.ncores(), _ANSWER)
             is_known = self._roster.knows(threads)
             names = None if is_known else await asyncio.wait_for(given_names(client), _ANSWER)
@@ -191,7 +191,8 @@ class Session:
     async def _look_at_folders(self) -> None:
         """Look what is in the folders of the watcher; what workers are compared with may be deleted at any time."""
         if time.monotonic() - self._looked >= _LOOK_AGAIN:
-            self._expected = Expected(self._expected.version, await asyncio.to_thread(self._folders))
+            with contextlib.suppress(OSError):  # such as a stale mount: that says nothing about the cluster
+                self._expected = Expected(self._expected.version, await asyncio.to_thread(self._folders))
             self._looked = time.monotonic()
 
     def _learn(self, places: dict[str, str] | None = None) -> None:

@@ -88,6 +88,10 @@ class Claims:
             return True
         return False
 
+    def is_founded(self) -> bool:
+        """Return whether a process says that it has written the batch file, which others may see a while later."""
+        return self._leases.state(_FOUNDING, self._leases.newest().get(_FOUNDING, 0)) is State.DONE
+
     def end(self, write: Callable[[], int]) -> int | None:
         """Call ``write`` unless somebody is at work; return its result, or None.
 

@@ -19,16 +19,20 @@ from generator.batch.claiming.claims import Claims
 from generator.batch.claiming.joining import Planned
 from generator.batch.documents import write_batch
 from generator.batch.interrupt import StopRequest, stop_on_signals
+from generator.batch.leases import FOLDER
 from generator.batch.outcome import outcome, say_how_to_render, write_outcome
 from generator.batch.plan import BATCH_FILE, Plan
 from generator.batch.prepare import PreparedBatch, load_model, log_size, prepare, refuse_other_version, warn
 from generator.batch.progress import BatchProgress, counted, loading, restore_terminal
 from generator.batch.sharing.ranks import Rank
+from generator.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 POLL = 2.0
 """Seconds between two looks at what the others do, when there is nothing else to do."""
+SIGHT = 90.0
+"""Seconds after which every machine sees a file that another one has written to a network file system."""
 
 
 def run_claiming(planned: Planned, console: Console) -> int:
@@ -52,8 +56,8 @@ def run_claiming(planned: Planned, console: Console) -> int:
     batch = prepare(plan, model, partial(counted, console))
     warn(batch)
     with stop_on_signals(partial(restore_terminal, console)) as stop:
-        batch = _joined(batch, planned, rank)
-        return _Process(batch, console, stop).work()
+        joined = _joined(batch, planned, rank, stop)
+        return stop.exit_code if joined is None else _Process(joined, console, stop).work()
 
 
 def _ended(plan: Plan) -> int | None:
@@ -72,10 +76,17 @@ def _say_ended(folder: Path, code: int) -> int:
     return code
 
 
-def _joined(batch: PreparedBatch, planned: Planned, rank: Rank) -> PreparedBatch:
-    """Write the batch file, or prepare what it says if another process has written it in the meantime."""
-    if batch.plan.resumed is not None or _founded(batch):
+def _joined(batch: PreparedBatch, planned: Planned, rank: Rank, stop: StopRequest) -> PreparedBatch | None:
+    """Write the batch file, or prepare what it says if another process has written it in the meantime.
+
+    Returns:
+        None if a signal came before either.
+
+    """
+    if batch.plan.resumed is not None or _founded(batch, stop):
         return batch
+    if stop.signal is not None:
+        return None
     plan, model = planned(), batch.model
     if _of_any_device(plan) != _of_any_device(batch.plan):
         model = load_model(plan, rank)
@@ -87,15 +98,28 @@ def _of_any_device(plan: Plan) -> object:
     return plan.settings.model.model_copy(update={"device": "", "revision": None})
 
 
-def _founded(batch: PreparedBatch) -> bool:
-    """Write the batch file unless it is there; return whether this process did."""
+def _founded(batch: PreparedBatch, stop: StopRequest) -> bool:
+    """Write the batch file unless it is there, or until a signal comes; return whether this process did.
+
+    Raises:
+        UsageError: if it was removed, but not what else there is of its batch.
+
+    """
     folder = _folder(batch)
     claims = Claims(batch.plan, folder)
     write = partial(write_batch, folder, batch.plan, batch.words, batch.model.revision, batch.sources)
-    while not (folder / BATCH_FILE).exists():
+    late = time.monotonic() + SIGHT
+    while stop.signal is None and not (folder / BATCH_FILE).exists():
         if claims.found(write):
             return True
-        time.sleep(POLL / 10)
+        if not claims.is_founded():
+            late = time.monotonic() + SIGHT
+        elif time.monotonic() > late:
+            raise UsageError(
+                f"--claim: found {folder / FOLDER}, which says who makes which video, and no {BATCH_FILE}; expected "
+                "both or neither. If the batch was removed, remove this folder, too, or name another one"
+            )
+        stop.wait(POLL / 10)
     return False
 
 

@@ -800,7 +800,7 @@ def test_too_little_space_for_decompressed_maps_does_not_count_as_a_failure(batc
     write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
     monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 1)
     result = run(job(manifest))
-    assert (result.receipt, result.shortage) == (None, None)  # only this video needs temporary files
+    assert (result.receipt, result.shortage) == (None, Shortage.TEMPORARY)
     assert tempfile.gettempdir() in result.obstacle
     assert names(manifest) == []
 

@@ -12,10 +12,10 @@ from attnwatch.config import Settings
 from attnwatch.contract.fingerprint import RENDERER_VERSION, Fingerprint
 from attnwatch.contract.manifest import read_manifest
 from attnwatch.contract.receipts import failure, success
-from attnwatch.errors import EngineError, JobError, SlowMachineError, VideoError, WorkerLostError
+from attnwatch.errors import EngineError, JobError, NoRoomError, SlowMachineError, VideoError, WorkerLostError
 from attnwatch.jobs.collection import Collection
 from attnwatch.jobs.sheets import SheetJob, SheetResult
-from attnwatch.jobs.work import Result
+from attnwatch.jobs.work import Result, obstructed
 from attnwatch.report.activity import Activity
 from attnwatch.report.reporter import Audience, Report
 from attnwatch.settings import Visualization
@@ -297,6 +297,43 @@ def test_what_a_worker_does_not_see_yet_is_no_failure_of_a_single_run(tmp_path, 
     assert watcher.dispatcher.is_idle
 
 
+NO_ROOM = obstructed(NoRoomError("decompressing maps needs 2,000 bytes for temporary files; free some space"))
+
+
+def test_a_single_run_charges_no_video_with_a_lack_of_room_for_temporary_files(tmp_path, batch, monkeypatch, caplog):
+    watcher, manifest = Watcher(tmp_path, monkeypatch, once=True), batch.add()
+    watcher.start(manifest)
+    (job,) = watcher.engine.jobs
+    watcher.end(NO_ROOM)
+    assert (watcher.dispatcher.results.failed, watcher.dispatcher.is_idle) == ({Target(manifest)}, True)
+    assert job.place.read() is None
+    watcher.dispatcher.results.close()
+    assert caplog.messages == [f"1 video not rendered: {NO_ROOM.obstacle}; then run the command again"]
+
+
+def test_a_worker_that_lacks_room_for_temporary_files_charges_no_video(tmp_path, batch, monkeypatch):
+    watcher, manifest, waited = Watcher(tmp_path, monkeypatch, once=True), batch.add(), 0.0
+    watcher.engine.slots = 2
+    while waited < 60:  # others are asked meanwhile
+        assert watcher.start(manifest) == [manifest]
+        (job,) = watcher.engine.jobs
+        watcher.end(NO_ROOM)
+        assert watcher.dispatcher.results.failed == set()
+        waited += watcher.pass_time()
+    watcher.start()
+    watcher.end(NO_ROOM)
+    assert (watcher.dispatcher.results.failed, watcher.dispatcher.is_idle) == ({Target(manifest)}, True)
+    assert job.place.read() is None
+
+
+def test_a_lack_of_room_for_temporary_files_delays_no_other_video(watcher, batch):
+    first, second = batch.add(1), batch.add(2)
+    watcher.start(first)
+    watcher.end(NO_ROOM)
+    assert watcher.start(second) == [second]
+    assert watcher.paused is None
+
+
 def test_why_a_cluster_takes_no_jobs_is_reported_as_a_pause(watcher):
     watcher.engine.obstacle = "no scheduler answers"
     assert watcher.paused == "no scheduler answers"
@@ -504,6 +541,17 @@ def test_contact_sheets_pause_a_full_disk_until_they_are_drawn(collector):
     collector.start()
     collector.end(SheetResult())
     assert collector.paused is None
+
+
+NO_PROCESS = OSError(errno.EAGAIN, "no process can be started; raise the limit (ulimit -u)")
+
+
+@pytest.mark.parametrize("outcome", [NO_PROCESS, obstructed(NO_PROCESS)])
+def test_contact_sheets_whose_job_could_not_begin_wait_with_what_is_exhausted(collector, outcome):
+    collector.start()
+    collector.end(outcome)
+    assert collector.paused == "no process can be started; raise the limit (ulimit -u)"
+    assert collector.dispatcher.results.failed == set()
 
 
 @pytest.mark.parametrize("outcome", [SLOW, LOST])

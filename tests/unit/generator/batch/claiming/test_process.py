@@ -340,6 +340,32 @@ def test_who_begins_at_the_same_time_joins_the_batch_of_the_first(folder, consol
     assert sorted(made) == IDS
 
 
+@pytest.fixture
+def emptied(folder):
+    """What `rm -r kiss/*` leaves of a batch whose processes were killed."""
+    (folder / FOLDER).mkdir(parents=True)
+    (folder / FOLDER / "founding.1.lease").write_text('{"token": "theirs", "state": "done"}')
+    return folder
+
+
+def test_what_is_left_of_a_batch_that_was_removed_is_named_instead_of_waited_for(emptied, join, monkeypatch):
+    monkeypatch.setattr(process, "SIGHT", 0.1)
+    with pytest.raises(UsageError, match=r"generator\.leases, .* and no batch\.json; expected both or neither\. If"):
+        join()
+
+
+def test_a_signal_ends_the_wait_for_a_batch_file_that_is_not_seen_yet(emptied, join, monkeypatch):
+    tries = iter([None] * 20)
+
+    def asked(*_):
+        next(tries)  # it is not asked for ever
+        os.kill(os.getpid(), 15)
+
+    monkeypatch.setattr(claims.Claims, "found", asked)
+    assert join() == 143
+    assert [path.name for path in emptied.iterdir()] == [FOLDER]
+
+
 def test_a_folder_with_other_contents_is_refused(begun, console):
     """Such as that of all batches, given by mistake."""
     with pytest.raises(
