@@ -65,13 +65,13 @@ def with_options(message: str, options: ArgumentCollection, arguments: Sequence[
     """
     if not _PARAMETER.search(message):
         return message
-    from attnwatch.settings import Visualization, Watcher  # noqa: PLC0415
+    from attnwatch.settings import SETTING_NAMES  # noqa: PLC0415
 
     given = {word.partition("=")[0] for word in arguments}
     known: dict[str, str] = {}
     for option in options:
         used = next((name for name in option.names if name in given), None)
-        is_setting = option.field_info.name in {*Visualization.model_fields, *Watcher.model_fields}
+        is_setting = option.field_info.name in SETTING_NAMES
         if used is not None or (option.name.startswith("--") and not is_setting):
             known[option.field_info.name] = used or option.name
     return _PARAMETER.sub(lambda found: known.get(found[1], found[1]), message)
@@ -117,10 +117,10 @@ def _setting(name: str, options: ArgumentCollection) -> list[str]:
     """Return how to give a setting of this or a similar name to a command that takes settings; else nothing."""
     if not any("--set" in option.names for option in options):
         return []
-    from attnwatch.settings import Visualization, Watcher  # noqa: PLC0415
+    from attnwatch.settings import SETTING_NAMES  # noqa: PLC0415
 
     wanted = name.lstrip("-").replace("-", "_").replace("colour", "color")
-    return [f"--set {found}=VALUE" for found in nearest(wanted, (*Visualization.model_fields, *Watcher.model_fields))]
+    return [f"--set {found}=VALUE" for found in nearest(wanted, SETTING_NAMES)]
 
 
 def _expected(hint: object) -> str:
