@@ -14,7 +14,9 @@ from cyclopts import (
     RepeatArgumentError,
     UnknownOptionError,
     UnusedCliTokensError,
+    ValidationError,
 )
+from cyclopts.validators import Number
 
 from attnwatch.cli.examples import EXAMPLES
 from attnwatch.errors import nearest
@@ -87,6 +89,9 @@ def _about(error: CycloptsError, command: str) -> str:
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
         name = error.token.keyword or error.argument.name.lstrip("-").upper()
         return f"{name}: found {error.token.value!r}; expected {_expected(error.argument.hint)}"
+    if isinstance(error, ValidationError) and error.argument is not None and error.argument.tokens:
+        given = error.argument.tokens[0]
+        return f"{given.keyword}: found {given.value}; expected {_in_range(error.argument)}"
     if isinstance(error, UnusedCliTokensError):
         return f"found {' '.join(error.unused_tokens or ())!r} after what `{command}` takes; expected nothing more"
     if isinstance(error, RepeatArgumentError):
@@ -121,6 +126,15 @@ def _setting(name: str, options: ArgumentCollection) -> list[str]:
 
     wanted = name.lstrip("-").replace("-", "_").replace("colour", "color")
     return [f"--set {found}=VALUE" for found in nearest(wanted, SETTING_NAMES)]
+
+
+def _in_range(argument: Argument) -> str:
+    """Return what an option takes, by its type and its limits."""
+    kind, validators = _expected(argument.hint), argument.parameter.validator
+    for limits in validators if isinstance(validators, tuple) else ():
+        if isinstance(limits, Number) and None not in (limits.gte, limits.lte):
+            return f"{kind} from {limits.gte} to {limits.lte}"
+    return kind
 
 
 def _expected(hint: object) -> str:

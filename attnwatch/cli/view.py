@@ -54,6 +54,9 @@ def view(
         Leave out folders and videos of this name or path; may be repeated.
 
     """
+    if out is not None and not out.is_dir():
+        raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
+    token = None if token_file is None else _token(token_file)
     if folder is None:
         raise ConfigError("found no folder; expected one, or the name of a batch; for example: attnwatch view outputs/")
     import logging  # noqa: PLC0415
@@ -67,8 +70,6 @@ def view(
     root = folder_named(folder)
     if (problem := unreadable(root)) is not None:
         raise ConfigError(problem)
-    if out is not None and not out.is_dir():
-        raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
     surveyed = Surveyed.of(
         root, out and out.absolute(), Links.ALL if follow_links else Links.NONE, exclusion_from(exclude)
     )
@@ -80,7 +81,7 @@ def view(
         ) from error
     set_up(logging.INFO, console())
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    address = Address(host, port, allow_host, None if token_file is None else _token(token_file))
+    address = Address(host, port, allow_host, token)
     with address.listen() as listening:
         listens_at = listening.getsockname()[1]
         access = address.access(listens_at)
