@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from attnwatch.cli.cluster_flags import ENGINE, PATH_MAP, given_cluster
+from attnwatch.cli.cluster_flags import PATH_MAP, given_cluster
 from attnwatch.cli.exclusion import Excluded, exclusion, exclusion_from
 from attnwatch.cli.folder_flags import FollowLinks, Out, given, links, outputs
 from attnwatch.cli.output import FAILED, OK, show
@@ -193,7 +193,7 @@ def doctor(
     root: _Root = None,
     config: _Config = None,
     exclude: Excluded = (),
-    engine: Annotated[str | None, ENGINE] = None,
+    engine: Annotated[str | None, Parameter(metavar="ENGINE")] = None,
     path_map: Annotated[tuple[str, ...], PATH_MAP] = (),
 ) -> int:
     """Check whether a watcher can work on this machine, in a folder and on a cluster; exits with 1 on a problem.
@@ -209,9 +209,9 @@ def doctor(
     exclude
         Leave out folders and videos of this name or path; may be repeated.
     engine
-        The cluster whose scheduler and workers are checked, too, as the watcher does at its start.
+        Also check the scheduler and the workers of this Dask cluster, such as `dask://HOST:8786`, as a watcher does.
     path_map
-        Where workers have a folder.
+        A folder that workers of a cluster have under another path; may be repeated.
 
     """
     start = given(root or folder, "doctor")
