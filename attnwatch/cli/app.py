@@ -108,8 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         code = _refused(described(error))
     except AttnwatchError as error:
-        _, commands, _ = app.parse_commands(arguments)
-        options = commands[-1].assemble_argument_collection()
+        _, apps, _ = app.parse_commands(arguments)
+        options = apps[-1].assemble_argument_collection()
         code = _refused(*with_options(str(error), options, arguments).split("\n"))
         code = error.exit_code if isinstance(error, CommandError) else code
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`
