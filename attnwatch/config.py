@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from attnwatch.errors import ConfigError, did_you_mean, nearest
-from attnwatch.settings import LIMITED_BY_WATCHER, Visualization, Watcher
+from attnwatch.settings import LIMITED_BY_WATCHER, SETTING_NAMES, Visualization, Watcher
 from attnwatch.settings.values import parse_value
 from attnwatch.validation import quoted, together, validated
 
@@ -183,7 +183,7 @@ def _of_both(values: Mapping[str, Any], prefix: str, spell: Callable[[str], str]
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings in the environment variables, with values parsed as YAML."""
-    names = {environment_name(name): name for name in (*Watcher.model_fields, *Visualization.model_fields)}
+    names = {environment_name(name): name for name in SETTING_NAMES}
     for variable in environment:
         is_unknown = variable.startswith(ENVIRONMENT_PREFIX) and variable not in names
         if is_unknown and (found := nearest(variable, names, cutoff=0.85)):

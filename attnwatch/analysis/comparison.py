@@ -117,6 +117,8 @@ def compare(
     if not rows:
         raise ConfigError("found no tracked word in these videos; expected at least one; mark it as (word)")
     asked = [_known(name, rows) for name in dict.fromkeys(measures)]
+    if word is None:
+        _require_choices(str(by), rows)
     about, chosen = rows_about(rows, word)
     others = len({video_of(row) for row in rows}) - len(about)
     contrast = Contrast(about, str(by))
@@ -132,6 +134,11 @@ def compare(
         values={measure.name: _values(contrast, measure) for measure in asked},
         notes=tuple(_notes(contrast, results, asked, Counter({f"without {chosen.label}": others}))),
     )
+
+
+def _require_choices(by: str, rows: Sequence[Row]) -> None:
+    """Check that videos differ in what was given, before a word that was not is asked for."""
+    Contrast({video_of(row): row for row in rows}.values(), by)
 
 
 def _known(name: str, rows: Sequence[Row]) -> Measure:

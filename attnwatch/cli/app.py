@@ -9,11 +9,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from rich.markup import escape
 
 from attnwatch.cli import about, commands, compare, compose, export, measure, rendering, still, view
@@ -27,6 +27,14 @@ from attnwatch.system.font_cache import writable_font_folders
 
 _BROKEN = re.compile(r"^( *)((?!--)\S.*)\n\1(?=[^\s-])", re.MULTILINE)  # lines of the same indentation; not a heading's
 
+
+def _convert_given(_app: App, _commands: Sequence[str], options: ArgumentCollection) -> None:
+    """Refuse what was given with a wrong value, before anything that was not given is found missing."""
+    for option in options:
+        if option.tokens:
+            option.convert_and_validate()
+
+
 app = App(
     name="attnwatch",
     help="Render where a text-to-video model attends for each tracked word, as soon as each video is finished.\n\n"
@@ -38,6 +46,7 @@ app = App(
     group_parameters=Group("Options", sort_key=0),
     version=lambda: version("attnwatch"),
     version_flags=["--version", "-V"],
+    config=_convert_given,
     result_action="return_value",
     default_parameter=Parameter(show_default=False),
 )
@@ -99,8 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         code = _refused(described(error))
     except AttnwatchError as error:
-        _, commands, _ = app.parse_commands(arguments)
-        options = commands[-1].assemble_argument_collection()
+        _, apps, _ = app.parse_commands(arguments)
+        options = apps[-1].assemble_argument_collection()
         code = _refused(*with_options(str(error), options, arguments).split("\n"))
         code = error.exit_code if isinstance(error, CommandError) else code
     except BrokenPipeError:  # the reader has stopped reading: `attnwatch outputs --dry-run | head`

@@ -6,23 +6,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from attnwatch.cli.cluster_flags import ENGINE, PATH_MAP, given_cluster
+from attnwatch.cli.cluster_flags import PATH_MAP, given_cluster
 from attnwatch.cli.exclusion import Excluded, exclusion, exclusion_from
+from attnwatch.cli.folder_flags import FollowLinks, Out, given, links, outputs
 from attnwatch.cli.output import FAILED, OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import counted
-from attnwatch.system.folders import Links
 from attnwatch.system.roots import Root
 
 _Root = Annotated[Path | None, Parameter(show=False)]
 """The folder, as an option: its only name up to version 0.3.0."""
 
-_FollowLinks = Annotated[bool, Parameter(negative="")]
 _Config = Annotated[Path | None, Parameter(name=["--config", "-c"], metavar="FILE")]
-_Out = Annotated[Path | None, Parameter(name=["--out", "--output", "-o"], metavar="FOLDER")]
 
 
-def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = ()) -> int:
+def check(*paths: Path, follow_links: FollowLinks = False, exclude: Excluded = ()) -> int:
     """Check a batch, a folder or a manifest against FORMAT.md, and list everything that is wrong.
 
     Parameters
@@ -48,8 +46,8 @@ def check(*paths: Path, follow_links: _FollowLinks = False, exclude: Excluded = 
     excluded = exclusion_from(exclude)
     linked: list[Path] = []
     for path in paths:
-        for document, problems in check_path(named(path).absolute(), _links(follow_links), linked, excluded):
-            notes = [] if problems else list(remarks(document, Root(document.parent, _links(follow_links))))
+        for document, problems in check_path(named(path).absolute(), links(follow_links), linked, excluded):
+            notes = [] if problems else list(remarks(document, Root(document.parent, links(follow_links))))
             documents, wrong, noted = documents + 1, wrong + bool(problems), noted + bool(notes)
             show(f"{'wrong' if problems else 'note ' if notes else 'ok   '}  {document}")
             for line in (*problems, *notes):
@@ -71,8 +69,8 @@ def status(
     *,
     root: _Root = None,
     json: Annotated[bool, Parameter(negative="")] = False,
-    out: _Out = None,
-    follow_links: _FollowLinks = False,
+    out: Out = None,
+    follow_links: FollowLinks = False,
     verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="")] = False,
     health: Annotated[bool, Parameter(negative="")] = False,
     exclude: Excluded = (),
@@ -99,7 +97,7 @@ def status(
         Leave out folders and videos of this name or path; may be repeated.
 
     """
-    start = _given(root or folder, "status")
+    start = given(root or folder, "status")
     if health:
         from attnwatch.cli.health import health as tell  # noqa: PLC0415
 
@@ -107,7 +105,7 @@ def status(
     from attnwatch.cli.summary import summary  # noqa: PLC0415
     from attnwatch.report.status import status as take_stock  # noqa: PLC0415
 
-    stock = take_stock(start, _outputs(out), _links(follow_links), exclusion_from(exclude))
+    stock = take_stock(start, outputs(out), links(follow_links), exclusion_from(exclude))
     text = stock.model_dump_json(indent=2) if json else summary(stock, verbose=verbose)
     for line in text.split("\n"):
         show(line)
@@ -119,8 +117,8 @@ def retry(
     /,
     *video_ids: str,
     root: _Root = None,
-    out: _Out = None,
-    follow_links: _FollowLinks = False,
+    out: Out = None,
+    follow_links: FollowLinks = False,
     exclude: Excluded = (),
 ) -> int:
     """Reset failed videos so that a running (or the next) watcher retries them.
@@ -143,11 +141,11 @@ def retry(
     """
     if root is not None and folder is not None:
         video_ids = (str(folder), *video_ids)
-    start = _given(root or folder, "retry")
+    start = given(root or folder, "retry")
     from attnwatch.cli.retry import retry as make_due  # noqa: PLC0415
 
     done = missed = 0
-    for retried in make_due(start, video_ids, _outputs(out), _links(follow_links), exclusion_from(exclude)):
+    for retried in make_due(start, video_ids, outputs(out), links(follow_links), exclusion_from(exclude)):
         rendering = retried.rendering
         where = f" in the collection of {rendering.batch}" if rendering.batch else ""
         done += retried.obstacle is None
@@ -157,7 +155,7 @@ def retry(
     return FAILED if missed else OK
 
 
-def accept(*videos: Path, root: Path | None = None, out: _Out = None, follow_links: _FollowLinks = False) -> int:
+def accept(*videos: Path, root: Path | None = None, out: Out = None, follow_links: FollowLinks = False) -> int:
     """Take the present files of videos for the right ones, such as after an edit of metadata, and have them rendered.
 
     Parameters
@@ -177,9 +175,9 @@ def accept(*videos: Path, root: Path | None = None, out: _Out = None, follow_lin
     from attnwatch.cli.accept import accept as accept_files  # noqa: PLC0415
     from attnwatch.cli.lookup import video  # noqa: PLC0415
 
-    folder, missed = _outputs(out), 0
+    folder, missed = outputs(out), 0
     for manifest in list(map(video, videos)):
-        result = accept_files(manifest, None if root is None else _given(root, "accept"), folder, _links(follow_links))
+        result = accept_files(manifest, None if root is None else given(root, "accept"), folder, links(follow_links))
         name, missed = result.video_id or str(manifest), missed + (result.obstacle is not None)
         for file, record in result.files.items():
             show(f"{name}: accepted {file} ({record.bytes:,} bytes, SHA-256 {record.sha256})")
@@ -195,7 +193,7 @@ def doctor(
     root: _Root = None,
     config: _Config = None,
     exclude: Excluded = (),
-    engine: Annotated[str | None, ENGINE] = None,
+    engine: Annotated[str | None, Parameter(metavar="ENGINE")] = None,
     path_map: Annotated[tuple[str, ...], PATH_MAP] = (),
 ) -> int:
     """Check whether a watcher can work on this machine, in a folder and on a cluster; exits with 1 on a problem.
@@ -211,12 +209,12 @@ def doctor(
     exclude
         Leave out folders and videos of this name or path; may be repeated.
     engine
-        The cluster whose scheduler and workers are checked, too, as the watcher does at its start.
+        Also check the scheduler and the workers of this Dask cluster, such as `dask://HOST:8786`, as a watcher does.
     path_map
-        Where workers have a folder.
+        A folder that workers of a cluster have under another path; may be repeated.
 
     """
-    start = _given(root or folder, "doctor")
+    start = given(root or folder, "doctor")
     from attnwatch.cli.doctor import examine, told  # noqa: PLC0415
     from attnwatch.config import load_settings  # noqa: PLC0415
 
@@ -232,7 +230,7 @@ def import_(
     convert: Annotated[bool, Parameter(negative="")] = False,
     trust_pickle: Annotated[bool, Parameter(negative="")] = False,
     config: _Config = None,
-    follow_links: _FollowLinks = False,
+    follow_links: FollowLinks = False,
     exclude: Excluded = (),
 ) -> int:
     """Write manifests for the videos of older batches. Existing files stay unchanged; rendering does not need this.
@@ -255,13 +253,13 @@ def import_(
         Leave out folders and videos of this name or path; may be repeated.
 
     """
-    start = _given(root or folder, "import")
+    start = given(root or folder, "import")
     from attnwatch.batches.importing import import_batch  # noqa: PLC0415
     from attnwatch.config import load_settings  # noqa: PLC0415
 
     settings = load_settings(config, {}).watcher
     done = missed = 0
-    searched = Root(start, _links(follow_links), excluded=exclusion(exclude, settings))
+    searched = Root(start, links(follow_links), excluded=exclusion(exclude, settings))
     imports = import_batch(searched, settings, convert=convert, trust_pickles=trust_pickle)
     for imported in imports:
         done += imported.manifest is not None
@@ -275,25 +273,3 @@ def import_(
 
 
 ALL: tuple[Callable[..., int], ...] = (check, status, retry, accept, doctor, import_)
-
-
-def _given(path: Path | None, command: str) -> Path:
-    """Return the folder that a command was given, as an absolute path."""
-    if path is None:
-        raise ConfigError(
-            f"found no folder; expected one, or the name of a batch; for example: attnwatch {command} outputs/"
-        )
-    from attnwatch.cli.lookup import folder  # noqa: PLC0415
-
-    return folder(path)
-
-
-def _links(follow: bool) -> Links:
-    return Links.ALL if follow else Links.NONE
-
-
-def _outputs(out: Path | None) -> Path | None:
-    """Return the absolute path of the folder of outputs, which must exist."""
-    if out is not None and not out.is_dir():
-        raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
-    return None if out is None else out.absolute()

@@ -36,7 +36,7 @@ def compare(
     rendered_in: Annotated[Path | None, RENDERED_IN] = None,
     flags: PictureFlags = _NOTHING,
 ) -> int:
-    """Compare where attention is between the choices in one bracket of the template, between models or batches.
+    """Compare where attention is between the choices in one bracket of the template, between models, images or batches.
 
     Videos of the same seed are pairs.
     Told of every two choices and each measure: the mean difference with its 95 % interval, effect size and p-value.

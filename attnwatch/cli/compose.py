@@ -61,6 +61,7 @@ def compose(
         Options that set something.
 
     """
+    across, width, limit = _positive("--columns", columns), _positive("--width", width), _bytes(max_size)
     if not videos:
         raise ConfigError("found no video; expected at least one; for example: attnwatch compose demo -o demo.mp4")
     if output is None:
@@ -74,11 +75,11 @@ def compose(
         words=words_of(words) or (),
         source=source,
         alone=alone,
-        across=_positive("--columns", columns),
-        width=_positive("--width", width),
+        across=across,
+        width=width,
         shared=scale == "shared",
     )
-    return _written(videos, output, request, _bytes(max_size), flags)
+    return _written(videos, output, request, limit, flags)
 
 
 ALL = (compose,)

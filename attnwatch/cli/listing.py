@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from attnwatch.config import Layer, environment_name, field_of, flag_of, place_in_file
 from attnwatch.errors import ConfigError, did_you_mean
-from attnwatch.settings import Visualization, Watcher
+from attnwatch.settings import SETTING_NAMES, Visualization, Watcher
 from attnwatch.settings.values import accepted, as_written
 
 _HEADINGS: Mapping[str, type[BaseModel]] = {
@@ -40,12 +40,11 @@ def list_settings(layers: Sequence[Layer], names: Sequence[str] = ()) -> Iterato
 
 
 def _meant(names: Sequence[str]) -> dict[str, None]:
-    known = [name for model in _HEADINGS.values() for name in model.model_fields]
     meant: dict[str, None] = {}
     for name in (given.replace("-", "_") for given in names):
-        found = [name] if name in known else [other for other in known if name and name in other]
+        found = [name] if name in SETTING_NAMES else [other for other in SETTING_NAMES if name and name in other]
         if not found:
-            raise ConfigError(f"found no setting {name!r}; {did_you_mean(name, known)}")
+            raise ConfigError(f"found no setting {name!r}; {did_you_mean(name, SETTING_NAMES)}")
         meant.update(dict.fromkeys(found))
     return meant
 

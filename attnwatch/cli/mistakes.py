@@ -14,7 +14,9 @@ from cyclopts import (
     RepeatArgumentError,
     UnknownOptionError,
     UnusedCliTokensError,
+    ValidationError,
 )
+from cyclopts.validators import Number
 
 from attnwatch.cli.examples import EXAMPLES
 from attnwatch.errors import nearest
@@ -65,13 +67,13 @@ def with_options(message: str, options: ArgumentCollection, arguments: Sequence[
     """
     if not _PARAMETER.search(message):
         return message
-    from attnwatch.settings import Visualization, Watcher  # noqa: PLC0415
+    from attnwatch.settings import SETTING_NAMES  # noqa: PLC0415
 
     given = {word.partition("=")[0] for word in arguments}
     known: dict[str, str] = {}
     for option in options:
         used = next((name for name in option.names if name in given), None)
-        is_setting = option.field_info.name in {*Visualization.model_fields, *Watcher.model_fields}
+        is_setting = option.field_info.name in SETTING_NAMES
         if used is not None or (option.name.startswith("--") and not is_setting):
             known[option.field_info.name] = used or option.name
     return _PARAMETER.sub(lambda found: known.get(found[1], found[1]), message)
@@ -87,6 +89,9 @@ def _about(error: CycloptsError, command: str) -> str:
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
         name = error.token.keyword or error.argument.name.lstrip("-").upper()
         return f"{name}: found {error.token.value!r}; expected {_expected(error.argument.hint)}"
+    if isinstance(error, ValidationError) and error.argument is not None and error.argument.tokens:
+        given = error.argument.tokens[0]
+        return f"{given.keyword}: found {given.value}; expected {_in_range(error.argument)}"
     if isinstance(error, UnusedCliTokensError):
         return f"found {' '.join(error.unused_tokens or ())!r} after what `{command}` takes; expected nothing more"
     if isinstance(error, RepeatArgumentError):
@@ -117,10 +122,19 @@ def _setting(name: str, options: ArgumentCollection) -> list[str]:
     """Return how to give a setting of this or a similar name to a command that takes settings; else nothing."""
     if not any("--set" in option.names for option in options):
         return []
-    from attnwatch.settings import Visualization, Watcher  # noqa: PLC0415
+    from attnwatch.settings import SETTING_NAMES  # noqa: PLC0415
 
     wanted = name.lstrip("-").replace("-", "_").replace("colour", "color")
-    return [f"--set {found}=VALUE" for found in nearest(wanted, (*Visualization.model_fields, *Watcher.model_fields))]
+    return [f"--set {found}=VALUE" for found in nearest(wanted, SETTING_NAMES)]
+
+
+def _in_range(argument: Argument) -> str:
+    """Return what an option takes, by its type and its limits."""
+    kind, validators = _expected(argument.hint), argument.parameter.validator
+    for limits in validators if isinstance(validators, tuple) else ():
+        if isinstance(limits, Number) and None not in (limits.gte, limits.lte):
+            return f"{kind} from {limits.gte} to {limits.lte}"
+    return kind
 
 
 def _expected(hint: object) -> str:

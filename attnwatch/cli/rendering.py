@@ -12,15 +12,19 @@ from attnwatch.errors import ConfigError
 
 _NOTHING = Flags()
 
+_MetricsFile = Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")]
+_MetricsPort = Annotated[str | None, Parameter(group=OUTPUT, metavar="[HOST:]PORT")]
+_OnRendered = Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")]
+
 
 def watch(
     *folders: Annotated[Path, GIVEN],
     once: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     wait: Annotated[bool, Parameter(negative="")] = False,
-    metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
-    metrics_port: Annotated[str | None, Parameter(group=OUTPUT, metavar="[HOST:]PORT")] = None,
-    on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
+    metrics_file: _MetricsFile = None,
+    metrics_port: _MetricsPort = None,
+    on_rendered: _OnRendered = None,
     started_by: Annotated[int | None, Parameter(show=False)] = None,
     flags: Flags = _NOTHING,
 ) -> int:
@@ -71,9 +75,9 @@ def run(
     /,
     *,
     command: Annotated[tuple[str, ...], Parameter(show=False, consume_multiple=False, negative="")] = (),
-    metrics_file: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FILE")] = None,
-    metrics_port: Annotated[str | None, Parameter(group=OUTPUT, metavar="[HOST:]PORT")] = None,
-    on_rendered: Annotated[str | None, Parameter(group=OUTPUT, metavar="COMMAND")] = None,
+    metrics_file: _MetricsFile = None,
+    metrics_port: _MetricsPort = None,
+    on_rendered: _OnRendered = None,
     flags: Flags = _NOTHING,
 ) -> int:
     """Run a command that makes videos, and render each of them as it finishes, in one terminal.

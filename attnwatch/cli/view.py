@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from attnwatch.cli.exclusion import Excluded, exclusion_from
+from attnwatch.cli.folder_flags import FollowLinks, Out, given, links, outputs
 from attnwatch.cli.output import INTERRUPTED, OK, show
 from attnwatch.errors import ConfigError
 from attnwatch.report.log import console, set_up
@@ -25,8 +26,8 @@ def view(
     port: Annotated[int, Parameter(metavar="N", validator=validators.Number(gte=0, lte=65_535))] = PORT,
     allow_host: Annotated[tuple[str, ...], Parameter(metavar="NAME", consume_multiple=False, negative="")] = (),
     token_file: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "--output", "-o"], metavar="FOLDER")] = None,
-    follow_links: Annotated[bool, Parameter(negative="")] = False,
+    out: Out = None,
+    follow_links: FollowLinks = False,
     exclude: Excluded = (),
 ) -> int:
     """Serve a page that shows the batches in a folder while they grow. It writes nothing, and needs no watcher.
@@ -54,24 +55,17 @@ def view(
         Leave out folders and videos of this name or path; may be repeated.
 
     """
-    if folder is None:
-        raise ConfigError("found no folder; expected one, or the name of a batch; for example: attnwatch view outputs/")
+    rendered_in, token = outputs(out), None if token_file is None else _token(token_file)
+    root = given(folder, "view")
     import logging  # noqa: PLC0415
     import signal  # noqa: PLC0415
 
-    from attnwatch.cli.lookup import folder as folder_named  # noqa: PLC0415 - help needs nothing of it
-    from attnwatch.report.found_outputs import Surveyed  # noqa: PLC0415
-    from attnwatch.system.folders import Links  # noqa: PLC0415
+    from attnwatch.report.found_outputs import Surveyed  # noqa: PLC0415 - help needs nothing of it
     from attnwatch.system.permissions import unreadable  # noqa: PLC0415
 
-    root = folder_named(folder)
     if (problem := unreadable(root)) is not None:
         raise ConfigError(problem)
-    if out is not None and not out.is_dir():
-        raise ConfigError(f"--out: found no folder {out}; expected the folder of the outputs; check the path")
-    surveyed = Surveyed.of(
-        root, out and out.absolute(), Links.ALL if follow_links else Links.NONE, exclusion_from(exclude)
-    )
+    surveyed = Surveyed.of(root, rendered_in, links(follow_links), exclusion_from(exclude))
     try:
         from attnwatch.web.serve import Address, serve, server_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -80,7 +74,7 @@ def view(
         ) from error
     set_up(logging.INFO, console())
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    address = Address(host, port, allow_host, None if token_file is None else _token(token_file))
+    address = Address(host, port, allow_host, token)
     with address.listen() as listening:
         listens_at = listening.getsockname()[1]
         access = address.access(listens_at)

@@ -7,7 +7,7 @@ from typing import Any
 from attnwatch.config import load_settings
 from attnwatch.contract.manifest import Manifest
 from attnwatch.errors import ConfigError, did_you_mean
-from attnwatch.settings import Visualization, Watcher
+from attnwatch.settings import SETTING_NAMES, Visualization, Watcher
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +31,9 @@ def require_settings(chosen: Mapping[str, Any], arguments: Collection[str]) -> N
         ConfigError: there is no such setting, or its value is invalid.
 
     """
-    known = [*Visualization.model_fields, *Watcher.model_fields]
     for name in chosen:
-        if name not in known:
-            raise ConfigError(f"{name}: found an unknown setting; {did_you_mean(name, [*arguments, *known])}")
+        if name not in SETTING_NAMES:
+            raise ConfigError(f"{name}: found an unknown setting; {did_you_mean(name, [*arguments, *SETTING_NAMES])}")
     load_settings(None, chosen, spell_flag=str)
 
 

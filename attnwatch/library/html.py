@@ -17,11 +17,12 @@ from attnwatch.errors import AttnwatchError
 from attnwatch.render.colormap import yuv_matrix
 from attnwatch.render.colours import Colours, srgb
 from attnwatch.render.compose import pixels
+from attnwatch.render.full_range import SPANS
 from attnwatch.render.source import VideoSource
 
 _WIDTH = 240  # pixels of a small picture
 _JFIF = Colorspace.ITU601  # the matrix of all JPEG files, whatever that of the video
-_SPANS, _ZEROS = (219, 224, 224), (0, 128, 128)  # of Y, U and V: levels of limited range, and zero of full range
+_ZEROS = (0, 128, 128)  # of Y, U and V in full range, which JPEG files have
 _CARD = "display: inline-block; vertical-align: top; margin: 4px; width: 240px; font-size: small"
 
 
@@ -58,7 +59,7 @@ def _jpeg(picture: av.VideoFrame, colours: Colours) -> bytes:
     height = max(2, round(_WIDTH * picture.height / picture.width / 2) * 2)
     rgb = srgb(picture.reformat(width=_WIDTH, height=height), colours) / 255
     small = av.VideoFrame(_WIDTH, height, "yuvj444p")
-    for plane, weights, span, zero in zip(small.planes, yuv_matrix(_JFIF), _SPANS, _ZEROS, strict=True):
+    for plane, weights, span, zero in zip(small.planes, yuv_matrix(_JFIF), SPANS, _ZEROS, strict=True):
         pixels(plane)[:] = np.rint(255 * (rgb @ weights) / span + zero).clip(0, 255)
     encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = _WIDTH, height, small.format.name

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from av.video.reformatter import Colorspace
 
 from attnwatch.render.colours import Colours
+from attnwatch.render.full_range import SPANS
 from attnwatch.render.gamut import from_srgb
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -62,9 +63,9 @@ def _yuv(rgb: npt.NDArray[np.float64], matrix: Colorspace) -> tuple[npt.NDArray[
     red_weight, blue_weight = _LUMA[matrix]
     red, green, blue = np.moveaxis(rgb, -1, 0)
     luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
-    y = 16 + 219 * luma
-    u = 128 + 224 * (blue - luma) / (2 * (1 - blue_weight))
-    v = 128 + 224 * (red - luma) / (2 * (1 - red_weight))
+    y = BLACK[0] + SPANS[0] * luma
+    u = BLACK[1] + SPANS[1] * (blue - luma) / (2 * (1 - blue_weight))
+    v = BLACK[2] + SPANS[2] * (red - luma) / (2 * (1 - red_weight))
     return y, u, v
 
 

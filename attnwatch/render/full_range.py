@@ -11,8 +11,11 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from attnwatch.render.planes import samples
 from attnwatch.tensors.loops import colour
 
+SPANS = (219, 224, 224)
+"""By how many levels of 8 bits the ends of Y, U and V differ in limited range; in full range, by 255 each."""
+
 _BYTE, _MOST = 8, 16  # bits
-_SPANS, _ZEROS = (219, 224, 224), (16, 128, 128)  # of Y, U and V in limited range
+_ZEROS = (16, 128, 128)  # of Y, U and V in limited range
 
 
 def to_limited(frame: av.VideoFrame, reformatter: VideoReformatter) -> av.VideoFrame:
@@ -38,7 +41,7 @@ def _table(number: int) -> bytes:
 
 def _limited(levels: npt.NDArray[np.integer[Any]], bits: int, number: int) -> npt.NDArray[np.uint8]:
     """Return the limited levels, 8 bits, of full levels of Y (plane 0), U or V (ITU-T H.273, section 8.3)."""
-    scale = _SPANS[number] / ((1 << bits) - 1)
+    scale = SPANS[number] / ((1 << bits) - 1)
     grey = 1 << (bits - 1) if number else 0
     start = _ZEROS[number] - grey * scale + 0.5  # the half rounds, because the fraction is cut off
     return (levels * np.float32(scale) + np.float32(start)).astype(np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc
 
+from attnwatch.render.planes import samples
 from attnwatch.tensors.reduction import Float32Array
 
 _WHITE = 203.0  # cd/m2: reference white, BT.2408-7 section 2.1
@@ -45,7 +46,7 @@ def to_bt709(frame: av.VideoFrame, transfer: ColorTrc) -> av.VideoFrame:
     white = _white(frame)
     wide = frame.reformat(format="rgb48le", src_colorspace=matrix, threads=1)
     shown = av.VideoFrame(frame.width, frame.height, "rgb24")
-    source, target = _rows(wide, np.dtype(np.uint16)), _rows(shown, np.dtype(np.uint8))
+    source, target = samples(wide.planes[0], np.uint16, 3), samples(shown.planes[0], np.uint8, 3)
     for top in range(0, frame.height, _BAND):
         band = slice(top, top + _BAND)
         target[band] = _levels(source[band].reshape(-1, frame.width, 3), transfer, white).reshape(-1, 3 * frame.width)
@@ -60,13 +61,6 @@ def _white(frame: av.VideoFrame) -> int:
         return _LIMITED_WHITE
     bits = frame.format.components[0].bits
     return ((1 << bits) - 1) << (16 - bits)
-
-
-def _rows(frame: av.VideoFrame, kind: np.dtype[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
-    """Return a view of the rows of a packed RGB frame, without what pads them: `[height, 3 * width]`."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), kind).reshape(frame.height, plane.line_size // kind.itemsize)
-    return rows[:, : 3 * frame.width]
 
 
 def _levels(rgb: npt.NDArray[np.integer[Any]], transfer: ColorTrc, white: int) -> npt.NDArray[np.uint8]:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 
 
-def samples(plane: VideoPlane, kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return a view of a plane of one component, `[height, width]`, without row padding."""
+def samples(plane: VideoPlane, kind: npt.DTypeLike, components: int = 1) -> npt.NDArray[Any]:
+    """Return a view of a plane of so many components, `[height, width * components]`, without row padding."""
     values = np.frombuffer(memoryview(plane), kind)
     columns = plane.line_size // values.itemsize
-    return values[: plane.height * columns].reshape(plane.height, columns)[:, : plane.width]
+    return values[: plane.height * columns].reshape(plane.height, columns)[:, : plane.width * components]

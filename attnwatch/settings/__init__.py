@@ -20,6 +20,7 @@ __all__ = [
     "LIMITED_BY_WATCHER",
     "NOT_IN_PICTURES",
     "NOT_IN_VIDEOS",
+    "SETTING_NAMES",
     "Choice",
     "Inches",
     "OverlayStyle",
@@ -29,3 +30,6 @@ __all__ = [
     "Visualization",
     "Watcher",
 ]
+
+SETTING_NAMES = (*Visualization.model_fields, *Watcher.model_fields)
+"""Names of all settings, in the order in which they are listed."""

@@ -47,7 +47,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Iterable[float], most: int) -> "Scale":
-        """Return the axis around those values that are finite, with at most so many numbers, but three."""
+        """Return the axis around those values that are finite, with at most so many numbers, but at least three."""
         known = [value for value in values if isfinite(value)] or [0.0]
         low, high = min(known), max(known)
         margin = _MARGIN * (high - low) or abs(high) * _MARGIN or 1.0
@@ -55,7 +55,7 @@ class Scale:
 
     @classmethod
     def between(cls, low: float, high: float, most: int) -> "Scale":
-        """Return the axis from one value to another, with at most so many numbers, but three."""
+        """Return the axis from one value to another, with at most so many numbers, but at least three."""
         power = power_of(low, high)
         found = round_numbers(low, high, most, least=_LEAST, power=power)
         return cls(low, high, power, tuple(place for place, _ in found), tuple(text for _, text in found))

@@ -91,7 +91,7 @@ class ColourBar:
         return next((wording for wording in wordings if style.width(wording) <= room), "")
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Return round values within the scale, as shares of it, with their texts; about `most`."""
+        """Return at most so many round values within the scale, as shares of it, with their texts; else both ends."""
         low, high = self.ends
         if not high > low:
             return [(0.5, self.end_texts[0])]

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from attnwatch.render.colormap import yuv_tables
+from attnwatch.render.colormap import WHITE, yuv_tables
 from attnwatch.render.colours import ACCURATE, PIXEL_FORMAT, Colours
 from attnwatch.render.compose import Enlarged, HeatPainter, pixels
 from attnwatch.render.maps import Scale, to_levels
@@ -19,7 +19,6 @@ from attnwatch.settings import Visualization
 from attnwatch.tensors.reduction import Float32Array
 
 _KEPT = 0.45  # of a picture whose video is over; the rest is the white of the page
-_WHITE = (235, 128, 128)
 
 Column = tuple[Float32Array, Scale] | None
 """What a cell shows: the maps of a word, `[latent frame, row, column]`, and their scale; None for the video itself."""
@@ -116,6 +115,6 @@ class Cells:
 def _faded(picture: av.VideoFrame) -> av.VideoFrame:
     """Return a picture of a video that is over: paler, so that nobody takes it for one that stands still."""
     faded = av.VideoFrame(picture.width, picture.height, PIXEL_FORMAT)
-    for target, source, white in zip(faded.planes, picture.planes, _WHITE, strict=True):
+    for target, source, white in zip(faded.planes, picture.planes, WHITE, strict=True):
         pixels(target)[:] = np.rint(pixels(source) * _KEPT + white * (1 - _KEPT))
     return faded

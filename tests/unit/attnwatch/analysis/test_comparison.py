@@ -138,6 +138,21 @@ def test_an_unknown_measure_is_refused_with_the_nearest():
         compare(rows("mass", {"a": [1], "b": [2]}), 1, measures=["centration"])
 
 
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        (7, r"by: found '7'; expected 1 \(a, b\), model or batch"),
+        ("model", "by: found only 'tiny'; expected at least two"),
+    ],
+)
+def test_what_was_given_is_refused_before_a_word_that_was_not_is_asked_for(by, found):
+    several = [*rows("mass", {"a": [1], "b": [2]}), *rows("mass", {"a": [1], "b": [2]}, word="man")]
+    with pytest.raises(ConfigError, match=found):
+        compare(several, by, measures=["mass"])
+    with pytest.raises(ConfigError, match="word: found 2 words that all 2 videos have"):
+        compare(several, 1, measures=["mass"])
+
+
 def test_without_videos_there_is_nothing_to_compare():
     with pytest.raises(ConfigError, match="found no tracked word in these videos"):
         compare([], 1)

@@ -55,6 +55,14 @@ from tests.support import called
         ),
         (["still", "-o", "kiss.pdf"], "found no video; expected one; for example: attnwatch still video_001.mp4 "),
         (["import"], "found no folder; expected one, or the name of a batch; for example: attnwatch import outputs/"),
+        (["view", ".", "--port", "65536"], "--port: found 65536; expected a whole number from 0 to 65535; `attnwatch"),
+        (["export", "--first-number=-1"], "--first-number: found -1; expected a whole number from 0 to 1000000; `at"),
+        (["compare", "demo", "--over", "x"], "--over: found 'x'; expected one of time, steps; `attnwatch compare"),
+        (["still", "--dpi", "fine"], "--dpi: found 'fine'; expected a whole number; `attnwatch still --help`"),
+        (["compose", "--columns", "0"], "--columns: found 0; expected a whole number from 1 on"),
+        (["compose", "demo", "--max-size", "big"], "--max-size: found 'big'; expected a size such as 5MB or 800KB"),
+        (["view", "--out", "none"], "--out: found no folder none; expected the folder of the outputs; check the path"),
+        (["view", "--token-file", "none"], "--token-file: found none ("),
     ],
 )
 def test_a_mistake_is_said_as_found_expected_and_what_to_do(capsys, tmp_path, monkeypatch, arguments, message):
