@@ -91,7 +91,8 @@ class _Host:
                 start_new_session=True,
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
-        self._lock = threading.Lock()
+        # Two locks: what listens must never wait for an order that the host does not read while it sends an outcome.
+        self._lock, self._ordering = threading.Lock(), threading.Lock()
         self._numbers = count()
         self._waiting: dict[int, tuple[str, Future[tuple[object, float]]]] = {}
         self.is_alive = True
@@ -101,22 +102,24 @@ class _Host:
         """Run a job; return outcome and seconds."""
         answer: Future[tuple[object, float]] = Future()
         try:
-            with self._lock:
-                number = next(self._numbers)
-                self._waiting[number] = key, answer
+            with self._ordering:
+                with self._lock:
+                    number = next(self._numbers)
+                    self._waiting[number] = key, answer
+                    if not self.is_alive:  # nobody listens any more
+                        raise BrokenPipeError
                 self._connection.send((number, job))
-                if not self.is_alive:
-                    raise BrokenPipeError
         except OSError:
             return _lost(), 0.0
         return answer.result()
 
     def drop(self, keys: set[str]) -> None:
         """End jobs."""
-        with self._lock, contextlib.suppress(OSError):
-            for number, (key, _) in self._waiting.items():
-                if key in keys:
-                    self._connection.send((number, None))
+        with self._ordering, contextlib.suppress(OSError):
+            with self._lock:
+                numbers = [number for number, (key, _) in self._waiting.items() if key in keys]
+            for number in numbers:
+                self._connection.send((number, None))
 
     def _listen(self) -> None:
         with contextlib.suppress(EOFError, OSError):
