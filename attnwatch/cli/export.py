@@ -18,13 +18,16 @@ _WHOLE_PAGE = PageFlags()
 
 
 def _as_given(_type: object, tokens: Sequence[Token]) -> Path:
-    """Return a path; an absolute one if it ends in a slash and is not that of a folder with something in it."""
+    """Return a path; an absolute one if it ends in a slash and a page may be meant to be there."""
     path = Path(tokens[0].value)
-    return path.absolute() if tokens[0].value.endswith("/") and _is_free(path) else path
+    return path.absolute() if tokens[0].value.endswith("/") and _is_for_page(path) else path
 
 
-def _is_free(path: Path) -> bool:
-    return not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
+def _is_for_page(path: Path) -> bool:
+    """Return whether nothing is there, or a page from before: that one is refused, but as a page and not as videos."""
+    if not path.is_dir():
+        return not os.path.lexists(path)
+    return not any(path.iterdir()) or ((path / "index.html").is_file() and (path / "data").is_dir())
 
 
 def export(
@@ -74,7 +77,7 @@ def export(
     """
     if not videos:
         raise ConfigError("found no video; expected at least one; for example: attnwatch export video_001.mp4")
-    if format is None and out is None and len(videos) > 1 and videos[-1].is_absolute() and _is_free(videos[-1]):
+    if format is None and out is None and len(videos) > 1 and videos[-1].is_absolute() and _is_for_page(videos[-1]):
         videos, out, format = videos[:-1], videos[-1], "page"  # noqa: A001
     if format == "page":
         from attnwatch.cli.exporting_page import export_page  # noqa: PLC0415

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = 8.0  # seconds for a worker's answer
 _LONG_PATIENCE = 30.0  # seconds for that of one that was fit before: it may be busy
-_NO_WORKERS = "no workers yet: videos wait for the first; if none starts by itself, start one (dask worker ADDRESS)"
+_NO_WORKERS = "no workers {}: videos wait for {}; if none starts by itself, start one (dask worker ADDRESS)"
 _AGAIN_AFTER = 30.0  # seconds between two checks
 _UNDER_WAY = float("inf")
 _FIGURES = re.compile(r"\d+")
@@ -128,10 +128,11 @@ class Roster:
     def _tell_number(self) -> None:
         if len(self._workers) == self._told:
             return
+        none = _NO_WORKERS.format("any more", "one") if self._told else _NO_WORKERS.format("yet", "the first")
         self._told = len(self._workers)
         workers = counted(self._told, "worker")
         threads = counted(sum(worker.threads for worker in self._workers.values()), "thread")
-        _log.info("the cluster has %s", f"{workers} with {threads}" if self._told else _NO_WORKERS)
+        _log.info("the cluster has %s", f"{workers} with {threads}" if self._told else none)
 
     def refuse(self, address: str, problem: str) -> None:
         """Give a worker no more jobs, because it has found something wrong with itself."""

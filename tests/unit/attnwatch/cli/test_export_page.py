@@ -27,6 +27,12 @@ def test_a_batch_and_a_new_folder_with_a_slash_make_a_page_whose_size_is_told_fi
     assert (tmp_path / "page" / "index.html").exists()
 
 
+def test_a_page_that_is_there_already_is_named_as_such_and_not_taken_for_videos(batch, capsys):
+    called(capsys, "export", batch.folder, "page/")
+    code, _, error = called(capsys, "export", batch.folder, "page/")
+    assert (code, "page; expected a folder that does not exist yet, or is empty" in error) == (2, True)
+
+
 def test_a_page_is_asked_for_by_its_format_and_holds_what_was_selected(batch, capsys, tmp_path):
     selected = ("--videos", "*_vid002", "--words", "men", "--steps", "mean", "--link")
     code, out, _ = called(capsys, "export", "demo", "--format", "page", "-o", "page", *selected)

@@ -151,5 +151,5 @@ def test_that_there_are_no_workers_is_said_once_and_again_when_the_last_has_gone
 
     asyncio.run(look())
     said = [message.partition(": ")[0] for message in caplog.messages]
-    none = "the cluster has no workers yet"
-    assert said == [none, "the cluster has 1 worker with 2 threads", none]
+    first, last = "the cluster has no workers yet", "the cluster has no workers any more"
+    assert said == [first, "the cluster has 1 worker with 2 threads", last]
