@@ -97,7 +97,7 @@ def test_a_process_whose_peers_do_not_come_names_them_and_gives_up(monkeypatch, 
     refused = pytest.raises(
         SettingsError, match=rf"processes 1, 2 did not arrive at {address} within .*`unset RANK WORLD_SIZE LOCAL_RANK`"
     )
-    with caplog.at_level("INFO"), refused, gathered(Rank(0, 3)):
+    with caplog.at_level("INFO", "generator"), refused, gathered(Rank(0, 3)):
         pass
     assert f"process 0 of 3: waiting for the others at {address}" in caplog.text
 
@@ -129,7 +129,7 @@ def test_a_process_that_is_slow_to_get_ready_is_named_while_the_others_wait(monk
         wait_until(lambda: "waiting for process 1 to get ready" in caplog.text)
         gathering.meet()
 
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "generator"):
         assert together(lambda gathering: gathering.meet(), slow) == [None, None]
 
 
