@@ -63,7 +63,7 @@ class Daemon:
         """Return the daemon and all its descendants, in whatever session they are."""
         return marked(self._mark)
 
-    def wait_for(self, text: str, limit: float = 20.0) -> None:
+    def wait_for(self, text: str, limit: float = 60.0) -> None:
         """Wait until its stderr contains a text."""
 
         def said() -> bool:
@@ -76,7 +76,7 @@ class Daemon:
         """Send a signal to it, or to its whole process group."""
         os.killpg(self.pid, number) if group else os.kill(self.pid, number)
 
-    def end(self, number: signal.Signals = signal.SIGTERM, limit: float = 20.0) -> tuple[int | None, float]:
+    def end(self, number: signal.Signals = signal.SIGTERM, limit: float = 60.0) -> tuple[int | None, float]:
         """Send a signal; return the exit code (None if it is still running) and the seconds that it took to exit."""
         start = time.monotonic()
         self.send(number)

@@ -77,7 +77,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         limit = time.monotonic() + 60 + len(cases)
         while (open_cases := _open(trial, cases)) and time.monotonic() < limit and daemon.process.poll() is None:
             time.sleep(0.2)
-        missing = trial.wait_for_receipts(good, 30)
+        missing = trial.wait_for_receipts(good, 60)
         ended = daemon.process.poll() is not None
         said = daemon.said
     observer.stop()

@@ -35,7 +35,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             alone.append(_count(neighbours, duration))
             begun = len(trial.notes("start"))
             with trial.daemon("--workers", 1) as daemon:
-                wait_until(lambda: len(trial.notes("start")) > begun, 30, "rendering has begun")  # noqa: B023
+                wait_until(lambda: len(trial.notes("start")) > begun, 60, "rendering has begun")  # noqa: B023
                 beside.append(_count(neighbours, duration))
                 rendered.append(len(trial.notes("start")) - begun)
                 if neighbours == 2 and len(beside) == 1:
