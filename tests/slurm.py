@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.processes import kill_having
-from tests.support import environment, wait_until
+from tests.support import environment, free_ports, wait_until
 
 NEEDS_SLURM = pytest.mark.skipif(
     not all(map(shutil.which, ("slurmctld", "slurmd", "sbatch", "munged"))),
@@ -188,14 +188,3 @@ def running_slurm(folder: Path, nodes: int = 2, cpus: int = 4) -> Iterator[Slurm
         yield slurm
     finally:
         slurm.close()
-
-
-def free_ports(number: int) -> list[int]:
-    """Return numbers of ports on which nothing listens."""
-    with contextlib.ExitStack() as held:
-        ports = []
-        for _ in range(number):
-            listening = held.enter_context(socket.socket())
-            listening.bind(("127.0.0.1", 0))
-            ports.append(listening.getsockname()[1])
-    return ports

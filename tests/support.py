@@ -6,7 +6,9 @@ import hashlib
 import json
 import math
 import os
+import random
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -301,6 +303,19 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60.0, about: str =
         if time.monotonic() > limit:
             raise AssertionError(f"not within {seconds:g} s: {about or condition}")
         time.sleep(0.01)
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports on which nothing listens, none of those that the kernel gives to programs that ask for any."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports: list[int] = []
+    with contextlib.ExitStack() as held:
+        while len(ports) < number:
+            port = random.SystemRandom().randrange(10_000, max(first, 20_000))
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
 
 
 def is_running(pid: int) -> bool:

@@ -10,15 +10,13 @@ from generator.batch.sharing import gathering
 from generator.batch.sharing.gathering import gathered
 from generator.batch.sharing.ranks import Rank
 from generator.errors import SettingsError
-from tests.support import wait_until
+from tests.support import free_ports, wait_until
 
 
 @pytest.fixture(autouse=True)
 def address(monkeypatch):
     """Where the processes of a test meet."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", str(port))
     return f"127.0.0.1:{port}"
