@@ -129,7 +129,7 @@ def _renamed(folder: Path, times: int, scans: int) -> Iterator[Line]:
         missing = trial.wait_for_receipts(done, 60)
         for index, (old, new) in enumerate(itertools.pairwise(names)):
             running = material.add(old / "videos" / f"prompt_9{index:03d}", prompt="sleep 0.4")
-            limit = time.monotonic() + 10
+            limit = time.monotonic() + 60
             while str(running) not in trial.renderings() and time.monotonic() < limit:
                 time.sleep(0.01)
             time.sleep(0.1)

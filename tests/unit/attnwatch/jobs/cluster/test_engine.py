@@ -137,7 +137,7 @@ def test_a_folder_may_lose_all_that_was_in_it_when_the_watcher_began(cluster, ma
             (ended,) = until_ended(engine)
             if isinstance(ended.outcome, Result):
                 break
-            wait_until(lambda: engine.wait(0.2) == [] and engine.slots, 20, "workers that are fit")
+            wait_until(lambda: engine.wait(0.2) == [] and engine.slots, LONG, "workers that are fit")
         assert ended.outcome.receipt.status == "rendered"
 
 
@@ -148,7 +148,7 @@ def test_stopping_ends_the_jobs_on_their_workers(cluster, folder, material, root
         process = began(folder, manifest)
         start = time.monotonic()
         assert engine.stop() == []
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < LONG  # the job itself takes 600 s
     wait_until(lambda: not process.is_running, LONG, "the end of the job")
     assert read_receipt(manifest) is None
 
