@@ -95,11 +95,12 @@ class Slurm:
         files = (f"--{name}-file={self.folder}/munge.{name}" for name in ("pid", "log", "seed", "key"))
         # By force, because other users may not enter the folder; none of them has jobs.
         self._start("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *files)
-        wait_until((self.folder / "munge.socket").exists, 30, "munged")
+        wait_until((self.folder / "munge.socket").exists, about="munged")
         self._start("slurmctld", "-D")
         for node in self.nodes:
             self.start_node(node)
-        wait_until(lambda: self.run("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(self.nodes), 30, "nodes")
+        idle = ["idle"] * len(self.nodes)
+        wait_until(lambda: self.run("sinfo", "-h", "-N", "-o", "%T").split() == idle, about="nodes")
 
     def start_node(self, node: str) -> None:
         """Start the daemon of a node."""

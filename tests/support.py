@@ -293,7 +293,7 @@ def read_receipt(manifest: Path) -> dict[str, Any] | None:
     return None
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60.0, about: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 180.0, about: str = "") -> Any:
     """Poll a condition until it is true and return its value; fail after `seconds`."""
     limit = time.monotonic() + seconds
     while True:
@@ -437,7 +437,7 @@ def environment(**variables: str) -> dict[str, str]:
 def attnwatch(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `attnwatch` to completion."""
     with _started(arguments, cwd, variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(["attnwatch", *arguments], process.returncode, out, err)
 
 
@@ -471,7 +471,7 @@ class Watcher:
         """Everything it has logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 60.0) -> None:
+    def wait_for(self, text: str, seconds: float = 180.0) -> None:
         """Wait until the log contains a text."""
 
         def logged() -> bool:
@@ -482,7 +482,7 @@ class Watcher:
 
         wait_until(logged, seconds, f"{text!r} in the log")
 
-    def stop(self, number: int, seconds: float = 60.0) -> int:
+    def stop(self, number: int, seconds: float = 180.0) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)

@@ -162,7 +162,7 @@ class Trial:
                 time.sleep(0.02)
         return [manifest for manifest in manifests if not receipt(manifest).exists()]
 
-    def command(self, *arguments: object, limit: float = 60.0) -> "subprocess.CompletedProcess[str]":
+    def command(self, *arguments: object, limit: float = 300.0) -> "subprocess.CompletedProcess[str]":
         """Run `attnwatch` with these arguments to completion."""
         return subprocess.run(
             [sys.executable, "-m", "attnwatch", *map(str, arguments)],

@@ -14,6 +14,7 @@ from tests.chaos.material import Material
 from tests.chaos.trial import Daemon, Trial
 
 LONGEST_STOP = 1.5  # seconds
+PATIENCE = 180.0  # seconds to wait for the last video, enough on a busy machine
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
@@ -31,7 +32,7 @@ def _together(folder: Path, number: int, videos: int) -> Iterator[Line]:
     with contextlib.ExitStack() as stack:
         daemons = [stack.enter_context(trial.daemon("--workers", 1, "--quiet")) for _ in range(number)]
         places = [material.place(trial.root / "late" / f"prompt_{index:04d}") for index in range(later)]
-        limit = time.monotonic() + 60 + videos * 0.2
+        limit = time.monotonic() + PATIENCE + videos * 0.2
         while (missing := _missing(trial, present + later)) and time.monotonic() < limit:
             if places:
                 step = max(1, later // 20)
@@ -39,7 +40,7 @@ def _together(folder: Path, number: int, videos: int) -> Iterator[Line]:
                 del places[:step]
             _stop_for_a_while(chance.choice(daemons), chance)
         manifests += [material.mark(place) for place in places]
-        lost = trial.wait_for_receipts(manifests, 60)
+        lost = trial.wait_for_receipts(manifests, PATIENCE)
         ends = [daemon.end() for daemon in daemons]
     begun = trial.renderings()
     wrong = faults(trial.root, manifests)
