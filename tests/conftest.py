@@ -60,6 +60,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: start.get(item.path, len(start)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ends_are_waited_for():
+    """Have no process outlive the test that has ended it: a busy machine takes longer than users should wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attnwatch.system.forkserver._PATIENCE", 60.0)
+        patch.setattr("attnwatch.system.group_guard._END_TIME", 60.0)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_at_the_start():
     """Have no test see what a program that any test or fixture has called in this process does to logging."""
