@@ -46,6 +46,13 @@ def root(tmp_path):
     return root
 
 
+@pytest.fixture(autouse=True)
+def _ends_are_waited_for(monkeypatch):
+    """However busy the machine is: connections and jobs would be left to the tests that come after."""
+    for module in ("connecting", "sent", "session"):
+        monkeypatch.setattr(f"attnwatch.jobs.cluster.{module}._END", 60.0)
+
+
 @pytest.fixture
 def engine(cluster, root):
     with open_engine(cluster, root) as engine:
