@@ -11,10 +11,9 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.leavings import faults
 from tests.chaos.material import Material
-from tests.chaos.trial import Daemon, Trial
+from tests.chaos.trial import PATIENCE, Daemon, Trial
 
 LONGEST_STOP = 1.5  # seconds
-PATIENCE = 180.0  # seconds to wait for the last video, enough on a busy machine
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:

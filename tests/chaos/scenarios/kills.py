@@ -10,7 +10,7 @@ from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import Tearing, faults
 from tests.chaos.material import Material, receipt_path
 from tests.chaos.processes import Process, wait_until_gone
-from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Daemon, Trial
 from tests.support import wait_until
 
 PAUSE = 0.3  # seconds added to each rendering, so that it takes more than a few kills to finish all videos
@@ -40,7 +40,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         if _done(manifests) == videos:
             break
     with trial.daemon("--once", "--workers", 2, *QUICK_PICTURES) as daemon:
-        code = daemon.process.wait(videos * 3 + 60)
+        code = daemon.process.wait(videos * 3 + PATIENCE)
     wrong = faults(trial.root, manifests)
     yield Figure("the last daemon's exit code", code, 0, detail=daemon.said[-200:] if code else "")
     yield Figure("cycles left out because all videos were done", cycles - 1 - cycle, 0, timed=True)

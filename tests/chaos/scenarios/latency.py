@@ -7,7 +7,7 @@ from statistics import median, quantiles
 
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.material import Material, prepare
-from tests.chaos.trial import Trial
+from tests.chaos.trial import PATIENCE, Trial
 from tests.support import wait_until
 
 IDLE = 0.05  # seconds between a receipt and the next marker
@@ -16,7 +16,7 @@ LONGEST_WAIT = 10.0  # seconds after which a video counts as missed, at full sca
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
     """Mark one video after another as finished, each when the previous one is rendered."""
-    times, patience = scale.pick((15, 60.0), (500, LONGEST_WAIT))
+    times, patience = scale.pick((15, PATIENCE), (500, LONGEST_WAIT))
     trial, material = Trial(folder), Material(folder / "material")
     places = [
         material.place(trial.root / "batch" / "videos" / f"prompt_{index // 10:03d}", index % 10 + 1)

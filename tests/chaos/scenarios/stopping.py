@@ -10,7 +10,7 @@ from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import Tearing, faults
 from tests.chaos.material import Material
 from tests.chaos.processes import Process, wait_until_gone
-from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Trial
 from tests.support import wait_until
 
 SHORT = 4  # videos per round that could be finished in time
@@ -42,7 +42,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         if turn == 0:  # the following rounds only have videos that can be finished in time
             material.mark(endless, "tiny")
     with trial.daemon("--once", *QUICK_PICTURES) as daemon:
-        daemon.process.wait(len(manifests) * 3 + 60)
+        daemon.process.wait(len(manifests) * 3 + PATIENCE)
     wrong = faults(trial.root, [*manifests, endless])
     yield Figure("exit codes other than 0", sum(code != 0 for code in codes), 0, detail=str(set(codes)))
     yield seconds("from SIGTERM to exit, at most", max(durations), 10)
