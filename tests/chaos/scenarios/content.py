@@ -99,7 +99,9 @@ def _replaced(folder: Path, scans: int) -> Iterator[Line]:
             _replace_in_place(video)
             when = dates[name](before)
             os.utime(video, (when, when))
-        time.sleep(max(3.0, SCAN * scans))
+        with contextlib.suppress(AssertionError):  # the figures say which were not
+            wait_until(lambda: all(trial.renderings()[str(path)] > 1 for path in manifests.values()), PATIENCE)
+        time.sleep(max(2.0, SCAN * scans))
     begun = trial.renderings()
     yield none_of("replaced videos: never rendered", missing)
     for name, manifest in manifests.items():
