@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.chaos.processes import MARK, kill_all
-from tests.support import environment, wait_until
+from tests.support import environment, free_ports, wait_until
 
 REPOSITORY = Path(__file__).parents[1]
 # A worker sees the scheduler's end, and the scheduler that of a worker, within seconds instead of minutes.
@@ -39,7 +39,7 @@ class Cluster:
     def __init__(self, folder: Path, *, stubbed: bool = False, **variables: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         self.workers: list[subprocess.Popen[bytes]] = []
         self._marks: dict[int, str] = {}  # by process id; what a process has started has the same
         self._variables = {"PYTHONPATH": str(REPOSITORY), **_SOON, **variables}
@@ -140,10 +140,3 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-    return port

@@ -25,9 +25,11 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 # Modules stay, and torch's have a million objects: looking through them for garbage would take a second each time.
 gc.disable()
 
-# How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
+# How long an example takes says more about the machine than about the code. The examples are the same in every run, so
+# that a change is not refused for what it has not changed; `--hypothesis-profile=random` tries others.
+hypothesis.settings.register_profile("random", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("same", hypothesis.settings.get_profile("random"), derandomize=True)
+hypothesis.settings.load_profile("same")
 
 # They take half a minute or more: started last, one of them would keep one process busy while the others are done.
 _LONGEST = (
@@ -56,6 +58,15 @@ def pytest_collection_modifyitems(items):
     start = {here / name: number for number, name in enumerate(_LONGEST)}
     assert all(path.exists() for path in start)
     items.sort(key=lambda item: start.get(item.path, len(start)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ends_are_waited_for():
+    """Have no process outlive the test that has ended it: a busy machine takes longer than users should wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attnwatch.system.forkserver._PATIENCE", 60.0)
+        patch.setattr("attnwatch.system.group_guard._END_TIME", 60.0)
+        yield
 
 
 @pytest.fixture(autouse=True)

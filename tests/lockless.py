@@ -32,7 +32,7 @@ def without_locks(folder: Path) -> Iterator[Path]:
     command = [sys.executable, "-m", "tests.lockless_mount", str(shown), str(mount)]
     with subprocess.Popen(command, cwd=_REPOSITORY, stdin=subprocess.DEVNULL) as process:
         try:
-            wait_until(lambda: mount.is_mount() or process.poll() is not None, 30, "the mount")
+            wait_until(lambda: mount.is_mount() or process.poll() is not None, about="the mount")
             if process.poll() is not None:
                 pytest.skip("mounting by FUSE is not allowed here")
             yield mount

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.processes import kill_having
-from tests.support import environment, wait_until
+from tests.support import environment, free_ports, wait_until
 
 NEEDS_SLURM = pytest.mark.skipif(
     not all(map(shutil.which, ("slurmctld", "slurmd", "sbatch", "munged"))),
@@ -95,11 +95,12 @@ class Slurm:
         files = (f"--{name}-file={self.folder}/munge.{name}" for name in ("pid", "log", "seed", "key"))
         # By force, because other users may not enter the folder; none of them has jobs.
         self._start("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", *files)
-        wait_until((self.folder / "munge.socket").exists, 30, "munged")
+        wait_until((self.folder / "munge.socket").exists, about="munged")
         self._start("slurmctld", "-D")
         for node in self.nodes:
             self.start_node(node)
-        wait_until(lambda: self.run("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(self.nodes), 30, "nodes")
+        idle = ["idle"] * len(self.nodes)
+        wait_until(lambda: self.run("sinfo", "-h", "-N", "-o", "%T").split() == idle, about="nodes")
 
     def start_node(self, node: str) -> None:
         """Start the daemon of a node."""
@@ -188,14 +189,3 @@ def running_slurm(folder: Path, nodes: int = 2, cpus: int = 4) -> Iterator[Slurm
         yield slurm
     finally:
         slurm.close()
-
-
-def free_ports(number: int) -> list[int]:
-    """Return numbers of ports on which nothing listens."""
-    with contextlib.ExitStack() as held:
-        ports = []
-        for _ in range(number):
-            listening = held.enter_context(socket.socket())
-            listening.bind(("127.0.0.1", 0))
-            ports.append(listening.getsockname()[1])
-    return ports

@@ -6,7 +6,9 @@ import hashlib
 import json
 import math
 import os
+import random
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -291,7 +293,7 @@ def read_receipt(manifest: Path) -> dict[str, Any] | None:
     return None
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60.0, about: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 180.0, about: str = "") -> Any:
     """Poll a condition until it is true and return its value; fail after `seconds`."""
     limit = time.monotonic() + seconds
     while True:
@@ -301,6 +303,19 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60.0, about: str =
         if time.monotonic() > limit:
             raise AssertionError(f"not within {seconds:g} s: {about or condition}")
         time.sleep(0.01)
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports on which nothing listens, none of those that the kernel gives to programs that ask for any."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports: list[int] = []
+    with contextlib.ExitStack() as held:
+        while len(ports) < number:
+            port = random.SystemRandom().randrange(10_000, max(first, 20_000))
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
 
 
 def is_running(pid: int) -> bool:
@@ -422,7 +437,7 @@ def environment(**variables: str) -> dict[str, str]:
 def attnwatch(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `attnwatch` to completion."""
     with _started(arguments, cwd, variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(["attnwatch", *arguments], process.returncode, out, err)
 
 
@@ -456,7 +471,7 @@ class Watcher:
         """Everything it has logged so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, text: str, seconds: float = 60.0) -> None:
+    def wait_for(self, text: str, seconds: float = 180.0) -> None:
         """Wait until the log contains a text."""
 
         def logged() -> bool:
@@ -467,7 +482,7 @@ class Watcher:
 
         wait_until(logged, seconds, f"{text!r} in the log")
 
-    def stop(self, number: int, seconds: float = 60.0) -> int:
+    def stop(self, number: int, seconds: float = 180.0) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)

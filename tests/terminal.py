@@ -58,7 +58,7 @@ class Terminal:
             os.close(self._ours)
         self._ours = None
 
-    def wait_for(self, text: str, seconds: float = 60.0) -> None:
+    def wait_for(self, text: str, seconds: float = 180.0) -> None:
         """Read until a text was written."""
         limit = time.monotonic() + seconds
         while text not in self.output:
@@ -66,7 +66,7 @@ class Terminal:
             if not self._read(limit - time.monotonic()):
                 assert text in self.output, f"ended before {text!r} was written:\n{self.output}"
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = 180.0) -> int:
         """Read until the program has ended; return its exit code."""
         limit = time.monotonic() + seconds
         while self.process.poll() is None or self._read(0):

@@ -23,7 +23,7 @@ RATES = ((9, 16), (13, 24), (7, 8))
 """Frames, and frames per second, of the takes of each prompt."""
 
 
-def until(page, expression, seconds=30.0):
+def until(page, expression, seconds=180.0):
     """Wait until an expression in a page is true, and return its value."""
     return wait_until(lambda: page.evaluate(expression), seconds, expression)
 

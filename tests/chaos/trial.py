@@ -20,6 +20,7 @@ from tests.chaos.processes import MARK, Process, kill_all, marked
 from tests.support import environment, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 180.0  # seconds to wait for what comes in a few, enough on a busy machine
 QUICK_PICTURES = ("--set", "static_duration=0.2", "--set", "quality=fast")
 
 
@@ -63,7 +64,7 @@ class Daemon:
         """Return the daemon and all its descendants, in whatever session they are."""
         return marked(self._mark)
 
-    def wait_for(self, text: str, limit: float = 20.0) -> None:
+    def wait_for(self, text: str, limit: float = PATIENCE) -> None:
         """Wait until its stderr contains a text."""
 
         def said() -> bool:
@@ -76,7 +77,7 @@ class Daemon:
         """Send a signal to it, or to its whole process group."""
         os.killpg(self.pid, number) if group else os.kill(self.pid, number)
 
-    def end(self, number: signal.Signals = signal.SIGTERM, limit: float = 20.0) -> tuple[int | None, float]:
+    def end(self, number: signal.Signals = signal.SIGTERM, limit: float = PATIENCE) -> tuple[int | None, float]:
         """Send a signal; return the exit code (None if it is still running) and the seconds that it took to exit."""
         start = time.monotonic()
         self.send(number)
@@ -162,7 +163,7 @@ class Trial:
                 time.sleep(0.02)
         return [manifest for manifest in manifests if not receipt(manifest).exists()]
 
-    def command(self, *arguments: object, limit: float = 60.0) -> "subprocess.CompletedProcess[str]":
+    def command(self, *arguments: object, limit: float = PATIENCE) -> "subprocess.CompletedProcess[str]":
         """Run `attnwatch` with these arguments to completion."""
         return subprocess.run(
             [sys.executable, "-m", "attnwatch", *map(str, arguments)],

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from tests.integration.generator_support import (
     read,
     wait_for,
 )
+from tests.support import free_ports
 
 BATCH = ["--template", "a (kiss) between [two men|two women|a man and woman]", "--videos-per-variation", "2"]
 SMALL = [*BATCH, "--device", "cpu", "--width", "32", "--height", "32", "--frames", "5"]
@@ -64,9 +64,7 @@ def both(*arguments, run=run_program, hosts=1, own=((), ()), names=TORCH, **vari
 
 
 def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
+    return str(*free_ports(1))
 
 
 def run_elsewhere(*arguments):

@@ -191,7 +191,7 @@ def test_videos_of_a_running_generator_are_rendered_only_when_complete(tmp_path)
     with watching(tmp_path / "outputs", *QUICK, *settings, "-v", log=tmp_path / "log") as watcher:
         watcher.wait_for("watching")
         writer = write(batch, pause=0.3, dies_at=2)
-        wait_until(lambda: batch.receipt(1), 30, "the first video's receipt")
+        wait_until(lambda: batch.receipt(1), about="the first video's receipt")
         receipt = batch.receipt(1)
         assert receipt["status"] == "rendered"
         assert {output["kind"] for output in receipt["outputs"]} == {"attention", "overlay", "static"}

@@ -13,8 +13,8 @@ import pytest
 
 from tests.chaos.material import Material, receipt_path
 from tests.clusters import REPOSITORY
-from tests.slurm import NEEDS_SLURM, free_ports, running_slurm
-from tests.support import attnwatch, environment, read_receipt, wait_until, watching
+from tests.slurm import NEEDS_SLURM, running_slurm
+from tests.support import attnwatch, environment, free_ports, read_receipt, wait_until, watching
 
 pytestmark = NEEDS_SLURM
 pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")

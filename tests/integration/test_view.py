@@ -63,14 +63,14 @@ def test_the_address_that_is_printed_answers_with_the_page_to_whoever_has_its_to
         assert [ask(here, path).status_code for path in ("", "api/batches", "?token=x")] == [401] * 3
         with httpx.Client(base_url=here, trust_env=False) as browser:
             assert browser.get(f"/?{token}").headers["content-type"] == "text/html; charset=utf-8"
-            wait_until(lambda: browser.get("/api/batches").json()["batches"], 30)
+            wait_until(lambda: browser.get("/api/batches").json()["batches"])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["SIGTERM", "Ctrl+C"])
 def test_a_signal_ends_the_server_and_the_streams_of_open_pages(batch, outputs, tmp_path, number, code):
     manifest = batch.add_full(1)
     with served(outputs, tmp_path / "log") as (url, process):
-        wait_until(lambda: ask(url, "api/batches").json()["batches"], 30)
+        wait_until(lambda: ask(url, "api/batches").json()["batches"])
         revision = ask(url, "api/batches").json()["revision"]
         with httpx.stream("GET", f"{url}api/events?after={revision}", timeout=60, trust_env=False) as stream:
             lines = stream.iter_lines()
@@ -114,7 +114,7 @@ def test_ten_thousand_odd_requests_get_nothing_from_outside_and_break_nothing(ba
     (tmp_path / "token").write_text("t" * 32)
     write_receipt(batch.add_full(1))
     with served(outputs, tmp_path / "log") as (url, process):
-        wait_until(lambda: ask(url, "api/batches").json()["batches"], 30)
+        wait_until(lambda: ask(url, "api/batches").json()["batches"])
         found = ask(url, "api/batches").json()["batches"][0]["id"]
         video = ask(url, f"api/batches/{found}").json()["videos"][0]["id"]
         port = urlsplit(url).port

@@ -95,7 +95,7 @@ def test_a_watcher_whose_fork_server_is_killed_ends_with_an_error_and_the_next_o
         assert "Traceback" not in watcher.log
     assert not is_running(server)
     with watch("--workers", "1") as watcher:
-        wait_for_rendering(slow, *rest, seconds=60)
+        wait_for_rendering(slow, *rest)
         assert [len(read_receipt(manifest)["attempts"]) for manifest in (slow, *rest)] == [1, 1, 1]
         assert watcher.stop(signal.SIGTERM) == 0
     assert not unfinished(outputs)
@@ -170,7 +170,7 @@ def test_a_full_disk_pauses_a_watcher_and_costs_no_attempt(small_disk, watch):
         assert status(after) is None
         assert not list(batch.prompt().glob("attention_videos/*vid002*"))
         filler.unlink()
-        wait_for_rendering(after, seconds=40)
+        wait_for_rendering(after)
         watcher.wait_for("after a pause of")
         assert len(read_receipt(after)["attempts"]) == 1
         assert watcher.stop(signal.SIGTERM) == 0
@@ -183,7 +183,7 @@ def test_a_disk_below_min_free_space_is_waited_for_before_rendering_starts(small
         watcher.wait_for("left, min_free_space is 4 MiB)")
         assert not (manifest.parent / "attention_videos").exists()
         (small_disk / "filler").unlink()
-        wait_for_rendering(manifest, seconds=40)
+        wait_for_rendering(manifest)
 
 
 def test_a_full_disk_pauses_only_videos_that_go_there(small_disk, outputs, watch):
@@ -197,7 +197,7 @@ def test_a_full_disk_pauses_only_videos_that_go_there(small_disk, outputs, watch
         assert status(full) is None
         assert "after a pause of" not in watcher.log
         filler.unlink()
-        wait_for_rendering(full, seconds=40)
+        wait_for_rendering(full)
         watcher.wait_for("after a pause of")
 
 
@@ -214,7 +214,7 @@ def test_a_read_only_disk_is_reported_as_such_and_waited_for(small_disk, watch):
         assert "is mounted read-only; mount it read-write" in watcher.log
         assert "change its permissions" not in watcher.log
         remount(small_disk, "rw")
-        wait_for_rendering(manifest, seconds=40)
+        wait_for_rendering(manifest)
         watcher.wait_for("after a pause of")
         assert len(read_receipt(manifest)["attempts"]) == 1
 
@@ -234,7 +234,7 @@ def test_maps_too_large_for_the_temporary_folder_wait_and_delay_no_other_video(s
         assert "resumes automatically" not in watcher.log
         assert status(compressed) is None
         filler.unlink()
-        wait_for_rendering(compressed, seconds=40)
+        wait_for_rendering(compressed)
         assert len(read_receipt(compressed)["attempts"]) == 1
 
 
@@ -281,7 +281,7 @@ def test_a_batch_renamed_while_rendering_gets_one_set_of_outputs_at_its_new_path
         wait_until(lambda: is_being_rendered(manifest), about="rendering has started")
         batch.folder.rename(outputs / "renamed")
         moved = outputs / "renamed" / manifest.relative_to(batch.folder)
-        wait_for_rendering(moved, seconds=60)
+        wait_for_rendering(moved)
         last = Batch(outputs / "renamed").add(2)
         wait_for_rendering(last)
         assert watcher.stop(signal.SIGTERM) == 0

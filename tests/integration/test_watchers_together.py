@@ -57,7 +57,7 @@ def test_one_folder_watched_under_two_paths_gets_one_receipt_for_a_refused_manif
     (tmp_path / "alias").symlink_to(outputs)
     first, second = watch(outputs), watch(tmp_path / "alias")
     for watcher in (first, second):
-        watcher.wait_for("not rendered: ", 60)
+        watcher.wait_for("not rendered: ")
     wait_until(lambda: read_receipt(manifest), 60, "the receipt")
     after_some_scans(outputs, first, second)  # whoever was second may have written it again, before it saw the first
     before = read_receipt(manifest)
@@ -68,13 +68,13 @@ def test_one_folder_watched_under_two_paths_gets_one_receipt_for_a_refused_manif
 def test_a_receipt_of_a_later_major_version_is_left_alone_and_stops_no_other_video(batch, outputs, watch):
     manifest = batch.add()
     watcher = watch(outputs)
-    wait_for_rendering(manifest, seconds=60)
+    wait_for_rendering(manifest)
     (path,) = manifest.parent.glob("attention_videos/*.rendered.json")
     later = path.read_text().replace("attnwatch/1", "attnwatch/2")
     path.with_name(".later").write_text(later)
     path.with_name(".later").replace(path)
-    watcher.wait_for("'attnwatch/2'", 60)
-    wait_for_rendering(batch.add(2), seconds=60)
+    watcher.wait_for("'attnwatch/2'")
+    wait_for_rendering(batch.add(2))
     assert path.read_text() == later
     assert watcher.log.count("prompt_001_vid001: 3 outputs") == 1
     assert watcher.log.count("delete it to have the video rendered again") == 1

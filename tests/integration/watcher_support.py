@@ -19,7 +19,7 @@ def status(manifest):
     return receipt and receipt["status"]
 
 
-def wait_for_rendering(*manifests, seconds=60.0):
+def wait_for_rendering(*manifests, seconds=180.0):
     for manifest in manifests:
         wait_until(lambda path=manifest: status(path), seconds, f"the receipt of {manifest}")
         assert status(manifest) == "rendered", read_receipt(manifest)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.material import Material, multiply
 from tests.chaos.processes import Process
-from tests.chaos.trial import Daemon, Trial, stated
+from tests.chaos.trial import PATIENCE, Daemon, Trial, stated
 from tests.support import wait_until
 
 PER_PROMPT = 10
@@ -27,7 +27,7 @@ def _backlog(folder: Path, videos: int) -> Iterator[Line]:
     trial = Trial(folder)
     Material(folder / "material").add_many(trial.root / "batch", videos)
     with trial.daemon("--workers", 1, "--quiet") as daemon:
-        wait_until(lambda: trial.notes("start") or daemon.process.poll() is not None, 60)
+        wait_until(lambda: trial.notes("start") or daemon.process.poll() is not None, PATIENCE)
         first = [note.at - daemon.started for note in trial.notes("start")] or [float("nan")]
     yield seconds(f"backlog of {videos:,}: from start to the first job", first[0], 2)
 

@@ -13,7 +13,7 @@ from tests.chaos import clock
 from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material, receipt_path
-from tests.chaos.trial import Daemon, Trial
+from tests.chaos.trial import PATIENCE, Daemon, Trial
 from tests.support import wait_until, write_source_video
 
 DAY = 86400.0
@@ -37,13 +37,13 @@ def _clock(folder: Path, videos: int, scans: int) -> Iterator[Line]:
     clock.set_shift(shift, 0)
     delays = []
     with _daemon(trial, CHAOS_CLOCK=str(shift)) as daemon:
-        missing = trial.wait_for_receipts(manifests, 20 + videos)
+        missing = trial.wait_for_receipts(manifests, PATIENCE + videos)
         for index, jump in enumerate((DAY, -DAY, 0.0)):
             clock.set_shift(shift, jump)
             time.sleep(SCAN * scans / 3)
             start = time.monotonic()
             manifests.append(material.add(trial.root / f"after_{index}"))
-            missing += trial.wait_for_receipts(manifests[-1:], 30)
+            missing += trial.wait_for_receipts(manifests[-1:], PATIENCE)
             delays.append(time.monotonic() - start)
         time.sleep(SCAN * 2)
         assert daemon.process.poll() is None
@@ -62,7 +62,7 @@ def _times(folder: Path, videos: int, scans: int) -> Iterator[Line]:
             _copy_and_date(manifest.parent, trial.root / name / manifest.parent.name, names, when)
         manifests += [trial.root / name / manifest.parent.name / manifest.name for manifest in made]
     with _daemon(trial):
-        missing = trial.wait_for_receipts(manifests, 20 + videos)
+        missing = trial.wait_for_receipts(manifests, PATIENCE + videos)
         time.sleep(SCAN * scans / 2)
         for manifest in manifests:  # the content stays the same, the times are swapped
             for path in (file for name in names for file in manifest.parent.glob(name)):
@@ -91,7 +91,7 @@ def _replaced(folder: Path, scans: int) -> Iterator[Line]:
         shutil.copytree(manifest.parent, trial.root / f"prompt_{index}")
         manifests[name] = trial.root / f"prompt_{index}" / manifest.name
     with _daemon(trial):
-        missing = trial.wait_for_receipts([*manifests.values()], 20)
+        missing = trial.wait_for_receipts([*manifests.values()], PATIENCE)
         time.sleep(SCAN * 2)
         for name, manifest in manifests.items():
             video = manifest.with_name("video_001.mp4")
@@ -99,7 +99,9 @@ def _replaced(folder: Path, scans: int) -> Iterator[Line]:
             _replace_in_place(video)
             when = dates[name](before)
             os.utime(video, (when, when))
-        time.sleep(max(3.0, SCAN * scans))
+        with contextlib.suppress(AssertionError):  # the figures say which were not
+            wait_until(lambda: all(trial.renderings()[str(path)] > 1 for path in manifests.values()), PATIENCE)
+        time.sleep(max(2.0, SCAN * scans))
     begun = trial.renderings()
     yield none_of("replaced videos: never rendered", missing)
     for name, manifest in manifests.items():
@@ -126,15 +128,15 @@ def _renamed(folder: Path, times: int, scans: int) -> Iterator[Line]:
     names = [trial.root / f"name_{index}" for index in range(times + 1)]
     done = material.add_many(names[0], 5)
     with _daemon(trial) as daemon:
-        missing = trial.wait_for_receipts(done, 20)
+        missing = trial.wait_for_receipts(done, PATIENCE)
         for index, (old, new) in enumerate(itertools.pairwise(names)):
             running = material.add(old / "videos" / f"prompt_9{index:03d}", prompt="sleep 0.4")
-            limit = time.monotonic() + 10
+            limit = time.monotonic() + PATIENCE
             while str(running) not in trial.renderings() and time.monotonic() < limit:
                 time.sleep(0.01)
             time.sleep(0.1)
             old.rename(new)
-            missing += trial.wait_for_receipts([new / running.relative_to(old)], 20)
+            missing += trial.wait_for_receipts([new / running.relative_to(old)], PATIENCE)
         time.sleep(SCAN * min(scans, 6))
         wait_until(lambda: not faults(trial.root, [])["unfinished"], about="the end of renderings")
         assert daemon.process.poll() is None

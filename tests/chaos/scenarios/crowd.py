@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.leavings import faults
 from tests.chaos.material import Material
-from tests.chaos.trial import Daemon, Trial
+from tests.chaos.trial import PATIENCE, Daemon, Trial
 
 LONGEST_STOP = 1.5  # seconds
 
@@ -31,7 +31,7 @@ def _together(folder: Path, number: int, videos: int) -> Iterator[Line]:
     with contextlib.ExitStack() as stack:
         daemons = [stack.enter_context(trial.daemon("--workers", 1, "--quiet")) for _ in range(number)]
         places = [material.place(trial.root / "late" / f"prompt_{index:04d}") for index in range(later)]
-        limit = time.monotonic() + 30 + videos * 0.2
+        limit = time.monotonic() + PATIENCE + videos * 0.2
         while (missing := _missing(trial, present + later)) and time.monotonic() < limit:
             if places:
                 step = max(1, later // 20)
@@ -39,7 +39,7 @@ def _together(folder: Path, number: int, videos: int) -> Iterator[Line]:
                 del places[:step]
             _stop_for_a_while(chance.choice(daemons), chance)
         manifests += [material.mark(place) for place in places]
-        lost = trial.wait_for_receipts(manifests, 30)
+        lost = trial.wait_for_receipts(manifests, PATIENCE)
         ends = [daemon.end() for daemon in daemons]
     begun = trial.renderings()
     wrong = faults(trial.root, manifests)

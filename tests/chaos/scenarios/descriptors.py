@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material
-from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Trial
 
 FEW, ENOUGH = 64, 1024
 SHORTAGE = 4.0  # seconds with too few
@@ -28,7 +28,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (ENOUGH, hard))
         recovery = time.monotonic()
-        missing = trial.wait_for_receipts(manifests, 60 + crowd / 10)
+        missing = trial.wait_for_receipts(manifests, PATIENCE + crowd / 10)
         done = max((note.at for note in trial.notes("end")), default=float("nan"))
         ended = daemon.process.poll() is not None
         said = len(daemon.log.read_bytes())

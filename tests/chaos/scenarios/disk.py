@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, Skipped, missing_tool, none_of, seconds
 from tests.chaos.leavings import Tearing, faults, receipts
 from tests.chaos.material import Material, prepare
-from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Daemon, Trial
 from tests.support import wait_until
 
 SIZE = 24 * 2**20
@@ -50,7 +50,7 @@ def _trial(
         manifests = [first, *large, *small]
         tearing = Tearing(trial.root)
         with trial.daemon("--workers", 2, *SETTINGS) as daemon:
-            trial.wait_for_receipts([first], 20)
+            trial.wait_for_receipts([first], PATIENCE)
             _reveal(small)
             wait_until(lambda: len(trial.notes("start")) > 1 or daemon.process.poll() is not None, about="rendering")
             recover = trouble(mount)
@@ -60,11 +60,11 @@ def _trial(
                 _reveal(large)
             _look_for(shortage, tearing, daemon)
             known = receipts(trial.root)
+            recovery = time.monotonic()  # before it: on a busy machine, all could be rendered by the next line
             recover()
-            recovery = time.monotonic()
             if not is_writable:
                 _reveal(large)
-            missing = trial.wait_for_receipts(manifests, LONGEST_RECOVERY + videos)
+            missing = trial.wait_for_receipts(manifests, PATIENCE + videos)
             resumed = [note.at - recovery for note in trial.notes("end") if note.at > recovery]
             ended = daemon.process.poll() is not None
             daemon.end()  # by SIGTERM: the last receipt is written, but its job may not have cleaned up yet
@@ -126,7 +126,7 @@ def _make_read_only(mount: Path) -> Callable[[], None]:
     """Remount read-only, retrying while a file is being written."""
 
     def remount(how: str) -> None:
-        wait_until(lambda: _mount("-o", f"remount,{how}", mount).returncode == 0, 20, f"remounted {how}")
+        wait_until(lambda: _mount("-o", f"remount,{how}", mount).returncode == 0, PATIENCE, f"remounted {how}")
 
     remount("ro")
     return lambda: remount("rw")

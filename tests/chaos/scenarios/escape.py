@@ -15,7 +15,7 @@ import numpy as np
 from tests.chaos.escapes import Exchange, Outside, attacking
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.material import Material, receipt_path
-from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Trial
 from tests.leading_away import LISTS, NAMES, OWN, SECRET, listening
 from tests.support import decode, write_source_video
 
@@ -106,7 +106,7 @@ def _named(folder: Path, times: int) -> Iterator[Line]:
             video.write_bytes(content)
             manifests.append(material.mark(manifest, video=name))
         with trial.daemon(*SETTINGS, stubbed=False) as daemon:
-            unanswered = trial.wait_for_receipts(manifests, 60 + len(manifests))
+            unanswered = trial.wait_for_receipts(manifests, PATIENCE + len(manifests))
             ended = daemon.process.poll() is not None
         yield Figure("videos that name another: connections", server.connections, 0)
     yield none_of("videos that name another: reads outside", seen.events)

@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.fuzzed import KINDS
 from tests.chaos.material import Material
-from tests.chaos.trial import QUICK_PICTURES, REPOSITORY, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, REPOSITORY, Trial
 from tests.support import environment
 
 LONGEST_TURN = 1.0  # seconds
@@ -137,12 +137,12 @@ def _rendered(folder: Path, seed: int, each: int) -> Iterator[Line]:
         _plant(trial.root, name, seed, each)
     once, running = _Turns(folder / "turns_once"), _Turns(folder / "turns_running")
     with trial.daemon("--once", *SETTINGS, **once.variables) as daemon:
-        code = daemon.process.wait(60 + each * len(KINDS) * ATTEMPTS)
+        code = daemon.process.wait(PATIENCE + each * len(KINDS) * ATTEMPTS)
         ended, said = [f"--once: {code}"] * (code not in (0, 1)), daemon.said
     with trial.daemon(*SETTINGS, **running.variables) as daemon:
-        daemon.wait_for("watching", 60)
+        daemon.wait_for("watching")
         good = Material(folder / "material").add_many(trial.root / "good", 2)
-        missing = trial.wait_for_receipts(good, 60 + each)
+        missing = trial.wait_for_receipts(good, PATIENCE + each)
         _wait_until_quiet(trial, 60 + each)
         state, code = trial.status(), daemon.process.poll()
         ended += [f"running: {code}"] * (code is not None)

@@ -13,7 +13,7 @@ from tests.chaos.cases import Case, make_cases
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material
-from tests.chaos.trial import QUICK_PICTURES, Daemon, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Daemon, Trial
 
 MEMORY = 1024  # MiB that a job may use
 SETTINGS = (
@@ -74,10 +74,10 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         for case in cases:
             if case.later is not None:
                 case.later()
-        limit = time.monotonic() + 60 + len(cases)
+        limit = time.monotonic() + PATIENCE + len(cases)
         while (open_cases := _open(trial, cases)) and time.monotonic() < limit and daemon.process.poll() is None:
             time.sleep(0.2)
-        missing = trial.wait_for_receipts(good, 30)
+        missing = trial.wait_for_receipts(good, PATIENCE)
         ended = daemon.process.poll() is not None
         said = daemon.said
     observer.stop()

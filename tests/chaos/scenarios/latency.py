@@ -7,16 +7,16 @@ from statistics import median, quantiles
 
 from tests.chaos.figures import Figure, Line, Scale, none_of
 from tests.chaos.material import Material, prepare
-from tests.chaos.trial import Trial
+from tests.chaos.trial import PATIENCE, Trial
 from tests.support import wait_until
 
 IDLE = 0.05  # seconds between a receipt and the next marker
-LONGEST_WAIT = 10.0  # seconds after which a video counts as missed
+LONGEST_WAIT = 10.0  # seconds after which a video counts as missed, at full scale: nothing else runs beside it
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
     """Mark one video after another as finished, each when the previous one is rendered."""
-    times = scale.pick(15, 500)
+    times, patience = scale.pick((15, PATIENCE), (500, LONGEST_WAIT))
     trial, material = Trial(folder), Material(folder / "material")
     places = [
         material.place(trial.root / "batch" / "videos" / f"prompt_{index // 10:03d}", index % 10 + 1)
@@ -30,9 +30,9 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             hidden = prepare(manifest)
             marks[str(manifest)] = time.monotonic()
             hidden.rename(manifest)
-            missing += trial.wait_for_receipts([manifest], LONGEST_WAIT)
+            missing += trial.wait_for_receipts([manifest], patience)
             time.sleep(IDLE)
-        wait_until(lambda: len(trial.notes("end")) >= times - len(missing), 5)
+        wait_until(lambda: len(trial.notes("end")) >= times - len(missing))
     delays = [1000 * (note.at - marks[note.manifest]) for note in trial.notes("start")]
     yield none_of("markers that started no job", missing)
     yield Figure("marker to job started, median", median(delays), 50, "ms", timed=True)

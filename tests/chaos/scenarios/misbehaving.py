@@ -8,7 +8,7 @@ from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material
 from tests.chaos.processes import Process
-from tests.chaos.trial import Note, Trial
+from tests.chaos.trial import PATIENCE, Note, Trial
 
 TIMEOUT = 2.0
 LONGEST = TIMEOUT + 6
@@ -32,7 +32,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
     everyone = [manifest for manifests in bad.values() for manifest in manifests]
     ages = _Ages(trial)
     with trial.daemon("--workers", workers, *SETTINGS) as daemon:
-        limit = time.monotonic() + 60 + 4 * each * ATTEMPTS * LONGEST / workers
+        limit = time.monotonic() + PATIENCE + 4 * each * ATTEMPTS * LONGEST / workers
         while time.monotonic() < limit and daemon.process.poll() is None:
             ages.look()
             if not ages.running and not _not_given_up(trial, everyone):

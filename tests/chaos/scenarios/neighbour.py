@@ -9,7 +9,7 @@ from statistics import median
 
 from tests.chaos.figures import Figure, Line, Scale, missing_tool
 from tests.chaos.material import Material
-from tests.chaos.trial import Trial
+from tests.chaos.trial import PATIENCE, Trial
 from tests.support import wait_until
 
 COUNT = """
@@ -35,7 +35,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             alone.append(_count(neighbours, duration))
             begun = len(trial.notes("start"))
             with trial.daemon("--workers", 1) as daemon:
-                wait_until(lambda: len(trial.notes("start")) > begun, 30, "rendering has begun")  # noqa: B023
+                wait_until(lambda: len(trial.notes("start")) > begun, PATIENCE, "rendering has begun")  # noqa: B023
                 beside.append(_count(neighbours, duration))
                 rendered.append(len(trial.notes("start")) - begun)
                 if neighbours == 2 and len(beside) == 1:

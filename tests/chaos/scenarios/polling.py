@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.chaos.figures import Line, Scale, none_of, seconds
 from tests.chaos.leavings import faults, receipts
 from tests.chaos.material import Material
-from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Trial
 from tests.support import wait_until
 
 SCAN = 1.0  # seconds allowed for a scan and the start of a job
@@ -38,7 +38,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
         for at, source, target in sorted(plan):
             time.sleep(max(0.0, begin + at - time.monotonic()))
             source.rename(target)
-        missing = trial.wait_for_receipts(list(visible), period + latest + 30)
+        missing = trial.wait_for_receipts(list(visible), period + latest + PATIENCE)
     late = [note.at - begin - visible[Path(note.manifest)] for note in trial.notes("start")]
     wrong = faults(trial.root, visible)
     charged = [path for path, receipt in receipts(trial.root).items() if len(receipt["attempts"]) != 1]

@@ -17,7 +17,7 @@ from tests.chaos.cases import MAPS, write_manifest
 from tests.chaos.figures import Figure, Line, Scale, Skipped, none_of, seconds
 from tests.chaos.leavings import faults
 from tests.chaos.material import Material
-from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Trial
 from tests.support import blob_maps, bury, dig, write_json, write_tensors
 
 LONGEST_TURN = 1.0  # seconds
@@ -77,11 +77,11 @@ def _rendered(case: Case, stopper: Callable[[Case], object]) -> tuple[float, lis
     few = ("sh", "-c", f'ulimit -Sn {FILES}; exec "$@"', "sh")
     variables = {"CHAOS_STUB": "real", "CHAOS_TURNS": str(turns), **case.variables}
     with case.trial.daemon("--workers", 2, *SETTINGS, prefix=few, **variables) as daemon:
-        daemon.wait_for("watching", 60)
+        daemon.wait_for("watching")
         time.sleep(case.scale.pick(1.0, SETTLED))
         start = time.monotonic()
         good = case.material.add_many(case.root / "good", case.scale.pick(6, 30))
-        missing: list[object] = [*case.trial.wait_for_receipts(good, case.scale.pick(60, 120))]
+        missing: list[object] = [*case.trial.wait_for_receipts(good, PATIENCE)]
         took = time.monotonic() - start
         if daemon.process.poll() is not None:
             missing.append(f"the watcher ended: {daemon.said[-300:]}")

@@ -10,17 +10,17 @@ from tests.chaos.figures import Figure, Line, Scale, none_of, seconds
 from tests.chaos.leavings import Tearing, faults
 from tests.chaos.material import Material
 from tests.chaos.processes import Process, wait_until_gone
-from tests.chaos.trial import QUICK_PICTURES, Trial
+from tests.chaos.trial import PATIENCE, QUICK_PICTURES, Trial
 from tests.support import wait_until
 
 SHORT = 4  # videos per round that could be finished in time
-GONE = 2.0  # seconds that processes have to end after their daemon
+GONE = 2.0  # seconds that processes have to end after their daemon, at full scale: nothing else runs beside it
 LONGER_THAN_ALLOWED = 30  # seconds that a rendering takes which cannot be finished in time
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Line]:
     """Stop daemons while they render quick videos, and while they render one that takes too long."""
-    rounds = scale.pick(2, 20)
+    rounds, patience = scale.pick((2, 30.0), (20, GONE))
     trial, material = Trial(folder), Material(folder / "material")
     manifests: list[Path] = []
     endless = material.add(trial.root / "at_first" / "prompt_001", prompt=f"sleep {LONGER_THAN_ALLOWED}")
@@ -37,16 +37,16 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
             code, duration = daemon.end(signal.SIGTERM)
             codes.append(code)
             durations.append(duration)
-            left |= wait_until_gone(daemon.family(), GONE)
+            left |= wait_until_gone(daemon.family(), patience)
         tearing.look()
         if turn == 0:  # the following rounds only have videos that can be finished in time
             material.mark(endless, "tiny")
     with trial.daemon("--once", *QUICK_PICTURES) as daemon:
-        daemon.process.wait(len(manifests) * 3 + 30)
+        daemon.process.wait(len(manifests) * 3 + PATIENCE)
     wrong = faults(trial.root, [*manifests, endless])
     yield Figure("exit codes other than 0", sum(code != 0 for code in codes), 0, detail=str(set(codes)))
     yield seconds("from SIGTERM to exit, at most", max(durations), 10)
-    yield none_of(f"processes left {GONE:g} s after their daemon", left)
+    yield none_of(f"processes left {patience:g} s after their daemon", left)
     yield none_of("partial outputs under final names", tearing.torn | set(wrong["torn"]))
     yield none_of("videos that the next start did not render", wrong["lost"])
     yield none_of("unfinished files at the end", wrong["unfinished"] + wrong["stray"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos.figures import Figure, Line, Scale, Skipped, missing_tool, none_of, seconds
 from tests.chaos.leavings import faults
 from tests.chaos.material import Material
-from tests.chaos.trial import Daemon, Trial, longest_pause, stated
+from tests.chaos.trial import PATIENCE, Daemon, Trial, longest_pause, stated
 from tests.support import wait_until
 
 SCAN = 1.0  # seconds allowed for a scan and the start of a job
@@ -36,7 +36,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Line]:
 def _found(trial: Trial, daemon: Daemon, manifests: list[Path], what: str, rescan: float) -> Iterator[Line]:
     """Wait for the videos; while some are left, the daemon may be idle for at most a rescan interval."""
     there = time.monotonic()
-    missing = trial.wait_for_receipts(manifests, 2 * rescan + 30 + len(manifests) * 0.1)
+    missing = trial.wait_for_receipts(manifests, 2 * rescan + PATIENCE + len(manifests) * 0.1)
     pause = longest_pause([note.at for note in trial.notes("start")], there)
     yield none_of(f"{what}: not rendered", missing or ([] if daemon.process.poll() is None else ["the daemon ended"]))
     yield seconds(f"{what}: longest idle time while some were left", pause, rescan + SCAN)
@@ -72,7 +72,9 @@ def _few_watches(
     prefix = ("unshare", "--user", "--map-root-user", "sh", "-c", f'{LIMIT} && exec "$@"', "sh")
     begun = len(trial.notes("start"))
     with trial.daemon(*settings, prefix=prefix) as daemon:
-        wait_until(lambda: "watch" in daemon.said or daemon.process.poll() is not None, 60, "a message about watches")
+        wait_until(
+            lambda: "watch" in daemon.said or daemon.process.poll() is not None, PATIENCE, "a message about watches"
+        )
         manifests = material.add_trees(trial.root, videos, "late")
         yield from _found(trial, daemon, manifests, what, rescan)
     yield Figure(f"{what}: needless renderings", len(trial.notes("start")) - begun - videos, 0)
@@ -92,7 +94,7 @@ def _cannot_limit(trial: Trial) -> str | None:
 def _roots_and_batches(trial: Trial, material: Material, settings: tuple[object, ...], rescan: float) -> Iterator[Line]:
     with trial.daemon(*settings) as daemon:
         first = material.add_many(trial.root / "batch", 5)
-        trial.wait_for_receipts(first, 30)
+        trial.wait_for_receipts(first, PATIENCE)
         shutil.rmtree(trial.root)
         trial.root.mkdir()
         again = material.add_many(trial.root / "again", 5)
@@ -101,7 +103,9 @@ def _roots_and_batches(trial: Trial, material: Material, settings: tuple[object,
         staged = material.add_many(trial.folder / "staged", 20, prompt="sleep 0.1")
         names = [trial.folder / "staged", trial.root / "moved", trial.root / "renamed", trial.folder / "out"]
         names[0].rename(names[1])
-        wait_until(lambda: len(trial.notes("end")) > len(first) + len(again) + 2, 30 + rescan, "some are rendered")
+        wait_until(
+            lambda: len(trial.notes("end")) > len(first) + len(again) + 2, PATIENCE + rescan, "some are rendered"
+        )
         names[1].rename(names[2])
         renamed = [names[2] / manifest.relative_to(names[0]) for manifest in staged]
         yield from _found(trial, daemon, renamed, "batch moved in and renamed", rescan)
@@ -110,7 +114,7 @@ def _roots_and_batches(trial: Trial, material: Material, settings: tuple[object,
             "batch moved in and renamed: partial, invalid, stray", wrong["torn"] + wrong["invalid"] + wrong["stray"]
         )
         others = material.add_many(names[2] / "more", 5, prompt="sleep 0.5")
-        wait_until(lambda: str(others[0]) in trial.renderings(), 30 + rescan, "one is being rendered")
+        wait_until(lambda: str(others[0]) in trial.renderings(), PATIENCE + rescan, "one is being rendered")
         names[2].rename(names[3])
         time.sleep(2.0 + rescan)
         yield none_of("batch moved out: anything at a stale path", [path for path in names[1:3] if path.exists()])

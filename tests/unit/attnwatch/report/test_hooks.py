@@ -20,6 +20,12 @@ def propagating(monkeypatch):
     monkeypatch.setattr(logging.getLogger("attnwatch"), "propagate", True)
 
 
+@pytest.fixture(autouse=True)
+def _killed_commands_are_waited_for(monkeypatch):
+    """However busy the machine is: they would be left to the tests that come after."""
+    monkeypatch.setattr(hooks, "_DEATH_TIME", 60.0)
+
+
 def receipt(video_id="prompt_001_vid001", **fields):
     return ReceiptDocument(
         video_id=video_id,

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from attnwatch.errors import ConfigError
 from attnwatch.jobs.stages import STAGES
 from attnwatch.report.activity import Activity, Running
 from attnwatch.report.metrics import Metrics
+from tests.support import free_ports
 
 UNDRAWN = (
     "process_virtual_memory_bytes",
@@ -140,9 +140,8 @@ def test_the_age_of_the_queue_is_asked_for_when_the_metrics_are_read(activity):
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    (port,) = free_ports(1)
+    return port
 
 
 def get(port):

@@ -28,7 +28,7 @@ OUTPUT = OutputRecord(file="vid_kiss_overlay.mp4", kind="overlay", token="kiss",
 
 @pytest.fixture(autouse=True)
 def _everything_is_logged(caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "attnwatch")
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_the_progress_bar_gets_the_numbers_done_and_known(activity, task):
 
 
 def test_without_a_bar_a_line_per_minute_reports_progress(activity, task, monkeypatch, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "attnwatch")
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("attnwatch.report.reporter.time", SimpleNamespace(monotonic=lambda: clock.now))
     report = Report(activity, Audience())

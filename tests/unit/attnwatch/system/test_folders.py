@@ -105,7 +105,8 @@ def test_links_that_stay_inside_are_followed_on_request(batch, link, target):
     below = "kiss" if target.endswith("maps/words") else below
     with Folder.open(batch, links=Links.INSIDE) as folder:
         assert content(folder, f"{link}/{below}") == b"inside"
-        assert folder.folder(link).identity == Folder.open((batch / link).resolve()).identity
+        with folder.folder(link) as linked, Folder.open((batch / link).resolve()) as actual:
+            assert linked.identity == actual.identity
     with Folder.open(batch) as folder, pytest.raises(LinkError):
         folder.open_file(f"{link}/{below}")
 
@@ -141,7 +142,8 @@ def test_all_links_are_followed_on_request(batch, outside):
     with Folder.open(batch, links=Links.ALL) as folder:
         assert content(folder, "link/words/kiss") == b"outside"
         assert content(folder, "file") == b"outside"
-        assert folder.folder("link").identity == Folder.open(outside).identity
+        with folder.folder("link") as linked, Folder.open(outside) as actual:
+            assert linked.identity == actual.identity
 
 
 def test_a_folder_exchanged_for_a_link_keeps_its_descriptor(batch, outside):
@@ -233,9 +235,10 @@ def test_missing_folders_are_created(batch, outside):
         for options in ({}, {"create": True}):
             with pytest.raises(FileNotFoundError):
                 folder.folder("a/b", **options)
-        folder.folder("a/b", create=True, parents=True).write("c", b"")
-        folder.folder("a/b", create=True)
-        folder.folder("a/b/d", create=True)
+        with folder.folder("a/b", create=True, parents=True) as inside:
+            inside.write("c", b"")
+        folder.folder("a/b", create=True).close()
+        folder.folder("a/b/d", create=True).close()
         (batch / "link").symlink_to(outside)
         with pytest.raises(LinkError):
             folder.folder("link/new", create=True, parents=True)

@@ -16,7 +16,8 @@ def tree(tmp_path):
 def test_the_way_to_a_root_may_be_a_link(tree):
     root = Root(tree)
     assert root.read(tree / "batch" / "maps" / "kiss", 100) == b"12345"
-    assert root.folder(tree).identity == root.open().identity
+    with root.folder(tree) as folder, root.open() as itself:
+        assert folder.identity == itself.identity
 
 
 def test_a_file_is_read_up_to_a_bound(tree):
@@ -29,7 +30,8 @@ def test_no_link_below_a_root_is_followed(tree, tmp_path):
     for use in (Root(tree).folder, Root(tree).open_file):
         with pytest.raises(LinkError):
             use(tree / "linked" / "kiss")
-    assert Root(tree, Links.ALL).folder(tree / "linked").identity == Root(tmp_path / "outside").open().identity
+    with Root(tree, Links.ALL).folder(tree / "linked") as linked, Root(tmp_path / "outside").open() as outside:
+        assert linked.identity == outside.identity
 
 
 @pytest.mark.parametrize("path", ["../outside", "batch/../../outside", "/etc/passwd"])
@@ -57,8 +59,8 @@ def test_a_root_that_follows_all_links_passes_that_on(tree):
 def test_missing_folders_are_created_one_or_all(tree):
     with pytest.raises(FileNotFoundError):
         Root(tree).folder(tree / "a" / "b", create=True)
-    Root(tree).folder(tree / "a", create=True)
-    Root(tree).folder(tree / "c" / "d", create=True, parents=True)
+    Root(tree).folder(tree / "a", create=True).close()
+    Root(tree).folder(tree / "c" / "d", create=True, parents=True).close()
     assert (tree / "a").is_dir()
     assert (tree / "c" / "d").is_dir()
 

@@ -601,7 +601,7 @@ def test_outdated_contact_sheets_are_those_of_an_older_renderer(tmp_path, monkey
 
 
 def test_pages_of_a_contact_sheet_are_logged_in_one_line(collector, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "attnwatch")
     collector.start()
     pages = tuple(Path(f"/a/contact_sheet_kiss{number}.png") for number in ("", "_2", "_3"))
     collector.end(SheetResult((pages, (Path("/a/contact_sheet_man.png"),))))

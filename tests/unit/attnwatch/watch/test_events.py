@@ -147,7 +147,7 @@ def test_refresh_reports_nothing_for_an_unchanged_root(root, hints):
 
 def test_a_root_created_later_is_watched(root, hints, caplog):
     root.rmdir()
-    with caplog.at_level("INFO"), RootWatcher([root], hints) as watcher:
+    with caplog.at_level("INFO", "attnwatch"), RootWatcher([root], hints) as watcher:
         assert f"{root} does not exist: waiting for it" in caplog.messages
         assert not watcher.refresh()
         root.mkdir()

@@ -96,7 +96,7 @@ def test_a_disk_is_not_retried_while_it_has_too_little_space(pauses, clock, monk
 
 
 def test_a_successful_rendering_ends_only_the_pause_of_its_own_disk(pauses, clock, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "attnwatch")
     fill_a(pauses)
     pauses.begin(Shortage.DISK, "read-only file system", B)
     assert started(pauses, clock) == []
@@ -253,7 +253,7 @@ def test_a_pause_of_the_machine_does_not_check_disk_space(pause, clock):
 
 
 def test_a_pause_is_logged_once_when_it_begins_and_once_when_it_ends(clock, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "attnwatch")
     pause = Pause()
     for _ in range(3):
         pause.begin("too many open files")

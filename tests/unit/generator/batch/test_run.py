@@ -350,7 +350,7 @@ def test_the_size_is_logged_before_the_first_video_and_is_exact(make, caplog):
 def test_slow_capture_is_announced_before_the_first_video_with_its_cost(make, caplog, monkeypatch):
     monkeypatch.setattr(once, "_said", set())
     monkeypatch.setattr(cost, "WORTH_SAYING", 0.0)
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "generator")
     with sdpa_kernel(SDPBackend.MATH):
         _, folder = make()
     lines = [record.getMessage() for record in caplog.records]

@@ -46,6 +46,13 @@ def root(tmp_path):
     return root
 
 
+@pytest.fixture(autouse=True)
+def _ends_are_waited_for(monkeypatch):
+    """However busy the machine is: connections and jobs would be left to the tests that come after."""
+    for module in ("connecting", "sent", "session"):
+        monkeypatch.setattr(f"attnwatch.jobs.cluster.{module}._END", 60.0)
+
+
 @pytest.fixture
 def engine(cluster, root):
     with open_engine(cluster, root) as engine:
@@ -137,7 +144,7 @@ def test_a_folder_may_lose_all_that_was_in_it_when_the_watcher_began(cluster, ma
             (ended,) = until_ended(engine)
             if isinstance(ended.outcome, Result):
                 break
-            wait_until(lambda: engine.wait(0.2) == [] and engine.slots, 20, "workers that are fit")
+            wait_until(lambda: engine.wait(0.2) == [] and engine.slots, LONG, "workers that are fit")
         assert ended.outcome.receipt.status == "rendered"
 
 
@@ -148,7 +155,7 @@ def test_stopping_ends_the_jobs_on_their_workers(cluster, folder, material, root
         process = began(folder, manifest)
         start = time.monotonic()
         assert engine.stop() == []
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < LONG  # the job itself takes 600 s
     wait_until(lambda: not process.is_running, LONG, "the end of the job")
     assert read_receipt(manifest) is None
 

@@ -141,7 +141,7 @@ class Lost:
 
 
 def test_that_there_are_no_workers_is_said_once_and_again_when_the_last_has_gone(workers, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "attnwatch")
     found = Roster()
 
     async def look():

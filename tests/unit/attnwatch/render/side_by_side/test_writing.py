@@ -46,7 +46,7 @@ def test_pictures_for_slides_are_no_wider_than_slides_need(manifests, tmp_path):
 
 
 def test_a_limit_is_kept_and_the_log_says_at_what_price(manifests, tmp_path, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "attnwatch")
     whole = write(manifests, SETTINGS, Request(width=480), tmp_path / "whole.gif")
     size = (tmp_path / "whole.gif").stat().st_size
     assert caplog.messages == []

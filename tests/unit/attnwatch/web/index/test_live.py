@@ -15,9 +15,9 @@ def test_what_happens_in_a_tree_is_known_at_once_long_before_everything_is_looke
 
     with Live(page.catalogue, page.surveyed, file_events=file_events):
         write_receipt(manifest)
-        wait_until(lambda: state() == ["rendered"], 30)
+        wait_until(lambda: state() == ["rendered"])
         batch.add_full(1, prompt=2)
-        wait_until(lambda: state() == ["rendered", "waiting"], 30)
+        wait_until(lambda: state() == ["rendered", "waiting"])
 
 
 def test_what_a_watcher_says_about_itself_is_shown(batch, opened, outputs):
@@ -27,7 +27,7 @@ def test_what_a_watcher_says_about_itself_is_shown(batch, opened, outputs):
     activity.running = [Running("prompt_001_vid001", str(manifest), activity.started)]
     with Publisher([outputs]) as publisher, Live(page.catalogue, page.surveyed):
         publisher.publish(activity)
-        wait_until(lambda: page.catalogue.watcher, 30)
+        wait_until(lambda: page.catalogue.watcher)
         assert (page.catalogue.watcher.host, page.catalogue.watcher.waiting) == ("gpu-7", 3)
-        wait_until(lambda: page.videos[0]["state"] == "running", 30)
+        wait_until(lambda: page.videos[0]["state"] == "running")
     assert page.detail()["worker"] == "gpu-7"

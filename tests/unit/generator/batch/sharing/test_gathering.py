@@ -10,15 +10,13 @@ from generator.batch.sharing import gathering
 from generator.batch.sharing.gathering import gathered
 from generator.batch.sharing.ranks import Rank
 from generator.errors import SettingsError
-from tests.support import wait_until
+from tests.support import free_ports, wait_until
 
 
 @pytest.fixture(autouse=True)
 def address(monkeypatch):
     """Where the processes of a test meet."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", str(port))
     return f"127.0.0.1:{port}"
@@ -97,7 +95,7 @@ def test_a_process_whose_peers_do_not_come_names_them_and_gives_up(monkeypatch, 
     refused = pytest.raises(
         SettingsError, match=rf"processes 1, 2 did not arrive at {address} within .*`unset RANK WORLD_SIZE LOCAL_RANK`"
     )
-    with caplog.at_level("INFO"), refused, gathered(Rank(0, 3)):
+    with caplog.at_level("INFO", "generator"), refused, gathered(Rank(0, 3)):
         pass
     assert f"process 0 of 3: waiting for the others at {address}" in caplog.text
 
@@ -129,7 +127,7 @@ def test_a_process_that_is_slow_to_get_ready_is_named_while_the_others_wait(monk
         wait_until(lambda: "waiting for process 1 to get ready" in caplog.text)
         gathering.meet()
 
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "generator"):
         assert together(lambda gathering: gathering.meet(), slow) == [None, None]
 
 
