@@ -74,6 +74,22 @@ def _has_room(folder: Path) -> bool:
     return True
 
 
+def take_room(descriptor: int, size: int) -> None:
+    """Take room for an open file on its disk, before it is written; where that is impossible, do nothing.
+
+    Raises:
+        OSError: there is too little.
+
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in _DISK:
+            raise
+
+
 def free_space(folder: Path) -> int | None:
     """Return the free bytes on the disk of a folder; None if the system does not report them."""
     try:

@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from attnwatch.contract.stamps import Mark
 from attnwatch.errors import NotReadyError, TensorError
 from attnwatch.system.limits import LARGEST_FILE
-from attnwatch.system.shortage import free_space, whole_space
+from attnwatch.system.shortage import free_space, take_room, whole_space
 from attnwatch.tensors.reduction import STORED, Float32Array, Mean, Stored, problem, valid
 
 _MOST_MAPPED = 32 * 2**20  # bytes of a file resident at once while it is read from start to end
@@ -229,6 +229,7 @@ def _decompressed(path: Path, source: BinaryIO) -> Iterator[BinaryIO]:
     _require_room(path, size)
     source.seek(0)
     with tempfile.TemporaryFile(prefix="attnwatch-") as target:
+        _take_room(path, target, size)
         _decompress(path, source, target, size)
         yield target
 
@@ -258,12 +259,24 @@ def _require_room(path: Path, size: int) -> None:
         expected = f"at most {whole:,} bytes, the size of the disk of {folder}; set TMPDIR to a folder on a larger one"
         raise TensorError(problem(path, None, found, expected))
     if left is not None and left < size:
-        raise OSError(
-            errno.ENOSPC,
-            f"decompressing {path.name} needs {size:,} bytes for temporary files, {left:,} are free "
-            f"({size - left:,} too few); free some space, or set TMPDIR to a folder that has it",
-            folder,
-        )
+        raise _full(path, size, f"{left:,} are free ({size - left:,} too few)")
+
+
+def _take_room(path: Path, target: BinaryIO, size: int) -> None:
+    """Take all room before writing anything: others that decompress at the same time have found it free, too."""
+    try:
+        take_room(target.fileno(), size)
+    except OSError as error:
+        raise _full(path, size, "and others have taken what was free") from error
+
+
+def _full(path: Path, size: int, found: str) -> OSError:
+    return OSError(
+        errno.ENOSPC,
+        f"decompressing {path.name} needs {size:,} bytes for temporary files, {found}; free some space, or set TMPDIR "
+        "to a folder that has it",
+        tempfile.gettempdir(),
+    )
 
 
 def _decompress(path: Path, source: BinaryIO, target: BinaryIO, size: int) -> None:

@@ -793,12 +793,21 @@ def test_an_encoder_error_on_a_full_disk_does_not_count_as_a_failure(batch, monk
     assert run(todo).receipt.status == "failed"
 
 
-def test_too_little_space_for_decompressed_maps_does_not_count_as_a_failure(batch, monkeypatch):
+def taken_by_others(_descriptor, _start, size):
+    if size > 2**20:  # less is still there
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("attnwatch.tensors.file.free_space", lambda _folder: 1), ("os.posix_fallocate", taken_by_others)],
+)
+def test_too_little_space_for_decompressed_maps_does_not_count_as_a_failure(batch, monkeypatch, name, found):
     manifest = batch.add()
     plain = manifest.parent / "attention_maps" / "vid001.safetensors"
-    write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps()})
+    write_tensors(plain.with_name("vid001.safetensors.zst"), {"kiss": blob_maps((8, 128, 128), steps=4)})
     write_manifest(manifest, attention=["attention_maps/vid001.safetensors.zst"])
-    monkeypatch.setattr("attnwatch.tensors.file.free_space", lambda _folder: 1)
+    monkeypatch.setattr(name, found)
     result = run(job(manifest))
     assert (result.receipt, result.shortage) == (None, Shortage.TEMPORARY)
     assert tempfile.gettempdir() in result.obstacle
