@@ -238,7 +238,8 @@ class Report:
             return
         if done and left:
             rate = done / (now - self._next_summary + _SUMMARY_INTERVAL) * 60
-            remaining = f"{counted(left, 'rendering')} to go, at {rate:.1f} a minute about {left / rate:,.0f} min"
+            minutes = max(left / rate, 1)
+            remaining = f"{counted(left, 'rendering')} to go, at {rate:.1f} a minute about {minutes:,.0f} min"
             _log.info("%d rendered, %s", self._done, remaining)
         self._summed_up, self._next_summary = self._done, now + _SUMMARY_INTERVAL
 

@@ -263,7 +263,15 @@ def test_the_progress_bar_gets_the_numbers_done_and_known(activity, task):
     assert shown == [(0, 2), (0, 2), (1, 2)]
 
 
-def test_without_a_bar_a_line_per_minute_reports_progress(activity, task, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    "to_go",
+    [
+        (9, "3 rendered, 9 renderings to go, at 3.0 a minute about 3 min"),
+        (1, "3 rendered, 1 rendering to go, at 3.0 a minute about 1 min"),
+    ],
+)
+def test_without_a_bar_a_line_per_minute_reports_progress(to_go, activity, task, monkeypatch, caplog):
+    left, said = to_go
     caplog.set_level(logging.INFO, "attnwatch")
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("attnwatch.report.reporter.time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -271,9 +279,9 @@ def test_without_a_bar_a_line_per_minute_reports_progress(activity, task, monkey
     for _ in range(3):
         report.rendered(task.target, task.place, receipt_of(task, OUTPUT))
     caplog.clear()
-    for clock.now, waiting in ((30.0, 9), (60.0, 9), (90.0, 6), (120.0, 6), (240.0, 3)):
+    for clock.now, waiting in ((30.0, 9), (60.0, left), (90.0, 6), (120.0, 6), (240.0, 3)):
         report.beat(waiting=waiting, paused=None)
-    assert caplog.messages == ["3 rendered, 9 renderings to go, at 3.0 a minute about 3 min"]
+    assert caplog.messages == [said]
 
 
 def test_a_running_video_keeps_its_start_time(activity, task, monkeypatch):
