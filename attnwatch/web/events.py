@@ -76,7 +76,9 @@ async def _events(catalogue: Catalogue, bell: Bell, after: int, only: str | None
         elif changes.revision == after:
             revision = after
             await bell.wait(_PULSE)
-            if catalogue.revision == revision and not bell.is_closed:
+            if bell.is_closed:  # at once, so that browsers take it for an end and not for a broken answer
+                return
+            if catalogue.revision == revision:
                 yield ": still here\n\n"
             else:
                 await asyncio.sleep(_GATHERED)

@@ -124,6 +124,13 @@ def test_numbers_are_those_of_the_pair_and_of_all_pairs_like_it(compared):
     assert cells[4] == "−0.2 A higher in 0 of 2"
 
 
+def test_a_way_to_compare_that_was_chosen_by_keys_keeps_the_focus(compared):
+    compared.get_by_role("button", name="Difference").focus()
+    compared.keyboard.press("Enter")
+    assert compared.evaluate("document.activeElement.innerText") == "Difference"
+    assert compared.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
 @pytest.mark.parametrize("mode", ["Wipe", pytest.param("Difference", marks=pytest.mark.slow)])
 def test_every_way_to_compare_has_no_serious_barrier(compared, mode):
     choose(compared, mode)
@@ -137,7 +144,11 @@ def test_sentence_and_numbers_fit_on_a_phone(compared):
         until(compared, "innerWidth === 390")
         ends = "['#numbers-about', '.numbers'].map((one) => document.querySelector(one).getBoundingClientRect().right)"
         assert max(compared.evaluate(ends)) <= 390
+        compared.evaluate("document.querySelector('.numbers').style.width = '800px'")
+        sentence, numbers = compared.evaluate(ends)
+        assert sentence <= 390 < numbers  # one can scroll to the numbers
     finally:
+        compared.evaluate("document.querySelector('.numbers').style.width = ''")
         compared.set_viewport_size(before)
 
 
@@ -184,7 +195,7 @@ def test_while_nothing_can_be_painted_the_rendered_overlay_plays_and_the_reason_
         }"""
     )
     overlay, reason, video, nothing = told
-    assert overlay.endswith("/outputs/0")
+    assert "/outputs/0?version=" in overlay
     assert reason == "Nothing can be painted. Shown instead: the rendered overlay."
     assert "/video?version=" in video
     assert nothing == ""
