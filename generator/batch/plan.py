@@ -199,8 +199,10 @@ def refuse_absent(words: Sequence[str], variations: Sequence[Variation]) -> None
     """Raise UsageError if one of the words to track is in no prompt."""
     for word in words:
         if not any(find_words(variation.prompt, [word]) for variation in variations):
+            number = len(variations)
+            found = f"{word!r} in none of {number} prompts, such as" if number > 1 else f"no {word!r} in the prompt"
             raise UsageError(
-                f"track: found {word!r} in none of {len(variations)} prompts, such as {variations[0].prompt!r}. "
+                f"track: found {found} {variations[0].prompt!r}. "
                 "Expected a word that occurs in a prompt, in the same spelling; --preview shows the prompts"
             )
 

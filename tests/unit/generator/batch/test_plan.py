@@ -64,6 +64,8 @@ def test_words_are_tracked_in_the_prompts_that_have_them():
 def test_a_word_that_no_prompt_has_is_refused():
     with pytest.raises(UsageError, match="track: found 'dog' in none of 2 prompts, such as 'a kiss between two men'"):
         plan_batch(tracking("two", "dog"))
+    with pytest.raises(UsageError, match=r"track: found no 'dog' in the prompt 'a kiss'\. Expected a word"):
+        plan_batch(Settings(template="a kiss", attention_analysis=AttentionSettings(track=("dog",))))
 
 
 @pytest.fixture
