@@ -78,7 +78,7 @@ async def _events(catalogue: Catalogue, bell: Bell, after: int, only: str | None
             await bell.wait(_PULSE)
             if catalogue.revision == revision and not bell.is_closed:
                 yield ": still here\n\n"
-            else:
+            elif not bell.is_closed:  # otherwise at once: browsers take it for an end then, and not for a broken answer
                 await asyncio.sleep(_GATHERED)
         else:
             for text in _described(catalogue, changes, only):

@@ -67,3 +67,16 @@ def test_a_deleted_video_is_told(batch, opened):
 def test_a_page_with_an_unknown_revision_loads_everything(batch, opened):
     batch.add_full(1)
     assert told(opened(), -1, "reset")[0][0] == "reset"
+
+
+def test_streams_end_at_once_with_the_server(batch, opened, monkeypatch):
+    batch.add_full(1)
+    page = opened()
+    monkeypatch.setattr(events, "_GATHERED", 3600)
+
+    async def listen():
+        bell = Bell()
+        asyncio.get_running_loop().call_later(0.05, bell.close)
+        return [text async for text in events._events(page.catalogue, bell, page.catalogue.revision, None)]
+
+    assert asyncio.run(asyncio.wait_for(listen(), 30)) == ["retry: 2000\n\n"]
