@@ -301,19 +301,22 @@ def test_without_webgl_the_page_says_so_and_names_the_rendered_overlay(drawn):
             const without = new Painter(painter._tables);
             HTMLCanvasElement.prototype.getContext = own;
             const source = { outputUrl: (id, n) => `files/${id}/outputs/${n}` };
-            const outputs = ["attention", "overlay"].map((kind, n) => ({ n, kind, word: "kiss" }));
-            const detail = { id: "a", outputs };
+            const outputs = ["attention", "overlay"].map((kind, n) => ({ n, kind, word: "kiss", bytes: 7 }));
+            const detail = { id: "a", version: "first", attempts: [], outputs };
+            const again = { ...detail, attempts: [{ at: "2026-01-02T03:04:05+00:00", error: null }] };
             const layer = without.layer(document.createElement("canvas"));
             layer.show({ ...test.details[0] }, await test.store.get(test.details[0], plain), plain);
             const several = { ...plain, words: ["a", "b"] };
             return [
                 instead(without, source, detail, plain),
+                instead(without, source, again, plain),
                 instead(without, source, detail, several),
                 instead(painter, source, detail, plain),
             ];
         }"""
     )
-    one, several, with_webgl = found
+    one, again, several, with_webgl = found
     assert "no WebGL 2" in one["text"]
-    assert one["url"] == "files/a/outputs/1"
+    assert one["url"].startswith("files/a/outputs/1?version=first")
+    assert again["url"] != one["url"]  # browsers play what they hold of an address
     assert (several["url"], with_webgl) == (None, None)

@@ -12,9 +12,19 @@ export function instead(painter, source, detail, view) {
   if (painter.problem === null) return null;
   const several = view.words.length > 1;
   const output = detail.outputs.find(({ kind, word }) => (several ? kind === "combined" : kind === "overlay" && word === view.words[0]));
-  const url = output ? source.outputUrl(detail.id, output.n) : null;
+  const url = output ? `${source.outputUrl(detail.id, output.n)}?version=${versionOf(detail, output)}` : null;
   const shown = url ? "Shown instead: the rendered overlay" : "This video has no rendered overlay of these words to show instead";
   return { text: `${painter.problem}. ${shown}.`, url };
+}
+
+/**
+ * Return what changes when a file is rendered again: browsers play what they hold of an address without asking.
+ *
+ * @param {VideoDetail} detail
+ * @param {{bytes: number}} output
+ */
+function versionOf({ version, attempts }, { bytes }) {
+  return encodeURIComponent([version, bytes, attempts.at(-1)?.at].join("-"));
 }
 
 /**
