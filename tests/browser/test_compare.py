@@ -137,7 +137,11 @@ def test_sentence_and_numbers_fit_on_a_phone(compared):
         until(compared, "innerWidth === 390")
         ends = "['#numbers-about', '.numbers'].map((one) => document.querySelector(one).getBoundingClientRect().right)"
         assert max(compared.evaluate(ends)) <= 390
+        compared.evaluate("document.querySelector('.numbers').style.width = '800px'")
+        sentence, numbers = compared.evaluate(ends)
+        assert sentence <= 390 < numbers  # one can scroll to the numbers
     finally:
+        compared.evaluate("document.querySelector('.numbers').style.width = ''")
         compared.set_viewport_size(before)
 
 
