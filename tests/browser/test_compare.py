@@ -124,6 +124,13 @@ def test_numbers_are_those_of_the_pair_and_of_all_pairs_like_it(compared):
     assert cells[4] == "−0.2 A higher in 0 of 2"
 
 
+def test_a_way_to_compare_that_was_chosen_by_keys_keeps_the_focus(compared):
+    compared.get_by_role("button", name="Difference").focus()
+    compared.keyboard.press("Enter")
+    assert compared.evaluate("document.activeElement.innerText") == "Difference"
+    assert compared.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
 @pytest.mark.parametrize("mode", ["Wipe", pytest.param("Difference", marks=pytest.mark.slow)])
 def test_every_way_to_compare_has_no_serious_barrier(compared, mode):
     choose(compared, mode)

@@ -55,6 +55,45 @@ def test_unknown_videos_are_told_and_the_rest_of_the_link_is_kept(place):
     assert told(page)[0] == "Neither of the two videos is in the batch"
 
 
+AWAY = [
+    (
+        "",
+        "**/files/**",
+        "document.querySelector('.tiles').innerText.split('could not be loaded').length === 7",
+        (
+            "document.querySelectorAll('video[data-joined]').length === 6"
+            " && !document.querySelector('.tiles').innerText.includes('could not be loaded')"
+        ),
+    ),
+    (
+        "&video=FIRST",
+        "**/api/videos/**",
+        "document.querySelector('.stage .missing')?.innerText.startsWith('The server does not answer')",
+        "document.querySelector('.stage video[data-joined]') !== null && document.querySelector('.chart') !== null",
+    ),
+    pytest.param(
+        "",
+        "**/api/batches/*",
+        "document.querySelector('.failure h1')?.innerText === 'This cannot be shown'",
+        "document.querySelectorAll('.tile').length === 8",
+        marks=pytest.mark.slow,
+    ),
+]
+"""What of the address is shown, which requests fail, what is told then, and what is there in the end."""
+
+
+@pytest.mark.parametrize(("state", "refused", "told", "shown"), AWAY)
+def test_what_could_not_be_loaded_is_told_and_there_as_soon_as_the_server_answers(place, state, refused, told, shown):
+    page, address, batch, (first, *_) = place
+    page.route("**/api/events*", lambda route: route.fulfill(status=502))
+    page.route(refused, lambda route: route.abort())
+    page.goto("about:blank")
+    page.goto(f"{address}#batch={batch}{state.replace('FIRST', first)}")
+    until(page, f"window.attnwatch?.library.connected === false && {told}")
+    page.unroute_all(behavior="wait")
+    until(page, f"attnwatch.library.connected && {shown}")
+
+
 UNKNOWN = {
     "style=neon": "the overlay “neon”",
     "scale=log": "the scale “log”",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from attnwatch.contract.names import MEASURES_SUFFIX, OUTPUT_DIRECTORY, RECEIPT_SUFFIX
 from attnwatch.system.folders import Folder
 from attnwatch.system.locks import exclusive
 from tests.browser.conftest import opened, served
@@ -96,12 +97,40 @@ def test_the_view_of_one_video_shows_what_arrives_and_goes_on_playing(growing):
     growing.page.evaluate(f"attnwatch.openVideo({by_name(SECOND)}.id)")
     until(growing.page, "document.querySelectorAll('.files a').length > 0")
     growing.mark(videos=1)
-    growing.page.evaluate("(window.held = document.querySelector('.files a')).focus()")
-    growing.render(SECOND, 0.875)
-    until(growing.page, "attnwatch.view.curves.measures.words.cat.over_time.speed === 0.875")
+    for focused, mass in ((".files a", 0.875), (".chart-head button", 0.75), (".tracked", 0.625)):
+        growing.page.evaluate("(one) => (window.held = document.querySelector(one)).focus()", focused)
+        growing.render(SECOND, mass)
+        until(growing.page, f"attnwatch.view.curves.measures.words.cat.over_time.speed === {mass}")
+        assert growing.page.evaluate("document.activeElement === window.held"), focused
     assert growing.marks() == ["at first"] * 2
-    assert growing.page.evaluate("document.activeElement === window.held")
     growing.page.evaluate("attnwatch.back()")
+
+
+def test_the_focus_stays_while_a_video_that_is_open_is_rendered_for_the_first_time(growing):
+    page, folder = growing.page, growing.manifests[LAST].parent / OUTPUT_DIRECTORY
+    for suffix in (RECEIPT_SUFFIX, MEASURES_SUFFIX):
+        (folder / f"{LAST}{suffix}").unlink(missing_ok=True)
+    until(page, f"{by_name(LAST)}.state === 'waiting'")
+    page.evaluate(f"attnwatch.openVideo({by_name(LAST)}.id)")
+    until(page, "document.querySelector('.files a') !== null && document.querySelector('.charts > p').offsetParent")
+    page.evaluate("(window.held = document.querySelector('.files a')).focus()")
+    growing.render(LAST, 0.25)
+    until(page, "document.querySelectorAll('.chart').length > 0 && document.querySelectorAll('.files a').length > 1")
+    assert page.evaluate("document.activeElement === window.held")
+    page.evaluate("attnwatch.back()")
+    until(page, "document.body.dataset.view === 'grid'")
+
+
+def test_a_comparison_takes_measures_as_they_come(growing):
+    page = growing.page
+    page.evaluate(f"[{by_name(FIRST)}, {by_name(SECOND)}].forEach((row) => attnwatch.choose(row.id))")
+    until(page, "document.querySelectorAll('.compare video').length === 2")
+    growing.mark(videos=2)
+    growing.render(SECOND, 64.0)
+    until(page, "document.querySelector('.numbers')?.innerText.includes('64')")
+    assert set(growing.marks()) == {"at first"}
+    page.evaluate("attnwatch.back()")
+    until(page, "document.body.dataset.view === 'grid'")
 
 
 def test_a_video_that_was_made_again_is_loaded_again_and_no_other_one(growing):

@@ -199,14 +199,96 @@ def test_a_cell_opens_large_with_its_prompt_marked_and_curves_that_seek(grid):
     until(grid, "document.body.dataset.view === 'grid'")
 
 
-def test_two_chosen_cells_are_compared(grid):
+def test_two_chosen_cells_are_compared_and_the_focus_comes_back_to_the_second_one(grid):
     for video in ("prompt_001_vid001", "prompt_001_vid002"):
         cell(grid, video).locator("a").focus()
         grid.keyboard.press("x")
     until(grid, "document.body.dataset.view === 'compare' && document.querySelectorAll('main video').length === 2")
     grid.keyboard.press("Escape")
-    until(grid, "document.body.dataset.view === 'grid'")
+    until(grid, "document.activeElement.closest('.tile') !== null")
     assert grid.locator(".tile.chosen").count() == 0
+    second = rows(grid)["prompt_001_vid002"]["id"]
+    assert grid.evaluate("document.activeElement.closest('.tile').dataset.id") == second
+
+
+def test_a_video_opens_at_the_frame_that_the_grid_shows(grid):
+    grid.evaluate("""() => {
+      const scrubber = document.querySelector(".scrubber");
+      scrubber.value = "6";
+      scrubber.dispatchEvent(new Event("input"));
+    }""")
+    seen = grid.evaluate("attnwatch.clock.time")
+    assert seen > 0
+    cell(grid, "prompt_001_vid002").locator("a").click()
+    until(grid, "attnwatch.view?.video && attnwatch.clock.length > 0")
+    assert abs(grid.evaluate("attnwatch.clock.time") - seen) < 0.001
+
+
+def test_the_link_over_what_is_above_leads_into_the_view_and_leaves_it_open(grid):
+    before = grid.evaluate("location.hash")
+    grid.locator("#skip").focus()
+    grid.keyboard.press("Enter")
+    until(grid, "document.activeElement.id === 'main'")
+    assert grid.evaluate("[location.hash, document.body.dataset.view]") == [before, "grid"]
+
+
+def test_the_focus_is_led_on_from_what_is_hidden(grid):
+    def press(selector, key="Enter"):
+        until(grid, f"document.querySelector('{selector}')?.offsetParent")
+        grid.locator(selector).first.focus()
+        grid.keyboard.press(key)
+
+    for change, selector in (
+        ("attnwatch.session.change({ seeds: ['77'] })", ".empty button"),
+        (f"attnwatch.choose({by_name('prompt_001_vid001')}.id)", ".choosing button"),
+        ("attnwatch._tellUnknown('something')", "#note button"),
+    ):
+        grid.evaluate(change)
+        press(selector)
+        until(grid, "document.activeElement.id === 'main'")
+    press("#panel .chip", "m")
+    until(grid, "document.activeElement.innerText === 'Controls'")
+    grid.keyboard.press("m")
+    press(".show-button")
+    until(grid, "document.activeElement.id === 'main'")
+    grid.keyboard.press("f")
+    until(grid, "document.activeElement.innerText === 'Show'")
+
+
+def test_the_cell_with_the_focus_stays_while_it_is_scrolled_out_of_sight(grid):
+    grid.evaluate("attnwatch.session.change({ sort: '-mass.cat', size: 600 })")
+    until(grid, "attnwatch.view.arrangement.table === false && attnwatch.view.scroller.scrollHeight > 2000")
+    grid.evaluate("document.querySelector('.tile .open[tabindex=\"0\"]').focus()")
+    grid.evaluate("attnwatch.view.scroller.scrollTop = 1e6")
+    until(grid, "!attnwatch.view._tiles.has(attnwatch.view.order[1])")
+    first, second = grid.evaluate("attnwatch.view.order.slice(0, 2)")
+    assert grid.evaluate("document.activeElement.closest('.tile')?.dataset.id") == first
+    grid.keyboard.press("ArrowDown")
+    assert grid.evaluate("document.activeElement.closest('.tile')?.dataset.id") == second
+
+
+def test_controls_of_the_grid_come_back_with_it_also_where_the_focus_is_among_them(grid):
+    arrange = grid.get_by_role("heading", name="Arrange")
+    assert arrange.is_visible()
+    grid.evaluate(f"attnwatch.openVideo({by_name('prompt_001_vid001')}.id)")
+    until(grid, "attnwatch.view?.detail")
+    assert not arrange.is_visible()
+    grid.locator("#panel .chip").first.focus()
+    grid.keyboard.press("Escape")
+    until(grid, "document.body.dataset.view === 'grid'")
+    assert arrange.is_visible()
+    assert grid.evaluate("document.activeElement.className") == "chip"
+
+
+def test_a_slider_that_has_the_focus_leaves_other_keys_to_the_page(grid):
+    grid.locator(".scrubber").focus()
+    grid.keyboard.press("End")
+    assert grid.evaluate("attnwatch.clock.frameNumber === attnwatch.clock.lastFrame")
+    for playing in (True, False):
+        grid.keyboard.press("Space")
+        assert grid.evaluate("attnwatch.clock.playing") is playing
+    grid.keyboard.press("Escape")
+    assert grid.evaluate("document.activeElement.className") == "scrubber"
 
 
 def test_arrow_keys_go_from_cell_to_cell_once_a_cell_has_the_focus(grid):
@@ -231,6 +313,19 @@ def test_the_focus_comes_back_to_the_cell_that_was_open_and_stays_on_a_pressed_b
     grid.get_by_role("button", name="Save still").focus()
     grid.keyboard.press("l")
     assert grid.evaluate("document.activeElement.innerText") == "Save still"
+    for tool, by in (("Next", 1), ("Previous", -1)):
+        order = grid.evaluate("attnwatch.order")
+        before = grid.evaluate("attnwatch.view.id")
+        grid.get_by_role("button", name=tool).focus()
+        grid.keyboard.press("Enter")
+        until(grid, f"attnwatch.view?.id === '{order[order.index(before) + by]}' && attnwatch.view.detail !== null")
+        assert grid.evaluate("document.activeElement.innerText") == tool
+    word = grid.get_by_role("button", name="dog", exact=True).first
+    word.focus()
+    for pressed in ("true", "false"):
+        grid.keyboard.press("Enter")
+        assert word.get_attribute("aria-pressed") == pressed
+        assert word.evaluate("(one) => document.activeElement === one")
     grid.keyboard.press("Escape")
     until(grid, "document.activeElement.closest('.tile') !== null")
     assert grid.evaluate("document.activeElement.closest('.tile').dataset.id") == chosen
@@ -251,6 +346,19 @@ def test_a_still_is_copied_and_the_whole_screen_is_shown_and_left(grid):
     until(grid, f"document.querySelector('.stage').getBoundingClientRect().height > {before}")
     grid.keyboard.press("f")
     until(grid, "getComputedStyle(document.querySelector('.top')).display !== 'none'")
+
+
+def test_stills_and_colours_are_shown_only_while_maps_are_painted(grid):
+    grid.evaluate(f"attnwatch.openVideo({by_name('prompt_001_vid002')}.id)")
+    until(grid, "document.querySelector('.word-scale') !== null")
+    still = grid.get_by_role("button", name="Save still")
+    assert still.is_visible()
+    grid.evaluate("attnwatch.painter._tell('Nothing can be painted')")
+    until(grid, "document.querySelector('.word-scale') === null")
+    assert not still.is_visible()
+    grid.evaluate("attnwatch.painter._tell(null)")
+    until(grid, "document.querySelector('.word-scale') !== null")
+    assert still.is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["dark", pytest.param("light", marks=pytest.mark.slow)])

@@ -92,6 +92,25 @@ function removed(first, end) {
 }
 
 /**
+ * Do what may hide or remove what is in an element. If that had the focus, another one gets it: keys go on from there.
+ *
+ * @param {Element} element
+ * @param {() => void} action
+ * @param {HTMLElement} next
+ */
+export function keepFocus(element, action, next) {
+  const isInside = element.contains(document.activeElement);
+  action();
+  if (isInside && focused() === null) next.focus({ preventScroll: true });
+}
+
+/** Return the element that has the focus; null if none has, or one that is hidden now. */
+export function focused() {
+  const now = document.activeElement;
+  return now !== null && now !== document.body && now.getClientRects().length > 0 ? now : null;
+}
+
+/**
  * Return a function that calls another one once in the next frame, however often it was called.
  *
  * @param {() => void} action

@@ -4,13 +4,14 @@ import { Panel } from "./controls/panel.js";
 import { Top } from "./controls/top.js";
 import { Transport } from "./controls/transport.js";
 import { DetailView } from "./detail/view.js";
-import { fill, make } from "./dom.js";
+import { fill, focused, keepFocus, make, renew } from "./dom.js";
 import { GridView } from "./grid/view.js";
-import { MapStore, Painter, mountCompare } from "./maps/index.js";
+import { ComparisonView } from "./maps/compare/view.js";
+import { MapStore, Painter } from "./maps/index.js";
 import { dimensions } from "./grid/arrange.js";
 import { STATES } from "./marks.js";
 import { BatchesView } from "./overview/batches.js";
-import { MissingView, missingFrom } from "./overview/missing.js";
+import { MissingView, failed, missingFrom, notice } from "./overview/missing.js";
 import { openSource } from "./source/open.js";
 import { DEFAULT_VIEW, STYLES, written } from "./state/address.js";
 import { Library } from "./state/library.js";
@@ -79,9 +80,9 @@ export class App {
     return { ...state.view, words, hues: hues(batch, this.tables.hues.length) };
   }
 
-  /** Return the address of a video in this page. @param {string} id */
+  /** Return the address of a video in this page, at the time that is shown now. @param {string} id */
   linkTo(id) {
-    return `#${written({ ...this.session.state, video: id, compare: [] })}`;
+    return `#${written({ ...this.session.state, time: this.clock.time, video: id, compare: [] })}`;
   }
 
   /** @param {string | null} id */
@@ -125,9 +126,12 @@ export class App {
     const { problem } = this.painter;
     const note = /** @type {HTMLElement} */ (document.getElementById("note"));
     const told = [problem === null ? "" : `${problem}. Rendered overlays are played instead, where there are any.`, this._unknown].filter(Boolean);
-    note.hidden = told.length === 0;
     const close = make("button", { type: "button", class: "quiet", onclick: () => this._tellUnknown("") }, "Close");
-    fill(note, make("span", {}, told.join(" ")), this._unknown && close);
+    const tell = () => {
+      note.hidden = told.length === 0;
+      renew(note, make("span", {}, told.join(" ")), this._unknown && close);
+    };
+    keepFocus(note, tell, this.main);
   }
 
   /** @param {PageState} state @param {PageState} before */
@@ -145,10 +149,12 @@ export class App {
 
   /** @param {"batches" | "rows" | "connection"} what */
   _changed(what) {
-    const { state } = this.session;
-    const there = this.view !== null && !(this.view instanceof MissingView);
-    if (what !== "connection" && there && missingFrom(this.library, state) !== null) void this.show();
-    else if (what !== "connection") this.view?.refresh?.();
+    const { library, view } = this;
+    const there = view !== null && !(view instanceof MissingView);
+    if (what === "connection") {
+      if (library.connected) view?.again?.();
+    } else if (there && missingFrom(library, this.session.state) !== null) void this.show();
+    else view?.refresh?.();
   }
 
   /** Say what a link names and is not here, and show the rest of it. */
@@ -177,7 +183,7 @@ export class App {
       if (state.batch !== null && this.library.batches.has(state.batch)) await this.library.open(state.batch);
       if (this._opened === opened) view = await this._made(state);
     } catch (error) {
-      if (this._opened === opened) fill(this.main, failure(error));
+      if (this._opened === opened) view = new MissingView(this, this.main, failed(error));
     }
     if (this._opened !== opened) {
       view?.close();
@@ -185,22 +191,25 @@ export class App {
     }
     this.view = view;
     if (view instanceof GridView) view.restore(this._scrolled);
-    this._focus(view, left);
     document.body.dataset.view = opened.split(" ")[0];
     for (const part of [this.panel, this.top, this.transport]) part?.refresh();
+    this._focus(view, left);
     await this._check();
   }
 
   /**
-   * Lead the focus on if it was in the view that is gone: into the new one, or back to the cell that was open.
+   * Lead the focus on if it was in what is gone or hidden now: into the new view, to the same tool of the video beside, or back to
+   * the cell that was open.
    *
    * @param {any} view
    * @param {any} left
    */
   _focus(view, left) {
-    if (left === null || document.activeElement !== document.body) return;
-    if (view instanceof GridView && left instanceof DetailView && view.geometry?.placeOf(left.id)) view.focus(left.id);
-    else this.main.focus({ preventScroll: true });
+    const now = focused();
+    if (left === null || (now !== null && now !== this.main)) return;
+    this.main.focus({ preventScroll: true });
+    if (view instanceof GridView && left.id !== undefined && view.geometry?.placeOf(left.id)) view.focus(left.id);
+    if (view instanceof DetailView && left instanceof DetailView) /** @type {HTMLElement | undefined} */ (view.tools.children[left.tool])?.focus();
   }
 
   /** Close the view that is open, and return it; the grid is found again where it was left. */
@@ -222,23 +231,8 @@ export class App {
     const absent = missingFrom(this.library, state);
     if (absent !== null) return new MissingView(this, this.main, absent);
     if (state.video !== null) return new DetailView(this, this.main, state.video);
-    if (state.compare.length === 2) return this._comparison(state.compare);
+    if (state.compare.length === 2) return ComparisonView.opened(this, this.main, state.compare);
     return new GridView(this, this.main);
-  }
-
-  /** @param {string[]} ids */
-  async _comparison(ids) {
-    const rows = ids.map((id) => /** @type {VideoRow} */ (this.library.rows.get(id)));
-    const [a, b] = await Promise.all(rows.map((row) => this.library.detail(row)));
-    const element = make("div", { class: "comparison" });
-    fill(this.main, element);
-    this.clock.span([a, b]);
-    const view = () => ({ ...this.viewOf({ ...a, words: [...new Set([...a.words, ...b.words])] }) });
-    const mounted = mountCompare(element, this, a, b, view());
-    const refresh = () => {
-      if ([a, b].some(({ id, version }) => this.library.rows.get(id)?.version !== version)) void this.show();
-    };
-    return { close: () => mounted.close(), redraw: () => mounted.update(view()), refresh };
   }
 }
 
@@ -247,12 +241,6 @@ function place(state) {
   if (state.batch === null) return "batches";
   if (state.video !== null) return `video ${state.batch} ${state.video}`;
   return state.compare.length === 2 ? `compare ${state.batch} ${state.compare.join(" ")}` : `grid ${state.batch}`;
-}
-
-/** @param {unknown} error */
-function failure(error) {
-  const reason = error instanceof Error ? error.message : String(error);
-  return make("div", { class: "failure", role: "alert" }, make("h1", {}, "This cannot be shown"), make("p", {}, reason), make("p", {}, make("a", { href: "#" }, "All batches")));
 }
 
 /** The renderer's own defaults. @param {Tables} tables @returns {Partial<View>} */
@@ -282,7 +270,7 @@ async function start() {
     Object.assign(window, { attnwatch: app });
     await app.start();
   } catch (error) {
-    fill(/** @type {HTMLElement} */ (document.getElementById("main")), failure(error));
+    fill(/** @type {HTMLElement} */ (document.getElementById("main")), notice(failed(error)));
   }
 }
 

@@ -10,6 +10,9 @@ const MARKS = {
   pending: { text: "○ planned", long: "planned, not made yet", kind: "plain", quiet: false },
 };
 
+/** Why a video that should play does not. */
+export const UNPLAYABLE = "This video could not be loaded, or this browser cannot play it.";
+
 /** @type {VideoState[]} */
 export const STATES = ["rendered", "running", "waiting", "skipped", "failed", "pending"];
 

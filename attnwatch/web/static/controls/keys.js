@@ -5,6 +5,8 @@ import { showHelp } from "./help.js";
 
 /** @typedef {import("../main.js").App} App */
 
+const OF_SLIDERS = /^(Arrow|Page|Home|End)/;
+
 /** What keys do. Fields and buttons keep their own keys; with the focus in a cell, arrows go to the cells beside it. */
 export class Keys {
   /** @param {App} app */
@@ -18,7 +20,7 @@ export class Keys {
 
   /** @param {KeyboardEvent} event */
   _escape(event) {
-    if (isField(event.target)) /** @type {HTMLElement} */ (event.target).blur();
+    if (isField(event.target) && !isSlider(event.target)) /** @type {HTMLElement} */ (event.target).blur();
     else if (this.app.top?.showing.on) void this.app.top.showing.toggle();
     else this.app.back();
     return true;
@@ -27,7 +29,7 @@ export class Keys {
   /** @param {KeyboardEvent} event */
   _pressed(event) {
     const { key } = event;
-    if (isField(event.target)) return false;
+    if (isField(event.target) && !(isSlider(event.target) && !OF_SLIDERS.test(key))) return false;
     if (key === "?") return this._do(showHelp);
     if (!this.app.isOpen) return false;
     if (key.startsWith("Arrow")) return this._arrow(event);
@@ -100,6 +102,11 @@ function isField(target) {
 }
 
 /** @param {EventTarget | null} target */
+function isSlider(target) {
+  return target instanceof HTMLElement && target.matches("input[type=range]");
+}
+
+/** @param {EventTarget | null} target */
 function isButton(target) {
-  return target instanceof HTMLElement && target.matches("button, input, summary, label");
+  return target instanceof HTMLElement && target.matches("button, input:not([type=range]), summary, label");
 }

@@ -15,7 +15,10 @@ export class Panel {
     this.count = make("span", { class: "count", role: "status" });
     /** @type {Field[]} */
     this.fields = [];
+    /** @type {HTMLElement[]} what is of use in the grid only */
+    this._ofGrid = [];
     this._built = "";
+    this.element.addEventListener("focusout", ({ relatedTarget }) => !this.element.contains(/** @type {Node | null} */ (relatedTarget)) && this.refresh());
     app.session.listen((state) => this._sync(state));
     app.library.listen((what) => what !== "connection" && this.refresh());
   }
@@ -26,31 +29,31 @@ export class Panel {
     const { batch, rows } = app.library;
     this.element.hidden = !app.isOpen;
     if (!app.isOpen || batch === null) return;
-    const grid = document.body.dataset.view === "grid";
-    const made = choosable(batch, [...rows.values()], grid, this._sample());
+    for (const section of this._ofGrid) section.hidden = document.body.dataset.view !== "grid";
+    const made = choosable(batch, [...rows.values()], this._sample());
     if (made === this._built || this.element.contains(document.activeElement)) {
       this._sync(app.session.state);
       return;
     }
     this._built = made;
-    void this._build(batch, grid, made);
+    void this._build(batch, made);
   }
 
-  /** @param {Batch} batch @param {boolean} grid @param {string} made */
-  async _build(batch, grid, made) {
+  /** @param {Batch} batch @param {string} made */
+  async _build(batch, made) {
     const stored = await this.stored();
     if (this._built !== made) return;
     if (this.element.contains(document.activeElement)) {
-      this._built = ""; // with the next change, when nobody is at work here
+      this._built = ""; // when nobody is at work here any more
       return;
     }
     const maps = mapFields(this.app, batch, stored);
-    const find = grid ? findFields(this.app, batch) : { arrange: [], find: [] };
-    this.fields = [...maps, ...find.arrange, ...find.find];
-    const section = (/** @type {string} */ title, /** @type {Field[]} */ fields, /** @type {Node | null} */ beside = null) =>
-      fields.length ? make("section", {}, make("h2", {}, title, beside), ...fields.map(({ element }) => element)) : null;
-    fill(this.element, section("Attention", maps), section("Arrange", find.arrange), section("Find", find.find, this.count), this._foot(grid));
-    this._sync(this.app.session.state);
+    const { arrange, find } = findFields(this.app, batch);
+    this.fields = [...maps, ...arrange, ...find];
+    const section = (/** @type {string} */ title, /** @type {Field[]} */ fields, /** @type {Node | null} */ beside = null) => make("section", {}, make("h2", {}, title, beside), ...fields.map(({ element }) => element));
+    this._ofGrid = [section("Arrange", arrange), section("Find", find, this.count), ...this._foot()];
+    fill(this.element, section("Attention", maps), ...this._ofGrid);
+    this.refresh();
   }
 
   /** What is stored of the maps of a video: of the open one, or of the first of the batch. */
@@ -70,13 +73,13 @@ export class Panel {
     return rows.find(({ id }) => id === session.state.video) ?? rows.find(({ playable, words }) => playable && words.length > 0);
   }
 
-  /** @param {boolean} grid */
-  _foot(grid) {
+  /** How to keep the page: nothing, where it is kept already. */
+  _foot() {
     const { library } = this.app;
-    if (!grid || !library.source.live) return null;
+    if (!library.source.live) return [];
     const folder = [library.root, library.batch?.path].filter((part) => part && part !== ".").join("/");
     const command = `attnwatch export ${quoted(folder)} page/`;
-    return make("section", { class: "foot" }, make("h2", {}, "Keep"), make("p", {}, "The same page as a folder of files, to send to someone:"), make("code", { class: "command" }, command));
+    return [make("section", { class: "foot" }, make("h2", {}, "Keep"), make("p", {}, "The same page as a folder of files, to send to someone:"), make("code", { class: "command" }, command))];
   }
 
   /** @param {PageState} state */
@@ -111,14 +114,13 @@ export class Panel {
  *
  * @param {Batch} batch
  * @param {VideoRow[]} rows
- * @param {boolean} grid
  * @param {VideoRow | undefined} sample the video whose stored maps are offered
  */
-function choosable(batch, rows, grid, sample) {
+function choosable(batch, rows, sample) {
   const measures = rows.flatMap(({ measures: found }) => Object.values(found ?? {}).flatMap(Object.keys));
   /** @type {unknown[][]} */
   const lists = [rows.map(({ seed }) => seed), statesOf(rows), rows.map(({ model }) => model), measures];
-  return JSON.stringify([batch.id, grid, batch.words, batch.slots, sample?.id, sample?.version, ...lists.map((list) => [...new Set(list)].sort())]);
+  return JSON.stringify([batch.id, batch.words, batch.slots, sample?.id, sample?.version, ...lists.map((list) => [...new Set(list)].sort())]);
 }
 
 /** A path as a shell takes it. @param {string} path */

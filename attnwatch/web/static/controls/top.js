@@ -1,4 +1,4 @@
-import { fill, make, renew } from "../dom.js";
+import { fill, keepFocus, make, renew } from "../dom.js";
 import { progress, progressText } from "../marks.js";
 import { helpButton } from "./help.js";
 import { Showing } from "./showing.js";
@@ -23,6 +23,11 @@ export class Top {
     this.showing = new Showing(() => app.isOpen);
     this.copyButton = make("button", { type: "button", class: "quiet", onclick: () => this._copy() }, "Copy link");
     fill(/** @type {HTMLElement} */ (document.getElementById("top")), this.where, this.progress, this.status, this.showing.button, this.copyButton, this.panelButton, helpButton());
+    const skip = /** @type {HTMLElement} */ (document.getElementById("skip"));
+    skip.addEventListener("click", (event) => {
+      event.preventDefault(); // what is in the address is the state of the page
+      app.main.focus();
+    });
     app.library.listen(() => this.refresh());
     app.session.listen(() => this._panel());
     this.refresh();
@@ -74,7 +79,8 @@ export class Top {
     const { panel } = this.app.session.state;
     this.panelButton.hidden = this.copyButton.hidden = this.showing.button.hidden = !this.app.isOpen;
     this.panelButton.setAttribute("aria-expanded", String(panel));
-    document.body.classList.toggle("panel-open", panel && this.app.isOpen);
+    const controls = /** @type {HTMLElement} */ (document.getElementById("panel"));
+    keepFocus(controls, () => document.body.classList.toggle("panel-open", panel && this.app.isOpen), this.panelButton);
   }
 
   async _copy() {

@@ -9,40 +9,39 @@ const SHOWN = [["mass", "Mass: share of the attention"], ["concentration", "Conc
 
 /** Measures of all words of a video, over time and over denoising steps. */
 export class Curves {
-  /**
-   * @param {App} app
-   * @param {HTMLElement} element
-   * @param {VideoDetail} detail
-   * @param {MeasuresDocument | null} measures
-   */
-  constructor(app, element, detail, measures) {
+  /** @param {App} app @param {HTMLElement} element */
+  constructor(app, element) {
     this.app = app;
-    this.detail = detail;
-    this.measures = measures;
+    /** @type {MeasuresDocument | null} */
+    this.measures = null;
     /** @type {Chart[]} */
     this.charts = [];
     this.kind = Curves.kind;
     this._onTime = () => this._follow();
-    if (measures === null) {
-      fill(element, make("p", { class: "soft" }, "Curves are drawn from the measures that the watcher writes with each rendering. There are none of this video yet."));
-      return;
-    }
-    this.body = make("div", { class: "chart-grid" });
     const tab = (/** @type {"time" | "steps"} */ kind, /** @type {string} */ text) => make("button", { type: "button", class: "chip", "data-kind": kind, onclick: () => this._choose(kind) }, text);
-    this.tabs = [tab("time", "Over time")];
-    if (Object.values(measures.words).some(({ steps }) => steps)) this.tabs.push(tab("steps", "Over denoising steps"));
-    else this.kind = "time";
-    fill(element, make("div", { class: "chart-head", role: "group", "aria-label": "Curves over" }, ...this.tabs), this._legend(), this.body);
+    this.tabs = [tab("time", "Over time"), tab("steps", "Over denoising steps")];
+    this.none = make("p", { class: "soft", hidden: true }, "Curves are drawn from the measures that the watcher writes with each rendering. There are none of this video yet.");
+    this.legend = make("div", { class: "legend-row" });
+    this.body = make("div", { class: "chart-grid" });
+    this.drawn = make("div", { class: "drawn", hidden: true }, make("div", { class: "chart-head", role: "group", "aria-label": "Curves over" }, ...this.tabs), this.legend, this.body);
+    fill(element, this.none, this.drawn);
     app.clock.addEventListener("time", this._onTime);
-    this._build();
   }
 
   /** What was chosen last, kept from video to video. @type {"time" | "steps"} */
   static kind = "time";
 
-  /** Whether these measures are drawn. @param {MeasuresDocument | null} measures */
-  isOf(measures) {
-    return JSON.stringify(measures) === JSON.stringify(this.measures);
+  /** Draw measures, unless they are drawn already. @param {MeasuresDocument | null} measures @param {boolean} again draw them in any case */
+  show(measures, again) {
+    if (!again && JSON.stringify(measures) === JSON.stringify(this.measures)) return;
+    this.measures = measures;
+    const hasSteps = Object.values(measures?.words ?? {}).some(({ steps }) => steps);
+    this.kind = hasSteps ? Curves.kind : "time";
+    this.tabs[1].hidden = !hasSteps;
+    this.none.hidden = measures !== null;
+    this.drawn.hidden = measures === null;
+    fill(this.legend, ...this._keys());
+    this._build();
   }
 
   close() {
@@ -62,20 +61,20 @@ export class Curves {
     return Object.entries(this.measures?.words ?? {}).map(([slug, found], n) => ({ slug, found, text: found.text ?? slug, colour: colours[hue[slug] ?? n % colours.length], dash: n }));
   }
 
-  _legend() {
-    const keys = this._words().map(({ text, colour, dash }) => {
+  /** The legend. */
+  _keys() {
+    return this._words().map(({ text, colour, dash }) => {
       const line = make("span", { class: "key", "data-dash": dash % 4 });
       line.style.setProperty("--hue", colour);
       return make("span", { class: "legend-word" }, line, text);
     });
-    return make("div", { class: "legend-row" }, ...keys);
   }
 
   _build() {
     const words = this._words();
-    for (const tab of this.tabs ?? []) tab.setAttribute("aria-pressed", String(tab.dataset.kind === this.kind));
-    this.charts = this.kind === "time" ? this._overTime(words) : this._overSteps(words);
-    if (this.body) fill(this.body, ...this.charts.map(({ element }) => element));
+    for (const tab of this.tabs) tab.setAttribute("aria-pressed", String(tab.dataset.kind === this.kind));
+    this.charts = this.measures === null ? [] : this.kind === "time" ? this._overTime(words) : this._overSteps(words);
+    fill(this.body, ...this.charts.map(({ element }) => element));
     this.redraw();
   }
 

@@ -62,7 +62,7 @@ function files({ source }, detail) {
 
 /** @param {string} title @param {Node} content */
 function block(title, content) {
-  return make("div", { class: "block" }, make("h2", {}, title), content);
+  return make("div", { class: "block", "data-title": title }, make("h2", {}, title), content); // by its title, `renew` finds it again
 }
 
 /** @param {[string, string][]} rows */

@@ -1,4 +1,4 @@
-import { make } from "../dom.js";
+import { make, set } from "../dom.js";
 import { drawn, hues } from "../words.js";
 
 /** @typedef {import("../main.js").App} App */
@@ -13,7 +13,18 @@ export function promptOf(app, detail) {
   const marked = marks(app, detail.prompt ?? detail.video_id, detail.tokens.filter(({ negative }) => !negative));
   const negative = detail.tokens.filter(({ negative: one }) => one);
   const below = detail.negative_prompt ? make("p", { class: "negative", dir: "auto" }, "Without: ", ...marks(app, detail.negative_prompt, negative)) : null;
-  return make("div", { class: "prompt" }, make("h1", { dir: "auto" }, ...marked), below);
+  const prompt = make("div", { class: "prompt" }, make("h1", { dir: "auto" }, ...marked), below);
+  press(app, prompt);
+  return prompt;
+}
+
+/** Mark which words are drawn now. @param {App} app @param {Element} element that holds a prompt */
+export function press({ library, session }, element) {
+  const shown = library.batch === null ? [] : drawn(session.state.words, library.batch);
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll(".tracked"))) {
+    const on = shown.includes(button.dataset.word ?? "");
+    set(button, { "aria-pressed": String(on), title: on ? "Hide its maps" : "Show its maps" });
+  }
 }
 
 /** @param {App} app @param {string} prompt @param {TokenRecord[]} tokens */
@@ -34,8 +45,7 @@ function marks(app, prompt, tokens) {
 /** @param {App} app @param {TokenRecord} token @param {string} text */
 function word(app, token, text) {
   const { batch } = app.library;
-  const shown = batch !== null && drawn(app.session.state.words, batch).includes(token.slug);
-  const button = make("button", { type: "button", class: "tracked", "aria-pressed": String(shown), "data-word": token.slug, title: shown ? "Hide its maps" : "Show its maps", onclick: () => app.panel?.toggleWords([token]) }, text);
+  const button = make("button", { type: "button", class: "tracked", "data-word": token.slug, onclick: () => app.panel?.toggleWords([token]) }, text);
   if (batch !== null) button.style.setProperty("--hue", app.tables.hues[hues(batch, app.tables.hues.length)[token.slug]]);
   return button;
 }

@@ -1,11 +1,12 @@
 import { fill, make, renew } from "../dom.js";
 import { Overlay } from "../grid/overlay.js";
 import { still } from "../maps/index.js";
-import { stateMark } from "../marks.js";
+import { UNPLAYABLE, stateMark } from "../marks.js";
+import { reasonOf } from "../overview/missing.js";
 import { colourBars } from "./bars.js";
 import { Curves } from "./curves.js";
 import { facts } from "./facts.js";
-import { promptOf } from "./prompt.js";
+import { press, promptOf } from "./prompt.js";
 import { readout } from "./readout.js";
 
 /** @typedef {import("../main.js").App} App */
@@ -23,22 +24,31 @@ export class DetailView {
     this._detach = () => {};
     /** @type {Overlay | null} */
     this.overlay = null;
-    /** @type {Curves | null} */
-    this.curves = null;
     /** @type {VideoDetail | null} */
     this.detail = null;
     this.head = make("header", { class: "detail-head" });
     this.stage = make("div", { class: "stage" });
     this.value = make("p", { class: "readout" });
     this.scale = make("div", { class: "word-scales" });
-    this.tools = make("div", { class: "tools" });
-    this.copier = make("button", { type: "button", title: "Copy this frame with its maps, to paste it elsewhere", onclick: () => void this._copy() }, COPY);
+    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ action) => make("button", { type: "button", title, onclick: action }, text);
+    const ways = [button("← Grid", "Back (Esc)", () => app.back()), button("Previous", "Previous video (↑)", () => this.beside(-1)), button("Next", "Next video (↓)", () => this.beside(1))];
+    this.saver = button("Save still", "Save this frame with its maps as PNG", () => void this._still());
+    this.copier = button(COPY, "Copy this frame with its maps, to paste it elsewhere", () => void this._copy());
+    this.comparer = button("", "Choose another cell in the grid to compare with this one", () => app.compareWith(this.id));
+    this.tools = make("div", { class: "tools" }, ...ways, this.saver, this.copier, this.comparer);
+    /** Number of the tool that had the focus when this was closed; -1 for none. */
+    this.tool = -1;
     this.charts = make("section", { class: "charts", "aria-label": "Curves" });
+    this.curves = new Curves(app, this.charts);
     this.facts = make("section", { class: "facts", "aria-label": "About this video" });
     const left = make("div", { class: "seen" }, this.stage, this.scale, this.value, this.tools);
     this.element = make("div", { class: "detail" }, this.head, left, this.charts, this.facts);
     fill(element, this.element);
-    this._listening = app.session.listen(() => this._say());
+    this._offer();
+    this._listening = app.session.listen(() => {
+      press(app, this.head);
+      this._offer();
+    });
     this._fit = () => this.stage.style.setProperty("--room", `${Math.max(180, element.clientHeight - 236)}px`);
     this._watched = new ResizeObserver(this._fit);
     this._watched.observe(element);
@@ -56,9 +66,21 @@ export class DetailView {
     const { stamp } = row;
     this._stamp = stamp;
     const { library } = this.app;
-    const [detail, measures] = await Promise.all([library.detail(row), row.measures === null ? null : library.measures(row).catch(() => null)]);
-    if (this._closed || this._stamp !== stamp) return;
-    this._take(detail, measures);
+    try {
+      const [detail, measures] = await Promise.all([library.detail(row), row.measures === null ? null : library.measures(row)]);
+      if (!this._closed && this._stamp === stamp) this._take(detail, measures);
+    } catch (error) {
+      if (this._closed || this._stamp !== stamp) return;
+      this._stamp = ""; // asked for again as soon as anything is heard
+      if (this.detail === null) fill(this.stage, make("p", { class: "missing", role: "alert" }, reasonOf(error)));
+    }
+  }
+
+  /** The server answers again: load what could not be loaded. */
+  again() {
+    if (this.detail !== null && this.video?.error) this._play(this.detail);
+    this.redraw();
+    return this.refresh();
   }
 
   /** Show what is known now; the video goes on unless it was made again. @param {VideoDetail} detail @param {MeasuresDocument | null} measures */
@@ -67,12 +89,10 @@ export class DetailView {
     const first = before?.version !== detail.version || before.playable !== detail.playable;
     this.detail = detail;
     if (first) this._play(detail);
-    this._say();
+    this._say(detail);
+    this._offer();
     renew(this.facts, ...facts(this.app, detail));
-    if (first || !this.curves?.isOf(measures)) {
-      this.curves?.close();
-      this.curves = new Curves(this.app, this.charts, detail, measures);
-    }
+    this.curves.show(measures, first);
     this.redraw();
   }
 
@@ -85,12 +105,15 @@ export class DetailView {
       return;
     }
     const video = make("video", { "aria-label": detail.prompt ?? detail.video_id });
+    const problem = make("p", { class: "missing", role: "alert", hidden: true }, UNPLAYABLE);
+    video.onerror = () => (problem.hidden = false);
+    video.onloadeddata = () => (problem.hidden = true);
     this.app.source.play(video, detail);
     const canvas = make("canvas", { class: "maps", "aria-hidden": "true" });
     const { width, height } = { width: detail.width || 16, height: detail.height || 9 };
     this.stage.style.setProperty("--shape", `${width / height}`);
     this.element.classList.toggle("wide", width > 1.2 * height);
-    fill(this.stage, video, canvas);
+    fill(this.stage, problem, video, canvas);
     const overlay = new Overlay(this.app, canvas, video);
     this.overlay = overlay;
     this.video = video;
@@ -103,14 +126,16 @@ export class DetailView {
     this.reading = readout(this.stage, this.value, overlay, detail);
   }
 
+  /** Tell the colours, unless a rendered overlay is played instead: that has its own. */
   _tellScale() {
-    if (this.overlay && this.detail) fill(this.scale, ...colourBars(this.app, this.detail, this.overlay.layer.scales()));
+    if (this.overlay && this.detail) fill(this.scale, ...colourBars(this.app, this.detail, this.overlay.layer.problem === null ? this.overlay.layer.scales() : []));
   }
 
   _stop() {
     this._detach();
     this._detach = () => {};
     this.overlay?.close();
+    if (this.video) this.video.onerror = null;
     this.video?.removeAttribute("src");
     this.video?.load();
     this.overlay = null;
@@ -119,41 +144,28 @@ export class DetailView {
   /** Draw the maps as the controls say now. */
   redraw() {
     if (this.detail === null) return;
+    this._offer();
     void this.overlay?.show(this.detail, this.app.viewOf(this.detail)).then(() => {
       this._tellScale();
       this.reading?.again();
     });
-    this.curves?.redraw();
+    this.curves.redraw();
   }
 
-  _say() {
-    const { detail, app } = this;
-    if (detail === null) return;
+  /** @param {VideoDetail} detail */
+  _say(detail) {
     const mark = stateMark(detail);
     const state = make("span", { class: "state", "data-kind": mark.kind }, mark.text);
     const told = make("p", { class: "sub" }, state, make("bdi", {}, detail.choices.join(" · ")), [detail.choices.length ? "" : null, detail.seed === null ? null : `seed ${detail.seed}`, detail.video_id].filter((part) => part !== null).join(" · "));
-    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.word;
-    fill(this.head, promptOf(app, detail), told);
-    if (focused) /** @type {HTMLElement | null} */ (this.head.querySelector(`[data-word="${CSS.escape(focused)}"]`))?.focus();
-    this._offer(detail);
+    renew(this.head, promptOf(this.app, detail), told);
   }
 
-  /** Offer what can be done with it; a pressed button keeps the focus. @param {VideoDetail} detail */
-  _offer(detail) {
-    const { app } = this;
-    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ action) => make("button", { type: "button", title, onclick: action }, text);
-    const compared = app.session.state.compare.includes(this.id);
-    const tool = [...this.tools.children].findIndex((one) => one === document.activeElement);
-    fill(
-      this.tools,
-      button("← Grid", "Back (Esc)", () => app.back()),
-      button("Previous", "Previous video (↑)", () => this.beside(-1)),
-      button("Next", "Next video (↓)", () => this.beside(1)),
-      detail.playable && button("Save still", "Save this frame with its maps as PNG", () => void this._still()),
-      detail.playable && this.copier,
-      detail.playable && button(compared ? "Chosen to compare" : "Compare…", "Choose another cell in the grid to compare with this one", () => app.compareWith(this.id)),
-    );
-    if (tool >= 0) /** @type {HTMLElement | undefined} */ (this.tools.children[tool])?.focus();
+  /** Offer what can be done with it now. */
+  _offer() {
+    const { detail, app } = this;
+    this.comparer.hidden = !detail?.playable;
+    this.saver.hidden = this.copier.hidden = this.comparer.hidden || app.painter.problem !== null;
+    this.comparer.textContent = app.session.state.compare.includes(this.id) ? "Chosen to compare" : "Compare…";
   }
 
   async _made() {
@@ -192,7 +204,8 @@ export class DetailView {
     this._closed = true;
     this._listening();
     this._watched.disconnect();
-    this.curves?.close();
+    this.tool = [...this.tools.children].findIndex((one) => one === document.activeElement);
+    this.curves.close();
     this._stop();
   }
 }

@@ -1,5 +1,5 @@
 import { make, set } from "../dom.js";
-import { stateMark } from "../marks.js";
+import { UNPLAYABLE, stateMark } from "../marks.js";
 import { measured } from "./arrange.js";
 import { Overlay } from "./overlay.js";
 
@@ -11,7 +11,9 @@ export class Tile {
   constructor(app, row) {
     this.app = app;
     this.row = row;
-    this.link = make("a", { class: "open", tabindex: "-1" });
+    // Time goes on after its address was written, also for the browser's own menu.
+    const aim = () => (this.link.href = app.linkTo(this.row.id));
+    this.link = make("a", { class: "open", tabindex: "-1", onclick: aim, onpointerdown: aim, oncontextmenu: aim });
     this.mark = make("span", { class: "mark" });
     this.reason = make("span", { class: "reason" });
     this.box = make("div", { class: "picture" }, this.reason, this.mark, this.link);
@@ -62,7 +64,7 @@ export class Tile {
     this.mark.title = row.reason ?? "";
     this.mark.hidden = mark.quiet;
     this.mark.dataset.kind = mark.kind;
-    this.reason.textContent = row.playable ? "" : (row.reason ?? mark.long);
+    this.reason.textContent = row.playable ? (this.video?.error ? UNPLAYABLE : "") : (row.reason ?? mark.long);
     const seed = row.seed === null ? "" : `, seed ${row.seed}`;
     const label = `${row.prompt ?? row.video_id}${seed}: ${mark.long}`;
     set(this.link, { href: this.app.linkTo(row.id), "aria-label": `${label}${where}` });
@@ -75,6 +77,7 @@ export class Tile {
   /** Hold a video from now on. */
   wake() {
     if (this.video || !this.row.playable) return;
+    this.reason.textContent = "";
     this.video = make("video", { tabindex: "-1", "aria-hidden": "true" });
     this.app.source.play(this.video, this.row);
     this.video.disablePictureInPicture = true;
@@ -87,7 +90,7 @@ export class Tile {
       if (!this._shown) this._begin();
     });
     this.video.onerror = () => {
-      this.reason.textContent = "This browser cannot play this video.";
+      this.reason.textContent = UNPLAYABLE;
     };
   }
 
@@ -102,6 +105,14 @@ export class Tile {
     if (!this.overlay || !this._shown) return;
     const view = this.app.viewOf(this.row);
     void this.overlay.show(this.app.library.detail(this.row), view);
+  }
+
+  /** The server answers again: load what could not be loaded. */
+  again() {
+    if (this.video?.error) {
+      this.sleep();
+      this.wake();
+    } else if (this.overlay?.problem) this.redraw();
   }
 
   /** Let go of the video. */

@@ -1,4 +1,4 @@
-import { make, oncePerFrame, renew } from "../dom.js";
+import { keepFocus, make, oncePerFrame, renew } from "../dom.js";
 import { arrange } from "./arrange.js";
 import { Geometry } from "./geometry.js";
 import { Tile } from "./tile.js";
@@ -56,6 +56,11 @@ export class GridView {
     this.layout();
   }
 
+  /** The server answers again. */
+  again() {
+    for (const tile of this._tiles.values()) tile.again();
+  }
+
   /** Draw the maps of all cells again. */
   redraw() {
     for (const tile of this._tiles.values()) tile.redraw();
@@ -81,9 +86,8 @@ export class GridView {
     this.scroller.classList.toggle("narrow", this.geometry.narrow);
     if (before) this._follow(before, this.geometry);
     this._head(arrangement, this.geometry);
-    this.empty.hidden = arrangement.shown.length > 0;
-    if (!this.empty.hidden) this._tellEmpty(all.length === 0);
-    this._choosing();
+    keepFocus(this.empty, () => this._tellEmpty(arrangement.shown.length, all.length), app.main);
+    keepFocus(this.choosing, () => this._choosing(), app.main);
     app.clock.span(arrangement.shown);
     app.tellShown(arrangement.shown.length, all.length);
     this._paint();
@@ -100,9 +104,12 @@ export class GridView {
     this.scroller.scrollTop += moved[Math.floor(moved.length / 2)] ?? 0;
   }
 
-  /** Say why nothing is shown. @param {boolean} none whether there is no video at all */
-  _tellEmpty(none) {
+  /** Say why nothing is shown, if nothing is. @param {number} shown @param {number} count number of videos */
+  _tellEmpty(shown, count) {
     const { session } = this.app;
+    const none = count === 0;
+    this.empty.hidden = shown > 0;
+    if (shown > 0) return;
     const all = make("button", { type: "button", onclick: () => session.change({ find: "", states: [], choices: [], seeds: [], word: null }) }, "Show all videos");
     const text = none ? "No video of this batch has been made yet. They appear here by themselves." : "No video passes the filters.";
     renew(this.empty, make("p", {}, text), !none && all);
@@ -147,6 +154,9 @@ export class GridView {
         if (row) wanted.set(row.id, { row, x: geometry.x(column), y: geometry.y(line) });
       }
     }
+    const held = geometry.placeOf(this._held()?.row.id ?? "");
+    const row = held && geometry.cell(held.line, held.column);
+    if (row) wanted.set(row.id, { row, x: geometry.x(held.column), y: geometry.y(held.line) });
     renew(this.labels, ...labels);
     this.labels.style.transform = `translateX(${scroller.scrollLeft}px)`;
     this._place(wanted, geometry, arrangement);
@@ -212,6 +222,12 @@ export class GridView {
     this._rove();
   }
 
+  /** The cell that has the focus; it stays in the page while it is scrolled out of sight. */
+  _held() {
+    const tile = this._tiles.get(this.focused ?? "");
+    return tile?.element.contains(document.activeElement) ? tile : null;
+  }
+
   /**
    * Move the focus to a cell beside the one that has it; return false if none has.
    *
@@ -220,8 +236,8 @@ export class GridView {
    */
   move(across, down) {
     const { geometry } = this;
-    const tile = this.focused === null ? undefined : this._tiles.get(this.focused);
-    if (!geometry || !tile?.element.contains(document.activeElement)) return false;
+    const tile = this._held();
+    if (!geometry || tile === null) return false;
     const next = geometry.beside(tile.row.id, across, down);
     if (next === null) return true;
     this.focus(next);

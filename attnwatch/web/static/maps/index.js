@@ -1,6 +1,5 @@
 /** Everything that the page uses to show maps. */
 
-export { mountCompare } from "./compare/mount.js";
 export { instead, playInstead } from "./instead.js";
 export { Layer } from "./layer.js";
 export { Painter } from "./painter.js";

@@ -52,14 +52,34 @@ function missingVideos(library, state, asked, lost) {
   return { title, reason, ways };
 }
 
+/** Return what is told of something that could not be loaded. @param {unknown} error @returns {Missing} */
+export function failed(error) {
+  return { title: "This cannot be shown", reason: reasonOf(error), ways: [ALL] };
+}
+
+/** @param {unknown} error */
+export function reasonOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** @param {Missing} missing */
+export function notice({ title, reason, ways }) {
+  const links = ways.map(({ text, href }) => make("li", {}, make("a", { href }, text)));
+  return make("div", { class: "failure", role: "alert" }, make("h1", {}, title), make("p", {}, reason), make("ul", { class: "ways" }, ...links));
+}
+
 /** Instead of something that is not, or no longer, here. It is shown as soon as it is. */
 export class MissingView {
   /** @param {import("../main.js").App} app @param {HTMLElement} element @param {Missing} missing */
   constructor(app, element, missing) {
     this.app = app;
-    const ways = missing.ways.map(({ text, href }) => make("li", {}, make("a", { href }, text)));
-    this.element = make("div", { class: "failure", role: "alert" }, make("h1", {}, missing.title), make("p", {}, missing.reason), make("ul", { class: "ways" }, ...ways));
+    this.element = notice(missing);
     fill(element, this.element);
+  }
+
+  /** The server answers again. */
+  again() {
+    this.refresh();
   }
 
   refresh() {

@@ -1,11 +1,21 @@
+/** Milliseconds after which a server that refused its stream is asked for it again. */
+const AGAIN = 2000;
+
 /** Data from `attnwatch view`. All addresses are relative: the page may stand behind the prefix of a proxy. */
+
+/** @param {string} path @returns {Promise<Response>} */
+function ask(path) {
+  return fetch(path, { credentials: "same-origin" }).catch(() => {
+    throw new Error("The server does not answer: it may have been stopped, or the connection to it is lost. This goes on by itself as soon as it answers.");
+  });
+}
 
 /**
  * @param {string} path
  * @returns {Promise<Response>}
  */
 async function get(path) {
-  const response = await fetch(path, { credentials: "same-origin" });
+  const response = await ask(path);
   if (!response.ok) {
     const text = (await response.text()).trim();
     throw new Error(`${response.status}: ${text || response.statusText}`);
@@ -42,7 +52,7 @@ export class ServerSource {
 
   /** @param {string} id @returns {Promise<MeasuresDocument | null>} */
   async measures(id) {
-    const response = await fetch(`api/videos/${safe(id)}/measures`, { credentials: "same-origin" });
+    const response = await ask(`api/videos/${safe(id)}/measures`);
     return response.ok ? response.json() : null;
   }
 
@@ -92,16 +102,34 @@ export class ServerSource {
    * @param {string | null} batch whose videos are of interest; null: of none
    */
   subscribe(handler, after, batch) {
-    const events = new EventSource(`api/events?${query({ after: String(after), batch: batch ?? "none" })}`);
-    /** @param {string} name @param {(data: any, revision: number) => void} action */
-    const on = (name, action) => events.addEventListener(name, ({ data, lastEventId }) => action(JSON.parse(data), Number(lastEventId)));
-    on("batches", (found, revision) => handler.batches(found, revision));
-    on("videos", ({ batch: of, videos }) => handler.videos(of, videos));
-    on("gone", ({ batch: of, videos }) => handler.gone(of ?? null, videos));
-    on("watcher", (found) => handler.watcher(found));
-    events.addEventListener("reset", () => handler.reset());
-    events.onopen = () => handler.connection(true);
-    events.onerror = () => handler.connection(false);
-    return () => events.close();
+    let known = after;
+    let waiting = 0;
+    /** @type {EventSource} */
+    let events;
+    const listen = () => {
+      events = new EventSource(`api/events?${query({ after: String(known), batch: batch ?? "none" })}`);
+      /** @param {string} name @param {(data: any, revision: number) => void} action */
+      const on = (name, action) =>
+        events.addEventListener(name, ({ data, lastEventId }) => {
+          known = Number(lastEventId) || known;
+          action(JSON.parse(data), known);
+        });
+      on("batches", (found, revision) => handler.batches(found, revision));
+      on("videos", ({ batch: of, videos }) => handler.videos(of, videos));
+      on("gone", ({ batch: of, videos }) => handler.gone(of ?? null, videos));
+      on("watcher", (found) => handler.watcher(found));
+      on("reset", () => handler.reset());
+      events.onopen = () => handler.connection(true);
+      events.onerror = () => {
+        handler.connection(false);
+        // A browser gives up after an answer that is no stream, such as that of a proxy while the server starts again.
+        if (events.readyState === EventSource.CLOSED) waiting = window.setTimeout(listen, AGAIN);
+      };
+    };
+    listen();
+    return () => {
+      clearTimeout(waiting);
+      events.close();
+    };
   }
 }

@@ -1,3 +1,6 @@
+/** Milliseconds after which what could not be loaded is asked for again. */
+const AGAIN = 2000;
+
 /**
  * What is known of batches and videos, kept up to date; tells its listeners what has changed: "batches", "rows", "connection".
  */
@@ -65,7 +68,11 @@ export class Library {
 
   /** @param {string} id */
   async open(id) {
-    if (this.batch?.id === id) return;
+    if (this.batch?.id !== id) await this._loadBatch(id);
+  }
+
+  /** @param {string} id */
+  async _loadBatch(id) {
     // What changes while it is loaded is told afterwards: the revision stays that of before.
     const revision = this._revision;
     const found = await this.source.batch(id);
@@ -88,7 +95,10 @@ export class Library {
   /** @param {VideoRow | {id: string, stamp: string}} row */
   measures(row) {
     const kept = this._kept(row);
-    kept.measures ??= this.source.measures(row.id);
+    if (!kept.measures) {
+      kept.measures = this.source.measures(row.id);
+      kept.measures.catch(() => (kept.measures = undefined));
+    }
     return kept.measures;
   }
 
@@ -114,13 +124,22 @@ export class Library {
     this._tell("batches");
   }
 
+  /** Load everything again; if that fails, once more a little later, while the page shows what it knows. */
   async _reload() {
     const open = this.batch?.id;
-    await this._loadBatches();
-    this.batch = null;
-    if (open !== undefined && this.batches.has(open)) await this.open(open);
-    else this._subscribe(null);
+    try {
+      await this._loadBatches();
+      if (open !== undefined && this.batches.has(open)) await this._loadBatch(open);
+      else {
+        this.batch = null;
+        this._subscribe(null);
+      }
+    } catch {
+      setTimeout(() => void this._reload(), AGAIN);
+      return;
+    }
     this._tell("rows");
+    this._tell("connection");
   }
 
   /** @param {BatchSummary[]} found */

@@ -1,10 +1,10 @@
-import { fill, make } from "../../dom.js";
+import { fill, make, set } from "../../dom.js";
 import { Difference } from "../difference.js";
 import { endsOfVideo } from "../levels.js";
 import { colourBar } from "./bars.js";
 import { fillNumbers, number, signed } from "./numbers.js";
 import { wordPairs } from "./pairs.js";
-import { Side } from "./side.js";
+import { Side, described } from "./side.js";
 import { DIFFERENCES, strip } from "../strip.js";
 
 /**
@@ -54,7 +54,8 @@ class Comparison {
     const third = make("figure", { class: "side difference" }, this._caption, picture, this._told);
     this._stage = make("div", { class: "sides" }, ...this._sides.map((one) => one.element), third);
     this._wipe = make("input", { type: "range", min: 0, max: 100, value: 50, step: 0.5, "aria-label": "Place of the line between A and B", oninput: () => this._placeWipe() });
-    this._modes = make("div", { class: "modes", role: "group", "aria-label": "How the two are shown" });
+    const modes = MODES.map(([name, text, title]) => make("button", { type: "button", title, "data-mode": name, onclick: () => this._choose(name) }, text));
+    this._modes = make("div", { class: "modes", role: "group", "aria-label": "How the two are shown" }, ...modes);
     this._words = make("select", { onchange: () => this._refresh() });
     this._chooser = make("label", { class: "chooser" }, "Compared word", this._words);
     this._bars = make("div", { class: "bars" });
@@ -79,6 +80,18 @@ class Comparison {
     this._choose("sides");
   }
 
+  /** Whether one of the videos could not be loaded. */
+  get failed() {
+    return this._sides.some(({ video }) => video.error !== null);
+  }
+
+  /** Take what is known of the same two videos now. @param {VideoDetail[]} videos */
+  take(videos) {
+    videos.forEach((detail, n) => (this._sides[n].detail = detail));
+    this._measure();
+    this._refresh();
+  }
+
   /** @param {View} view */
   update(view) {
     this._view = view;
@@ -98,7 +111,7 @@ class Comparison {
   }
 
   _listen() {
-    const { clock, painter, library } = this._parts;
+    const { clock, painter } = this._parts;
     const again = () => this._refresh();
     painter.addEventListener("change", again);
     const followed = this._sides.map((side, n) => clock.attach(side.video, side.detail, (frame) => this._draw(n, frame)));
@@ -106,9 +119,13 @@ class Comparison {
     this._stage.addEventListener("pointermove", (event) => this._point(event));
     this._stage.addEventListener("pointerdown", (event) => this._point(event));
     this._stage.addEventListener("pointerleave", () => this._point(null));
-    for (const [n, side] of this._sides.entries()) {
-      if (side.detail.measures === null) continue;
-      library.measures(side.detail).then(
+    this._measure();
+  }
+
+  _measure() {
+    for (const [n, { detail }] of this._sides.entries()) {
+      if (detail.measures === null) continue;
+      this._parts.library.measures(detail).then(
         (found) => {
           this._measures[n] = found;
           this._showNumbers();
@@ -243,10 +260,7 @@ class Comparison {
     this._mode = mode;
     this._element.dataset.mode = mode;
     this._wipe.hidden = mode !== "wipe";
-    fill(
-      this._modes,
-      ...MODES.map(([name, text, title]) => make("button", { type: "button", title, "aria-pressed": String(name === mode), onclick: () => this._choose(name) }, text)),
-    );
+    for (const button of this._modes.children) set(button, { "aria-pressed": String(button.getAttribute("data-mode") === mode) });
     this._placeWipe();
     this._difference.draw(this._sides[0].layer.frame);
     this._showBars();
@@ -282,18 +296,4 @@ class Comparison {
     const told = (/** @type {string} */ name, /** @type {string} */ value) => make("span", {}, `${name} `, make("strong", {}, value));
     fill(this._values, this._named(pair), told("A", number(a)), told("B", number(b)), told("A − B", signed(a - b)));
   }
-}
-
-/**
- * Say what one video is, as far as it differs from the other.
- *
- * @param {VideoDetail} video
- * @param {VideoDetail} other
- */
-function described(video, other) {
-  const choices = video.choices.filter((choice, n) => choice !== other.choices[n]);
-  const parts = [choices.map((choice) => choice || "(nothing)").join(" · ") || (video.prompt ?? video.video_id)];
-  if (video.seed !== null) parts.push(`seed ${video.seed}`);
-  if (video.model !== other.model && video.model) parts.push(video.model);
-  return parts.join(" · ");
 }

@@ -1,4 +1,5 @@
 import { make } from "../../dom.js";
+import { UNPLAYABLE } from "../../marks.js";
 import { playInstead } from "../instead.js";
 
 /** @typedef {import("../store.js").Loaded} Loaded */
@@ -17,6 +18,7 @@ export class Side {
     this._source = source;
     this._painter = painter;
     this.video = make("video", { "aria-label": `${name}: ${detail.prompt ?? detail.video_id}` });
+    this.video.onerror = () => detail.playable && (this.told.textContent = UNPLAYABLE);
     this.canvas = make("canvas", { "aria-hidden": "true" });
     this.told = make("p", { class: "told soft", role: "status" });
     this.picture = make("div", { class: "seen-picture" }, this.video, this.canvas);
@@ -29,7 +31,8 @@ export class Side {
   /** @param {View} view */
   show(view) {
     const told = playInstead(this.video, this._painter, this._source, this.detail, view);
-    this.told.textContent = told ?? (this.detail.playable ? "" : (this.detail.reason ?? "This video cannot be played."));
+    const why = this.video.error ? UNPLAYABLE : "";
+    this.told.textContent = told ?? (this.detail.playable ? why : (this.detail.reason ?? "This video cannot be played."));
     this.layer.show(this.detail, this.loaded, view);
   }
 
@@ -40,7 +43,22 @@ export class Side {
 
   close() {
     this.layer.close();
+    this.video.onerror = null;
     this.video.removeAttribute("src");
     this.video.load();
   }
+}
+
+/**
+ * Say what one video is, as far as it differs from the other.
+ *
+ * @param {VideoDetail} video
+ * @param {VideoDetail} other
+ */
+export function described(video, other) {
+  const choices = video.choices.filter((choice, n) => choice !== other.choices[n]);
+  const parts = [choices.map((choice) => choice || "(nothing)").join(" · ") || (video.prompt ?? video.video_id)];
+  if (video.seed !== null) parts.push(`seed ${video.seed}`);
+  if (video.model !== other.model && video.model) parts.push(video.model);
+  return parts.join(" · ");
 }
