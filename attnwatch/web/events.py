@@ -80,7 +80,7 @@ async def _events(catalogue: Catalogue, bell: Bell, after: int, only: str | None
                 return
             if catalogue.revision == revision:
                 yield ": still here\n\n"
-            else:
+            elif not bell.is_closed:  # otherwise at once: browsers take it for an end then, and not for a broken answer
                 await asyncio.sleep(_GATHERED)
         else:
             for text in _described(catalogue, changes, only):
