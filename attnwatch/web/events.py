@@ -76,9 +76,7 @@ async def _events(catalogue: Catalogue, bell: Bell, after: int, only: str | None
         elif changes.revision == after:
             revision = after
             await bell.wait(_PULSE)
-            if bell.is_closed:  # at once, so that browsers take it for an end and not for a broken answer
-                return
-            if catalogue.revision == revision:
+            if catalogue.revision == revision and not bell.is_closed:
                 yield ": still here\n\n"
             elif not bell.is_closed:  # otherwise at once: browsers take it for an end then, and not for a broken answer
                 await asyncio.sleep(_GATHERED)
