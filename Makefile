@@ -13,7 +13,7 @@ SHELL := /bin/bash
 # For targets that run the project's own code only: an environment of any age will do.
 ANY_DEV := $(if $(wildcard $(VENV)/.dev),,$(VENV)/.dev)
 
-.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports page-check unit schema settings models man lock clean
+.PHONY: help demo bench bench-cluster bench-capture bench-capture-gpu chaos test lint types imports page-check bytecode unit schema settings models man lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -21,7 +21,10 @@ help:
 demo: $(VENV)/.generator
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/demo.sh
 
-test: lint types imports page-check unit
+# Each of these checks needs one processor only, so two run at once; what each of them says is kept together.
+test: lint
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types bytecode imports page-check
+	@$(MAKE) --no-print-directory unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -45,6 +48,12 @@ page-check:
 	  $(PAGE_CHECK)/node_modules/.bin/tsc -p $(PAGE_CHECK) \
 	  && $(PAGE_CHECK)/node_modules/.bin/eslint --config $(PAGE_CHECK)/eslint.config.js attnwatch/web/static; \
 	fi
+
+# Compiles all code once, also where PYTHONDONTWRITEBYTECODE is set: else each process of the tests, and each that they start,
+# would do so again; collecting the tests would take twice as long. What is broken, the tests themselves say.
+bytecode: $(VENV)/.dev
+	@$(BIN)/python -m compileall -q attnwatch generator > /dev/null || true
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -qq --collect-only > /dev/null 2>&1 || true
 
 # Four processes on two cores: for almost half of their time, tests wait for watchers.
 unit: $(VENV)/.dev
