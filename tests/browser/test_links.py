@@ -59,7 +59,7 @@ AWAY = [
     (
         "",
         "**/files/**",
-        "document.querySelector('.tiles').innerText.split('could not be loaded').length === 7",
+        "document.querySelector('.tiles')?.innerText.split('could not be loaded').length === 7",
         (
             "document.querySelectorAll('video[data-joined]').length === 6"
             " && !document.querySelector('.tiles').innerText.includes('could not be loaded')"

@@ -33,6 +33,7 @@ class Visualization(settings.Visualization):
     border: int = 0
 
 settings.Visualization = Visualization
+settings.SETTING_NAMES += ("border",)
 
 from attnwatch.__main__ import main
 main()

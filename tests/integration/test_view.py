@@ -79,8 +79,8 @@ def test_a_signal_ends_the_server_and_the_streams_of_open_pages(batch, outputs, 
             told = next(line for line in lines if line.startswith("data: "))
             assert json.loads(told.removeprefix("data: "))["videos"][0]["state"] == "rendered"
             assert process.stop(number, 30) == code
-            with contextlib.suppress(httpx.RemoteProtocolError):
-                assert not [line for line in lines if line.startswith("data: ")]
+            with contextlib.suppress(httpx.RemoteProtocolError):  # where the machine is so busy that it is broken off
+                assert [line for line in lines if line.startswith("event: ")] in ([], ["event: batches"])
         assert "Traceback" not in process.log
 
 
