@@ -391,3 +391,29 @@ def test_nothing_is_cut_off_on_a_phone_or_a_small_screen(grid, width):
                 box = control.bounding_box()
                 assert box["x"] >= 0
                 assert box["x"] + box["width"] <= width + 1
+
+
+def test_buttons_and_values_beside_a_video_are_whole_where_there_is_little_room(grid, address):
+    with contextlib.ExitStack() as stack:
+        stack.callback(grid.set_viewport_size, grid.viewport_size)
+        grid.set_viewport_size({"width": 1010, "height": 640})
+        first, *_ = rows(grid).values()
+        open_page(grid, address, f"{grid.evaluate('location.hash.slice(1)')}&video={first['id']}")
+        until(grid, "document.querySelectorAll('.values span').length >= 4")
+        assert grid.evaluate(
+            """() => {
+                const values = document.querySelector(".values");
+                values.append(...Array.from({ length: 30 }, () => values.firstChild.cloneNode(true)));
+                return values.scrollWidth <= values.clientWidth;
+            }"""
+        )
+        assert grid.evaluate(
+            """() => {
+                const text = document.createRange();
+                const lines = (button) => {
+                    text.selectNodeContents(button);
+                    return new Set([...text.getClientRects()].map(({ top }) => Math.round(top))).size;
+                };
+                return [...document.querySelectorAll('.top button')].every((button) => lines(button) <= 1);
+            }"""
+        )
