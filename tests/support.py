@@ -8,6 +8,7 @@ import math
 import os
 import random
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -303,6 +304,16 @@ def wait_until(condition: Callable[[], Any], seconds: float = 180.0, about: str 
         if time.monotonic() > limit:
             raise AssertionError(f"not within {seconds:g} s: {about or condition}")
         time.sleep(0.01)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, again and again while a program that is at work there puts something else into it."""
+
+    def is_gone() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    wait_until(is_gone)
 
 
 def free_ports(number: int) -> list[int]:

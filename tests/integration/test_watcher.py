@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from tests.support import (
     environment,
     is_running,
     read_receipt,
+    remove,
     wait_until,
     watching,
     write_manifest,
@@ -125,7 +125,7 @@ def test_a_root_that_does_not_exist_yet_is_waited_for(outputs, watch):
 def test_a_root_removed_and_recreated_is_watched_again(outputs, watch):
     with watch() as watcher:
         wait_for_rendering(Batch.make(outputs).add())
-        shutil.rmtree(outputs)
+        remove(outputs)
         watcher.wait_for("does not exist: waiting for it")
         wait_for_rendering(Batch.make(outputs, "again").add())
 

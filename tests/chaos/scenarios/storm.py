@@ -1,7 +1,6 @@
 """More events than the queue holds, fewer watches than folders, and roots and batches that come and go."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +11,7 @@ from tests.chaos.figures import Figure, Line, Scale, Skipped, missing_tool, none
 from tests.chaos.leavings import faults
 from tests.chaos.material import Material
 from tests.chaos.trial import PATIENCE, Daemon, Trial, longest_pause, stated
-from tests.support import wait_until
+from tests.support import remove, wait_until
 
 SCAN = 1.0  # seconds allowed for a scan and the start of a job
 WATCHES = 100
@@ -95,7 +94,7 @@ def _roots_and_batches(trial: Trial, material: Material, settings: tuple[object,
     with trial.daemon(*settings) as daemon:
         first = material.add_many(trial.root / "batch", 5)
         trial.wait_for_receipts(first, PATIENCE)
-        shutil.rmtree(trial.root)
+        remove(trial.root)
         trial.root.mkdir()
         again = material.add_many(trial.root / "again", 5)
         yield from _found(trial, daemon, again, "root deleted and made again", rescan)
